@@ -1,0 +1,1 @@
+//! The one trait between stagex and a container engine.

@@ -1,0 +1,1 @@
+//! Drives Buildah for stagex.

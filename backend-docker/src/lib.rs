@@ -1,0 +1,1 @@
+//! Drives Docker for stagex.

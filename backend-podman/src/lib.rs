@@ -1,0 +1,1 @@
+//! Drives Podman for stagex.

@@ -1,0 +1,1 @@
+//! Containerfiles: grammar, spans, stages, steps, lowering.

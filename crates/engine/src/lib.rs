@@ -1,0 +1,1 @@
+//! From a plan to canonical images: states, parallelism, up-to-date checks.

@@ -1,0 +1,1 @@
+//! Deflate and gzip exactly as Go wrote them up to Go 1.26.

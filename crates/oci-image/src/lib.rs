@@ -1,0 +1,1 @@
+//! The canonical image: normaliser, config, manifest, layout.

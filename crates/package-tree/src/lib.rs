@@ -1,0 +1,1 @@
+//! A StageX package tree: packages, dependencies, order, targets.

@@ -1,0 +1,1 @@
+//! Children: environment, limits, process groups, logs.
