@@ -1,1 +1,15 @@
-//! Children: environment, limits, process groups, logs.
+//! Children: how this project starts a program, what the program sees, and how it ends.
+//!
+//! The only crate that starts processes. It knows environments, limits, process groups and
+//! lines of output; it does not know any container engine.
+
+mod environment;
+mod error;
+mod group;
+mod invocation;
+mod lines;
+
+pub use environment::{Environment, is_kept};
+pub use error::Error;
+pub use group::wait_for_ended_groups;
+pub use invocation::{Channel, Finished, Invocation, find};

@@ -1,0 +1,60 @@
+//! Why a child could not be run to its end. A child that ran and failed is not an error here:
+//! its exit status is for the caller to judge.
+
+use std::io;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+
+/// Why a child could not be run to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such program.
+    #[error("`{program}` was not found")]
+    NotFound {
+        /// The name or path that was looked for.
+        program: Utf8PathBuf,
+    },
+    /// The program is there, but may not be executed.
+    #[error("`{program}` may not be executed")]
+    NotPermitted {
+        /// The program's path.
+        program: Utf8PathBuf,
+    },
+    /// The operating system could not start the program, or its output could not be read.
+    #[error("`{program}` could not be run")]
+    Io {
+        /// The program's path.
+        program: Utf8PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The program ran for longer than it was given, and was ended.
+    #[error("`{program}` did not finish within {} s and was ended", limit.as_secs())]
+    TimedOut {
+        /// The program's path.
+        program: Utf8PathBuf,
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// The program wrote more to its standard output than is kept, and was ended.
+    #[error("`{program}` wrote more than {limit} bytes and was ended")]
+    Flooded {
+        /// The program's path.
+        program: Utf8PathBuf,
+        /// How many bytes it was allowed.
+        limit: usize,
+    },
+}
+
+impl Error {
+    pub(crate) fn from_start(program: &camino::Utf8Path, source: io::Error) -> Self {
+        let program = program.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound { program },
+            io::ErrorKind::PermissionDenied => Self::NotPermitted { program },
+            _ => Self::Io { program, source },
+        }
+    }
+}

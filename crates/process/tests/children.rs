@@ -1,0 +1,85 @@
+//! Real children: their output, their limits, and that none survives.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+use process::{Channel, Error, Invocation};
+
+fn shell(script: &str) -> Invocation {
+    Invocation::new(Utf8Path::new("/bin/sh"))
+        .argument("-c")
+        .argument(script)
+}
+
+#[tokio::test]
+async fn both_streams_and_the_status_are_reported() {
+    let mut lines = Vec::new();
+    let finished = shell("echo out; echo err >&2; printf tail; exit 3")
+        .run_with(&mut |channel, line| lines.push((channel, line.to_owned())))
+        .await
+        .unwrap();
+    lines.sort_by_key(|(channel, line)| (*channel == Channel::Stderr, line.clone()));
+    assert_eq!(finished.status.code(), Some(3));
+    assert_eq!(finished.stdout_text(), "out\ntail");
+    assert_eq!(finished.stderr, "err\n");
+    let expected = [
+        (Channel::Stdout, "out"),
+        (Channel::Stdout, "tail"),
+        (Channel::Stderr, "err"),
+    ];
+    assert_eq!(
+        lines,
+        expected.map(|(channel, line)| (channel, line.to_owned()))
+    );
+}
+
+#[tokio::test]
+async fn the_environment_is_pinned() {
+    let finished = shell("env").variable("ONLY_HERE", "1").run().await.unwrap();
+    let text = finished.stdout_text().into_owned();
+    assert!(text.contains("LC_ALL=C.UTF-8"));
+    assert!(text.contains("ONLY_HERE=1"));
+    assert!(
+        !text.contains("CARGO"),
+        "cargo's variables are this test's own, not a child's: {text}"
+    );
+}
+
+#[tokio::test]
+async fn a_missing_program_is_said_to_be_missing() {
+    let error = Invocation::new(Utf8Path::new("/nonexistent/engine"))
+        .run()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn floods_are_ended() {
+    let error = shell("exec yes")
+        .output_limit(100_000)
+        .run()
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Flooded { limit: 100_000, .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_grandchild_ends_with_the_time_limit() {
+    // The grandchild holds the write end of a fifo: the read below ends when it has ended, and
+    // for no other reason.
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("held").to_str().unwrap().to_owned();
+    let made = shell(&format!("mkfifo {fifo}")).run().await.unwrap();
+    assert!(made.succeeded());
+    let script = format!("(exec 3>{fifo}; sleep 1000) & wait");
+    let limited = shell(&script).time_limit(Duration::from_millis(500)).run();
+    let reader = tokio::task::spawn_blocking(move || std::fs::read(fifo).unwrap());
+    let error = limited.await.unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
+    assert_eq!(reader.await.unwrap(), b"");
+    assert!(process::wait_for_ended_groups(Duration::from_secs(20)));
+}
