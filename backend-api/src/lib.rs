@@ -1,1 +1,27 @@
-//! The one trait between stagex and a container engine.
+//! The one trait between `stagex` and a container engine, and the words that it is written in.
+//!
+//! This crate knows requests, capabilities, availability and errors. It knows no engine's name
+//! in its logic, starts nothing, prints nothing, and has no opinion on the canonical format:
+//! what an engine makes is handed on as it is.
+
+mod availability;
+mod backend;
+mod capability;
+mod error;
+mod event;
+mod image;
+mod layout;
+mod request;
+mod step;
+
+pub use availability::{Availability, Ready, Reason, Unavailable};
+pub use backend::Backend;
+pub use capability::{Capabilities, Dialect, LayerRecord};
+pub use error::{Error, ErrorKind, Operation};
+pub use event::{Event, Events};
+pub use image::{BuiltImage, EngineImage, EngineLayer};
+pub use layout::read_layout;
+pub use request::{
+    BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, NamedContext, Network, OpenFiles,
+};
+pub use step::{Step, StepId, StepKind};

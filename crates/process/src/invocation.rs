@@ -158,7 +158,7 @@ impl Invocation {
         };
         match &result {
             Ok(done) => {
-                tracing::debug!(%program, status = %done.status, took = ?done.duration, "ended")
+                tracing::debug!(%program, status = %done.status, took = ?done.duration, "ended");
             }
             Err(error) => tracing::debug!(%program, %error, "ended"),
         }

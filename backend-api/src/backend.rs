@@ -1,0 +1,65 @@
+//! The trait that every engine's crate implements.
+
+use async_trait::async_trait;
+use camino::Utf8Path;
+
+use crate::availability::Availability;
+use crate::error::Error;
+use crate::event::Events;
+use crate::image::{BuiltImage, EngineImage};
+use crate::request::BuildRequest;
+
+/// A container engine that can build.
+///
+/// A backend is told what to build in its engine's own dialect, and hands back layers. It never
+/// parses a Containerfile, never looks into a layer, and never decides what an image's bytes are.
+///
+/// # Behavior
+///
+/// - All methods may be called at once, and from several tasks, without disturbing one another.
+/// - Dropping a returned future ends every process that it started.
+/// - Nothing is printed. What the user should see is emitted as an [`Event`](crate::Event).
+#[async_trait]
+pub trait Backend: Send + Sync + std::fmt::Debug {
+    /// Returns the runtime's name, as a user types it: `docker`, `podman`.
+    fn id(&self) -> &'static str;
+
+    /// Finds out whether the engine can build here and now, and what it can do.
+    ///
+    /// # Behavior
+    ///
+    /// - Absence is an answer, not an error.
+    /// - Starts no build, changes nothing, and returns within seconds even if a daemon hangs.
+    /// - Each [`Reason`](crate::Reason) comes with what the user can do about it.
+    async fn probe(&self) -> Availability;
+
+    /// Builds the target of `request`.
+    ///
+    /// # Behavior
+    ///
+    /// - Everything in the request is either honoured or refused with
+    ///   [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) before a process is started.
+    /// - Every name given in the engine's store begins with [`BuildKey::name`], is listed in
+    ///   the returned image, and is removed again by this method itself if the build fails.
+    /// - Each line that the engine prints is emitted once, in order, as it comes.
+    ///
+    /// [`BuildKey::name`]: crate::BuildKey::name
+    async fn build(&self, request: &BuildRequest, events: &dyn Events)
+    -> Result<BuiltImage, Error>;
+
+    /// Writes the image's layers into `folder`, an existing empty folder, as uncompressed tars.
+    ///
+    /// # Behavior
+    ///
+    /// - The layers of the base come first; after them there is one for every step that the
+    ///   engine made a layer for, each with its step, in order.
+    /// - Layers are as the engine made them: nothing is reordered, rewritten or left out.
+    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error>;
+
+    /// Removes from the engine's store what [`build`](Self::build) put into it.
+    ///
+    /// # Behavior
+    ///
+    /// - What is gone already is no error.
+    async fn remove(&self, image: BuiltImage) -> Result<(), Error>;
+}

@@ -1,0 +1,51 @@
+//! What an engine can do: plain data, declared by the backend, enforced once, outside of it.
+
+use serde::{Deserialize, Serialize};
+
+/// The Containerfile features that an engine understands. What it does not understand is
+/// rewritten into what it does before the backend sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent feature of a grammar"
+)]
+pub struct Dialect {
+    /// Heredocs in RUN, COPY and ADD.
+    pub heredocs: bool,
+    /// `RUN --network=`, really enforced.
+    pub run_network: bool,
+    /// A FROM or `--from=` may name a context given beside the file. Where it may not, the
+    /// backend puts each context into the engine's store under the context's name, which is
+    /// then a valid image reference.
+    pub named_contexts: bool,
+    /// WORKDIR makes its folder at once, in a layer of its own.
+    pub workdir_layers: bool,
+    /// ADD unpacks a zstd-compressed archive.
+    pub add_zstd: bool,
+}
+
+/// How an engine decides what belongs into a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerRecord {
+    /// The layer is a comparison with the file system below, made with full precision: what
+    /// is equal below is not in it, and everything in it changed.
+    Changes,
+    /// The layer is everything that was touched, with times in whole seconds: what is in it may
+    /// equal what is below.
+    Touched,
+}
+
+/// What an engine can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// The Containerfile features that it understands.
+    pub dialect: Dialect,
+    /// It can deny the network to a whole build.
+    pub offline_builds: bool,
+    /// How it decides what belongs into a layer.
+    pub layers: LayerRecord,
+    /// It may leave empty mount points behind in a RUN's layer (`etc/hosts`, `run/` and the
+    /// like), which the build itself did not make.
+    pub leaves_mount_points: bool,
+}

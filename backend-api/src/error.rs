@@ -1,0 +1,140 @@
+//! What can go wrong with an engine: of which kind, in which operation, and what to do.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What a backend was doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// [`Backend::build`](crate::Backend::build)
+    Build,
+    /// [`Backend::export`](crate::Backend::export)
+    Export,
+    /// [`Backend::remove`](crate::Backend::remove)
+    Remove,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Build => "build",
+            Self::Export => "export",
+            Self::Remove => "removal",
+        })
+    }
+}
+
+/// What kind of thing went wrong. Callers decide by it: only [`BuildFailed`](Self::BuildFailed)
+/// is the package's own fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An instruction of the Containerfile failed.
+    BuildFailed,
+    /// The engine cannot do what was asked. Nothing was started.
+    Unsupported,
+    /// The engine's program is missing or cannot be started.
+    ProgramUnavailable,
+    /// The engine's daemon does not answer.
+    DaemonUnreachable,
+    /// The user may not do this with the engine.
+    PermissionDenied,
+    /// The engine's store or the disk is full or broken.
+    Storage,
+    /// The engine did something that its version is not known to do: its output could not be
+    /// understood, or layers are missing.
+    Unexpected,
+    /// The engine failed in a way that is not known here.
+    EngineFailed,
+}
+
+/// Why an engine did not do what it was asked.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    runtime: &'static str,
+    operation: Operation,
+    message: String,
+    hint: Option<String>,
+    output: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// Makes an error. `message` is one sentence without a full stop that says what happened.
+    pub fn new(
+        runtime: &'static str,
+        operation: Operation,
+        kind: ErrorKind,
+        message: impl Into<String>,
+    ) -> Self {
+        let (hint, output, source) = (None, None, None);
+        Self {
+            kind,
+            runtime,
+            operation,
+            message: message.into(),
+            hint,
+            output,
+            source,
+        }
+    }
+
+    /// Adds what the user can do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what the engine printed, whole.
+    #[must_use]
+    pub fn with_output(mut self, output: impl Into<String>) -> Self {
+        self.output = Some(output.into()).filter(|text: &String| !text.trim().is_empty());
+        self
+    }
+
+    /// Adds the error that this one comes from.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Returns what kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns the name of the runtime that it went wrong with.
+    pub fn runtime(&self) -> &'static str {
+        self.runtime
+    }
+
+    /// Returns what was being done.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// Returns what the user can do about it, if anything is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Returns what the engine printed, if it printed anything.
+    pub fn output(&self) -> Option<&str> {
+        self.output.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.runtime, self.operation, self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,188 @@
+//! Reads the layers of an image that an engine wrote as an OCI layout with uncompressed layers:
+//! the form that most engines share. Knows the layout's files, not what is in a layer.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::image::{BuiltImage, EngineImage, EngineLayer};
+
+/// The media types of a layer that is a plain tar.
+const UNCOMPRESSED: [&str; 2] = [
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar",
+];
+
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    layers: Option<Vec<Descriptor>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: String,
+    digest: String,
+}
+
+/// Reads the layers of the one image in the OCI layout in `folder`, where each step of `image`
+/// made one.
+///
+/// Nested indexes are followed while they name a single image; attestations beside it (of
+/// platform `unknown`) are not asked for by any backend and therefore not looked for.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidData`] with a sentence if the layout cannot be understood, if a layer
+/// is compressed, or if the number of layers is not that of the base and the steps.
+pub fn read_layout(folder: &Utf8Path, image: &BuiltImage) -> io::Result<EngineImage> {
+    let mut index: Index = read(&folder.join("index.json"))?;
+    let manifest: Manifest = loop {
+        let [only] = index.manifests.as_slice() else {
+            let count = index.manifests.len();
+            return Err(invalid(format!(
+                "expected one image in {folder}, found {count}"
+            )));
+        };
+        let path = blob(folder, only)?;
+        if only.media_type.contains("manifest.v") {
+            break read(&path)?;
+        }
+        index = read(&path)?;
+    };
+
+    let layers = manifest.layers.unwrap_or_default();
+    let (expected, found) = (image.base_layers + image.steps.len(), layers.len());
+    if found != expected {
+        return Err(invalid(format!(
+            "expected {expected} layers ({} of the base and one for each of {} instructions), \
+             found {found}",
+            image.base_layers,
+            image.steps.len(),
+        )));
+    }
+    let above = image.steps.iter().zip(&layers[image.base_layers..]);
+    let layers = above.map(|(step, descriptor)| {
+        if !UNCOMPRESSED.contains(&descriptor.media_type.as_str()) {
+            let kind = &descriptor.media_type;
+            return Err(invalid(format!(
+                "expected uncompressed layers, found {kind}"
+            )));
+        }
+        Ok(EngineLayer {
+            step: step.id,
+            tar: blob(folder, descriptor)?,
+        })
+    });
+    Ok(EngineImage {
+        layers: layers.collect::<io::Result<_>>()?,
+    })
+}
+
+fn read<T: DeserializeOwned>(path: &Utf8Path) -> io::Result<T> {
+    let file = File::open(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
+    serde_json::from_reader(BufReader::new(file))
+        .map_err(|error| invalid(format!("{path}: {error}")))
+}
+
+/// Returns a blob's path. The digest is an engine's word, so only hex digits are taken.
+fn blob(folder: &Utf8Path, descriptor: &Descriptor) -> io::Result<Utf8PathBuf> {
+    match descriptor.digest.strip_prefix("sha256:") {
+        Some(hex) if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Ok(folder.join("blobs/sha256").join(hex))
+        }
+        _ => Err(invalid(format!(
+            "expected a sha256 digest, found `{}`",
+            descriptor.digest
+        ))),
+    }
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::BuildKey;
+    use crate::step::{Step, StepId, StepKind};
+
+    fn image(steps: usize) -> BuiltImage {
+        let step = |index| Step {
+            id: StepId { stage: 0, index },
+            kind: StepKind::Run,
+        };
+        BuiltImage {
+            key: BuildKey::new("k"),
+            reference: String::new(),
+            also_made: Vec::new(),
+            steps: (0..steps).map(step).collect(),
+            base_layers: 1,
+            work: Utf8PathBuf::new(),
+        }
+    }
+
+    fn layout(layer_type: &str) -> (tempfile::TempDir, Utf8PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+        let blobs = folder.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).unwrap();
+        let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+        let layer = |digit| {
+            format!(
+                r#"{{"mediaType":"{layer_type}","digest":"{}"}}"#,
+                digest(digit)
+            )
+        };
+        let manifest = format!(r#"{{"layers":[{},{}]}}"#, layer("a"), layer("b"));
+        std::fs::write(blobs.join("c".repeat(64)), manifest).unwrap();
+        let index = format!(
+            r#"{{"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}"}}]}}"#,
+            digest("c")
+        );
+        std::fs::write(folder.join("index.json"), index).unwrap();
+        (temporary, folder)
+    }
+
+    #[test]
+    fn layers_above_the_base_go_to_their_steps() {
+        let (_temporary, folder) = layout("application/vnd.oci.image.layer.v1.tar");
+        let found = read_layout(&folder, &image(1)).unwrap();
+        let tar = folder.join("blobs/sha256").join("b".repeat(64));
+        assert_eq!(
+            found.layers,
+            [EngineLayer {
+                step: StepId { stage: 0, index: 0 },
+                tar
+            }]
+        );
+    }
+
+    #[test]
+    fn a_missing_layer_is_said() {
+        let (_temporary, folder) = layout("application/vnd.oci.image.layer.v1.tar");
+        let error = read_layout(&folder, &image(2)).unwrap_err().to_string();
+        assert!(
+            error.contains("expected 3 layers") && error.contains("found 2"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn compressed_layers_are_refused() {
+        let (_temporary, folder) = layout("application/vnd.oci.image.layer.v1.tar+gzip");
+        let error = read_layout(&folder, &image(1)).unwrap_err().to_string();
+        assert!(error.contains("expected uncompressed layers"), "{error}");
+    }
+}
