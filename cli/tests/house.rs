@@ -1,0 +1,47 @@
+//! The house's arrows, one way only: which crate may depend on which.
+//!
+//! A crate that is not listed here, or that depends on one of our own that it may not know, is
+//! a failure. Dev-dependencies count as well: a test that needs an arrow needs it explained.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::MetadataCommand;
+
+/// Each crate, and the crates of ours that it may know.
+const ARROWS: [(&str, &[&str]); 13] = [
+    ("backend-api", &[]),
+    ("backend-buildah", &["backend-api", "process"]),
+    ("backend-docker", &["backend-api", "process"]),
+    ("backend-podman", &["backend-api", "process"]),
+    ("conformance", &["backend-api", "engine", "oci-image", "runtimes"]),
+    ("containerfile", &[]),
+    ("engine", &["backend-api", "containerfile", "oci-image", "package-tree"]),
+    ("go-flate", &[]),
+    ("oci-image", &["containerfile", "go-flate"]),
+    ("package-tree", &["containerfile"]),
+    ("process", &[]),
+    ("runtimes", &["backend-api", "backend-buildah", "backend-docker", "backend-podman"]),
+    ("stagex", &["backend-api", "conformance", "engine", "package-tree", "process", "runtimes"]),
+];
+
+#[test]
+fn arrows_point_one_way() {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.into_iter().collect();
+
+    let listed: BTreeSet<&str> = allowed.keys().copied().collect();
+    assert_eq!(ours, listed, "every crate has its line in ARROWS, and every line its crate");
+
+    let mut wrong = Vec::new();
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        for dependency in &package.dependencies {
+            let on = dependency.name.as_str();
+            if ours.contains(on) && on != name && !allowed[name].contains(&on) {
+                wrong.push(format!("{name} -> {on}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that the house does not have: {wrong:?}");
+}
