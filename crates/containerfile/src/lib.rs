@@ -1,1 +1,31 @@
 //! Containerfiles: grammar, spans, stages, steps, lowering.
+//!
+//! It reads and writes nothing but the text that it is given, and knows no engine.
+
+mod containerfile;
+mod duration;
+mod error;
+mod expand;
+mod flags;
+mod heredoc;
+mod instruction;
+mod lines;
+mod pattern;
+mod reference;
+mod scope;
+mod span;
+mod statement;
+mod words;
+
+pub use containerfile::{Containerfile, Stage, parse};
+pub use error::{Error, ErrorKind};
+pub use expand::ExpansionError;
+pub use instruction::{
+    Add, Argument, Check, Command, Copy, Healthcheck, Heredoc, Instruction, Mount, NetworkMode,
+    Onbuild, Pair, Run, Security, Sources,
+};
+pub use lines::Directive;
+pub use reference::{Base, Reference, ReferenceKind, StageId};
+pub use scope::{ImageFacts, Platform, PlatformError, Scope};
+pub use span::{Position, Span, Spanned};
+pub use statement::Statement;

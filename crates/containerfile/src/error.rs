@@ -1,0 +1,196 @@
+//! What can be wrong with a Containerfile, and where.
+//!
+//! It does not know how errors are printed.
+
+use crate::expand::ExpansionError;
+use crate::span::{Position, Span};
+
+/// An error at a place in a Containerfile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{position}: {kind}", position = format_args!("{}:{}", .position.line, .position.column))]
+pub struct Error {
+    /// What is wrong, and what was expected.
+    pub kind: ErrorKind,
+    /// Where, in bytes.
+    pub span: Span,
+    /// Where, in lines and columns.
+    pub position: Position,
+}
+
+impl Error {
+    pub(crate) fn new(source: &str, fault: Fault) -> Self {
+        Self {
+            position: Position::in_source(source, fault.span.start),
+            kind: fault.kind,
+            span: fault.span,
+        }
+    }
+
+    /// Returns what the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        self.kind.hint()
+    }
+}
+
+/// An error before its line and column are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    pub(crate) span: Span,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: impl Into<ErrorKind>, span: Span) -> Self {
+        Self {
+            kind: kind.into(),
+            span,
+        }
+    }
+}
+
+/// The kinds of errors, each with what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ErrorKind {
+    /// No instruction at all.
+    #[error("no instructions, expected at least `FROM`")]
+    Empty,
+    /// A parser directive stands twice.
+    #[error("the directive `{0}` stands twice, expected it once")]
+    RepeatedDirective(String),
+    /// `# escape=` with anything but a backslash or a backtick.
+    #[error("the escape `{0}` is not possible, expected `\\` or a backtick")]
+    BadEscapeDirective(String),
+    /// A keyword that is no instruction.
+    #[error("unknown instruction `{keyword}`")]
+    UnknownInstruction {
+        /// What stands there.
+        keyword: String,
+        /// The instruction with the most similar name.
+        nearest: Option<String>,
+    },
+    /// An instruction before the first `FROM`.
+    #[error("`{0}` before the first `FROM`, expected only `ARG` there")]
+    BeforeFirstStage(&'static str),
+    /// An instruction without arguments.
+    #[error("`{keyword}` without arguments, expected {expected}")]
+    MissingArguments {
+        /// The instruction.
+        keyword: &'static str,
+        /// Its arguments.
+        expected: &'static str,
+    },
+    /// An instruction with arguments of the wrong shape.
+    #[error("`{keyword} {found}`, expected `{keyword} {expected}`")]
+    BadArguments {
+        /// The instruction.
+        keyword: &'static str,
+        /// The arguments as they stand.
+        found: String,
+        /// The arguments that it takes.
+        expected: &'static str,
+    },
+    /// A JSON array with something in it that is no string.
+    #[error("an array with something in it that is no string, expected strings only")]
+    NotStrings,
+    /// A flag that the instruction does not have.
+    #[error("`{keyword}` has no flag `--{flag}`, expected one of {expected}")]
+    UnknownFlag {
+        /// The instruction.
+        keyword: &'static str,
+        /// The flag.
+        flag: String,
+        /// The flags that it has.
+        expected: String,
+    },
+    /// A flag stands twice.
+    #[error("the flag `--{0}` stands twice, expected it once")]
+    RepeatedFlag(String),
+    /// A flag without a value, or with a value that it cannot have.
+    #[error("the flag `--{flag}` with the value `{value}`, expected {expected}")]
+    BadFlag {
+        /// The flag.
+        flag: String,
+        /// Its value.
+        value: String,
+        /// The values that it takes.
+        expected: &'static str,
+    },
+    /// A heredoc whose end is missing.
+    #[error("the heredoc `{0}` does not end, expected a line with `{0}` alone")]
+    UnterminatedHeredoc(String),
+    /// A heredoc as the destination of a copy.
+    #[error("a heredoc as the destination, expected a path")]
+    HeredocDestination,
+    /// A stage's name with characters that it cannot have.
+    #[error(
+        "`{0}` is no name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`"
+    )]
+    BadStageName(String),
+    /// `ONBUILD` with an instruction that cannot be a trigger.
+    #[error("`ONBUILD {0}` is not possible, expected another instruction")]
+    BadTrigger(String),
+    /// A word that cannot be expanded.
+    #[error(transparent)]
+    Expansion(#[from] ExpansionError),
+    /// A name that expanded to nothing.
+    #[error("`{0}` expands to nothing, expected a value")]
+    Blank(String),
+    /// A variable where none can be.
+    #[error("`{0}` holds a variable, expected the name of a stage, an image or a context")]
+    VariableInReference(String),
+    /// A platform that cannot be read.
+    #[error("`{0}` is no platform, expected `os/architecture` or `os/architecture/variant`")]
+    BadPlatform(String),
+    /// A target that does not exist.
+    #[error("no stage is called `{name}`")]
+    UnknownTarget {
+        /// The name.
+        name: String,
+        /// The stages with the most similar names.
+        nearest: Vec<String>,
+    },
+    /// A stage number that does not exist.
+    #[error("there is no stage {number}, expected a number below {count}")]
+    UnknownStageNumber {
+        /// The number.
+        number: String,
+        /// How many stages there are.
+        count: usize,
+    },
+    /// A stage that needs itself.
+    #[error("stage `{0}` needs itself")]
+    SelfReference(String),
+    /// A stage that is used before it is built.
+    #[error("stage `{used}` is used in stage `{user}`, which stands before it")]
+    UsedBeforeBuilt {
+        /// The stage that is used.
+        used: String,
+        /// The stage that uses it.
+        user: String,
+    },
+}
+
+impl ErrorKind {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownInstruction {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean `{nearest}`?")),
+            Self::UnknownTarget { nearest, .. } if !nearest.is_empty() => {
+                Some(format!("the nearest names: {}", nearest.join(", ")))
+            }
+            Self::UnterminatedHeredoc(_) => Some(
+                "only `<<-` allows tabs before the last line, and nothing may follow the name"
+                    .to_owned(),
+            ),
+            Self::VariableInReference(_) => Some(
+                "name it with `FROM ${variable} AS name` before the first use, and use that name"
+                    .to_owned(),
+            ),
+            Self::UsedBeforeBuilt { used, .. } => Some(format!("move stage `{used}` up")),
+            Self::BeforeFirstStage(_) => Some("begin with `FROM image AS name`".to_owned()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,574 @@
+//! Words as a shell would read them: quotes, escapes and `$name` in all the forms that `BuildKit` documents.
+//!
+//! It knows neither instructions nor where values come from: a lookup is passed in.
+
+use crate::pattern::{Pattern, Reach};
+
+/// Why a word could not be expanded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExpansionError {
+    /// A quote is not closed.
+    #[error("a {0} quote is not closed")]
+    Unclosed(char),
+    /// `${` without its `}`.
+    #[error("`${{` is not closed, expected `}}`")]
+    MissingBrace,
+    /// `${name/pattern` without the second slash.
+    #[error("`${{name/pattern` needs a second `/`, expected `${{name/pattern/replacement}}`")]
+    MissingSlash,
+    /// `${}`, `${:x}` or `${{x}`.
+    #[error("`${{` must be followed by a variable's name")]
+    BadSubstitution,
+    /// A modifier that does not exist.
+    #[error("unknown modifier `{0}`, expected one of :- :+ :? - + ? # ## % %% / //")]
+    UnknownModifier(String),
+    /// `${name:?message}` of a variable that is not set.
+    #[error("{name}: {message}")]
+    Required {
+        /// The variable.
+        name: String,
+        /// The message that the file gives.
+        message: String,
+    },
+    /// A pattern escapes a character that needs no escape.
+    #[error("`\\{0}` is no escape in a pattern, expected one of `\\*` `\\?` `\\\\` `\\/` `\\}}`")]
+    BadEscape(char),
+}
+
+/// What happens to quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// They group, and go.
+    Remove,
+    /// They group, and stay.
+    Keep,
+    /// They are ordinary characters (the body of a heredoc).
+    Ordinary,
+}
+
+/// What happens to the escape character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Escapes {
+    Remove,
+    Keep,
+}
+
+/// What becomes of a variable that is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unset {
+    Empty,
+    Keep,
+}
+
+/// How to read a word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) escape: char,
+    pub(crate) quotes: Quotes,
+    pub(crate) escapes: Escapes,
+    pub(crate) unset: Unset,
+}
+
+impl Rules {
+    /// The rules for the arguments of an instruction.
+    pub(crate) fn word(escape: char) -> Self {
+        Self {
+            escape,
+            quotes: Quotes::Remove,
+            escapes: Escapes::Remove,
+            unset: Unset::Empty,
+        }
+    }
+
+    /// The rules for the body of a heredoc: always with a backslash, whatever the file's escape is.
+    pub(crate) fn heredoc_body() -> Self {
+        Self {
+            quotes: Quotes::Ordinary,
+            ..Self::word('\\')
+        }
+    }
+}
+
+/// The value of a variable, where it has one.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Returns `word` with its variables expanded; blanks between words stay.
+pub(crate) fn expand(word: &str, rules: Rules, lookup: Lookup) -> Result<String, ExpansionError> {
+    Lexer::new(word, rules, lookup)
+        .read_until(None, rules.escapes)
+        .map(|(text, _)| text)
+}
+
+/// Returns the words of `text`: variables first, then the split at blanks that are not quoted.
+pub(crate) fn words(
+    text: &str,
+    rules: Rules,
+    lookup: Lookup,
+) -> Result<Vec<String>, ExpansionError> {
+    Lexer::new(text, rules, lookup)
+        .read_until(None, rules.escapes)
+        .map(|(_, words)| words)
+}
+
+struct Lexer<'a> {
+    text: Vec<char>,
+    at: usize,
+    rules: Rules,
+    escapes: Escapes,
+    lookup: Lookup<'a>,
+}
+
+/// Collects words while the whole text is collected too.
+#[derive(Default)]
+struct Words {
+    done: Vec<String>,
+    current: String,
+}
+
+impl Words {
+    fn split(&mut self, text: &str) {
+        for character in text.chars() {
+            if !character.is_whitespace() {
+                self.current.push(character);
+            } else if !self.current.is_empty() {
+                self.done.push(std::mem::take(&mut self.current));
+            }
+        }
+    }
+
+    fn whole(&mut self, text: &str) {
+        self.current.push_str(text);
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if !self.current.is_empty() {
+            self.done.push(self.current);
+        }
+        self.done
+    }
+}
+
+impl<'a> Lexer<'a> {
+    fn new(text: &str, rules: Rules, lookup: Lookup<'a>) -> Self {
+        Self {
+            text: text.chars().collect(),
+            at: 0,
+            rules,
+            escapes: rules.escapes,
+            lookup,
+        }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let character = self.peek()?;
+        self.at += 1;
+        Some(character)
+    }
+
+    fn take_if(&mut self, expected: char) -> bool {
+        let found = self.peek() == Some(expected);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Reads up to `stop`, which is taken, or to the end.
+    fn read_until(
+        &mut self,
+        stop: Option<char>,
+        escapes: Escapes,
+    ) -> Result<(String, Vec<String>), ExpansionError> {
+        let outer = std::mem::replace(&mut self.escapes, escapes);
+        let result = self.read_on(stop);
+        self.escapes = outer;
+        result
+    }
+
+    fn read_on(&mut self, stop: Option<char>) -> Result<(String, Vec<String>), ExpansionError> {
+        let mut text = String::new();
+        let mut words = Words::default();
+        while let Some(character) = self.peek() {
+            if stop == Some(character) {
+                self.at += 1;
+                return Ok((text, words.finish()));
+            }
+            let ordinary_quotes = self.rules.quotes == Quotes::Ordinary;
+            match character {
+                '$' => {
+                    let value = self.dollar()?;
+                    words.split(&value);
+                    text.push_str(&value);
+                }
+                '<' => {
+                    let value = self.heredoc_mark();
+                    words.whole(&value);
+                    text.push_str(&value);
+                }
+                '\'' if !ordinary_quotes => {
+                    let value = self.single_quoted()?;
+                    words.whole(&value);
+                    text.push_str(&value);
+                }
+                '"' if !ordinary_quotes => {
+                    let value = self.double_quoted()?;
+                    words.whole(&value);
+                    text.push_str(&value);
+                }
+                _ if character == self.rules.escape => {
+                    self.at += 1;
+                    let mut value = String::new();
+                    if self.escapes == Escapes::Keep {
+                        value.push(character);
+                    }
+                    value.extend(self.next());
+                    words.whole(&value);
+                    text.push_str(&value);
+                }
+                _ => {
+                    self.at += 1;
+                    let value = character.to_string();
+                    words.split(&value);
+                    text.push(character);
+                }
+            }
+        }
+        match stop {
+            None => Ok((text, words.finish())),
+            Some('/') => Err(ExpansionError::MissingSlash),
+            Some(_) => Err(ExpansionError::MissingBrace),
+        }
+    }
+
+    fn single_quoted(&mut self) -> Result<String, ExpansionError> {
+        self.at += 1;
+        let mut text = String::new();
+        while let Some(character) = self.next() {
+            if character == '\'' {
+                return Ok(self.requote(text, '\''));
+            }
+            text.push(character);
+        }
+        Err(ExpansionError::Unclosed('\''))
+    }
+
+    fn double_quoted(&mut self) -> Result<String, ExpansionError> {
+        self.at += 1;
+        let mut text = String::new();
+        while let Some(character) = self.peek() {
+            match character {
+                '"' => {
+                    self.at += 1;
+                    return Ok(self.requote(text, '"'));
+                }
+                '$' => text.push_str(&self.dollar()?),
+                _ if character == self.rules.escape => {
+                    self.at += 1;
+                    match self.peek() {
+                        // An escape before anything else is an ordinary character here.
+                        Some(escaped)
+                            if escaped == '"' || escaped == '$' || escaped == character =>
+                        {
+                            if self.escapes == Escapes::Keep {
+                                text.push(character);
+                            }
+                            self.at += 1;
+                            text.push(escaped);
+                        }
+                        Some(_) => {
+                            if self.escapes == Escapes::Keep {
+                                text.push(character);
+                            }
+                            text.push(character);
+                        }
+                        None => {}
+                    }
+                }
+                _ => {
+                    self.at += 1;
+                    text.push(character);
+                }
+            }
+        }
+        Err(ExpansionError::Unclosed('"'))
+    }
+
+    fn requote(&self, text: String, quote: char) -> String {
+        match self.rules.quotes {
+            Quotes::Keep => format!("{quote}{text}{quote}"),
+            Quotes::Remove | Quotes::Ordinary => text,
+        }
+    }
+
+    /// Reads `<`, or `<<` with the blanks after it: they belong to the word that names a heredoc.
+    fn heredoc_mark(&mut self) -> String {
+        let start = self.at;
+        self.at += 1;
+        if self.take_if('<') {
+            while matches!(self.peek(), Some('\t' | '\r' | ' ')) {
+                self.at += 1;
+            }
+        }
+        self.text[start..self.at].iter().collect()
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+    }
+
+    fn keeps_unset(&self, value: Option<&String>) -> bool {
+        value.is_none() && self.rules.unset == Unset::Keep
+    }
+
+    fn dollar(&mut self) -> Result<String, ExpansionError> {
+        self.at += 1;
+        if !self.take_if('{') {
+            let name = self.name();
+            if name.is_empty() {
+                return Ok("$".to_owned());
+            }
+            let value = self.value(&name);
+            if self.keeps_unset(value.as_ref()) {
+                return Ok(format!("${name}"));
+            }
+            return Ok(value.unwrap_or_default());
+        }
+        match self.peek() {
+            None => return Err(ExpansionError::MissingBrace),
+            Some('{' | '}' | ':') => return Err(ExpansionError::BadSubstitution),
+            Some(_) => {}
+        }
+        let name = self.name();
+        match self.next() {
+            Some('}') => {
+                let value = self.value(&name);
+                if self.keeps_unset(value.as_ref()) {
+                    return Ok(format!("${{{name}}}"));
+                }
+                Ok(value.unwrap_or_default())
+            }
+            Some(':') => match self.next() {
+                Some(modifier @ ('+' | '-' | '?')) => self.conditional(&name, modifier, true),
+                Some(other) => Err(ExpansionError::UnknownModifier(format!(":{other}"))),
+                None => Err(ExpansionError::MissingBrace),
+            },
+            Some(modifier @ ('+' | '-' | '?')) => self.conditional(&name, modifier, false),
+            Some(side @ ('#' | '%')) => self.trim(&name, side),
+            Some('/') => self.replace(&name),
+            Some(other) => Err(ExpansionError::UnknownModifier(other.to_string())),
+            None => Err(ExpansionError::MissingBrace),
+        }
+    }
+
+    fn conditional(
+        &mut self,
+        name: &str,
+        modifier: char,
+        empty_is_unset: bool,
+    ) -> Result<String, ExpansionError> {
+        let (word, _) = self.read_until(Some('}'), Escapes::Remove)?;
+        let value = self.value(name);
+        if self.keeps_unset(value.as_ref()) {
+            let colon = if empty_is_unset { ":" } else { "" };
+            return Ok(format!("${{{name}{colon}{modifier}{word}}}"));
+        }
+        let set = value.filter(|value| !(empty_is_unset && value.is_empty()));
+        match (modifier, set) {
+            ('-', set) => Ok(set.unwrap_or(word)),
+            ('+', Some(_)) => Ok(word),
+            ('+', None) => Ok(String::new()),
+            (_, Some(value)) => Ok(value),
+            (_, None) => Err(ExpansionError::Required {
+                name: name.to_owned(),
+                message: if word.is_empty() {
+                    "must be set, and is not".to_owned()
+                } else {
+                    word
+                },
+            }),
+        }
+    }
+
+    fn trim(&mut self, name: &str, side: char) -> Result<String, ExpansionError> {
+        let (word, _) = self.read_until(Some('}'), Escapes::Keep)?;
+        let value = self.value(name);
+        if self.keeps_unset(value.as_ref()) {
+            return Ok(format!("${{{name}{side}{word}}}"));
+        }
+        let (text, reach) = match word.strip_prefix(side) {
+            Some(rest) => (rest, Reach::Longest),
+            None => (word.as_str(), Reach::Shortest),
+        };
+        let pattern = Pattern::new(text, reach).map_err(ExpansionError::BadEscape)?;
+        let value = value.unwrap_or_default();
+        Ok(if side == '#' {
+            pattern.trim_start(&value)
+        } else {
+            pattern.trim_end(&value)
+        })
+    }
+
+    fn replace(&mut self, name: &str) -> Result<String, ExpansionError> {
+        let all = self.take_if('/');
+        let (text, _) = self.read_until(Some('/'), Escapes::Keep)?;
+        let (replacement, _) = self.read_until(Some('}'), Escapes::Keep)?;
+        let value = self.value(name);
+        if self.keeps_unset(value.as_ref()) {
+            return Ok(format!("${{{name}/{text}/{replacement}}}"));
+        }
+        let pattern = Pattern::new(&text, Reach::Longest).map_err(ExpansionError::BadEscape)?;
+        let value = value.unwrap_or_default();
+        Ok(if all {
+            pattern.replace_all(&value, &replacement)
+        } else {
+            pattern.replace_first(&value, &replacement)
+        })
+    }
+
+    /// Reads a name: letters, digits and `_`; or digits only; or one of the shell's special parameters.
+    fn name(&mut self) -> String {
+        let start = self.at;
+        match self.peek() {
+            Some(digit) if digit.is_numeric() => {
+                while self.peek().is_some_and(char::is_numeric) {
+                    self.at += 1;
+                }
+            }
+            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => self.at += 1,
+            _ => {
+                while self
+                    .peek()
+                    .is_some_and(|character| character.is_alphanumeric() || character == '_')
+                {
+                    self.at += 1;
+                }
+            }
+        }
+        self.text[start..self.at].iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn lookup(name: &str) -> Option<String> {
+        match name {
+            "set" => Some("value".to_owned()),
+            "empty" => Some(String::new()),
+            "version" => Some("3.14.2".to_owned()),
+            "path" => Some("a/b/c".to_owned()),
+            "two" => Some("x  y".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[rstest]
+    #[case("plain", "plain")]
+    #[case("$set", "value")]
+    #[case("${set}s", "values")]
+    #[case("$setx", "")]
+    #[case("$set.x", "value.x")]
+    #[case("$", "$")]
+    #[case("$.", "$.")]
+    #[case(r"\$set", "$set")]
+    #[case("'$set'", "$set")]
+    #[case(r#""$set""#, "value")]
+    #[case(r#""a\"b\c""#, r#"a"b\c"#)]
+    #[case(r"a\ b", "a b")]
+    #[case("a  b", "a  b")]
+    #[case("${unset:-x}", "x")]
+    #[case("${empty:-x}", "x")]
+    #[case("${empty-x}", "")]
+    #[case("${unset-x}", "x")]
+    #[case("${set:-x}", "value")]
+    #[case("${set:+x}", "x")]
+    #[case("${empty:+x}", "")]
+    #[case("${empty+x}", "x")]
+    #[case("${unset+x}", "")]
+    #[case("${set:?m}", "value")]
+    #[case("${empty?m}", "")]
+    #[case("${unset:-${set}}", "value")]
+    #[case("${unset:-a b}", "a b")]
+    #[case("${path#*/}", "b/c")]
+    #[case("${path##*/}", "c")]
+    #[case("${version%.*}", "3.14")]
+    #[case("${version%%.*}", "3")]
+    #[case("${version/./_}", "3_14.2")]
+    #[case("${version//./_}", "3_14_2")]
+    #[case(r"${path//\//-}", "a-b-c")]
+    #[case("${version//./}", "3142")]
+    #[case("$1x", "x")]
+    #[case("é$set", "évalue")]
+    fn words_expand(#[case] word: &str, #[case] expected: &str) {
+        assert_eq!(expand(word, Rules::word('\\'), &lookup).unwrap(), expected);
+    }
+
+    #[rstest]
+    #[case("'x", ExpansionError::Unclosed('\''))]
+    #[case("\"x", ExpansionError::Unclosed('"'))]
+    #[case("${set", ExpansionError::MissingBrace)]
+    #[case("${", ExpansionError::MissingBrace)]
+    #[case("${set:-x", ExpansionError::MissingBrace)]
+    #[case("${set/x}", ExpansionError::MissingSlash)]
+    #[case("${}", ExpansionError::BadSubstitution)]
+    #[case("${{x}", ExpansionError::BadSubstitution)]
+    #[case("${set:#x}", ExpansionError::UnknownModifier(":#".to_owned()))]
+    #[case("${set^}", ExpansionError::UnknownModifier("^".to_owned()))]
+    #[case(r"${set#\a}", ExpansionError::BadEscape('a'))]
+    fn bad_words_are_refused(#[case] word: &str, #[case] expected: ExpansionError) {
+        assert_eq!(
+            expand(word, Rules::word('\\'), &lookup).unwrap_err(),
+            expected
+        );
+    }
+
+    #[rstest]
+    #[case("${unset:?give one}", "unset: give one")]
+    #[case("${empty:?}", "empty: must be set, and is not")]
+    fn a_required_variable_is_named(#[case] word: &str, #[case] expected: &str) {
+        let error = expand(word, Rules::word('\\'), &lookup).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn the_escape_may_be_a_backtick() {
+        assert_eq!(
+            expand(r"c:\$set`$set", Rules::word('`'), &lookup).unwrap(),
+            r"c:\value$set"
+        );
+    }
+
+    #[test]
+    fn quotes_in_a_heredoc_body_are_ordinary() {
+        assert_eq!(
+            expand("'$set' \"\\$set\" it's\n", Rules::heredoc_body(), &lookup).unwrap(),
+            "'value' \"$set\" it's\n"
+        );
+    }
+
+    #[test]
+    fn words_split_after_expansion_unless_quoted() {
+        assert_eq!(
+            words(r#"a $two "$two" b\ c"#, Rules::word('\\'), &lookup).unwrap(),
+            ["a", "x", "y", "x  y", "b c"]
+        );
+    }
+
+    #[test]
+    fn a_heredoc_word_keeps_the_blanks_after_its_mark() {
+        let rules = Rules {
+            quotes: Quotes::Keep,
+            escapes: Escapes::Keep,
+            unset: Unset::Keep,
+            ..Rules::word('\\')
+        };
+        assert_eq!(
+            words(r#"cat << "E" >$x ${y:-z}"#, rules, &|_| None).unwrap(),
+            ["cat", r#"<< "E""#, ">$x", "${y:-z}"]
+        );
+    }
+}

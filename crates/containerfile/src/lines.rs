@@ -1,0 +1,304 @@
+//! Logical lines: directives, comments, continuations and heredoc bodies, with the way back to the source.
+//!
+//! It does not know any instruction.
+
+use crate::error::{ErrorKind, Fault};
+use crate::span::Span;
+
+/// One of the parser directives at the top of the file: `# name=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directive {
+    /// `syntax`, `escape` or `check`.
+    pub name: String,
+    /// The text after `=`, without blanks around it.
+    pub value: String,
+    /// The whole line.
+    pub span: Span,
+}
+
+/// An instruction's text with its continuations joined, and comments and empty lines between them dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) text: String,
+    /// For each joined piece: where it begins in `text`, and where in the source.
+    pieces: Vec<(usize, usize)>,
+    pub(crate) span: Span,
+}
+
+impl Line {
+    /// Returns a line that stands nowhere in the source.
+    #[cfg(test)]
+    pub(crate) fn synthetic(text: &str, span: Span) -> Self {
+        Self {
+            text: text.to_owned(),
+            pieces: Vec::new(),
+            span,
+        }
+    }
+
+    /// Returns the part of the line that begins at `at`.
+    pub(crate) fn tail(&self, at: usize) -> Self {
+        let mut pieces = vec![(0, self.offset(at))];
+        pieces.extend(
+            self.pieces
+                .iter()
+                .filter(|(begin, _)| *begin > at)
+                .map(|(begin, source)| (begin - at, *source)),
+        );
+        Self {
+            text: self.text[at..].to_owned(),
+            pieces,
+            span: Span {
+                start: self.offset(at),
+                ..self.span
+            },
+        }
+    }
+
+    /// Returns the offset in the source of the byte at `at` of the text.
+    pub(crate) fn offset(&self, at: usize) -> usize {
+        let after = self.pieces.partition_point(|(begin, _)| *begin <= at);
+        match after.checked_sub(1).map(|index| self.pieces[index]) {
+            Some((begin, source)) => (source + at - begin).min(self.span.end),
+            None => self.span.start,
+        }
+    }
+
+    /// Returns the span in the source of a range of the text.
+    pub(crate) fn span_of(&self, start: usize, end: usize) -> Span {
+        Span {
+            start: self.offset(start),
+            end: if end > start {
+                (self.offset(end - 1) + 1).min(self.span.end)
+            } else {
+                self.offset(start)
+            },
+        }
+    }
+}
+
+/// Reads a source line by line.
+pub(crate) struct Lines<'source> {
+    source: &'source str,
+    at: usize,
+    in_directives: bool,
+    pub(crate) escape: char,
+    pub(crate) directives: Vec<Directive>,
+}
+
+/// A physical line without its end, and where it begins.
+struct Physical<'source> {
+    text: &'source str,
+    start: usize,
+}
+
+impl<'source> Lines<'source> {
+    pub(crate) fn new(source: &'source str) -> Self {
+        Self {
+            source,
+            at: if source.starts_with('\u{feff}') { 3 } else { 0 },
+            in_directives: true,
+            escape: '\\',
+            directives: Vec::new(),
+        }
+    }
+
+    fn physical(&mut self) -> Option<(&'source str, usize)> {
+        let start = self.at;
+        let rest = self.source.get(start..).filter(|rest| !rest.is_empty())?;
+        let length = rest.find('\n').map_or(rest.len(), |newline| newline + 1);
+        self.at += length;
+        Some((&rest[..length], start))
+    }
+
+    fn without_end(&mut self) -> Option<Physical<'source>> {
+        let (text, start) = self.physical()?;
+        Some(Physical {
+            text: text.trim_end_matches(['\r', '\n']),
+            start,
+        })
+    }
+
+    /// Returns the next instruction's line, or nothing at the end of the file.
+    pub(crate) fn next(&mut self) -> Result<Option<Line>, Fault> {
+        while let Some(physical) = self.without_end() {
+            let text = physical.text.trim_start();
+            let start = physical.start + physical.text.len() - text.len();
+            let span = Span {
+                start,
+                end: start + text.len(),
+            };
+            self.directive(text, span)?;
+            if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            let (text, mut continues) = self.without_continuation(text);
+            let mut line = Line {
+                text: text.to_owned(),
+                pieces: vec![(0, start)],
+                span,
+            };
+            while continues {
+                let Some(physical) = self.without_end() else {
+                    break;
+                };
+                let bare = physical.text.trim_start();
+                if bare.is_empty() || bare.starts_with('#') {
+                    continue;
+                }
+                line.span.end = physical.start + physical.text.len();
+                line.pieces.push((line.text.len(), physical.start));
+                let (text, more) = self.without_continuation(physical.text);
+                line.text.push_str(text);
+                continues = more;
+            }
+            if line.text.trim().is_empty() {
+                continue;
+            }
+            return Ok(Some(line));
+        }
+        Ok(None)
+    }
+
+    /// Cuts the continuation off: an escape at the end that no other escape stands before.
+    fn without_continuation<'text>(&self, text: &'text str) -> (&'text str, bool) {
+        let bare = text.trim_end_matches([' ', '\t']);
+        match bare.strip_suffix(self.escape) {
+            Some(rest) if !rest.ends_with(self.escape) => (rest, true),
+            _ => (text, false),
+        }
+    }
+
+    fn directive(&mut self, text: &str, span: Span) -> Result<(), Fault> {
+        if !self.in_directives {
+            return Ok(());
+        }
+        let Some((name, value)) = directive(text) else {
+            self.in_directives = false;
+            return Ok(());
+        };
+        if self.directives.iter().any(|other| other.name == name) {
+            return Err(Fault::new(ErrorKind::RepeatedDirective(name), span));
+        }
+        if name == "escape" {
+            self.escape = match value {
+                "\\" => '\\',
+                "`" => '`',
+                other => {
+                    let kind = ErrorKind::BadEscapeDirective(other.to_owned());
+                    return Err(Fault::new(kind, span));
+                }
+            };
+        }
+        self.directives.push(Directive {
+            name,
+            value: value.to_owned(),
+            span,
+        });
+        Ok(())
+    }
+
+    /// Reads the body of a heredoc, up to the line that ends it; `line` becomes longer by that.
+    pub(crate) fn heredoc_body(
+        &mut self,
+        line: &mut Line,
+        name: &str,
+        strip_tabs: bool,
+    ) -> Result<String, Fault> {
+        let mut body = String::new();
+        while let Some((text, start)) = self.physical() {
+            let bare = text.trim_end_matches(['\r', '\n']);
+            line.span.end = start + bare.len();
+            let candidate = if strip_tabs {
+                bare.trim_start_matches('\t')
+            } else {
+                bare
+            };
+            if candidate == name {
+                return Ok(body);
+            }
+            body.push_str(text);
+        }
+        Err(Fault::new(
+            ErrorKind::UnterminatedHeredoc(name.to_owned()),
+            line.span_of(0, line.text.len()),
+        ))
+    }
+}
+
+/// Splits `# name=value` where the name is that of a parser directive.
+fn directive(text: &str) -> Option<(String, &str)> {
+    let (name, value) = text.strip_prefix('#')?.split_once('=')?;
+    let name = name.trim().to_ascii_lowercase();
+    let value = value.trim();
+    let known = ["syntax", "escape", "check"].contains(&name.as_str());
+    (known && !value.is_empty()).then_some((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn texts(source: &str) -> Vec<String> {
+        let mut lines = Lines::new(source);
+        std::iter::from_fn(|| lines.next().unwrap())
+            .map(|line| line.text)
+            .collect()
+    }
+
+    #[rstest]
+    #[case("RUN a\nRUN b", &["RUN a", "RUN b"])]
+    #[case("RUN a\r\nRUN b\r\n", &["RUN a", "RUN b"])]
+    #[case("\u{feff}RUN a", &["RUN a"])]
+    #[case("  RUN a\n\n# no\n  # no\nRUN b", &["RUN a", "RUN b"])]
+    #[case("RUN a \\\n  b", &["RUN a   b"])]
+    #[case("RUN a \\  \n b", &["RUN a  b"])]
+    #[case("RUN a \\\n# comment\n\n  # comment\n b \\\nc", &["RUN a  b c"])]
+    #[case("RUN a \\\\\nRUN b", &["RUN a \\\\", "RUN b"])]
+    #[case("RUN a \\", &["RUN a "])]
+    #[case("\\\nRUN a", &["RUN a"])]
+    #[case("# escape=`\nRUN a \\\nRUN b `\nc", &["RUN a \\", "RUN b c"])]
+    fn lines_are_joined(#[case] source: &str, #[case] expected: &[&str]) {
+        assert_eq!(texts(source), expected);
+    }
+
+    #[test]
+    fn a_joined_line_knows_its_source() {
+        let source = "RUN one \\\n# gone\n\ttwo";
+        let mut lines = Lines::new(source);
+        let line = lines.next().unwrap().unwrap();
+        let at = line.text.find("two").unwrap();
+        assert_eq!(line.span_of(at, at + 3).of(source), "two");
+        assert_eq!(line.span.of(source), source);
+    }
+
+    #[test]
+    fn directives_stand_at_the_top_only() {
+        let mut lines = Lines::new("#syntax = a/b:1\n# Check=skip=x\n# other=1\n# escape=`\nRUN");
+        lines.next().unwrap();
+        let found: Vec<_> = lines
+            .directives
+            .iter()
+            .map(|directive| (directive.name.as_str(), directive.value.as_str()))
+            .collect();
+        assert_eq!(found, [("syntax", "a/b:1"), ("check", "skip=x")]);
+        assert_eq!(lines.escape, '\\');
+    }
+
+    #[rstest]
+    #[case("# escape=x\nRUN", ErrorKind::BadEscapeDirective("x".to_owned()))]
+    #[case("# check=a\n# check=b\nRUN", ErrorKind::RepeatedDirective("check".to_owned()))]
+    fn bad_directives_are_refused(#[case] source: &str, #[case] expected: ErrorKind) {
+        assert_eq!(Lines::new(source).next().unwrap_err().kind, expected);
+    }
+
+    #[test]
+    fn a_heredoc_ends_at_its_name() {
+        let mut lines = Lines::new("RUN <<-EOF\n\ta\n EOF\n\t\tEOF\nRUN b");
+        let mut line = lines.next().unwrap().unwrap();
+        let body = lines.heredoc_body(&mut line, "EOF", true).unwrap();
+        assert_eq!(body, "\ta\n EOF\n");
+        assert_eq!(lines.next().unwrap().unwrap().text, "RUN b");
+    }
+}

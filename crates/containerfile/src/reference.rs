@@ -1,0 +1,272 @@
+//! What a Containerfile refers to: its own stages, images and named contexts.
+//!
+//! It does not know where an image comes from.
+
+use crate::containerfile::Containerfile;
+use crate::error::{Error, ErrorKind, Fault};
+use crate::expand::{self, Rules};
+use crate::instruction::Instruction;
+use crate::scope::{Scope, Variables};
+use crate::span::Span;
+use crate::statement::Statement;
+
+/// A stage by its number in the file, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageId(pub usize);
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// An empty file system.
+    Scratch,
+    /// A stage of the same file.
+    Stage(StageId),
+    /// Something from outside: an image, or a context that the build is given by name.
+    Image(String),
+}
+
+/// How a file uses something from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReferenceKind {
+    /// `FROM`.
+    Base,
+    /// `COPY --from`.
+    Copy,
+    /// `RUN --mount=from=`.
+    Mount,
+}
+
+/// Something from outside that a file uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The name as written, with its variables expanded.
+    pub name: String,
+    /// How it is used.
+    pub kind: ReferenceKind,
+    /// In which stage.
+    pub stage: StageId,
+    /// Where it stands: the name in `FROM`, or the whole flag.
+    pub span: Span,
+}
+
+impl Containerfile {
+    /// Returns everything from outside that any stage refers to, in file order, whatever the target needs.
+    pub fn references(&self, scope: &Scope) -> Result<Vec<Reference>, Error> {
+        self.all_references(scope)
+            .map_err(|fault| Error::new(&self.source, fault))
+    }
+
+    fn all_references(&self, scope: &Scope) -> Result<Vec<Reference>, Fault> {
+        let globals = self.global_arguments(scope)?;
+        let mut references = Vec::new();
+        for (number, stage) in self.stages.iter().enumerate() {
+            let stage_id = StageId(number);
+            if let Base::Image(name) = self.base(stage_id, &globals)? {
+                references.push(Reference {
+                    name,
+                    kind: ReferenceKind::Base,
+                    stage: stage_id,
+                    span: stage.base.span,
+                });
+            }
+            for statement in &stage.statements {
+                for used in self.uses(statement, &statement.instruction)? {
+                    if let Base::Image(name) = used.base {
+                        references.push(Reference {
+                            name,
+                            kind: used.kind,
+                            stage: stage_id,
+                            span: used.span,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(references)
+    }
+
+    /// Returns the platform's arguments, and those before the first `FROM`.
+    pub(crate) fn global_arguments(&self, scope: &Scope) -> Result<Variables, Fault> {
+        let mut globals = platform_arguments(scope, self);
+        for arguments in &self.arguments {
+            for argument in &arguments.value {
+                let value = match (scope.build_arg(&argument.name), &argument.value) {
+                    (Some(given), _) => Some(given.to_owned()),
+                    (None, Some(default)) => {
+                        Some(self.expand(default, &globals, arguments.span)?)
+                    }
+                    (None, None) => None,
+                };
+                if let Some(value) = value {
+                    globals.set(&argument.name, &value);
+                }
+            }
+        }
+        Ok(globals)
+    }
+
+    pub(crate) fn expand(
+        &self,
+        word: &str,
+        variables: &Variables,
+        span: Span,
+    ) -> Result<String, Fault> {
+        let lookup = |name: &str| variables.get(name).map(str::to_owned);
+        expand::expand(word, Rules::word(self.escape), &lookup)
+            .map_err(|error| Fault::new(error, span))
+    }
+
+    /// Returns what a stage begins with: an earlier stage where one has the name.
+    pub(crate) fn base(&self, stage: StageId, globals: &Variables) -> Result<Base, Fault> {
+        let written = &self.stages[stage.0].base;
+        let name = self.expand(&written.value, globals, written.span)?;
+        if name.is_empty() {
+            let kind = ErrorKind::Blank(written.value.clone());
+            return Err(Fault::new(kind, written.span));
+        }
+        let earlier = self.stages[..stage.0]
+            .iter()
+            .rposition(|other| other.name.as_deref() == Some(&name));
+        Ok(match earlier {
+            Some(number) => Base::Stage(StageId(number)),
+            None if name == "scratch" => Base::Scratch,
+            None => Base::Image(name),
+        })
+    }
+
+    /// Returns what an instruction takes files from, besides the build's context.
+    pub(crate) fn uses(
+        &self,
+        statement: &Statement,
+        instruction: &Instruction,
+    ) -> Result<Vec<Use>, Fault> {
+        let flag = |name: &str, index: usize| {
+            statement
+                .flags
+                .iter()
+                .filter(|flag| flag.value == name)
+                .nth(index)
+                .map_or(statement.span, |flag| flag.span)
+        };
+        match instruction {
+            Instruction::Copy(copy) => match &copy.from {
+                Some(name) => {
+                    let span = flag("from", 0);
+                    Ok(vec![Use {
+                        base: self.copy_source(name, span)?,
+                        kind: ReferenceKind::Copy,
+                        span,
+                    }])
+                }
+                None => Ok(Vec::new()),
+            },
+            Instruction::Run(run) => run
+                .mounts
+                .iter()
+                .enumerate()
+                .filter_map(|(index, mount)| Some((mount.from()?, flag("mount", index))))
+                .map(|(name, span)| {
+                    Ok(Use {
+                        base: self.mount_source(name, span)?,
+                        kind: ReferenceKind::Mount,
+                        span,
+                    })
+                })
+                .collect(),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns the last stage with a name, in any case of letters.
+    pub(crate) fn stage_named(&self, name: &str) -> Option<StageId> {
+        let name = name.to_lowercase();
+        self.stages
+            .iter()
+            .rposition(|stage| stage.name.as_deref() == Some(&name))
+            .map(StageId)
+    }
+
+    fn copy_source(&self, name: &str, span: Span) -> Result<Base, Fault> {
+        // A number is a stage of this file and nothing else.
+        if name.parse::<i64>().is_ok() {
+            return match name.parse::<usize>() {
+                Ok(number) if number < self.stages.len() => Ok(Base::Stage(StageId(number))),
+                _ => Err(self.no_such_number(name, span)),
+            };
+        }
+        let expanded = self.expand(name, &Variables::default(), span)?;
+        if expanded != name {
+            return Err(Fault::new(
+                ErrorKind::VariableInReference(name.to_owned()),
+                span,
+            ));
+        }
+        Ok(self.named(name))
+    }
+
+    fn mount_source(&self, name: &str, span: Span) -> Result<Base, Fault> {
+        // Mounts take names only; a number would be looked for as an image.
+        if name.parse::<i64>().is_ok() {
+            return Err(self.no_such_number(name, span));
+        }
+        if name.contains('$') {
+            return Err(Fault::new(
+                ErrorKind::VariableInReference(name.to_owned()),
+                span,
+            ));
+        }
+        Ok(self.named(name))
+    }
+
+    fn named(&self, name: &str) -> Base {
+        match self.stage_named(name) {
+            Some(stage) => Base::Stage(stage),
+            None if name == "scratch" => Base::Scratch,
+            None => Base::Image(name.to_owned()),
+        }
+    }
+
+    fn no_such_number(&self, number: &str, span: Span) -> Fault {
+        let kind = ErrorKind::UnknownStageNumber {
+            number: number.to_owned(),
+            count: self.stages.len(),
+        };
+        Fault::new(kind, span)
+    }
+}
+
+/// One use of files from elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Use {
+    pub(crate) base: Base,
+    pub(crate) kind: ReferenceKind,
+    pub(crate) span: Span,
+}
+
+/// Returns the arguments that every build has; a build argument with the same name replaces them.
+fn platform_arguments(scope: &Scope, file: &Containerfile) -> Variables {
+    let last = file.stages.last().and_then(|stage| stage.name.as_deref());
+    let target = scope.target.as_deref().or(last).unwrap_or("default");
+    let build = &scope.build_platform;
+    let platform = &scope.platform;
+    let mut variables = Variables::default();
+    for (name, value) in [
+        ("BUILDPLATFORM", build.to_string()),
+        ("BUILDOS", build.os.clone()),
+        ("BUILDOSVERSION", String::new()),
+        ("BUILDARCH", build.architecture.clone()),
+        ("BUILDVARIANT", build.variant.clone().unwrap_or_default()),
+        ("TARGETPLATFORM", platform.to_string()),
+        ("TARGETOS", platform.os.clone()),
+        ("TARGETOSVERSION", String::new()),
+        ("TARGETARCH", platform.architecture.clone()),
+        (
+            "TARGETVARIANT",
+            platform.variant.clone().unwrap_or_default(),
+        ),
+        ("TARGETSTAGE", target.to_owned()),
+    ] {
+        variables.set(name, scope.build_arg(name).unwrap_or(&value));
+    }
+    variables
+}

@@ -1,0 +1,501 @@
+//! Reading one instruction from its logical line.
+//!
+//! It does not know stages, and it expands nothing.
+
+use std::time::Duration;
+
+use crate::duration;
+use crate::error::{ErrorKind, Fault};
+use crate::flags::{Flags, Kind};
+use crate::heredoc::{self, Mark};
+use crate::instruction::{
+    Add, Argument, Check, Command, Copy, Healthcheck, Heredoc, Instruction, Mount, NetworkMode,
+    Onbuild, Pair, Run, Security, Sources,
+};
+use crate::lines::{Line, Lines};
+use crate::span::{Span, Spanned};
+use crate::words::{self, Parts};
+
+/// An instruction and where its parts stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// What it says, with its variables.
+    pub instruction: Instruction,
+    /// The whole of it, with the bodies of its heredocs.
+    pub span: Span,
+    /// Its arguments, behind the flags and without heredoc bodies.
+    pub arguments: Span,
+    /// The names of its flags, and where each stands.
+    pub flags: Vec<Spanned<String>>,
+}
+
+/// Every instruction's keyword.
+pub(crate) const KEYWORDS: [&str; 18] = [
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
+/// Returns the keyword that stands at the beginning of a line.
+pub(crate) fn keyword(parts: &Parts) -> Result<&'static str, Fault> {
+    let found = parts.keyword.to_ascii_uppercase();
+    if let Some(keyword) = KEYWORDS.into_iter().find(|keyword| *keyword == found) {
+        return Ok(keyword);
+    }
+    let nearest = KEYWORDS
+        .into_iter()
+        .map(|keyword| (strsim::damerau_levenshtein(keyword, &found), keyword))
+        .min()
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, keyword)| keyword.to_owned());
+    let kind = ErrorKind::UnknownInstruction {
+        keyword: parts.keyword.to_owned(),
+        nearest,
+    };
+    Err(Fault::new(kind, parts.keyword_span))
+}
+
+/// Reads the instruction in `line`, and the bodies of its heredocs from `lines`.
+pub(crate) fn read(line: &mut Line, lines: &mut Lines) -> Result<Statement, Fault> {
+    let escape = lines.escape;
+    let heredocs = heredocs(line, lines)?;
+    let parts = words::split(line, escape);
+    let instruction = Reader {
+        line,
+        keyword: keyword(&parts)?,
+        parts: &parts,
+        escape,
+        heredocs,
+    }
+    .read()?;
+    Ok(Statement {
+        instruction,
+        span: line.span,
+        arguments: parts.arguments_span,
+        flags: parts
+            .flags
+            .iter()
+            .map(|flag| Spanned {
+                value: flag.name.clone(),
+                span: flag.span,
+            })
+            .collect(),
+    })
+}
+
+/// Reads the one instruction of a trigger, which stands in an image and not in this file.
+pub(crate) fn read_trigger(text: &str, span: Span) -> Result<Statement, Fault> {
+    let mut lines = Lines::new(text);
+    let at_span = |fault: Fault| Fault::new(fault.kind, span);
+    let mut line = lines
+        .next()
+        .map_err(at_span)?
+        .ok_or_else(|| Fault::new(ErrorKind::BadTrigger(text.to_owned()), span))?;
+    let mut statement = read(&mut line, &mut lines).map_err(at_span)?;
+    if lines.next().map_err(at_span)?.is_some() {
+        return Err(Fault::new(ErrorKind::BadTrigger(text.to_owned()), span));
+    }
+    statement.span = span;
+    Ok(statement)
+}
+
+/// Reads the bodies of the heredocs whose marks stand in `line`, where its instruction can have any.
+fn heredocs(line: &mut Line, lines: &mut Lines) -> Result<Vec<Heredoc>, Fault> {
+    if !takes_heredocs(line, lines.escape)? {
+        return Ok(Vec::new());
+    }
+    heredoc::marks(&line.text)
+        .into_iter()
+        .map(|mark| {
+            let body = lines.heredoc_body(line, &mark.name, mark.strip_tabs)?;
+            Ok(with_body(mark, body))
+        })
+        .collect()
+}
+
+fn with_body(mark: Mark, body: String) -> Heredoc {
+    Heredoc {
+        name: mark.name,
+        strip_tabs: mark.strip_tabs,
+        expand: mark.expand,
+        body,
+    }
+}
+
+fn takes_heredocs(line: &Line, escape: char) -> Result<bool, Fault> {
+    let parts = words::split(line, escape);
+    match parts.keyword.to_ascii_uppercase().as_str() {
+        "ADD" | "COPY" | "RUN" => Ok(words::json(parts.arguments, parts.arguments_span)?.is_none()),
+        "ONBUILD" => takes_heredocs(&line.tail(parts.arguments_at), escape),
+        _ => Ok(false),
+    }
+}
+
+struct Reader<'line> {
+    line: &'line Line,
+    keyword: &'static str,
+    parts: &'line Parts<'line>,
+    escape: char,
+    heredocs: Vec<Heredoc>,
+}
+
+impl<'line> Reader<'line> {
+    fn read(self) -> Result<Instruction, Fault> {
+        Ok(match self.keyword {
+            "ADD" => Instruction::Add(self.add()?),
+            "ARG" => Instruction::Arg(self.arg()?),
+            "CMD" => {
+                self.flags(&[])?;
+                Instruction::Cmd(self.command()?)
+            }
+            "COPY" => Instruction::Copy(self.copy()?),
+            "ENTRYPOINT" => {
+                self.flags(&[])?;
+                Instruction::Entrypoint(self.command()?)
+            }
+            "ENV" => Instruction::Env(self.pairs()?),
+            "EXPOSE" => {
+                let mut ports = words::plain(self.text("a port")?);
+                ports.sort();
+                Instruction::Expose(ports)
+            }
+            "HEALTHCHECK" => Instruction::Healthcheck(self.healthcheck()?),
+            "LABEL" => Instruction::Label(self.pairs()?),
+            "MAINTAINER" => Instruction::Maintainer(self.text("a name")?.to_owned()),
+            "ONBUILD" => Instruction::Onbuild(self.onbuild()?),
+            "RUN" => Instruction::Run(self.run()?),
+            "SHELL" => Instruction::Shell(self.shell()?),
+            "STOPSIGNAL" => Instruction::StopSignal(self.text("a signal")?.to_owned()),
+            "USER" => Instruction::User(self.text("a user")?.to_owned()),
+            "VOLUME" => Instruction::Volume(self.volume()?),
+            "WORKDIR" => Instruction::Workdir(self.text("a path")?.to_owned()),
+            // `FROM` is read by whoever knows stages; it cannot stand anywhere else.
+            other => return Err(self.fault(ErrorKind::BadTrigger(other.to_owned()))),
+        })
+    }
+
+    fn fault(&self, kind: impl Into<ErrorKind>) -> Fault {
+        let span = if self.parts.arguments.is_empty() {
+            self.parts.keyword_span
+        } else {
+            self.parts.arguments_span
+        };
+        Fault::new(kind, span)
+    }
+
+    fn bad(&self, expected: &'static str) -> Fault {
+        self.fault(ErrorKind::BadArguments {
+            keyword: self.keyword,
+            found: self.parts.arguments.to_owned(),
+            expected,
+        })
+    }
+
+    fn flags(&self, known: &[(&str, Kind)]) -> Result<Flags<'line>, Fault> {
+        Flags::check(self.keyword, &self.parts.flags, known)
+    }
+
+    /// Returns the arguments as they stand, for an instruction without flags.
+    fn text(&self, expected: &'static str) -> Result<&'line str, Fault> {
+        self.flags(&[])?;
+        self.arguments(expected)
+    }
+
+    fn arguments(&self, expected: &'static str) -> Result<&'line str, Fault> {
+        if self.parts.arguments.is_empty() {
+            return Err(self.fault(ErrorKind::MissingArguments {
+                keyword: self.keyword,
+                expected,
+            }));
+        }
+        Ok(self.parts.arguments)
+    }
+
+    fn json(&self) -> Result<Option<Vec<String>>, Fault> {
+        words::json(self.parts.arguments, self.parts.arguments_span)
+    }
+
+    fn command(&self) -> Result<Command, Fault> {
+        let text = self.arguments("a command")?;
+        Ok(match self.json()? {
+            Some(words) => Command::Exec(words),
+            None => Command::Shell(text.to_owned()),
+        })
+    }
+
+    fn pairs(&self) -> Result<Vec<Pair>, Fault> {
+        let text = self.text("`name=value`")?;
+        let words = words::quoted(text, self.escape);
+        if words.first().is_some_and(|word| !word.contains('=')) {
+            // The old form: one name, and the rest of the line as its value.
+            let (name, value) = text
+                .split_once(|character: char| character.is_whitespace())
+                .ok_or_else(|| self.bad("name=value"))?;
+            return Ok(vec![Pair {
+                name: name.to_owned(),
+                value: value.trim_start().to_owned(),
+            }]);
+        }
+        words
+            .iter()
+            .map(|word| match word.split_once('=') {
+                Some((name, value)) if !name.is_empty() => Ok(Pair {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                }),
+                _ => Err(self.bad("name=value name=value ...")),
+            })
+            .collect()
+    }
+
+    fn arg(&self) -> Result<Vec<Argument>, Fault> {
+        let text = self.text("a name")?;
+        words::quoted(text, self.escape)
+            .iter()
+            .map(|word| match word.split_once('=') {
+                Some(("", _)) => Err(self.bad("name or name=value")),
+                Some((name, value)) => Ok(Argument {
+                    name: name.to_owned(),
+                    value: Some(value.to_owned()),
+                }),
+                None => Ok(Argument {
+                    name: word.clone(),
+                    value: None,
+                }),
+            })
+            .collect()
+    }
+
+    fn sources(&self) -> Result<Sources, Fault> {
+        let text = self.arguments("sources and a destination")?;
+        let (mut words, json) = match self.json()? {
+            Some(words) => (words, true),
+            None => (words::plain(text), false),
+        };
+        let destination = words.pop().unwrap_or_default();
+        if words.is_empty() {
+            return Err(self.bad("source... destination"));
+        }
+        if heredoc::mark(&destination).is_some() {
+            return Err(self.fault(ErrorKind::HeredocDestination));
+        }
+        let mut sources = Sources {
+            paths: Vec::new(),
+            heredocs: Vec::new(),
+            destination,
+            json,
+        };
+        for word in words {
+            match heredoc::mark(&word) {
+                Some(mark) => {
+                    // Of two heredocs with one name, both get the body of the last.
+                    let body = self
+                        .heredocs
+                        .iter()
+                        .rev()
+                        .find(|heredoc| heredoc.name == mark.name)
+                        .map(|heredoc| heredoc.body.clone())
+                        .unwrap_or_default();
+                    sources.heredocs.push(with_body(mark, body));
+                }
+                None => sources.paths.push(word),
+            }
+        }
+        Ok(sources)
+    }
+
+    fn copy(&self) -> Result<Copy, Fault> {
+        let flags = self.flags(&[
+            ("from", Kind::Text),
+            ("chown", Kind::Text),
+            ("chmod", Kind::Text),
+            ("link", Kind::Switch),
+            ("parents", Kind::Switch),
+            ("exclude", Kind::Texts),
+        ])?;
+        Ok(Copy {
+            sources: self.sources()?,
+            from: flags.text("from"),
+            chown: flags.text("chown"),
+            chmod: flags.text("chmod"),
+            link: flags.switch("link").unwrap_or(false),
+            parents: flags.switch("parents").unwrap_or(false),
+            exclude: flags.texts("exclude"),
+        })
+    }
+
+    fn add(&self) -> Result<Add, Fault> {
+        let flags = self.flags(&[
+            ("chown", Kind::Text),
+            ("chmod", Kind::Text),
+            ("link", Kind::Switch),
+            ("keep-git-dir", Kind::Switch),
+            ("checksum", Kind::Text),
+            ("unpack", Kind::Switch),
+            ("exclude", Kind::Texts),
+        ])?;
+        Ok(Add {
+            sources: self.sources()?,
+            chown: flags.text("chown"),
+            chmod: flags.text("chmod"),
+            link: flags.switch("link").unwrap_or(false),
+            keep_git_dir: flags.switch("keep-git-dir"),
+            checksum: flags.text("checksum"),
+            unpack: flags.switch("unpack"),
+            exclude: flags.texts("exclude"),
+        })
+    }
+
+    fn run(self) -> Result<Run, Fault> {
+        let flags = self.flags(&[
+            ("mount", Kind::Texts),
+            ("network", Kind::Text),
+            ("security", Kind::Text),
+            ("device", Kind::Texts),
+        ])?;
+        let network = flags.read("network", "`default`, `none` or `host`", |word| {
+            [NetworkMode::Default, NetworkMode::None, NetworkMode::Host]
+                .into_iter()
+                .find(|mode| mode.word() == word)
+        })?;
+        let security = flags.read("security", "`sandbox` or `insecure`", |word| {
+            [Security::Sandbox, Security::Insecure]
+                .into_iter()
+                .find(|security| security.word() == word)
+        })?;
+        Ok(Run {
+            command: self.command()?,
+            mounts: flags
+                .texts("mount")
+                .iter()
+                .map(|text| mount(text))
+                .collect(),
+            network,
+            security,
+            devices: flags.texts("device"),
+            heredocs: self.heredocs,
+        })
+    }
+
+    fn shell(&self) -> Result<Vec<String>, Fault> {
+        self.text("a JSON array of strings")?;
+        self.json()?
+            .filter(|words| !words.is_empty())
+            .ok_or_else(|| self.bad("[\"program\", \"argument\"]"))
+    }
+
+    fn volume(&self) -> Result<Vec<String>, Fault> {
+        let text = self.text("a path")?;
+        let words = match self.json()? {
+            Some(words) => words,
+            None => words::plain(text),
+        };
+        let volumes: Vec<String> = words.iter().map(|word| word.trim().to_owned()).collect();
+        if volumes.is_empty() || volumes.iter().any(String::is_empty) {
+            return Err(self.bad("[\"/path\"]"));
+        }
+        Ok(volumes)
+    }
+
+    fn healthcheck(&self) -> Result<Healthcheck, Fault> {
+        let flags = self.flags(&[
+            ("interval", Kind::Text),
+            ("timeout", Kind::Text),
+            ("start-period", Kind::Text),
+            ("start-interval", Kind::Text),
+            ("retries", Kind::Text),
+        ])?;
+        let text = self.arguments("`CMD command` or `NONE`")?;
+        let (kind, rest) = text
+            .split_once(|character: char| character.is_whitespace())
+            .unwrap_or((text, ""));
+        let rest = rest.trim_start();
+        match (kind.to_ascii_uppercase().as_str(), rest) {
+            ("NONE", "") => return Ok(Healthcheck::None),
+            ("CMD", command) if !command.is_empty() => {}
+            _ => return Err(self.bad("CMD command | NONE")),
+        }
+        let command = match words::json(rest, self.parts.arguments_span)? {
+            Some(words) if words.is_empty() => return Err(self.bad("CMD [\"program\"]")),
+            Some(words) => Command::Exec(words),
+            None => Command::Shell(rest.to_owned()),
+        };
+        let length = |name| {
+            flags
+                .read(name, "a duration of at least 1ms, such as `30s`", |text| {
+                    duration::parse(text)
+                        .filter(|length| length.is_zero() || *length >= Duration::from_millis(1))
+                })
+                .map(Option::unwrap_or_default)
+        };
+        Ok(Healthcheck::Check(Check {
+            command,
+            interval: length("interval")?,
+            timeout: length("timeout")?,
+            start_period: length("start-period")?,
+            start_interval: length("start-interval")?,
+            retries: flags
+                .read("retries", "a number that is not negative", |text| {
+                    text.parse::<i32>()
+                        .ok()
+                        .and_then(|number| number.try_into().ok())
+                })?
+                .unwrap_or_default(),
+        }))
+    }
+
+    fn onbuild(self) -> Result<Onbuild, Fault> {
+        let text = self.text("an instruction")?;
+        let line = self.line.tail(self.parts.arguments_at);
+        let parts = words::split(&line, self.escape);
+        let trigger = keyword(&parts)?;
+        if ["ONBUILD", "MAINTAINER", "FROM"].contains(&trigger) {
+            return Err(self.fault(ErrorKind::BadTrigger(trigger.to_owned())));
+        }
+        let mut expression = text.to_owned();
+        for heredoc in &self.heredocs {
+            expression.push('\n');
+            expression.push_str(&heredoc.body);
+            expression.push_str(&heredoc.name);
+        }
+        let instruction = Reader {
+            line: &line,
+            keyword: trigger,
+            parts: &parts,
+            escape: self.escape,
+            heredocs: self.heredocs,
+        }
+        .read()?;
+        Ok(Onbuild {
+            expression,
+            instruction: Box::new(instruction),
+        })
+    }
+}
+
+fn mount(text: &str) -> Mount {
+    Mount {
+        fields: words::comma_separated(text)
+            .into_iter()
+            .map(|field| match field.split_once('=') {
+                Some((key, value)) => (key.to_ascii_lowercase(), Some(value.to_owned())),
+                None => (field.to_ascii_lowercase(), None),
+            })
+            .collect(),
+    }
+}

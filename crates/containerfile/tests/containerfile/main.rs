@@ -1,0 +1,4 @@
+//! What the crate promises, over whole files.
+
+mod grammar;
+mod references;
