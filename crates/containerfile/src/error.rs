@@ -141,6 +141,11 @@ pub enum ErrorKind {
     /// A platform that cannot be read.
     #[error("`{0}` is no platform, expected `os/architecture` or `os/architecture/variant`")]
     BadPlatform(String),
+    /// A port that cannot be read.
+    #[error(
+        "`{0}` is no port, expected `port`, `first-last` or either with `/tcp`, `/udp` or `/sctp`"
+    )]
+    BadPort(String),
     /// A target that does not exist.
     #[error("no stage is called `{name}`")]
     UnknownTarget {

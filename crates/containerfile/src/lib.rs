@@ -2,6 +2,7 @@
 //!
 //! It reads and writes nothing but the text that it is given, and knows no engine.
 
+mod build;
 mod containerfile;
 mod duration;
 mod error;
@@ -9,14 +10,19 @@ mod expand;
 mod flags;
 mod heredoc;
 mod instruction;
+mod invocation;
 mod lines;
 mod pattern;
+mod port;
 mod reference;
+mod resolve;
 mod scope;
 mod span;
+mod state;
 mod statement;
 mod words;
 
+pub use build::{Build, NetworkUse, Origin, ResolvedStage, Step, StepId};
 pub use containerfile::{Containerfile, Stage, parse};
 pub use error::{Error, ErrorKind};
 pub use expand::ExpansionError;
@@ -24,6 +30,7 @@ pub use instruction::{
     Add, Argument, Check, Command, Copy, Healthcheck, Heredoc, Instruction, Mount, NetworkMode,
     Onbuild, Pair, Run, Security, Sources,
 };
+pub use invocation::{Invocation, Script};
 pub use lines::Directive;
 pub use reference::{Base, Reference, ReferenceKind, StageId};
 pub use scope::{ImageFacts, Platform, PlatformError, Scope};

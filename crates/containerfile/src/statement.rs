@@ -110,7 +110,12 @@ pub(crate) fn read_trigger(text: &str, span: Span) -> Result<Statement, Fault> {
     if lines.next().map_err(at_span)?.is_some() {
         return Err(Fault::new(ErrorKind::BadTrigger(text.to_owned()), span));
     }
+    // Nothing of it stands in the file, so that every place is that of what brought it in.
     statement.span = span;
+    statement.arguments = span;
+    for flag in &mut statement.flags {
+        flag.span = span;
+    }
     Ok(statement)
 }
 

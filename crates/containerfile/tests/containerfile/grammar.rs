@@ -5,7 +5,7 @@ use rstest::rstest;
 
 /// Returns the instructions of a file's only stage.
 fn instructions(body: &str) -> Vec<Instruction> {
-    let file: Containerfile = parse(&format!("FROM scratch\n{body}")).unwrap();
+    let file: Containerfile = parse(&format!("FROM scratch\n{body}")).expect("the file is read");
     let [stage] = file.stages.as_slice() else {
         panic!("one stage, found {}", file.stages.len());
     };
@@ -19,7 +19,7 @@ fn instructions(body: &str) -> Vec<Instruction> {
 fn only(body: &str) -> Instruction {
     let found = instructions(body);
     assert_eq!(found.len(), 1, "{found:?}");
-    found.into_iter().next().unwrap()
+    found.into_iter().next().expect("one instruction")
 }
 
 #[test]

@@ -2,3 +2,14 @@
 
 mod grammar;
 mod references;
+mod resolution;
+
+use containerfile::{Platform, Scope};
+
+fn platform(text: &str) -> Platform {
+    text.parse().expect("a platform")
+}
+
+fn scope() -> Scope {
+    Scope::new(platform("linux/amd64"))
+}

@@ -1,11 +1,9 @@
 //! References: what a file takes from outside, and where each name stands.
 
-use containerfile::{ErrorKind, ReferenceKind, Scope, parse};
+use containerfile::{ErrorKind, ReferenceKind, parse};
 use rstest::rstest;
 
-fn scope() -> Scope {
-    Scope::new("linux/amd64".parse().unwrap())
-}
+use crate::scope;
 
 #[test]
 fn every_reference_of_the_file_is_found_whatever_the_target_needs() {
