@@ -13,13 +13,45 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often a group that was told to end is looked at.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// How many groups were told to end and have not ended yet.
-static ENDING: Mutex<usize> = Mutex::new(0);
+/// What goes on although nobody waits for it.
+struct Pending {
+    /// Groups that were told to end and have not ended yet.
+    groups: usize,
+    /// Clean-ups that have not ended yet.
+    clean_ups: usize,
+}
+
+static PENDING: Mutex<Pending> = Mutex::new(Pending {
+    groups: 0,
+    clean_ups: 0,
+});
+/// Notified whenever something pending has ended.
 static ENDED: Condvar = Condvar::new();
 
-fn ending() -> MutexGuard<'static, usize> {
-    // A count cannot be left half-changed, so a poisoned lock is as good as a whole one.
-    ENDING.lock().unwrap_or_else(PoisonError::into_inner)
+fn pending() -> MutexGuard<'static, Pending> {
+    // Counts cannot be left half-changed, so a poisoned lock is as good as a whole one.
+    PENDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until `more` says no, for at most `limit`. Returns whether it did.
+fn wait_while(limit: Duration, more: impl Fn(&Pending) -> bool) -> bool {
+    let (pending, _) = ENDED
+        .wait_timeout_while(pending(), limit, |pending| more(pending))
+        .unwrap_or_else(PoisonError::into_inner);
+    !more(&pending)
+}
+
+/// Does `work` on a thread of its own, once every group that was told to end has ended: what
+/// they leave behind is then there to be cleaned up.
+pub(crate) fn after_groups(work: impl FnOnce() + Send + 'static) {
+    pending().clean_ups += 1;
+    std::thread::spawn(move || {
+        // A group that outlives even SIGKILL must not keep the clean-up from being tried.
+        wait_while(2 * GRACE, |pending| pending.groups > 0);
+        work();
+        pending().clean_ups -= 1;
+        ENDED.notify_all();
+    });
 }
 
 /// A running process group. Dropping it ends every process in it.
@@ -48,10 +80,10 @@ impl Drop for Group {
         if kill_process_group(leader, Signal::TERM).is_err() {
             return;
         }
-        *ending() += 1;
+        pending().groups += 1;
         std::thread::spawn(move || {
             end(leader);
-            *ending() -= 1;
+            pending().groups -= 1;
             ENDED.notify_all();
         });
     }
@@ -72,13 +104,11 @@ fn end(leader: Pid) {
     }
 }
 
-/// Waits until every process group that was told to end has ended, for at most `limit`.
+/// Waits until every process group that was told to end has ended, and every
+/// [clean-up](crate::Invocation::run_unattended) with them, for at most `limit`.
 ///
 /// Returns whether all have. Call it before the program exits, since what a group does between
 /// SIGTERM and its end is to clean up.
 pub fn wait_for_ended_groups(limit: Duration) -> bool {
-    let (count, _) = ENDED
-        .wait_timeout_while(ending(), limit, |count| *count > 0)
-        .unwrap_or_else(PoisonError::into_inner);
-    *count == 0
+    wait_while(limit, |pending| pending.groups + pending.clean_ups > 0)
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::group::Group;
+use crate::group::{Group, after_groups};
 use crate::lines::Lines;
 
 /// How much of standard output is kept before a program counts as flooding, unless said
@@ -163,6 +163,23 @@ impl Invocation {
             Err(error) => tracing::debug!(%program, %error, "ended"),
         }
         result
+    }
+
+    /// Runs it to its end in the background, once every process group that was told to end has
+    /// ended. For what has to be cleaned up when a future is dropped, where nothing can be
+    /// awaited: [`wait_for_ended_groups`](crate::wait_for_ended_groups) waits for it.
+    ///
+    /// How it ends is only in the debug log.
+    pub fn run_unattended(self) {
+        after_groups(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            match runtime {
+                Ok(runtime) => drop(runtime.block_on(self.run())),
+                Err(error) => tracing::warn!(%error, "cannot clean up"),
+            }
+        });
     }
 
     async fn run_unlimited(

@@ -83,3 +83,20 @@ async fn a_grandchild_ends_with_the_time_limit() {
     assert_eq!(reader.await.unwrap(), b"");
     assert!(process::wait_for_ended_groups(Duration::from_secs(20)));
 }
+
+#[tokio::test]
+async fn a_clean_up_runs_after_the_groups_that_were_told_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    // What is to be cleaned up is only there once the group has ended.
+    let script = format!("trap 'echo > {path}/left; exit' TERM; echo up; while :; do :; done");
+    let (up, mut is_up) = tokio::sync::mpsc::unbounded_channel();
+    let mut line = move |_, text: &str| up.send(text.to_owned()).unwrap();
+    tokio::select! {
+        ended = shell(&script).run_with(&mut line) => panic!("ended by itself: {ended:?}"),
+        text = is_up.recv() => assert_eq!(text.as_deref(), Some("up")),
+    }
+    shell(&format!("mv {path}/left {path}/cleaned")).run_unattended();
+    assert!(process::wait_for_ended_groups(Duration::from_secs(20)));
+    assert!(folder.path().join("cleaned").exists());
+}
