@@ -1,1 +1,36 @@
 //! Deflate and gzip exactly as Go wrote them up to Go 1.26.
+//!
+//! Go's `compress/gzip` at its default level (6) gives the same bytes for the same input from
+//! Go 1.7 to Go 1.26; Go 1.27 replaced the encoder. Archives made by programs of those years
+//! can be made again, byte for byte, only by an encoder that takes every decision as that one
+//! did. This crate is such an encoder: same matches, same block borders, same Huffman codes.
+//!
+//! It streams in constant memory (about 600 KiB for each encoder) and knows nothing of tar,
+//! images or files. Other levels, preset dictionaries, gzip header fields and flushing in the
+//! middle of a stream are not offered, because nothing that is made again needs them.
+//!
+//! ```
+//! use std::io::Write;
+//!
+//! let mut encoder = go_flate::GzipEncoder::new(Vec::new());
+//! encoder.write_all(b"hello, hello, hello")?;
+//! let archive = encoder.finish()?;
+//! assert_eq!(archive, go_flate::gzip(b"hello, hello, hello"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod block;
+mod chains;
+mod compressor;
+mod deflate;
+mod gzip;
+mod huffman;
+mod parser;
+mod sink;
+mod token;
+mod window;
+
+pub use deflate::{DeflateEncoder, deflate};
+pub use gzip::{GzipEncoder, gzip};

@@ -1,0 +1,107 @@
+//! The gzip framing of a deflate stream: a header without a name or a time, and the checksum.
+
+use std::io::{self, Write};
+
+use crc32fast::Hasher;
+
+use crate::deflate::DeflateEncoder;
+
+/// The header that Go writes when no field of it is set: deflate, no flags, no time, no level,
+/// and an operating system that is not known.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// Compresses what is written to it into a gzip file, as Go's `gzip.NewWriter` did.
+///
+/// [`GzipEncoder::finish`] must be called; a file that is dropped is cut off. After an error of
+/// the writer below, every later call is an error too.
+pub struct GzipEncoder<W: Write> {
+    deflate: DeflateEncoder<W>,
+    checksum: Hasher,
+    /// The length of the input modulo 2^32.
+    length: u32,
+    header_written: bool,
+}
+
+impl<W: Write> GzipEncoder<W> {
+    /// Returns an encoder that writes its file to `output`, in pieces of up to 100 KiB.
+    pub fn new(output: W) -> Self {
+        Self {
+            deflate: DeflateEncoder::new(output),
+            checksum: Hasher::new(),
+            length: 0,
+            header_written: false,
+        }
+    }
+
+    /// Notes that a program in Go which is to be imitated ended one of its writes here; see
+    /// [`DeflateEncoder::end_write`].
+    pub fn end_write(&mut self) {
+        self.deflate.end_write();
+    }
+
+    /// Writes the end of the file and returns the writer below.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer below, or [`io::ErrorKind::BrokenPipe`] if it failed before.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.write_header()?;
+        let mut output = self.deflate.finish()?;
+        output.write_all(&self.checksum.finalize().to_le_bytes())?;
+        output.write_all(&self.length.to_le_bytes())?;
+        Ok(output)
+    }
+
+    /// Returns the writer below.
+    pub fn get_ref(&self) -> &W {
+        self.deflate.get_ref()
+    }
+
+    fn write_header(&mut self) -> io::Result<()> {
+        if !self.header_written {
+            self.deflate
+                .attempt(|_, output| output.write_all(&HEADER))?;
+            self.header_written = true;
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for GzipEncoder<W> {
+    /// Compresses all of `data`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the format keeps the low 32 bits"
+    )]
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.write_header()?;
+        let taken = self.deflate.write(data)?;
+        self.checksum.update(data);
+        self.length = self.length.wrapping_add(data.len() as u32);
+        Ok(taken)
+    }
+
+    /// Flushes the writer below; see [`DeflateEncoder`]'s own `flush`.
+    fn flush(&mut self) -> io::Result<()> {
+        self.deflate.flush()
+    }
+}
+
+/// Returns the gzip file for all of `data`.
+pub fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzipEncoder::new(Vec::new());
+    let written = encoder.write_all(data).and_then(|()| encoder.finish());
+    written.expect("a vector takes every byte")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_has_a_header_an_empty_block_and_zeros() {
+        let mut expected = HEADER.to_vec();
+        expected.extend([1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(gzip(b""), expected);
+    }
+}
