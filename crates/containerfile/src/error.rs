@@ -146,6 +146,24 @@ pub enum ErrorKind {
         "`{0}` is no port, expected `port`, `first-last` or either with `/tcp`, `/udp` or `/sctp`"
     )]
     BadPort(String),
+    /// A copy of heredocs and of other files at once, for an engine without heredocs.
+    #[error(
+        "heredocs and other sources in one copy, which this engine cannot do; expected one of the two"
+    )]
+    MixedSources,
+    /// A heredoc whose name cannot be that of a file, for an engine without heredocs.
+    #[error(
+        "the heredoc `{0}`, which this engine needs as a file; expected a name of letters, digits, `.`, `_`, `-` and `+`"
+    )]
+    UnusualHeredocName(String),
+    /// A network for one `RUN`, on an engine that has it for whole builds only.
+    #[error("`RUN --network={0}`, expected no such flag: this engine has no network for one RUN")]
+    NetworkOfRun(&'static str),
+    /// A heredoc that is a script with an interpreter, on an engine that cannot run it.
+    #[error(
+        "the heredoc `{0}` begins with `#!`, expected commands for the shell: this engine cannot run it as a file"
+    )]
+    ScriptOfRun(String),
     /// A target that does not exist.
     #[error("no stage is called `{name}`")]
     UnknownTarget {
@@ -194,6 +212,16 @@ impl ErrorKind {
                     .to_owned(),
             ),
             Self::UsedBeforeBuilt { used, .. } => Some(format!("move stage `{used}` up")),
+            Self::MixedSources => Some("split it into two COPY instructions".to_owned()),
+            Self::NetworkOfRun("none") => {
+                Some("build offline, or with an engine that has networks for each RUN".to_owned())
+            }
+            Self::NetworkOfRun(_) => {
+                Some("use an engine that has networks for each RUN".to_owned())
+            }
+            Self::ScriptOfRun(name) => Some(format!(
+                "copy it with `COPY --chmod=755 <<{name} /path`, and run that"
+            )),
             Self::BeforeFirstStage(_) => Some("begin with `FROM image AS name`".to_owned()),
             _ => None,
         }

@@ -12,6 +12,7 @@ mod heredoc;
 mod instruction;
 mod invocation;
 mod lines;
+mod lower;
 mod pattern;
 mod port;
 mod reference;
@@ -32,6 +33,7 @@ pub use instruction::{
 };
 pub use invocation::{Invocation, Script};
 pub use lines::Directive;
+pub use lower::{Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder, lower};
 pub use reference::{Base, Reference, ReferenceKind, StageId};
 pub use scope::{ImageFacts, Platform, PlatformError, Scope};
 pub use span::{Position, Span, Spanned};

@@ -1,6 +1,7 @@
 //! What the crate promises, over whole files.
 
 mod grammar;
+mod lowering;
 mod references;
 mod resolution;
 

@@ -1,0 +1,122 @@
+//! What lowering is given, and what it gives.
+//!
+//! It does not know how either is used.
+
+use std::collections::BTreeMap;
+
+use crate::build::StepId;
+
+/// The features that an engine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent feature of a grammar"
+)]
+pub struct Dialect {
+    /// Heredocs in `RUN`, `COPY` and `ADD`.
+    pub heredocs: bool,
+    /// `RUN --network=`.
+    pub run_network: bool,
+    /// `RUN --mount=type=bind,from=` of a folder onto a place below `/dev`, which a heredoc that begins with `#!`
+    /// becomes where there are no heredocs.
+    pub script_mounts: bool,
+    /// `WORKDIR` makes its folder at once, in a layer of its own.
+    pub workdir_layers: bool,
+    /// `ADD` unpacks an archive that is compressed with zstd.
+    pub add_zstd: bool,
+}
+
+impl Dialect {
+    /// Everything that `BuildKit` has.
+    pub const FULL: Self = Self {
+        heredocs: true,
+        run_network: true,
+        script_mounts: true,
+        workdir_layers: true,
+        add_zstd: true,
+    };
+}
+
+/// How to lower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LowerOptions {
+    /// The features of the engine.
+    pub dialect: Dialect,
+    /// The name under which the engine is given the side context.
+    pub side_context: String,
+    /// New names for images and contexts; whatever is not in it keeps its name.
+    pub references: BTreeMap<String, String>,
+    /// The engine denies the network to the whole build, so that a `RUN --network=none` may go without its flag where
+    /// the dialect has none.
+    pub offline: bool,
+}
+
+/// A build as an engine is to see it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lowered {
+    /// The Containerfile.
+    pub text: String,
+    /// The files of the side context.
+    pub files: Vec<SideFile>,
+    /// The empty folders of the side context.
+    pub folders: Vec<SideFolder>,
+    /// Every instruction of the text but `FROM`, in order. Triggers of an image stand at the beginning of their stage,
+    /// where engines run them by themselves; they have no line.
+    pub steps: Vec<LoweredStep>,
+    /// What the user should hear of.
+    pub notices: Vec<Notice>,
+}
+
+impl Lowered {
+    /// Tells whether the text refers to the side context at all.
+    pub fn needs_side_context(&self) -> bool {
+        !(self.files.is_empty() && self.folders.is_empty())
+    }
+}
+
+/// A file of the side context, owned by user and group 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideFile {
+    /// Its path, with `/` between the parts and none at the beginning.
+    pub path: String,
+    /// Its permissions.
+    pub mode: u32,
+    /// Its bytes.
+    pub contents: String,
+}
+
+/// An empty folder of the side context, owned by user and group 0, with permissions 0755.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideFolder {
+    /// Its path, with `/` between the parts and none at the beginning.
+    pub path: String,
+}
+
+/// An instruction of the lowered file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoweredStep {
+    /// The step of the original.
+    pub step: StepId,
+    /// The engine makes a layer for it.
+    pub makes_layer: bool,
+}
+
+/// What a user should hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The frontend that the file asks for is not used.
+    SyntaxIgnored(String),
+    /// An `ADD` of an archive that this engine would not unpack: whoever makes the context must decompress it, under
+    /// the same name.
+    ZstdArchive {
+        /// The `ADD`.
+        step: StepId,
+        /// The path in the context.
+        path: String,
+    },
+    /// A `RUN --network=none` lost its flag, because the whole build is offline.
+    NetworkOfBuild {
+        /// The `RUN`.
+        step: StepId,
+    },
+}

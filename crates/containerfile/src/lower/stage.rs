@@ -1,0 +1,441 @@
+//! Writing one stage: its `FROM`, and each of its steps, as it stands or changed.
+//!
+//! It does not know what the engine makes of it.
+
+use super::options::{LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder};
+use super::text;
+use crate::build::{Build, Origin, ResolvedStage, Step};
+use crate::containerfile::Containerfile;
+use crate::error::{ErrorKind, Fault};
+use crate::instruction::{
+    Add, Command, Copy, Heredoc, Instruction, Mount, NetworkMode, Run, Sources,
+};
+use crate::invocation::SCRIPT_FOLDER;
+use crate::reference::Base;
+use crate::span::Span;
+use crate::statement::{self, Statement};
+
+/// The folder of the side context that stays empty.
+const EMPTY_FOLDER: &str = "empty";
+
+pub(super) struct Writer<'a> {
+    pub(super) file: &'a Containerfile,
+    pub(super) build: &'a Build,
+    pub(super) options: &'a LowerOptions,
+    pub(super) stage: &'a ResolvedStage,
+    pub(super) lowered: &'a mut Lowered,
+}
+
+impl Writer<'_> {
+    pub(super) fn write(mut self) -> Result<(), Fault> {
+        let from = self.from();
+        self.line("");
+        self.line(&from);
+        for step in &self.stage.steps {
+            self.step(step)?;
+        }
+        Ok(())
+    }
+
+    fn from(&self) -> String {
+        let base = match &self.stage.base {
+            Base::Scratch => "scratch".to_owned(),
+            // A base that is a stage was found by its name.
+            Base::Stage(id) => self
+                .build
+                .stage(*id)
+                .and_then(|stage| stage.name.clone())
+                .unwrap_or_default(),
+            Base::Image(name) => self.renamed(name),
+        };
+        let mut words = vec!["FROM".to_owned()];
+        if let Some(platform) = &self.stage.platform_flag {
+            words.push(format!("--platform={platform}"));
+        }
+        words.push(base);
+        if let Some(name) = &self.stage.name {
+            words.extend(["AS".to_owned(), name.clone()]);
+        }
+        words.join(" ")
+    }
+
+    fn renamed(&self, name: &str) -> String {
+        self.options
+            .references
+            .get(name)
+            .map_or(name, String::as_str)
+            .to_owned()
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Fault> {
+        let makes_layer = step.makes_layer();
+        if step.origin == Origin::ImageTrigger {
+            self.placed(step, makes_layer);
+            return Ok(());
+        }
+        let statement = self.statement(step)?;
+        let text = match (&statement.instruction, &step.instruction) {
+            // The image's own triggers are written into its config; triggers of stages are written out.
+            (Instruction::Onbuild(_), _) => return Ok(()),
+            (Instruction::Copy(written), Instruction::Copy(copy)) => {
+                self.copy(step, written, &copy.sources)?
+            }
+            (Instruction::Add(written), Instruction::Add(add)) => {
+                self.add(step, written, &add.sources)?
+            }
+            (Instruction::Run(written), Instruction::Run(_)) => {
+                self.run(step, &statement, written)?
+            }
+            (Instruction::Workdir(_), Instruction::Workdir(path))
+                if makes_layer && !self.options.dialect.workdir_layers =>
+            {
+                let copy = self.copy_of_folder(path, &step.user);
+                self.line(&copy);
+                self.placed(step, true);
+                self.line(&step.source);
+                self.placed(step, false);
+                return Ok(());
+            }
+            _ => step.source.clone(),
+        };
+        self.line(&text);
+        self.placed(step, makes_layer);
+        Ok(())
+    }
+
+    fn line(&mut self, text: &str) {
+        self.lowered.text.push_str(text);
+        self.lowered.text.push('\n');
+    }
+
+    fn placed(&mut self, step: &Step, makes_layer: bool) {
+        self.lowered.steps.push(LoweredStep {
+            step: step.id,
+            makes_layer,
+        });
+    }
+
+    /// Returns the instruction of a step as it was written, with its variables.
+    fn statement(&self, step: &Step) -> Result<Statement, Fault> {
+        if step.origin == Origin::Written {
+            let triggers = self
+                .stage
+                .steps
+                .iter()
+                .take_while(|step| step.origin != Origin::Written)
+                .count();
+            let statements = &self.file.stages[self.stage.id.0].statements;
+            return Ok(statements[step.id.index - triggers].clone());
+        }
+        statement::read_trigger(&step.source, step.span)
+    }
+
+    fn fault(step: &Step, kind: ErrorKind) -> Fault {
+        Fault::new(kind, step.span)
+    }
+
+    /// Returns `--from` with the name that it has in the lowered file.
+    fn source(&self, name: &str) -> String {
+        if let Ok(number) = name.parse::<usize>() {
+            // Stages that are left out make the numbers smaller.
+            return self
+                .build
+                .stages
+                .iter()
+                .position(|stage| stage.id.0 == number)
+                .unwrap_or(number)
+                .to_string();
+        }
+        if self.file.stage_named(name).is_some() {
+            return name.to_owned();
+        }
+        self.renamed(name)
+    }
+
+    fn flag(&self, name: &str, value: &str) -> String {
+        text::flag(name, value, self.file.escape)
+    }
+
+    fn copy(&mut self, step: &Step, written: &Copy, sources: &Sources) -> Result<String, Fault> {
+        let heredocs = !sources.heredocs.is_empty() && !self.options.dialect.heredocs;
+        let from = written.from.as_ref().map(|name| self.source(name));
+        if !heredocs && from == written.from {
+            return Ok(step.source.clone());
+        }
+        let mut words = vec!["COPY".to_owned()];
+        if !heredocs {
+            words.extend(from.map(|from| self.flag("from", &from)));
+        }
+        words.extend(self.ownership(written.chown.as_deref(), written.chmod.as_deref()));
+        if written.link {
+            words.push("--link".to_owned());
+        }
+        if heredocs {
+            return self.copy_of_heredocs(step, words, &written.sources, sources);
+        }
+        if written.parents {
+            words.push("--parents".to_owned());
+        }
+        words.extend(
+            written
+                .exclude
+                .iter()
+                .map(|text| self.flag("exclude", text)),
+        );
+        words.push(with_heredocs(&written.sources));
+        Ok(words.join(" "))
+    }
+
+    fn add(&mut self, step: &Step, written: &Add, sources: &Sources) -> Result<String, Fault> {
+        if !self.options.dialect.add_zstd && written.unpack != Some(false) {
+            let archives = sources
+                .paths
+                .iter()
+                .filter(|path| [".zst", ".tzst"].iter().any(|end| path.ends_with(end)));
+            for path in archives {
+                self.lowered.notices.push(Notice::ZstdArchive {
+                    step: step.id,
+                    path: path.clone(),
+                });
+            }
+        }
+        if sources.heredocs.is_empty() || self.options.dialect.heredocs {
+            return Ok(step.source.clone());
+        }
+        // `ADD` has no `--from`, and does not unpack a heredoc.
+        let mut words = vec!["COPY".to_owned()];
+        words.extend(self.ownership(written.chown.as_deref(), written.chmod.as_deref()));
+        if written.link {
+            words.push("--link".to_owned());
+        }
+        self.copy_of_heredocs(step, words, &written.sources, sources)
+    }
+
+    fn ownership(&self, chown: Option<&str>, chmod: Option<&str>) -> Vec<String> {
+        [("chown", chown), ("chmod", chmod)]
+            .into_iter()
+            .filter_map(|(name, value)| Some(self.flag(name, value?)))
+            .collect()
+    }
+
+    /// Puts the bodies of heredocs into the side context, and copies them from there.
+    fn copy_of_heredocs(
+        &mut self,
+        step: &Step,
+        mut words: Vec<String>,
+        written: &Sources,
+        sources: &Sources,
+    ) -> Result<String, Fault> {
+        if !sources.paths.is_empty() {
+            return Err(Self::fault(step, ErrorKind::MixedSources));
+        }
+        words.insert(1, self.flag("from", &self.options.side_context));
+        let mut arguments = Vec::new();
+        for heredoc in &sources.heredocs {
+            arguments.push(format!("/{}", self.side_file(step, heredoc, 0o644)?));
+        }
+        arguments.push(written.destination.clone());
+        words.push(text::arguments(&arguments, written.json));
+        Ok(words.join(" "))
+    }
+
+    fn side_file(&mut self, step: &Step, heredoc: &Heredoc, mode: u32) -> Result<String, Fault> {
+        self.side_contents(step, &heredoc.name, heredoc.contents(), mode)
+    }
+
+    fn side_contents(
+        &mut self,
+        step: &Step,
+        name: &str,
+        contents: String,
+        mode: u32,
+    ) -> Result<String, Fault> {
+        // The name is that of a file, and a word of an instruction.
+        let usual =
+            |character: char| character.is_ascii_alphanumeric() || "._-+".contains(character);
+        if !name.chars().all(usual) || [".", "..", ""].contains(&name) {
+            return Err(Self::fault(
+                step,
+                ErrorKind::UnusualHeredocName(name.to_owned()),
+            ));
+        }
+        let path = format!("{}-{}/{name}", step.id.stage.0, step.id.index);
+        self.lowered.files.retain(|file| file.path != path);
+        self.lowered.files.push(SideFile {
+            path: path.clone(),
+            mode,
+            contents,
+        });
+        Ok(path)
+    }
+
+    /// Copies nothing into a folder, which makes it, with its parents, in a layer.
+    fn copy_of_folder(&mut self, path: &str, user: &str) -> String {
+        if self.lowered.folders.is_empty() {
+            self.lowered.folders.push(SideFolder {
+                path: EMPTY_FOLDER.to_owned(),
+            });
+        }
+        let mut words = vec![
+            "COPY".to_owned(),
+            self.flag("from", &self.options.side_context),
+        ];
+        if !user.is_empty() {
+            let user = text::literal(user, self.file.escape);
+            words.push(self.flag("chown", &user));
+        }
+        let folder = format!("{}/", path.trim_end_matches('/'));
+        let destination = text::literal(&folder, self.file.escape);
+        words.push(text::arguments(
+            &[format!("/{EMPTY_FOLDER}/"), destination],
+            false,
+        ));
+        words.join(" ")
+    }
+
+    fn run(&mut self, step: &Step, statement: &Statement, written: &Run) -> Result<String, Fault> {
+        let network = self.network(step, written.network)?;
+        let mut mounts: Vec<Mount> = written.mounts.clone();
+        for mount in &mut mounts {
+            let from = mount.from().map(|name| self.source(name));
+            if let (Some(from), Some(field)) = (
+                from,
+                mount.fields.iter_mut().rev().find(|(key, _)| key == "from"),
+            ) {
+                field.1 = Some(from);
+            }
+        }
+        let heredocs = !written.heredocs.is_empty() && !self.options.dialect.heredocs;
+        if !heredocs && network == written.network && mounts == written.mounts {
+            return Ok(step.source.clone());
+        }
+        let command = if heredocs {
+            self.exec_form(step, &mut mounts)?
+        } else {
+            let span = Span {
+                start: statement.arguments.start,
+                end: statement.span.end,
+            };
+            match step.origin {
+                Origin::Written => span.of(&self.file.source).to_owned(),
+                // A trigger stands nowhere in the file; its text is one line and its heredocs.
+                _ => with_bodies(command_text(written), &written.heredocs),
+            }
+        };
+        let mut words = vec!["RUN".to_owned()];
+        words.extend(
+            mounts
+                .iter()
+                .map(|mount| self.flag("mount", &fields(mount))),
+        );
+        words.extend(network.map(|mode| self.flag("network", mode.word())));
+        words.extend(
+            written
+                .security
+                .map(|security| self.flag("security", security.word())),
+        );
+        words.extend(written.devices.iter().map(|text| self.flag("device", text)));
+        words.push(command);
+        Ok(words.join(" "))
+    }
+
+    /// Returns the flag that is left, where the dialect may have none.
+    fn network(
+        &mut self,
+        step: &Step,
+        mode: Option<NetworkMode>,
+    ) -> Result<Option<NetworkMode>, Fault> {
+        match mode {
+            _ if self.options.dialect.run_network => Ok(mode),
+            None | Some(NetworkMode::Default) => Ok(None),
+            Some(NetworkMode::None) if self.options.offline => {
+                self.lowered
+                    .notices
+                    .push(Notice::NetworkOfBuild { step: step.id });
+                Ok(None)
+            }
+            Some(mode) => Err(Self::fault(step, ErrorKind::NetworkOfRun(mode.word()))),
+        }
+    }
+
+    /// Writes what a `RUN` with heredocs runs as an array.
+    fn exec_form(&mut self, step: &Step, mounts: &mut Vec<Mount>) -> Result<String, Fault> {
+        let Some(invocation) = step.invocation() else {
+            return Ok(String::new());
+        };
+        if let Some(script) = invocation.script {
+            if !self.options.dialect.script_mounts {
+                return Err(Self::fault(step, ErrorKind::ScriptOfRun(script.name)));
+            }
+            let path = self.side_contents(step, &script.name, script.contents, 0o755)?;
+            let folder = path.trim_end_matches(&script.name).trim_end_matches('/');
+            mounts.push(script_mount(&self.options.side_context, folder));
+        }
+        Ok(text::script(&invocation.words, self.file.escape))
+    }
+}
+
+fn script_mount(side_context: &str, folder: &str) -> Mount {
+    let field = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+    Mount {
+        fields: vec![
+            field("type", "bind"),
+            field("from", side_context),
+            field("source", &format!("/{folder}")),
+            field("target", SCRIPT_FOLDER),
+        ],
+    }
+}
+
+/// Writes the fields of a mount as CSV.
+fn fields(mount: &Mount) -> String {
+    let fields: Vec<_> = mount
+        .fields
+        .iter()
+        .map(|(key, value)| match value {
+            Some(value) => format!("{key}={value}"),
+            None => key.clone(),
+        })
+        .map(|field| {
+            if field.contains([',', '"']) {
+                format!("\"{}\"", field.replace('"', "\"\""))
+            } else {
+                field
+            }
+        })
+        .collect();
+    fields.join(",")
+}
+
+fn command_text(run: &Run) -> String {
+    match &run.command {
+        Command::Shell(text) => text.clone(),
+        Command::Exec(words) => text::arguments(words, true),
+    }
+}
+
+fn with_bodies(mut text: String, heredocs: &[Heredoc]) -> String {
+    for heredoc in heredocs {
+        text.push('\n');
+        text.push_str(&heredoc.body);
+        text.push_str(&heredoc.name);
+    }
+    text
+}
+
+/// Writes the sources and the destination again, with the bodies of heredocs behind the line.
+fn with_heredocs(written: &Sources) -> String {
+    let mut words = written.paths.clone();
+    for heredoc in &written.heredocs {
+        let dash = if heredoc.strip_tabs { "-" } else { "" };
+        let quote = if heredoc.expand { "" } else { "'" };
+        words.push(format!("<<{dash}{quote}{}{quote}", heredoc.name));
+    }
+    words.push(written.destination.clone());
+    let line = text::arguments(&words, written.json);
+    if written.json {
+        // In an array the mark of a heredoc is a word, and no body follows.
+        return line;
+    }
+    with_bodies(line, &written.heredocs)
+}

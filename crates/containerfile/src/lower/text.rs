@@ -1,0 +1,133 @@
+//! Writing words so that they are read as they are meant.
+//!
+//! It does not know which instruction a word is for.
+
+/// Writes a flag; a value with blanks, quotes or escapes is put in quotes.
+pub(super) fn flag(name: &str, value: &str, escape: char) -> String {
+    let needs_quotes = |character: char| {
+        character.is_whitespace() || "'\"".contains(character) || character == escape
+    };
+    if !value.contains(needs_quotes) {
+        return format!("--{name}={value}");
+    }
+    let mut quoted = String::new();
+    for character in value.chars() {
+        if character == '"' || character == escape {
+            quoted.push(escape);
+        }
+        quoted.push(character);
+    }
+    format!("--{name}=\"{quoted}\"")
+}
+
+/// Writes a path so that its expansion is the path itself.
+pub(super) fn literal(path: &str, escape: char) -> String {
+    let mut word = String::new();
+    for character in path.chars() {
+        if "$'\"".contains(character) || character == escape {
+            word.push(escape);
+        }
+        word.push(character);
+    }
+    word
+}
+
+/// Writes words as arguments: plain, or as a JSON array where one of them has blanks.
+pub(super) fn arguments(words: &[String], json: bool) -> String {
+    let plain = !json
+        && words
+            .iter()
+            .all(|word| !word.is_empty() && !word.contains(char::is_whitespace));
+    if plain {
+        words.join(" ")
+    } else {
+        format!("[{}]", strings(words))
+    }
+}
+
+fn strings(words: &[String]) -> String {
+    let quoted: Vec<_> = words
+        .iter()
+        .map(|word| serde_json::Value::from(word.as_str()).to_string())
+        .collect();
+    quoted.join(", ")
+}
+
+/// Writes an exec form whose last word, a script, has a line of the file for each of its own lines.
+///
+/// A line of the file may be no longer than 64 KiB in some engines, and it is easier to read. The pieces are joined
+/// again before the array is read, so they must not look like comments or empty lines.
+pub(super) fn script(words: &[String], escape: char) -> String {
+    let Some((script, head)) = words.split_last() else {
+        return "[]".to_owned();
+    };
+    let separator = if head.is_empty() { "" } else { ", " };
+    let mut text = format!("[{}{separator}\"", strings(head));
+    for line in script.split_inclusive('\n') {
+        text.push(escape);
+        text.push('\n');
+        text.push_str(&piece(line, escape));
+    }
+    text.push_str("\"]");
+    text
+}
+
+/// Writes one line of a script as a part of a JSON string.
+fn piece(line: &str, escape: char) -> String {
+    let mut piece = String::new();
+    for (index, character) in line.chars().enumerate() {
+        let coded = match character {
+            '"' => "\\\"".to_owned(),
+            '\\' => "\\\\".to_owned(),
+            '\n' => "\\n".to_owned(),
+            '\t' => "\\t".to_owned(),
+            // A comment, or blanks that an engine might cut off.
+            '#' | ' ' if index == 0 => format!("\\u{:04x}", u32::from(character)),
+            // A backtick before the end of a line could be taken for a continuation.
+            '`' if escape == '`' => "\\u0060".to_owned(),
+            control if u32::from(control) < 0x20 || control == '\u{7f}' => {
+                format!("\\u{:04x}", u32::from(control))
+            }
+            // Engines trim some blanks beyond ASCII as well.
+            blank if blank.is_whitespace() && blank != ' ' => {
+                format!("\\u{:04x}", u32::from(blank))
+            }
+            other => other.to_string(),
+        };
+        piece.push_str(&coded);
+    }
+    piece
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("a", "--x=a")]
+    #[case("a b", "--x=\"a b\"")]
+    #[case(r#"a"\"#, r#"--x="a\"\\""#)]
+    fn flags_are_quoted_where_needed(#[case] value: &str, #[case] expected: &str) {
+        assert_eq!(flag("x", value, '\\'), expected);
+    }
+
+    #[test]
+    fn a_script_stands_line_by_line() {
+        let words: Vec<String> = ["/bin/sh", "-c", "a \"\\\n\n # b\n#c\n\tlast"]
+            .map(str::to_owned)
+            .to_vec();
+        assert_eq!(
+            script(&words, '\\'),
+            "[\"/bin/sh\", \"-c\", \"\\\na \\\"\\\\\\n\\\n\\n\\\n\\u0020# b\\n\\\n\\u0023c\\n\\\n\\tlast\"]"
+        );
+    }
+
+    #[test]
+    fn words_with_blanks_become_an_array() {
+        let words = ["a b".to_owned(), "c".to_owned()];
+        assert_eq!(arguments(&words, false), r#"["a b", "c"]"#);
+        assert_eq!(arguments(&words[1..], false), "c");
+        assert_eq!(arguments(&words[1..], true), r#"["c"]"#);
+    }
+}

@@ -1,0 +1,377 @@
+//! Lowering: what an engine with fewer features is given, and that it means the same.
+
+use std::collections::BTreeMap;
+
+use containerfile::{
+    Build, Dialect, ErrorKind, Instruction, LowerOptions, Lowered, Notice, Step, lower, parse,
+};
+use rstest::rstest;
+
+use crate::scope;
+
+/// An engine that has nothing of what may be missing.
+const BARE: Dialect = Dialect {
+    heredocs: false,
+    run_network: false,
+    script_mounts: false,
+    workdir_layers: false,
+    add_zstd: false,
+};
+
+fn options(dialect: Dialect) -> LowerOptions {
+    LowerOptions {
+        dialect,
+        side_context: "side".to_owned(),
+        references: BTreeMap::new(),
+        offline: true,
+    }
+}
+
+fn lowered_with(source: &str, options: &LowerOptions) -> (Build, Lowered) {
+    let file = parse(source).unwrap_or_else(|error| panic!("{error}"));
+    let mut scope = scope();
+    scope.build_args = vec![("given".to_owned(), "7".to_owned())];
+    let build = file
+        .resolve(&scope)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let lowered = lower(&file, &build, options).unwrap_or_else(|error| panic!("{error}"));
+    (build, lowered)
+}
+
+fn lowered(body: &str, dialect: Dialect) -> Lowered {
+    lowered_with(&format!("FROM scratch\n{body}"), &options(dialect)).1
+}
+
+/// Returns the lines of the only stage.
+fn lines(lowered: &Lowered) -> &str {
+    lowered
+        .text
+        .strip_prefix("\nFROM scratch\n")
+        .expect("one stage")
+}
+
+#[test]
+fn a_copied_heredoc_becomes_a_file() {
+    let lowered = lowered(
+        "ARG v=1\nCOPY --chmod=755 --chown=2:3 <<-one <<'two' /x/\n\ta $v\n\tone\n\tb $v\ntwo",
+        BARE,
+    );
+    assert_eq!(
+        lines(&lowered),
+        "ARG v=1\nCOPY --from=side --chown=2:3 --chmod=755 /0-1/one /0-1/two /x/\n"
+    );
+    let files: Vec<_> = lowered
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), file.mode, file.contents.as_str()))
+        .collect();
+    assert_eq!(
+        files,
+        [("0-1/one", 0o644, "a 1\n"), ("0-1/two", 0o644, "\tb $v\n")]
+    );
+}
+
+#[test]
+fn an_added_heredoc_is_copied() {
+    let lowered = lowered("ADD <<EOF \"/a\"\nb\nEOF", BARE);
+    assert_eq!(lines(&lowered), "COPY --from=side /0-0/EOF \"/a\"\n");
+}
+
+#[test]
+fn a_run_with_a_heredoc_becomes_an_exec_form() {
+    let lowered = lowered(
+        "SHELL [\"/bin/sh\", \"-l\", \"-c\"]\nRUN --network=none <<-EOF\n\tset -e\n\n\t# \"$x\" \\\n\ty\n\tEOF",
+        BARE,
+    );
+    assert_eq!(
+        lines(&lowered),
+        "SHELL [\"/bin/sh\", \"-l\", \"-c\"]\n\
+         RUN [\"/bin/sh\", \"-l\", \"-c\", \"\\\n\
+         set -e\\n\\\n\
+         \\n\\\n\
+         \\u0023 \\\"$x\\\" \\\\\\n\\\n\
+         y\\n\"]\n"
+    );
+    assert!(matches!(
+        lowered.notices.as_slice(),
+        [Notice::NetworkOfBuild { .. }]
+    ));
+}
+
+#[test]
+fn a_full_dialect_gets_the_text_as_it_stands() {
+    let body = "RUN --network=none <<-EOF\n\ta\n\tEOF\nCOPY <<x /y # \nz\nx\nWORKDIR /a\n";
+    let lowered = lowered(body, Dialect::FULL);
+    assert_eq!(lines(&lowered), body);
+    assert!(!lowered.needs_side_context());
+    assert_eq!(lowered.notices, []);
+}
+
+#[test]
+fn only_the_flag_of_the_network_goes() {
+    let lowered = lowered(
+        "RUN --network=none --mount=type=tmpfs,target=/t \\\n  a \\\n# c\n  b",
+        BARE,
+    );
+    assert_eq!(
+        lines(&lowered),
+        "RUN --mount=type=tmpfs,target=/t a \\\n# c\n  b\n"
+    );
+}
+
+#[test]
+fn a_folder_is_made_where_workdir_makes_none() {
+    let lowered = lowered(
+        "WORKDIR /a\nUSER 5:6\nWORKDIR b/\nWORKDIR \"/c d\"\nWORKDIR /\nRUN x",
+        BARE,
+    );
+    assert_eq!(
+        lines(&lowered),
+        "COPY --from=side /empty/ /a/\n\
+         WORKDIR /a\n\
+         USER 5:6\n\
+         COPY --from=side --chown=5:6 /empty/ /a/b/\n\
+         WORKDIR b/\n\
+         COPY --from=side --chown=5:6 [\"/empty/\", \"/c d/\"]\n\
+         WORKDIR \"/c d\"\n\
+         WORKDIR /\n\
+         RUN x\n"
+    );
+    assert_eq!(lowered.folders.len(), 1);
+    let placed: Vec<_> = lowered
+        .steps
+        .iter()
+        .map(|step| (step.step.index, step.makes_layer))
+        .collect();
+    assert_eq!(
+        placed,
+        [
+            (0, true),
+            (0, false),
+            (1, false),
+            (2, true),
+            (2, false),
+            (3, true),
+            (3, false),
+            (4, false),
+            (5, true)
+        ]
+    );
+}
+
+#[test]
+fn stages_that_are_not_needed_go_and_names_change() {
+    let source = "\
+# syntax=other/frontend
+# escape=`
+ARG tag=x
+FROM tree/a-${tag} AS a
+FROM tree/unused
+COPY --from=fetch b c
+FROM scratch
+COPY --from=a / /
+FROM a AS d
+COPY --link --from=2 `
+  b c
+COPY --from=fetch --chown=\"$o p\" [\"e f\", \"g\"]
+RUN --mount=from=tree/tool,target=/t,source=\"/x,y\" --mount=from=a,target=/a d
+";
+    let mut options = options(Dialect::FULL);
+    options.references = [
+        ("tree/a-x", "local/1"),
+        ("tree/tool", "local/2"),
+        ("fetch", "local/3"),
+    ]
+    .into_iter()
+    .map(|(old, new)| (old.to_owned(), new.to_owned()))
+    .collect();
+    let (_, lowered) = lowered_with(source, &options);
+    assert_eq!(
+        lowered.text,
+        "\
+# escape=`
+ARG tag=x
+
+FROM local/1 AS a
+
+FROM scratch
+COPY --from=a / /
+
+FROM a AS d
+COPY --from=1 --link b c
+COPY --from=local/3 --chown=\"$o p\" [\"e f\", \"g\"]
+RUN --mount=from=local/2,target=/t,source=/x,y --mount=from=a,target=/a d
+"
+    );
+    assert_eq!(
+        lowered.notices,
+        [Notice::SyntaxIgnored("other/frontend".to_owned())]
+    );
+}
+
+#[test]
+fn triggers_of_a_stage_are_written_out() {
+    let source = "FROM scratch AS a\nONBUILD RUN <<EOF\nb\nEOF\nONBUILD COPY x y\nFROM a\nRUN c";
+    let (_, lowered) = lowered_with(source, &options(BARE));
+    assert_eq!(
+        lowered.text,
+        "\nFROM scratch AS a\n\nFROM a\nRUN [\"/bin/sh\", \"-c\", \"\\\nb\\n\"]\nCOPY x y\nRUN c\n"
+    );
+    let stages: Vec<_> = lowered
+        .steps
+        .iter()
+        .map(|step| (step.step.stage.0, step.step.index))
+        .collect();
+    assert_eq!(stages, [(1, 0), (1, 1), (1, 2)]);
+}
+
+#[test]
+fn a_script_is_mounted_where_it_can_be() {
+    let dialect = Dialect {
+        script_mounts: true,
+        ..BARE
+    };
+    let lowered = lowered("RUN <<run\n#!/bin/x\ny\nrun", dialect);
+    assert_eq!(
+        lines(&lowered),
+        "RUN --mount=type=bind,from=side,source=/0-0,target=/dev/pipes [\"/bin/sh\", \"-c\", \"\\\n/dev/pipes/run\"]\n"
+    );
+    assert_eq!(lowered.files[0].mode, 0o755);
+    assert_eq!(lowered.files[0].contents, "#!/bin/x\ny\n");
+}
+
+#[test]
+fn an_archive_that_the_engine_does_not_unpack_is_named() {
+    let lowered = lowered("ADD a.tar.gz b.tar.zst /", BARE);
+    let [Notice::ZstdArchive { path, .. }] = lowered.notices.as_slice() else {
+        panic!("{:?}", lowered.notices);
+    };
+    assert_eq!(path, "b.tar.zst");
+}
+
+#[rstest]
+#[case("COPY a <<EOF /x/\nb\nEOF", ErrorKind::MixedSources)]
+#[case("COPY <<$x /x/\nb\n$x", ErrorKind::UnusualHeredocName("$x".to_owned()))]
+#[case("RUN --network=host a", ErrorKind::NetworkOfRun("host"))]
+#[case("RUN <<EOF\n#!/bin/x\nEOF", ErrorKind::ScriptOfRun("EOF".to_owned()))]
+fn what_the_dialect_cannot_say_is_refused(#[case] body: &str, #[case] kind: ErrorKind) {
+    let file = parse(&format!("FROM scratch\n{body}")).unwrap();
+    let build = file.resolve(&scope()).unwrap();
+    let error = lower(&file, &build, &options(BARE)).unwrap_err();
+    assert_eq!((error.kind, error.position.line), (kind, 2));
+}
+
+#[test]
+fn a_run_without_network_is_refused_unless_the_build_is_offline() {
+    let file = parse("FROM scratch\nRUN --network=none a").unwrap();
+    let build = file.resolve(&scope()).unwrap();
+    let mut options = options(BARE);
+    options.offline = false;
+    let error = lower(&file, &build, &options).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NetworkOfRun("none"));
+    assert!(error.hint().unwrap().contains("offline"));
+}
+
+/// What a step does, in words that do not change when it is lowered.
+fn meaning(build: &Build, files: &BTreeMap<String, String>) -> Vec<String> {
+    build
+        .stages
+        .iter()
+        .flat_map(|stage| &stage.steps)
+        .filter(|step| !is_made_folder(step))
+        .map(|step| {
+            let what = match &step.instruction {
+                Instruction::Run(_) => format!("run {:?}", step.invocation().map(|run| run.words)),
+                Instruction::Copy(copy) => {
+                    let contents: Vec<_> = copy
+                        .sources
+                        .paths
+                        .iter()
+                        .filter_map(|path| files.get(path.trim_start_matches('/')).cloned())
+                        .chain(
+                            copy.sources
+                                .heredocs
+                                .iter()
+                                .map(|heredoc| heredoc.body.clone()),
+                        )
+                        .collect();
+                    format!(
+                        "copy {:?} {contents:?} {:?} {:?}",
+                        copy.sources.destination, copy.chown, copy.chmod
+                    )
+                }
+                other => format!("{other:?}"),
+            };
+            format!(
+                "{what} {:?} {:?} {} {} {:?}",
+                step.environment, step.arguments, step.working_directory, step.user, step.shell
+            )
+        })
+        .collect()
+}
+
+fn is_made_folder(step: &Step) -> bool {
+    matches!(&step.instruction, Instruction::Copy(copy) if copy.sources.paths == ["/empty/"])
+}
+
+#[rstest]
+#[case(BARE)]
+#[case(Dialect::FULL)]
+#[case(Dialect { heredocs: true, ..BARE })]
+fn a_lowered_file_means_the_same(#[case] dialect: Dialect) {
+    let source = "\
+# escape=\\
+ARG base=tree/base
+FROM --platform=linux/386 ${base} AS build
+ARG TARGETARCH
+ARG given
+ARG version=1.2.3 major=${version%%.*}
+ENV PATH=/build:$PATH NAME=\"a b\"
+WORKDIR /src-${version}
+COPY <<-EOF conf/$major
+	version = ${version}
+		\"quoted\" \\$kept
+EOF
+RUN --network=none <<EOF
+  # first
+
+\techo \"$given\" 'x' \\
+    `backtick` \u{a0}é \\\\
+EOF
+RUN cat <<-A > /a && \\
+  # gone
+  cat <<'B' > /b
+	one
+	A
+two $x
+B
+USER 1000:1000
+WORKDIR out
+SHELL [\"/bin/sh\", \"-l\", \"-c\"]
+RUN [\"/bin/a\", \"b c\"]
+RUN --network=none make \\
+  install
+FROM scratch AS unused
+RUN <<EOF
+never
+EOF
+FROM scratch
+COPY --from=build /src-* /
+LABEL a=$given
+ENTRYPOINT [\"/bin/a\"]
+";
+    let (build, lowered) = lowered_with(source, &options(dialect));
+    let mut scope = scope();
+    scope.build_args = vec![("given".to_owned(), "7".to_owned())];
+    let again = parse(&lowered.text)
+        .and_then(|file| file.resolve(&scope))
+        .unwrap_or_else(|error| panic!("{error}\n{}", lowered.text));
+    let files = lowered
+        .files
+        .iter()
+        .map(|file| (file.path.clone(), file.contents.clone()))
+        .collect();
+    assert_eq!(meaning(&again, &files), meaning(&build, &BTreeMap::new()));
+    let instructions: usize = again.stages.iter().map(|stage| stage.steps.len()).sum();
+    assert_eq!(lowered.steps.len(), instructions);
+}
