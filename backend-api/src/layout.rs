@@ -16,6 +16,9 @@ const UNCOMPRESSED: [&str; 2] = [
     "application/vnd.docker.image.rootfs.diff.tar",
 ];
 
+/// Where a layout has its blobs.
+const BLOBS: &str = "blobs/sha256";
+
 #[derive(Deserialize)]
 struct Index {
     manifests: Vec<Descriptor>,
@@ -46,20 +49,33 @@ struct Descriptor {
 /// is compressed, or if the number of layers is not that of the base and the steps.
 pub fn read_layout(folder: &Utf8Path, image: &BuiltImage) -> io::Result<EngineImage> {
     let mut index: Index = read(&folder.join("index.json"))?;
-    let manifest: Manifest = loop {
+    loop {
         let [only] = index.manifests.as_slice() else {
             let count = index.manifests.len();
             return Err(invalid(format!(
                 "expected one image in {folder}, found {count}"
             )));
         };
-        let path = blob(folder, only)?;
+        let path = blob(&folder.join(BLOBS), only)?;
         if only.media_type.contains("manifest.v") {
-            break read(&path)?;
+            return read_manifest(&path, &folder.join(BLOBS), image);
         }
         index = read(&path)?;
-    };
+    }
+}
 
+/// Reads the layers of the image whose manifest is the file `manifest`, and whose blobs lie in
+/// the folder `blobs`, each named by the hex digits of its digest.
+///
+/// # Errors
+///
+/// As [`read_layout`].
+pub fn read_manifest(
+    manifest: &Utf8Path,
+    blobs: &Utf8Path,
+    image: &BuiltImage,
+) -> io::Result<EngineImage> {
+    let manifest: Manifest = read(manifest)?;
     let layers = manifest.layers.unwrap_or_default();
     let (expected, found) = (image.base_layers + image.steps.len(), layers.len());
     if found != expected {
@@ -80,7 +96,7 @@ pub fn read_layout(folder: &Utf8Path, image: &BuiltImage) -> io::Result<EngineIm
         }
         Ok(EngineLayer {
             step: step.id,
-            tar: blob(folder, descriptor)?,
+            tar: blob(blobs, descriptor)?,
         })
     });
     Ok(EngineImage {
@@ -96,10 +112,10 @@ fn read<T: DeserializeOwned>(path: &Utf8Path) -> io::Result<T> {
 }
 
 /// Returns a blob's path. The digest is an engine's word, so only hex digits are taken.
-fn blob(folder: &Utf8Path, descriptor: &Descriptor) -> io::Result<Utf8PathBuf> {
+fn blob(blobs: &Utf8Path, descriptor: &Descriptor) -> io::Result<Utf8PathBuf> {
     match descriptor.digest.strip_prefix("sha256:") {
         Some(hex) if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            Ok(folder.join("blobs/sha256").join(hex))
+            Ok(blobs.join(hex))
         }
         _ => Err(invalid(format!(
             "expected a sha256 digest, found `{}`",

@@ -7,6 +7,8 @@
 mod availability;
 mod backend;
 mod capability;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 mod event;
 mod image;
@@ -20,7 +22,7 @@ pub use capability::{Capabilities, Dialect, LayerRecord};
 pub use error::{Error, ErrorKind, Operation};
 pub use event::{Event, Events};
 pub use image::{BuiltImage, EngineImage, EngineLayer};
-pub use layout::read_layout;
+pub use layout::{read_layout, read_manifest};
 pub use request::{
     BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, NamedContext, Network, OpenFiles,
 };
