@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("backend-api", &[]),
-    ("backend-buildah", &["backend-api", "process"]),
+    ("backend-buildah", &["backend-api", "containers-build", "process"]),
     ("backend-docker", &["backend-api", "process"]),
-    ("backend-podman", &["backend-api", "process"]),
+    ("backend-podman", &["backend-api", "containers-build", "process"]),
     ("conformance", &["backend-api", "engine", "oci-image", "runtimes"]),
     ("containerfile", &[]),
+    ("containers-build", &["backend-api", "process"]),
     ("engine", &["backend-api", "containerfile", "oci-image", "package-tree"]),
     ("go-flate", &[]),
     ("oci-image", &["containerfile", "go-flate"]),

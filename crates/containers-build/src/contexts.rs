@@ -1,0 +1,137 @@
+//! Prepares what FROM and `--from=` name: images in a form that the builder takes, and folders
+//! whose files belong to user and group 0.
+
+use std::fs::{self, File, FileTimes};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+
+use backend_api::{BuildRequest, ContextSource};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::error::Error;
+use crate::image;
+use crate::work::Work;
+
+/// Prepares the request's contexts, and returns the arguments of `build` that name them.
+///
+/// Images are named by paths relative to [`Work::images`], because the builder makes an image's
+/// name in its store of the path that it was given, and not every path makes a valid name. This
+/// one makes the name that the build's key has to itself.
+pub(crate) fn prepare(request: &BuildRequest, work: &Work) -> Result<Vec<String>, Error> {
+    let name = request.key.name();
+    let path = name.trim_start_matches("localhost/");
+    let mut arguments = Vec::new();
+    for (index, context) in request.contexts.iter().enumerate() {
+        let value = match &context.source {
+            ContextSource::Image(layout) => {
+                let path = format!("{path}/{index}");
+                image::adopt(layout, &work.images().join(&path), &request.platform)?;
+                format!("container-image://oci:{path}")
+            }
+            ContextSource::Folder(folder) => owned(folder, &work.copy_of_folder(index))
+                .map_err(|source| Error::file(folder, source))?
+                .into_string(),
+        };
+        arguments.push("--build-context".to_owned());
+        arguments.push(format!("{}={value}", context.name));
+    }
+    Ok(arguments)
+}
+
+/// Returns `folder` if all that is in it belongs to this user, who is user 0 in a build, and a
+/// copy at `copy` if not: the builder keeps the owners of a named context's files.
+fn owned(folder: &Utf8Path, copy: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
+    let is_ours = |path: &Utf8Path| {
+        let metadata = path.symlink_metadata()?;
+        Ok(metadata.uid() == user && metadata.gid() == group)
+    };
+    if all(folder, &is_ours)? {
+        return Ok(folder.to_owned());
+    }
+    if let Some(parent) = copy.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    duplicate(folder, copy)?;
+    Ok(copy.to_owned())
+}
+
+fn all(path: &Utf8Path, holds: &dyn Fn(&Utf8Path) -> io::Result<bool>) -> io::Result<bool> {
+    if !holds(path)? {
+        return Ok(false);
+    }
+    if path.symlink_metadata()?.is_dir() {
+        for entry in path.read_dir_utf8()? {
+            if !all(entry?.path(), holds)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Copies a file, a link or a whole folder, with modes and times, as this user's.
+fn duplicate(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    let metadata = from.symlink_metadata()?;
+    if metadata.is_symlink() {
+        return symlink(from.read_link()?, to);
+    }
+    if metadata.is_dir() {
+        fs::create_dir(to)?;
+        for entry in from.read_dir_utf8()? {
+            let entry = entry?;
+            duplicate(entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else {
+        fs::copy(from, to)?;
+    }
+    File::open(to)?.set_times(FileTimes::new().set_modified(metadata.modified()?))?;
+    fs::set_permissions(to, metadata.permissions())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn copies_keep_modes_times_and_links() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        fs::create_dir_all(from.join("sub")).unwrap();
+        fs::write(from.join("sub/file"), "text").unwrap();
+        symlink("file", from.join("sub/link")).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(12345);
+        let file = File::open(from.join("sub/file")).unwrap();
+        file.set_times(FileTimes::new().set_modified(time)).unwrap();
+        fs::set_permissions(from.join("sub/file"), fs::Permissions::from_mode(0o4711)).unwrap();
+        fs::set_permissions(from.join("sub"), fs::Permissions::from_mode(0o555)).unwrap();
+
+        duplicate(&from, &to).unwrap();
+
+        let copy = to.join("sub/file").metadata().unwrap();
+        assert_eq!(copy.modified().unwrap(), time);
+        assert_eq!(copy.permissions().mode() & 0o7777, 0o4711);
+        let sub = to.join("sub").metadata().unwrap();
+        assert_eq!(sub.permissions().mode() & 0o7777, 0o555);
+        let link = to.join("sub/link").read_link_utf8().unwrap();
+        assert_eq!(link, "file");
+        for folder in [from.join("sub"), to.join("sub")] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_of_this_users_is_taken_as_it_is() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        fs::write(folder.join("file"), "text").unwrap();
+        let copy = folder.join("copy");
+        assert_eq!(owned(folder, &copy).unwrap(), folder);
+        assert!(!copy.exists());
+    }
+}

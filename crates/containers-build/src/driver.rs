@@ -1,0 +1,164 @@
+//! Builds, exports and removes with one tool in one sandbox. Knows nothing of what is built.
+
+use std::fs;
+
+use backend_api::{BuildRequest, BuiltImage, EngineImage, Event, Events, Network, read_manifest};
+use camino::Utf8Path;
+use process::Invocation;
+
+use crate::arguments;
+use crate::contexts;
+use crate::enclosure::{Enclosure, Interfaces};
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::sandbox::Sandbox;
+use crate::tool::Tool;
+use crate::trial;
+use crate::work::Work;
+
+/// One tool in one sandbox.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    tool: Tool,
+    enclosure: Enclosure,
+    sandbox: Sandbox,
+}
+
+impl Driver {
+    /// Finds out which sandbox works here, by running a program of a few bytes in each, best
+    /// first, in a temporary store of its own.
+    ///
+    /// # Errors
+    ///
+    /// What the last of them said if none works.
+    pub async fn find(tool: Tool) -> Result<Self, Error> {
+        let enclosure = Enclosure::find()?;
+        let mut last = None;
+        for &sandbox in Sandbox::candidates() {
+            let driver = Self {
+                tool: tool.clone(),
+                enclosure: enclosure.clone(),
+                sandbox,
+            };
+            match trial::run(&driver).await {
+                Ok(()) => return Ok(driver),
+                Err(error) => {
+                    tracing::debug!(%sandbox, %error, "does not work here");
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.expect("there is always a candidate"))
+    }
+
+    /// Returns the sandbox that works here.
+    pub fn sandbox(&self) -> Sandbox {
+        self.sandbox
+    }
+
+    /// Builds; see [`Backend::build`](backend_api::Backend::build).
+    pub async fn build(
+        &self,
+        request: &BuildRequest,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, Error> {
+        let mut unfinished = Unfinished {
+            driver: Some(self),
+            work: Work::new(&request.work),
+        };
+        let built = self.build_or_leave(request, events).await;
+        unfinished.driver = None;
+        if built.is_err() {
+            // The build's own error matters more than one of cleaning up after it.
+            let _ = self.remove(&request.work).await;
+        }
+        built
+    }
+
+    async fn build_or_leave(
+        &self,
+        request: &BuildRequest,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, Error> {
+        let work = Work::new(&request.work);
+        work.make()?;
+        let contexts = contexts::prepare(request, &work)?;
+        let root = self.enclosure.is_root();
+        let arguments = arguments::build(request, contexts, self.sandbox, root, &work);
+        let interfaces = match (request.network, self.sandbox.has_networks()) {
+            (Network::None, false) => Interfaces::None,
+            _ => Interfaces::Machine,
+        };
+
+        let mut progress = Progress::new(&request.steps);
+        let done = self
+            .invocation(&work, interfaces)
+            .folder(&work.images())
+            .arguments(arguments)
+            .run_with(&mut |_, line| {
+                let step = progress.step_of(line);
+                let line = line.to_owned();
+                events.emit(Event::Output { step, line });
+            })
+            .await?;
+        // A tool that was told to end may say that it succeeded, but then there is no image.
+        let id = match fs::read_to_string(work.image_id()) {
+            Ok(id) if done.succeeded() => id,
+            _ => return Err(Error::failed(done.stderr)),
+        };
+        Ok(BuiltImage {
+            key: request.key.clone(),
+            reference: id.trim().to_owned(),
+            also_made: Vec::new(),
+            steps: request.steps.clone(),
+            base_layers: request.base_layers,
+            work: request.work.clone(),
+        })
+    }
+
+    /// Exports; see [`Backend::export`](backend_api::Backend::export).
+    pub async fn export(
+        &self,
+        image: &BuiltImage,
+        folder: &Utf8Path,
+    ) -> Result<EngineImage, Error> {
+        let done = self
+            .invocation(&Work::new(&image.work), Interfaces::Machine)
+            .arguments(["push", "--quiet", "--format", "oci"])
+            .arguments(self.tool.push_arguments)
+            .arguments(["--", &image.reference, &format!("dir:{folder}")])
+            .run()
+            .await?;
+        if !done.succeeded() {
+            return Err(Error::failed(done.stderr));
+        }
+        let manifest = folder.join("manifest.json");
+        read_manifest(&manifest, folder, image).map_err(|source| Error::file(&manifest, source))
+    }
+
+    /// Removes all that a build has put into its work folder.
+    pub async fn remove(&self, work: &Utf8Path) -> Result<(), Error> {
+        Work::new(work).remove(&self.tool, &self.enclosure).await
+    }
+
+    fn invocation(&self, work: &Work, interfaces: Interfaces) -> Invocation {
+        self.enclosure
+            .invocation(&self.tool, interfaces)
+            .variable("TMPDIR", work.temporary().as_str())
+            .arguments(work.store_arguments())
+    }
+}
+
+/// A build that is under way. Dropped with its driver, it was given up, and its store is removed.
+struct Unfinished<'a> {
+    driver: Option<&'a Driver>,
+    work: Work,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(driver) = self.driver {
+            self.work.remove_unattended(&driver.tool, &driver.enclosure);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Why the builder did not do what it was asked, before it is known for which engine that was.
+
+use std::io;
+
+use backend_api::{ErrorKind, Operation};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::failure::Failure;
+
+/// Why the builder did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The program could not be run to its end.
+    #[error(transparent)]
+    Process(#[from] process::Error),
+    /// The program ran, and failed.
+    #[error("{message}")]
+    Failed {
+        /// Its last word on it, in one line.
+        message: String,
+        /// What kind of failure that is.
+        kind: ErrorKind,
+        /// What the user can do about it, if it is a known one.
+        hint: Option<&'static str>,
+        /// All that it wrote to standard error.
+        stderr: String,
+    },
+    /// A file of the request, or one that the builder wrote, could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// What the operating system said, or what is wrong with its contents.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn file(path: &Utf8Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::File { path, source }
+    }
+
+    pub(crate) fn failed(stderr: String) -> Self {
+        let Failure {
+            message,
+            kind,
+            hint,
+        } = Failure::of(&stderr);
+        Self::Failed {
+            message,
+            kind,
+            hint,
+            stderr,
+        }
+    }
+
+    /// Returns what kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Process(
+                process::Error::NotFound { .. } | process::Error::NotPermitted { .. },
+            ) => ErrorKind::ProgramUnavailable,
+            Self::Process(_) => ErrorKind::EngineFailed,
+            Self::Failed { kind, .. } => *kind,
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::InvalidData | io::ErrorKind::Other => ErrorKind::Unexpected,
+                _ => ErrorKind::Storage,
+            },
+        }
+    }
+
+    /// Returns what the user can do about it, if anything is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Failed { hint, .. } => *hint,
+            Self::Process(process::Error::NotFound { program }) if program == "unshare" => {
+                Some("install util-linux, whose `unshare` shuts the engine off")
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the error as one of `runtime` in `operation`.
+    pub fn of(self, runtime: &'static str, operation: Operation) -> backend_api::Error {
+        let error = backend_api::Error::new(runtime, operation, self.kind(), self.to_string());
+        let error = match self.hint() {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        };
+        match self {
+            Self::Failed { stderr, .. } => error.with_output(stderr),
+            Self::Process(source) => error.with_source(source),
+            Self::File { source, .. } => error.with_source(source),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Reads what the builder wrote to standard error when it failed. Knows its messages and those
+//! of what it starts; whatever is not known is kept whole by the caller.
+
+use backend_api::ErrorKind;
+
+/// What is known of a failure.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The builder's last word on it, in one line.
+    pub(crate) message: String,
+    pub(crate) kind: ErrorKind,
+    pub(crate) hint: Option<&'static str>,
+}
+
+/// A failure that is known: what the output has in it, all of it, and what that means.
+type Known = (&'static [&'static str], ErrorKind, &'static str);
+
+const KNOWN: [Known; 12] = [
+    (
+        &["no space left on device"],
+        ErrorKind::Storage,
+        "free some space where the work folder is",
+    ),
+    (
+        &["overlay", "is not supported over"],
+        ErrorKind::Storage,
+        "put the work folder on a file system that overlay supports (ext4, xfs, btrfs, tmpfs), or \
+         set STORAGE_DRIVER=vfs",
+    ),
+    (
+        &["newuidmap", "executable file not found"],
+        ErrorKind::PermissionDenied,
+        "install newuidmap and newgidmap (Debian: apt-get install uidmap), or run as root",
+    ),
+    (
+        &["no subuid ranges found"],
+        ErrorKind::PermissionDenied,
+        "give the user a range of ids in /etc/subuid and /etc/subgid (usermod --add-subuids), or \
+         run as root",
+    ),
+    (
+        &["cannot clone: Operation not permitted"],
+        ErrorKind::PermissionDenied,
+        "allow user namespaces to this user (sysctl kernel.unprivileged_userns_clone), or run as \
+         root",
+    ),
+    (
+        &["unshare", "failed: Operation not permitted"],
+        ErrorKind::PermissionDenied,
+        "run where namespaces may be made: as root with CAP_SYS_ADMIN, or as a user who may make \
+         user namespaces",
+    ),
+    (
+        &["rlimit_nofile"],
+        ErrorKind::PermissionDenied,
+        "raise the hard limit of open files (ulimit -Hn), or run with CAP_SYS_RESOURCE",
+    ),
+    (
+        &["error setting rlimit type 7"],
+        ErrorKind::PermissionDenied,
+        "raise the hard limit of open files (ulimit -Hn), or run with CAP_SYS_RESOURCE",
+    ),
+    (
+        &["rlimit_nproc"],
+        ErrorKind::PermissionDenied,
+        "raise the hard limit of processes (ulimit -Hu), or run with CAP_SYS_RESOURCE",
+    ),
+    (
+        &["cgroups in hybrid mode not supported"],
+        ErrorKind::EngineFailed,
+        "install runc, which takes hybrid control groups (Debian: apt-get install runc)",
+    ),
+    (
+        &["netavark"],
+        ErrorKind::EngineFailed,
+        "install what the engine's network needs (Debian: apt-get install netavark nftables), or \
+         build offline",
+    ),
+    (
+        &["policy.json", "no such file"],
+        ErrorKind::EngineFailed,
+        "install the file /etc/containers/policy.json (Debian: apt-get install \
+         golang-github-containers-common)",
+    ),
+];
+
+/// What the builder says when an instruction failed.
+const AT_STEP: &str = "building at STEP ";
+
+impl Failure {
+    /// Reads all that was written to standard error.
+    ///
+    /// A RUN's own words come on the same channel, so only the end of the output is searched.
+    pub(crate) fn of(stderr: &str) -> Self {
+        let lines: Vec<&str> = stderr.lines().filter(|line| !line.is_empty()).collect();
+        let said = lines
+            .iter()
+            .rev()
+            .find_map(|line| line.strip_prefix("Error: "));
+        let message = said.or(lines.last().copied());
+        let message = message.unwrap_or("it failed without a word").to_owned();
+
+        let end = lines[lines.len().saturating_sub(5)..].join("\n");
+        let end = end.to_ascii_lowercase();
+        let has = |needle: &&str| end.contains(&needle.to_ascii_lowercase());
+        if let Some((_, kind, hint)) = KNOWN
+            .into_iter()
+            .find(|(needles, ..)| needles.iter().all(has))
+        {
+            let hint = Some(hint);
+            return Self {
+                message,
+                kind,
+                hint,
+            };
+        }
+        let kind = if message.contains(AT_STEP) {
+            ErrorKind::BuildFailed
+        } else {
+            ErrorKind::EngineFailed
+        };
+        Self {
+            message,
+            kind,
+            hint: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::exit(
+        "make: *** [all] Error 1\n\
+         Error: building at STEP \"RUN make\": while running runtime: exit status 2\n",
+        ErrorKind::BuildFailed,
+        "building at STEP \"RUN make\": while running runtime: exit status 2"
+    )]
+    #[case::limit(
+        "Error: building at STEP \"RUN true\": setting \"RLIMIT_NPROC\" limit to \
+         soft=1048576,hard=1048576 (was soft=9,hard=9): operation not permitted\n",
+        ErrorKind::PermissionDenied,
+        "building at STEP \"RUN true\": setting \"RLIMIT_NPROC\" limit to \
+         soft=1048576,hard=1048576 (was soft=9,hard=9): operation not permitted"
+    )]
+    #[case::hybrid(
+        "error running container: from /usr/bin/crun creating container for [true]: cgroups in \
+         hybrid mode not supported, drop all controllers from cgroupv2\n: exit status 1\n\
+         Error: building at STEP \"RUN true\": while running runtime: exit status 1\n",
+        ErrorKind::EngineFailed,
+        "building at STEP \"RUN true\": while running runtime: exit status 1"
+    )]
+    #[case::network(
+        "Error: building at STEP \"RUN true\": setup network: netavark: nftables error: unable \
+         to execute nft: No such file or directory (os error 2)\n",
+        ErrorKind::EngineFailed,
+        "building at STEP \"RUN true\": setup network: netavark: nftables error: unable to \
+         execute nft: No such file or directory (os error 2)"
+    )]
+    #[case::space(
+        "Error: committing container for step {X}: write /x: no space left on device\n",
+        ErrorKind::Storage,
+        "committing container for step {X}: write /x: no space left on device"
+    )]
+    #[case::silent("", ErrorKind::EngineFailed, "it failed without a word")]
+    #[case::unknown("oh\n", ErrorKind::EngineFailed, "oh")]
+    fn failures(#[case] stderr: &str, #[case] kind: ErrorKind, #[case] message: &str) {
+        let found = Failure::of(stderr);
+        assert_eq!((found.kind, found.message.as_str()), (kind, message));
+        let is_known = !matches!(kind, ErrorKind::BuildFailed) && !matches!(stderr, "" | "oh\n");
+        assert_eq!(found.hint.is_some(), is_known, "{:?}", found.hint);
+    }
+
+    #[test]
+    fn what_a_run_printed_long_before_is_not_the_failure() {
+        let stderr = format!(
+            "no space left on device\n{}Error: building at STEP \"RUN x\": exit status 1\n",
+            "compiling\n".repeat(10)
+        );
+        assert_eq!(Failure::of(&stderr).kind, ErrorKind::BuildFailed);
+    }
+}

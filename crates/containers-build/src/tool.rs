@@ -1,0 +1,16 @@
+//! How one engine's command line differs from that of its siblings. Knows no engine by name.
+
+use camino::Utf8PathBuf;
+
+/// A program that builds with the shared builder, and how it is called.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    /// The program, as an absolute path.
+    pub program: Utf8PathBuf,
+    /// What comes before every subcommand.
+    pub global_arguments: &'static [&'static str],
+    /// What `push` needs beside its source and destination to write uncompressed layers.
+    pub push_arguments: &'static [&'static str],
+    /// Variables that the program is to see beside the pinned environment.
+    pub variables: &'static [(&'static str, &'static str)],
+}

@@ -1,0 +1,101 @@
+//! A build of a few bytes that shows whether a sandbox works here.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use backend_api::{BuildKey, BuildRequest, Cache, Network, OpenFiles};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::driver::Driver;
+use crate::error::Error;
+
+/// A program that exits with 0: an ELF header, one program header, and
+/// `mov eax, 60; xor edi, edi; syscall`.
+#[rustfmt::skip]
+const PROGRAM: [u8; 129] = [
+    0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    // Executable, x86-64, version 1, entry at 0x400078.
+    2, 0, 62, 0, 1, 0, 0, 0, 0x78, 0, 0x40, 0, 0, 0, 0, 0,
+    // Program headers at 64, no sections, no flags; the sizes and numbers of headers.
+    64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+    // Load, readable and executable, offset 0, at 0x400000.
+    1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0,
+    // 129 bytes in the file and in memory, aligned to 0x1000.
+    129, 0, 0, 0, 0, 0, 0, 0, 129, 0, 0, 0, 0, 0, 0, 0,
+    0, 0x10, 0, 0, 0, 0, 0, 0,
+    0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05,
+];
+
+const CONTAINERFILE: &str = "FROM scratch\nCOPY program /\nRUN [\"/program\"]\n";
+
+/// Builds an image with a RUN without network, and removes it.
+///
+/// Only x86-64 has a program to run; elsewhere the best sandbox is taken to work.
+pub(crate) async fn run(driver: &Driver) -> Result<(), Error> {
+    if !cfg!(target_arch = "x86_64") {
+        return Ok(());
+    }
+    let temporary = tempfile::Builder::new().prefix("stagex-").tempdir();
+    let temporary = temporary.map_err(|source| Error::file(Utf8Path::new("temporary"), source))?;
+    let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned())
+        .map_err(|path| Error::file(Utf8Path::new(&path.to_string_lossy()), not_text()))?;
+    let request = request(&folder)?;
+    driver.build(&request, &()).await?;
+    driver.remove(&request.work).await
+}
+
+fn request(folder: &Utf8Path) -> Result<BuildRequest, Error> {
+    let (context, work) = (folder.join("context"), folder.join("work"));
+    let containerfile = folder.join("Containerfile");
+    let program = context.join("program");
+    let written = fs::create_dir(&context)
+        .and_then(|()| fs::create_dir(&work))
+        .and_then(|()| fs::write(&containerfile, CONTAINERFILE))
+        .and_then(|()| fs::write(&program, PROGRAM))
+        .and_then(|()| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)));
+    written.map_err(|source| Error::file(folder, source))?;
+    Ok(BuildRequest {
+        key: BuildKey::new("trial"),
+        containerfile,
+        context,
+        contexts: Vec::new(),
+        target: None,
+        steps: Vec::new(),
+        base_layers: 0,
+        platform: "linux/amd64".to_owned(),
+        build_arguments: Vec::new(),
+        network: Network::None,
+        cache: Cache::Refuse,
+        open_files: OpenFiles {
+            soft: 256,
+            hard: 256,
+        },
+        work,
+    })
+}
+
+fn not_text() -> std::io::Error {
+    std::io::Error::other("expected a path of UTF-8 text")
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use process::Invocation;
+
+    use super::*;
+
+    #[test]
+    fn the_program_exits_with_0() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        let request = request(folder).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let run = Invocation::new(&request.context.join("program")).run();
+        assert!(runtime.block_on(run).unwrap().succeeded());
+    }
+}

@@ -1,0 +1,121 @@
+//! What a build keeps in its work folder: a store of its own, temporary files, its contexts.
+//!
+//! The engine's usual store is never touched. What the build puts into its own, images of
+//! dependencies, intermediate images, containers of a RUN that failed, disappears with the
+//! folder, and builds that run at once cannot take anything away from each other.
+
+use std::fs;
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::enclosure::Enclosure;
+use crate::error::Error;
+use crate::tool::Tool;
+
+/// The work folder of one build.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    folder: Utf8PathBuf,
+}
+
+impl Work {
+    /// Takes charge of `folder`.
+    pub(crate) fn new(folder: &Utf8Path) -> Self {
+        let folder = folder.to_owned();
+        Self { folder }
+    }
+
+    /// Makes the folders that the engine expects.
+    pub(crate) fn make(&self) -> Result<(), Error> {
+        for folder in [self.store(), self.temporary(), self.images()] {
+            fs::create_dir_all(&folder).map_err(|source| Error::file(&folder, source))?;
+        }
+        Ok(())
+    }
+
+    fn store(&self) -> Utf8PathBuf {
+        self.folder.join("store")
+    }
+
+    /// Returns the arguments, common to all subcommands, that name the build's own store.
+    pub(crate) fn store_arguments(&self) -> [String; 4] {
+        let store = self.store();
+        [
+            "--root".to_owned(),
+            store.join("root").into_string(),
+            "--runroot".to_owned(),
+            store.join("run").into_string(),
+        ]
+    }
+
+    /// Returns where the engine puts its temporary files.
+    pub(crate) fn temporary(&self) -> Utf8PathBuf {
+        self.folder.join("temporary")
+    }
+
+    /// Returns the folder below which the images of contexts lie.
+    pub(crate) fn images(&self) -> Utf8PathBuf {
+        self.folder.join("images")
+    }
+
+    /// Returns where the folder of a context is copied to, if it has to be.
+    pub(crate) fn copy_of_folder(&self, index: usize) -> Utf8PathBuf {
+        self.folder.join("folders").join(index.to_string())
+    }
+
+    /// Returns the file that the engine writes the image's id into.
+    pub(crate) fn image_id(&self) -> Utf8PathBuf {
+        self.folder.join("image-id")
+    }
+
+    /// Deletes everything that a build has put into the folder. What is gone already is no error.
+    pub(crate) async fn remove(&self, tool: &Tool, enclosure: &Enclosure) -> Result<(), Error> {
+        if !enclosure.is_root() {
+            enclosure.removal(tool, &self.store()).run().await?;
+        }
+        let folder = self.folder.clone();
+        let removed = tokio::task::spawn_blocking(move || remove_contents(&folder)).await;
+        removed
+            .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
+            .map_err(|source| Error::file(&self.folder, source))
+    }
+
+    /// Deletes the store in the background, once what was told to end has ended.
+    pub(crate) fn remove_unattended(&self, tool: &Tool, enclosure: &Enclosure) {
+        enclosure.removal(tool, &self.store()).run_unattended();
+    }
+}
+
+fn remove_contents(folder: &Utf8Path) -> io::Result<()> {
+    let entries = match folder.read_dir_utf8() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_no_error() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap().join("w");
+        let work = Work::new(&folder);
+        remove_contents(&folder).unwrap();
+        work.make().unwrap();
+        fs::write(work.image_id(), "x").unwrap();
+        remove_contents(&folder).unwrap();
+        assert_eq!(folder.read_dir_utf8().unwrap().count(), 0);
+    }
+}
