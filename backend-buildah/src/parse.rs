@@ -1,0 +1,55 @@
+//! Reads what Buildah prints about itself.
+
+use serde::Deserialize;
+
+/// A version of Buildah, by which its features are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// As it is printed: `1.28.2`.
+    pub(crate) text: String,
+    /// Its first two numbers.
+    pub(crate) number: (u32, u32),
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    version: String,
+}
+
+/// Reads the answer to [`command::version`](crate::command::version).
+pub(crate) fn version(answer: &[u8]) -> Option<Version> {
+    let Answer { version: text } = serde_json::from_slice(answer).ok()?;
+    let mut parts = text.split('.').map(str::parse);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Some(Version {
+            number: (major, minor),
+            text,
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(include_bytes!("../tests/samples/buildah-1.28.2/version.json"), "1.28.2", (1, 28))]
+    #[case(include_bytes!("../tests/samples/buildah-1.39.3/version.json"), "1.39.3", (1, 39))]
+    #[case(include_bytes!("../tests/samples/buildah-1.43.2/version.json"), "1.43.2", (1, 43))]
+    #[case(br#"{"version":"1.40.0-dev"}"#, "1.40.0-dev", (1, 40))]
+    fn versions(#[case] answer: &[u8], #[case] text: &str, #[case] number: (u32, u32)) {
+        let text = text.to_owned();
+        assert_eq!(version(answer), Some(Version { text, number }));
+    }
+
+    #[rstest]
+    #[case(b"")]
+    #[case(b"buildah version 1.28.2")]
+    #[case(br#"{"version":"unknown"}"#)]
+    fn other_answers(#[case] answer: &[u8]) {
+        assert_eq!(version(answer), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! The contract, tried with the Buildah that `STAGEX_BUILDAH` names or that is on PATH.
+
+use std::process::ExitCode;
+
+use backend_buildah::Buildah;
+
+fn main() -> ExitCode {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the whole command line of a test"
+    )]
+    let program = std::env::var("STAGEX_BUILDAH").unwrap_or_else(|_| "buildah".to_owned());
+    backend_api::contract::main(Buildah::new(program.as_ref()))
+}
