@@ -1,1 +1,21 @@
-//! A StageX package tree: packages, dependencies, order, targets.
+//! A StageX package tree: its packages, what they are built from, in what order, and what a
+//! target means.
+//!
+//! Reads files below a tree's root, and knows no engine.
+
+mod manifest;
+mod near;
+mod output;
+mod plan;
+mod problem;
+mod reader;
+mod source;
+mod target;
+mod tree;
+mod version;
+
+pub use output::{Output, TOOL_ARGUMENTS};
+pub use plan::{Plan, PlannedPackage};
+pub use problem::{Problem, Problems};
+pub use source::Source;
+pub use tree::{DEFAULT_PLATFORM, Tree};

@@ -1,0 +1,246 @@
+//! One `package.toml`: what it says, and everything in it that is not as it should be.
+//!
+//! Knows one file. What needs other packages (`version_from`) is left to the tree.
+
+use camino::Utf8Path;
+
+use crate::problem::Problem;
+use crate::reader::{Placed, Reader};
+use crate::source::{Description, is_file_name};
+
+const PACKAGE_KEYS: [&str; 8] = [
+    "name",
+    "version",
+    "version_from",
+    "description",
+    "license",
+    "website",
+    "platforms",
+    "subpackages",
+];
+const SOURCE_KEYS: [&str; 6] = ["hash", "mirrors", "file", "format", "version", "git_sha"];
+
+/// What a `package.toml` says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Manifest {
+    pub version: Option<String>,
+    /// The package whose version this one has, and where that is said.
+    pub version_from: Option<(String, std::ops::Range<usize>)>,
+    pub platforms: Vec<String>,
+    pub subpackages: Vec<String>,
+    /// In the order of the file, each with its place.
+    pub sources: Vec<(Description, std::ops::Range<usize>)>,
+}
+
+impl Manifest {
+    /// Reads `text`, the contents of `file`, which belongs to the package `name`.
+    pub(crate) fn read(file: &Utf8Path, text: &str, name: &str) -> Result<Self, Vec<Problem>> {
+        let reader = Reader::new(file, text);
+        let document = reader.document();
+        let root = document.get_ref();
+        reader.only(root, &["package", "sources"]);
+        let mut manifest = Self::default();
+        match reader.table(root, "package") {
+            Some(package) => manifest.read_package(&reader, &package, name),
+            None if root.contains_key("package") => {}
+            None => reader.problem(&(0..0), "the table `[package]` is missing", None),
+        }
+        if let Some(sources) = reader.table(root, "sources") {
+            manifest.read_sources(&reader, sources.value);
+        }
+        let problems = reader.into_problems();
+        if problems.is_empty() {
+            Ok(manifest)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn read_package<'a>(
+        &mut self,
+        reader: &Reader<'a>,
+        table: &Placed<&toml::de::DeTable<'a>>,
+        folder: &str,
+    ) {
+        reader.only(table.value, &PACKAGE_KEYS);
+        if let Some(name) = reader.required(table, "name")
+            && name.value != folder
+        {
+            let message = format!(
+                "the name is `{}`, expected the folder's, `{folder}`",
+                name.value
+            );
+            reader.problem(&name.place, message, None);
+        }
+        for key in ["description", "license", "website"] {
+            reader.text(table.value, key);
+        }
+        let version = reader.text(table.value, "version");
+        let version_from = reader.text(table.value, "version_from");
+        if let (Some(_), Some(from)) = (&version, &version_from) {
+            let message = "both `version` and `version_from`, expected one of them";
+            reader.problem(&from.place, message, None);
+        }
+        self.version = version
+            .map(|version| version.value)
+            .filter(|version| !version.is_empty());
+        self.version_from = version_from.map(|from| (from.value, from.place));
+
+        for platform in reader.texts(table.value, "platforms") {
+            if platform.value.parse::<containerfile::Platform>().is_err() {
+                let message = format!(
+                    "`{}` is no platform, expected `os/architecture`, such as `linux/amd64`",
+                    platform.value
+                );
+                reader.problem(&platform.place, message, None);
+            }
+            self.platforms.push(platform.value);
+        }
+        for subpackage in reader.texts(table.value, "subpackages") {
+            let name = &subpackage.value;
+            if !is_file_name(name) {
+                let message =
+                    format!("`{name}` is no name for a package: expected one without `/`");
+                reader.problem(&subpackage.place, message, None);
+            } else if self.subpackages.contains(name) {
+                reader.problem(&subpackage.place, format!("`{name}` stands twice"), None);
+            } else {
+                self.subpackages.push(subpackage.value);
+            }
+        }
+    }
+
+    fn read_sources<'a>(&mut self, reader: &Reader<'a>, sources: &toml::de::DeTable<'a>) {
+        let mut keys: Vec<_> = sources.keys().collect();
+        // The table is sorted by name; the order of the file is that of the build arguments.
+        keys.sort_by_key(|key| key.span().start);
+        for key in keys {
+            let name = key.get_ref().as_ref();
+            let Some(table) = reader.table(sources, name) else {
+                continue;
+            };
+            reader.only(table.value, &SOURCE_KEYS);
+            let hash = reader.required(&table, "hash");
+            if let Some(hash) = &hash
+                && !is_sha256(&hash.value)
+            {
+                let message = format!(
+                    "`{}` is no sha256, expected 64 lower-case hex digits",
+                    hash.value
+                );
+                reader.problem(&hash.place, message, None);
+            }
+            let mirrors = reader.texts(table.value, "mirrors");
+            if mirrors.is_empty() {
+                let hint = "name at least one URL that the file can be had from".to_owned();
+                reader.problem(
+                    &key.span(),
+                    format!("source `{name}` has no mirrors"),
+                    Some(hint),
+                );
+            }
+            let text = |key| reader.text(table.value, key).map(|found| found.value);
+            let filled = |key| text(key).filter(|text: &String| !text.is_empty());
+            let description = Description {
+                key: name.to_owned(),
+                hash: hash.map(|hash| hash.value).unwrap_or_default(),
+                mirrors: mirrors.into_iter().map(|mirror| mirror.value).collect(),
+                file: filled("file"),
+                format: text("format").unwrap_or_default(),
+                version: filled("version"),
+                git_sha: filled("git_sha"),
+            };
+            self.sources.push((description, key.span()));
+        }
+    }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn problems(text: &str) -> String {
+        let problems = Manifest::read(Utf8Path::new("p.toml"), text, "x").unwrap_err();
+        let line = |problem: &Problem| {
+            format!(
+                "{problem} {}\n",
+                problem.hint.as_deref().unwrap_or_default()
+            )
+        };
+        problems.iter().map(line).collect()
+    }
+
+    #[test]
+    fn sources_keep_the_order_of_the_file() {
+        let hash = "0".repeat(64);
+        let source = |key| format!("[sources.{key}]\nhash = \"{hash}\"\nmirrors = [\"u/{key}\"]\n");
+        let text = format!(
+            "[package]\nname = \"x\"\n{}{}{}",
+            source("z"),
+            source("a"),
+            source("m")
+        );
+        let manifest = Manifest::read(Utf8Path::new("p.toml"), &text, "x").unwrap();
+        let keys: Vec<_> = manifest
+            .sources
+            .iter()
+            .map(|(source, _)| source.key.as_str())
+            .collect();
+        assert_eq!(keys, ["z", "a", "m"]);
+    }
+
+    #[rstest]
+    #[case::syntax("[package\nname = 1", "p.toml:1:")]
+    #[case::unknown_key(
+        "[package]\nname = \"x\"\nverion = \"1\"",
+        "p.toml:3:1: unknown key `verion`"
+    )]
+    #[case::offers_the_nearest("[package]\nname = \"x\"\nverion = \"1\"", "did you mean version?")]
+    #[case::unknown_table(
+        "[pakage]\n[package]\nname = \"x\"",
+        "p.toml:1:2: unknown key `pakage`"
+    )]
+    #[case::no_package("", "`[package]` is missing")]
+    #[case::no_name("[package]\nversion = \"1\"", "`name` is missing")]
+    #[case::other_name("[package]\nname = \"y\"", "p.toml:2:8: the name is `y`")]
+    #[case::kind(
+        "[package]\nname = 3",
+        "p.toml:2:8: `name` is an integer, expected a string"
+    )]
+    #[case::both(
+        "[package]\nname = \"x\"\nversion = \"1\"\nversion_from = \"a-b\"",
+        "4:16: both"
+    )]
+    #[case::platform(
+        "[package]\nname = \"x\"\nplatforms = [\"amd64\"]",
+        "3:14: `amd64` is no"
+    )]
+    #[case::climbs(
+        "[package]\nname = \"x\"\nsubpackages = [\"../y\"]",
+        "3:16: `../y` is no name"
+    )]
+    #[case::twice(
+        "[package]\nname = \"x\"\nsubpackages = [\"y\", \"y\"]",
+        "3:21: `y` stands twice"
+    )]
+    #[case::hash(
+        "[package]\nname = \"x\"\n[sources.s]\nhash = \"12\"\nmirrors = [\"u\"]",
+        "p.toml:4:8: `12` is no sha256"
+    )]
+    #[case::mirrors(
+        "[package]\nname = \"x\"\n[sources.s]\nhash = \"12\"",
+        "source `s` has no mirrors"
+    )]
+    fn what_is_wrong_is_said_with_its_place(#[case] text: &str, #[case] expected: &str) {
+        let found = problems(text);
+        assert!(found.contains(expected), "{found}");
+    }
+}

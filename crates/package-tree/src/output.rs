@@ -1,0 +1,92 @@
+//! An output: what one build of a package gives, `<stage>-<name>`, with everything that the
+//! build is given.
+
+use camino::Utf8PathBuf;
+
+use crate::source::Source;
+use crate::version::Version;
+
+/// The build arguments that every build is given first, whatever the package.
+pub const TOOL_ARGUMENTS: [(&str, &str); 3] = [
+    ("SOURCE_DATE_EPOCH", "1"),
+    ("BUILDKIT_MULTI_PLATFORM", "1"),
+    (
+        "BUILDKIT_DOCKERFILE_CHECK",
+        "skip=FromPlatformFlagConstDisallowed;error=true",
+    ),
+];
+
+/// What one build of a package gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The full name, `<stage>-<name>`.
+    pub name: String,
+    /// The stage, such as `core`.
+    pub stage: String,
+    /// The name without the stage: the package's, or a subpackage's.
+    pub package: String,
+    /// The package whose files it is built from.
+    pub origin: String,
+    /// The version, where there is one.
+    pub version: Option<String>,
+    /// The platforms; none where the package does not say, and the user's choice counts.
+    pub platforms: Vec<String>,
+    /// The stage of the Containerfile that is built; the last where there is none.
+    pub target: Option<String>,
+    /// The package's folder, relative to the tree's root.
+    pub context: Utf8PathBuf,
+    /// The Containerfile, relative to the tree's root.
+    pub containerfile: Utf8PathBuf,
+    /// The folder that holds the sources, relative to the tree's root.
+    pub fetch: Utf8PathBuf,
+    /// The sources, in the order of `package.toml`.
+    pub sources: Vec<Source>,
+    /// The full names of the outputs that it is built from, in the order of the Containerfile.
+    pub dependencies: Vec<String>,
+}
+
+impl Output {
+    /// Returns the image's tag: the version, or `latest`.
+    pub fn tag(&self) -> &str {
+        self.version.as_deref().unwrap_or("latest")
+    }
+
+    /// Returns the build arguments, in order: [`TOOL_ARGUMENTS`], then the forms of the
+    /// version, then those of each source that has its own version or commit.
+    pub fn build_arguments(&self) -> Vec<(String, String)> {
+        let mut arguments: Vec<(String, String)> = TOOL_ARGUMENTS
+            .iter()
+            .map(|(name, value)| pair(name, *value))
+            .collect();
+        if let Some(text) = &self.version {
+            let version = Version(text);
+            arguments.extend([
+                pair("VERSION", text.as_str()),
+                pair("VERSION_UNDER", version.under()),
+                pair("VERSION_DASH", version.dash()),
+                pair("VERSION_MAJOR", version.major()),
+                // A version without a minor part has always been given this value.
+                pair(
+                    "VERSION_MAJOR_MINOR",
+                    version.major_minor().unwrap_or("None".into()),
+                ),
+                pair("VERSION_STRIP_SUFFIX", version.strip_suffix()),
+            ]);
+        }
+        for source in &self.sources {
+            let key = source.key.to_uppercase();
+            if let Some(version) = &source.version {
+                arguments.push(pair(&format!("{key}_VERSION"), version.as_str()));
+                arguments.push(pair(&format!("{key}_SOURCE"), source.file.as_str()));
+            }
+            if let Some(git_sha) = &source.git_sha {
+                arguments.push(pair(&format!("{key}_GIT_SHA"), git_sha.as_str()));
+            }
+        }
+        arguments
+    }
+}
+
+fn pair(name: &str, value: impl Into<String>) -> (String, String) {
+    (name.to_owned(), value.into())
+}

@@ -1,0 +1,376 @@
+//! A whole tree: every package read, versions and dependencies resolved, outputs named.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::{Platform, Position, Scope};
+
+use crate::manifest::Manifest;
+use crate::near::did_you_mean;
+use crate::output::Output;
+use crate::problem::{Problem, Problems};
+
+/// The platform that packages are built for unless they or the user say otherwise.
+pub const DEFAULT_PLATFORM: &str = "linux/amd64";
+
+/// What the names of packages begin with in a Containerfile.
+const REFERENCE: &str = "stagex/";
+
+/// A package tree that was read without a problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    outputs: BTreeMap<String, Output>,
+    warnings: Vec<Problem>,
+}
+
+/// A package while the tree is read.
+struct Package {
+    stage: String,
+    name: String,
+    folder: Utf8PathBuf,
+    manifest: Manifest,
+    text: String,
+    references: Vec<Reference>,
+}
+
+/// A package that a Containerfile names, and where.
+struct Reference {
+    name: String,
+    position: Position,
+}
+
+impl Package {
+    fn manifest_path(&self) -> Utf8PathBuf {
+        self.folder.join("package.toml")
+    }
+
+    fn full_name(&self) -> String {
+        format!("{}-{}", self.stage, self.name)
+    }
+
+    /// Returns the names that its outputs have, without the stage.
+    fn yields(&self) -> &[String] {
+        if self.manifest.subpackages.is_empty() {
+            std::slice::from_ref(&self.name)
+        } else {
+            &self.manifest.subpackages
+        }
+    }
+
+    /// Makes a problem at a place in its `package.toml`.
+    fn problem(&self, place: &Range<usize>, message: impl Into<String>) -> Problem {
+        let position = Position::in_source(&self.text, place.start);
+        let problem = Problem::new(message).in_file(self.manifest_path());
+        problem.at(position.line, position.column)
+    }
+}
+
+impl Tree {
+    /// Reads the tree in `root`: every `packages/<stage>/<name>/` that has a Containerfile.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the tree, each with its place.
+    pub fn open(root: &Utf8Path) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let mut warnings = Vec::new();
+        let mut packages = Vec::new();
+        for folder in folders(root)? {
+            match read(root, &folder) {
+                Ok(Read::Package(package)) => packages.push(*package),
+                Ok(Read::Skipped(why)) => warnings.extend(why),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() && packages.is_empty() {
+            let hint = "name another folder with -C";
+            let message = format!("there is no package in {}", root.join("packages"));
+            return Err(Problem::new(message).hint(hint).into());
+        }
+        let outputs = resolve(&packages, &mut problems);
+        if problems.is_empty() {
+            Ok(Self { outputs, warnings })
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    /// Returns all outputs, sorted by name.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> {
+        self.outputs.values()
+    }
+
+    /// Returns the output with this full name.
+    pub fn output(&self, name: &str) -> Option<&Output> {
+        self.outputs.get(name)
+    }
+
+    /// Returns what a person should know although the tree can be built.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}
+
+/// What a package's folder turned out to be.
+enum Read {
+    Package(Box<Package>),
+    /// No package, with a warning if somebody may think it is one.
+    Skipped(Option<Problem>),
+}
+
+/// Lists `packages/<stage>/<name>`, sorted, relative to the root.
+fn folders(root: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Problem> {
+    let list = |folder: &Utf8Path| -> io::Result<Vec<Utf8PathBuf>> {
+        let mut found = Vec::new();
+        for entry in root.join(folder).read_dir_utf8()? {
+            let entry = entry?;
+            if fs::metadata(entry.path())?.is_dir() && !entry.file_name().starts_with('.') {
+                found.push(folder.join(entry.file_name()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    };
+    let failed = |folder: &Utf8Path, error: &io::Error| {
+        Problem::new(format!("cannot be read: {error}")).in_file(folder)
+    };
+    let top = Utf8Path::new("packages");
+    let stages = list(top).map_err(|error| {
+        failed(&root.join(top), &error).hint("a tree has its packages in packages/<stage>/<name>/")
+    })?;
+    let mut packages = Vec::new();
+    for stage in stages {
+        packages.extend(list(&stage).map_err(|error| failed(&stage, &error))?);
+    }
+    Ok(packages)
+}
+
+/// Reads one package's files.
+fn read(root: &Utf8Path, folder: &Utf8Path) -> Result<Read, Vec<Problem>> {
+    let load = |name: &str| {
+        let path = folder.join(name);
+        match fs::read_to_string(root.join(&path)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(vec![
+                Problem::new(format!("cannot be read: {error}")).in_file(path),
+            ]),
+        }
+    };
+    let (containerfile, text) = match (load("Containerfile")?, load("package.toml")?) {
+        (Some(containerfile), Some(text)) => (containerfile, text),
+        (None, None) => return Ok(Read::Skipped(None)),
+        (Some(_), None) => {
+            let problem = Problem::new("is left out: there is no package.toml beside it");
+            return Ok(Read::Skipped(Some(
+                problem.in_file(folder.join("Containerfile")),
+            )));
+        }
+        (None, Some(_)) => {
+            let problem = Problem::new("there is no Containerfile beside it");
+            return Err(vec![problem.in_file(folder.join("package.toml"))]);
+        }
+    };
+    let mut names = folder
+        .components()
+        .rev()
+        .map(|part| part.as_str().to_owned());
+    let (name, stage) = (
+        names.next().unwrap_or_default(),
+        names.next().unwrap_or_default(),
+    );
+    let manifest = Manifest::read(&folder.join("package.toml"), &text, &name);
+    let references = references(&folder.join("Containerfile"), &containerfile);
+    match (manifest, references) {
+        (Ok(manifest), Ok(references)) => {
+            let folder = folder.to_owned();
+            let package = Package {
+                stage,
+                name,
+                folder,
+                manifest,
+                text,
+                references,
+            };
+            Ok(Read::Package(Box::new(package)))
+        }
+        (Err(mut problems), Err(problem)) => {
+            problems.push(problem);
+            Err(problems)
+        }
+        (Err(problems), Ok(_)) => Err(problems),
+        (Ok(_), Err(problem)) => Err(vec![problem]),
+    }
+}
+
+/// Finds the packages that a Containerfile names, each once, in the order of the file.
+fn references(path: &Utf8Path, text: &str) -> Result<Vec<Reference>, Problem> {
+    let wrong = |error| Problem::of_containerfile(path, &error);
+    let file = containerfile::parse(text).map_err(wrong)?;
+    let platform: Platform = DEFAULT_PLATFORM.parse().expect("the default is a platform");
+    let mut found: Vec<Reference> = Vec::new();
+    for reference in file.references(&Scope::new(platform)).map_err(wrong)? {
+        let Some(name) = reference.name.strip_prefix(REFERENCE) else {
+            continue;
+        };
+        let name = name.split([':', '@']).next().unwrap_or_default();
+        if found.iter().all(|known| known.name != name) {
+            let position = Position::in_source(text, reference.span.start);
+            found.push(Reference {
+                name: name.to_owned(),
+                position,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Names every output and resolves what packages say of one another.
+fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> BTreeMap<String, Output> {
+    let versions = Versions::new(packages);
+    let mut outputs: BTreeMap<String, Output> = BTreeMap::new();
+    for package in packages {
+        let version = match versions.of(package) {
+            Ok(version) => version,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let mut sources = Vec::new();
+        for (description, place) in &package.manifest.sources {
+            match description.expand(version.as_deref()) {
+                Ok(source) => sources.push(source),
+                Err(message) => {
+                    let message = format!("source `{}`: {message}", description.key);
+                    problems.push(package.problem(place, message));
+                }
+            }
+        }
+        for (place, source) in sources.iter().enumerate() {
+            if let Some(other) = sources[..place]
+                .iter()
+                .find(|other| other.file == source.file)
+                && other.hash != source.hash
+            {
+                let message = format!(
+                    "sources `{}` and `{}` are both called `{}`",
+                    other.key, source.key, source.file
+                );
+                let at = &package.manifest.sources[place].1;
+                problems.push(package.problem(at, message).hint("give one another `file`"));
+            }
+        }
+        for yielded in package.yields() {
+            let output = output(package, yielded, version.clone(), &sources);
+            let (name, folder) = (output.name.clone(), package.manifest_path());
+            if let Some(other) = outputs.insert(name.clone(), output) {
+                let message = format!("`{name}` is an output of {} too", other.context);
+                problems.push(Problem::new(message).in_file(folder));
+            }
+        }
+    }
+    if problems.is_empty() {
+        // An output that is missing because its own package is wrong would only be noise.
+        problems.extend(
+            packages
+                .iter()
+                .flat_map(|package| missing(package, &outputs)),
+        );
+    }
+    outputs
+}
+
+fn output(
+    package: &Package,
+    yielded: &str,
+    version: Option<String>,
+    sources: &[crate::source::Source],
+) -> Output {
+    let is_subpackage = !package.manifest.subpackages.is_empty();
+    Output {
+        name: format!("{}-{yielded}", package.stage),
+        stage: package.stage.clone(),
+        package: yielded.to_owned(),
+        origin: package.name.clone(),
+        version,
+        platforms: package.manifest.platforms.clone(),
+        target: is_subpackage.then(|| format!("package-{yielded}")),
+        context: package.folder.clone(),
+        containerfile: package.folder.join("Containerfile"),
+        fetch: Utf8Path::new("fetch")
+            .join(&package.stage)
+            .join(&package.name),
+        sources: sources.to_vec(),
+        dependencies: package
+            .references
+            .iter()
+            .map(|each| each.name.clone())
+            .collect(),
+    }
+}
+
+/// Returns a problem for each package that is named and is not there.
+fn missing(package: &Package, outputs: &BTreeMap<String, Output>) -> Vec<Problem> {
+    let absent = |reference: &&Reference| !outputs.contains_key(&reference.name);
+    let problem = |reference: &Reference| {
+        let name = &reference.name;
+        let mut problem = Problem::new(format!("there is no package `{name}`"))
+            .in_file(package.folder.join("Containerfile"))
+            .at(reference.position.line, reference.position.column);
+        problem.hint = did_you_mean(name, outputs.keys().map(String::as_str));
+        problem
+    };
+    package
+        .references
+        .iter()
+        .filter(absent)
+        .map(problem)
+        .collect()
+}
+
+/// The versions of all packages, with those that are another's.
+struct Versions<'a> {
+    /// By full name: of packages, and of their outputs.
+    packages: BTreeMap<String, &'a Package>,
+}
+
+impl<'a> Versions<'a> {
+    fn new(packages: &'a [Package]) -> Self {
+        let mut by_name = BTreeMap::new();
+        for package in packages {
+            for yielded in package.yields() {
+                by_name.insert(format!("{}-{yielded}", package.stage), package);
+            }
+        }
+        for package in packages {
+            by_name.entry(package.full_name()).or_insert(package);
+        }
+        Self { packages: by_name }
+    }
+
+    /// Returns a package's version, following `version_from` as far as it goes.
+    fn of(&self, package: &'a Package) -> Result<Option<String>, Problem> {
+        let mut trail = vec![package.full_name()];
+        let mut current = package;
+        while let Some((from, place)) = &current.manifest.version_from {
+            let Some(next) = self.packages.get(from) else {
+                let message =
+                    format!("`version_from` names `{from}`, and there is no such package");
+                let mut problem = current.problem(place, message);
+                problem.hint = did_you_mean(from, self.packages.keys().map(String::as_str));
+                return Err(problem);
+            };
+            trail.push(next.full_name());
+            if trail[..trail.len() - 1].contains(&trail[trail.len() - 1]) {
+                let message = format!("`version_from` goes in a circle: {}", trail.join(" -> "));
+                return Err(current.problem(place, message));
+            }
+            current = next;
+        }
+        Ok(current.manifest.version.clone())
+    }
+}

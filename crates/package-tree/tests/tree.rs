@@ -1,0 +1,316 @@
+//! Small trees in temporary folders: what they yield, what targets select, and what is said
+//! when something is wrong.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what cannot be made is a failure"
+)]
+
+use camino::{Utf8Path, Utf8PathBuf};
+use package_tree::{DEFAULT_PLATFORM, Plan, Problems, Tree};
+use rstest::rstest;
+
+struct Sample {
+    _temporary: tempfile::TempDir,
+    root: Utf8PathBuf,
+}
+
+impl Sample {
+    /// Makes a tree of packages: (folder below `packages`, package.toml, Containerfile).
+    fn new(packages: &[(&str, &str, &str)]) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+        for (folder, manifest, containerfile) in packages {
+            let folder = root.join("packages").join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("Containerfile"), containerfile).unwrap();
+            std::fs::write(folder.join("package.toml"), manifest).unwrap();
+        }
+        Self {
+            _temporary: temporary,
+            root,
+        }
+    }
+
+    fn open(&self) -> Result<Tree, Problems> {
+        Tree::open(&self.root)
+    }
+
+    fn plan(&self, targets: &[&str]) -> Result<Plan, Problems> {
+        let targets: Vec<_> = targets.iter().map(|target| (*target).to_owned()).collect();
+        self.open()?.plan(&targets, DEFAULT_PLATFORM)
+    }
+}
+
+/// core-musl <- core-make, core-rust <- pallet-rust; user-kernel yields user-linux and user-headers.
+fn sample() -> Sample {
+    Sample::new(&[
+        (
+            "core/musl",
+            "[package]\nname = \"musl\"\nversion = \"1.2.5-r1\"",
+            "FROM scratch\n",
+        ),
+        (
+            "core/make",
+            "[package]\nname = \"make\"\nversion = \"4\"",
+            "FROM stagex/core-musl:1 AS build\nFROM scratch\nCOPY --chmod=755 --from=stagex/core-musl / /\n",
+        ),
+        (
+            "core/rust",
+            "[package]\nname = \"rust\"",
+            "FROM stagex/core-musl\n",
+        ),
+        (
+            "pallet/rust",
+            "[package]\nname = \"rust\"\nversion_from = \"pallet-rust-base\"",
+            "FROM stagex/core-rust\n",
+        ),
+        (
+            "pallet/rust-base",
+            "[package]\nname = \"rust-base\"\nversion_from = \"core-musl\"",
+            "FROM scratch\n",
+        ),
+        (
+            "user/kernel",
+            "[package]\nname = \"kernel\"\nplatforms = [\"linux/386\"]\nsubpackages = [\"linux\", \"headers\"]",
+            "FROM scratch AS package-linux\nFROM scratch AS package-headers\n",
+        ),
+    ])
+}
+
+fn names(plan: &Plan) -> Vec<&str> {
+    plan.packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect()
+}
+
+fn requested(plan: &Plan) -> Vec<&str> {
+    let requested = plan.packages.iter().filter(|package| package.requested);
+    requested.map(|package| package.name.as_str()).collect()
+}
+
+#[test]
+fn everything_stands_behind_what_it_needs() {
+    let plan = sample().plan(&[]).unwrap();
+    let expected = [
+        "core-musl",
+        "core-make",
+        "core-rust",
+        "pallet-rust",
+        "pallet-rust-base",
+        "user-headers",
+        "user-linux",
+    ];
+    assert_eq!(names(&plan), expected);
+    assert_eq!(requested(&plan), expected);
+}
+
+#[rstest]
+#[case("all", &["core-musl", "core-make", "core-rust", "pallet-rust", "pallet-rust-base", "user-headers", "user-linux"])]
+#[case("core", &["core-musl", "core-make", "core-rust"])]
+#[case("core-make", &["core-make"])]
+#[case("make", &["core-make"])]
+#[case("rust", &["core-rust", "pallet-rust"])]
+#[case("out/core-make/index.json", &["core-make"])]
+#[case("out/make.tgz", &["core-make"])]
+#[case("out/pallet-rust.tgz", &["pallet-rust"])]
+#[case("kernel", &["user-headers", "user-linux"])]
+#[case("user-kernel", &["user-headers", "user-linux"])]
+#[case("linux", &["user-linux"])]
+fn targets_are_spelled_as_in_the_makefile(#[case] target: &str, #[case] expected: &[&str]) {
+    assert_eq!(requested(&sample().plan(&[target]).unwrap()), expected);
+}
+
+#[test]
+fn what_is_needed_comes_along_unrequested() {
+    let plan = sample().plan(&["pallet-rust"]).unwrap();
+    assert_eq!(names(&plan), ["core-musl", "core-rust", "pallet-rust"]);
+    assert_eq!(requested(&plan), ["pallet-rust"]);
+}
+
+#[test]
+fn archives_are_asked_for_by_name() {
+    let plan = sample()
+        .plan(&["out/make.tgz", "out/core-rust.tgz"])
+        .unwrap();
+    let archives: Vec<_> = plan
+        .packages
+        .iter()
+        .flat_map(|package| &package.archives)
+        .collect();
+    assert_eq!(archives, ["make", "core-rust"]);
+}
+
+#[rstest]
+#[case("core-maek", "there is no target `core-maek`", "core-make")]
+#[case("out/core-maek/index.json", "there is no target", "core-make")]
+#[case(
+    "out/rust.tgz",
+    "could be the archive of core-rust, pallet-rust",
+    "out/core-rust.tgz"
+)]
+fn targets_that_are_not_there_are_refused(
+    #[case] target: &str,
+    #[case] message: &str,
+    #[case] hint: &str,
+) {
+    let problems = sample().plan(&[target]).unwrap_err();
+    assert!(problems.to_string().contains(message), "{problems}");
+    assert!(
+        problems.0[0].hint.as_ref().unwrap().contains(hint),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn versions_are_followed_and_subpackages_have_their_targets() {
+    let plan = sample().plan(&[]).unwrap();
+    let find = |name: &str| {
+        plan.packages
+            .iter()
+            .find(|package| package.name == name)
+            .unwrap()
+    };
+    assert_eq!(find("pallet-rust").version.as_deref(), Some("1.2.5-r1"));
+    assert_eq!(find("core-rust").tag(), "latest");
+    let linux = find("user-linux");
+    assert_eq!(linux.target.as_deref(), Some("package-linux"));
+    assert_eq!(
+        (linux.origin.as_str(), linux.context.as_str()),
+        ("kernel", "packages/user/kernel")
+    );
+    assert_eq!(linux.fetch, "fetch/user/kernel");
+    assert_eq!(linux.platforms, ["linux/386"]);
+    assert_eq!(find("core-make").platforms, [DEFAULT_PLATFORM]);
+}
+
+#[test]
+fn build_arguments_come_in_their_order() {
+    let hash = "0".repeat(64);
+    let manifest = format!(
+        "[package]\nname = \"x\"\nversion = \"1.2.3-a\"\n\
+         [sources.Zed]\nhash = \"{hash}\"\nversion = \"9\"\nfile = \"z-{{version}}\"\nmirrors = [\"u\"]\n\
+         [sources.main]\nhash = \"{hash}\"\nmirrors = [\"u/x-{{version_under}}.tar\"]\n\
+         [sources.git]\nhash = \"{hash}\"\ngit_sha = \"abc\"\nmirrors = [\"u/g\"]\n"
+    );
+    let plan = Sample::new(&[("core/x", &manifest, "FROM scratch\n")])
+        .plan(&[])
+        .unwrap();
+    let arguments: Vec<String> = plan.packages[0]
+        .build_args
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let expected = [
+        "SOURCE_DATE_EPOCH=1",
+        "BUILDKIT_MULTI_PLATFORM=1",
+        "BUILDKIT_DOCKERFILE_CHECK=skip=FromPlatformFlagConstDisallowed;error=true",
+        "VERSION=1.2.3-a",
+        "VERSION_UNDER=1_2_3-a",
+        "VERSION_DASH=1-2-3-a",
+        "VERSION_MAJOR=1",
+        "VERSION_MAJOR_MINOR=1.2",
+        "VERSION_STRIP_SUFFIX=1.2.3",
+        "ZED_VERSION=9",
+        "ZED_SOURCE=z-9",
+        "GIT_GIT_SHA=abc",
+    ];
+    assert_eq!(arguments, expected);
+    let files: Vec<_> = plan.packages[0]
+        .sources
+        .iter()
+        .map(|source| &source.file)
+        .collect();
+    assert_eq!(files, ["z-9", "x-1_2_3-a.tar", "g"]);
+}
+
+#[rstest]
+#[case::absent(
+    &[("core/a", "[package]\nname = \"a\"", "FROM scratch\nCOPY --from=stagex/core-bb / /\n"),
+      ("core/b", "[package]\nname = \"b\"", "FROM scratch\n")],
+    "packages/core/a/Containerfile:2:"
+)]
+#[case::cycle(
+    &[("core/a", "[package]\nname = \"a\"", "FROM stagex/core-b\n"),
+      ("core/b", "[package]\nname = \"b\"", "FROM stagex/core-a\n")],
+    "core-a -> core-b -> core-a"
+)]
+#[case::version_cycle(
+    &[("core/a", "[package]\nname = \"a\"\nversion_from = \"core-b\"", "FROM scratch\n"),
+      ("core/b", "[package]\nname = \"b\"\nversion_from = \"core-a\"", "FROM scratch\n")],
+    "packages/core/b/package.toml:3:16: `version_from` goes in a circle: core-a -> core-b -> core-a"
+)]
+#[case::version_of_nobody(
+    &[("core/a", "[package]\nname = \"a\"\nversion_from = \"core-x\"", "FROM scratch\n")],
+    "packages/core/a/package.toml:3:16: `version_from` names `core-x`"
+)]
+#[case::syntax(
+    &[("core/a", "[package]\nname = \"a\"", "FROM scratch\nCPOY a b\n")],
+    "packages/core/a/Containerfile:2:1: unknown instruction"
+)]
+#[case::placeholder_without_version(
+    &[("core/a", "[package]\nname = \"a\"\n[sources.s]\nhash = \"0000000000000000000000000000000000000000000000000000000000000000\"\nfile = \"{version}\"\nmirrors = [\"u\"]", "FROM scratch\n")],
+    "packages/core/a/package.toml:3:10: source `s`: `{version}` needs a version"
+)]
+#[case::twice(
+    &[("core/a", "[package]\nname = \"a\"", "FROM scratch\n"),
+      ("core/b", "[package]\nname = \"b\"\nsubpackages = [\"a\"]", "FROM scratch AS package-a\n")],
+    "packages/core/b/package.toml: `core-a` is an output of packages/core/a too"
+)]
+fn what_is_wrong_is_said_with_its_place(
+    #[case] packages: &[(&str, &str, &str)],
+    #[case] expected: &str,
+) {
+    let problems = Sample::new(packages).plan(&[]).unwrap_err().to_string();
+    assert!(problems.contains(expected), "{problems}");
+}
+
+#[test]
+fn all_problems_are_said_at_once() {
+    let sample = Sample::new(&[
+        (
+            "core/a",
+            "[package]\nname = \"a\"\nx = 1\ny = 2",
+            "FROM scratch\nCPOY a b\n",
+        ),
+        ("core/b", "[package]\nname = \"c\"", "FROM scratch\n"),
+    ]);
+    assert_eq!(sample.open().unwrap_err().0.len(), 4);
+}
+
+#[test]
+fn a_folder_without_package_toml_is_left_out_with_a_warning() {
+    let sample = sample();
+    let folder = sample.root.join("packages/user/mesa");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
+    let tree = sample.open().unwrap();
+    assert_eq!(tree.outputs().len(), 7);
+    assert!(
+        tree.warnings()[0]
+            .to_string()
+            .starts_with("packages/user/mesa/Containerfile:")
+    );
+}
+
+#[test]
+fn a_folder_that_is_no_tree_is_said_to_be_none() {
+    let problems = Tree::open(Utf8Path::new("/nonexistent")).unwrap_err();
+    assert!(
+        problems.to_string().contains("/nonexistent/packages"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn the_plan_is_documented_json() {
+    let plan = sample().plan(&["core-make"]).unwrap();
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(json["version"], 1);
+    let make = &json["packages"][1];
+    assert_eq!(make["name"], "core-make");
+    assert_eq!(make["build_args"][3], serde_json::json!(["VERSION", "4"]));
+    assert_eq!(make["dependencies"], serde_json::json!(["core-musl"]));
+    assert_eq!(make["target"], serde_json::Value::Null);
+}
