@@ -24,10 +24,8 @@ impl Digest {
     }
 
     /// Returns the digest of all that `reader` gives.
-    pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
-        let mut hashing = Hashing::new(io::sink());
-        io::copy(&mut reader, &mut hashing)?;
-        Ok(hashing.finish().1.digest)
+    pub fn of_reader(reader: impl Read) -> io::Result<Self> {
+        Measured::of_reader(reader).map(|measured| measured.digest)
     }
 
     /// Returns the 64 hex digits, which are the blob's file name in a layout.
@@ -133,6 +131,15 @@ pub struct Measured {
     pub digest: Digest,
     /// The size in bytes.
     pub size: u64,
+}
+
+impl Measured {
+    /// Measures all that `reader` gives.
+    pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
+        let mut hashing = Hashing::new(io::sink());
+        io::copy(&mut reader, &mut hashing)?;
+        Ok(hashing.finish().1)
+    }
 }
 
 /// Writes through to another writer, and knows the digest and the size of what passed.

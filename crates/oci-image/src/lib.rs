@@ -5,6 +5,21 @@
 //! engine, starts nothing and needs no asynchronous runtime.
 
 mod digest;
+mod entry;
+mod image;
 pub mod json;
+mod layer;
+mod layout;
+mod manifest;
+mod path;
+mod timestamp;
 
 pub use digest::{DiffId, Digest, InvalidDigest, Measured};
+pub use image::{Image, ImageError, ImageRequest, LayerEvent, assemble_with_config};
+pub use layer::{
+    ArchiveError, Event, LayerBlob, LayerSource, Leftover, LeftoverKind, Problem, Recorded,
+    leftovers_of_run,
+};
+pub use layout::{Layout, LayoutError};
+pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
+pub use path::{InvalidPath, TreePath};

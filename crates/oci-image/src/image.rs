@@ -1,0 +1,317 @@
+//! The one function that makes an image: layers as an engine made them, and the Containerfile
+//! that they were made from, become a canonical layout.
+//!
+//! It knows the order of the work. What each part of an image looks like is known elsewhere.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::sync::mpsc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::{Build, Instruction, Platform};
+use flate2::read::MultiGzDecoder;
+
+use crate::digest::{DiffId, Digest};
+use crate::layer::{
+    Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, Means, Normalised, Recorded,
+    Tree, find_changes, keep_changes, write_blob,
+};
+use crate::layout::{Layout, LayoutError, LayoutWriter};
+use crate::manifest::{Descriptor, INDEX, Index, LAYER, MANIFEST, Manifest, PlatformFields};
+use crate::timestamp::rfc3339;
+
+/// The registry that unqualified names stand for.
+const REGISTRY: &str = "docker.io";
+
+/// What an image is made from.
+#[derive(Debug, Clone)]
+pub struct ImageRequest<'a> {
+    /// The repository without a registry, such as `stagex/core-musl`.
+    pub repository: String,
+    /// The tag, which is the package's version.
+    pub tag: String,
+    /// The platform.
+    pub platform: Platform,
+    /// The newest time that anything in the image may have, in seconds.
+    pub epoch: i64,
+    /// The canonical layout of the image that the build begins with; none for `scratch`.
+    pub base: Option<&'a Layout>,
+    /// The Containerfile, resolved.
+    pub build: &'a Build,
+    /// The layers above the base: one for each step that makes one, in order.
+    pub layers: Vec<LayerSource>,
+}
+
+/// An image that was made.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The digest of the manifest: what is published and signed.
+    pub manifest: Digest,
+    /// The digest of the config.
+    pub config: Digest,
+    /// The layers above the base, in order.
+    pub layers: Vec<LayerBlob>,
+    /// What was worth telling, in order.
+    pub events: Vec<LayerEvent>,
+}
+
+/// Something that a person may want to know about a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerEvent {
+    /// The place of the layer among those above the base, from 0.
+    pub layer: usize,
+    /// What it is.
+    pub event: Event,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// There is not one layer for each step that makes one.
+    #[error("expected {expected} layers, one for each instruction that makes one, found {found}")]
+    LayerCount {
+        /// How many steps make a layer.
+        expected: usize,
+        /// How many layers were given.
+        found: usize,
+    },
+    /// The Containerfile begins with an image and there is none, or the reverse.
+    #[error("expected {expected}, found {found}")]
+    Base {
+        /// What the Containerfile says.
+        expected: String,
+        /// What was given.
+        found: &'static str,
+    },
+    /// An engine's layer cannot be read or is not one.
+    #[error("the engine's layer of `{step}` ({tar}) is not usable")]
+    Layer {
+        /// The text of the step.
+        step: String,
+        /// The archive.
+        tar: Utf8PathBuf,
+        /// What is wrong.
+        source: ArchiveError,
+    },
+    /// A layer of the base image cannot be read.
+    #[error("layer {layer} of the base image in {folder} is not usable")]
+    BaseLayer {
+        /// The layer's digest.
+        layer: Digest,
+        /// The base image.
+        folder: Utf8PathBuf,
+        /// What is wrong.
+        source: ArchiveError,
+    },
+    /// A layer cannot be written.
+    #[error("cannot write a layer for {destination}")]
+    Write {
+        /// The layout.
+        destination: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The base image or the new layout is not what it should be.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+/// Makes the image in the folder `destination`, in place of what is there. The bytes of its
+/// config are what `config` makes of the diff ids of the layers above the base.
+pub fn assemble_with_config(
+    request: &ImageRequest<'_>,
+    destination: &Utf8Path,
+    config: impl FnOnce(&[DiffId]) -> Vec<u8>,
+) -> Result<Image, ImageError> {
+    check(request)?;
+    let writer = LayoutWriter::new(destination)?;
+    let mut descriptors = Vec::new();
+    if let Some(base) = request.base {
+        for layer in base.manifest().layers() {
+            writer.share(base, layer)?;
+            // The base's layers are its own: nothing is noted beside them.
+            descriptors.push(Descriptor {
+                annotations: BTreeMap::new(),
+                ..layer.clone()
+            });
+        }
+    }
+    let (layers, events) = write_layers(request, destination, &writer.blobs())?;
+    descriptors.extend(layers.iter().map(|layer| describe(layer, request.epoch)));
+
+    let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
+    let config = writer.add(&config(&diff_ids))?;
+    let manifest = Manifest::new(config, descriptors, annotations(request));
+    let manifest = writer.add(&manifest.to_bytes())?;
+    let mut entry = Descriptor::new(MANIFEST, manifest);
+    entry.platform = Some(PlatformFields::from(&request.platform));
+    let index = writer.add(&Index::of(entry).to_blob())?;
+    let mut entry = Descriptor::new(INDEX, index);
+    entry.annotations = names(request);
+    writer.finish(&Index::of(entry))?;
+    Ok(Image {
+        manifest: manifest.digest,
+        config: config.digest,
+        layers,
+        events,
+    })
+}
+
+/// Returns the texts of the steps that make layers, each with whether programs run in it.
+fn steps(build: &Build) -> impl Iterator<Item = (&str, Means)> {
+    let layered = build.image_steps().filter(|step| step.makes_layer());
+    layered.map(|step| match step.instruction {
+        Instruction::Run(_) => (step.source.as_str(), Means::Run),
+        _ => (step.source.as_str(), Means::Copy),
+    })
+}
+
+fn check(request: &ImageRequest<'_>) -> Result<(), ImageError> {
+    let (expected, found) = (steps(request.build).count(), request.layers.len());
+    if expected != found {
+        return Err(ImageError::LayerCount { expected, found });
+    }
+    match (request.build.base_image(), request.base) {
+        (Some(name), None) => Err(ImageError::Base {
+            expected: format!("the layout of `{name}`, which the image begins with"),
+            found: "none",
+        }),
+        (None, Some(_)) => Err(ImageError::Base {
+            expected: "no base image, since the image begins with `scratch`".to_owned(),
+            found: "one",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the layers above the base into `blobs`. What each records is found out in order, since
+/// it depends on those below; they are compressed side by side.
+fn write_layers(
+    request: &ImageRequest<'_>,
+    destination: &Utf8Path,
+    blobs: &Utf8Path,
+) -> Result<(Vec<LayerBlob>, Vec<LayerEvent>), ImageError> {
+    let mut lower = lower_tree(request)?;
+    let mut events = Vec::new();
+    let (sender, written) = mpsc::channel();
+    rayon::in_place_scope(|scope| {
+        for (layer, (source, (step, means))) in
+            request.layers.iter().zip(steps(request.build)).enumerate()
+        {
+            let epoch = request.epoch;
+            let normalised = normalise(source, &lower, means, epoch).map_err(|(tar, source)| {
+                let step = step.lines().next().unwrap_or_default().to_owned();
+                ImageError::Layer { step, tar, source }
+            })?;
+            let told = normalised.events.into_iter();
+            events.extend(told.map(|event| LayerEvent { layer, event }));
+            let records = normalised.records;
+            lower.apply(&records);
+            let sender = sender.clone();
+            scope.spawn(move |_| {
+                // The receiver outlives the scope.
+                let _ = sender.send((layer, write_blob(&records, epoch, blobs)));
+            });
+        }
+        Ok::<_, ImageError>(())
+    })?;
+    drop(sender);
+    let by_layer: BTreeMap<_, _> = written.into_iter().collect();
+    let layers = by_layer.into_values().collect::<Result<_, _>>();
+    let layers = layers.map_err(|source| ImageError::Write {
+        destination: destination.to_owned(),
+        source,
+    })?;
+    Ok((layers, events))
+}
+
+fn normalise(
+    source: &LayerSource,
+    lower: &Tree,
+    means: Means,
+    epoch: i64,
+) -> Result<Normalised, (Utf8PathBuf, ArchiveError)> {
+    let Some(tar) = &source.tar else {
+        return Ok(Normalised::default());
+    };
+    let failed = |error| (tar.clone(), error);
+    let file = File::open(tar).map_err(|error| failed(error.into()))?;
+    let archive = Archive::index(file).map_err(failed)?;
+    let normalised = match source.recorded {
+        Recorded::Changes => keep_changes(archive, lower, &source.leftovers),
+        Recorded::Touched => {
+            let comparison = Comparison {
+                lower,
+                means,
+                epoch,
+            };
+            find_changes(archive, &comparison, &source.leftovers)
+        }
+    };
+    normalised.map_err(|problem| failed(problem.into()))
+}
+
+/// Returns what is below the first layer; nothing where no layer is compared with it.
+fn lower_tree(request: &ImageRequest<'_>) -> Result<Tree, ImageError> {
+    let mut tree = Tree::default();
+    let compares = |layer: &LayerSource| {
+        layer.tar.is_some() && (layer.recorded == Recorded::Touched || !layer.leftovers.is_empty())
+    };
+    let base = request.base.filter(|_| request.layers.iter().any(compares));
+    let Some(base) = base else {
+        return Ok(tree);
+    };
+    for layer in base.manifest().layers() {
+        let blob = BufReader::new(base.open_blob(layer)?);
+        let archive = Archive::digest(MultiGzDecoder::new(blob));
+        tree.import(archive.map_err(|source| ImageError::BaseLayer {
+            layer: layer.digest,
+            folder: base.folder().to_owned(),
+            source,
+        })?);
+    }
+    Ok(tree)
+}
+
+/// Returns the descriptor of a layer whose times are clamped to `epoch`.
+fn describe(layer: &LayerBlob, epoch: i64) -> Descriptor {
+    let mut descriptor = Descriptor::new(LAYER, layer.blob);
+    let clamped = ("buildkit/rewritten-timestamp".to_owned(), epoch.to_string());
+    descriptor.annotations.extend([clamped]);
+    descriptor
+}
+
+/// Returns what is noted in the manifest.
+fn annotations(request: &ImageRequest<'_>) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (
+            format!("containerd.io/distribution.source.{REGISTRY}"),
+            request.repository.clone(),
+        ),
+        (
+            "org.opencontainers.image.created".to_owned(),
+            rfc3339(request.epoch),
+        ),
+        (
+            "org.opencontainers.image.version".to_owned(),
+            request.tag.clone(),
+        ),
+    ])
+}
+
+/// Returns what is noted beside the image in the layout: its names.
+fn names(request: &ImageRequest<'_>) -> BTreeMap<String, String> {
+    let (repository, tag) = (&request.repository, &request.tag);
+    BTreeMap::from([
+        (
+            "io.containerd.image.name".to_owned(),
+            format!("{REGISTRY}/{repository}:{tag}"),
+        ),
+        (
+            "org.opencontainers.image.created".to_owned(),
+            rfc3339(request.epoch),
+        ),
+        ("org.opencontainers.image.ref.name".to_owned(), tag.clone()),
+    ])
+}

@@ -1,0 +1,139 @@
+//! A whole layer archive: names, files, hard links, and what is deleted.
+//!
+//! It knows what members mean together, not what was there before the layer.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::content::Content;
+use super::error::{ArchiveError, Problem};
+use super::read::{Body, Member, Offset, Seekable, Source, Streamed, TarReader};
+use crate::digest::Digest;
+use crate::entry::Inode;
+use crate::path::TreePath;
+
+/// The most members that a layer may have: some ten times what the largest images have.
+const MOST_MEMBERS: usize = 10_000_000;
+
+/// What the names of deletions begin with.
+pub(crate) const WHITEOUT: &[u8] = b".wh.";
+
+/// What follows [`WHITEOUT`] in the mark of a folder that hides what was in it.
+const OPAQUE: &[u8] = b".wh..opq";
+
+/// A layer as its archive has it.
+pub(crate) struct Archive {
+    /// The members in order. No name is there twice.
+    pub(crate) items: Vec<Item>,
+    /// The files that the names stand for.
+    pub(crate) inodes: Vec<Arc<Inode<Content>>>,
+}
+
+/// A member of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// A name of a file.
+    Name(TreePath, InodeId),
+    /// What had the name below is deleted.
+    Whiteout(TreePath),
+    /// What was in the folder below is deleted.
+    Opaque(TreePath),
+}
+
+/// The place of a file in [`Archive::inodes`].
+pub(crate) type InodeId = usize;
+
+impl Archive {
+    /// Reads an archive in a file. Content stays where it is.
+    pub(crate) fn index(file: File) -> Result<Self, ArchiveError> {
+        let archive = Arc::new(file.try_clone()?);
+        let source = Seekable::new(file)?;
+        read(source, |_, offset| {
+            Ok(Content::Stored {
+                archive: Arc::clone(&archive),
+                offset,
+            })
+        })
+    }
+
+    /// Reads an archive once, from its beginning to its end. Of content the digest is kept.
+    pub(crate) fn digest(stream: impl Read) -> Result<Self, ArchiveError> {
+        read(Streamed(stream), |reader, _| {
+            Digest::of_reader(reader.content()).map(Content::Known)
+        })
+    }
+}
+
+fn read<S: Source>(
+    source: S,
+    mut content: impl FnMut(&mut TarReader<S>, Offset) -> io::Result<Content>,
+) -> Result<Archive, ArchiveError> {
+    let mut reader = TarReader::new(source);
+    let mut archive = Archive {
+        items: Vec::new(),
+        inodes: Vec::new(),
+    };
+    let mut names = BTreeMap::new();
+    while let Some(member) = reader.next()? {
+        let position = member.position;
+        archive
+            .add(member, &mut names, |offset| content(&mut reader, offset))
+            .map_err(|problem| problem.at(position))?;
+    }
+    Ok(archive)
+}
+
+impl Archive {
+    fn add(
+        &mut self,
+        member: Member,
+        names: &mut BTreeMap<TreePath, InodeId>,
+        content: impl FnOnce(Offset) -> io::Result<Content>,
+    ) -> Result<(), Problem> {
+        let Member { path, body, .. } = member;
+        if self.items.len() == MOST_MEMBERS {
+            return Err(Problem::TooMany(MOST_MEMBERS));
+        }
+        if path.is_root() {
+            // Layers do not record the root, whatever its mode is.
+            return Ok(());
+        }
+        if let Some(deleted) = path.name().strip_prefix(WHITEOUT) {
+            let folder = path.parent().unwrap_or_else(TreePath::root);
+            match deleted {
+                OPAQUE => self.items.push(Item::Opaque(folder)),
+                b"" | b"." | b".." => return Err(Problem::Whiteout(path)),
+                // Bookkeeping of a file system that engines used once.
+                deleted if deleted.starts_with(WHITEOUT) => {}
+                deleted => self.items.push(Item::Whiteout(folder.child(deleted))),
+            }
+            return Ok(());
+        }
+        let id = match body {
+            Body::New(inode) => {
+                self.inodes.push(Arc::new(inode.try_map(content)?));
+                self.inodes.len() - 1
+            }
+            Body::HardLink(target) => {
+                let found = TreePath::parse(&target).ok();
+                let id = found.and_then(|target| names.get(&target).copied());
+                let Some(id) = id.filter(|id| !self.inodes[*id].is_directory()) else {
+                    let target = String::from_utf8_lossy(&target).into_owned();
+                    return Err(Problem::Link { path, target });
+                };
+                id
+            }
+        };
+        match names.entry(path) {
+            Entry::Occupied(taken) => Err(Problem::Duplicate(taken.key().clone())),
+            Entry::Vacant(free) => {
+                self.items.push(Item::Name(free.key().clone(), id));
+                free.insert(id);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Layers: from an engine's archive to canonical bytes.
+
+mod archive;
+mod block;
+mod compare;
+mod content;
+mod emit;
+mod error;
+mod event;
+mod header;
+mod leftover;
+mod normalise;
+mod read;
+mod record;
+mod source;
+mod tree;
+mod write;
+
+pub use error::{ArchiveError, Problem};
+pub use event::Event;
+pub use leftover::{Leftover, LeftoverKind, leftovers_of_run};
+pub use source::{LayerSource, Recorded};
+pub use write::LayerBlob;
+
+pub(crate) use archive::Archive;
+pub(crate) use compare::{Comparison, Means};
+pub(crate) use normalise::{Normalised, find_changes, keep_changes};
+pub(crate) use tree::Tree;
+pub(crate) use write::write_blob;

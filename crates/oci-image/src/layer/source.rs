@@ -1,0 +1,27 @@
+//! A layer as it is handed to this crate: an engine's archive, and how it came about.
+
+use camino::Utf8PathBuf;
+
+use super::leftover::Leftover;
+
+/// The layer of one step, as an engine made it.
+#[derive(Debug, Clone)]
+pub struct LayerSource {
+    /// Its tar: uncompressed, in any of tar's formats, a file that can be read by offset. None
+    /// where the engine made no layer for the step: the canonical layer is then empty.
+    pub tar: Option<Utf8PathBuf>,
+    /// How the engine decided what is in it.
+    pub recorded: Recorded,
+    /// What the engine may have left in it that is not the build's.
+    pub leftovers: Vec<Leftover>,
+}
+
+/// How an engine decides what belongs into a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// By comparing with the file system below, as `BuildKit` does it: entries are complete, in
+    /// order, and none equals what is below.
+    Changes,
+    /// By listing what was touched, with times in whole seconds: entries may equal what is below.
+    Touched,
+}

@@ -1,0 +1,116 @@
+//! Writes a canonical layer: entries, their content, the end mark; and compresses it.
+//!
+//! It knows how a record becomes bytes, not why it is there.
+
+use std::io::{self, BufWriter, Write};
+
+use camino::Utf8Path;
+use go_flate::GzipEncoder;
+use tempfile::NamedTempFile;
+
+use super::archive::WHITEOUT;
+use super::block::BLOCK;
+use super::content::Content;
+use super::header::{Header, write_padding};
+use super::record::{Change, Record};
+use crate::digest::{DiffId, Hashing, Measured};
+use crate::entry::{Device, Inode, Kind, Time};
+use crate::path::TreePath;
+
+/// A layer as a compressed blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerBlob {
+    /// The digest of the tar.
+    pub diff_id: DiffId,
+    /// The digest and the size of the blob, which is the tar compressed.
+    pub blob: Measured,
+}
+
+/// Writes a layer into `blobs`, a folder, as a blob named by its digest.
+pub(crate) fn write_blob(
+    records: &[Record],
+    epoch: i64,
+    blobs: &Utf8Path,
+) -> io::Result<LayerBlob> {
+    let mut file = NamedTempFile::new_in(blobs)?;
+    let compressed = Hashing::new(BufWriter::with_capacity(1 << 16, &mut file));
+    let mut tar = Hashing::new(GzipEncoder::new(compressed));
+    write_tar(records, epoch, &mut tar)?;
+    let (encoder, plain) = tar.finish();
+    let (mut buffered, blob) = encoder.finish()?.finish();
+    buffered.flush()?;
+    drop(buffered);
+    crate::layout::keep_blob(file, &blob.digest, blobs)?;
+    Ok(LayerBlob {
+        diff_id: DiffId(plain.digest),
+        blob,
+    })
+}
+
+/// Writes a layer as a tar.
+pub(crate) fn write_tar(records: &[Record], epoch: i64, out: &mut impl Write) -> io::Result<()> {
+    for record in records {
+        match &record.change {
+            Change::Delete => deletion(&record.path).write(epoch, out)?,
+            Change::Link { inode, leader } => {
+                let mut header = header(&record.path, inode);
+                (header.kind, header.link, header.size) = (b'1', leader.as_bytes(), 0);
+                header.write(epoch, out)?;
+            }
+            Change::Put(inode) => {
+                header(&record.path, inode).write(epoch, out)?;
+                if let Kind::File { size, content } = &inode.kind {
+                    content.write_to(*size, out)?;
+                    write_padding(*size, out)?;
+                }
+            }
+        }
+    }
+    out.write_all(&[0; 2 * BLOCK])
+}
+
+fn header<'a>(path: &TreePath, inode: &'a Inode<Content>) -> Header<'a> {
+    let mut name = path.as_bytes().to_vec();
+    let no_device = Device { major: 0, minor: 0 };
+    let (kind, link, size, device) = match &inode.kind {
+        Kind::File { size, .. } => (b'0', &b""[..], *size, no_device),
+        Kind::Symlink { target } => (b'2', &**target, 0, no_device),
+        Kind::Character(device) => (b'3', &b""[..], 0, *device),
+        Kind::Block(device) => (b'4', &b""[..], 0, *device),
+        Kind::Directory => {
+            name.push(b'/');
+            (b'5', &b""[..], 0, no_device)
+        }
+        Kind::Fifo => (b'6', &b""[..], 0, no_device),
+    };
+    Header {
+        name,
+        link,
+        kind,
+        mode: inode.mode,
+        user: inode.user,
+        group: inode.group,
+        size,
+        modified: inode.modified,
+        device,
+        capability: inode.capability.as_deref(),
+    }
+}
+
+/// Returns the header that deletes a name. Its time is 0, which the epoch does not raise.
+fn deletion(deleted: &TreePath) -> Header<'static> {
+    let folder = deleted.parent().unwrap_or_else(TreePath::root);
+    let mark = folder.child(&[WHITEOUT, deleted.name()].concat());
+    Header {
+        name: mark.as_bytes().to_vec(),
+        link: b"",
+        kind: b'0',
+        mode: 0,
+        user: 0,
+        group: 0,
+        size: 0,
+        modified: Time::from_seconds(0),
+        device: Device { major: 0, minor: 0 },
+        capability: None,
+    }
+}

@@ -1,0 +1,374 @@
+//! An image in a folder, as an OCI layout: opened and verified, or written beside its place and
+//! moved there when it is whole.
+//!
+//! It knows files and digests. It does not know what is in a layer or a config.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::de::DeserializeOwned;
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::digest::{Digest, Measured};
+use crate::manifest::{Descriptor, Index, LAYER, Manifest, OCI_LAYOUT};
+
+/// Where blobs are in a layout.
+const BLOBS: &str = "blobs/sha256";
+
+/// The most bytes that a manifest, an index or a config may have: as in registries.
+const LARGEST_JSON: u64 = 4 << 20;
+
+/// Media types of Docker for what OCI has a name of its own for, and that name.
+const SAME_AS_OCI: [(&str, &str); 1] =
+    [("application/vnd.docker.image.rootfs.diff.tar.gzip", LAYER)];
+
+/// A folder that is not the layout of one image.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// A file cannot be read or written.
+    #[error("{path}")]
+    Io {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not hold the JSON that belongs there.
+    #[error("{path} is not the JSON of {expected}")]
+    Json {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What was expected.
+        expected: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// There is not one image in the layout.
+    #[error("expected one image in {folder}, found {found}")]
+    NotOne {
+        /// The layout.
+        folder: Utf8PathBuf,
+        /// How many there are.
+        found: usize,
+    },
+    /// A blob is not what its name says.
+    #[error("{path} was changed: expected {expected_size} bytes, found {found:?}")]
+    Changed {
+        /// The blob, whose name is the digest that was expected.
+        path: Utf8PathBuf,
+        /// The size that was expected, in bytes.
+        expected_size: u64,
+        /// What is there.
+        found: Measured,
+    },
+    /// Something that should be small is not.
+    #[error("{path} has {size} bytes; expected at most {LARGEST_JSON} of JSON")]
+    TooLarge {
+        /// The blob.
+        path: Utf8PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A layer is compressed in another way.
+    #[error("expected layers of type {LAYER} in {folder}, found {found}")]
+    LayerType {
+        /// The layout.
+        folder: Utf8PathBuf,
+        /// The type that was found.
+        found: String,
+    },
+}
+
+/// The layout of one image.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    folder: Utf8PathBuf,
+    manifest_digest: Digest,
+    manifest: Manifest,
+    config: Vec<u8>,
+}
+
+impl Layout {
+    /// Opens a layout. Indexes are followed while they name one image; manifest and config are
+    /// verified, layers are not: see [`Layout::verify`].
+    pub fn open(folder: &Utf8Path) -> Result<Self, LayoutError> {
+        let path = folder.join("index.json");
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        let mut index: Index = parse(&path, &bytes, "an index")?;
+        let (manifest_digest, manifest) = loop {
+            let [entry] = index.manifests.as_slice() else {
+                return Err(LayoutError::NotOne {
+                    folder: folder.to_owned(),
+                    found: index.manifests.len(),
+                });
+            };
+            let bytes = read_blob(folder, entry)?;
+            let path = blob_path(folder, &entry.digest);
+            if entry.media_type.contains("manifest.v") {
+                let mut manifest: Manifest = parse(&path, &bytes, "a manifest")?;
+                for layer in manifest.layers.iter_mut().flatten() {
+                    expect_layer(folder, layer)?;
+                }
+                break (entry.digest, manifest);
+            }
+            index = parse(&path, &bytes, "an index")?;
+        };
+        let config = read_blob(folder, &manifest.config)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            manifest_digest,
+            manifest,
+            config,
+        })
+    }
+
+    /// Returns the folder.
+    pub fn folder(&self) -> &Utf8Path {
+        &self.folder
+    }
+
+    /// Returns the digest of the manifest: the image's digest.
+    pub fn manifest_digest(&self) -> Digest {
+        self.manifest_digest
+    }
+
+    /// Returns the manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns the bytes of the config.
+    pub fn config(&self) -> &[u8] {
+        &self.config
+    }
+
+    /// Opens a blob for reading.
+    pub fn open_blob(&self, descriptor: &Descriptor) -> Result<File, LayoutError> {
+        let path = blob_path(&self.folder, &descriptor.digest);
+        File::open(&path).map_err(at(&path))
+    }
+
+    /// Reads all layers and compares them with their digests.
+    pub fn verify(&self) -> Result<(), LayoutError> {
+        self.manifest
+            .layers()
+            .iter()
+            .try_for_each(|layer| self.verify_blob(layer))
+    }
+
+    fn verify_blob(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
+        let path = blob_path(&self.folder, &descriptor.digest);
+        let found = File::open(&path)
+            .and_then(Measured::of_reader)
+            .map_err(at(&path))?;
+        expect(&path, descriptor, found)
+    }
+}
+
+/// A layout that is being written. It appears in its place when it is whole, or not at all.
+pub(crate) struct LayoutWriter {
+    folder: TempDir,
+    root: Utf8PathBuf,
+    destination: Utf8PathBuf,
+}
+
+impl LayoutWriter {
+    /// Starts a layout beside `destination`, so that it can be moved there at once.
+    pub(crate) fn new(destination: &Utf8Path) -> Result<Self, LayoutError> {
+        let parent = destination
+            .parent()
+            .filter(|parent| !parent.as_str().is_empty());
+        let parent = parent.unwrap_or(Utf8Path::new("."));
+        fs::create_dir_all(parent).map_err(at(parent))?;
+        let prefix = format!(".{}.", destination.file_name().unwrap_or_default());
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(parent)
+            .map_err(at(parent))?;
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned())
+            .map_err(|path| io::Error::other(format!("{} is not UTF-8", path.display())))
+            .map_err(at(parent))?;
+        let writer = Self {
+            folder,
+            root,
+            destination: destination.to_owned(),
+        };
+        fs::create_dir_all(writer.blobs()).map_err(at(&writer.root))?;
+        Ok(writer)
+    }
+
+    /// Returns the folder that blobs belong into.
+    pub(crate) fn blobs(&self) -> Utf8PathBuf {
+        self.root.join(BLOBS)
+    }
+
+    /// Adds a blob.
+    pub(crate) fn add(&self, bytes: &[u8]) -> Result<Measured, LayoutError> {
+        let measured = Measured {
+            digest: Digest::of(bytes),
+            size: bytes.len() as u64,
+        };
+        let blobs = self.blobs();
+        let mut file = NamedTempFile::new_in(&blobs).map_err(at(&blobs))?;
+        file.write_all(bytes).map_err(at(&blobs))?;
+        keep_blob(file, &measured.digest, &blobs).map_err(at(&blobs))?;
+        Ok(measured)
+    }
+
+    /// Adds a blob of another layout. It shares the other's bytes where the file system can.
+    pub(crate) fn share(&self, layout: &Layout, blob: &Descriptor) -> Result<(), LayoutError> {
+        layout.verify_blob(blob)?;
+        let from = blob_path(&layout.folder, &blob.digest);
+        let to = blob_path(&self.root, &blob.digest);
+        if to.exists() || fs::hard_link(&from, &to).is_ok() {
+            return Ok(());
+        }
+        fs::copy(&from, &to).map_err(at(&from))?;
+        File::open(&to)
+            .and_then(|file| file.sync_all())
+            .map_err(at(&to))
+    }
+
+    /// Writes the layout's own files, verifies all, and puts the layout into its place.
+    pub(crate) fn finish(self, index: &Index) -> Result<Layout, LayoutError> {
+        for (name, bytes) in [
+            ("index.json", index.to_file()),
+            ("oci-layout", OCI_LAYOUT.into()),
+        ] {
+            let path = self.root.join(name);
+            let written = File::create(&path).and_then(|mut file| {
+                file.write_all(&bytes)?;
+                file.sync_all()
+            });
+            written.map_err(at(&path))?;
+        }
+        let layout = Layout::open(&self.root)?;
+        layout.verify()?;
+
+        let blobs = self.blobs();
+        for folder in [blobs.as_path(), &self.root.join("blobs"), &self.root] {
+            sync_folder(folder).map_err(at(folder))?;
+        }
+        fs::set_permissions(&self.root, Permissions::from_mode(0o755)).map_err(at(&self.root))?;
+        put_into_place(self.folder, &self.destination).map_err(at(&self.destination))?;
+        Ok(Layout {
+            folder: self.destination,
+            ..layout
+        })
+    }
+}
+
+/// Keeps a file as a blob. A blob of that name that is there already is the same.
+pub(crate) fn keep_blob(file: NamedTempFile, digest: &Digest, blobs: &Utf8Path) -> io::Result<()> {
+    file.as_file()
+        .set_permissions(Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist(blobs.join(digest.hex()))?;
+    Ok(())
+}
+
+/// Moves a folder to `destination`, in one step where the file system can.
+fn put_into_place(folder: TempDir, destination: &Utf8Path) -> io::Result<()> {
+    let parent = destination
+        .parent()
+        .filter(|parent| !parent.as_str().is_empty());
+    let parent = parent.unwrap_or(Utf8Path::new("."));
+    if fs::symlink_metadata(destination).is_err() {
+        fs::rename(folder.path(), destination)?;
+        // It is not there any more, and must not be removed from its new place.
+        let _moved = folder.keep();
+    } else if renameat_with(
+        CWD,
+        folder.path(),
+        CWD,
+        destination.as_std_path(),
+        RenameFlags::EXCHANGE,
+    )
+    .is_err()
+    {
+        let aside = tempfile::Builder::new()
+            .prefix(".old.")
+            .tempdir_in(parent)?;
+        fs::rename(destination, aside.path().join("layout"))?;
+        fs::rename(folder.path(), destination)?;
+        let _moved = folder.keep();
+    }
+    sync_folder(parent)
+}
+
+fn sync_folder(folder: &Utf8Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn blob_path(folder: &Utf8Path, digest: &Digest) -> Utf8PathBuf {
+    folder.join(BLOBS).join(digest.hex())
+}
+
+/// Reads a blob that is small, and verifies it.
+fn read_blob(folder: &Utf8Path, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
+    let path = blob_path(folder, &descriptor.digest);
+    let size = descriptor.size;
+    if size > LARGEST_JSON {
+        return Err(LayoutError::TooLarge { path, size });
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(&path).map_err(at(&path))?;
+    file.take(LARGEST_JSON + 1)
+        .read_to_end(&mut bytes)
+        .map_err(at(&path))?;
+    let found = Measured {
+        digest: Digest::of(&bytes),
+        size: bytes.len() as u64,
+    };
+    expect(&path, descriptor, found)?;
+    Ok(bytes)
+}
+
+fn expect(path: &Utf8Path, descriptor: &Descriptor, found: Measured) -> Result<(), LayoutError> {
+    let expected = (descriptor.digest, descriptor.size);
+    if expected == (found.digest, found.size) {
+        return Ok(());
+    }
+    Err(LayoutError::Changed {
+        path: path.to_owned(),
+        expected_size: descriptor.size,
+        found,
+    })
+}
+
+/// Gives a layer's type its name in OCI; one that is not a gzipped tar is refused.
+fn expect_layer(folder: &Utf8Path, layer: &mut Descriptor) -> Result<(), LayoutError> {
+    let same = SAME_AS_OCI
+        .iter()
+        .find(|(docker, _)| *docker == layer.media_type);
+    if let Some((_, name)) = same {
+        (*name).clone_into(&mut layer.media_type);
+    }
+    if layer.media_type == LAYER {
+        return Ok(());
+    }
+    Err(LayoutError::LayerType {
+        folder: folder.to_owned(),
+        found: layer.media_type.clone(),
+    })
+}
+
+fn parse<T: DeserializeOwned>(
+    path: &Utf8Path,
+    bytes: &[u8],
+    expected: &'static str,
+) -> Result<T, LayoutError> {
+    serde_json::from_slice(bytes).map_err(|source| LayoutError::Json {
+        path: path.to_owned(),
+        expected,
+        source,
+    })
+}
+
+fn at(path: &Utf8Path) -> impl FnOnce(io::Error) -> LayoutError {
+    let path = path.to_owned();
+    |source| LayoutError::Io { path, source }
+}
