@@ -30,6 +30,7 @@ macro_rules! cases {
 cases![
     every_step_makes_one_layer,
     an_image_is_a_base_and_a_source,
+    an_image_may_be_of_another_platform,
     files_of_a_folder_belong_to_nobody_else,
     an_instruction_that_fails_is_the_builds_fault,
     lines_come_with_their_step,
@@ -82,7 +83,10 @@ async fn an_image_is_a_base_and_a_source(backend: &dyn Backend) {
          COPY --from=stagex/source /from-image /copy\n";
     let kinds = [StepKind::Run, StepKind::Copy];
     let mut request = fixture.request("image", containerfile, 1, &kinds);
-    request.contexts = vec![fixture.image("stagex/base"), fixture.image("stagex/source")];
+    request.contexts = vec![
+        fixture.image("stagex/base", "amd64"),
+        fixture.image("stagex/source", "amd64"),
+    ];
     let (built, exported) = fixture.export(backend, &request).await;
 
     assert_eq!(
@@ -95,6 +99,31 @@ async fn an_image_is_a_base_and_a_source(backend: &dyn Backend) {
     let copy = copy.unwrap_or_else(|| panic!("no copy in {last:?}"));
     assert_eq!((copy.mode, copy.owner), (0o640, (12, 34)));
     assert_eq!(copy.contents, "image\n");
+    backend
+        .remove(built)
+        .await
+        .expect("what was built can be removed");
+}
+
+async fn an_image_may_be_of_another_platform(backend: &dyn Backend) {
+    let fixture = Fixture::new();
+    let containerfile = "FROM --platform=linux/386 stagex/other AS other\n\
+         RUN [\"/program\"]\n\
+         COPY --from=stagex/base /from-image /copy\n\
+         FROM stagex/base\n\
+         COPY --from=other /copy /copy\n";
+    let mut request = fixture.request("platform", containerfile, 1, &[StepKind::Copy]);
+    request.contexts = vec![
+        fixture.image("stagex/base", "amd64"),
+        fixture.image("stagex/other", "386"),
+    ];
+    let (built, exported) = fixture.export(backend, &request).await;
+    let last = entries(&exported.layers[0].tar);
+    assert_eq!(
+        last.last().map(|entry| entry.path.as_str()),
+        Some("copy"),
+        "{last:?}"
+    );
     backend
         .remove(built)
         .await
@@ -191,7 +220,7 @@ async fn lines_come_with_their_step(backend: &dyn Backend) {
 
 async fn builds_at_once_do_not_meet(backend: &dyn Backend) {
     let fixture = Fixture::new();
-    let base = fixture.image("stagex/base");
+    let base = fixture.image("stagex/base", "amd64");
     let build = async |name: &str, contents: &str| {
         let containerfile =
             format!("FROM stagex/base\nRUN [\"/program\"]\nCOPY --from=side {name} /file\n");

@@ -113,9 +113,9 @@ impl Fixture {
         (built, exported)
     }
 
-    /// Makes an OCI layout of one image with one layer, which has the file `from-image` and the
+    /// Makes an OCI layout of one image of linux on `architecture` with one layer, which has the file `from-image` and the
     /// program, and returns it as a context.
-    pub(super) fn image(&self, name: &str) -> NamedContext {
+    pub(super) fn image(&self, name: &str, architecture: &str) -> NamedContext {
         let mut layer = tar::Builder::new(Vec::new());
         for (path, contents, mode) in [
             ("from-image", b"image\n".as_slice(), 0o640),
@@ -132,20 +132,24 @@ impl Fixture {
             added.expect("memory takes all that is written to it");
         }
         let layer = layer.into_inner().expect("memory takes all");
-        let layout = self.layout(&layer);
+        let layout = self.layout(&layer, architecture);
         NamedContext {
             name: name.to_owned(),
             source: ContextSource::Image(layout),
         }
     }
 
-    fn layout(&self, layer: &[u8]) -> Utf8PathBuf {
+    fn layout(&self, layer: &[u8], architecture: &str) -> Utf8PathBuf {
         use sha2::{Digest as _, Sha256};
         let put = |bytes: &[u8], kind: &str| {
             let hex = Sha256::digest(bytes)
                 .iter()
                 .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-            self.write(&format!("layout/blobs/sha256/{hex}"), bytes, 0o644);
+            self.write(
+                &format!("layout-{architecture}/blobs/sha256/{hex}"),
+                bytes,
+                0o644,
+            );
             serde_json::json!({
                 "mediaType": format!("application/vnd.oci.image.{kind}"),
                 "digest": format!("sha256:{hex}"),
@@ -154,7 +158,7 @@ impl Fixture {
         };
         let layer = put(layer, "layer.v1.tar");
         let config = serde_json::json!({
-            "architecture": "amd64",
+            "architecture": architecture,
             "os": "linux",
             "config": {},
             "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
@@ -168,7 +172,7 @@ impl Fixture {
             "layers": [layer],
         });
         let mut manifest = put(manifest.to_string().as_bytes(), "manifest.v1+json");
-        manifest["platform"] = serde_json::json!({ "architecture": "amd64", "os": "linux" });
+        manifest["platform"] = serde_json::json!({ "architecture": architecture, "os": "linux" });
         // As the canonical layouts have it: the index names an index, which names the image.
         let index = |inner| {
             serde_json::json!({
@@ -179,10 +183,14 @@ impl Fixture {
         };
         let inner = put(index(manifest).to_string().as_bytes(), "index.v1+json");
         let outer = index(inner).to_string();
-        self.write("layout/index.json", outer.as_bytes(), 0o644);
+        self.write(
+            &format!("layout-{architecture}/index.json"),
+            outer.as_bytes(),
+            0o644,
+        );
         let version = br#"{"imageLayoutVersion":"1.0.0"}"#;
-        self.write("layout/oci-layout", version, 0o644);
-        self.folder.join("layout")
+        self.write(&format!("layout-{architecture}/oci-layout"), version, 0o644);
+        self.folder.join(format!("layout-{architecture}"))
     }
 }
 

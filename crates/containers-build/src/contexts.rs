@@ -1,6 +1,7 @@
 //! Prepares what FROM and `--from=` name: images in a form that the builder takes, and folders
 //! whose files belong to user and group 0.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileTimes};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -9,7 +10,7 @@ use backend_api::{BuildRequest, ContextSource};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::Error;
-use crate::image;
+use crate::image::Image;
 use crate::work::Work;
 
 /// Prepares the request's contexts, and returns the arguments of `build` that name them.
@@ -20,12 +21,15 @@ use crate::work::Work;
 pub(crate) fn prepare(request: &BuildRequest, work: &Work) -> Result<Vec<String>, Error> {
     let name = request.key.name();
     let path = name.trim_start_matches("localhost/");
+    let images = read_images(request)?;
+    let mut platforms: BTreeSet<String> = images.values().map(Image::platform).collect();
+    platforms.insert(request.platform.clone());
     let mut arguments = Vec::new();
     for (index, context) in request.contexts.iter().enumerate() {
         let value = match &context.source {
-            ContextSource::Image(layout) => {
+            ContextSource::Image(_) => {
                 let path = format!("{path}/{index}");
-                image::adopt(layout, &work.images().join(&path), &request.platform)?;
+                images[&index].write(&work.images().join(&path), &platforms)?;
                 format!("container-image://oci:{path}")
             }
             ContextSource::Folder(folder) => owned(folder, &work.copy_of_folder(index))
@@ -36,6 +40,18 @@ pub(crate) fn prepare(request: &BuildRequest, work: &Work) -> Result<Vec<String>
         arguments.push(format!("{}={value}", context.name));
     }
     Ok(arguments)
+}
+
+/// Reads the images among the contexts, by their places.
+fn read_images(request: &BuildRequest) -> Result<BTreeMap<usize, Image>, Error> {
+    let contexts = request.contexts.iter().enumerate();
+    let images = contexts.filter_map(|(index, context)| match &context.source {
+        ContextSource::Image(layout) => Some((index, layout)),
+        ContextSource::Folder(_) => None,
+    });
+    images
+        .map(|(index, layout)| Ok((index, Image::read(layout)?)))
+        .collect()
 }
 
 /// Returns `folder` if all that is in it belongs to this user, who is user 0 in a build, and a

@@ -1,58 +1,97 @@
-//! Writes an OCI layout again, without its blobs, in the one form that the builder takes from
+//! Writes an OCI layout again, without its layers, in the one form that the builder takes from
 //! every caller. Knows the layout's files, not what is in a layer.
 //!
-//! The builder compares an image's platform with the one it builds for, and oldest generations
-//! compare with that of an earlier stage. An image that was given by name was chosen already, so
-//! it is written as one of the platform that is built for.
+//! The builder takes an image only for the platform that it builds for, and its oldest generations
+//! go on building for the platform that an earlier FROM asked for. An image that was given by name
+//! was chosen already, so it is written as one of each platform that may be asked for.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::os::unix::fs::symlink;
 
-use camino::Utf8Path;
-use serde_json::{Value, json};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Writes into the new folder `to` a layout of the one image in the layout `from`, as an image
-/// of `platform` (`os/architecture[/variant]`). Layers are links into `from`.
-pub(crate) fn adopt(from: &Utf8Path, to: &Utf8Path, platform: &str) -> Result<(), Error> {
-    let mut manifest = manifest(from)?;
-    let mut config = read(&blob(from, &manifest["config"])?)?;
-    let mut parts = platform.split('/');
-    for key in ["os", "architecture", "variant"] {
-        match (parts.next(), config.as_object_mut()) {
-            (Some(part), _) => config[key] = json!(part),
-            (None, Some(fields)) => drop(fields.remove(key)),
-            (None, None) => {}
-        }
+/// The one image in an OCI layout.
+#[derive(Debug)]
+pub(crate) struct Image {
+    layout: Utf8PathBuf,
+    manifest: Value,
+    config: Value,
+}
+
+impl Image {
+    /// Reads the image in `layout`.
+    pub(crate) fn read(layout: &Utf8Path) -> Result<Self, Error> {
+        let manifest = manifest(layout)?;
+        let config = read(&blob(layout, &manifest["config"])?)?;
+        let layout = layout.to_owned();
+        Ok(Self {
+            layout,
+            manifest,
+            config,
+        })
     }
 
-    let blobs = to.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|source| Error::file(&blobs, source))?;
-    for layer in manifest["layers"].as_array().into_iter().flatten() {
-        let target = blob(from, layer)?;
-        let target = target
-            .canonicalize_utf8()
-            .map_err(|source| Error::file(&target, source))?;
-        let link = blob(to, layer)?;
-        match symlink(&target, &link) {
-            // Two layers of one image may be the same blob.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made.map_err(|source| Error::file(&link, source))?,
-        }
+    /// Returns the platform that it says to be of, as `os/architecture[/variant]`.
+    pub(crate) fn platform(&self) -> String {
+        let keys = ["os", "architecture", "variant"];
+        let parts = keys.iter().filter_map(|key| self.config[key].as_str());
+        parts.collect::<Vec<_>>().join("/")
     }
 
-    let media_type = manifest["config"]["mediaType"].take();
-    manifest["config"] = put(to, &config, &media_type)?;
-    let manifest = put(to, &manifest, &json!(MANIFEST))?;
-    let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
-    write_file(&to.join("index.json"), &index.to_string())?;
-    write_file(&to.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
+    /// Writes into the new folder `to` a layout in which the image is one of each of `platforms`.
+    /// Layers are links.
+    pub(crate) fn write(&self, to: &Utf8Path, platforms: &BTreeSet<String>) -> Result<(), Error> {
+        let blobs = to.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(|source| Error::file(&blobs, source))?;
+        for layer in self.manifest["layers"].as_array().into_iter().flatten() {
+            let target = blob(&self.layout, layer)?;
+            let target = target
+                .canonicalize_utf8()
+                .map_err(|source| Error::file(&target, source))?;
+            let link = blob(to, layer)?;
+            match symlink(&target, &link) {
+                // Two layers of one image may be the same blob.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(|source| Error::file(&link, source))?,
+            }
+        }
+
+        let mut manifests = Vec::new();
+        for platform in platforms {
+            let mut description = Map::new();
+            for (key, part) in ["os", "architecture", "variant"]
+                .into_iter()
+                .zip(platform.split('/'))
+            {
+                description.insert(key.to_owned(), json!(part));
+            }
+            let mut config = self.config.clone();
+            if let Some(fields) = config.as_object_mut() {
+                fields.remove("variant");
+                fields.extend(description.clone());
+            }
+            let mut manifest = self.manifest.clone();
+            manifest["config"] = put(to, &config, &self.manifest["config"]["mediaType"])?;
+            let mut descriptor = put(to, &manifest, &json!(MANIFEST))?;
+            descriptor["platform"] = Value::Object(description);
+            manifests.push(descriptor);
+        }
+        let index =
+            |manifests| json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
+        let inner = put(to, &index(manifests), &json!(INDEX))?;
+        write_file(&to.join("index.json"), &index(vec![inner]).to_string())?;
+        write_file(&to.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
+    }
 }
 
 /// Returns the manifest of the one image in a layout.
@@ -72,7 +111,7 @@ fn manifest(layout: &Utf8Path) -> Result<Value, Error> {
 }
 
 /// Returns the path of the blob that a descriptor names.
-fn blob(layout: &Utf8Path, descriptor: &Value) -> Result<camino::Utf8PathBuf, Error> {
+fn blob(layout: &Utf8Path, descriptor: &Value) -> Result<Utf8PathBuf, Error> {
     let digest = descriptor["digest"].as_str().unwrap_or_default();
     match digest.strip_prefix("sha256:") {
         Some(hex) if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
@@ -126,27 +165,41 @@ mod tests {
     }
 
     #[test]
-    fn the_image_is_one_of_the_platform_that_is_built_for() {
+    fn the_image_is_one_of_each_platform() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap();
         let (from, to) = (folder.join("from"), folder.join("to"));
         let layer = layout(&from);
-        adopt(&from, &to, "linux/arm/v7").unwrap();
+        let image = Image::read(&from).unwrap();
+        assert_eq!(image.platform(), "linux/386");
+        let platforms = ["linux/386", "linux/arm/v7"].map(str::to_owned);
+        image.write(&to, &platforms.clone().into()).unwrap();
 
-        let manifest = manifest(&to).unwrap();
-        assert_eq!(manifest["layers"], json!([layer, layer]));
+        let index = read(&to.join("index.json")).unwrap();
+        let index = read(&blob(&to, &index["manifests"][0]).unwrap()).unwrap();
+        let manifests = index["manifests"].as_array().unwrap();
+        assert_eq!(manifests.len(), 2);
+        assert_eq!(manifests[1]["platform"]["variant"], "v7");
+        for (descriptor, platform) in manifests.iter().zip(platforms) {
+            let manifest = read(&blob(&to, descriptor).unwrap()).unwrap();
+            let config = read(&blob(&to, &manifest["config"]).unwrap()).unwrap();
+            assert_eq!(manifest["layers"], json!([layer, layer]));
+            assert!(config["rootfs"].is_object());
+            let image = Image {
+                layout: to.clone(),
+                manifest,
+                config,
+            };
+            assert_eq!(image.platform(), platform);
+        }
         assert_eq!(read(&blob(&to, &layer).unwrap()).unwrap(), json!("a layer"));
-        let config = read(&blob(&to, &manifest["config"]).unwrap()).unwrap();
-        assert_eq!(config["architecture"], "arm");
-        assert_eq!(config["variant"], "v7");
-        assert!(config["rootfs"].is_object());
     }
 
     #[test]
     fn a_folder_that_is_no_layout_is_named() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        let error = adopt(folder, &folder.join("to"), "linux/amd64").unwrap_err();
+        let error = Image::read(folder).unwrap_err();
         assert!(error.to_string().contains("index.json"), "{error}");
     }
 }

@@ -7,20 +7,19 @@ use backend_api::{Step, StepId};
 #[derive(Debug)]
 pub struct Progress<'a> {
     steps: &'a [Step],
-    /// The stage that is being built, and how many of its instructions that make layers have
-    /// begun.
-    stage: usize,
+    /// The stage that is being built, if the image is made of it.
+    stage: Option<usize>,
+    /// How many of its instructions that make layers have begun.
     begun: usize,
 }
 
 impl<'a> Progress<'a> {
     /// Begins to follow a build of `steps`.
     pub fn new(steps: &'a [Step]) -> Self {
-        let (stage, begun) = (0, 0);
         Self {
             steps,
-            stage,
-            begun,
+            stage: None,
+            begun: 0,
         }
     }
 
@@ -30,47 +29,68 @@ impl<'a> Progress<'a> {
     /// comes before the first instruction that makes a layer.
     pub fn step_of(&mut self, line: &str) -> Option<StepId> {
         if let Some(header) = Header::parse(line) {
-            if header.is_first || header.stage != self.stage {
-                (self.stage, self.begun) = (header.stage, 0);
+            let stage = self.stage_at(header.position, header.stages);
+            if header.is_first || stage != self.stage {
+                (self.stage, self.begun) = (stage, 0);
             }
             if matches!(header.instruction, "ADD" | "COPY" | "RUN") {
                 self.begun += 1;
             }
         }
-        let mut of_stage = self.steps.iter().filter(|step| step.id.stage == self.stage);
+        let stage = self.stage?;
+        let mut of_stage = self.steps.iter().filter(|step| step.id.stage == stage);
         Some(of_stage.nth(self.begun.checked_sub(1)?)?.id)
+    }
+
+    /// Returns the stage of the original that is the builder's number `position` of `stages`.
+    ///
+    /// The builder counts the stages that the target needs, and the target is the last. Those
+    /// that the image is made of are known, so the others can be told only if there are none, or
+    /// if it is the last.
+    fn stage_at(&self, position: usize, stages: usize) -> Option<usize> {
+        let mut known: Vec<usize> = self.steps.iter().map(|step| step.id.stage).collect();
+        known.dedup();
+        if known.len() == stages {
+            known.get(position - 1).copied()
+        } else {
+            known.last().copied().filter(|_| position == stages)
+        }
     }
 }
 
 /// The line that begins an instruction: `[2/3] STEP 4/7: COPY a b`, where `[2/3] ` is missing if
 /// there is but one stage.
 struct Header<'a> {
-    stage: usize,
+    position: usize,
+    stages: usize,
     is_first: bool,
     instruction: &'a str,
 }
 
 impl<'a> Header<'a> {
     fn parse(line: &'a str) -> Option<Self> {
-        let (stage, rest) = match line.strip_prefix('[') {
+        let ((position, stages), rest) = match line.strip_prefix('[') {
             Some(rest) => {
-                let (position, rest) = rest.split_once("] ")?;
-                let (stage, _) = position.split_once('/')?;
-                (stage.parse::<usize>().ok()?.checked_sub(1)?, rest)
+                let (numbers, rest) = rest.split_once("] ")?;
+                (fraction(numbers)?, rest)
             }
-            None => (0, line),
+            None => ((1, 1), line),
         };
-        let (position, text) = rest.strip_prefix("STEP ")?.split_once(": ")?;
-        let (number, count) = position.split_once('/')?;
-        count.parse::<usize>().ok()?;
-        let is_first = number.parse::<usize>().ok()? == 1;
-        let instruction = text.split_ascii_whitespace().next()?;
+        let (numbers, text) = rest.strip_prefix("STEP ")?.split_once(": ")?;
         Some(Self {
-            stage,
-            is_first,
-            instruction,
+            position,
+            stages,
+            is_first: fraction(numbers)?.0 == 1,
+            instruction: text.split_ascii_whitespace().next()?,
         })
     }
+}
+
+/// Reads `2/3`: a number from 1, and the last one.
+fn fraction(text: &str) -> Option<(usize, usize)> {
+    let (number, last) = text.split_once('/')?;
+    let (number, last) = (number.parse().ok()?, last.parse().ok()?);
+    (1..=last).contains(&number).then_some((number, last))
 }
 
 #[cfg(test)]
@@ -131,15 +151,35 @@ mod tests {
     }
 
     #[test]
+    fn stages_that_the_image_is_made_of_follow_one_another() {
+        let lines = [
+            "[1/2] STEP 1/2: FROM scratch AS a",
+            "[1/2] STEP 2/2: COPY a b",
+            "[2/2] STEP 1/2: FROM 0123456789ab AS c",
+            "[2/2] STEP 2/2: RUN make",
+        ];
+        let expected = [None, Some((1, 4)), None, Some((3, 0))];
+        assert_eq!(follow(&steps(&[(1, 4), (3, 0)]), &lines), expected);
+    }
+
+    #[test]
     fn what_looks_like_a_header_and_is_none_changes_nothing() {
         let lines = [
             "STEP 1/2: FROM scratch",
             "STEP 2/2: RUN make",
             "STEP two: RUN",
             "[x] STEP 1/1: RUN y",
+            "[3/2] STEP 1/1: RUN y",
             "[1/",
         ];
-        let expected = [None, Some((0, 0)), Some((0, 0)), Some((0, 0)), Some((0, 0))];
+        let expected = [
+            None,
+            Some((0, 0)),
+            Some((0, 0)),
+            Some((0, 0)),
+            Some((0, 0)),
+            Some((0, 0)),
+        ];
         assert_eq!(follow(&steps(&[(0, 0), (0, 1)]), &lines), expected);
     }
 }
