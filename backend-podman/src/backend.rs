@@ -1,0 +1,76 @@
+//! The backend: what the trait asks, told to Podman. Knows neither arguments nor output.
+
+use async_trait::async_trait;
+use backend_api::{
+    Availability, Backend, BuildRequest, BuiltImage, EngineImage, Error, Events, Operation,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use tokio::sync::OnceCell;
+
+use crate::probe::{self, Found};
+
+/// The runtime's name.
+pub(crate) const ID: &str = "podman";
+
+/// Podman, driven by command line.
+#[derive(Debug)]
+pub struct Podman {
+    program: Utf8PathBuf,
+    found: OnceCell<Found>,
+}
+
+impl Podman {
+    /// Prepares to drive the program `program`: a path, or a name to be looked up on PATH.
+    pub fn new(program: &Utf8Path) -> Self {
+        Self {
+            program: program.to_owned(),
+            found: OnceCell::new(),
+        }
+    }
+
+    /// Returns what was found out about the program, which is found out once.
+    async fn found(&self, operation: Operation) -> Result<&Found, Error> {
+        let found = self.found.get_or_try_init(|| probe::find(&self.program));
+        found.await.map_err(|error| error.of(operation))
+    }
+}
+
+#[async_trait]
+impl Backend for Podman {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    async fn probe(&self) -> Availability {
+        match self
+            .found
+            .get_or_try_init(|| probe::find(&self.program))
+            .await
+        {
+            Ok(found) => Availability::Ready(found.ready()),
+            Err(error) => Availability::Unavailable(error.into()),
+        }
+    }
+
+    async fn build(
+        &self,
+        request: &BuildRequest,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, Error> {
+        let driver = &self.found(Operation::Build).await?.driver;
+        let built = driver.build(request, events).await;
+        built.map_err(|error| error.of(ID, Operation::Build))
+    }
+
+    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
+        let driver = &self.found(Operation::Export).await?.driver;
+        let exported = driver.export(image, folder).await;
+        exported.map_err(|error| error.of(ID, Operation::Export))
+    }
+
+    async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
+        let driver = &self.found(Operation::Remove).await?.driver;
+        let removed = driver.remove(&image.work).await;
+        removed.map_err(|error| error.of(ID, Operation::Remove))
+    }
+}

@@ -1,0 +1,64 @@
+//! Reads what Podman prints about itself.
+
+use serde::Deserialize;
+
+/// A version of Podman, by which its features are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// As it is printed: `4.3.1`.
+    pub(crate) text: String,
+    /// Its first two numbers.
+    pub(crate) number: (u32, u32),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    client: Client,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Client {
+    version: String,
+}
+
+/// Reads the answer to [`command::version`](crate::command::version).
+pub(crate) fn version(answer: &[u8]) -> Option<Version> {
+    let Answer { client } = serde_json::from_slice(answer).ok()?;
+    let text = client.version;
+    let mut parts = text.split('.').map(str::parse);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Some(Version {
+            number: (major, minor),
+            text,
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(include_bytes!("../tests/samples/podman-4.3.1/version.json"), "4.3.1", (4, 3))]
+    #[case(include_bytes!("../tests/samples/podman-5.4.2/version.json"), "5.4.2", (5, 4))]
+    #[case(include_bytes!("../tests/samples/podman-5.8.6/version.json"), "5.8.6", (5, 8))]
+    #[case(br#"{"Client":{"Version":"6.0.0-rc1"}}"#, "6.0.0-rc1", (6, 0))]
+    fn versions(#[case] answer: &[u8], #[case] text: &str, #[case] number: (u32, u32)) {
+        let text = text.to_owned();
+        assert_eq!(version(answer), Some(Version { text, number }));
+    }
+
+    #[rstest]
+    #[case(b"")]
+    #[case(b"podman version 4.3.1")]
+    #[case(br#"{"Server":{"Version":"4.3.1"}}"#)]
+    #[case(br#"{"Client":{"Version":"unknown"}}"#)]
+    fn other_answers(#[case] answer: &[u8]) {
+        assert_eq!(version(answer), None);
+    }
+}
