@@ -4,6 +4,7 @@
 //! in the one canonical encoding. This crate knows tars, trees, JSON and layouts. It knows no
 //! engine, starts nothing and needs no asynchronous runtime.
 
+mod config;
 mod digest;
 mod entry;
 mod image;
@@ -14,6 +15,7 @@ mod manifest;
 mod path;
 mod timestamp;
 
+pub use config::{ConfigError, ConfigRequest, config, image_facts};
 pub use digest::{DiffId, Digest, InvalidDigest, Measured};
 pub use image::{Image, ImageError, ImageRequest, LayerEvent, assemble_with_config};
 pub use layer::{
