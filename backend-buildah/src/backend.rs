@@ -20,10 +20,10 @@ pub struct Buildah {
 }
 
 impl Buildah {
-    /// Prepares to drive the program `program`: a path, or a name to be looked up on PATH.
-    pub fn new(program: &Utf8Path) -> Self {
+    /// Prepares to drive `program`, or the `buildah` on PATH.
+    pub fn new(program: Option<Utf8PathBuf>) -> Self {
         Self {
-            program: program.to_owned(),
+            program: program.unwrap_or_else(|| ID.into()),
             found: OnceCell::new(),
         }
     }

@@ -9,6 +9,6 @@ fn main() -> ExitCode {
         clippy::disallowed_methods,
         reason = "this is the whole command line of a test"
     )]
-    let program = std::env::var("STAGEX_BUILDAH").unwrap_or_else(|_| "buildah".to_owned());
-    backend_api::contract::main(Buildah::new(program.as_ref()))
+    let program = std::env::var("STAGEX_BUILDAH").ok();
+    backend_api::contract::main(Buildah::new(program.map(Into::into)))
 }

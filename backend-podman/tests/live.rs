@@ -9,6 +9,6 @@ fn main() -> ExitCode {
         clippy::disallowed_methods,
         reason = "this is the whole command line of a test"
     )]
-    let program = std::env::var("STAGEX_PODMAN").unwrap_or_else(|_| "podman".to_owned());
-    backend_api::contract::main(Podman::new(program.as_ref()))
+    let program = std::env::var("STAGEX_PODMAN").ok();
+    backend_api::contract::main(Podman::new(program.map(Into::into)))
 }
