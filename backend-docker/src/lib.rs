@@ -1,1 +1,16 @@
-//! Drives Docker for stagex.
+//! Drives Docker for stagex, from 20.10 without buildx to the newest with it.
+//!
+//! This crate knows Docker's command line and what it prints. It knows nothing of other engines,
+//! of package trees, of the Containerfile's grammar, or of the canonical format.
+
+mod archive;
+mod backend;
+mod command;
+mod error;
+mod layout;
+mod names;
+mod parse;
+mod probe;
+mod progress;
+
+pub use backend::Docker;

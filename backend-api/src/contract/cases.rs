@@ -78,15 +78,16 @@ async fn every_step_makes_one_layer(backend: &dyn Backend) {
 
 async fn an_image_is_a_base_and_a_source(backend: &dyn Backend) {
     let fixture = Fixture::new();
-    let containerfile = "FROM stagex/base\n\
+    let base = fixture.context_name(backend, "image", "base").await;
+    let source = fixture.context_name(backend, "image", "source").await;
+    let containerfile = format!(
+        "FROM {base}\n\
          RUN [\"/program\"]\n\
-         COPY --from=stagex/source /from-image /copy\n";
+         COPY --from={source} /from-image /copy\n"
+    );
     let kinds = [StepKind::Run, StepKind::Copy];
-    let mut request = fixture.request("image", containerfile, 1, &kinds);
-    request.contexts = vec![
-        fixture.image("stagex/base", "amd64"),
-        fixture.image("stagex/source", "amd64"),
-    ];
+    let mut request = fixture.request("image", &containerfile, 1, &kinds);
+    request.contexts = vec![fixture.image(base, "amd64"), fixture.image(source, "amd64")];
     let (built, exported) = fixture.export(backend, &request).await;
 
     assert_eq!(
@@ -107,16 +108,17 @@ async fn an_image_is_a_base_and_a_source(backend: &dyn Backend) {
 
 async fn an_image_may_be_of_another_platform(backend: &dyn Backend) {
     let fixture = Fixture::new();
-    let containerfile = "FROM --platform=linux/386 stagex/other AS other\n\
+    let base = fixture.context_name(backend, "platform", "base").await;
+    let other = fixture.context_name(backend, "platform", "other").await;
+    let containerfile = format!(
+        "FROM --platform=linux/386 {other} AS other\n\
          RUN [\"/program\"]\n\
-         COPY --from=stagex/base /from-image /copy\n\
-         FROM stagex/base\n\
-         COPY --from=other /copy /copy\n";
-    let mut request = fixture.request("platform", containerfile, 1, &[StepKind::Copy]);
-    request.contexts = vec![
-        fixture.image("stagex/base", "amd64"),
-        fixture.image("stagex/other", "386"),
-    ];
+         COPY --from={base} /from-image /copy\n\
+         FROM {base}\n\
+         COPY --from=other /copy /copy\n"
+    );
+    let mut request = fixture.request("platform", &containerfile, 1, &[StepKind::Copy]);
+    request.contexts = vec![fixture.image(base, "amd64"), fixture.image(other, "386")];
     let (built, exported) = fixture.export(backend, &request).await;
     let last = entries(&exported.layers[0].tar);
     assert_eq!(
@@ -135,10 +137,11 @@ async fn files_of_a_folder_belong_to_nobody_else(backend: &dyn Backend) {
     let file = fixture.write("side/sub/file", b"side\n", 0o600);
     // Only root may give files away; for others the case still shows that folders are read.
     let _ = std::os::unix::fs::chown(&file, Some(1234), Some(1234));
-    let containerfile = "FROM scratch\nCOPY --from=side /sub/ /to/\n";
-    let mut request = fixture.request("folder", containerfile, 0, &[StepKind::Copy]);
+    let name = fixture.context_name(backend, "folder", "side").await;
+    let containerfile = format!("FROM scratch\nCOPY --from={name} /sub/ /to/\n");
+    let mut request = fixture.request("folder", &containerfile, 0, &[StepKind::Copy]);
     request.contexts = vec![NamedContext {
-        name: "side".to_owned(),
+        name,
         source: ContextSource::Folder(fixture.empty("side")),
     }];
     let (built, exported) = fixture.export(backend, &request).await;
@@ -220,18 +223,19 @@ async fn lines_come_with_their_step(backend: &dyn Backend) {
 
 async fn builds_at_once_do_not_meet(backend: &dyn Backend) {
     let fixture = Fixture::new();
-    let base = fixture.image("stagex/base", "amd64");
     let build = async |name: &str, contents: &str| {
+        let base = fixture.context_name(backend, name, "base").await;
+        let side = fixture.context_name(backend, name, "side").await;
         let containerfile =
-            format!("FROM stagex/base\nRUN [\"/program\"]\nCOPY --from=side {name} /file\n");
+            format!("FROM {base}\nRUN [\"/program\"]\nCOPY --from={side} {name} /file\n");
         let kinds = [StepKind::Run, StepKind::Copy];
         let mut request = fixture.request(name, &containerfile, 1, &kinds);
         fixture.write(&format!("side-{name}/{name}"), contents.as_bytes(), 0o644);
         let side = NamedContext {
-            name: "side".to_owned(),
+            name: side,
             source: ContextSource::Folder(fixture.empty(&format!("side-{name}"))),
         };
-        request.contexts = vec![base.clone(), side];
+        request.contexts = vec![fixture.image(base, "amd64"), side];
         let (built, exported) = fixture.export(backend, &request).await;
         let found = entries(&exported.layers[1].tar);
         backend

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    Backend, BuildKey, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage, NamedContext,
-    Network, OpenFiles, Step, StepId, StepKind,
+    Availability, Backend, BuildKey, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage,
+    NamedContext, Network, OpenFiles, Step, StepId, StepKind,
 };
 
 /// A program that exits with its number of arguments, itself not counted: an ELF header, one
@@ -80,7 +80,7 @@ impl Fixture {
         });
         let file = format!("{name}/Containerfile");
         BuildRequest {
-            key: BuildKey::new(&format!("contract {} {name}", std::process::id())),
+            key: key(name),
             containerfile: self.write(&file, containerfile.as_bytes(), 0o644),
             context: self.folder.join("context"),
             contexts: Vec::new(),
@@ -99,6 +99,22 @@ impl Fixture {
         }
     }
 
+    /// Returns the name of the context `context` in the build named `build`, such as the
+    /// backend takes it: where it gives names in the engine's store, they are the build's own.
+    pub(super) async fn context_name(
+        &self,
+        backend: &dyn Backend,
+        build: &str,
+        context: &str,
+    ) -> String {
+        match backend.probe().await {
+            Availability::Ready(ready) if !ready.capabilities.dialect.named_contexts => {
+                format!("{}/{context}", key(build).name())
+            }
+            _ => format!("stagex/{context}"),
+        }
+    }
+
     /// Builds a request, and exports the image into the folder that is returned with it.
     pub(super) async fn export(
         &self,
@@ -113,9 +129,9 @@ impl Fixture {
         (built, exported)
     }
 
-    /// Makes an OCI layout of one image of linux on `architecture` with one layer, which has the file `from-image` and the
-    /// program, and returns it as a context.
-    pub(super) fn image(&self, name: &str, architecture: &str) -> NamedContext {
+    /// Makes an OCI layout of one image of linux on `architecture` with one layer, which has the
+    /// file `from-image` and the program, and returns it as a context.
+    pub(super) fn image(&self, name: String, architecture: &str) -> NamedContext {
         let mut layer = tar::Builder::new(Vec::new());
         for (path, contents, mode) in [
             ("from-image", b"image\n".as_slice(), 0o640),
@@ -134,7 +150,7 @@ impl Fixture {
         let layer = layer.into_inner().expect("memory takes all");
         let layout = self.layout(&layer, architecture);
         NamedContext {
-            name: name.to_owned(),
+            name,
             source: ContextSource::Image(layout),
         }
     }
@@ -192,6 +208,11 @@ impl Fixture {
         self.write(&format!("layout-{architecture}/oci-layout"), version, 0o644);
         self.folder.join(format!("layout-{architecture}"))
     }
+}
+
+/// Returns the key of the build named `name`.
+fn key(name: &str) -> BuildKey {
+    BuildKey::new(&format!("contract {} {name}", std::process::id()))
 }
 
 /// An entry of a layer, as far as cases look at it.

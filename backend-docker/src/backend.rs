@@ -1,0 +1,386 @@
+//! The backend itself: a request goes in, Docker builds it, and layers come out.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use backend_api::{
+    Availability, Backend, BuildRequest, BuiltImage, ContextSource, EngineImage, EngineLayer,
+    Error, Event, Events, NamedContext, Network, Operation, read_layout,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+
+use crate::archive;
+use crate::command::{Client, Output};
+use crate::error::{DockerError, Failure};
+use crate::layout::Layout;
+use crate::names::{self, Names};
+use crate::probe::{Engine, Results, probe};
+use crate::progress::{Progress, Steps};
+
+/// The runtime's name.
+pub(crate) const ID: &str = "docker";
+
+/// Our folder in a request's work folder, and what lies in it.
+const OURS: &str = "docker";
+const LAYOUT: &str = "image";
+const TO_LOAD: &str = "to-load.tar";
+const SAVED: &str = "saved.tar";
+const FOLDER_CONTAINERFILE: &str = "folder.Containerfile";
+
+/// Drives Docker by its command line.
+#[derive(Debug)]
+pub struct Docker {
+    program: Option<Utf8PathBuf>,
+    /// What the first probe that found Docker ready has found.
+    engine: OnceCell<Engine>,
+    /// The notices that have been given: what holds for every build is said once.
+    told: Mutex<BTreeSet<&'static str>>,
+}
+
+impl Docker {
+    /// Drives the client called `program`, or the one on PATH.
+    pub fn new(program: Option<Utf8PathBuf>) -> Self {
+        let (engine, told) = (OnceCell::new(), Mutex::default());
+        Self {
+            program,
+            engine,
+            told,
+        }
+    }
+
+    async fn engine(&self) -> Result<&Engine, DockerError> {
+        self.engine
+            .get_or_try_init(|| probe(self.program.as_deref()))
+            .await
+            .map_err(DockerError::Unavailable)
+    }
+
+    fn notice(&self, events: &dyn Events, message: &'static str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(message) {
+            let message = message.to_owned();
+            events.emit(Event::Notice { message });
+        }
+    }
+
+    /// Returns the network for the build, and says what cannot be as asked.
+    fn network(&self, engine: &Engine, request: &BuildRequest, events: &dyn Events) -> Network {
+        if !engine.honours_limits {
+            self.notice(
+                events,
+                "this version of Docker sets no limits for a build: how many files a process may \
+                 open is the daemon's own limit",
+            );
+        }
+        if request.network == Network::Default && !engine.has_bridge {
+            self.notice(
+                events,
+                "Docker's daemon has no bridge network: builds run without a network",
+            );
+            return Network::None;
+        }
+        request.network
+    }
+
+    async fn try_build(
+        &self,
+        request: &BuildRequest,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, DockerError> {
+        let engine = self.engine().await?;
+        let ours = request.work.join(OURS);
+        tokio::fs::create_dir_all(&ours)
+            .await
+            .map_err(|error| DockerError::from_io(format!("cannot make {ours}"), error))?;
+        let result = match engine.results {
+            Results::Layouts => self.build_layout(engine, request, &ours, events).await,
+            Results::Named => self.build_named(engine, request, &ours, events).await,
+        };
+        if result.is_err() {
+            // The build's own failure is what matters; whoever owns the folder sees the rest.
+            let _ = remove_folder(&ours).await;
+        }
+        let (reference, also_made) = result?;
+        Ok(BuiltImage {
+            key: request.key.clone(),
+            reference,
+            also_made,
+            steps: request.steps.clone(),
+            base_layers: request.base_layers,
+            work: request.work.clone(),
+        })
+    }
+
+    async fn build_layout(
+        &self,
+        engine: &Engine,
+        request: &BuildRequest,
+        ours: &Utf8Path,
+        events: &dyn Events,
+    ) -> Result<(String, Vec<String>), DockerError> {
+        let contexts = contexts(&request.contexts)?;
+        let network = self.network(engine, request, events);
+        let folder = ours.join(LAYOUT);
+        let output = Output::Layout(&folder);
+        run_build(&engine.client, request, network, &contexts, output, events).await?;
+        Ok((folder.into_string(), Vec::new()))
+    }
+
+    async fn build_named(
+        &self,
+        engine: &Engine,
+        request: &BuildRequest,
+        ours: &Utf8Path,
+        events: &dyn Events,
+    ) -> Result<(String, Vec<String>), DockerError> {
+        let reference = request.key.name();
+        let mut taken = own_names(request)?;
+        taken.push(reference.clone());
+        let network = self.network(engine, request, events);
+        let names = Names::take(&engine.client, taken);
+        let built = async {
+            put_contexts(&engine.client, request, ours).await?;
+            let output = Output::Store(&reference);
+            run_build(&engine.client, request, network, &[], output, events).await
+        };
+        if let Err(error) = built.await {
+            if let Err(left) = names.remove().await {
+                let message = format!("names were left in Docker's store: {left}");
+                events.emit(Event::Notice { message });
+            }
+            return Err(error);
+        }
+        let mut also_made = names.keep();
+        also_made.pop();
+        Ok((reference, also_made))
+    }
+
+    async fn try_export(
+        &self,
+        image: &BuiltImage,
+        folder: &Utf8Path,
+    ) -> Result<EngineImage, DockerError> {
+        let engine = self.engine().await?;
+        let unreadable = |source| DockerError::from_io("the layers cannot be written", source);
+        let (image, folder) = (image.clone(), folder.to_owned());
+        if engine.results == Results::Layouts {
+            return blocking(move || export_layout(&image, &folder))
+                .await
+                .map_err(unreadable);
+        }
+        let saved = image.work.join(OURS).join(SAVED);
+        let finished = engine.client.save(&image.reference, &saved).run().await?;
+        if !finished.succeeded() {
+            return Err(DockerError::failed("docker image save", finished.stderr));
+        }
+        blocking(move || {
+            let made = archive::extract(&saved, &image, &folder)?;
+            std::fs::remove_file(&saved)?;
+            Ok(made)
+        })
+        .await
+        .map_err(unreadable)
+    }
+
+    async fn try_remove(&self, image: BuiltImage) -> Result<(), DockerError> {
+        let engine = self.engine().await?;
+        if engine.results == Results::Named {
+            let mut names = image.also_made;
+            names.push(image.reference);
+            Names::take(&engine.client, names).remove().await?;
+        }
+        let ours = image.work.join(OURS);
+        let removed = remove_folder(&ours).await;
+        removed.map_err(|error| DockerError::from_io(format!("cannot remove {ours}"), error))
+    }
+}
+
+#[async_trait]
+impl Backend for Docker {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    async fn probe(&self) -> Availability {
+        let found = self
+            .engine
+            .get_or_try_init(|| probe(self.program.as_deref()));
+        match found.await {
+            Ok(engine) => Availability::Ready(engine.ready.clone()),
+            Err(unavailable) => Availability::Unavailable(unavailable),
+        }
+    }
+
+    async fn build(
+        &self,
+        request: &BuildRequest,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, Error> {
+        let result = self.try_build(request, events).await;
+        result.map_err(|error| in_operation(Operation::Build, error))
+    }
+
+    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
+        let result = self.try_export(image, folder).await;
+        result.map_err(|error| in_operation(Operation::Export, error))
+    }
+
+    async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
+        let result = self.try_remove(image).await;
+        result.map_err(|error| in_operation(Operation::Remove, error))
+    }
+}
+
+fn in_operation(operation: Operation, error: DockerError) -> Error {
+    Failure { operation, error }.into()
+}
+
+/// Runs what reads and writes files on a thread where that disturbs nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Removes a folder with all that is in it. That it is gone already is no error.
+async fn remove_folder(folder: &Utf8Path) -> io::Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the contexts as buildx takes them.
+fn contexts(contexts: &[NamedContext]) -> Result<Vec<(String, String)>, DockerError> {
+    let place = |context: &NamedContext| {
+        let place = match &context.source {
+            ContextSource::Folder(folder) => folder.to_string(),
+            ContextSource::Image(folder) if folder.as_str().contains([':', '@']) => {
+                return Err(DockerError::Unsupported {
+                    what: format!("Docker cannot read the image in `{folder}`"),
+                    hint: "move the tree to a path without `:` and `@`".to_owned(),
+                });
+            }
+            ContextSource::Image(folder) => {
+                let layout = Layout::open(folder).map_err(|source| DockerError::File {
+                    what: format!("the image `{}` cannot be read", context.name),
+                    source,
+                })?;
+                // Without the digest, buildx locks the layout by writing a file into it.
+                format!("oci-layout://{folder}@sha256:{}", layout.top.hex)
+            }
+        };
+        Ok((context.name.clone(), place))
+    };
+    contexts.iter().map(place).collect()
+}
+
+/// Returns the contexts' names, which are to be given in the daemon's store.
+fn own_names(request: &BuildRequest) -> Result<Vec<String>, DockerError> {
+    let own = |context: &NamedContext| {
+        let name = &context.name;
+        if names::is_own(name, &request.key) {
+            return Ok(name.clone());
+        }
+        Err(DockerError::Unsupported {
+            what: format!("the context `{name}` would get a name that belongs to somebody else"),
+            hint: format!(
+                "names in Docker's store begin with `{}`",
+                request.key.name()
+            ),
+        })
+    };
+    request.contexts.iter().map(own).collect()
+}
+
+/// Puts the contexts into the daemon's store.
+async fn put_contexts(
+    client: &Client,
+    request: &BuildRequest,
+    ours: &Utf8Path,
+) -> Result<(), DockerError> {
+    let mut images = Vec::new();
+    let mut folders = Vec::new();
+    for NamedContext { name, source } in &request.contexts {
+        match source {
+            ContextSource::Image(layout) => images.push((name.clone(), layout.clone())),
+            ContextSource::Folder(folder) => folders.push((name, folder)),
+        }
+    }
+    if !images.is_empty() {
+        let cannot = |source| DockerError::File {
+            what: "the images that the build needs cannot be handed to Docker".to_owned(),
+            source,
+        };
+        let archive = ours.join(TO_LOAD);
+        let path = archive.clone();
+        let written = blocking(move || archive::write(&images, &path)).await;
+        written.map_err(cannot)?;
+        let finished = client.load(&archive).run().await?;
+        if !finished.succeeded() {
+            return Err(DockerError::failed("docker image load", finished.stderr));
+        }
+        tokio::fs::remove_file(&archive).await.map_err(cannot)?;
+    }
+    for (name, folder) in folders {
+        let containerfile = ours.join(FOLDER_CONTAINERFILE);
+        tokio::fs::write(&containerfile, "FROM scratch\nCOPY . /\n")
+            .await
+            .map_err(|error| {
+                DockerError::from_io(format!("cannot write {containerfile}"), error)
+            })?;
+        let build = client.build_folder(name, &containerfile, &request.platform, folder);
+        let finished = build.run().await?;
+        if !finished.succeeded() {
+            return Err(DockerError::failed("docker build", finished.stderr));
+        }
+    }
+    Ok(())
+}
+
+/// Runs the build, and says what it prints.
+async fn run_build(
+    client: &Client,
+    request: &BuildRequest,
+    network: Network,
+    contexts: &[(String, String)],
+    output: Output<'_>,
+    events: &dyn Events,
+) -> Result<(), DockerError> {
+    let bases_are_images = matches!(output, Output::Store(_)) && request.base_layers > 0;
+    let steps = Steps::new(&request.steps, request.target.as_deref(), bases_are_images);
+    let mut progress = Progress::new(steps);
+    let mut line = |_, text: &str| {
+        let (step, line) = (progress.line(text), text.to_owned());
+        events.emit(Event::Output { step, line });
+    };
+    let build = client.build(request, network, contexts, output);
+    let finished = build.run_with(&mut line).await?;
+    if finished.succeeded() {
+        return Ok(());
+    }
+    let output = finished.stderr;
+    Err(match progress.into_failed() {
+        Some(failed) => DockerError::Instruction { failed, output },
+        None => DockerError::failed("docker build", output),
+    })
+}
+
+/// Gives the layers of the layout that was built their place in `folder`.
+fn export_layout(image: &BuiltImage, folder: &Utf8Path) -> io::Result<EngineImage> {
+    let layout = read_layout(Utf8Path::new(&image.reference), image)?;
+    let mut layers = Vec::new();
+    for (place, layer) in layout.layers.iter().enumerate() {
+        let tar = archive::layer_path(folder, place);
+        // A link costs nothing, but does not reach another file system.
+        std::fs::hard_link(&layer.tar, &tar)
+            .or_else(|_| std::fs::copy(&layer.tar, &tar).map(drop))?;
+        let step = layer.step;
+        layers.push(EngineLayer { step, tar });
+    }
+    Ok(EngineImage { layers })
+}

@@ -1,0 +1,79 @@
+//! The names that a build takes in Docker's store, and that they go away again: also if the
+//! build fails, and if its future is dropped.
+
+use backend_api::BuildKey;
+
+use crate::command::Client;
+use crate::error::DockerError;
+
+/// Tells whether `name` is one of the build's own.
+pub(crate) fn is_own(name: &str, key: &BuildKey) -> bool {
+    let rest = name.strip_prefix(&key.name());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':']))
+}
+
+/// Names that a build has taken or is about to. Dropping it removes them in the background.
+#[derive(Debug)]
+pub(crate) struct Names<'a> {
+    client: &'a Client,
+    names: Vec<String>,
+}
+
+impl<'a> Names<'a> {
+    /// Takes charge of these names.
+    pub(crate) fn take(client: &'a Client, names: Vec<String>) -> Self {
+        Self { client, names }
+    }
+
+    /// Hands the names on to whoever removes them later.
+    pub(crate) fn keep(mut self) -> Vec<String> {
+        std::mem::take(&mut self.names)
+    }
+
+    /// Removes them now.
+    pub(crate) async fn remove(self) -> Result<(), DockerError> {
+        // They stay listed until they are gone, in case that this future is dropped in its turn.
+        remove(self.client, &self.names).await?;
+        self.keep();
+        Ok(())
+    }
+}
+
+impl Drop for Names<'_> {
+    fn drop(&mut self) {
+        if !self.names.is_empty() {
+            self.client.remove(&self.names).run_unattended();
+        }
+    }
+}
+
+/// Removes names from the store. That one is gone already is no error.
+pub(crate) async fn remove(client: &Client, names: &[String]) -> Result<(), DockerError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let finished = client.remove(names).run().await?;
+    if finished.succeeded() || crate::parse::only_absent(&finished.stderr) {
+        return Ok(());
+    }
+    Err(DockerError::failed("docker image rm", finished.stderr))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_names_begin_with_the_key() {
+        let key = BuildKey::new("core-x");
+        for own in ["", "/core-y", ":latest", "/a/b:1"] {
+            assert!(
+                is_own(&format!("localhost/stagex/core-x{own}"), &key),
+                "{own}"
+            );
+        }
+        for foreign in ["localhost/stagex/core-x2", "debian", "localhost/stagex"] {
+            assert!(!is_own(foreign, &key), "{foreign}");
+        }
+    }
+}

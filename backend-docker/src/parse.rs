@@ -1,0 +1,234 @@
+//! What Docker's short answers mean. Pure functions over text; the long answer, a build's
+//! progress, has a module of its own.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The beginning of a version number: `20.10.24+dfsg1` is release 20.10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Release {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+}
+
+impl Release {
+    /// Reads the beginning of a version number.
+    pub(crate) fn parse(version: &str) -> Option<Self> {
+        let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+        let major = numbers.next()?.parse().ok()?;
+        let minor = numbers.next()?.parse().ok()?;
+        Some(Self { major, minor })
+    }
+}
+
+/// What `docker version` says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Versions {
+    /// Docker's client, and its daemon if that answers.
+    Docker {
+        client: String,
+        server: Option<String>,
+    },
+    /// Podman under Docker's name.
+    Podman { version: String },
+}
+
+/// Reads `docker version --format '{{json .}}'`. `None` if it cannot be understood.
+pub(crate) fn versions(json: &str) -> Option<Versions> {
+    let answer: Value = serde_json::from_str(json).ok()?;
+    let version = |side: &str| Some(answer.get(side)?.get("Version")?.as_str()?.to_owned());
+    let client = version("Client")?;
+    // Docker's own answer names the server even if there is none. Podman spells the other.
+    if answer["Client"].get("APIVersion").is_some() {
+        return Some(Versions::Podman { version: client });
+    }
+    let server = version("Server");
+    Some(Versions::Docker { client, server })
+}
+
+/// How the daemon stores images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Store {
+    /// The snapshotter's or graph driver's name.
+    pub(crate) driver: String,
+    /// Whether the images lie in containerd's store, where BuildKit can export layouts.
+    pub(crate) containerd: bool,
+}
+
+/// The template for `docker info` that [`store`] reads the answer of.
+pub(crate) const STORE_TEMPLATE: &str =
+    r#"{"driver":{{json .Driver}},"status":{{json .DriverStatus}}}"#;
+
+/// Reads the answer of `docker info`. `None` if it cannot be understood.
+pub(crate) fn store(json: &str) -> Option<Store> {
+    #[derive(Deserialize)]
+    struct Answer {
+        driver: String,
+        status: Option<Vec<(String, String)>>,
+    }
+    let answer: Answer = serde_json::from_str(json).ok()?;
+    let mut status = answer.status.iter().flatten();
+    Some(Store {
+        driver: answer.driver,
+        containerd: status.any(|(name, value)| {
+            name == "driver-type" && value.starts_with("io.containerd.snapshotter")
+        }),
+    })
+}
+
+/// Reads the version out of `docker buildx version`: `github.com/docker/buildx 0.13.1 ...`.
+pub(crate) fn buildx_version(text: &str) -> Option<String> {
+    let version = text.trim().strip_prefix("github.com/docker/buildx ")?;
+    Some(version.split_whitespace().next()?.to_owned())
+}
+
+/// Reads the driver of the current builder out of `docker buildx inspect`.
+pub(crate) fn buildx_driver(text: &str) -> Option<String> {
+    let driver = text.lines().find_map(|line| line.strip_prefix("Driver:"))?;
+    Some(driver.trim().to_owned()).filter(|driver| !driver.is_empty())
+}
+
+/// Tells whether all that a failed `docker image rm` has to say is that there is no such image.
+pub(crate) fn only_absent(stderr: &str) -> bool {
+    let mut lines = stderr.lines().filter(|line| !line.trim().is_empty());
+    lines.all(|line| line.contains("No such image"))
+}
+
+/// What is known of a failure from what the client printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Complaint {
+    DaemonUnreachable,
+    PermissionDenied,
+    StoreFull,
+    BuildxMissing,
+    Unknown,
+}
+
+/// Finds out what a failed client complains of.
+pub(crate) fn complaint(stderr: &str) -> Complaint {
+    let says = |text: &str| stderr.contains(text);
+    if says("permission denied while trying to connect") {
+        Complaint::PermissionDenied
+    } else if says("Cannot connect to the Docker daemon")
+        || says("error during connect")
+        || says("failed to connect to the docker API")
+    {
+        Complaint::DaemonUnreachable
+    } else if says("no space left on device") {
+        Complaint::StoreFull
+    } else if says("buildx component is missing or broken") {
+        Complaint::BuildxMissing
+    } else {
+        Complaint::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    macro_rules! sample {
+        ($name:literal) => {
+            include_str!(concat!("../tests/samples/", $name))
+        };
+    }
+
+    fn docker(client: &str, server: Option<&str>) -> Versions {
+        Versions::Docker {
+            client: client.to_owned(),
+            server: server.map(str::to_owned),
+        }
+    }
+
+    #[rstest]
+    #[case::bookworm(
+        sample!("docker-20.10.24/version.json"),
+        docker("20.10.24+dfsg1", Some("20.10.24+dfsg1"))
+    )]
+    #[case::trixie(
+        sample!("docker-26.1.5/version.json"),
+        docker("26.1.5+dfsg1", Some("26.1.5+dfsg1"))
+    )]
+    #[case::sid(
+        sample!("docker-28.5.2/version.json"),
+        docker("28.5.2+dfsg4", Some("28.5.2+dfsg4"))
+    )]
+    #[case::no_daemon(
+        sample!("docker-26.1.5/version-unreachable.json"),
+        docker("26.1.5+dfsg1", None)
+    )]
+    #[case::podman(
+        sample!("podman-4.3.1/version.json"),
+        Versions::Podman { version: "4.3.1".to_owned() }
+    )]
+    fn versions_are_read(#[case] json: &str, #[case] expected: Versions) {
+        assert_eq!(versions(json), Some(expected));
+    }
+
+    #[test]
+    fn nonsense_is_no_version() {
+        assert_eq!(versions("json\n"), None);
+        assert_eq!(versions("{}"), None);
+    }
+
+    #[rstest]
+    #[case("20.10.24+dfsg1", 20, 10)]
+    #[case("28.5.2+dfsg4", 28, 5)]
+    #[case("19.03.15", 19, 3)]
+    fn releases_are_read(#[case] version: &str, #[case] major: u32, #[case] minor: u32) {
+        assert_eq!(Release::parse(version), Some(Release { major, minor }));
+    }
+
+    #[test]
+    fn releases_are_ordered() {
+        assert!(Release::parse("9.9.1") < Release::parse("20.10.0"));
+        assert_eq!(Release::parse("unknown"), None);
+    }
+
+    #[rstest]
+    #[case::graph_driver(sample!("docker-20.10.24/info.json"), "overlay2", false)]
+    #[case::containerd(sample!("docker-26.1.5/info.json"), "overlayfs", true)]
+    #[case::containerd(sample!("docker-28.5.2/info.json"), "overlayfs", true)]
+    fn stores_are_read(#[case] json: &str, #[case] driver: &str, #[case] containerd: bool) {
+        let driver = driver.to_owned();
+        assert_eq!(store(json), Some(Store { driver, containerd }));
+    }
+
+    #[rstest]
+    #[case(sample!("docker-26.1.5/buildx-version.txt"), Some("0.13.1+ds1"))]
+    #[case(sample!("docker-28.5.2/buildx-version.txt"), Some("0.29.1+ds1"))]
+    #[case(sample!("docker-20.10.24/buildx-version.txt"), None)]
+    #[case(sample!("docker-28.2.2/buildx-version.txt"), None)]
+    fn versions_of_buildx_are_read(#[case] text: &str, #[case] expected: Option<&str>) {
+        assert_eq!(buildx_version(text).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case(sample!("docker-26.1.5/buildx-inspect.txt"), Some("docker"))]
+    #[case(sample!("docker-28.5.2/buildx-inspect.txt"), Some("docker"))]
+    #[case::no_daemon(sample!("docker-28.5.2/buildx-inspect-unreachable.txt"), None)]
+    fn drivers_are_read(#[case] text: &str, #[case] expected: Option<&str>) {
+        assert_eq!(buildx_driver(text).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case(sample!("docker-20.10.24/remove-absent.txt"), true)]
+    #[case(sample!("docker-28.5.2/remove-absent.txt"), true)]
+    #[case(sample!("docker-20.10.24/unreachable.txt"), false)]
+    fn absence_is_told_from_failure(#[case] stderr: &str, #[case] expected: bool) {
+        assert_eq!(only_absent(stderr), expected);
+    }
+
+    #[rstest]
+    #[case(sample!("docker-20.10.24/unreachable.txt"), Complaint::DaemonUnreachable)]
+    #[case(sample!("docker-28.5.2/unreachable.txt"), Complaint::DaemonUnreachable)]
+    #[case(sample!("docker-20.10.24/denied.txt"), Complaint::PermissionDenied)]
+    #[case(sample!("docker-28.2.2/denied.txt"), Complaint::PermissionDenied)]
+    #[case(sample!("docker-28.2.2/build-without-buildx.txt"), Complaint::BuildxMissing)]
+    #[case(sample!("docker-20.10.24/instruction-failed.txt"), Complaint::Unknown)]
+    fn complaints_are_told_apart(#[case] stderr: &str, #[case] expected: Complaint) {
+        assert_eq!(complaint(stderr), expected);
+    }
+}

@@ -1,0 +1,346 @@
+//! Finds out which Docker there is, and whether and how it can build.
+
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable};
+use camino::{Utf8Path, Utf8PathBuf};
+use process::Finished;
+
+use crate::command::Client;
+use crate::error::{DAEMON_HINT, PERMISSION_HINT};
+use crate::parse::{self, Complaint, Release, Store, Versions};
+
+/// The oldest release that is supported.
+const OLDEST: Release = Release {
+    major: 20,
+    minor: 10,
+};
+/// The release with BuildKit 0.10 inside: it knows heredocs and RUN's networks, honours limits,
+/// and takes away what it mounts. Its client builds by buildx alone.
+const WITH_BUILDX: Release = Release {
+    major: 23,
+    minor: 0,
+};
+
+/// A Docker that can build.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    pub(crate) client: Client,
+    pub(crate) ready: Ready,
+    pub(crate) results: Results,
+    /// Whether the daemon has the network that a RUN is in by default.
+    pub(crate) has_bridge: bool,
+    /// Whether a build's limits are honoured.
+    pub(crate) honours_limits: bool,
+}
+
+/// How images get in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Results {
+    /// Both as OCI layouts; nothing gets a name in the daemon's store.
+    Layouts,
+    /// Both through the daemon's store, under names of ours.
+    Named,
+}
+
+/// Finds out whether the Docker called `program`, or the one on PATH, can build.
+pub(crate) async fn probe(program: Option<&Utf8Path>) -> Result<Engine, Unavailable> {
+    let client = Client::new(find(program)?);
+    let found = Found {
+        program: client.program(),
+        version: None,
+    };
+    let (client_version, server_version) = versions(&client, &found).await?;
+    let found = Found {
+        version: Some(server_version.clone()),
+        ..found
+    };
+    let client_release = release(&client_version, &found)?;
+    let server_release = release(&server_version, &found)?;
+
+    let (store, buildx, builder, bridge) = tokio::join!(
+        client.store().run(),
+        client.buildx_version().run(),
+        client.builder().run(),
+        client.bridge().run(),
+    );
+    let text = |answer: Result<Finished, process::Error>| {
+        answer.map_or(String::new(), |finished| {
+            finished.stdout_text().into_owned()
+        })
+    };
+    let store = store
+        .ok()
+        .and_then(|answer| parse::store(&answer.stdout_text()));
+    let store = store.ok_or_else(|| {
+        found.because(
+            Reason::Incomplete,
+            "`docker info` gave no answer that can be understood".to_owned(),
+            "see whether `docker info` works".to_owned(),
+        )
+    })?;
+    let buildx = parse::buildx_version(&text(buildx));
+    let driver = parse::buildx_driver(&text(builder));
+    let results = results(
+        &found,
+        client_release,
+        &store,
+        buildx.as_deref(),
+        driver.as_deref(),
+    )?;
+    let has_bridge = bridge.is_ok_and(|answer| answer.succeeded());
+
+    let modern = server_release >= WITH_BUILDX;
+    let mut details = vec![
+        (
+            "builder".to_owned(),
+            buildx.map_or("built in".to_owned(), |v| format!("buildx {v}")),
+        ),
+        ("store".to_owned(), describe(&store)),
+    ];
+    if client_version != server_version {
+        details.insert(0, ("client".to_owned(), client_version));
+    }
+    if !has_bridge {
+        details.push((
+            "network".to_owned(),
+            "none: the daemon has no bridge".to_owned(),
+        ));
+    }
+    if !modern {
+        details.push(("open files".to_owned(), "the daemon's own limit".to_owned()));
+    }
+    Ok(Engine {
+        ready: Ready {
+            program: client.program().to_owned(),
+            version: server_version,
+            details,
+            capabilities: capabilities(modern, results),
+        },
+        client,
+        results,
+        has_bridge,
+        honours_limits: modern,
+    })
+}
+
+fn capabilities(modern: bool, results: Results) -> Capabilities {
+    Capabilities {
+        dialect: Dialect {
+            heredocs: modern,
+            run_network: modern,
+            named_contexts: results == Results::Layouts,
+            workdir_layers: true,
+            add_zstd: modern,
+        },
+        offline_builds: true,
+        layers: match results {
+            Results::Layouts => LayerRecord::Changes,
+            Results::Named => LayerRecord::Touched,
+        },
+        leaves_mount_points: !modern,
+    }
+}
+
+fn describe(store: &Store) -> String {
+    let owner = if store.containerd {
+        "containerd"
+    } else {
+        "graph driver"
+    };
+    format!("{owner}, {}", store.driver)
+}
+
+/// What was found before it turned out that Docker cannot build.
+#[derive(Debug, Clone)]
+struct Found<'a> {
+    program: &'a Utf8Path,
+    version: Option<String>,
+}
+
+impl Found<'_> {
+    fn because(&self, reason: Reason, message: String, hint: String) -> Unavailable {
+        Unavailable {
+            reason,
+            program: Some(self.program.to_owned()),
+            version: self.version.clone(),
+            message,
+            hint,
+        }
+    }
+}
+
+fn find(program: Option<&Utf8Path>) -> Result<Utf8PathBuf, Unavailable> {
+    let name = program.unwrap_or(Utf8Path::new("docker"));
+    process::find(name).map_err(|error| Unavailable {
+        reason: Reason::NotFound,
+        program: None,
+        version: None,
+        message: error.to_string(),
+        hint: match program {
+            Some(_) => "give the path of Docker's client, an executable file".to_owned(),
+            None => "install Docker (Debian: `sudo apt-get install docker.io`), or say where its \
+                     client is with `--engine docker=PATH`"
+                .to_owned(),
+        },
+    })
+}
+
+/// Asks for the versions of client and daemon.
+async fn versions(client: &Client, found: &Found<'_>) -> Result<(String, String), Unavailable> {
+    let program = found.program;
+    let answer = match client.version().run().await {
+        Ok(answer) => answer,
+        Err(process::Error::TimedOut { limit, .. }) => {
+            let message = format!(
+                "Docker's daemon gave no answer within {} s",
+                limit.as_secs()
+            );
+            let hint = "see the daemon's log (`journalctl -u docker`), or start it again";
+            return Err(found.because(Reason::DaemonUnreachable, message, hint.to_owned()));
+        }
+        Err(error) => {
+            let hint = "see whether it is a program for this machine, or say where Docker's \
+                        client is with `--engine docker=PATH`";
+            return Err(found.because(Reason::WillNotRun, error.to_string(), hint.to_owned()));
+        }
+    };
+    let said = answer.stderr.trim();
+    match parse::versions(&answer.stdout_text()) {
+        Some(Versions::Docker {
+            client,
+            server: Some(server),
+        }) => Ok((client, server)),
+        Some(Versions::Docker {
+            client,
+            server: None,
+        }) => {
+            let (reason, hint) = match parse::complaint(said) {
+                Complaint::PermissionDenied => (Reason::PermissionDenied, PERMISSION_HINT),
+                _ => (Reason::DaemonUnreachable, DAEMON_HINT),
+            };
+            let message = format!("the client {program} (version {client}) runs, but: {said}");
+            Err(found.because(reason, message, hint.to_owned()))
+        }
+        Some(Versions::Podman { version }) => Err(found.because(
+            Reason::Incomplete,
+            format!("{program} is not Docker but Podman {version} under its name"),
+            "use `--runtime podman`, or say where Docker's client is with `--engine docker=PATH`"
+                .to_owned(),
+        )),
+        None => Err(found.because(
+            Reason::WillNotRun,
+            format!("`{program} version` gave no answer that can be understood: {said}"),
+            "say where Docker's client is with `--engine docker=PATH`".to_owned(),
+        )),
+    }
+}
+
+/// Reads a version's release, which must not be too old.
+fn release(version: &str, found: &Found<'_>) -> Result<Release, Unavailable> {
+    match Release::parse(version) {
+        // A version that is no number is a build of somebody's own, and newer than not.
+        None => Ok(Release {
+            major: u32::MAX,
+            minor: 0,
+        }),
+        Some(release) if release >= OLDEST => Ok(release),
+        Some(_) => Err(found.because(
+            Reason::TooOld,
+            format!("expected Docker 20.10 or later, found {version}"),
+            "upgrade Docker, or use podman or buildah".to_owned(),
+        )),
+    }
+}
+
+/// Decides how images get in and out.
+fn results(
+    found: &Found<'_>,
+    client: Release,
+    store: &Store,
+    buildx: Option<&str>,
+    driver: Option<&str>,
+) -> Result<Results, Unavailable> {
+    if buildx.is_some() {
+        // BuildKit inside the daemon can export a layout only from containerd's store; a
+        // BuildKit of its own always can.
+        let inside = driver.is_none_or(|driver| driver == "docker");
+        return Ok(if inside && !store.containerd {
+            Results::Named
+        } else {
+            Results::Layouts
+        });
+    }
+    if client < WITH_BUILDX && !store.containerd {
+        return Ok(Results::Named);
+    }
+    Err(found.because(
+        Reason::Incomplete,
+        format!(
+            "{} has no buildx plugin, without which it cannot build",
+            found.program
+        ),
+        "install the plugin (Debian: `docker-buildx`, from Docker's own packages: \
+         `docker-buildx-plugin`), or name another client with `--engine docker=PATH`"
+            .to_owned(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn decide(
+        client: &str,
+        containerd: bool,
+        buildx: bool,
+        driver: Option<&str>,
+    ) -> Result<Results, Reason> {
+        let found = Found {
+            program: Utf8Path::new("/usr/bin/docker"),
+            version: None,
+        };
+        let store = Store {
+            driver: "overlayfs".to_owned(),
+            containerd,
+        };
+        let client = Release::parse(client).unwrap();
+        let buildx = buildx.then_some("0.13.1");
+        results(&found, client, &store, buildx, driver).map_err(|error| error.reason)
+    }
+
+    #[rstest]
+    #[case::bookworm("20.10", false, false, None, Ok(Results::Named))]
+    #[case::trixie("26.1", true, true, Some("docker"), Ok(Results::Layouts))]
+    #[case::graph_driver("26.1", false, true, Some("docker"), Ok(Results::Named))]
+    #[case::own_buildkit("26.1", false, true, Some("docker-container"), Ok(Results::Layouts))]
+    #[case::no_buildx("28.2", true, false, None, Err(Reason::Incomplete))]
+    #[case::no_buildx("28.2", false, false, None, Err(Reason::Incomplete))]
+    #[case::old_client_new_daemon("20.10", true, false, None, Err(Reason::Incomplete))]
+    fn the_way_depends_on_what_is_there(
+        #[case] client: &str,
+        #[case] containerd: bool,
+        #[case] buildx: bool,
+        #[case] driver: Option<&str>,
+        #[case] expected: Result<Results, Reason>,
+    ) {
+        assert_eq!(decide(client, containerd, buildx, driver), expected);
+    }
+
+    #[test]
+    fn too_old_is_said_with_the_version() {
+        let found = Found {
+            program: Utf8Path::new("/usr/bin/docker"),
+            version: Some("19.03.15".to_owned()),
+        };
+        let error = release("19.03.15", &found).unwrap_err();
+        assert_eq!(error.reason, Reason::TooOld);
+        assert!(
+            error.message.contains("found 19.03.15"),
+            "{}",
+            error.message
+        );
+        assert!(release("20.10.24+dfsg1", &found).is_ok());
+        assert!(release("dev", &found).is_ok());
+    }
+}
