@@ -1,7 +1,24 @@
-//! The `stagex` program.
+//! The `stagex` program: reads the command line, runs one command, and exits with its code.
+
+mod arguments;
+mod command;
+mod environment;
+mod exit;
+mod failure;
+mod render;
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments = arguments::Arguments::parse();
+    render::log(arguments.global.verbose);
+    match command::run(arguments) {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit().into()
+        }
+    }
 }

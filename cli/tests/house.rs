@@ -10,19 +10,49 @@ use cargo_metadata::MetadataCommand;
 /// Each crate, and the crates of ours that it may know.
 const ARROWS: [(&str, &[&str]); 14] = [
     ("backend-api", &[]),
-    ("backend-buildah", &["backend-api", "containers-build", "process"]),
+    (
+        "backend-buildah",
+        &["backend-api", "containers-build", "process"],
+    ),
     ("backend-docker", &["backend-api", "process"]),
-    ("backend-podman", &["backend-api", "containers-build", "process"]),
-    ("conformance", &["backend-api", "engine", "oci-image", "runtimes"]),
+    (
+        "backend-podman",
+        &["backend-api", "containers-build", "process"],
+    ),
+    (
+        "conformance",
+        &["backend-api", "engine", "oci-image", "runtimes"],
+    ),
     ("containerfile", &[]),
     ("containers-build", &["backend-api", "process"]),
-    ("engine", &["backend-api", "containerfile", "oci-image", "package-tree"]),
+    (
+        "engine",
+        &["backend-api", "containerfile", "oci-image", "package-tree"],
+    ),
     ("go-flate", &[]),
     ("oci-image", &["containerfile", "go-flate"]),
     ("package-tree", &["containerfile"]),
     ("process", &[]),
-    ("runtimes", &["backend-api", "backend-buildah", "backend-docker", "backend-podman"]),
-    ("stagex", &["backend-api", "conformance", "engine", "package-tree", "process", "runtimes"]),
+    (
+        "runtimes",
+        &[
+            "backend-api",
+            "backend-buildah",
+            "backend-docker",
+            "backend-podman",
+        ],
+    ),
+    (
+        "stagex",
+        &[
+            "backend-api",
+            "conformance",
+            "engine",
+            "package-tree",
+            "process",
+            "runtimes",
+        ],
+    ),
 ];
 
 #[test]
@@ -32,7 +62,10 @@ fn arrows_point_one_way() {
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.into_iter().collect();
 
     let listed: BTreeSet<&str> = allowed.keys().copied().collect();
-    assert_eq!(ours, listed, "every crate has its line in ARROWS, and every line its crate");
+    assert_eq!(
+        ours, listed,
+        "every crate has its line in ARROWS, and every line its crate"
+    );
 
     let mut wrong = Vec::new();
     for package in &metadata.packages {
@@ -44,5 +77,8 @@ fn arrows_point_one_way() {
             }
         }
     }
-    assert!(wrong.is_empty(), "arrows that the house does not have: {wrong:?}");
+    assert!(
+        wrong.is_empty(),
+        "arrows that the house does not have: {wrong:?}"
+    );
 }

@@ -1,1 +1,26 @@
-//! From a plan to canonical images: states, parallelism, up-to-date checks.
+//! From a plan to canonical images: what is up to date, what is built when, and that an output
+//! is there whole or not at all.
+//!
+//! It does not know how an engine is driven, nor how things are printed.
+
+mod context;
+mod digests;
+mod error;
+mod event;
+mod folders;
+mod image;
+mod leftovers;
+mod log;
+mod make;
+mod package;
+mod record;
+mod request;
+mod resolve;
+mod schedule;
+
+pub use digests::{Comparison, Digests};
+pub use error::Error;
+pub use event::{Event, Listener};
+pub use folders::{Folders, Lock};
+pub use make::{Job, Options, Outcome, Report, make};
+pub use package::Failure;

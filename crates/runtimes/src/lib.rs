@@ -1,1 +1,7 @@
-//! The registry of backends.
+//! The registry: a name becomes a backend. The only crate that names them all.
+
+mod registry;
+mod select;
+
+pub use registry::{NAMES, Programs, backend};
+pub use select::{Choice, NoRuntime, Selected, select};

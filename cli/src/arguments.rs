@@ -1,0 +1,170 @@
+//! The command line: what there is to say, and its help.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use runtimes::Choice;
+
+const EXAMPLES: &str = "\
+Examples:
+  stagex make                            build every package with the first engine that is ready
+  stagex --runtime podman make core-musl build one package, and what it needs, with Podman
+  stagex make --dry-run --format json    print the plan
+  stagex digests                         write digests/*.txt
+  stagex runtimes                        say which engines were found, and what they can do";
+
+/// Builds a StageX package tree with any container engine, to the same digests.
+#[derive(Debug, Parser)]
+#[command(name = "stagex", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Work on the tree in this folder.
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        default_value = ".",
+        global = true
+    )]
+    pub(crate) directory: Utf8PathBuf,
+
+    /// Build with this engine: docker, podman, buildah; or the first of them that is ready.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "STAGEX_RUNTIME",
+        default_value = "auto",
+        value_parser = choice,
+        global = true
+    )]
+    pub(crate) runtime: Choice,
+
+    /// Use this program for an engine: `docker=/usr/bin/docker`. (Also `STAGEX_DOCKER` and the
+    /// like.)
+    #[arg(long = "engine", value_name = "NAME=PATH", value_parser = engine, global = true)]
+    pub(crate) engines: Vec<(String, Utf8PathBuf)>,
+
+    /// How to print results.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub(crate) format: Format,
+
+    /// Say more: engines' output; twice: every command that is run.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+
+    /// Say nothing but results and errors.
+    #[arg(short, long, conflicts_with = "verbose", global = true)]
+    pub(crate) quiet: bool,
+}
+
+impl Global {
+    /// Returns which program to use for which engine: flags before the environment.
+    pub(crate) fn programs(&self) -> runtimes::Programs {
+        let mut programs = crate::environment::programs();
+        programs.extend(self.engines.iter().cloned());
+        programs
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs: one JSON document on standard output.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build packages, and what they need.
+    Make(Make),
+    /// Write the digests of what was built to digests/*.txt.
+    Digests(Digests),
+    /// Say which engines were found, and what they can do.
+    Runtimes,
+}
+
+const TARGETS: &str = "\
+Targets, as StageX's Makefile spells them:
+  (none), all               every package
+  core                      every package of a stage
+  core-musl                 one package
+  musl                      the packages of that name in every stage
+  out/core-musl/index.json  one package
+  out/musl.tgz              one package, and its image as a deterministic archive
+
+What is up to date is not built again: the inputs' contents count, not their times.";
+
+#[derive(Debug, Args)]
+#[command(after_help = TARGETS)]
+pub(crate) struct Make {
+    /// What to build. See below.
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+
+    /// Build this many packages at once. As many as there are cores unless said.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+
+    /// After a failure, go on with what does not need the failed package.
+    #[arg(short, long)]
+    pub(crate) keep_going: bool,
+
+    /// Print the plan, and build nothing.
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+
+    /// Build what was asked for even if it is up to date, and without the engine's cache.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+
+    /// Deny the network to every RUN.
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Digests {
+    /// Write nothing: compare what was built with digests/*.txt, and fail on a difference.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+fn choice(text: &str) -> Result<Choice, String> {
+    match text {
+        "auto" => Ok(Choice::Auto),
+        name if runtimes::NAMES.contains(&name) => Ok(Choice::Named(name.to_owned())),
+        _ => Err(format!("expected auto, {}", runtimes::NAMES.join(", "))),
+    }
+}
+
+fn engine(text: &str) -> Result<(String, Utf8PathBuf), String> {
+    let names = runtimes::NAMES;
+    match text.split_once('=') {
+        Some((name, path)) if names.contains(&name) && !path.is_empty() => {
+            Ok((name.to_owned(), path.into()))
+        }
+        _ => Err(format!(
+            "expected NAME=PATH, where NAME is one of {}",
+            names.join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,215 @@
+//! `stagex make`: builds what was asked for, and says what became of it.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Error, Job, Options, Outcome, Report};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::arguments::{self, Format, Global};
+use crate::exit::Exit;
+use crate::failure::{Failure, print_problem};
+use crate::render;
+
+/// How long ended builds may take to clean up, after an interruption.
+const CLEANING_UP: Duration = Duration::from_secs(15);
+
+pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, Failure> {
+    let tree = super::tree::open(global)?;
+    let plan = super::tree::plan(&tree, &arguments.targets)?;
+    if arguments.dry_run {
+        match global.format {
+            Format::Json => render::json(&plan),
+            Format::Human => {
+                let names: String = plan
+                    .packages
+                    .iter()
+                    .map(|package| format!("{}\n", package.name))
+                    .collect();
+                render::result(&names);
+            }
+        }
+        return Ok(Exit::Success);
+    }
+
+    let options = Options {
+        jobs: arguments.jobs.map_or_else(cores, |jobs| jobs as usize),
+        keep_going: arguments.keep_going,
+        no_cache: arguments.no_cache,
+        offline: arguments.offline,
+    };
+    let programs = global.programs();
+    let listener = render::listener(global);
+    let (runtime, report) = super::block_on(async {
+        let selected = runtimes::select(&global.runtime, &programs)
+            .await
+            .map_err(no_runtime)?;
+        let runtime = selected.backend.id();
+        if !global.quiet && global.runtime == runtimes::Choice::Auto {
+            render::note(&format!("runtime: {runtime} {}", selected.ready.version));
+        }
+        let job = Job {
+            root: global.directory.clone(),
+            plan: Arc::new(plan),
+            backend: selected.backend,
+            ready: selected.ready,
+            options,
+        };
+        let interrupted = interruption();
+        let report = engine::make(job, listener, interrupted)
+            .await
+            .map_err(|e| failure(&e))?;
+        Ok((runtime, report))
+    })??;
+    process::wait_for_ended_groups(CLEANING_UP);
+
+    match global.format {
+        Format::Json => render::json(&document(runtime, &report)),
+        Format::Human => print_digests(&report),
+    }
+    print_failures(&report);
+    Ok(exit(&report))
+}
+
+/// Becomes true when the user interrupts the program. A second interruption ends it at once.
+fn interruption() -> watch::Receiver<bool> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            // Without handlers the signals do what they do by themselves.
+            std::future::pending::<()>().await;
+            return;
+        };
+        let mut received = 0;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            received += 1;
+            if received == 1 {
+                render::note("interrupted: ending the builds that run; once more to leave at once");
+                let _ = sender.send(true);
+            } else {
+                leave();
+            }
+        }
+    });
+    receiver
+}
+
+#[expect(
+    clippy::exit,
+    reason = "the user has asked twice, and will not wait for cleaning up"
+)]
+fn leave() -> ! {
+    std::process::exit(130)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn exit(report: &Report) -> Exit {
+    if report.interrupted {
+        Exit::Interrupted
+    } else if report
+        .packages
+        .iter()
+        .all(|(_, outcome)| outcome.digest().is_some())
+    {
+        Exit::Success
+    } else {
+        Exit::Failed
+    }
+}
+
+fn print_digests(report: &Report) {
+    for (name, outcome) in &report.packages {
+        if let Some(digest) = outcome.digest() {
+            render::result(&format!("{} {name}", digest.hex()));
+        }
+    }
+}
+
+/// Prints why packages could not be built, each with the last lines of its log.
+fn print_failures(report: &Report) {
+    for (name, outcome) in &report.packages {
+        if let Outcome::Failed(failed) = outcome {
+            let mut message = format!("{name}: {}", crate::failure::chain(&failed.error));
+            if !failed.last_lines.is_empty() {
+                let lines = failed.last_lines.iter().map(|line| format!("\n  | {line}"));
+                message.extend(lines);
+                message.push_str(&format!("\n  the whole log: {}", failed.log));
+            }
+            print_problem("error", &message, failed.error.hint().as_deref());
+        }
+    }
+    let skipped = |(_, outcome): &&(String, Outcome)| matches!(outcome, Outcome::Skipped);
+    let count = report.packages.iter().filter(skipped).count();
+    if count > 0 {
+        render::note(&format!("not built, because of that: {count}"));
+    }
+}
+
+fn document(runtime: &str, report: &Report) -> Value {
+    let package = |(name, outcome): &(String, Outcome)| {
+        let mut value = json!({ "name": name });
+        let (kind, seconds) = match outcome {
+            Outcome::Fresh(_) => ("fresh", None),
+            Outcome::Built { duration, .. } => ("built", Some(duration.as_secs_f64())),
+            Outcome::Failed(_) => ("failed", None),
+            Outcome::Skipped => ("skipped", None),
+        };
+        value["outcome"] = kind.into();
+        if let Some(digest) = outcome.digest() {
+            value["digest"] = digest.to_string().into();
+        }
+        if let Some(seconds) = seconds {
+            value["seconds"] = seconds.into();
+        }
+        if let Outcome::Failed(failed) = outcome {
+            value["message"] = crate::failure::chain(&failed.error).into();
+            value["log"] = failed.log.as_str().into();
+        }
+        value
+    };
+    json!({
+        "version": 1,
+        "runtime": runtime,
+        "interrupted": report.interrupted,
+        "packages": report.packages.iter().map(package).collect::<Vec<_>>(),
+    })
+}
+
+fn no_runtime(error: runtimes::NoRuntime) -> Failure {
+    match error {
+        runtimes::NoRuntime::Unknown(_) => Failure::new(Exit::Usage, &error, None),
+        runtimes::NoRuntime::Unavailable(tried) => {
+            let problem = |(name, why): (String, backend_api::Unavailable)| {
+                (
+                    format!("{name} is not ready: {}", why.message),
+                    Some(why.hint),
+                )
+            };
+            Failure::of(Exit::NoRuntime, tried.into_iter().map(problem))
+        }
+    }
+}
+
+/// Turns an error that concerns the work as a whole into a failure.
+pub(super) fn failure(error: &Error) -> Failure {
+    let exit = match error {
+        Error::DigestLine { .. } | Error::Containerfile { .. } => Exit::Tree,
+        Error::Interrupted => Exit::Interrupted,
+        _ => Exit::Environment,
+    };
+    Failure::new(exit, error, error.hint())
+}

@@ -1,0 +1,32 @@
+//! One file for each command. A command reads its arguments, asks the libraries, and renders
+//! what they answer.
+
+mod digests;
+mod make;
+mod runtimes;
+mod tree;
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Runs the command that was asked for.
+pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let Arguments { global, command } = arguments;
+    match command {
+        Command::Make(make) => make::run(&global, &make),
+        Command::Digests(digests) => digests::run(&global, &digests),
+        Command::Runtimes => runtimes::run(&global),
+    }
+}
+
+/// Runs a future to its end, with all cores for blocking work.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(result)
+}

@@ -1,0 +1,75 @@
+//! `stagex runtimes`: which engines were found, and what they can do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use backend_api::Availability;
+
+use crate::arguments::{Format, Global};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render;
+
+pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
+    let programs = global.programs();
+    let found = super::block_on(async {
+        let mut found = BTreeMap::new();
+        for name in runtimes::NAMES {
+            if let Some(backend) = runtimes::backend(name, &programs) {
+                found.insert(name, backend.probe().await);
+            }
+        }
+        found
+    })?;
+    match global.format {
+        Format::Json => render::json(&serde_json::json!({ "version": 1, "runtimes": found })),
+        Format::Human => render::result(&table(&found)),
+    }
+    let any = found
+        .values()
+        .any(|availability| availability.ready().is_ok());
+    Ok(if any { Exit::Success } else { Exit::NoRuntime })
+}
+
+/// Returns what a person reads, in the order in which runtimes are preferred.
+fn table(found: &BTreeMap<&str, Availability>) -> String {
+    let mut text = String::new();
+    for name in runtimes::NAMES {
+        match &found[name] {
+            Availability::Ready(ready) => {
+                let _ = writeln!(text, "{name:8} ready  {} {}", ready.version, ready.program);
+                for (name, value) in &ready.details {
+                    let _ = writeln!(text, "                {name}: {value}");
+                }
+                let dialect = &ready.capabilities.dialect;
+                let features = [
+                    ("heredocs", dialect.heredocs),
+                    ("network of each RUN", dialect.run_network),
+                    ("named contexts", dialect.named_contexts),
+                    ("layers for WORKDIR", dialect.workdir_layers),
+                    ("ADD of zstd", dialect.add_zstd),
+                    ("offline builds", ready.capabilities.offline_builds),
+                ];
+                let (can, lowered): (Vec<_>, Vec<_>) = features.iter().partition(|(_, has)| *has);
+                let names = |list: Vec<&(&str, bool)>| {
+                    list.into_iter()
+                        .map(|(name, _)| *name)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                };
+                let _ = writeln!(text, "                understands: {}", names(can));
+                if !lowered.is_empty() {
+                    let _ = writeln!(text, "                done for it: {}", names(lowered));
+                }
+            }
+            Availability::Unavailable(why) => {
+                let version = why.version.as_deref().unwrap_or("-");
+                let program = why.program.as_ref().map_or("", |program| program.as_str());
+                let _ = writeln!(text, "{name:8} no     {version} {program}");
+                let _ = writeln!(text, "                {}", why.message);
+                let _ = writeln!(text, "                hint: {}", why.hint);
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,32 @@
+//! Opening the tree that a command works on, and planning in it.
+
+use package_tree::{DEFAULT_PLATFORM, Plan, Problem, Problems, Tree};
+
+use crate::arguments::Global;
+use crate::exit::Exit;
+use crate::failure::{Failure, print_problem};
+
+/// Opens the tree that the user named, and passes its warnings on.
+pub(super) fn open(global: &Global) -> Result<Tree, Failure> {
+    let tree = Tree::open(&global.directory).map_err(|problems| failure(Exit::Tree, problems))?;
+    if !global.quiet {
+        for warning in tree.warnings() {
+            print_problem("warning", &warning.to_string(), warning.hint.as_deref());
+        }
+    }
+    Ok(tree)
+}
+
+/// Plans what `targets` select.
+pub(super) fn plan(tree: &Tree, targets: &[String]) -> Result<Plan, Failure> {
+    tree.plan(targets, DEFAULT_PLATFORM).map_err(|problems| {
+        // What is no file's fault is the command line's.
+        let usage = problems.0.iter().all(|problem| problem.file.is_none());
+        failure(if usage { Exit::Usage } else { Exit::Tree }, problems)
+    })
+}
+
+fn failure(exit: Exit, problems: Problems) -> Failure {
+    let pair = |problem: Problem| (problem.to_string(), problem.hint);
+    Failure::of(exit, problems.0.into_iter().map(pair))
+}

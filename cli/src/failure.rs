@@ -1,0 +1,87 @@
+//! An error as a person meets it: what happened, why, and what to do about it.
+
+use std::error::Error;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::exit::Exit;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// A command that could not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug)]
+struct Problem {
+    /// One sentence, and behind it whatever it comes from.
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Makes a failure of one error, with all that it comes from.
+    pub(crate) fn new(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
+        Self {
+            exit,
+            problems: vec![Problem {
+                message: chain(error),
+                hint,
+            }],
+        }
+    }
+
+    /// Makes a failure of several problems, each with its hint.
+    pub(crate) fn of(
+        exit: Exit,
+        problems: impl IntoIterator<Item = (String, Option<String>)>,
+    ) -> Self {
+        let problems = problems
+            .into_iter()
+            .map(|(message, hint)| Problem { message, hint });
+        Self {
+            exit,
+            problems: problems.collect(),
+        }
+    }
+
+    /// Returns how the program ends.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Prints it to standard error.
+    pub(crate) fn print(&self) {
+        for problem in &self.problems {
+            print_problem("error", &problem.message, problem.hint.as_deref());
+        }
+    }
+}
+
+/// Prints one problem to standard error.
+#[expect(clippy::print_stderr, reason = "errors are for standard error")]
+pub(crate) fn print_problem(kind: &str, message: &str, hint: Option<&str>) {
+    anstream::eprintln!("{ERROR}{kind}:{ERROR:#} {message}");
+    for line in hint.unwrap_or_default().lines() {
+        anstream::eprintln!("{HINT} hint:{HINT:#} {line}");
+    }
+}
+
+/// Returns an error's message followed by those of the errors that it comes from.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        source = cause.source();
+    }
+    message
+}

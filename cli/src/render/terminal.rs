@@ -1,0 +1,99 @@
+//! What happens, on a terminal: a line for each package that is being built, with its time and
+//! the last line of its output, a bar for the whole, and above them what is finished.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use engine::{Event, Listener};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// How often running times are drawn anew.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Shows what happens on a terminal.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    screen: MultiProgress,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    total: ProgressBar,
+    running: BTreeMap<String, ProgressBar>,
+}
+
+impl Terminal {
+    pub(super) fn new() -> Self {
+        let screen = MultiProgress::new();
+        let total = screen
+            .add(ProgressBar::new(0))
+            .with_style(style("{pos}/{len} {bar:30} {elapsed} {msg}"));
+        Self {
+            screen,
+            state: Mutex::new(State {
+                total,
+                running: BTreeMap::new(),
+            }),
+        }
+    }
+}
+
+/// Returns a style. The templates are constants of this file.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is well-formed")
+}
+
+impl Listener for Terminal {
+    fn hear(&self, event: Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &event {
+            Event::Began { packages, runtime } => {
+                state.total.set_length(*packages as u64);
+                state.total.set_message(format!("with {runtime}"));
+                state.total.enable_steady_tick(TICK);
+            }
+            Event::Started { package, .. } => {
+                let bar = ProgressBar::new_spinner()
+                    .with_style(style("{spinner} {elapsed:>4} {prefix} {wide_msg:.dim}"))
+                    .with_prefix(package.clone());
+                let bar = self.screen.insert_before(&state.total, bar);
+                bar.enable_steady_tick(TICK);
+                state.running.insert(package.clone(), bar);
+            }
+            Event::Output { package, line } => {
+                if let Some(bar) = state.running.get(package) {
+                    bar.set_message(line.trim().to_owned());
+                }
+            }
+            Event::Built { package, .. }
+            | Event::Failed { package, .. }
+            | Event::Fresh { package, .. }
+            | Event::Skipped { package } => {
+                if let Some(bar) = state.running.remove(package) {
+                    bar.finish_and_clear();
+                }
+                state.total.inc(1);
+                if state.total.position() == state.total.length().unwrap_or_default() {
+                    state.total.finish_and_clear();
+                }
+            }
+            _ => {}
+        }
+        let quiet = matches!(
+            event,
+            Event::Output { .. } | Event::Started { .. } | Event::Fresh { .. }
+        );
+        if !quiet && let Some(line) = super::plain::line(&event, false) {
+            // The screen may be gone, as when the terminal was closed: then nobody can be told.
+            let _ = self.screen.println(line);
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.screen.clear();
+    }
+}

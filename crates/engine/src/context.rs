@@ -1,0 +1,277 @@
+//! The folder that a build reads with COPY and ADD: the package's own files, as they are in
+//! version control, and its sources under `fetch/`.
+//!
+//! It is assembled anew for each build, so that nothing else reaches a build: no old source that
+//! still lies about, no umask, no time of a checkout. It knows files, not what they mean.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, SystemTime};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest as _, Sha256};
+use walkdir::WalkDir;
+
+use crate::error::{Error, IoContext};
+
+/// The folder of a context that holds the sources.
+pub(crate) const FETCH: &str = "fetch";
+
+/// The time of the first file of a context: 2001-09-09T01:46:40Z. It is later than any epoch
+/// that images are clamped to, so that a file of a context is never taken for one of a base
+/// image; each further file is one second younger, so that two files are never taken for one.
+const FIRST_TIME: u64 = 1_000_000_000;
+
+/// One file of a package's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContextFile {
+    /// Its path within the folder.
+    pub path: Utf8PathBuf,
+    pub kind: ContextFileKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ContextFileKind {
+    Folder,
+    Symlink(Utf8PathBuf),
+    /// With whether it may be executed: all that version control keeps of a mode.
+    File {
+        executable: bool,
+    },
+}
+
+/// Lists the files of the package in `folder`, sorted by path, without the `fetch` folder that
+/// other tools leave there.
+pub(crate) fn list(folder: &Utf8Path) -> Result<Vec<ContextFile>, Error> {
+    let walk = WalkDir::new(folder)
+        .min_depth(1)
+        .sort_by_file_name()
+        .into_iter();
+    let ours = walk.filter_entry(|entry| entry.depth() != 1 || entry.file_name() != FETCH);
+    let mut files = Vec::new();
+    for entry in ours {
+        let entry = entry.map_err(io::Error::from).at("read", folder)?;
+        let full = Utf8Path::from_path(entry.path())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a name is not UTF-8"))
+            .at("read", folder)?;
+        let path = full.strip_prefix(folder).unwrap_or(full).to_owned();
+        let kind = if entry.file_type().is_dir() {
+            ContextFileKind::Folder
+        } else if entry.file_type().is_symlink() {
+            ContextFileKind::Symlink(full.read_link_utf8().at("read", full)?)
+        } else if entry.file_type().is_file() {
+            let mode = entry
+                .metadata()
+                .map_err(io::Error::from)
+                .at("read", full)?
+                .permissions();
+            ContextFileKind::File {
+                executable: mode.mode() & 0o111 != 0,
+            }
+        } else {
+            continue;
+        };
+        files.push(ContextFile { path, kind });
+    }
+    Ok(files)
+}
+
+/// Writes the files of `folder` into `context`, with the modes 0755 and 0644 and with fixed
+/// times.
+pub(crate) fn assemble(
+    folder: &Utf8Path,
+    files: &[ContextFile],
+    context: &Utf8Path,
+) -> Result<(), Error> {
+    make_folder(context)?;
+    for (file, seconds) in files.iter().zip(FIRST_TIME..) {
+        let to = context.join(&file.path);
+        match &file.kind {
+            ContextFileKind::Folder => make_folder(&to)?,
+            ContextFileKind::Symlink(target) => symlink(target, &to).at("link", &to)?,
+            ContextFileKind::File { executable } => {
+                let from = folder.join(&file.path);
+                fs::copy(&from, &to).at("copy", &from)?;
+                let mode = if *executable { 0o755 } else { 0o644 };
+                fs::set_permissions(&to, Permissions::from_mode(mode)).at("set mode of", &to)?;
+                let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+                let opened = File::options().write(true).open(&to).at("open", &to)?;
+                opened.set_modified(time).at("set time of", &to)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A source of a package, as `package.toml` names it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SourceFile<'a> {
+    pub key: &'a str,
+    pub file: &'a str,
+    pub hash: &'a str,
+    pub mirrors: &'a [String],
+}
+
+/// Puts sources from the tree's `fetch/<stage>/<name>/` into `to`, each checked first.
+///
+/// They are linked where the file system can, since archives are large and nobody writes to
+/// them, and copied otherwise.
+pub(crate) fn take_sources(
+    sources: &[SourceFile<'_>],
+    from: &Utf8Path,
+    to: &Utf8Path,
+) -> Result<(), Error> {
+    make_folder(to)?;
+    for source in sources {
+        let path = from.join(source.file);
+        let found = match sha256(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::MissingSource {
+                    key: source.key.to_owned(),
+                    path,
+                    hash: source.hash.to_owned(),
+                    mirrors: source.mirrors.to_vec(),
+                });
+            }
+            result => result.at("read", &path)?,
+        };
+        if found != source.hash {
+            let (key, expected) = (source.key.to_owned(), source.hash.to_owned());
+            return Err(Error::WrongSource {
+                key,
+                path,
+                expected,
+                found,
+            });
+        }
+        let target = to.join(source.file);
+        let mode = fs::metadata(&path).at("read", &path)?.permissions().mode() & 0o777;
+        if mode != 0o644 || fs::hard_link(&path, &target).is_err() {
+            fs::copy(&path, &target).at("copy", &path)?;
+            let mode = Permissions::from_mode(0o644);
+            fs::set_permissions(&target, mode).at("set mode of", &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the sha256 of a file's contents, in hex.
+pub(crate) fn sha256(path: &Utf8Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    io::copy(
+        &mut File::open(path)?,
+        &mut io::BufWriter::with_capacity(1 << 16, HashWriter(&mut hasher)),
+    )?;
+    Ok(hex(&hasher.finalize()))
+}
+
+/// Returns bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Makes a folder that everyone may read, whatever the umask.
+pub(crate) fn make_folder(path: &Utf8Path) -> Result<(), Error> {
+    fs::create_dir_all(path).at("make folder", path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o755)).at("set mode of", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+        (temporary, path)
+    }
+
+    #[test]
+    fn modes_times_and_leftovers_of_the_checkout_do_not_reach_the_build() {
+        let (_temporary, root) = folder();
+        let package = root.join("package");
+        fs::create_dir_all(package.join("files")).unwrap();
+        fs::create_dir_all(package.join("fetch")).unwrap();
+        fs::write(package.join("fetch/old.tar"), "").unwrap();
+        fs::write(package.join("files/run"), "x").unwrap();
+        fs::set_permissions(package.join("files/run"), Permissions::from_mode(0o700)).unwrap();
+        fs::write(package.join("files/text"), "y").unwrap();
+        fs::set_permissions(package.join("files/text"), Permissions::from_mode(0o600)).unwrap();
+
+        let files = list(&package).unwrap();
+        let context = root.join("context");
+        assemble(&package, &files, &context).unwrap();
+
+        let names: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(names, ["files", "files/run", "files/text"]);
+        let mode = |name: &str| {
+            fs::metadata(context.join(name))
+                .unwrap()
+                .permissions()
+                .mode()
+        };
+        assert_eq!(mode("files/run") & 0o7777, 0o755);
+        assert_eq!(mode("files/text") & 0o7777, 0o644);
+        let time = |name: &str| {
+            fs::metadata(context.join(name))
+                .unwrap()
+                .modified()
+                .unwrap()
+        };
+        assert_eq!(
+            time("files/text"),
+            time("files/run") + Duration::from_secs(1)
+        );
+    }
+
+    #[test]
+    fn a_missing_source_names_file_hash_and_mirrors() {
+        let (_temporary, root) = folder();
+        let mirrors = ["https://example.org/a.tar".to_owned()];
+        let hash = "0".repeat(64);
+        let source = SourceFile {
+            key: "a",
+            file: "a.tar",
+            hash: &hash,
+            mirrors: &mirrors,
+        };
+        let error = take_sources(&[source], &root, &root.join("to")).unwrap_err();
+        let text = format!("{error}\n{}", error.hint().unwrap());
+        for part in ["a.tar", &hash, "https://example.org/a.tar"] {
+            assert!(text.contains(part), "{part} is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_source_with_other_contents_is_refused() {
+        let (_temporary, root) = folder();
+        fs::write(root.join("a.tar"), "other").unwrap();
+        let hash = "0".repeat(64);
+        let source = SourceFile {
+            key: "a",
+            file: "a.tar",
+            hash: &hash,
+            mirrors: &[],
+        };
+        let error = take_sources(&[source], &root, &root.join("to")).unwrap_err();
+        assert!(matches!(error, Error::WrongSource { .. }), "{error:?}");
+    }
+}

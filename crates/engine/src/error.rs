@@ -1,0 +1,179 @@
+//! What can go wrong between a plan and its images, and what to do about it.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Why a package could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something.
+    #[error("could not {action} {path}")]
+    Io {
+        /// What was tried: `open`, `make folder`.
+        action: &'static str,
+        /// With what.
+        path: Utf8PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A source is not in the fetch folder.
+    #[error("{path} is missing: source `{key}` with sha256 {hash}")]
+    MissingSource {
+        /// The source's key in `package.toml`.
+        key: String,
+        /// Where it should be.
+        path: Utf8PathBuf,
+        /// The sha256 that it must have, in hex.
+        hash: String,
+        /// Where it can be had.
+        mirrors: Vec<String>,
+    },
+    /// A source is there, but is not what `package.toml` says.
+    #[error("{path} has sha256 {found}, expected {expected} (source `{key}`)")]
+    WrongSource {
+        /// The source's key in `package.toml`.
+        key: String,
+        /// The file.
+        path: Utf8PathBuf,
+        /// The sha256 that it must have, in hex.
+        expected: String,
+        /// The sha256 that it has, in hex.
+        found: String,
+    },
+    /// The Containerfile cannot be read, resolved or lowered.
+    #[error("{path}:{source}")]
+    Containerfile {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// What is wrong, beginning with line and column.
+        source: Box<containerfile::Error>,
+    },
+    /// A FROM or `--from` names something that is neither a stage nor a context.
+    #[error("{path}:{line}:{column}: `{reference}` is neither a stage, a package nor a context")]
+    UnknownReference {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is named.
+        reference: String,
+    },
+    /// Some RUNs deny the network and some do not, and the engine can only do either.
+    #[error(
+        "{path}: some RUNs have --network=none and some do not, and {runtime} can deny the network \
+         only to a whole build"
+    )]
+    MixedNetwork {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// The runtime.
+        runtime: &'static str,
+    },
+    /// Every RUN denies the network, and the engine cannot.
+    #[error("{path}: RUN has --network=none, and {runtime} cannot deny the network here")]
+    NoOffline {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// The runtime.
+        runtime: &'static str,
+    },
+    /// A package asks for several platforms.
+    #[error("several platforms are asked for ({}): only one can be built", platforms.join(", "))]
+    SeveralPlatforms {
+        /// The platforms.
+        platforms: Vec<String>,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Backend(Box<backend_api::Error>),
+    /// What the engine made could not be turned into an image.
+    #[error(transparent)]
+    Image(#[from] oci_image::ImageError),
+    /// An image in `out/` is not what it should be.
+    #[error(transparent)]
+    Layout(#[from] oci_image::LayoutError),
+    /// The configuration of a base image cannot be understood.
+    #[error(transparent)]
+    Config(#[from] oci_image::ConfigError),
+    /// A platform cannot be understood.
+    #[error("`{platform}` is no platform, expected `os/architecture`")]
+    Platform {
+        /// The platform.
+        platform: String,
+    },
+    /// A file in `digests/` cannot be read.
+    #[error("{path}:{line}: expected `<64 hex digits> <stage>-<name>`, found `{text}`")]
+    DigestLine {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What stands there.
+        text: String,
+    },
+    /// The work was interrupted.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// Returns what the user can do about it, in one sentence a line.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingSource { path, mirrors, .. } => {
+                let from = mirrors.join("\n       or ");
+                Some(format!(
+                    "put it there; it can be had from {from}\n(file: {path})"
+                ))
+            }
+            Self::WrongSource { path, .. } => Some(format!(
+                "remove {path} and fetch it again, or find out who changed it"
+            )),
+            Self::Containerfile { source, .. } => source.hint(),
+            Self::UnknownReference { .. } => Some(
+                "a package is named `stagex/<stage>-<name>`; the sources' folder is `fetch`".into(),
+            ),
+            Self::MixedNetwork { .. } => Some(
+                "use a runtime with networks for each RUN (see `stagex runtimes`), \
+                 or --offline to deny it to every RUN"
+                    .into(),
+            ),
+            Self::NoOffline { .. } => {
+                Some("see `stagex runtimes` for one that can, and for what this one lacks".into())
+            }
+            Self::SeveralPlatforms { .. } => Some("name one platform in package.toml".into()),
+            Self::Backend(error) => error.hint().map(str::to_owned),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
+                "the disk is full: `out/` can be removed, everything in it can be built again"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl From<backend_api::Error> for Error {
+    fn from(error: backend_api::Error) -> Self {
+        Self::Backend(Box::new(error))
+    }
+}
+
+/// Says what was tried, and with what, when the operating system refuses something.
+pub(crate) trait IoContext<T> {
+    /// Turns the error into one that says that `action` was tried with `path`.
+    fn at(self, action: &'static str, path: &Utf8Path) -> Result<T, Error>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &Utf8Path) -> Result<T, Error> {
+        self.map_err(|source| Error::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        })
+    }
+}

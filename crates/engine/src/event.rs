@@ -1,0 +1,88 @@
+//! What happens while packages are made. Workers emit, whoever prints listens.
+
+use std::time::Duration;
+
+use oci_image::Digest;
+use serde::Serialize;
+
+/// Something that happens while packages are made. `package` is always an output's full name,
+/// `<stage>-<name>`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// Another `stagex` is building in this tree; this one waits for it.
+    Waiting,
+    /// The work begins.
+    Began {
+        /// How many packages there are, dependencies included.
+        packages: usize,
+        /// The runtime that builds them.
+        runtime: &'static str,
+    },
+    /// A package's build begins.
+    Started {
+        /// The package.
+        package: String,
+        /// How many layer-making instructions its image has.
+        steps: usize,
+    },
+    /// The engine printed a line.
+    Output {
+        /// The package.
+        package: String,
+        /// The line.
+        line: String,
+    },
+    /// A build goes on, but a person should know this.
+    Notice {
+        /// The package.
+        package: String,
+        /// One sentence.
+        message: String,
+    },
+    /// A package was there already, made from the same inputs.
+    Fresh {
+        /// The package.
+        package: String,
+        /// The digest of its manifest.
+        digest: Digest,
+    },
+    /// A package was built.
+    Built {
+        /// The package.
+        package: String,
+        /// The digest of its manifest.
+        digest: Digest,
+        /// How long it took.
+        #[serde(serialize_with = "seconds")]
+        duration: Duration,
+    },
+    /// A package could not be built.
+    Failed {
+        /// The package.
+        package: String,
+        /// Why, in one sentence.
+        message: String,
+    },
+    /// A package was not tried, because something that it needs is not there.
+    Skipped {
+        /// The package.
+        package: String,
+    },
+}
+
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// Takes events; shared by all workers.
+pub trait Listener: Send + Sync {
+    /// Takes one event. It must not block for long.
+    fn hear(&self, event: Event);
+}
+
+/// Hears nothing.
+impl Listener for () {
+    fn hear(&self, _event: Event) {}
+}

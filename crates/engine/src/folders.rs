@@ -1,0 +1,115 @@
+//! Where things lie in a tree's `out/`: outputs, logs, records, and the work of builds that run.
+//!
+//! Knows paths and how a file appears whole or not at all; knows nothing of what is in them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::error::{Error, IoContext};
+
+/// The folders below a tree's `out/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folders {
+    out: Utf8PathBuf,
+}
+
+impl Folders {
+    /// Names the folders of the tree in `root`. Nothing is made yet.
+    pub fn of_tree(root: &Utf8Path) -> Self {
+        Self {
+            out: root.join("out"),
+        }
+    }
+
+    /// Returns the folder with the OCI layout of the output `name`: `out/<stage>-<name>`.
+    pub fn output(&self, name: &str) -> Utf8PathBuf {
+        self.out.join(name)
+    }
+
+    /// Returns the path of the archive `name`: `out/<name>.tgz`.
+    pub fn archive(&self, name: &str) -> Utf8PathBuf {
+        self.out.join(format!("{name}.tgz"))
+    }
+
+    /// Returns the log of the last build of the output `name`.
+    pub fn log(&self, name: &str) -> Utf8PathBuf {
+        self.own().join("logs").join(format!("{name}.log"))
+    }
+
+    /// Returns the record of the last build of the output `name`.
+    pub fn record(&self, name: &str) -> Utf8PathBuf {
+        self.own().join("records").join(format!("{name}.json"))
+    }
+
+    /// Returns the folder in which builds work. On the file system of the outputs, so that an
+    /// output can be moved into place.
+    pub fn work(&self) -> Utf8PathBuf {
+        self.own().join("work")
+    }
+
+    fn own(&self) -> Utf8PathBuf {
+        self.out.join(".stagex")
+    }
+
+    /// Makes the folders, takes the lock that keeps a second `stagex` from building in them,
+    /// and clears away what killed builds left in the work folder.
+    ///
+    /// The lock is held until the returned file is dropped. `waiting` is called if another
+    /// process holds it, before this one waits.
+    pub fn open(&self, waiting: &mut dyn FnMut()) -> Result<Lock, Error> {
+        for folder in ["logs", "records"] {
+            let path = self.own().join(folder);
+            fs::create_dir_all(&path).at("make folder", &path)?;
+        }
+        let path = self.own().join("lock");
+        let mut options = OpenOptions::new();
+        let file = options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .at("open", &path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                waiting();
+                file.lock().at("lock", &path)?;
+            }
+            Err(fs::TryLockError::Error(error)) => Err(error).at("lock", &path)?,
+        }
+        let work = self.work();
+        remove_folder(&work).at("clear", &work)?;
+        fs::create_dir_all(&work).at("make folder", &work)?;
+        Ok(Lock { _file: file })
+    }
+}
+
+/// Keeps a second `stagex` from building in the same folders, while it lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Removes a folder with all that is in it. A folder that is not there is no error.
+pub(crate) fn remove_folder(path: &Utf8Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Writes a file so that it is there whole or not at all, whatever happens meanwhile.
+pub(crate) fn write_whole(path: &Utf8Path, contents: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(contents)?;
+    fs::set_permissions(
+        file.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o644),
+    )?;
+    file.persist(path)?;
+    Ok(())
+}

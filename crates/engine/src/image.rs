@@ -1,0 +1,78 @@
+//! From an engine's layers to the package's image in `out/`, and to an archive of it where one
+//! was asked for.
+
+use backend_api::{EngineImage, LayerRecord};
+use containerfile::{Build, Step};
+use oci_image::{Digest, ImageRequest, LayerSource, Recorded};
+use package_tree::PlannedPackage;
+
+use crate::error::Error;
+use crate::folders::Folders;
+use crate::leftovers;
+use crate::log::Log;
+use crate::make::Job;
+use crate::request::{base, step_id};
+use crate::resolve::platform;
+
+/// The newest time that anything in an image may have, in seconds since 1970.
+const EPOCH: i64 = 1;
+
+/// Writes the image of a package whose layers were exported, and returns its digest.
+pub(crate) fn write(
+    job: &Job,
+    folders: &Folders,
+    package: &PlannedPackage,
+    build: &Build,
+    layers: &EngineImage,
+    log: &Log,
+) -> Result<Digest, Error> {
+    let capabilities = &job.ready.capabilities;
+    let source = |step: &Step| LayerSource {
+        tar: layers
+            .layers
+            .iter()
+            .find(|layer| layer.step == step_id(step.id))
+            .map(|layer| layer.tar.clone()),
+        recorded: match capabilities.layers {
+            LayerRecord::Changes => Recorded::Changes,
+            LayerRecord::Touched => Recorded::Touched,
+        },
+        leftovers: if capabilities.leaves_mount_points {
+            leftovers::of_layer(build, step.id)
+        } else {
+            Vec::new()
+        },
+    };
+    let base = base(folders, build)?;
+    let name = platform(package)?;
+    let request = ImageRequest {
+        repository: format!("stagex/{}", package.name),
+        tag: package.tag().to_owned(),
+        platform: name.parse().map_err(|_| Error::Platform {
+            platform: name.to_owned(),
+        })?,
+        epoch: EPOCH,
+        base: base.as_ref(),
+        build,
+        layers: build
+            .image_steps()
+            .filter(|step| step.makes_layer())
+            .map(source)
+            .collect(),
+    };
+    let config = |diff_ids: &[oci_image::DiffId]| {
+        oci_image::config(&oci_image::ConfigRequest {
+            base: request.base.map(oci_image::Layout::config),
+            build,
+            diff_ids,
+            platform: &request.platform,
+            epoch: EPOCH,
+        })
+        .expect("the configuration was understood before")
+    };
+    let image = oci_image::assemble_with_config(&request, &folders.output(&package.name), config)?;
+    for event in &image.events {
+        log.notice(&format!("layer {}: {}", event.layer + 1, event.event));
+    }
+    Ok(image.manifest)
+}

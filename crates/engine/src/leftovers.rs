@@ -1,0 +1,205 @@
+//! Where a step's layer may hold what an engine left behind: mount points that it made for a RUN
+//! and did not remove, in the RUN's own layer and wherever a COPY carried them on.
+//!
+//! Only names places. Whether something there is a leftover is decided by who sees the layer.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::{Base, Build, Instruction, StageId, StepId};
+use oci_image::{Leftover, LeftoverKind, TreePath, leftovers_of_run};
+
+/// Places relative to the root, each with the shape of what may lie there.
+type Places = BTreeMap<Utf8PathBuf, LeftoverKind>;
+
+/// Returns what the engine may have left in the layer of a step.
+pub(crate) fn of_layer(build: &Build, id: StepId) -> Vec<Leftover> {
+    let leftover = |(path, kind): (Utf8PathBuf, LeftoverKind)| {
+        // A destination that is no path of a layer holds no leftovers of ours either.
+        let path = TreePath::parse(path.as_str().as_bytes()).ok()?;
+        Some(Leftover { path, kind })
+    };
+    of_step(build, id)
+        .into_iter()
+        .filter_map(leftover)
+        .collect()
+}
+
+/// Returns the places that engines mount something on in a RUN.
+fn of_run() -> Places {
+    let known = leftovers_of_run("").expect("the known places are paths of a layer");
+    known
+        .into_iter()
+        .map(|each| (Utf8PathBuf::from(each.path.to_string()), each.kind))
+        .collect()
+}
+
+/// Returns the places of one step's layer where leftovers may lie.
+fn of_step(build: &Build, id: StepId) -> Places {
+    let Some(step) = build.step(id) else {
+        return Places::new();
+    };
+    match &step.instruction {
+        Instruction::Run(_) => of_run(),
+        Instruction::Copy(copy) => {
+            let Some(from) = copy
+                .from
+                .as_deref()
+                .and_then(|name| stage_named(build, name))
+            else {
+                return Places::new();
+            };
+            let there = of_stage(build, from);
+            let destination = absolute(&copy.sources.destination, &step.working_directory);
+            let carried = copy.sources.paths.iter().flat_map(|path| {
+                let source = relative(Utf8Path::new(path));
+                let below = there.iter().filter_map(|(place, kind)| {
+                    Some((relative(&destination.join(carried(&source, place)?)), *kind))
+                });
+                below.collect::<Vec<_>>()
+            });
+            carried.collect()
+        }
+        _ => Places::new(),
+    }
+}
+
+/// Returns all places in a stage's file system where leftovers may lie.
+fn of_stage(build: &Build, id: StageId) -> Places {
+    let Some(stage) = build.stage(id) else {
+        return Places::new();
+    };
+    let mut places = match stage.base {
+        Base::Stage(base) => of_stage(build, base),
+        Base::Scratch | Base::Image(_) => Places::new(),
+    };
+    for step in &stage.steps {
+        places.extend(of_step(build, step.id));
+    }
+    places
+}
+
+/// Returns where `place` comes to lie below the destination of a COPY of `source`, if it is
+/// below `source`. A folder is copied without its own name, whether it is named or matched by a
+/// pattern.
+fn carried(source: &Utf8Path, place: &Utf8Path) -> Option<Utf8PathBuf> {
+    let mut rest = place.components();
+    for pattern in source.components() {
+        let name = rest.next()?;
+        let fixed = pattern
+            .as_str()
+            .split(['*', '?', '[', '\\'])
+            .next()
+            .unwrap_or_default();
+        let matches = if fixed == pattern.as_str() {
+            fixed == name.as_str()
+        } else {
+            name.as_str().starts_with(fixed)
+        };
+        if !matches {
+            return None;
+        }
+    }
+    let rest = rest.as_path();
+    (!rest.as_str().is_empty()).then(|| rest.to_owned())
+}
+
+fn stage_named(build: &Build, name: &str) -> Option<StageId> {
+    let by_name = |stage: &&containerfile::ResolvedStage| {
+        stage
+            .name
+            .as_deref()
+            .is_some_and(|known| known.eq_ignore_ascii_case(name))
+    };
+    let by_number = || {
+        name.parse()
+            .ok()
+            .map(StageId)
+            .filter(|id| build.stage(*id).is_some())
+    };
+    build
+        .stages
+        .iter()
+        .find(by_name)
+        .map(|stage| stage.id)
+        .or_else(by_number)
+}
+
+fn absolute(path: &str, folder: &str) -> Utf8PathBuf {
+    Utf8Path::new(folder).join(path)
+}
+
+/// Returns a path without its root, `.` and `..`, as it stands in a layer.
+fn relative(path: &Utf8Path) -> Utf8PathBuf {
+    let mut result = Utf8PathBuf::new();
+    for component in path.components() {
+        match component {
+            camino::Utf8Component::Normal(name) => result.push(name),
+            camino::Utf8Component::ParentDir => {
+                result.pop();
+            }
+            _ => {}
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use containerfile::{Platform, Scope};
+
+    /// Returns the places of the last layer.
+    fn last(text: &str) -> Vec<String> {
+        let platform: Platform = "linux/amd64".parse().unwrap();
+        let build = containerfile::parse(text)
+            .unwrap()
+            .resolve(&Scope::new(platform))
+            .unwrap();
+        let last = build
+            .image_steps()
+            .filter(|step| step.makes_layer())
+            .last()
+            .unwrap()
+            .id;
+        of_step(&build, last)
+            .into_keys()
+            .map(Utf8PathBuf::into_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_run_leaves_them_at_the_root() {
+        let places = last("FROM scratch\nRUN [\"/x\"]\n");
+        assert!(
+            ["etc", "etc/hosts", "run"]
+                .iter()
+                .all(|known| places.iter().any(|p| p == known))
+        );
+    }
+
+    #[test]
+    fn a_copy_of_a_root_carries_them_below_its_destination() {
+        let text = "FROM scratch AS a\nRUN [\"/x\"]\n\
+                    FROM a AS b\nCOPY x /x\n\
+                    FROM scratch\nWORKDIR /w\nCOPY --from=b / sub/\n";
+        let known = last("FROM scratch\nRUN [\"/x\"]\n");
+        let below: Vec<_> = known.iter().map(|place| format!("w/sub/{place}")).collect();
+        assert_eq!(last(text), below);
+    }
+
+    #[test]
+    fn a_copy_of_a_folder_carries_what_is_in_it() {
+        let text = "FROM scratch AS a\nRUN [\"/x\"]\nFROM scratch\nCOPY --from=a /etc /e\n";
+        assert_eq!(last(text), ["e/hostname", "e/hosts", "e/resolv.conf"]);
+        let text = "FROM scratch AS a\nRUN [\"/x\"]\nFROM scratch\nCOPY --from=a /r* /\n";
+        assert_eq!(last(text), [".containerenv", "lock", "secrets"]);
+    }
+
+    #[test]
+    fn a_copy_of_anything_else_carries_nothing() {
+        let text = "FROM scratch AS a\nRUN [\"/x\"]\nFROM scratch\nCOPY --from=a /rootfs /\n";
+        assert_eq!(last(text), [""; 0]);
+        assert_eq!(last("FROM scratch\nCOPY --from=other / /\n"), [""; 0]);
+    }
+}

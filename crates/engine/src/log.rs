@@ -1,0 +1,87 @@
+//! The log of one package's build: every line that the engine prints, in a file, and the last
+//! of them at hand for whoever has to say that the build failed.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use backend_api::Events;
+use camino::Utf8Path;
+
+use crate::error::{Error, IoContext};
+use crate::event::{Event, Listener};
+
+/// How many lines are kept at hand.
+const KEPT: usize = 20;
+
+/// Writes what happens in a package's build to its log, and tells the listener.
+pub(crate) struct Log {
+    package: String,
+    listener: Arc<dyn Listener>,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: BufWriter<File>,
+    last: VecDeque<String>,
+}
+
+impl Log {
+    /// Begins the log of `package` anew.
+    pub(crate) fn begin(
+        package: &str,
+        path: &Utf8Path,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Self, Error> {
+        let file = BufWriter::new(File::create(path).at("write", path)?);
+        let state = Mutex::new(State {
+            file,
+            last: VecDeque::with_capacity(KEPT),
+        });
+        Ok(Self {
+            package: package.to_owned(),
+            listener,
+            state,
+        })
+    }
+
+    /// Writes one line.
+    pub(crate) fn line(&self, line: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // A log that cannot be written (a full disk) must not end a build that goes well.
+        let _ = writeln!(state.file, "{line}");
+        if state.last.len() == KEPT {
+            state.last.pop_front();
+        }
+        state.last.push_back(line.to_owned());
+    }
+
+    /// Says something that a person should know although the build goes on.
+    pub(crate) fn notice(&self, message: &str) {
+        self.line(&format!("notice: {message}"));
+        let (package, message) = (self.package.clone(), message.to_owned());
+        self.listener.hear(Event::Notice { package, message });
+    }
+
+    /// Ends the log and returns its last lines.
+    pub(crate) fn end(&self) -> Vec<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = state.file.flush();
+        state.last.iter().cloned().collect()
+    }
+}
+
+impl Events for Log {
+    fn emit(&self, event: backend_api::Event) {
+        match event {
+            backend_api::Event::Output { line, .. } => {
+                self.line(&line);
+                let package = self.package.clone();
+                self.listener.hear(Event::Output { package, line });
+            }
+            backend_api::Event::Notice { message } => self.notice(&message),
+            _ => {}
+        }
+    }
+}

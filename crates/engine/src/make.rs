@@ -1,0 +1,277 @@
+//! Makes what a plan asks for: decides what runs when, and is the one owner of what became of
+//! each package. How one package is made is [`crate::package`]'s matter.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backend_api::{Backend, Ready};
+use camino::Utf8PathBuf;
+use oci_image::Digest;
+use package_tree::Plan;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::error::Error;
+use crate::event::{Event, Listener};
+use crate::folders::Folders;
+use crate::package::{Failure, Made, Maker};
+use crate::schedule::Schedule;
+
+/// How to make packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How many packages are built at once; at least 1.
+    pub jobs: usize,
+    /// After a failure, go on with what does not need the failed package.
+    pub keep_going: bool,
+    /// Build what was asked for even if it is up to date, without the engine's cache.
+    pub no_cache: bool,
+    /// Deny the network to every RUN.
+    pub offline: bool,
+}
+
+/// What is to be made, from what, with what.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The tree's folder.
+    pub root: Utf8PathBuf,
+    /// What is to be made.
+    pub plan: Arc<Plan>,
+    /// What builds it.
+    pub backend: Arc<dyn Backend>,
+    /// What the backend said of itself.
+    pub ready: Ready,
+    /// How.
+    pub options: Options,
+}
+
+/// What became of a package.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was there, made from the same inputs.
+    Fresh(Digest),
+    /// It was built.
+    Built {
+        /// The digest of its manifest.
+        digest: Digest,
+        /// How long it took.
+        duration: Duration,
+    },
+    /// It could not be built.
+    Failed(Box<Failure>),
+    /// It was not tried: something that it needs failed, or the work was stopped before.
+    Skipped,
+}
+
+impl Outcome {
+    /// Returns the digest of the package's manifest, if it is there.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Fresh(digest) | Self::Built { digest, .. } => Some(*digest),
+            Self::Failed(_) | Self::Skipped => None,
+        }
+    }
+}
+
+/// What became of everything.
+#[derive(Debug)]
+pub struct Report {
+    /// Each package of the plan, by its full name, in the plan's order.
+    pub packages: Vec<(String, Outcome)>,
+    /// Whether the work was interrupted.
+    pub interrupted: bool,
+}
+
+/// Makes what the job's plan asks for, and tells `listener` what happens.
+///
+/// When `interrupted` becomes true, running builds are ended, what they put into the engine's
+/// store is removed, and the report comes with what was finished.
+///
+/// # Errors
+///
+/// Only what concerns the work as a whole; a package that fails is in the report.
+pub async fn make(
+    job: Job,
+    listener: Arc<dyn Listener>,
+    interrupted: watch::Receiver<bool>,
+) -> Result<Report, Error> {
+    let folders = Folders::of_tree(&job.root);
+    let lock = {
+        let (folders, listener) = (folders.clone(), Arc::clone(&listener));
+        let open = move || folders.open(&mut || listener.hear(Event::Waiting));
+        tokio::task::spawn_blocking(open)
+    };
+    let mut stop = interrupted.clone();
+    let _lock = tokio::select! {
+        lock = lock => lock.expect("opening folders does not panic")?,
+        _ = stop.wait_for(|stop| *stop) => return Err(Error::Interrupted),
+    };
+
+    let runtime = job.backend.id();
+    listener.hear(Event::Began {
+        packages: job.plan.packages.len(),
+        runtime,
+    });
+    let mut work = Work::new(job, folders, listener, interrupted);
+    work.run().await;
+    Ok(work.report())
+}
+
+/// The one owner of what became of each package.
+struct Work {
+    names: Vec<String>,
+    dependencies: Vec<Vec<usize>>,
+    schedule: Schedule,
+    outcomes: BTreeMap<usize, Outcome>,
+    maker: Arc<Maker>,
+    listener: Arc<dyn Listener>,
+    interrupted: watch::Receiver<bool>,
+    options: Options,
+}
+
+impl Work {
+    fn new(
+        job: Job,
+        folders: Folders,
+        listener: Arc<dyn Listener>,
+        interrupted: watch::Receiver<bool>,
+    ) -> Self {
+        let names: Vec<_> = job
+            .plan
+            .packages
+            .iter()
+            .map(|package| package.name.clone())
+            .collect();
+        let places: BTreeMap<&str, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(place, name)| (name.as_str(), place))
+            .collect();
+        let dependencies: Vec<Vec<usize>> = job
+            .plan
+            .packages
+            .iter()
+            .map(|package| {
+                package
+                    .dependencies
+                    .iter()
+                    .map(|name| places[name.as_str()])
+                    .collect()
+            })
+            .collect();
+        let (schedule, outcomes) = (Schedule::new(&dependencies), BTreeMap::new());
+        let options = job.options;
+        let maker = Maker {
+            job,
+            folders,
+            listener: Arc::clone(&listener),
+        };
+        let maker = Arc::new(maker);
+        Self {
+            names,
+            dependencies,
+            schedule,
+            outcomes,
+            maker,
+            listener,
+            interrupted,
+            options,
+        }
+    }
+
+    async fn run(&mut self) {
+        let mut running = JoinSet::new();
+        let mut stopped = false;
+        loop {
+            while !stopped && running.len() < self.options.jobs {
+                let Some(place) = self.schedule.next() else {
+                    break;
+                };
+                self.start(place, &mut running);
+            }
+            let Some(finished) = running.join_next().await else {
+                return;
+            };
+            let (place, duration, result) = finished.expect("making a package does not panic");
+            let failed = result.is_err();
+            self.finish(place, duration, result);
+            stopped |= *self.interrupted.borrow() || (failed && !self.options.keep_going);
+        }
+    }
+
+    fn start(&self, place: usize, running: &mut JoinSet<(usize, Duration, Result<Made, Failure>)>) {
+        let needed = self.dependencies[place].iter().map(|need| {
+            let digest = self.outcomes[need]
+                .digest()
+                .expect("what is needed was made before");
+            (self.names[*need].clone(), digest)
+        });
+        let needed: BTreeMap<String, Digest> = needed.collect();
+        let (maker, interrupted) = (Arc::clone(&self.maker), self.interrupted.clone());
+        running.spawn(async move {
+            let start = Instant::now();
+            let result = maker.make(place, needed, interrupted).await;
+            (place, start.elapsed(), result)
+        });
+    }
+
+    fn finish(&mut self, place: usize, duration: Duration, result: Result<Made, Failure>) {
+        let package = self.names[place].clone();
+        let (event, outcome) = match result {
+            Ok(Made {
+                digest,
+                fresh: true,
+            }) => (Event::Fresh { package, digest }, Outcome::Fresh(digest)),
+            Ok(Made {
+                digest,
+                fresh: false,
+            }) => {
+                let event = Event::Built {
+                    package,
+                    digest,
+                    duration,
+                };
+                (event, Outcome::Built { digest, duration })
+            }
+            Err(Failure {
+                error: Error::Interrupted,
+                ..
+            }) => (Event::Skipped { package }, Outcome::Skipped),
+            Err(failure) => {
+                let message = failure.error.to_string();
+                (
+                    Event::Failed { package, message },
+                    Outcome::Failed(Box::new(failure)),
+                )
+            }
+        };
+        self.listener.hear(event);
+        if outcome.digest().is_some() {
+            self.schedule.done(place);
+        } else {
+            for lost in self.schedule.failed(place) {
+                self.listener.hear(Event::Skipped {
+                    package: self.names[lost].clone(),
+                });
+                self.outcomes.insert(lost, Outcome::Skipped);
+            }
+        }
+        self.outcomes.insert(place, outcome);
+    }
+
+    fn report(mut self) -> Report {
+        let interrupted = *self.interrupted.borrow();
+        let mut packages = Vec::with_capacity(self.names.len());
+        for (place, name) in self.names.into_iter().enumerate() {
+            packages.push((
+                name,
+                self.outcomes.remove(&place).unwrap_or(Outcome::Skipped),
+            ));
+        }
+        Report {
+            packages,
+            interrupted,
+        }
+    }
+}

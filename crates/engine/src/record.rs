@@ -1,0 +1,98 @@
+//! Up to date means content: what a package's image is a function of, written down, hashed,
+//! and compared with what was written down when it was last built.
+//!
+//! The runtime is not part of it: every runtime gives the same image.
+
+use std::fmt::Write as _;
+use std::io;
+
+use camino::Utf8Path;
+use oci_image::Digest;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::context::hex;
+use crate::error::{Error, IoContext};
+use crate::folders::write_whole;
+
+/// The encoding that images are written in.
+pub(crate) const PROFILE: &str = "stagex-2026";
+
+/// Everything that a package's image is a function of: one line for each input, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inputs {
+    lines: String,
+}
+
+impl Inputs {
+    /// Adds an input. Names and values may hold anything: they are quoted.
+    pub(crate) fn add(&mut self, kind: &str, name: &str, value: &str) {
+        let _ = writeln!(self.lines, "{kind} {name:?} {value:?}");
+    }
+
+    /// Returns the sha256 over all inputs, in hex.
+    pub(crate) fn key(&self) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(format!("{PROFILE}\n"));
+        hasher.update(&self.lines);
+        hex(&hasher.finalize())
+    }
+}
+
+/// What is remembered of a package's last build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The key of its inputs.
+    pub key: String,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The runtime that built it. For people; nothing decides by it.
+    pub runtime: String,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+impl Record {
+    /// Reads a record. One that is not there or cannot be understood is none: the package is
+    /// built again, and nothing is lost.
+    pub(crate) fn read(path: &Utf8Path) -> Result<Option<Self>, Error> {
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at("read", path),
+        }
+    }
+
+    /// Writes a record.
+    pub(crate) fn write(&self, path: &Utf8Path) -> Result<(), Error> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("a record is plain data");
+        bytes.push(b'\n');
+        write_whole(path, &bytes).at("write", path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Inputs;
+
+    #[test]
+    fn inputs_cannot_be_confused_with_one_another() {
+        let key = |pairs: &[(&str, &str)]| {
+            let mut inputs = Inputs::default();
+            for (name, value) in pairs {
+                inputs.add("argument", name, value);
+            }
+            inputs.key()
+        };
+        assert_eq!(key(&[("a", "b")]), key(&[("a", "b")]));
+        assert_ne!(key(&[("a", "b\" \"c")]), key(&[("a\" \"b", "c")]));
+        assert_ne!(
+            key(&[("a", "b"), ("c", "d")]),
+            key(&[("c", "d"), ("a", "b")])
+        );
+        assert_ne!(
+            key(&[("a", "b\nargument \"c\" \"d\"")]),
+            key(&[("a", "b"), ("c", "d")])
+        );
+    }
+}

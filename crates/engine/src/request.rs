@@ -1,0 +1,309 @@
+//! From a resolved Containerfile to what a backend is asked to build: lowered to the engine's
+//! dialect, with every name bound to a context, and a decision about the network.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+
+use backend_api::{
+    BuildArgument, BuildKey, BuildRequest, Cache, Capabilities, ContextSource, NamedContext,
+    Network, OpenFiles, Step, StepId, StepKind,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::{Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice};
+use oci_image::Layout;
+use package_tree::PlannedPackage;
+
+use crate::context::{self, FETCH, SourceFile};
+use crate::error::{Error, IoContext};
+use crate::folders::Folders;
+use crate::make::{Job, Options};
+use crate::package::Subject;
+use crate::resolve::{package_named, platform};
+
+/// The limits that StageX builds under.
+const OPEN_FILES: OpenFiles = OpenFiles {
+    soft: 2048,
+    hard: 16384,
+};
+/// The name of the context with the files that lowering makes.
+const SIDE: &str = "stagex-side";
+/// Build arguments that speak to one engine's frontend, about the file as it was written.
+const FRONTEND_ARGUMENTS: &str = "BUILDKIT_";
+
+/// A request, and what a person should know about it.
+pub(crate) struct Prepared {
+    pub request: BuildRequest,
+    pub notices: Vec<String>,
+}
+
+/// Lays out in `work` all that a build is given, and writes down the request for it.
+pub(crate) fn prepare(
+    job: &Job,
+    folders: &Folders,
+    package: &PlannedPackage,
+    subject: &Subject,
+    work: &Utf8Path,
+) -> Result<Prepared, Error> {
+    let capabilities = &job.ready.capabilities;
+    let key = BuildKey::new(work.file_name().unwrap_or(&package.name));
+    let runtime = job.backend.id();
+    let network = network(&subject.build, capabilities, job.options, package, runtime)?;
+
+    let main = work.join("context");
+    context::assemble(&job.root.join(&package.context), &subject.files, &main)?;
+    let sources: Vec<_> = package
+        .sources
+        .iter()
+        .map(|source| SourceFile {
+            key: &source.key,
+            file: &source.file,
+            hash: &source.hash,
+            mirrors: &source.mirrors,
+        })
+        .collect();
+    context::take_sources(&sources, &job.root.join(&package.fetch), &main.join(FETCH))?;
+
+    let mut contexts = contexts(folders, package, subject, &main)?;
+    let name = |name: &str| {
+        if capabilities.dialect.named_contexts {
+            name.to_owned()
+        } else {
+            // The engine finds it in its store, under a name that only this build uses.
+            format!("{}/{}", key.name(), BuildKey::new(name))
+        }
+    };
+    let options = LowerOptions {
+        dialect: Dialect {
+            heredocs: capabilities.dialect.heredocs,
+            run_network: capabilities.dialect.run_network,
+            script_mounts: true,
+            workdir_layers: capabilities.dialect.workdir_layers,
+            add_zstd: capabilities.dialect.add_zstd,
+        },
+        side_context: name(SIDE),
+        references: contexts
+            .iter()
+            .map(|(from, (to, _))| (from.clone(), name(to)))
+            .collect(),
+        offline: network == Network::None,
+    };
+    let wrong = |error: containerfile::Error| Error::Containerfile {
+        path: package.containerfile.clone(),
+        source: Box::new(error),
+    };
+    let lowered = containerfile::lower(&subject.file, &subject.build, &options).map_err(wrong)?;
+    if lowered.needs_side_context() {
+        let folder = work.join("side");
+        write_side_context(&lowered, &folder)?;
+        contexts.insert(SIDE.into(), (SIDE.into(), ContextSource::Folder(folder)));
+    }
+    let containerfile = work.join("Containerfile");
+    fs::write(&containerfile, &lowered.text).at("write", &containerfile)?;
+    let notices = notices(&lowered, &subject.build, &main)?;
+
+    let engine_folder = work.join("engine");
+    context::make_folder(&engine_folder)?;
+    let named: BTreeMap<String, ContextSource> = contexts
+        .into_values()
+        .map(|(to, source)| (name(&to), source))
+        .collect();
+    let request = BuildRequest {
+        key: key.clone(),
+        containerfile,
+        context: main,
+        contexts: named
+            .into_iter()
+            .map(|(name, source)| NamedContext { name, source })
+            .collect(),
+        // The target is the last stage of the lowered file.
+        target: None,
+        steps: steps(&subject.build),
+        base_layers: base_layers(folders, &subject.build)?,
+        platform: platform(package)?.to_owned(),
+        build_arguments: package
+            .build_args
+            .iter()
+            .filter(|(name, _)| !name.starts_with(FRONTEND_ARGUMENTS))
+            .map(|(name, value)| BuildArgument {
+                name: name.clone(),
+                value: value.clone(),
+            })
+            .collect(),
+        network,
+        cache: if job.options.no_cache {
+            Cache::Refuse
+        } else {
+            Cache::Use
+        },
+        open_files: OPEN_FILES,
+        work: engine_folder,
+    };
+    Ok(Prepared { request, notices })
+}
+
+/// Decides about the network of the whole build.
+///
+/// Where every RUN denies it, the whole build can be offline; where only some do, the engine
+/// must be able to deny it to one RUN.
+fn network(
+    build: &Build,
+    capabilities: &Capabilities,
+    options: Options,
+    package: &PlannedPackage,
+    runtime: &'static str,
+) -> Result<Network, Error> {
+    let path = || package.containerfile.clone();
+    let denied = |mode: NetworkMode| mode == NetworkMode::None;
+    let modes: Vec<NetworkMode> = build.network().map(|run| run.mode).collect();
+    if modes.is_empty() {
+        return Ok(Network::Default);
+    }
+    let all = modes.iter().all(|mode| denied(*mode));
+    if options.offline || (all && !capabilities.dialect.run_network) {
+        return if capabilities.offline_builds {
+            Ok(Network::None)
+        } else if all && capabilities.dialect.run_network {
+            Ok(Network::Default)
+        } else {
+            Err(Error::NoOffline {
+                path: path(),
+                runtime,
+            })
+        };
+    }
+    if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
+        return Err(Error::MixedNetwork {
+            path: path(),
+            runtime,
+        });
+    }
+    Ok(Network::Default)
+}
+
+/// Finds what each name in the Containerfile stands for: by the name as it is written, the name
+/// of the context, and the context.
+fn contexts(
+    folders: &Folders,
+    package: &PlannedPackage,
+    subject: &Subject,
+    main: &Utf8Path,
+) -> Result<BTreeMap<String, (String, ContextSource)>, Error> {
+    let mut contexts = BTreeMap::new();
+    for reference in &subject.build.references {
+        let written = &reference.name;
+        let context = match package_named(written) {
+            Some(name) if package.dependencies.iter().any(|needed| needed == name) => (
+                format!("stagex/{name}"),
+                ContextSource::Image(folders.output(name)),
+            ),
+            None if written == FETCH => (FETCH.to_owned(), ContextSource::Folder(main.join(FETCH))),
+            _ => {
+                let position =
+                    containerfile::Position::in_source(&subject.file.source, reference.span.start);
+                return Err(Error::UnknownReference {
+                    path: package.containerfile.clone(),
+                    line: position.line,
+                    column: position.column,
+                    reference: written.clone(),
+                });
+            }
+        };
+        contexts.insert(written.clone(), context);
+    }
+    Ok(contexts)
+}
+
+/// Returns the steps that make the image's layers, as a backend knows them.
+fn steps(build: &Build) -> Vec<Step> {
+    let steps = build.image_steps().filter(|step| step.makes_layer());
+    let step = |step: &containerfile::Step| Step {
+        id: step_id(step.id),
+        kind: match step.instruction {
+            Instruction::Add(_) => StepKind::Add,
+            Instruction::Copy(_) => StepKind::Copy,
+            Instruction::Run(_) => StepKind::Run,
+            _ => StepKind::Workdir,
+        },
+    };
+    steps.map(step).collect()
+}
+
+/// Returns a step's place as a backend knows it.
+pub(crate) fn step_id(id: containerfile::StepId) -> StepId {
+    StepId {
+        stage: id.stage.0,
+        index: id.index,
+    }
+}
+
+/// Returns the canonical layout of the image that the build begins with, if it begins with one.
+pub(crate) fn base(folders: &Folders, build: &Build) -> Result<Option<Layout>, Error> {
+    let Some(name) = build.base_image().and_then(package_named) else {
+        return Ok(None);
+    };
+    Ok(Some(Layout::open(&folders.output(name))?))
+}
+
+fn base_layers(folders: &Folders, build: &Build) -> Result<usize, Error> {
+    Ok(base(folders, build)?.map_or(0, |layout| layout.manifest().layers().len()))
+}
+
+/// Writes the files that the lowered Containerfile copies in place of heredocs and the like.
+fn write_side_context(lowered: &Lowered, folder: &Utf8Path) -> Result<(), Error> {
+    context::make_folder(folder)?;
+    for side in &lowered.folders {
+        context::make_folder(&folder.join(&side.path))?;
+    }
+    for file in &lowered.files {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            context::make_folder(parent)?;
+        }
+        fs::write(&path, &file.contents).at("write", &path)?;
+        let mode = Permissions::from_mode(file.mode);
+        fs::set_permissions(&path, mode).at("set mode of", &path)?;
+    }
+    Ok(())
+}
+
+/// Acts on what lowering had to say, and returns what a person should hear of it.
+fn notices(lowered: &Lowered, build: &Build, main: &Utf8Path) -> Result<Vec<String>, Error> {
+    let mut notices = Vec::new();
+    for notice in &lowered.notices {
+        match notice {
+            Notice::SyntaxIgnored(frontend) => notices.push(format!(
+                "`# syntax={frontend}` is not followed: the file is read by stagex itself"
+            )),
+            Notice::ZstdArchive { path, .. } => {
+                decompress(&main.join(path.trim_start_matches('/')))?;
+            }
+            Notice::NetworkOfBuild { .. } => {}
+        }
+    }
+    let open = build
+        .network()
+        .filter(|run| run.mode != NetworkMode::None)
+        .count();
+    if open > 0 {
+        let noun = if open == 1 { "RUN has" } else { "RUNs have" };
+        notices.push(format!(
+            "{open} {noun} no --network=none, and may reach the network"
+        ));
+    }
+    Ok(notices)
+}
+
+/// Replaces an archive by what is compressed in it. It may be a link to a source, which keeps
+/// its bytes.
+fn decompress(path: &Utf8PathBuf) -> Result<(), Error> {
+    let plain = Utf8PathBuf::from(format!("{path}.plain"));
+    let copied = File::open(path).and_then(|file| {
+        let mut decoder = ruzstd::decoding::StreamingDecoder::new(io::BufReader::new(file))
+            .map_err(io::Error::other)?;
+        io::copy(&mut decoder, &mut File::create(&plain)?)
+    });
+    copied.at("decompress", path)?;
+    fs::rename(&plain, path).at("replace", path)
+}

@@ -1,0 +1,65 @@
+//! Which runtime builds: the one that was named, or the first that can.
+
+use std::sync::Arc;
+
+use backend_api::{Availability, Backend, Ready, Unavailable};
+
+use crate::registry::{NAMES, Programs, backend};
+
+/// What the user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// The first that is ready, in the order of [`NAMES`].
+    Auto,
+    /// This one; a name of [`NAMES`].
+    Named(String),
+}
+
+/// A runtime that is ready.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// Its backend.
+    pub backend: Arc<dyn Backend>,
+    /// What is known of it.
+    pub ready: Ready,
+}
+
+/// No runtime that was asked for is ready.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRuntime {
+    /// There is no runtime of that name.
+    #[error("there is no runtime `{0}`: expected {names}", names = NAMES.join(", "))]
+    Unknown(String),
+    /// Those that were asked for, each with why it is not ready.
+    #[error("{}", why(.0))]
+    Unavailable(Vec<(String, Unavailable)>),
+}
+
+fn why(tried: &[(String, Unavailable)]) -> String {
+    if let [(name, only)] = tried {
+        return format!("{name} is not ready: {}", only.message);
+    }
+    let each = tried
+        .iter()
+        .map(|(name, why)| format!("\n  {name}: {}", why.message));
+    format!("no runtime is ready{}", each.collect::<String>())
+}
+
+/// Finds the runtime to build with.
+pub async fn select(choice: &Choice, programs: &Programs) -> Result<Selected, NoRuntime> {
+    let names = match choice {
+        Choice::Auto => NAMES.iter().map(|name| (*name).to_owned()).collect(),
+        Choice::Named(name) => vec![name.clone()],
+    };
+    let mut tried = Vec::new();
+    for name in names {
+        let Some(backend) = backend(&name, programs) else {
+            return Err(NoRuntime::Unknown(name));
+        };
+        match backend.probe().await {
+            Availability::Ready(ready) => return Ok(Selected { backend, ready }),
+            Availability::Unavailable(unavailable) => tried.push((name, unavailable)),
+        }
+    }
+    Err(NoRuntime::Unavailable(tried))
+}
