@@ -21,7 +21,13 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ),
     (
         "conformance",
-        &["backend-api", "engine", "oci-image", "runtimes"],
+        &[
+            "backend-api",
+            "engine",
+            "oci-image",
+            "package-tree",
+            "runtimes",
+        ],
     ),
     ("containerfile", &[]),
     ("containers-build", &["backend-api", "process"]),
@@ -46,7 +52,6 @@ const ARROWS: [(&str, &[&str]); 14] = [
         "stagex",
         &[
             "backend-api",
-            "conformance",
             "engine",
             "package-tree",
             "process",
