@@ -16,6 +16,8 @@ pub struct Build {
     pub stages: Vec<ResolvedStage>,
     /// The stage to build.
     pub target: StageId,
+    /// The values of the platform's arguments, and of those before the first `FROM` that have one.
+    pub global_arguments: Vec<(String, String)>,
     /// What these stages take from outside, in file order.
     pub references: Vec<Reference>,
 }

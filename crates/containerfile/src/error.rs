@@ -138,6 +138,11 @@ pub enum ErrorKind {
     /// A variable where none can be.
     #[error("`{0}` holds a variable, expected the name of a stage, an image or a context")]
     VariableInReference(String),
+    /// A name that neither an image nor a context can have.
+    #[error(
+        "`{0}` is no name of an image or a context, expected letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
+    )]
+    BadReference(String),
     /// A platform that cannot be read.
     #[error("`{0}` is no platform, expected `os/architecture` or `os/architecture/variant`")]
     BadPlatform(String),

@@ -130,7 +130,7 @@ impl Containerfile {
         Ok(match earlier {
             Some(number) => Base::Stage(StageId(number)),
             None if name == "scratch" => Base::Scratch,
-            None => Base::Image(name),
+            None => image(&name, written.span)?,
         })
     }
 
@@ -201,7 +201,7 @@ impl Containerfile {
                 span,
             ));
         }
-        Ok(self.named(name))
+        self.named(name, span)
     }
 
     fn mount_source(&self, name: &str, span: Span) -> Result<Base, Fault> {
@@ -215,15 +215,15 @@ impl Containerfile {
                 span,
             ));
         }
-        Ok(self.named(name))
+        self.named(name, span)
     }
 
-    fn named(&self, name: &str) -> Base {
-        match self.stage_named(name) {
+    fn named(&self, name: &str, span: Span) -> Result<Base, Fault> {
+        Ok(match self.stage_named(name) {
             Some(stage) => Base::Stage(stage),
             None if name == "scratch" => Base::Scratch,
-            None => Base::Image(name.to_owned()),
-        }
+            None => image(name, span)?,
+        })
     }
 
     fn no_such_number(&self, number: &str, span: Span) -> Fault {
@@ -233,6 +233,14 @@ impl Containerfile {
         };
         Fault::new(kind, span)
     }
+}
+
+fn image(name: &str, span: Span) -> Result<Base, Fault> {
+    let usual = |character: char| character.is_ascii_alphanumeric() || "._-/:@".contains(character);
+    if name.is_empty() || !name.chars().all(usual) {
+        return Err(Fault::new(ErrorKind::BadReference(name.to_owned()), span));
+    }
+    Ok(Base::Image(name.to_owned()))
 }
 
 /// One use of files from elsewhere.

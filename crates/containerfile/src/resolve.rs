@@ -87,6 +87,7 @@ impl<'file> Resolver<'file> {
         Ok(Build {
             stages,
             target,
+            global_arguments: self.globals.0,
             references,
         })
     }

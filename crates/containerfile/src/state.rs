@@ -166,7 +166,13 @@ impl State {
             Instruction::Expose(ports) => *ports = words.ports(ports)?,
             Instruction::Run(run) => words.mounts(run)?,
             Instruction::StopSignal(word) | Instruction::User(word) => words.word(word)?,
-            Instruction::Volume(volumes) => words.all(volumes)?,
+            Instruction::Volume(volumes) => {
+                let written = volumes.clone();
+                words.all(volumes)?;
+                if let Some(blank) = volumes.iter().position(String::is_empty) {
+                    return Err(ErrorKind::Blank(written[blank].clone()));
+                }
+            }
             Instruction::Workdir(path) => {
                 words.word(path)?;
                 *path = absolute(&self.working_directory, path);

@@ -2,6 +2,7 @@
 //!
 //! It knows features by name, and no engine.
 
+mod literal;
 mod options;
 mod stage;
 mod text;
@@ -11,6 +12,7 @@ pub use options::{Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile,
 use crate::build::Build;
 use crate::containerfile::Containerfile;
 use crate::error::{Error, Fault};
+use crate::instruction::{Argument, Instruction};
 
 /// Writes `build`, which was resolved from `file`, for a dialect.
 ///
@@ -49,7 +51,14 @@ fn lower_all(
         }
     }
     for arguments in &file.arguments {
-        lowered.text.push_str(arguments.span.of(&file.source));
+        let written = arguments.span.of(&file.source);
+        let text = literal::has_rare_form(written)
+            .then(|| {
+                let values = with_values(&arguments.value, build);
+                literal::written_out(&Instruction::Arg(values), file.escape)
+            })
+            .flatten();
+        lowered.text.push_str(text.as_deref().unwrap_or(written));
         lowered.text.push('\n');
     }
     for stage in &build.stages {
@@ -63,4 +72,18 @@ fn lower_all(
         .write()?;
     }
     Ok(lowered)
+}
+
+fn with_values(arguments: &[Argument], build: &Build) -> Vec<Argument> {
+    arguments
+        .iter()
+        .map(|argument| Argument {
+            name: argument.name.clone(),
+            value: build
+                .global_arguments
+                .iter()
+                .find(|(name, _)| *name == argument.name)
+                .map(|(_, value)| value.clone()),
+        })
+        .collect()
 }

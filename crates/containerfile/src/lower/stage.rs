@@ -2,6 +2,7 @@
 //!
 //! It does not know what the engine makes of it.
 
+use super::literal;
 use super::options::{LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder};
 use super::text;
 use crate::build::{Build, Origin, ResolvedStage, Step};
@@ -78,11 +79,9 @@ impl Writer<'_> {
             // The image's own triggers are written into its config; triggers of stages are written out.
             (Instruction::Onbuild(_), _) => return Ok(()),
             (Instruction::Copy(written), Instruction::Copy(copy)) => {
-                self.copy(step, written, &copy.sources)?
+                self.copy(step, written, copy)?
             }
-            (Instruction::Add(written), Instruction::Add(add)) => {
-                self.add(step, written, &add.sources)?
-            }
+            (Instruction::Add(written), Instruction::Add(add)) => self.add(step, written, add)?,
             (Instruction::Run(written), Instruction::Run(_)) => {
                 self.run(step, &statement, written)?
             }
@@ -92,15 +91,36 @@ impl Writer<'_> {
                 let copy = self.copy_of_folder(path, &step.user);
                 self.line(&copy);
                 self.placed(step, true);
-                self.line(&step.source);
+                self.line(&self.as_it_stands(step));
                 self.placed(step, false);
                 return Ok(());
             }
-            _ => step.source.clone(),
+            _ => self.as_it_stands(step),
         };
         self.line(&text);
         self.placed(step, makes_layer);
         Ok(())
+    }
+
+    /// Returns the text of a step, with its variables written out where an engine might not know their form.
+    fn as_it_stands(&self, step: &Step) -> String {
+        if !literal::has_rare_form(&step.source) {
+            return step.source.clone();
+        }
+        let mut instruction = step.instruction.clone();
+        if let Instruction::Copy(copy) = &mut instruction {
+            copy.from = copy.from.as_ref().map(|name| self.source(name));
+        }
+        literal::written_out(&instruction, self.file.escape).unwrap_or_else(|| step.source.clone())
+    }
+
+    /// Returns a word as it was written, or expanded where an engine might not know its form.
+    fn word(&self, written: &str, expanded: &str) -> String {
+        if literal::has_rare_form(written) {
+            text::literal(expanded, self.file.escape)
+        } else {
+            written.to_owned()
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -156,7 +176,11 @@ impl Writer<'_> {
         text::flag(name, value, self.file.escape)
     }
 
-    fn copy(&mut self, step: &Step, written: &Copy, sources: &Sources) -> Result<String, Fault> {
+    fn copy(&mut self, step: &Step, written: &Copy, copy: &Copy) -> Result<String, Fault> {
+        let sources = &copy.sources;
+        if sources.heredocs.is_empty() && literal::has_rare_form(&step.source) {
+            return Ok(self.as_it_stands(step));
+        }
         let heredocs = !sources.heredocs.is_empty() && !self.options.dialect.heredocs;
         let from = written.from.as_ref().map(|name| self.source(name));
         if !heredocs && from == written.from {
@@ -166,7 +190,8 @@ impl Writer<'_> {
         if !heredocs {
             words.extend(from.map(|from| self.flag("from", &from)));
         }
-        words.extend(self.ownership(written.chown.as_deref(), written.chmod.as_deref()));
+        words.extend(self.ownership("chown", written.chown.as_ref(), copy.chown.as_ref()));
+        words.extend(self.ownership("chmod", written.chmod.as_ref(), copy.chmod.as_ref()));
         if written.link {
             words.push("--link".to_owned());
         }
@@ -186,7 +211,8 @@ impl Writer<'_> {
         Ok(words.join(" "))
     }
 
-    fn add(&mut self, step: &Step, written: &Add, sources: &Sources) -> Result<String, Fault> {
+    fn add(&mut self, step: &Step, written: &Add, add: &Add) -> Result<String, Fault> {
+        let sources = &add.sources;
         if !self.options.dialect.add_zstd && written.unpack != Some(false) {
             let archives = sources
                 .paths
@@ -199,23 +225,30 @@ impl Writer<'_> {
                 });
             }
         }
-        if sources.heredocs.is_empty() || self.options.dialect.heredocs {
+        if sources.heredocs.is_empty() {
+            return Ok(self.as_it_stands(step));
+        }
+        if self.options.dialect.heredocs {
             return Ok(step.source.clone());
         }
         // `ADD` has no `--from`, and does not unpack a heredoc.
         let mut words = vec!["COPY".to_owned()];
-        words.extend(self.ownership(written.chown.as_deref(), written.chmod.as_deref()));
+        words.extend(self.ownership("chown", written.chown.as_ref(), add.chown.as_ref()));
+        words.extend(self.ownership("chmod", written.chmod.as_ref(), add.chmod.as_ref()));
         if written.link {
             words.push("--link".to_owned());
         }
         self.copy_of_heredocs(step, words, &written.sources, sources)
     }
 
-    fn ownership(&self, chown: Option<&str>, chmod: Option<&str>) -> Vec<String> {
-        [("chown", chown), ("chmod", chmod)]
-            .into_iter()
-            .filter_map(|(name, value)| Some(self.flag(name, value?)))
-            .collect()
+    fn ownership(
+        &self,
+        name: &str,
+        written: Option<&String>,
+        expanded: Option<&String>,
+    ) -> Option<String> {
+        let expanded = expanded.map_or("", String::as_str);
+        Some(self.flag(name, &self.word(written?, expanded)))
     }
 
     /// Puts the bodies of heredocs into the side context, and copies them from there.
@@ -234,7 +267,7 @@ impl Writer<'_> {
         for heredoc in &sources.heredocs {
             arguments.push(format!("/{}", self.side_file(step, heredoc, 0o644)?));
         }
-        arguments.push(written.destination.clone());
+        arguments.push(self.word(&written.destination, &sources.destination));
         words.push(text::arguments(&arguments, written.json));
         Ok(words.join(" "))
     }

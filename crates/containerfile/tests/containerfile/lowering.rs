@@ -272,6 +272,47 @@ fn a_run_without_network_is_refused_unless_the_build_is_offline() {
     assert!(error.hint().unwrap().contains("offline"));
 }
 
+#[test]
+fn rare_forms_of_variables_are_written_out() {
+    let source = "\
+ARG version=1.2.3
+ARG major=${version%%.*}
+FROM scratch
+ARG version major
+ARG minor=${version#*.} last=${minor##*.}
+ENV a='\"'${version//./-} b=$major
+WORKDIR /x-${version/./ }
+COPY --from=tree/x --chown=${unset-1}:2 a${major?}* '$b' /${minor%.*}/
+COPY --chmod=${mode:-644} <<EOF /${minor%.*}
+${version%.3}
+EOF
+USER ${a-b}
+";
+    let mut options = options(BARE);
+    options
+        .references
+        .insert("tree/x".to_owned(), "local/x".to_owned());
+    let (_, lowered) = lowered_with(source, &options);
+    assert_eq!(
+        lowered.text,
+        "\
+ARG version=1.2.3
+ARG major=\"1\"
+
+FROM scratch
+ARG version major
+ARG minor=\"2.3\" last=\"3\"
+ENV a=\"\\\"1-2-3\" b=\"1\"
+COPY --from=side [\"/empty/\", \"/x-1 2.3/\"]
+WORKDIR /x-1 2.3
+COPY --from=local/x --chown=1:2 a1* \\$b /2/
+COPY --from=side --chmod=${mode:-644} /0-5/EOF /2
+USER \\\"1-2-3
+"
+    );
+    assert_eq!(lowered.files[0].contents, "1.2\n");
+}
+
 /// What a step does, in words that do not change when it is lowered.
 fn meaning(build: &Build, files: &BTreeMap<String, String>) -> Vec<String> {
     build

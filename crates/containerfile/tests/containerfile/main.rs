@@ -4,6 +4,7 @@ mod grammar;
 mod lowering;
 mod references;
 mod resolution;
+mod robustness;
 
 use containerfile::{Platform, Scope};
 

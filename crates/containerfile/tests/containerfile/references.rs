@@ -70,6 +70,8 @@ fn a_build_argument_replaces_the_default_of_a_global_argument() {
 #[case("FROM a\nCOPY --from=-1 / /", ErrorKind::UnknownStageNumber { number: "-1".to_owned(), count: 1 }, 2, 6)]
 #[case("FROM a\nCOPY --from=$b / /", ErrorKind::VariableInReference("$b".to_owned()), 2, 6)]
 #[case("FROM a\nRUN --mount=from=$b x", ErrorKind::VariableInReference("$b".to_owned()), 2, 5)]
+#[case("FROM a`b", ErrorKind::BadReference("a`b".to_owned()), 1, 6)]
+#[case("FROM a\nCOPY --from=é / /", ErrorKind::BadReference("é".to_owned()), 2, 6)]
 #[case("FROM a\nRUN --mount=from=0 x", ErrorKind::UnknownStageNumber { number: "0".to_owned(), count: 1 }, 2, 5)]
 fn a_reference_that_cannot_be_resolved_is_refused(
     #[case] source: &str,

@@ -1,0 +1,172 @@
+//! Instructions with their variables written out, for engines that know fewer forms of `${}` than `BuildKit` does.
+//!
+//! It does not know how an instruction was written.
+
+use super::text::{arguments, flag, literal};
+use crate::instruction::{Argument, Instruction, Pair, Sources};
+
+/// Tells whether a text has a form of `${}` beyond `${name}`, `${name:-word}` and `${name:+word}`, which are all that
+/// older engines know.
+pub(super) fn has_rare_form(text: &str) -> bool {
+    text.match_indices("${").any(|(at, _)| {
+        let rest = text[at + 2..]
+            .trim_start_matches(|character: char| character.is_alphanumeric() || character == '_');
+        !["}", ":-", ":+"]
+            .iter()
+            .any(|usual| rest.starts_with(usual))
+    })
+}
+
+/// Writes an expanded instruction; nothing where it has no variables, or where something in it cannot stand in a line.
+pub(super) fn written_out(instruction: &Instruction, escape: char) -> Option<String> {
+    let line = |text: &str| {
+        let word = literal(text, escape);
+        // What would be cut off, or taken for a flag, stands in quotes.
+        if text.is_empty() || text.trim() != text || text.starts_with("--") {
+            format!("\"{word}\"")
+        } else {
+            word
+        }
+    };
+    let text = match instruction {
+        Instruction::Arg(arguments) => format!("ARG {}", declarations(arguments, escape)?),
+        Instruction::Env(pairs) => format!("ENV {}", assignments(pairs, escape)?),
+        Instruction::Label(pairs) => format!("LABEL {}", assignments(pairs, escape)?),
+        Instruction::Expose(ports) if ports.is_empty() => return None,
+        Instruction::Expose(ports) => format!("EXPOSE {}", ports.join(" ")),
+        Instruction::StopSignal(signal) => format!("STOPSIGNAL {}", line(signal)),
+        Instruction::User(user) => format!("USER {}", line(user)),
+        Instruction::Volume(volumes) => {
+            let words: Vec<_> = volumes.iter().map(|path| literal(path, escape)).collect();
+            format!("VOLUME {}", arguments(&words, true))
+        }
+        Instruction::Workdir(path) => format!("WORKDIR {}", line(path)),
+        Instruction::Add(add) if add.sources.heredocs.is_empty() => {
+            let mut words = vec!["ADD".to_owned()];
+            let switches = [("keep-git-dir", add.keep_git_dir), ("unpack", add.unpack)];
+            words.extend(
+                switches
+                    .iter()
+                    .filter_map(|(name, value)| Some(format!("--{name}={}", (*value)?))),
+            );
+            words.extend(
+                add.checksum
+                    .as_deref()
+                    .map(|value| flag("checksum", &literal(value, escape), escape)),
+            );
+            let common = Common {
+                chown: add.chown.as_deref(),
+                chmod: add.chmod.as_deref(),
+                link: add.link,
+                exclude: &add.exclude,
+                sources: &add.sources,
+            };
+            words.extend(common.words(escape));
+            words.join(" ")
+        }
+        Instruction::Copy(copy) if copy.sources.heredocs.is_empty() => {
+            let mut words = vec!["COPY".to_owned()];
+            words.extend(copy.from.as_deref().map(|name| flag("from", name, escape)));
+            words.extend(copy.parents.then(|| "--parents".to_owned()));
+            let common = Common {
+                chown: copy.chown.as_deref(),
+                chmod: copy.chmod.as_deref(),
+                link: copy.link,
+                exclude: &copy.exclude,
+                sources: &copy.sources,
+            };
+            words.extend(common.words(escape));
+            words.join(" ")
+        }
+        _ => return None,
+    };
+    (!text.contains('\n')).then_some(text)
+}
+
+/// What `COPY` and `ADD` have in common.
+struct Common<'a> {
+    chown: Option<&'a str>,
+    chmod: Option<&'a str>,
+    link: bool,
+    exclude: &'a [String],
+    sources: &'a Sources,
+}
+
+impl Common<'_> {
+    fn words(&self, escape: char) -> Vec<String> {
+        let mut words = Vec::new();
+        for (name, value) in [("chown", self.chown), ("chmod", self.chmod)] {
+            words.extend(value.map(|value| flag(name, &literal(value, escape), escape)));
+        }
+        words.extend(self.link.then(|| "--link".to_owned()));
+        // Variables in patterns are never expanded.
+        words.extend(
+            self.exclude
+                .iter()
+                .map(|text| flag("exclude", text, escape)),
+        );
+        let paths: Vec<_> = self
+            .sources
+            .paths
+            .iter()
+            .chain([&self.sources.destination])
+            .map(|path| literal(path, escape))
+            .collect();
+        words.push(arguments(&paths, self.sources.json));
+        words
+    }
+}
+
+fn declarations(arguments: &[Argument], escape: char) -> Option<String> {
+    let words = arguments
+        .iter()
+        .map(|argument| match &argument.value {
+            Some(value) => assignment(&argument.name, value, escape),
+            None => is_usual(&argument.name).then(|| argument.name.clone()),
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(words.join(" "))
+}
+
+fn assignments(pairs: &[Pair], escape: char) -> Option<String> {
+    let words = pairs
+        .iter()
+        .map(|pair| assignment(&pair.name, &pair.value, escape))
+        .collect::<Option<Vec<_>>>()?;
+    Some(words.join(" "))
+}
+
+/// Writes `name="value"`; in double quotes only three characters mean anything.
+fn assignment(name: &str, value: &str, escape: char) -> Option<String> {
+    let mut quoted = String::new();
+    for character in value.chars() {
+        if character == '"' || character == '$' || character == escape {
+            quoted.push(escape);
+        }
+        quoted.push(character);
+    }
+    is_usual(name).then(|| format!("{name}=\"{quoted}\""))
+}
+
+/// Tells whether a name needs no quotes.
+fn is_usual(name: &str) -> bool {
+    let usual = |character: char| character.is_alphanumeric() || "_.-/".contains(character);
+    !name.is_empty() && name.chars().all(usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("$a ${a} ${a:-b} ${a:+b}", false)]
+    #[case("no variables", false)]
+    #[case("${a-b}", true)]
+    #[case("${a%.*}", true)]
+    #[case("${a:?b}", true)]
+    #[case("${a:-${b//x/y}}", true)]
+    fn rare_forms_are_found(#[case] text: &str, #[case] rare: bool) {
+        assert_eq!(has_rare_form(text), rare);
+    }
+}

@@ -1,0 +1,101 @@
+//! Whatever a file holds, reading it ends with a file or with an error that stands in it.
+
+use containerfile::{Dialect, LowerOptions, lower, parse};
+use proptest::prelude::*;
+
+use crate::scope;
+
+/// Beginnings of lines, most of which are instructions.
+const BEGINNINGS: [&str; 16] = [
+    "FROM b",
+    "FROM scratch AS ",
+    "RUN ",
+    "COPY ",
+    "ADD ",
+    "ENV x=",
+    "ARG x",
+    "ONBUILD RUN ",
+    "EXPOSE ",
+    "WORKDIR ",
+    "SHELL ",
+    "LABEL ",
+    "USER ",
+    "VOLUME ",
+    "#",
+    "",
+];
+
+/// What may follow.
+const PIECES: [&str; 30] = [
+    "a",
+    "b ",
+    "/x/ ",
+    " ",
+    "\t",
+    "\r\n",
+    "\\\n",
+    "`",
+    "<<EOF ",
+    "<<-'EOF'",
+    "3<<",
+    "\nEOF\n",
+    "EOF",
+    "--from=b ",
+    "--from=0 ",
+    "--mount=from=b,target=/x ",
+    "--network=none ",
+    "=",
+    "$x",
+    "${x",
+    "}",
+    ":-",
+    "%.*",
+    "//",
+    "\"",
+    "'",
+    "[\"a\", \"b c\"]",
+    "#!",
+    "é",
+    "\n",
+];
+
+fn line() -> impl Strategy<Value = String> {
+    let pieces = prop::collection::vec(prop::sample::select(&PIECES[..]), 0..6);
+    (prop::sample::select(&BEGINNINGS[..]), pieces)
+        .prop_map(|(beginning, pieces)| format!("{beginning}{}\n", pieces.concat()))
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(
+        beginning in prop::sample::select(vec!["", "# escape=`\n", "ARG x=1\n"]),
+        lines in prop::collection::vec(line(), 0..6),
+    ) {
+        let source = format!("{beginning}FROM scratch AS b\n{}", lines.concat());
+        let options = LowerOptions {
+            dialect: Dialect {
+                heredocs: false,
+                ..Dialect::FULL
+            },
+            side_context: "side".to_owned(),
+            references: std::collections::BTreeMap::new(),
+            offline: false,
+        };
+        let result = parse(&source).and_then(|file| {
+            let build = file.resolve(&scope())?;
+            let lowered = lower(&file, &build, &options)?;
+            Ok((file, lowered))
+        });
+        match result {
+            Ok((_, lowered)) => {
+                let again = parse(&lowered.text).and_then(|file| file.resolve(&scope()));
+                prop_assert!(again.is_ok(), "{:?}\n{source:?}\n{:?}", again, lowered.text);
+            }
+            Err(error) => {
+                prop_assert!(error.span.start <= error.span.end);
+                prop_assert!(error.span.end <= source.len());
+                prop_assert!(error.position.line <= source.matches('\n').count() + 1);
+            }
+        }
+    }
+}
