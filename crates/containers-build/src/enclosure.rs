@@ -4,7 +4,7 @@
 //! OCI runtime gives them a session of their own) and its file systems mounted. In a process and
 //! a mount namespace of its own both are gone with the engine, and its files can be deleted.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use process::Invocation;
 
 use crate::tool::Tool;
@@ -68,14 +68,14 @@ impl Enclosure {
             .arguments(tool.global_arguments)
     }
 
-    /// Prepares the removal of a folder with files of an engine's users: files of a RUN may belong
+    /// Prepares the removal of folders with files of an engine's users: files of a RUN may belong
     /// to users that only the engine's user namespace can be.
-    pub(crate) fn removal(&self, tool: &Tool, folder: &Utf8Path) -> Invocation {
+    pub(crate) fn removal(&self, tool: &Tool, folders: &[Utf8PathBuf]) -> Invocation {
         let invocation = if self.is_root() {
             Invocation::new("rm".into())
         } else {
             Invocation::new(&tool.program).arguments(["unshare", "rm"])
         };
-        invocation.arguments(["-rf", "--", folder.as_str()])
+        invocation.arguments(["-rf", "--"]).arguments(folders)
     }
 }

@@ -5,7 +5,9 @@
 //! folder, and builds that run at once cannot take anything away from each other.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -31,21 +33,33 @@ impl Work {
         for folder in [self.store(), self.temporary(), self.images()] {
             fs::create_dir_all(&folder).map_err(|source| Error::file(&folder, source))?;
         }
-        Ok(())
+        // Whoever else may write to /tmp must not have made it before, nor look into it.
+        let state = self.state();
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&state)
+            .map_err(|source| Error::file(&state, source))
     }
 
     fn store(&self) -> Utf8PathBuf {
         self.folder.join("store")
     }
 
+    /// Returns where the store keeps its state while the engine runs: mount points, locks. Some
+    /// versions refuse a path of more than 50 bytes, so it cannot be in the work folder.
+    fn state(&self) -> Utf8PathBuf {
+        let mut hasher = DefaultHasher::new();
+        self.folder.hash(&mut hasher);
+        format!("/tmp/stagex-{:016x}", hasher.finish()).into()
+    }
+
     /// Returns the arguments, common to all subcommands, that name the build's own store.
     pub(crate) fn store_arguments(&self) -> [String; 4] {
-        let store = self.store();
         [
             "--root".to_owned(),
-            store.join("root").into_string(),
+            self.store().join("root").into_string(),
             "--runroot".to_owned(),
-            store.join("run").into_string(),
+            self.state().into_string(),
         ]
     }
 
@@ -72,10 +86,18 @@ impl Work {
     /// Deletes everything that a build has put into the folder. What is gone already is no error.
     pub(crate) async fn remove(&self, tool: &Tool, enclosure: &Enclosure) -> Result<(), Error> {
         if !enclosure.is_root() {
-            enclosure.removal(tool, &self.store()).run().await?;
+            enclosure.removal(tool, &self.theirs()).run().await?;
         }
-        let folder = self.folder.clone();
-        let removed = tokio::task::spawn_blocking(move || remove_contents(&folder)).await;
+        let (folder, state) = (self.folder.clone(), self.state());
+        let removed = tokio::task::spawn_blocking(move || {
+            remove_contents(&folder)?;
+            remove_contents(&state)?;
+            match fs::remove_dir(&state) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            }
+        })
+        .await;
         removed
             .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
             .map_err(|source| Error::file(&self.folder, source))
@@ -83,7 +105,12 @@ impl Work {
 
     /// Deletes the store in the background, once what was told to end has ended.
     pub(crate) fn remove_unattended(&self, tool: &Tool, enclosure: &Enclosure) {
-        enclosure.removal(tool, &self.store()).run_unattended();
+        enclosure.removal(tool, &self.theirs()).run_unattended();
+    }
+
+    /// Returns the folders that the engine writes to as its own users.
+    fn theirs(&self) -> [Utf8PathBuf; 2] {
+        [self.store(), self.state()]
     }
 }
 
@@ -108,6 +135,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_state_has_a_short_path_of_its_own() {
+        let state = |folder: &str| Work::new(Utf8Path::new(folder)).state();
+        let long = "/a/rather/long/path/".repeat(9);
+        assert!(state(&long).as_str().len() <= 50);
+        assert_ne!(state(&long), state("/a"));
+    }
+
+    #[test]
     fn what_is_gone_is_no_error() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap().join("w");
@@ -117,5 +152,6 @@ mod tests {
         fs::write(work.image_id(), "x").unwrap();
         remove_contents(&folder).unwrap();
         assert_eq!(folder.read_dir_utf8().unwrap().count(), 0);
+        fs::remove_dir(work.state()).unwrap();
     }
 }
