@@ -12,7 +12,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Build, Instruction, Platform};
 use flate2::read::MultiGzDecoder;
 
-use crate::digest::{DiffId, Digest};
+use crate::config::{ConfigError, ConfigRequest, config};
+use crate::digest::Digest;
 use crate::layer::{
     Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, Means, Normalised, Recorded,
     Tree, find_changes, keep_changes, write_blob,
@@ -104,6 +105,9 @@ pub enum ImageError {
         /// What is wrong.
         source: ArchiveError,
     },
+    /// There is no config for these layers on this base.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A layer cannot be written.
     #[error("cannot write a layer for {destination}")]
     Write {
@@ -117,13 +121,11 @@ pub enum ImageError {
     Layout(#[from] LayoutError),
 }
 
-/// Makes the image in the folder `destination`, in place of what is there. The bytes of its
-/// config are what `config` makes of the diff ids of the layers above the base.
-pub fn assemble_with_config(
-    request: &ImageRequest<'_>,
-    destination: &Utf8Path,
-    config: impl FnOnce(&[DiffId]) -> Vec<u8>,
-) -> Result<Image, ImageError> {
+/// Makes the image in the folder `destination`, in place of what is there.
+///
+/// The layout is written beside its place, verified, and put there when it is whole; if there is
+/// an error, what was there before is untouched.
+pub fn assemble(request: &ImageRequest<'_>, destination: &Utf8Path) -> Result<Image, ImageError> {
     check(request)?;
     let writer = LayoutWriter::new(destination)?;
     let mut descriptors = Vec::new();
@@ -141,7 +143,13 @@ pub fn assemble_with_config(
     descriptors.extend(layers.iter().map(|layer| describe(layer, request.epoch)));
 
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
-    let config = writer.add(&config(&diff_ids))?;
+    let config = writer.add(&config(&ConfigRequest {
+        base: request.base.map(Layout::config),
+        build: request.build,
+        diff_ids: &diff_ids,
+        platform: &request.platform,
+        epoch: request.epoch,
+    })?)?;
     let manifest = Manifest::new(config, descriptors, annotations(request));
     let manifest = writer.add(&manifest.to_bytes())?;
     let mut entry = Descriptor::new(MANIFEST, manifest);

@@ -17,7 +17,7 @@ mod timestamp;
 
 pub use config::{ConfigError, ConfigRequest, config, image_facts};
 pub use digest::{DiffId, Digest, InvalidDigest, Measured};
-pub use image::{Image, ImageError, ImageRequest, LayerEvent, assemble_with_config};
+pub use image::{Image, ImageError, ImageRequest, LayerEvent, assemble};
 pub use layer::{
     ArchiveError, Event, LayerBlob, LayerSource, Leftover, LeftoverKind, Problem, Recorded,
     leftovers_of_run,
