@@ -5,6 +5,7 @@
 //! engine, starts nothing and needs no asynchronous runtime.
 
 mod config;
+mod difference;
 mod digest;
 mod entry;
 mod image;
@@ -16,6 +17,9 @@ mod path;
 mod timestamp;
 
 pub use config::{ConfigError, ConfigRequest, config, image_facts};
+pub use difference::{
+    Difference, DifferenceError, LayerDifference, first_difference, first_layer_difference,
+};
 pub use digest::{DiffId, Digest, InvalidDigest, Measured};
 pub use image::{Image, ImageError, ImageRequest, LayerEvent, assemble};
 pub use layer::{

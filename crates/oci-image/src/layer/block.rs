@@ -12,6 +12,15 @@ const CHECKSUM: std::ops::Range<usize> = 148..156;
 pub(crate) struct Block(pub(crate) [u8; BLOCK]);
 
 impl Block {
+    /// Returns how the bytes are compressed, if they look so.
+    pub(crate) fn compression(&self) -> Option<&'static str> {
+        match self.0 {
+            [0x1f, 0x8b, ..] => Some("gzip"),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_zero(&self) -> bool {
         self.0.iter().all(|byte| *byte == 0)
     }

@@ -44,6 +44,9 @@ pub enum Problem {
     /// It ends within a member or without its end mark.
     #[error("the archive ends too early: expected {0}")]
     Truncated(&'static str),
+    /// It is compressed.
+    #[error("expected a plain tar, found one that is compressed with {0}")]
+    Compressed(&'static str),
     /// A header's checksum is wrong.
     #[error("expected a tar header, found one whose checksum is wrong")]
     Checksum,

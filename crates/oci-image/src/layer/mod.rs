@@ -25,5 +25,6 @@ pub use write::LayerBlob;
 pub(crate) use archive::Archive;
 pub(crate) use compare::{Comparison, Means};
 pub(crate) use normalise::{Normalised, find_changes, keep_changes};
+pub(crate) use read::{Body, Member, Streamed, TarReader};
 pub(crate) use tree::Tree;
 pub(crate) use write::write_blob;

@@ -231,10 +231,10 @@ impl<S: Source> TarReader<S> {
         let mut block = Block([0; BLOCK]);
         self.read_exactly(&mut block.0, "a header or the two zero blocks of its end")?;
         if !block.is_zero() {
-            return if block.checksum_holds() {
-                Ok(Some(block))
-            } else {
-                Err(Problem::Checksum)
+            return match block.compression() {
+                _ if block.checksum_holds() => Ok(Some(block)),
+                Some(how) => Err(Problem::Compressed(how)),
+                None => Err(Problem::Checksum),
             };
         }
         self.read_exactly(&mut block.0, "the second zero block of its end")?;
