@@ -15,12 +15,13 @@ pub(crate) fn build(
     work: &Work,
 ) -> Vec<String> {
     let mut arguments = Arguments::default();
-    // Each instruction becomes a layer only with --layers; nothing may come from a registry.
+    // Each instruction becomes a layer only with --layers; nothing may come from a registry; and
+    // in OCI's format a stage would not hand on its SHELL.
     arguments.add([
         "build",
         "--layers",
         "--pull=never",
-        "--format=oci",
+        "--format=docker",
         "--force-rm",
     ]);
     if request.cache == Cache::Refuse {

@@ -4,6 +4,9 @@
 //! The builder takes an image only for the platform that it builds for, and its oldest generations
 //! go on building for the platform that an earlier FROM asked for. An image that was given by name
 //! was chosen already, so it is written as one of each platform that may be asked for.
+//!
+//! The image is written in Docker's format. In that of OCI the builder loses the image's SHELL,
+//! and gives each RUN a host name at random; in Docker's, the image says which.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,8 +20,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// The name of the machine that a RUN sees: the one that `BuildKit` gives it.
+const HOST_NAME: &str = "buildkitsandbox";
 
 /// The one image in an OCI layout.
 #[derive(Debug)]
@@ -69,28 +77,47 @@ impl Image {
         let mut manifests = Vec::new();
         for platform in platforms {
             let mut description = Map::new();
-            for (key, part) in ["os", "architecture", "variant"]
-                .into_iter()
-                .zip(platform.split('/'))
-            {
+            let keys = ["os", "architecture", "variant"];
+            for (key, part) in keys.into_iter().zip(platform.split('/')) {
                 description.insert(key.to_owned(), json!(part));
             }
-            let mut config = self.config.clone();
-            if let Some(fields) = config.as_object_mut() {
-                fields.remove("variant");
-                fields.extend(description.clone());
-            }
-            let mut manifest = self.manifest.clone();
-            manifest["config"] = put(to, &config, &self.manifest["config"]["mediaType"])?;
-            let mut descriptor = put(to, &manifest, &json!(MANIFEST))?;
+            let config = put(to, &self.config(&description), CONFIG)?;
+            let mut descriptor = put(to, &self.manifest(&config), MANIFEST)?;
             descriptor["platform"] = Value::Object(description);
             manifests.push(descriptor);
         }
         let index =
             |manifests| json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
-        let inner = put(to, &index(manifests), &json!(INDEX))?;
+        let inner = put(to, &index(manifests), INDEX)?;
         write_file(&to.join("index.json"), &index(vec![inner]).to_string())?;
         write_file(&to.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
+    }
+
+    /// Returns the config as one of the platform that `description` says.
+    fn config(&self, description: &Map<String, Value>) -> Value {
+        let mut config = self.config.clone();
+        if let Some(fields) = config.as_object_mut() {
+            fields.remove("variant");
+            fields.extend(description.clone());
+            let settings = fields.entry("config").or_insert_with(|| json!({}));
+            if let Some(settings) = settings.as_object_mut() {
+                settings.insert("Hostname".to_owned(), json!(HOST_NAME));
+            }
+        }
+        config
+    }
+
+    /// Returns a manifest with the config that `config` describes.
+    fn manifest(&self, config: &Value) -> Value {
+        let mut layers = self.manifest["layers"].clone();
+        for layer in layers.as_array_mut().into_iter().flatten() {
+            let media_type = layer["mediaType"].as_str().unwrap_or_default();
+            layer["mediaType"] = match media_type.rsplit_once('+') {
+                Some((_, compression)) => json!(format!("{LAYER}.{compression}")),
+                None => json!(LAYER),
+            };
+        }
+        json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers })
     }
 }
 
@@ -125,7 +152,7 @@ fn blob(layout: &Utf8Path, descriptor: &Value) -> Result<Utf8PathBuf, Error> {
 }
 
 /// Writes a blob, and returns its descriptor.
-fn put(layout: &Utf8Path, value: &Value, media_type: &Value) -> Result<Value, Error> {
+fn put(layout: &Utf8Path, value: &Value, media_type: &str) -> Result<Value, Error> {
     let text = value.to_string();
     let mut digest = "sha256:".to_owned();
     for byte in Sha256::digest(text.as_bytes()) {
@@ -152,13 +179,18 @@ mod tests {
     fn layout(folder: &Utf8Path) -> Value {
         let blobs = folder.join("blobs/sha256");
         fs::create_dir_all(&blobs).unwrap();
-        let layer = put(folder, &json!("a layer"), &json!("layer")).unwrap();
+        let layer = put(
+            folder,
+            &json!("a layer"),
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+        );
+        let layer = layer.unwrap();
         let config = json!({ "architecture": "386", "os": "linux", "rootfs": { "diff_ids": [] } });
-        let config = put(folder, &config, &json!("config")).unwrap();
+        let config = put(folder, &config, "config").unwrap();
         let manifest = json!({ "config": config, "layers": [layer, layer] });
-        let manifest = put(folder, &manifest, &json!(MANIFEST)).unwrap();
+        let manifest = put(folder, &manifest, MANIFEST).unwrap();
         let inner = json!({ "manifests": [manifest] });
-        let inner = put(folder, &inner, &json!("index")).unwrap();
+        let inner = put(folder, &inner, "index").unwrap();
         let index = json!({ "manifests": [inner] });
         write_file(&folder.join("index.json"), &index.to_string()).unwrap();
         layer
@@ -183,7 +215,11 @@ mod tests {
         for (descriptor, platform) in manifests.iter().zip(platforms) {
             let manifest = read(&blob(&to, descriptor).unwrap()).unwrap();
             let config = read(&blob(&to, &manifest["config"]).unwrap()).unwrap();
-            assert_eq!(manifest["layers"], json!([layer, layer]));
+            let [first, second] = [0, 1].map(|index| &manifest["layers"][index]);
+            assert_eq!(first, second);
+            assert_eq!(first["digest"], layer["digest"]);
+            assert_eq!(first["mediaType"], format!("{LAYER}.gzip"));
+            assert_eq!(config["config"]["Hostname"], HOST_NAME);
             assert!(config["rootfs"].is_object());
             let image = Image {
                 layout: to.clone(),

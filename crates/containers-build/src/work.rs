@@ -103,14 +103,14 @@ impl Work {
             .map_err(|source| Error::file(&self.folder, source))
     }
 
-    /// Deletes the store in the background, once what was told to end has ended.
+    /// Deletes what the engine made in the background, once what was told to end has ended.
     pub(crate) fn remove_unattended(&self, tool: &Tool, enclosure: &Enclosure) {
         enclosure.removal(tool, &self.theirs()).run_unattended();
     }
 
     /// Returns the folders that the engine writes to as its own users.
-    fn theirs(&self) -> [Utf8PathBuf; 2] {
-        [self.store(), self.state()]
+    fn theirs(&self) -> [Utf8PathBuf; 3] {
+        [self.store(), self.state(), self.temporary()]
     }
 }
 
