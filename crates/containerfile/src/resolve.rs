@@ -72,6 +72,7 @@ impl<'file> Resolver<'file> {
             };
             state.begin_stage();
             let (platform_flag, platform) = self.platform(id, &outline.base, &stages)?;
+            let inherited_arguments = state.inherited_arguments();
             let steps = self.steps(id, outline, &mut state)?;
             references.extend(outline.uses.iter().cloned());
             stages.push(ResolvedStage {
@@ -80,6 +81,7 @@ impl<'file> Resolver<'file> {
                 base: outline.base.clone(),
                 platform_flag,
                 platform,
+                inherited_arguments,
                 steps,
             });
             states.push((id, state));

@@ -60,7 +60,7 @@ pub struct Lowered {
     pub files: Vec<SideFile>,
     /// The empty folders of the side context.
     pub folders: Vec<SideFolder>,
-    /// Every instruction of the text but `FROM`, in order. Triggers of an image stand at the beginning of their stage,
+    /// Every instruction of the text in order, but `FROM` and each `ARG` that declares again what a stage inherits. Triggers of an image stand at the beginning of their stage,
     /// where engines run them by themselves; they have no line.
     pub steps: Vec<LoweredStep>,
     /// What the user should hear of.

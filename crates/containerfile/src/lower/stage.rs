@@ -9,7 +9,7 @@ use crate::build::{Build, Origin, ResolvedStage, Step};
 use crate::containerfile::Containerfile;
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{
-    Add, Command, Copy, Heredoc, Instruction, Mount, NetworkMode, Run, Sources,
+    Add, Argument, Command, Copy, Heredoc, Instruction, Mount, NetworkMode, Run, Sources,
 };
 use crate::invocation::SCRIPT_FOLDER;
 use crate::reference::Base;
@@ -32,6 +32,7 @@ impl Writer<'_> {
         let from = self.from();
         self.line("");
         self.line(&from);
+        self.inherited_arguments();
         for step in &self.stage.steps {
             self.step(step)?;
         }
@@ -58,6 +59,21 @@ impl Writer<'_> {
             words.extend(["AS".to_owned(), name.clone()]);
         }
         words.join(" ")
+    }
+
+    /// Declares what some engines do not hand on from one stage to the next. Where it is handed on, nothing changes: it
+    /// is the same value, and a build argument goes before both.
+    fn inherited_arguments(&mut self) {
+        for (name, value) in &self.stage.inherited_arguments {
+            let argument = Argument {
+                name: name.clone(),
+                value: Some(value.clone()),
+            };
+            let instruction = Instruction::Arg(vec![argument]);
+            if let Some(text) = literal::written_out(&instruction, self.file.escape) {
+                self.line(&text);
+            }
+        }
     }
 
     fn renamed(&self, name: &str) -> String {

@@ -226,6 +226,31 @@ fn triggers_of_a_stage_are_written_out() {
 }
 
 #[test]
+fn inherited_arguments_are_declared_again() {
+    let source = "\
+ARG global=g
+FROM scratch AS a
+ARG v=\"1 2\" given=0 none
+ARG global TARGETARCH
+ARG env=3
+ENV env=4
+FROM a AS b
+ARG v=5
+FROM b
+RUN c
+";
+    let (build, lowered) = lowered_with(source, &options(Dialect::FULL));
+    let again = "ARG given=\"7\"\nARG global=\"g\"\nARG TARGETARCH=\"amd64\"\n";
+    let (_, rest) = lowered.text.split_once("FROM a AS b\n").unwrap();
+    assert_eq!(
+        rest,
+        format!("ARG v=\"1 2\"\n{again}ARG v=5\n\nFROM b\nARG v=\"5\"\n{again}RUN c\n")
+    );
+    let steps: usize = build.stages.iter().map(|stage| stage.steps.len()).sum();
+    assert_eq!(lowered.steps.len(), steps);
+}
+
+#[test]
 fn a_script_is_mounted_where_it_can_be() {
     let dialect = Dialect {
         script_mounts: true,
