@@ -60,17 +60,7 @@ pub(crate) fn write(
             .map(source)
             .collect(),
     };
-    let config = |diff_ids: &[oci_image::DiffId]| {
-        oci_image::config(&oci_image::ConfigRequest {
-            base: request.base.map(oci_image::Layout::config),
-            build,
-            diff_ids,
-            platform: &request.platform,
-            epoch: EPOCH,
-        })
-        .expect("the configuration was understood before")
-    };
-    let image = oci_image::assemble_with_config(&request, &folders.output(&package.name), config)?;
+    let image = oci_image::assemble(&request, &folders.output(&package.name))?;
     for event in &image.events {
         log.notice(&format!("layer {}: {}", event.layer + 1, event.event));
     }
