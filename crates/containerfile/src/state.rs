@@ -12,7 +12,7 @@ use crate::scope::{ImageFacts, Variables};
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What runs a shell form, in an image that does not say.
-const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+pub(crate) const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// Arguments that steer the frontend, and never reach a command.
 const UNSEEN_ARGUMENTS: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];

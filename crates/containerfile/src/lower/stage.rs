@@ -14,6 +14,7 @@ use crate::instruction::{
 use crate::invocation::SCRIPT_FOLDER;
 use crate::reference::Base;
 use crate::span::Span;
+use crate::state::DEFAULT_SHELL;
 use crate::statement::{self, Statement};
 
 /// The folder of the side context that stays empty.
@@ -354,11 +355,11 @@ impl Writer<'_> {
                 field.1 = Some(from);
             }
         }
-        let heredocs = !written.heredocs.is_empty() && !self.options.dialect.heredocs;
-        if !heredocs && network == written.network && mounts == written.mounts {
+        let exec = self.needs_exec_form(step, written);
+        if !exec && network == written.network && mounts == written.mounts {
             return Ok(step.source.clone());
         }
-        let command = if heredocs {
+        let command = if exec {
             self.exec_form(step, &mut mounts)?
         } else {
             let span = Span {
@@ -386,6 +387,21 @@ impl Writer<'_> {
         words.extend(written.devices.iter().map(|text| self.flag("device", text)));
         words.push(command);
         Ok(words.join(" "))
+    }
+
+    /// Tells whether a `RUN` must be written as an array: for its heredocs, or for its shell, which some engines forget
+    /// because the usual format of images has no place for it.
+    fn needs_exec_form(&self, step: &Step, written: &Run) -> bool {
+        if matches!(written.command, Command::Exec(_)) {
+            return false;
+        }
+        if !self.options.dialect.heredocs && !written.heredocs.is_empty() {
+            return true;
+        }
+        let is_script = step
+            .invocation()
+            .is_some_and(|invocation| invocation.script.is_some());
+        step.shell != DEFAULT_SHELL && !is_script
     }
 
     /// Returns the flag that is left, where the dialect may have none.

@@ -107,6 +107,20 @@ fn a_full_dialect_gets_the_text_as_it_stands() {
     assert_eq!(lowered.notices, []);
 }
 
+#[rstest]
+#[case("RUN a", "RUN [\"b\", \"\\\na\"]\n")]
+#[case(
+    "RUN --network=none a <<E\n\tc\nE",
+    "RUN --network=none [\"b\", \"\\\na <<E\\n\\\n\\tc\\n\\\nE\"]\n"
+)]
+#[case("RUN [\"a\"]", "RUN [\"a\"]\n")]
+#[case("RUN <<E\n#!/c\nE", "RUN <<E\n#!/c\nE\n")]
+#[case("CMD a", "CMD a\n")]
+fn a_shell_is_written_out_because_engines_forget_it(#[case] body: &str, #[case] expected: &str) {
+    let lowered = lowered(&format!("SHELL [\"b\"]\n{body}"), Dialect::FULL);
+    assert_eq!(lines(&lowered), format!("SHELL [\"b\"]\n{expected}"));
+}
+
 #[test]
 fn only_the_flag_of_the_network_goes() {
     let lowered = lowered(
