@@ -4,6 +4,7 @@
 
 mod literal;
 mod options;
+mod run;
 mod stage;
 mod text;
 

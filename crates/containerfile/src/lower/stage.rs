@@ -8,13 +8,8 @@ use super::text;
 use crate::build::{Build, Origin, ResolvedStage, Step};
 use crate::containerfile::Containerfile;
 use crate::error::{ErrorKind, Fault};
-use crate::instruction::{
-    Add, Argument, Command, Copy, Heredoc, Instruction, Mount, NetworkMode, Run, Sources,
-};
-use crate::invocation::SCRIPT_FOLDER;
+use crate::instruction::{Add, Argument, Copy, Heredoc, Instruction, Sources};
 use crate::reference::Base;
-use crate::span::Span;
-use crate::state::DEFAULT_SHELL;
 use crate::statement::{self, Statement};
 
 /// The folder of the side context that stays empty.
@@ -167,12 +162,12 @@ impl Writer<'_> {
         statement::read_trigger(&step.source, step.span)
     }
 
-    fn fault(step: &Step, kind: ErrorKind) -> Fault {
+    pub(super) fn fault(step: &Step, kind: ErrorKind) -> Fault {
         Fault::new(kind, step.span)
     }
 
     /// Returns `--from` with the name that it has in the lowered file.
-    fn source(&self, name: &str) -> String {
+    pub(super) fn source(&self, name: &str) -> String {
         if let Ok(number) = name.parse::<usize>() {
             // Stages that are left out make the numbers smaller.
             return self
@@ -189,7 +184,7 @@ impl Writer<'_> {
         self.renamed(name)
     }
 
-    fn flag(&self, name: &str, value: &str) -> String {
+    pub(super) fn flag(&self, name: &str, value: &str) -> String {
         text::flag(name, value, self.file.escape)
     }
 
@@ -293,7 +288,7 @@ impl Writer<'_> {
         self.side_contents(step, &heredoc.name, heredoc.contents(), mode)
     }
 
-    fn side_contents(
+    pub(super) fn side_contents(
         &mut self,
         step: &Step,
         name: &str,
@@ -342,150 +337,6 @@ impl Writer<'_> {
         ));
         words.join(" ")
     }
-
-    fn run(&mut self, step: &Step, statement: &Statement, written: &Run) -> Result<String, Fault> {
-        let network = self.network(step, written.network)?;
-        let mut mounts: Vec<Mount> = written.mounts.clone();
-        for mount in &mut mounts {
-            let from = mount.from().map(|name| self.source(name));
-            if let (Some(from), Some(field)) = (
-                from,
-                mount.fields.iter_mut().rev().find(|(key, _)| key == "from"),
-            ) {
-                field.1 = Some(from);
-            }
-        }
-        let exec = self.needs_exec_form(step, written);
-        if !exec && network == written.network && mounts == written.mounts {
-            return Ok(step.source.clone());
-        }
-        let command = if exec {
-            self.exec_form(step, &mut mounts)?
-        } else {
-            let span = Span {
-                start: statement.arguments.start,
-                end: statement.span.end,
-            };
-            match step.origin {
-                Origin::Written => span.of(&self.file.source).to_owned(),
-                // A trigger stands nowhere in the file; its text is one line and its heredocs.
-                _ => with_bodies(command_text(written), &written.heredocs),
-            }
-        };
-        let mut words = vec!["RUN".to_owned()];
-        words.extend(
-            mounts
-                .iter()
-                .map(|mount| self.flag("mount", &fields(mount))),
-        );
-        words.extend(network.map(|mode| self.flag("network", mode.word())));
-        words.extend(
-            written
-                .security
-                .map(|security| self.flag("security", security.word())),
-        );
-        words.extend(written.devices.iter().map(|text| self.flag("device", text)));
-        words.push(command);
-        Ok(words.join(" "))
-    }
-
-    /// Tells whether a `RUN` must be written as an array: for its heredocs, or for its shell, which some engines forget
-    /// because the usual format of images has no place for it.
-    fn needs_exec_form(&self, step: &Step, written: &Run) -> bool {
-        if matches!(written.command, Command::Exec(_)) {
-            return false;
-        }
-        if !self.options.dialect.heredocs && !written.heredocs.is_empty() {
-            return true;
-        }
-        let is_script = step
-            .invocation()
-            .is_some_and(|invocation| invocation.script.is_some());
-        step.shell != DEFAULT_SHELL && !is_script
-    }
-
-    /// Returns the flag that is left, where the dialect may have none.
-    fn network(
-        &mut self,
-        step: &Step,
-        mode: Option<NetworkMode>,
-    ) -> Result<Option<NetworkMode>, Fault> {
-        match mode {
-            _ if self.options.dialect.run_network => Ok(mode),
-            None | Some(NetworkMode::Default) => Ok(None),
-            Some(NetworkMode::None) if self.options.offline => {
-                self.lowered
-                    .notices
-                    .push(Notice::NetworkOfBuild { step: step.id });
-                Ok(None)
-            }
-            Some(mode) => Err(Self::fault(step, ErrorKind::NetworkOfRun(mode.word()))),
-        }
-    }
-
-    /// Writes what a `RUN` with heredocs runs as an array.
-    fn exec_form(&mut self, step: &Step, mounts: &mut Vec<Mount>) -> Result<String, Fault> {
-        let Some(invocation) = step.invocation() else {
-            return Ok(String::new());
-        };
-        if let Some(script) = invocation.script {
-            if !self.options.dialect.script_mounts {
-                return Err(Self::fault(step, ErrorKind::ScriptOfRun(script.name)));
-            }
-            let path = self.side_contents(step, &script.name, script.contents, 0o755)?;
-            let folder = path.trim_end_matches(&script.name).trim_end_matches('/');
-            mounts.push(script_mount(&self.options.side_context, folder));
-        }
-        Ok(text::script(&invocation.words, self.file.escape))
-    }
-}
-
-fn script_mount(side_context: &str, folder: &str) -> Mount {
-    let field = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
-    Mount {
-        fields: vec![
-            field("type", "bind"),
-            field("from", side_context),
-            field("source", &format!("/{folder}")),
-            field("target", SCRIPT_FOLDER),
-        ],
-    }
-}
-
-/// Writes the fields of a mount as CSV.
-fn fields(mount: &Mount) -> String {
-    let fields: Vec<_> = mount
-        .fields
-        .iter()
-        .map(|(key, value)| match value {
-            Some(value) => format!("{key}={value}"),
-            None => key.clone(),
-        })
-        .map(|field| {
-            if field.contains([',', '"']) {
-                format!("\"{}\"", field.replace('"', "\"\""))
-            } else {
-                field
-            }
-        })
-        .collect();
-    fields.join(",")
-}
-
-fn command_text(run: &Run) -> String {
-    match &run.command {
-        Command::Shell(text) => text.clone(),
-        Command::Exec(words) => text::arguments(words, true),
-    }
-}
-
-fn with_bodies(mut text: String, heredocs: &[Heredoc]) -> String {
-    for heredoc in heredocs {
-        text.push('\n');
-        text.push_str(&heredoc.body);
-        text.push_str(&heredoc.name);
-    }
-    text
 }
 
 /// Writes the sources and the destination again, with the bodies of heredocs behind the line.
@@ -503,4 +354,14 @@ fn with_heredocs(written: &Sources) -> String {
         return line;
     }
     with_bodies(line, &written.heredocs)
+}
+
+/// Puts the bodies of heredocs behind a line.
+pub(super) fn with_bodies(mut text: String, heredocs: &[Heredoc]) -> String {
+    for heredoc in heredocs {
+        text.push('\n');
+        text.push_str(&heredoc.body);
+        text.push_str(&heredoc.name);
+    }
+    text
 }

@@ -1,0 +1,156 @@
+//! Writing a `RUN`: as it stands, with other flags, or as an array of the words that it runs.
+//!
+//! It does not know the other instructions.
+
+use super::options::Notice;
+use super::stage::{Writer, with_bodies};
+use super::text;
+use crate::build::{Origin, Step};
+use crate::error::{ErrorKind, Fault};
+use crate::instruction::{Command, Mount, NetworkMode, Run};
+use crate::invocation::SCRIPT_FOLDER;
+use crate::span::Span;
+use crate::state::DEFAULT_SHELL;
+use crate::statement::Statement;
+
+impl Writer<'_> {
+    pub(super) fn run(
+        &mut self,
+        step: &Step,
+        statement: &Statement,
+        written: &Run,
+    ) -> Result<String, Fault> {
+        let network = self.network(step, written.network)?;
+        let mut mounts: Vec<Mount> = written.mounts.clone();
+        for mount in &mut mounts {
+            let from = mount.from().map(|name| self.source(name));
+            if let (Some(from), Some(field)) = (
+                from,
+                mount.fields.iter_mut().rev().find(|(key, _)| key == "from"),
+            ) {
+                field.1 = Some(from);
+            }
+        }
+        let exec = self.needs_exec_form(step, written);
+        if !exec && network == written.network && mounts == written.mounts {
+            return Ok(step.source.clone());
+        }
+        let command = if exec {
+            self.exec_form(step, &mut mounts)?
+        } else {
+            let span = Span {
+                start: statement.arguments.start,
+                end: statement.span.end,
+            };
+            match step.origin {
+                Origin::Written => span.of(&self.file.source).to_owned(),
+                // A trigger stands nowhere in the file; its text is one line and its heredocs.
+                _ => with_bodies(command_text(written), &written.heredocs),
+            }
+        };
+        let mut words = vec!["RUN".to_owned()];
+        words.extend(
+            mounts
+                .iter()
+                .map(|mount| self.flag("mount", &fields(mount))),
+        );
+        words.extend(network.map(|mode| self.flag("network", mode.word())));
+        words.extend(
+            written
+                .security
+                .map(|security| self.flag("security", security.word())),
+        );
+        words.extend(written.devices.iter().map(|text| self.flag("device", text)));
+        words.push(command);
+        Ok(words.join(" "))
+    }
+
+    /// Tells whether a `RUN` must be written as an array: for its heredocs, or for its shell, which some engines forget
+    /// because the usual format of images has no place for it.
+    fn needs_exec_form(&self, step: &Step, written: &Run) -> bool {
+        if matches!(written.command, Command::Exec(_)) {
+            return false;
+        }
+        if !self.options.dialect.heredocs && !written.heredocs.is_empty() {
+            return true;
+        }
+        let is_script = step
+            .invocation()
+            .is_some_and(|invocation| invocation.script.is_some());
+        step.shell != DEFAULT_SHELL && !is_script
+    }
+
+    /// Returns the flag that is left, where the dialect may have none.
+    fn network(
+        &mut self,
+        step: &Step,
+        mode: Option<NetworkMode>,
+    ) -> Result<Option<NetworkMode>, Fault> {
+        match mode {
+            _ if self.options.dialect.run_network => Ok(mode),
+            None | Some(NetworkMode::Default) => Ok(None),
+            Some(NetworkMode::None) if self.options.offline => {
+                self.lowered
+                    .notices
+                    .push(Notice::NetworkOfBuild { step: step.id });
+                Ok(None)
+            }
+            Some(mode) => Err(Self::fault(step, ErrorKind::NetworkOfRun(mode.word()))),
+        }
+    }
+
+    /// Writes what a `RUN` with heredocs runs as an array.
+    fn exec_form(&mut self, step: &Step, mounts: &mut Vec<Mount>) -> Result<String, Fault> {
+        let Some(invocation) = step.invocation() else {
+            return Ok(String::new());
+        };
+        if let Some(script) = invocation.script {
+            if !self.options.dialect.script_mounts {
+                return Err(Self::fault(step, ErrorKind::ScriptOfRun(script.name)));
+            }
+            let path = self.side_contents(step, &script.name, script.contents, 0o755)?;
+            let folder = path.trim_end_matches(&script.name).trim_end_matches('/');
+            mounts.push(script_mount(&self.options.side_context, folder));
+        }
+        Ok(text::script(&invocation.words, self.file.escape))
+    }
+}
+
+fn script_mount(side_context: &str, folder: &str) -> Mount {
+    let field = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+    Mount {
+        fields: vec![
+            field("type", "bind"),
+            field("from", side_context),
+            field("source", &format!("/{folder}")),
+            field("target", SCRIPT_FOLDER),
+        ],
+    }
+}
+
+/// Writes the fields of a mount as CSV.
+fn fields(mount: &Mount) -> String {
+    let fields: Vec<_> = mount
+        .fields
+        .iter()
+        .map(|(key, value)| match value {
+            Some(value) => format!("{key}={value}"),
+            None => key.clone(),
+        })
+        .map(|field| {
+            if field.contains([',', '"']) {
+                format!("\"{}\"", field.replace('"', "\"\""))
+            } else {
+                field
+            }
+        })
+        .collect();
+    fields.join(",")
+}
+
+fn command_text(run: &Run) -> String {
+    match &run.command {
+        Command::Shell(text) => text.clone(),
+        Command::Exec(words) => text::arguments(words, true),
+    }
+}
