@@ -78,9 +78,7 @@ fn write_stored(bytes: &[u8], sink: &mut BitSink) {
     sink.align();
     let length = bytes.len() as u64;
     sink.put(length | (!length & 0xffff) << 16, 32);
-    for &byte in bytes {
-        sink.put(u64::from(byte), 8);
-    }
+    sink.put_bytes(bytes);
 }
 
 /// How often each symbol occurs in a block.
@@ -273,28 +271,27 @@ fn push_run(length: u8, count: usize, symbols: &mut Vec<MetaSymbol>) {
 fn write_tokens(tokens: &[Token], codes: &Codes, sink: &mut BitSink) {
     let literal = codes.literal.codes();
     let distance = codes.distance.codes();
-    for token in tokens {
+    // Lengths are few, so that their codes and what follows those are put together beforehand.
+    let lengths = LENGTHS.map(|symbol| {
+        let code = literal[FIRST_LENGTH_SYMBOL + usize::from(symbol.index)];
+        let bits = u32::from(code.bits) | u32::from(symbol.extra) << code.length;
+        (bits, u32::from(code.length + symbol.extra_bits))
+    });
+    sink.extend(tokens.iter().map(|token| {
         if !token.is_repeat() {
             let code = literal[token.byte()];
-            sink.put(u64::from(code.bits), u32::from(code.length));
-            continue;
+            return (u64::from(code.bits), u32::from(code.length));
         }
-        let mut bits = 0;
-        let mut count = 0;
-        let mut append = |value: u16, length: u8| {
-            bits |= u64::from(value) << count;
-            count += u32::from(length);
-        };
-        let symbol = LENGTHS[token.extra_length()];
-        let code = literal[FIRST_LENGTH_SYMBOL + usize::from(symbol.index)];
-        append(code.bits, code.length);
-        append(symbol.extra, symbol.extra_bits);
+        let (length_bits, length_count) = lengths[token.extra_length()];
         let symbol = distance_symbol(token.extra_distance());
         let code = distance[usize::from(symbol.index)];
-        append(code.bits, code.length);
-        append(symbol.extra, symbol.extra_bits);
-        sink.put(bits, count);
-    }
-    let code = literal[END_OF_BLOCK];
-    sink.put(u64::from(code.bits), u32::from(code.length));
+        let distance_bits = u64::from(code.bits) | u64::from(symbol.extra) << code.length;
+        let distance_count = u32::from(code.length + symbol.extra_bits);
+        (
+            u64::from(length_bits) | distance_bits << length_count,
+            length_count + distance_count,
+        )
+    }));
+    let end = literal[END_OF_BLOCK];
+    sink.put(u64::from(end.bits), u32::from(end.length));
 }

@@ -28,6 +28,7 @@ mod deflate;
 mod gzip;
 mod huffman;
 mod parser;
+mod search;
 mod sink;
 mod token;
 mod window;

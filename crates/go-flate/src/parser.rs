@@ -3,19 +3,15 @@
 //!
 //! Knows the window, the chains and tokens; knows nothing of Huffman codes or of output.
 
-use crate::chains::{Chains, Found, TOO_SHORT};
+use crate::chains::Chains;
+use crate::search::{Found, Place, longer_match, longest_match};
 use crate::token::{BLOCK_TOKENS, Token};
-use crate::window::{HALF, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
+use crate::window::{HALF, LONGEST_MATCH, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
 
 /// With a match of this length in hand, the next byte is not tried.
-const GOOD_ENOUGH: usize = 16;
+const GOOD_ENOUGH: u16 = 16;
 /// How many bytes a position needs to be entered into the chains.
-const HASHED: usize = 4;
-
-const NO_MATCH: Found = Found {
-    length: TOO_SHORT,
-    distance: 0,
-};
+const HASHED: u16 = 4;
 
 /// Why the parser returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +41,7 @@ pub(crate) struct Parser {
     /// The next byte to look at.
     position: usize,
     /// The match that starts at the byte before `position`.
-    held: Found,
+    held: Option<Found>,
     /// Whether the byte before `position` is not covered by a token yet.
     byte_held: bool,
 }
@@ -58,7 +54,7 @@ impl Parser {
             tokens: Vec::with_capacity(BLOCK_TOKENS),
             block_start: Some(ORIGIN),
             position: ORIGIN,
-            held: NO_MATCH,
+            held: None,
             byte_held: false,
         }
     }
@@ -110,79 +106,70 @@ impl Parser {
     ///
     /// The tokens of a full block must be taken, and [`Parser::start_block`] called, before the
     /// next call.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "positions that four bytes follow fit"
+    )]
     pub(crate) fn advance(&mut self, input: Input) -> Pause {
-        let end = self.window.end();
-        loop {
-            let known = end - self.position;
-            match input {
-                Input::Open if known < LOOKAHEAD => return Pause::InputUsed,
-                Input::Ended if known == 0 => return self.end_input(),
-                Input::Open | Input::Ended => {}
-            }
-            let held = std::mem::replace(&mut self.held, NO_MATCH);
-            let candidate = self.enter(self.position, end);
-            if held.length < GOOD_ENOUGH && known > held.length {
-                let found = self.chains.longest_match(
-                    self.window.bytes(),
-                    in_16_bits(self.position),
+        let Self {
+            window,
+            chains,
+            tokens,
+            ..
+        } = self;
+        let (bytes, end) = (window.bytes(), window.end());
+        let stop = match input {
+            Input::Open => (end + 1).saturating_sub(LOOKAHEAD),
+            Input::Ended => end,
+        };
+        // Locals stay in registers; this is a hot loop.
+        let (mut position, mut held) = (self.position, self.held);
+        let mut byte_held = self.byte_held;
+        while position < stop && tokens.len() < BLOCK_TOKENS {
+            let most = (end - position).min(LONGEST_MATCH) as u16;
+            let mut found = None;
+            if most >= HASHED {
+                let candidate = chains.enter(bytes, position as u16);
+                let place = Place {
+                    position: position as u16,
                     candidate,
-                    held.length,
-                    known,
-                );
-                self.held = found.unwrap_or(NO_MATCH);
+                    most,
+                };
+                found = match held {
+                    None => longest_match(chains, bytes, place),
+                    Some(Found { length, .. }) if length < GOOD_ENOUGH.min(most) => {
+                        longer_match(chains, bytes, place, length)
+                    }
+                    Some(_) => None,
+                };
             }
-            if held.distance > 0 && self.held.distance == 0 {
-                self.take(held, end);
-            } else {
-                if self.byte_held {
-                    self.take_byte();
+            if let (Some(Found { length, distance }), None) = (held, found) {
+                tokens.push(Token::repeat(length, distance));
+                let next = position + usize::from(length) - 1;
+                // Near the end of the input some of the bytes are followed by too few to enter.
+                for position in position + 1..next.min(end + 1 - usize::from(HASHED)) {
+                    chains.enter(bytes, position as u16);
                 }
-                self.position += 1;
-                self.byte_held = true;
+                position = next;
+                byte_held = false;
+            } else {
+                if byte_held {
+                    tokens.push(Token::literal(bytes[position - 1]));
+                }
+                position += 1;
+                byte_held = true;
             }
-            if self.tokens.len() == BLOCK_TOKENS {
-                return Pause::BlockFull;
-            }
+            held = found;
         }
-    }
-
-    /// Takes the match that starts at the byte before the position.
-    fn take(&mut self, found: Found, end: usize) {
-        self.tokens
-            .push(Token::repeat(found.length, found.distance));
-        let next = self.position + found.length - 1;
-        for position in self.position + 1..next {
-            self.enter(position, end);
+        (self.position, self.held, self.byte_held) = (position, held, byte_held);
+        if self.tokens.len() == BLOCK_TOKENS {
+            return Pause::BlockFull;
         }
-        self.position = next;
-        self.byte_held = false;
-    }
-
-    /// Takes the byte before the position as a literal.
-    fn take_byte(&mut self) {
-        let bytes = self.window.bytes();
-        self.tokens.push(Token::literal(bytes[self.position - 1]));
-    }
-
-    /// Enters a position into the chains, if enough bytes follow it.
-    #[inline]
-    fn enter(&mut self, position: usize, end: usize) -> u16 {
-        if position + HASHED > end {
-            return 0;
-        }
-        self.chains.enter(self.window.bytes(), in_16_bits(position))
-    }
-
-    fn end_input(&mut self) -> Pause {
-        if std::mem::take(&mut self.byte_held) {
-            self.take_byte();
+        if input == Input::Ended && self.byte_held {
+            self.byte_held = false;
+            self.tokens
+                .push(Token::literal(self.window.bytes()[self.position - 1]));
         }
         Pause::InputUsed
     }
-}
-
-/// Returns a position that is entered or looked at, as chains keep it.
-#[inline]
-fn in_16_bits(position: usize) -> u16 {
-    u16::try_from(position).expect("four bytes follow within the window")
 }

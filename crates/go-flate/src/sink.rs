@@ -7,8 +7,8 @@ use std::io::{self, Write};
 /// More than one block can need: 16385 tokens of at most 48 bits, and a header.
 const CAPACITY: usize = 112 * 1024;
 
-/// The most bits that one call of [`BitSink::put`] takes.
-pub(crate) const MOST_BITS: u32 = 56;
+/// The most bits that can be put at a time.
+const MOST_BITS: u32 = 56;
 
 /// A buffer that takes bits and gives bytes.
 pub(crate) struct BitSink {
@@ -31,16 +31,35 @@ impl BitSink {
     }
 
     /// Appends the low `count` bits of `bits`, of which the others must be zero.
-    #[inline]
     pub(crate) fn put(&mut self, bits: u64, count: u32) {
-        debug_assert!(count <= MOST_BITS && bits >> count == 0);
-        let held = self.held | bits << self.held_bits;
-        let held_bits = self.held_bits + count;
-        self.bytes[self.filled..self.filled + 8].copy_from_slice(&held.to_le_bytes());
-        self.filled += (held_bits / 8) as usize;
-        // Only 56 bits can be whole bytes here, because fewer than 64 are held.
-        self.held = held >> (held_bits & !7);
-        self.held_bits = held_bits & 7;
+        self.extend(std::iter::once((bits, count)));
+    }
+
+    /// Appends bits and their count, as [`BitSink::put`] takes them, again and again.
+    #[inline]
+    pub(crate) fn extend(&mut self, items: impl Iterator<Item = (u64, u32)>) {
+        // Locals stay in registers; this is a hot loop.
+        let (mut filled, mut held, mut held_bits) = (self.filled, self.held, self.held_bits);
+        for (bits, count) in items {
+            debug_assert!(count <= MOST_BITS && bits >> count == 0);
+            held |= bits << held_bits;
+            held_bits += count;
+            self.bytes[filled..filled + 8].copy_from_slice(&held.to_le_bytes());
+            filled += (held_bits / 8) as usize;
+            // Fewer than 64 bits are held, so that at most 56 are whole bytes.
+            held >>= held_bits & !7;
+            held_bits &= 7;
+        }
+        self.filled = filled;
+        self.held = held;
+        self.held_bits = held_bits;
+    }
+
+    /// Appends whole bytes; the last byte must be full.
+    pub(crate) fn put_bytes(&mut self, bytes: &[u8]) {
+        debug_assert_eq!(self.held_bits, 0);
+        self.bytes[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
+        self.filled += bytes.len();
     }
 
     /// Fills up the last byte with zero bits.
@@ -70,11 +89,12 @@ mod tests {
         sink.put(0x00ff_ffff_ffff_ffff, 56);
         sink.align();
         sink.align();
+        sink.put_bytes(&[1, 2]);
         let mut bytes = Vec::new();
         sink.drain(&mut bytes).unwrap();
         assert_eq!(
             bytes,
-            [0x85, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]
+            [0x85, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2]
         );
     }
 }

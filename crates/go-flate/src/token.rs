@@ -4,7 +4,7 @@
 //! matches are found.
 
 /// The shortest match that deflate can express, in bytes.
-const SHORTEST_EXPRESSIBLE: usize = 3;
+const SHORTEST_EXPRESSIBLE: u16 = 3;
 
 /// How many tokens one block holds at most, the end-of-block symbol not counted.
 pub(crate) const BLOCK_TOKENS: usize = 1 << 14;
@@ -33,12 +33,9 @@ impl Token {
 
     /// Returns the token for `length` bytes that were already seen `distance` bytes ago.
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a length fits 8 bits, a distance 15"
-    )]
-    pub(crate) fn repeat(length: usize, distance: usize) -> Self {
-        Self(MATCH | ((length - SHORTEST_EXPRESSIBLE) as u32) << 16 | (distance - 1) as u32)
+    pub(crate) fn repeat(length: u16, distance: u16) -> Self {
+        let length = u32::from(length - SHORTEST_EXPRESSIBLE);
+        Self(MATCH | length << 16 | u32::from(distance - 1))
     }
 
     /// Tells whether the token is a match.
@@ -167,12 +164,12 @@ mod tests {
     #[case(257, 284, 5, 30)]
     #[case(258, 285, 0, 0)]
     fn lengths_have_the_symbols_of_the_standard(
-        #[case] length: usize,
+        #[case] length: u16,
         #[case] symbol: usize,
         #[case] extra_bits: u8,
         #[case] extra: u16,
     ) {
-        let found = LENGTHS[length - SHORTEST_EXPRESSIBLE];
+        let found = LENGTHS[usize::from(length - SHORTEST_EXPRESSIBLE)];
         assert_eq!(FIRST_LENGTH_SYMBOL + usize::from(found.index), symbol);
         assert_eq!((found.extra_bits, found.extra), (extra_bits, extra));
         assert_eq!(
@@ -210,10 +207,13 @@ mod tests {
     #[case(3, 1)]
     #[case(258, 32768)]
     #[case(100, 12345)]
-    fn a_match_keeps_its_length_and_distance(#[case] length: usize, #[case] distance: u32) {
-        let token = Token::repeat(length, distance as usize);
+    fn a_match_keeps_its_length_and_distance(#[case] length: u16, #[case] distance: u16) {
+        let token = Token::repeat(length, distance);
         assert!(token.is_repeat());
-        assert_eq!(token.extra_length() + SHORTEST_EXPRESSIBLE, length);
-        assert_eq!(token.extra_distance() + 1, distance);
+        assert_eq!(
+            token.extra_length(),
+            usize::from(length - SHORTEST_EXPRESSIBLE)
+        );
+        assert_eq!(token.extra_distance(), u32::from(distance - 1));
     }
 }

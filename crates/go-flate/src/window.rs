@@ -97,12 +97,17 @@ pub(crate) fn four(bytes: &Bytes, position: u16) -> u32 {
 
 /// Returns how many bytes are the same in both, at most `most`.
 #[inline]
-pub(crate) fn common_length(one: &Reach, other: &Reach, most: usize) -> usize {
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "64 bits have under 64 zeros"
+)]
+pub(crate) fn common_length(one: &Reach, other: &Reach, most: u16) -> u16 {
     let (one, other) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
-    for (index, (one, other)) in one.iter().zip(other).enumerate() {
+    for (before, (one, other)) in (0..).step_by(8).zip(one.iter().zip(other)) {
         let difference = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
         if difference != 0 {
-            return most.min(8 * index + (difference.trailing_zeros() / 8) as usize);
+            let same_bits = difference.trailing_zeros() as u16;
+            return most.min(before + same_bits / 8);
         }
     }
     most
@@ -123,8 +128,8 @@ mod tests {
     #[case(100, 20, 20)]
     fn the_common_length_stops_at_the_first_difference_and_at_the_limit(
         #[case] difference: usize,
-        #[case] most: usize,
-        #[case] length: usize,
+        #[case] most: u16,
+        #[case] length: u16,
     ) {
         let one = [7; READABLE];
         let mut other = one;
