@@ -73,6 +73,7 @@ fn the_headers_describe_the_file(#[case] path: &str) {
 
 #[rstest]
 #[case::seed("bootstrap/seed/seed.hex")]
+#[case::hello_386("user/hello-386/hello-386.hex")]
 #[case::label("bootstrap/label/label.hex")]
 fn each_line_of_bytes_says_its_offset(#[case] path: &str) {
     let mut offset = 0;
