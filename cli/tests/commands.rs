@@ -1,0 +1,218 @@
+//! The program as a user meets it: what it prints, where, and how it ends. No engine is needed:
+//! what needs one is the conformance suite's.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what cannot be made is a failure"
+)]
+
+use std::path::Path;
+
+use serde_json::Value;
+
+/// What a run of the program left.
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "the program itself is what is tested"
+)]
+fn stagex(root: &Path, arguments: &[&str]) -> Ran {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagex"))
+        .arg("-C")
+        .arg(root)
+        .args(arguments)
+        .env_remove("STAGEX_RUNTIME")
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap();
+    Ran {
+        code,
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+/// Makes a tree of packages: (folder below `packages`, package.toml, Containerfile).
+fn tree(packages: &[(&str, &str, &str)]) -> tempfile::TempDir {
+    let temporary = tempfile::tempdir().unwrap();
+    for (folder, manifest, containerfile) in packages {
+        let folder = temporary.path().join("packages").join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("Containerfile"), containerfile).unwrap();
+        std::fs::write(folder.join("package.toml"), manifest).unwrap();
+    }
+    temporary
+}
+
+fn sample() -> tempfile::TempDir {
+    tree(&[
+        (
+            "core/musl",
+            "[package]\nname = \"musl\"\nversion = \"1.2\"",
+            "FROM scratch\n",
+        ),
+        (
+            "core/make",
+            "[package]\nname = \"make\"",
+            "FROM stagex/core-musl\n",
+        ),
+    ])
+}
+
+const NO_ENGINES: [&str; 6] = [
+    "--engine",
+    "docker=/nonexistent/docker",
+    "--engine",
+    "podman=/nonexistent/podman",
+    "--engine",
+    "buildah=/nonexistent/buildah",
+];
+
+#[test]
+fn the_plan_is_printed_as_json() {
+    let tree = sample();
+    let ran = stagex(
+        tree.path(),
+        &["make", "--dry-run", "--format", "json", "make"],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(plan["packages"][0]["name"], "core-musl");
+    assert_eq!(plan["packages"][1]["requested"], true);
+}
+
+#[test]
+fn an_unknown_target_is_the_command_lines_fault() {
+    let tree = sample();
+    let ran = stagex(tree.path(), &["make", "core-maek"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("error: there is no target `core-maek`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("hint: did you mean core-make"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn a_wrong_tree_is_said_with_every_place() {
+    let tree = tree(&[
+        (
+            "core/a",
+            "[package]\nname = \"a\"\nverison = \"1\"",
+            "FROM scratch\nCPOY a b\n",
+        ),
+        ("core/b", "[package]\nname = \"b\"\n", "FROM scratch\n"),
+    ]);
+    let ran = stagex(tree.path(), &["make", "--dry-run"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("packages/core/a/package.toml:3:1: unknown key"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr
+            .contains("packages/core/a/Containerfile:2:1: unknown"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_cycle_is_printed_as_one() {
+    let tree = tree(&[
+        ("core/a", "[package]\nname = \"a\"", "FROM stagex/core-b\n"),
+        ("core/b", "[package]\nname = \"b\"", "FROM stagex/core-a\n"),
+    ]);
+    let ran = stagex(tree.path(), &["make", "--dry-run"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("core-a -> core-b -> core-a"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn absent_engines_are_listed_with_what_to_do() {
+    let tree = sample();
+    let arguments = [&NO_ENGINES[..], &["--format", "json", "runtimes"]].concat();
+    let ran = stagex(tree.path(), &arguments);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    for name in ["docker", "podman", "buildah"] {
+        let why = &found["runtimes"][name]["unavailable"];
+        assert_eq!(why["reason"], "not-found", "{found}");
+        assert!(!why["hint"].as_str().unwrap().is_empty(), "{found}");
+    }
+}
+
+#[test]
+fn building_without_an_engine_says_why_for_each() {
+    let tree = sample();
+    let ran = stagex(tree.path(), &[&NO_ENGINES[..], &["make"]].concat());
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("error:").count(), 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_unknown_runtime_is_refused_with_the_known_ones() {
+    let tree = sample();
+    let ran = stagex(tree.path(), &["--runtime", "rocket", "make"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("docker, podman, buildah"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn digests_of_what_was_not_built_are_kept() {
+    let tree = sample();
+    let folder = tree.path().join("digests");
+    std::fs::create_dir(&folder).unwrap();
+    let line = format!("{} core-make\n", "a".repeat(64));
+    std::fs::write(folder.join("core.txt"), &line).unwrap();
+    let ran = stagex(tree.path(), &["digests"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(
+        std::fs::read_to_string(folder.join("core.txt")).unwrap(),
+        line
+    );
+}
+
+#[test]
+fn a_broken_line_of_digests_is_named() {
+    let tree = sample();
+    let folder = tree.path().join("digests");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("core.txt"), "abc core-make\n").unwrap();
+    let ran = stagex(tree.path(), &["digests", "--check"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("core.txt:1:"), "{}", ran.stderr);
+}
+
+#[test]
+fn help_has_examples() {
+    let tree = sample();
+    for arguments in [&["--help"][..], &["make", "--help"][..]] {
+        let ran = stagex(tree.path(), arguments);
+        assert_eq!(ran.code, 0);
+        assert!(ran.stdout.contains("core-musl"), "{}", ran.stdout);
+    }
+}
