@@ -31,6 +31,10 @@ pub(crate) fn version(answer: &[u8]) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use backend_api::{Step, StepId, StepKind};
+    use containers_build::Progress;
     use rstest::rstest;
 
     use super::*;
@@ -51,5 +55,28 @@ mod tests {
     #[case(br#"{"version":"unknown"}"#)]
     fn other_answers(#[case] answer: &[u8]) {
         assert_eq!(version(answer), None);
+    }
+
+    #[rstest]
+    #[case(include_str!("../tests/samples/buildah-1.28.2/build.txt"))]
+    #[case(include_str!("../tests/samples/buildah-1.39.3/build.txt"))]
+    #[case(include_str!("../tests/samples/buildah-1.43.2/build.txt"))]
+    fn lines_of_a_build(#[case] output: &str) {
+        let place = |stage, index| StepId { stage, index };
+        let steps = [(0, 0), (0, 2), (2, 1), (2, 2)].map(|(stage, index)| Step {
+            id: place(stage, index),
+            kind: StepKind::Run,
+        });
+        let mut progress = Progress::new(&steps);
+        let steps_of: BTreeMap<&str, _> = output
+            .lines()
+            .map(|line| (line, progress.step_of(line)))
+            .collect();
+        // Of three stages the image is made of two, and which is the first cannot be told.
+        assert_eq!(steps_of["in the first stage"], None);
+        assert_eq!(steps_of["[3/3] STEP 2/4: WORKDIR /work"], None);
+        let copy = "[3/3] STEP 3/4: COPY --from=side /side /work/side";
+        assert_eq!(steps_of[copy], Some(place(2, 1)));
+        assert_eq!(steps_of["in the last stage"], Some(place(2, 2)));
     }
 }
