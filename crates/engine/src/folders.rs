@@ -82,7 +82,20 @@ impl Folders {
         let work = self.work();
         remove_folder(&work).at("clear", &work)?;
         fs::create_dir_all(&work).at("make folder", &work)?;
+        self.clear_unfinished()?;
         Ok(Lock { _file: file })
+    }
+
+    /// Removes outputs that a killed process had begun to write beside their places.
+    fn clear_unfinished(&self) -> Result<(), Error> {
+        for entry in self.out.read_dir_utf8().at("read", &self.out)? {
+            let path = entry.at("read", &self.out)?.into_path();
+            let hidden = path.file_name().is_some_and(|name| name.starts_with('.'));
+            if hidden && path != self.own() && path.is_dir() {
+                remove_folder(&path).at("clear", &path)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -112,4 +125,43 @@ pub(crate) fn write_whole(path: &Utf8Path, contents: &[u8]) -> io::Result<()> {
     )?;
     file.persist(path)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_cleared_and_outputs_stay() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let folders = Folders::of_tree(root);
+        let [left, output] = [".core-a.x1y2", "core-a"].map(|name| root.join("out").join(name));
+        for folder in [&left, &output, &folders.work().join("core-a-1")] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        let _lock = folders
+            .open(&mut || panic!("nobody else holds the lock"))
+            .unwrap();
+        assert!(!left.exists());
+        assert!(output.exists());
+        assert_eq!(fs::read_dir(folders.work()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_second_process_is_told_that_it_waits() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let mut first = Some(
+            folders
+                .open(&mut || panic!("nobody else holds the lock"))
+                .unwrap(),
+        );
+        let mut waited = false;
+        let second = folders.open(&mut || {
+            waited = true;
+            first = None;
+        });
+        assert!(second.is_ok() && waited);
+    }
 }

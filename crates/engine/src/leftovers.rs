@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use containerfile::{Base, Build, Instruction, StageId, StepId};
+use containerfile::{Base, Build, Instruction, Run, StageId, StepId};
 use oci_image::{Leftover, LeftoverKind, TreePath, leftovers_of_run};
 
 /// Places relative to the root, each with the shape of what may lie there.
@@ -25,8 +25,28 @@ pub(crate) fn of_layer(build: &Build, id: StepId) -> Vec<Leftover> {
         .collect()
 }
 
-/// Returns the places that engines mount something on in a RUN.
-fn of_run() -> Places {
+/// Returns the places that engines mount something on in a RUN: those that every RUN has, and
+/// the targets of its own mounts with the folders that they lie in.
+fn of_run(run: &Run, folder: &str) -> Places {
+    let mut places = of_every_run();
+    for mount in &run.mounts {
+        let target = ["target", "dst", "destination"]
+            .into_iter()
+            .find_map(|key| mount.get(key));
+        let Some(target) = target else { continue };
+        let target = relative(&absolute(target, folder));
+        let folders = target.ancestors().filter(|path| !path.as_str().is_empty());
+        for place in folders {
+            places
+                .entry(place.to_owned())
+                .or_insert(LeftoverKind::Folder);
+        }
+    }
+    places
+}
+
+/// Returns the places that engines mount something on in every RUN.
+fn of_every_run() -> Places {
     let known = leftovers_of_run("").expect("the known places are paths of a layer");
     known
         .into_iter()
@@ -40,7 +60,7 @@ fn of_step(build: &Build, id: StepId) -> Places {
         return Places::new();
     };
     match &step.instruction {
-        Instruction::Run(_) => of_run(),
+        Instruction::Run(run) => of_run(run, &step.working_directory),
         Instruction::Copy(copy) => {
             let Some(from) = copy
                 .from
@@ -176,6 +196,19 @@ mod tests {
                 .iter()
                 .all(|known| places.iter().any(|p| p == known))
         );
+    }
+
+    #[test]
+    fn a_run_leaves_the_targets_of_its_mounts() {
+        let text = "FROM scratch AS tools\nFROM scratch\nWORKDIR /w\n\
+                    RUN --mount=type=bind,from=tools,target=made/by/mount [\"/x\"]\n";
+        let places = last(text);
+        for place in ["w/made", "w/made/by", "w/made/by/mount"] {
+            assert!(
+                places.iter().any(|known| known == place),
+                "{place} is not in {places:?}"
+            );
+        }
     }
 
     #[test]

@@ -75,6 +75,8 @@ impl Maker {
             .map_err(bare)?;
         let subject = match studied {
             Studied::Fresh(digest) => {
+                let this = Arc::clone(&self);
+                blocking(move || this.archive(place)).await.map_err(bare)?;
                 return Ok(Made {
                     digest,
                     fresh: true,
@@ -244,9 +246,21 @@ impl Maker {
                 milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             };
             record.write(&this.folders.record(&package.name))?;
+            this.archive(place)?;
             Ok(digest)
         })
         .await
+    }
+
+    /// Writes the archives of a package that were asked for.
+    fn archive(&self, place: usize) -> Result<(), Error> {
+        let package = self.package(place);
+        for name in &package.archives {
+            let layout = Layout::open(&self.folders.output(&package.name))?;
+            let path = self.folders.archive(name);
+            oci_image::write_archive(&layout, &path).at("write", &path)?;
+        }
+        Ok(())
     }
 
     /// Removes an image from the engine's store. That this fails is no reason to fail a package.

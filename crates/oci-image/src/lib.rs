@@ -13,6 +13,7 @@ pub mod json;
 mod layer;
 mod layout;
 mod manifest;
+mod pack;
 mod path;
 mod timestamp;
 
@@ -28,4 +29,5 @@ pub use layer::{
 };
 pub use layout::{Layout, LayoutError};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
+pub use pack::write_archive;
 pub use path::{InvalidPath, TreePath};

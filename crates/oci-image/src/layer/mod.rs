@@ -23,7 +23,9 @@ pub use source::{LayerSource, Recorded};
 pub use write::LayerBlob;
 
 pub(crate) use archive::Archive;
+pub(crate) use block::BLOCK;
 pub(crate) use compare::{Comparison, Means};
+pub(crate) use header::{Header, write_padding};
 pub(crate) use normalise::{Normalised, find_changes, keep_changes};
 pub(crate) use read::{Body, Member, Streamed, TarReader};
 pub(crate) use tree::Tree;

@@ -1,0 +1,46 @@
+//! The recorded digests: what keeps all runtimes from drifting together.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use camino::Utf8Path;
+use oci_image::Digest;
+
+/// Digests by name, as `<64 hex digits> <name>` lines record them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    digests: BTreeMap<String, Digest>,
+}
+
+impl Recorded {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidData`] naming the line that cannot be understood.
+    pub fn read(path: &Utf8Path) -> io::Result<Self> {
+        let text = std::fs::read_to_string(path)?;
+        let mut digests = BTreeMap::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let parsed = line.split_once(' ').and_then(|(hex, name)| {
+                Some((name.to_owned(), format!("sha256:{hex}").parse().ok()?))
+            });
+            let Some((name, digest)) = parsed else {
+                let message = format!("{path}:{number}: expected `<64 hex digits> <name>`");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            };
+            digests.insert(name, digest);
+        }
+        Ok(Self { digests })
+    }
+
+    /// Returns the digest that is recorded for `name`.
+    pub fn get(&self, name: &str) -> Option<Digest> {
+        self.digests.get(name).copied()
+    }
+
+    /// Returns the names that have a digest, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.digests.keys().map(String::as_str)
+    }
+}
