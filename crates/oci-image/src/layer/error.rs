@@ -114,7 +114,10 @@ pub enum Problem {
 
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Truncated("the content of a file"),
+            _ => Self::Io(error),
+        }
     }
 }
 

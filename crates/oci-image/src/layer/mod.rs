@@ -30,3 +30,6 @@ pub(crate) use normalise::{Normalised, find_changes, keep_changes};
 pub(crate) use read::{Body, Member, Streamed, TarReader};
 pub(crate) use tree::Tree;
 pub(crate) use write::write_blob;
+
+#[cfg(test)]
+mod tests;
