@@ -105,6 +105,10 @@ What is up to date is not built again: the inputs' contents count, not their tim
 
 #[derive(Debug, Args)]
 #[command(after_help = TARGETS)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
 pub(crate) struct Make {
     /// What to build. See below.
     #[arg(value_name = "TARGET")]

@@ -64,7 +64,6 @@ impl Failure {
 }
 
 /// Prints one problem to standard error.
-#[expect(clippy::print_stderr, reason = "errors are for standard error")]
 pub(crate) fn print_problem(kind: &str, message: &str, hint: Option<&str>) {
     anstream::eprintln!("{ERROR}{kind}:{ERROR:#} {message}");
     for line in hint.unwrap_or_default().lines() {

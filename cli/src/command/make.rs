@@ -1,5 +1,6 @@
 //! `stagex make`: builds what was asked for, and says what became of it.
 
+use std::fmt::Write as _;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,15 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         match global.format {
             Format::Json => render::json(&plan),
             Format::Human => {
-                let names: String = plan
+                let names: Vec<&str> = plan
                     .packages
                     .iter()
-                    .map(|package| format!("{}\n", package.name))
+                    .map(|package| package.name.as_str())
                     .collect();
-                render::result(&names);
+                render::result(&names.join(
+                    "
+",
+                ));
             }
         }
         return Ok(Exit::Success);
@@ -147,14 +151,14 @@ fn print_failures(report: &Report) {
             if !failed.last_lines.is_empty() {
                 let lines = failed.last_lines.iter().map(|line| format!("\n  | {line}"));
                 message.extend(lines);
-                message.push_str(&format!("\n  the whole log: {}", failed.log));
+                let _ = write!(message, "\n  the whole log: {}", failed.log);
             }
             print_problem("error", &message, failed.error.hint().as_deref());
         }
     }
     let skipped = |(_, outcome): &&(String, Outcome)| matches!(outcome, Outcome::Skipped);
     let count = report.packages.iter().filter(skipped).count();
-    if count > 0 {
+    if count > 0 && !report.interrupted {
         render::note(&format!("not built, because of that: {count}"));
     }
 }

@@ -36,7 +36,6 @@ pub(crate) fn listener(global: &Global) -> Arc<dyn Listener> {
 }
 
 /// Prints a result to standard output.
-#[expect(clippy::print_stdout, reason = "results are for standard output")]
 pub(crate) fn result(text: &str) {
     anstream::print!("{text}");
     if !text.ends_with('\n') {
@@ -50,10 +49,6 @@ pub(crate) fn json(value: &impl serde::Serialize) {
 }
 
 /// Prints one line that a person should see, to standard error.
-#[expect(
-    clippy::print_stderr,
-    reason = "what is not a result is for standard error"
-)]
 pub(crate) fn note(text: &str) {
     anstream::eprintln!("{text}");
 }

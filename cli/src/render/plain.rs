@@ -44,7 +44,7 @@ pub(super) fn line(event: &Event, output: bool) -> Option<String> {
             )
         }
         Event::Failed { package, message } => format!("{package}: failed: {message}"),
-        Event::Skipped { package } => format!("{package}: skipped, since what it needs failed"),
+        Event::Skipped { package } => format!("{package}: not built"),
         Event::Fresh { package, digest } => format!("{package}: up to date, {}", digest.hex()),
         _ => return None,
     })
