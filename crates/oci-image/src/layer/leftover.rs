@@ -42,17 +42,15 @@ const FILES: [&str; 5] = [
 
 /// The folders that engines mount on or make for the files. (`dev`, `proc` and `sys` themselves
 /// are left behind by `BuildKit` as well: they belong to a canonical layer.)
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 8] = [
     "dev/mqueue",
     "dev/pts",
     "dev/shm",
     "etc",
     "run",
-    "run/lock",
     "run/secrets",
     "sys/fs",
     "sys/fs/cgroup",
-    "var/run",
 ];
 
 /// Returns what a RUN may leave behind, where the root of the step's file system has since

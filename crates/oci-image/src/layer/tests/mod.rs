@@ -12,6 +12,7 @@
 //! ```
 
 mod changes;
+mod headers;
 mod hostile;
 mod leftovers;
 
