@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
 use backend_api::{BuiltImage, EngineImage, EngineLayer};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -63,7 +63,8 @@ pub(crate) fn write(images: &[(String, Utf8PathBuf)], path: &Utf8Path) -> io::Re
     header.set_size(manifest.len() as u64);
     header.set_mode(0o644);
     archive.append_data(&mut header, MANIFEST, manifest.as_slice())?;
-    archive.into_inner()?.into_inner()?.sync_data()
+    // It is read once, at once, and removed: no need to wait for the disk.
+    archive.into_inner()?.flush()
 }
 
 /// Returns an image's name with its tag, without which `docker load` does not take it.

@@ -170,17 +170,30 @@ impl Found<'_> {
 
 fn find(program: Option<&Utf8Path>) -> Result<Utf8PathBuf, Unavailable> {
     let name = program.unwrap_or(Utf8Path::new("docker"));
-    process::find(name).map_err(|error| Unavailable {
-        reason: Reason::NotFound,
-        program: None,
-        version: None,
-        message: error.to_string(),
-        hint: match program {
-            Some(_) => "give the path of Docker's client, an executable file".to_owned(),
-            None => "install Docker (Debian: `sudo apt-get install docker.io`), or say where its \
-                     client is with `--engine docker=PATH`"
-                .to_owned(),
-        },
+    process::find(name).map_err(|error| {
+        // What is there but may not be executed is not found either.
+        let there = program.filter(|path| path.as_str().contains('/') && path.exists());
+        let (reason, message) = match there {
+            Some(path) => (
+                Reason::WillNotRun,
+                format!("`{path}` is not an executable file"),
+            ),
+            None => (Reason::NotFound, error.to_string()),
+        };
+        let hint = match program {
+            Some(_) => "give the path of Docker's client, an executable file",
+            None => {
+                "install Docker (Debian: `sudo apt-get install docker.io`), or say where its \
+                 client is with `--engine docker=PATH`"
+            }
+        };
+        Unavailable {
+            reason,
+            program: there.map(Utf8Path::to_owned),
+            version: None,
+            message,
+            hint: hint.to_owned(),
+        }
     })
 }
 
@@ -325,6 +338,14 @@ mod tests {
         #[case] expected: Result<Results, Reason>,
     ) {
         assert_eq!(decide(client, containerd, buildx, driver), expected);
+    }
+
+    #[rstest]
+    #[case::absent("/nonexistent/docker", Reason::NotFound)]
+    #[case::no_program(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), Reason::WillNotRun)]
+    fn what_cannot_be_started_is_no_docker(#[case] path: &str, #[case] reason: Reason) {
+        let error = find(Some(Utf8Path::new(path))).unwrap_err();
+        assert_eq!(error.reason, reason, "{error:?}");
     }
 
     #[test]
