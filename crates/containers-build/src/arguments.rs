@@ -31,6 +31,8 @@ pub(crate) fn build(
     if request.network == Network::None && sandbox.has_networks() {
         arguments.add(["--network=none"]);
     }
+    arguments.add(["--no-hosts"]);
+    arguments.pair("--volume", format!("{}:/etc/hosts:ro", work.hosts()));
     let files = request.open_files;
     arguments.pair("--ulimit", format!("nofile={}:{}", files.soft, files.hard));
     if let Some(limit) = processes() {
@@ -129,7 +131,8 @@ mod tests {
         let parts = [
             "build --layers --pull=never",
             "--no-cache --isolation oci --runtime runc --network=none",
-            "--ulimit nofile=2048:16384",
+            "--no-hosts --volume /tmp/stagex-",
+            ":/etc/hosts:ro --ulimit nofile=2048:16384",
             "--platform linux/amd64 --target package-x --build-arg B=2 --build-arg A=1 = 1",
             "CONTEXTS --tag localhost/stagex/core-x --iidfile /w/image-id",
             "--file /c/Containerfile -- /c/context",

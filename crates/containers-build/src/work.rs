@@ -15,6 +15,11 @@ use crate::enclosure::Enclosure;
 use crate::error::Error;
 use crate::tool::Tool;
 
+/// What a RUN finds in `/etc/hosts`: what `BuildKit` gives it. Without a network the engine would
+/// give it nothing, and `localhost` would have no address.
+const HOSTS: &str = "127.0.0.1\tlocalhost buildkitsandbox\n\
+                     ::1\tlocalhost ip6-localhost ip6-loopback\n";
+
 /// The work folder of one build.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
@@ -38,7 +43,9 @@ impl Work {
         fs::DirBuilder::new()
             .mode(0o700)
             .create(&state)
-            .map_err(|source| Error::file(&state, source))
+            .map_err(|source| Error::file(&state, source))?;
+        let hosts = self.hosts();
+        fs::write(&hosts, HOSTS).map_err(|source| Error::file(&hosts, source))
     }
 
     fn store(&self) -> Utf8PathBuf {
@@ -51,6 +58,12 @@ impl Work {
         let mut hasher = DefaultHasher::new();
         self.folder.hash(&mut hasher);
         format!("/tmp/stagex-{:016x}", hasher.finish()).into()
+    }
+
+    /// Returns the file that a RUN sees as `/etc/hosts`. It lies where no path has a colon, which
+    /// ends a path in the argument that names it.
+    pub(crate) fn hosts(&self) -> Utf8PathBuf {
+        self.state().join("hosts")
     }
 
     /// Returns the arguments, common to all subcommands, that name the build's own store.
@@ -152,6 +165,7 @@ mod tests {
         fs::write(work.image_id(), "x").unwrap();
         remove_contents(&folder).unwrap();
         assert_eq!(folder.read_dir_utf8().unwrap().count(), 0);
+        remove_contents(&work.state()).unwrap();
         fs::remove_dir(work.state()).unwrap();
     }
 }
