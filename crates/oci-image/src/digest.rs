@@ -158,6 +158,10 @@ impl<W: Write> Hashing<W> {
         }
     }
 
+    pub(crate) fn inner_mut(&mut self) -> &mut W {
+        &mut self.inner
+    }
+
     pub(crate) fn finish(self) -> (W, Measured) {
         let digest = Digest(self.hasher.finalize().into());
         let size = self.size;

@@ -12,7 +12,7 @@ use go_flate::GzipEncoder;
 use tempfile::NamedTempFile;
 
 use crate::entry::{Device, Time};
-use crate::layer::{BLOCK, Header, write_padding};
+use crate::layer::{BLOCK, Header, TarSink, write_padding};
 use crate::layout::Layout;
 
 /// Writes the layout as a gzipped tar to `path`, whole or not at all.
@@ -49,7 +49,7 @@ pub fn write_archive(layout: &Layout, path: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
-fn write_file(layout: &Layout, name: &str, mode: u32, out: &mut impl Write) -> io::Result<()> {
+fn write_file(layout: &Layout, name: &str, mode: u32, out: &mut impl TarSink) -> io::Result<()> {
     let mut file = File::open(layout.folder().join(name))?;
     let size = file.metadata()?.len();
     write_header(name, b'0', mode, size, out)?;
@@ -67,7 +67,7 @@ fn write_header(
     kind: u8,
     mode: u32,
     size: u64,
-    out: &mut impl Write,
+    out: &mut impl TarSink,
 ) -> io::Result<()> {
     let header = Header {
         name: name.as_bytes().to_vec(),

@@ -4,10 +4,11 @@
 //! It knows fields and their limits, not which entries a layer has.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 
 use super::block::BLOCK;
 use super::read::padding;
+use super::sink::TarSink;
 use crate::entry::{Device, Time};
 
 const NAME: std::ops::Range<usize> = 0..100;
@@ -48,7 +49,7 @@ impl Header<'_> {
     /// `BuildKit` writes every layer twice: as it is, and read again with its times clamped. The
     /// second pass keeps the format of the first. So a time that needs PAX makes the entry a PAX
     /// one even where, clamped, it needs no record any more.
-    pub(crate) fn write(&self, epoch: i64, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, epoch: i64, out: &mut impl TarSink) -> io::Result<()> {
         let seconds = self.modified.seconds;
         let clamped = seconds.min(epoch);
         let split = split(&self.name);
@@ -120,7 +121,7 @@ impl Header<'_> {
 fn write_extended(
     name: &[u8],
     records: &BTreeMap<&[u8], Vec<u8>>,
-    out: &mut impl Write,
+    out: &mut impl TarSink,
 ) -> io::Result<()> {
     let data: Vec<u8> = records
         .iter()
@@ -161,8 +162,9 @@ fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
     [length.to_string().as_bytes(), b" ", key, b"=", value, b"\n"].concat()
 }
 
-/// Fills content of `size` bytes up to whole blocks.
-pub(crate) fn write_padding(size: u64, out: &mut impl Write) -> io::Result<()> {
+/// Ends content of `size` bytes, and fills it up to whole blocks.
+pub(crate) fn write_padding(size: u64, out: &mut impl TarSink) -> io::Result<()> {
+    out.end_write();
     let zeros = [0; BLOCK];
     out.write_all(&zeros[..usize::try_from(padding(size)).unwrap_or_default()])
 }

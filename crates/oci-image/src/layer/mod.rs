@@ -12,6 +12,7 @@ mod leftover;
 mod normalise;
 mod read;
 mod record;
+mod sink;
 mod source;
 mod tree;
 mod write;
@@ -28,6 +29,7 @@ pub(crate) use compare::{Comparison, Means};
 pub(crate) use header::{Header, write_padding};
 pub(crate) use normalise::{Normalised, find_changes, keep_changes};
 pub(crate) use read::{Body, Member, Streamed, TarReader};
+pub(crate) use sink::TarSink;
 pub(crate) use tree::Tree;
 pub(crate) use write::write_blob;
 

@@ -13,6 +13,7 @@ use super::block::BLOCK;
 use super::content::Content;
 use super::header::{Header, write_padding};
 use super::record::{Change, Record};
+use super::sink::TarSink;
 use crate::digest::{DiffId, Hashing, Measured};
 use crate::entry::{Device, Inode, Kind, Time};
 use crate::path::TreePath;
@@ -48,7 +49,7 @@ pub(crate) fn write_blob(
 }
 
 /// Writes a layer as a tar.
-pub(crate) fn write_tar(records: &[Record], epoch: i64, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write_tar(records: &[Record], epoch: i64, out: &mut impl TarSink) -> io::Result<()> {
     for record in records {
         match &record.change {
             Change::Delete => deletion(&record.path).write(epoch, out)?,
