@@ -21,6 +21,8 @@ pub(crate) fn build(
         "build",
         "--layers",
         "--pull=never",
+        // What a RUN sees must not depend on who builds.
+        "--http-proxy=false",
         "--format=docker",
         "--force-rm",
     ]);
