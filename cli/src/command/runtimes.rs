@@ -48,7 +48,6 @@ fn table(found: &BTreeMap<&str, Availability>) -> String {
                     ("named contexts", dialect.named_contexts),
                     ("layers for WORKDIR", dialect.workdir_layers),
                     ("ADD of zstd", dialect.add_zstd),
-                    ("offline builds", ready.capabilities.offline_builds),
                 ];
                 let (can, lowered): (Vec<_>, Vec<_>) = features.iter().partition(|(_, has)| *has);
                 let names = |list: Vec<&(&str, bool)>| {
@@ -60,6 +59,9 @@ fn table(found: &BTreeMap<&str, Availability>) -> String {
                 let _ = writeln!(text, "                understands: {}", names(can));
                 if !lowered.is_empty() {
                     let _ = writeln!(text, "                done for it: {}", names(lowered));
+                }
+                if !ready.capabilities.offline_builds {
+                    let _ = writeln!(text, "                cannot: deny the network to a build");
                 }
             }
             Availability::Unavailable(why) => {

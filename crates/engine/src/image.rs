@@ -3,7 +3,7 @@
 
 use backend_api::{EngineImage, LayerRecord};
 use containerfile::{Build, Step};
-use oci_image::{Digest, ImageRequest, LayerSource, Recorded};
+use oci_image::{Digest, ImageRequest, LayerEvent, LayerSource, Recorded};
 use package_tree::PlannedPackage;
 
 use crate::error::Error;
@@ -61,8 +61,17 @@ pub(crate) fn write(
             .collect(),
     };
     let image = oci_image::assemble(&request, &folders.output(&package.name))?;
-    for event in &image.events {
-        log.notice(&format!("layer {}: {}", event.layer + 1, event.event));
+    let mut ambiguous = 0;
+    for LayerEvent { layer, event } in &image.events {
+        log.line(&format!("layer {}: {event}", layer + 1));
+        ambiguous += usize::from(matches!(event, oci_image::Event::Ambiguous { .. }));
+    }
+    if ambiguous > 0 {
+        // One line for all: copying a folder twice can bring hundreds.
+        log.notice(&format!(
+            "whole seconds cannot tell whether {ambiguous} entries were written again; what was \
+             decided for each is in the log"
+        ));
     }
     Ok(image.manifest)
 }
