@@ -26,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "engine",
             "oci-image",
             "package-tree",
+            "process",
             "runtimes",
         ],
     ),

@@ -1,16 +1,27 @@
 //! One suite that every runtime must pass: the same digest for each case, whoever built it.
 //!
-//! It knows cases, the matrix of cases and runtimes, and recorded digests. It names no engine,
-//! and does not know the command line.
+//! It knows cases, columns (a runtime of one generation), the oracles that write the canonical
+//! bytes by themselves, and the matrix of them all. It names no engine but the one that defines
+//! the bytes, and does not know the command line.
 
 mod bench;
-mod case;
+mod column;
+mod differences;
+mod embedded;
 mod matrix;
+mod oracle;
 mod recorded;
-mod runtime;
+mod results;
+mod run;
+mod suite;
 
-pub use bench::{Bench, copy_folder};
-pub use case::{Case, cases};
-pub use matrix::{Cell, Matrix, Verdict};
+pub use bench::Bench;
+pub use column::{Column, InvalidLabel, Label, Programs};
+pub use differences::{Difference, Differences, InvalidDifferences};
+pub use embedded::unpack;
+pub use matrix::{Cell, Contrast, Failing, Matrix, Verdict};
+pub use oracle::Oracle;
 pub use recorded::Recorded;
-pub use runtime::{Runtime, probe_all};
+pub use results::{Answer, ColumnFacts, Counts, Results};
+pub use run::{Progress, run};
+pub use suite::{Subject, Suite, SuiteError};

@@ -1,156 +1,419 @@
-//! Every case on every runtime: which cells there are, and when a cell holds.
+//! Every package on every column: which cells there are, and when a cell holds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_image::Digest;
+use oci_image::{Digest, LayerDifference};
+use serde::Serialize;
 
 use crate::bench::Bench;
-use crate::case::Case;
-use crate::recorded::Recorded;
+use crate::column::{Column, Label};
+use crate::differences::Difference;
+use crate::oracle::{Oracle, Sentence};
+use crate::suite::{Subject, Suite};
 
 /// A question that has an answer of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "question", rename_all = "kebab-case")]
 pub enum Cell {
-    /// Does this runtime's image have the recorded digest?
+    /// Does this column's image have the recorded digest?
     Recorded {
-        /// The case.
-        case: String,
-        /// The runtime.
-        runtime: &'static str,
+        /// The package.
+        subject: String,
+        /// The column.
+        column: Label,
     },
-    /// Does this runtime build a whole tree to the digests in its `digests/`?
-    Tree {
-        /// The tree's folder.
-        tree: Utf8PathBuf,
-        /// The runtime.
-        runtime: &'static str,
-    },
-    /// Do all runtimes that are here give the same image?
+    /// Do all columns that are here give the same image?
     Agreement {
-        /// The case.
-        case: String,
+        /// The package.
+        subject: String,
     },
+    /// Does an engine that writes canonical bytes by itself write the same?
+    Oracle {
+        /// The package.
+        subject: String,
+        /// The oracle.
+        oracle: Label,
+    },
+}
+
+impl Cell {
+    /// Returns the name of the package that it asks about.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Recorded { subject, .. }
+            | Self::Agreement { subject }
+            | Self::Oracle { subject, .. } => subject,
+        }
+    }
+
+    /// Returns what stands at the head of its column.
+    pub fn head(&self) -> String {
+        match self {
+            Self::Recorded { column, .. } => column.to_string(),
+            Self::Agreement { .. } => "agreement".to_owned(),
+            Self::Oracle { oracle, .. } => format!("oracle-{oracle}"),
+        }
+    }
+
+    /// Returns its name: `<package>::<column>`.
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.subject(), self.head())
+    }
 }
 
 /// The answer to a cell's question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Verdict {
     /// Yes.
     Holds,
-    /// No, and why.
-    Fails(String),
-    /// It cannot be asked here, and why. Never a pass.
-    Inconclusive(String),
+    /// No, and that is known and listed.
+    Differs {
+        /// What differs, and why.
+        why: String,
+        /// What the author of a package must avoid.
+        avoid: String,
+    },
+    /// No.
+    Fails(Failing),
+    /// It cannot be asked here. Never a pass.
+    CannotRun {
+        /// Why not.
+        reason: String,
+    },
 }
 
-/// All cases on all runtimes that are here.
+/// Why a cell does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failing {
+    /// What happened.
+    pub message: String,
+    /// The first thing that differs, where an image is there to compare with.
+    pub contrast: Option<Contrast>,
+}
+
+/// The first thing in which two images differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Contrast {
+    /// Where: an entry of a layer and its field, or a place in config or manifest.
+    pub place: String,
+    /// What was expected there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+}
+
+impl Verdict {
+    pub(crate) fn fails(message: impl Into<String>) -> Self {
+        Self::Fails(Failing {
+            message: message.into(),
+            contrast: None,
+        })
+    }
+}
+
+impl From<&oci_image::Difference> for Contrast {
+    fn from(difference: &oci_image::Difference) -> Self {
+        use oci_image::Difference as D;
+        let contrast = |place: String, expected: &str, found: &str| Self {
+            place,
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        };
+        match difference {
+            D::LayerCount { expected, found } => {
+                let number = "number of layers".to_owned();
+                contrast(number, &expected.to_string(), &found.to_string())
+            }
+            D::Compression { layer } => {
+                let place = format!("layer {layer}: compression");
+                contrast(place, "as canonical", "in another way")
+            }
+            D::Json {
+                document,
+                place,
+                expected,
+                found,
+            } => contrast(format!("{document}: {place}"), expected, found),
+            D::Layer { layer, difference } => match difference {
+                LayerDifference::Entry { expected, found } => {
+                    let name = |name: &Option<String>| {
+                        name.clone()
+                            .unwrap_or_else(|| "the end of the layer".to_owned())
+                    };
+                    contrast(
+                        format!("layer {layer}: entry"),
+                        &name(expected),
+                        &name(found),
+                    )
+                }
+                LayerDifference::Field {
+                    entry,
+                    field,
+                    expected,
+                    found,
+                } => contrast(format!("layer {layer}: {entry}: {field}"), expected, found),
+                LayerDifference::Encoding { position } => contrast(
+                    format!("layer {layer}: encoding at byte {position}"),
+                    "as canonical",
+                    "in another way",
+                ),
+            },
+        }
+    }
+}
+
+/// All packages of a suite on all columns, and before all oracles.
 #[derive(Debug)]
 pub struct Matrix {
-    cases: BTreeMap<String, Case>,
-    recorded: Recorded,
-    benches: BTreeMap<&'static str, Arc<Bench>>,
+    suite: Arc<Suite>,
+    columns: Vec<Column>,
+    benches: BTreeMap<Label, Bench>,
+    oracles: Vec<Oracle>,
+    folder: Utf8PathBuf,
 }
 
 impl Matrix {
-    /// Makes the matrix of `cases` on the runtimes of `benches`.
-    pub fn new(cases: Vec<Case>, recorded: Recorded, benches: Vec<Bench>) -> Self {
-        let cases = cases
-            .into_iter()
-            .map(|case| (case.name.clone(), case))
-            .collect();
-        let benches = benches
-            .into_iter()
-            .map(|bench| (bench.runtime(), Arc::new(bench)))
-            .collect();
+    /// Makes the matrix. What is built lies in `folder`, which must be on a file system that
+    /// engines can use, and must not have columns of an earlier matrix in it.
+    pub fn new(
+        suite: Arc<Suite>,
+        columns: Vec<Column>,
+        oracles: Vec<Oracle>,
+        folder: &Utf8Path,
+    ) -> Self {
+        let bench = |column: &Column| {
+            let bench = Bench::new(column, &suite, folder)?;
+            Some((column.label.clone(), bench))
+        };
+        let benches = match suite.absence() {
+            None => columns.iter().filter_map(bench).collect(),
+            Some(_) => BTreeMap::new(),
+        };
         Self {
-            cases,
-            recorded,
+            suite,
+            columns,
             benches,
+            oracles,
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Returns the suite.
+    pub fn suite(&self) -> &Suite {
+        &self.suite
+    }
+
+    /// Returns the columns, also those that are not here.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Returns the oracles.
+    pub fn oracles(&self) -> &[Oracle] {
+        &self.oracles
+    }
+
+    /// Lists every cell, whatever is here, package by package.
+    pub fn cells(&self) -> Vec<Cell> {
+        let of = |subject: &Subject| {
+            let name = || subject.name.clone();
+            let columns = self.columns.iter().map(move |column| Cell::Recorded {
+                subject: name(),
+                column: column.label.clone(),
+            });
+            let oracles = self.oracles.iter().map(move |oracle| Cell::Oracle {
+                subject: name(),
+                oracle: oracle.label().clone(),
+            });
+            let agreement = Cell::Agreement { subject: name() };
+            columns
+                .chain(oracles)
+                .chain([agreement])
+                .collect::<Vec<_>>()
+        };
+        self.suite.subjects.iter().flat_map(of).collect()
+    }
+
+    /// Returns why a cell cannot be asked here, if so.
+    pub fn absence(&self, cell: &Cell) -> Option<String> {
+        let column = |label: &Label| self.columns.iter().find(|column| column.label == *label);
+        let by_itself = match cell {
+            Cell::Recorded { column: label, .. } => {
+                column(label).map_or_else(|| Some("no such column".to_owned()), Column::absence)
+            }
+            Cell::Oracle { .. } => self
+                .benches
+                .is_empty()
+                .then(|| "no runtime is ready to build what the oracle is asked about".to_owned()),
+            Cell::Agreement { .. } => (self.benches.len() < 2)
+                .then(|| "inconclusive: fewer than two runtimes are ready".to_owned()),
+        };
+        self.suite.absence().or(by_itself)
+    }
+
+    /// Tells whether it is a failure that a cell cannot be asked.
+    pub fn is_required(&self, cell: &Cell) -> bool {
+        let mut required = self.columns.iter().filter(|column| column.required);
+        match cell {
+            Cell::Recorded { column: label, .. } | Cell::Oracle { oracle: label, .. } => {
+                required.any(|column| column.label == *label)
+            }
+            Cell::Agreement { .. } => required.count() > 1,
         }
     }
 
     /// Answers a cell's question. Images are built when they are first asked for, once.
     pub fn ask(&self, cell: &Cell) -> Verdict {
+        if let Some(reason) = self.absence(cell) {
+            return if self.is_required(cell) {
+                Verdict::fails(reason)
+            } else {
+                Verdict::CannotRun { reason }
+            };
+        }
+        let Some(subject) = self.suite.subject(cell.subject()) else {
+            return Verdict::fails("there is no such case");
+        };
         match cell {
-            Cell::Recorded { case, runtime } => self.recorded(case, runtime),
-            Cell::Tree { tree, runtime } => self.tree(tree, runtime),
-            Cell::Agreement { case } => self.agreement(case),
+            Cell::Recorded { column, .. } => self.recorded(subject, &self.benches[column]),
+            Cell::Agreement { .. } => self.agreement(subject),
+            Cell::Oracle { oracle: label, .. } => {
+                let oracle = self.oracles.iter().find(|oracle| oracle.label() == label);
+                oracle.map_or_else(
+                    || Verdict::fails("there is no such oracle"),
+                    |oracle| self.oracle(subject, oracle),
+                )
+            }
         }
     }
 
-    fn built(&self, case: &str, bench: &Bench) -> Result<Digest, String> {
-        bench.digest(&self.cases[case])
+    fn listed(&self, subject: &Subject, bench: &Bench) -> Option<&Difference> {
+        let version = &bench.ready().version;
+        self.suite
+            .differences
+            .of_runtime(&subject.name, bench.label(), version)
     }
 
-    fn recorded(&self, case: &str, runtime: &str) -> Verdict {
-        let Some(bench) = self.benches.get(runtime) else {
-            return Verdict::Inconclusive(format!("{runtime} is not ready"));
-        };
-        match (self.built(case, bench), self.recorded.get(case)) {
-            (Err(message), _) => Verdict::Fails(message),
+    fn recorded(&self, subject: &Subject, bench: &Bench) -> Verdict {
+        let expected = self.suite.recorded.get(&subject.name);
+        let verdict = match (bench.digest(subject), expected) {
+            (Err(message), _) => Verdict::fails(message),
             (Ok(found), Some(expected)) if found == expected => Verdict::Holds,
-            (Ok(found), None) => Verdict::Fails(format!(
-                "no digest is recorded; if this one is right, record it:\n{} {case}",
-                found.hex()
+            (Ok(_), None) if !self.suite.all_recorded => Verdict::Holds,
+            (Ok(found), None) => Verdict::fails(format!(
+                "no digest is recorded; if this one is right, record it:\n{} {}",
+                found.hex(),
+                subject.name
             )),
-            (Ok(found), Some(expected)) => {
-                let mut message = format!("expected {}, found {}", expected.hex(), found.hex());
-                if let Some(difference) = self.difference_to(case, expected, bench) {
-                    message = format!("{message}\n{difference}");
-                }
-                Verdict::Fails(message)
-            }
-        }
-    }
-
-    fn tree(&self, tree: &Utf8Path, runtime: &str) -> Verdict {
-        let Some(bench) = self.benches.get(runtime) else {
-            return Verdict::Inconclusive(format!("{runtime} is not ready"));
+            (Ok(found), Some(expected)) => Verdict::Fails(Failing {
+                message: format!("expected {}, found {}", expected.hex(), found.hex()),
+                contrast: self
+                    .built_right(subject, expected)
+                    .and_then(|right| right.difference(bench, subject)),
+            }),
         };
-        match bench.differences_from_recorded(tree) {
-            Err(message) => Verdict::Fails(message),
-            Ok(differences) if differences.is_empty() => Verdict::Holds,
-            Ok(differences) => Verdict::Fails(differences.join("\n")),
-        }
+        weigh(verdict, self.listed(subject, bench))
     }
 
-    /// Compares the image of `bench` with that of a runtime that got the expected digest.
-    fn difference_to(&self, case: &str, expected: Digest, bench: &Bench) -> Option<String> {
-        let right = self.benches.values().find(|other| {
-            self.built(case, other)
-                .is_ok_and(|digest| digest == expected)
-        })?;
-        right.difference(bench, &self.cases[case])
+    /// Returns a bench that got the expected digest.
+    fn built_right(&self, subject: &Subject, expected: Digest) -> Option<&Bench> {
+        let right = |bench: &&Bench| bench.digest(subject).is_ok_and(|found| found == expected);
+        self.benches.values().find(right)
     }
 
-    fn agreement(&self, case: &str) -> Verdict {
-        let mut benches = self.benches.values();
-        let (Some(first), true) = (benches.next(), self.benches.len() > 1) else {
-            return Verdict::Inconclusive("fewer than two runtimes are ready".to_owned());
+    fn agreement(&self, subject: &Subject) -> Verdict {
+        let unlisted = |bench: &&Bench| self.listed(subject, bench).is_none();
+        let mut benches = self.benches.values().filter(unlisted);
+        let Some(first) = benches.next() else {
+            return Verdict::CannotRun {
+                reason: "inconclusive: all runtimes that are here are listed as differing".into(),
+            };
         };
-        let expected = match self.built(case, first) {
+        let expected = match first.digest(subject) {
             Ok(digest) => digest,
-            Err(message) => return Verdict::Fails(message),
+            Err(message) => return Verdict::fails(message),
         };
+        let mut compared = 0;
         for bench in benches {
-            match self.built(case, bench) {
-                Ok(digest) if digest == expected => {}
-                Err(message) => return Verdict::Fails(message),
+            match bench.digest(subject) {
+                Ok(digest) if digest == expected => compared += 1,
+                Err(message) => return Verdict::fails(message),
                 Ok(found) => {
-                    let difference = first.difference(bench, &self.cases[case]);
-                    return Verdict::Fails(format!(
-                        "{} gives {}, {} gives {}\n{}",
-                        first.runtime(),
-                        expected.hex(),
-                        bench.runtime(),
-                        found.hex(),
-                        difference.unwrap_or_default(),
-                    ));
+                    let names = (first.label(), bench.label());
+                    return Verdict::Fails(Failing {
+                        message: format!(
+                            "{} gives {}, {} gives {}",
+                            names.0,
+                            expected.hex(),
+                            names.1,
+                            found.hex()
+                        ),
+                        contrast: first.difference(bench, subject),
+                    });
                 }
             }
+        }
+        if compared == 0 {
+            let reason = "inconclusive: only one runtime is here that is not listed as differing";
+            return Verdict::CannotRun {
+                reason: reason.to_owned(),
+            };
         }
         Verdict::Holds
+    }
+
+    fn oracle(&self, subject: &Subject, oracle: &Oracle) -> Verdict {
+        let right = match self.suite.recorded.get(&subject.name) {
+            Some(expected) => self.built_right(subject, expected),
+            None => self
+                .benches
+                .values()
+                .find(|bench| bench.digest(subject).is_ok()),
+        };
+        let Some(right) = right else {
+            return Verdict::fails("no runtime built the expected image to compare with");
+        };
+        let work = self
+            .folder
+            .join(format!("oracle-{}", oracle.label()))
+            .join(&subject.name);
+        let verdict = match oracle.judge(right, subject, &work) {
+            Err(message) => Verdict::fails(message),
+            Ok(Sentence::Same) => Verdict::Holds,
+            Ok(Sentence::Differs(contrast)) => Verdict::Fails(Failing {
+                message: format!("{} writes another image", oracle.label()),
+                contrast: Some(contrast),
+            }),
+        };
+        let differences = &self.suite.differences;
+        let listed = differences.of_oracle(&subject.name, oracle.label(), oracle.version());
+        weigh(verdict, listed)
+    }
+}
+
+/// Holds a verdict against what is listed: a listed difference is no failure, and one that does
+/// not show is.
+fn weigh(verdict: Verdict, listed: Option<&Difference>) -> Verdict {
+    let Some(listed) = listed else {
+        return verdict;
+    };
+    let shows = match (&verdict, &listed.fails) {
+        (Verdict::Fails(failing), Some(part)) => failing.message.contains(part),
+        (Verdict::Fails(failing), None) => failing.contrast.is_some(),
+        _ => false,
+    };
+    match verdict {
+        _ if shows => Verdict::Differs {
+            why: listed.why.clone(),
+            avoid: listed.avoid.clone(),
+        },
+        Verdict::Holds => Verdict::fails(format!(
+            "a difference is listed that does not show: {}",
+            listed.why
+        )),
+        other => other,
     }
 }

@@ -20,18 +20,23 @@ impl Recorded {
     /// [`io::ErrorKind::InvalidData`] naming the line that cannot be understood.
     pub fn read(path: &Utf8Path) -> io::Result<Self> {
         let text = std::fs::read_to_string(path)?;
-        let mut digests = BTreeMap::new();
+        let mut recorded = Self::default();
         for (number, line) in (1..).zip(text.lines()) {
-            let parsed = line.split_once(' ').and_then(|(hex, name)| {
-                Some((name.to_owned(), format!("sha256:{hex}").parse().ok()?))
-            });
+            let parsed = line
+                .split_once(' ')
+                .and_then(|(hex, name)| Some((name, format!("sha256:{hex}").parse().ok()?)));
             let Some((name, digest)) = parsed else {
                 let message = format!("{path}:{number}: expected `<64 hex digits> <name>`");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             };
-            digests.insert(name, digest);
+            recorded.set(name, digest);
         }
-        Ok(Self { digests })
+        Ok(recorded)
+    }
+
+    /// Records a digest.
+    pub fn set(&mut self, name: &str, digest: Digest) {
+        self.digests.insert(name.to_owned(), digest);
     }
 
     /// Returns the digest that is recorded for `name`.

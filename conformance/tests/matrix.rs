@@ -1,19 +1,22 @@
-//! The matrix: every case on every runtime, and the agreement of all, one test each.
+//! The matrix: every case on every column, the agreement of all, and the oracles; and the
+//! example tree in the same way. One test for each cell.
 //!
 //! Every cell is listed, whatever is here. A cell that cannot run is listed as ignored with the
 //! reason as its kind, and fails with that reason if it is asked for all the same.
-//! `STAGEX_REQUIRE=docker,podman,buildah` turns absence into failure.
+//! `STAGEX_REQUIRE=docker,podman,buildah` turns absence into failure, and
+//! `STAGEX_ENGINES="docker@trixie=/path/to/docker"` adds columns.
 
 #![expect(
     clippy::unwrap_used,
     reason = "in a test, what cannot be made is a failure"
 )]
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{Bench, Cell, Matrix, Recorded, Runtime, Verdict, cases, probe_all};
+use conformance::{Cell, Column, Label, Matrix, Oracle, Programs, Suite, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -22,135 +25,79 @@ fn main() -> ExitCode {
     let temporary = tempfile::tempdir_in(scratch()).unwrap();
     let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
 
-    let required = list("STAGEX_REQUIRE");
-    let runtimes = block_on(probe_all(&programs(), &required));
-    let support = support(here, &folder.join("support"));
-    let cases = cases(&here.join("cases")).unwrap();
-    let recorded = Recorded::read(&here.join("digests.txt")).unwrap();
-    let names: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
-
-    let absent: Vec<Option<String>> = runtimes
+    let programs = programs();
+    // What is required beside runtimes, as Go's toolchain is, is for other tests to ask for.
+    let required: Vec<Label> = words("STAGEX_REQUIRE", ',')
         .iter()
-        .map(|runtime| {
-            runtime
-                .absence()
-                .or_else(|| support.as_ref().err().cloned())
-        })
+        .filter_map(|word| word.parse().ok())
+        .filter(|label: &Label| runtimes::NAMES.contains(&label.runtime()))
         .collect();
-    let benches = runtimes
-        .iter()
-        .zip(&absent)
-        .filter(|(_, absent)| absent.is_none())
-        .filter_map(|(runtime, _)| {
-            Bench::new(
-                runtime.clone(),
-                support.as_ref().ok()?,
-                &folder.join("benches"),
-            )
-        });
-    let matrix = Arc::new(Matrix::new(cases, recorded.clone(), benches.collect()));
+    let (columns, oracles) = block_on(async {
+        let columns = Column::probe_all(&programs, &required).await.unwrap();
+        (columns, Oracle::find_all(&programs).await)
+    });
 
     let mut trials = Vec::new();
-    for name in &names {
-        for (runtime, absence) in runtimes.iter().zip(&absent) {
-            let cell = Cell::Recorded {
-                case: name.clone(),
-                runtime: runtime.name,
-            };
-            let title = format!("{name}::{}", runtime.name);
-            trials.push(trial(
-                &matrix,
-                title,
-                cell,
-                absence.as_deref(),
-                runtime.required,
-            ));
-        }
-        trials.push(agreement(&matrix, name, &runtimes, &absent));
+    let suites = [
+        ("cases", Suite::of_cases(here).unwrap()),
+        ("tree", Suite::of_tree(&here.join(".."), &[]).unwrap()),
+    ];
+    for (name, mut suite) in suites {
+        suite.all_recorded = true;
+        trials.push(every_record_has_a_case(name, &suite));
+        let (columns, oracles) = (columns.clone(), oracles.clone());
+        let matrix = Matrix::new(Arc::new(suite), columns, oracles, &folder.join(name));
+        let matrix = Arc::new(matrix);
+        trials.extend(matrix.cells().into_iter().map(|cell| trial(&matrix, cell)));
     }
-    for (runtime, absence) in runtimes.iter().zip(&absent) {
-        let cell = Cell::Tree {
-            tree: here.join(".."),
-            runtime: runtime.name,
-        };
-        let title = format!("the-example-tree::{}", runtime.name);
-        trials.push(trial(
-            &matrix,
-            title,
-            cell,
-            absence.as_deref(),
-            runtime.required,
-        ));
-    }
-    trials.push(every_record_has_a_case(&recorded, &names));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial(
-    matrix: &Arc<Matrix>,
-    title: String,
-    cell: Cell,
-    absence: Option<&str>,
-    required: bool,
-) -> Trial {
+fn trial(matrix: &Arc<Matrix>, cell: Cell) -> Trial {
+    let absence = matrix.absence(&cell);
+    let ignored = absence.is_some() && !matrix.is_required(&cell);
     let matrix = Arc::clone(matrix);
-    let reason = absence.map(str::to_owned);
-    let trial = Trial::test(title, move || match reason {
-        Some(reason) => Err(reason.into()),
-        None => answer(&matrix.ask(&cell)),
-    });
+    let trial = Trial::test(cell.name(), move || answer(matrix.ask(&cell)));
     match absence {
-        Some(reason) if !required => trial.with_ignored_flag(true).with_kind(reason),
+        Some(reason) if ignored => trial.with_ignored_flag(true).with_kind(reason),
         _ => trial,
     }
 }
 
-/// Agreement is a cell of its own. Fewer than two runtimes cannot agree: that is no pass.
-fn agreement(
-    matrix: &Arc<Matrix>,
-    case: &str,
-    runtimes: &[Runtime],
-    absent: &[Option<String>],
-) -> Trial {
-    let here = absent.iter().filter(|absence| absence.is_none()).count();
-    let reason = (here < 2).then_some("inconclusive: fewer than two runtimes are ready");
-    let required = runtimes.iter().filter(|runtime| runtime.required).count() > 1;
-    let cell = Cell::Agreement {
-        case: case.to_owned(),
-    };
-    trial(matrix, format!("{case}::agreement"), cell, reason, required)
-}
-
-fn answer(verdict: &Verdict) -> Result<(), Failed> {
+fn answer(verdict: Verdict) -> Result<(), Failed> {
     match verdict {
-        Verdict::Holds => Ok(()),
-        Verdict::Fails(why) | Verdict::Inconclusive(why) => Err(why.into()),
+        Verdict::Holds | Verdict::Differs { .. } => Ok(()),
+        Verdict::CannotRun { reason } => Err(reason.into()),
+        Verdict::Fails(failing) => {
+            let contrast = failing.contrast.map(|contrast| {
+                format!(
+                    "\n{}: expected {}, found {}",
+                    contrast.place, contrast.expected, contrast.found
+                )
+            });
+            Err((failing.message + &contrast.unwrap_or_default()).into())
+        }
     }
 }
 
-fn every_record_has_a_case(recorded: &Recorded, names: &[String]) -> Trial {
-    let known = |name: &&str| names.iter().any(|case| case == name);
-    let stray: Vec<_> = recorded
-        .names()
-        .filter(|name| !known(name))
+/// A digest or a difference that names a case which is gone is a leftover.
+fn every_record_has_a_case(name: &str, suite: &Suite) -> Trial {
+    let known: BTreeSet<&str> = suite
+        .subjects
+        .iter()
+        .map(|each| each.name.as_str())
+        .collect();
+    let named = suite.recorded.names().chain(suite.differences.cases());
+    let stray: Vec<_> = named
+        .filter(|name| !known.contains(name))
         .map(str::to_owned)
         .collect();
-    Trial::test("every_record_has_a_case", move || match stray.as_slice() {
+    let test = move || match stray.as_slice() {
         [] => Ok(()),
-        _ => Err(format!("digests.txt has digests of cases that are not there: {stray:?}").into()),
-    })
-}
-
-/// Lays out what cases are built from: the packages in `conformance/support`, and among them
-/// Debian's static busybox, which gives build stages a shell and is in no recorded image.
-fn support(here: &Utf8Path, to: &Utf8Path) -> Result<Utf8PathBuf, String> {
-    let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Utf8Path::new);
-    let found = busybox.into_iter().find(|path| path.exists());
-    let found = found.ok_or("busybox is not here: install Debian's busybox-static")?;
-    conformance::copy_folder(&here.join("support"), &to.join("support"))
-        .map_err(|error| error.to_string())?;
-    std::fs::copy(found, to.join("support/busybox/busybox")).map_err(|error| error.to_string())?;
-    Ok(to.to_owned())
+        _ => Err(format!("digests or differences of what is not there: {stray:?}").into()),
+    };
+    let title = format!("every_record_of_the_{name}_is_of_something");
+    Trial::test(title, test)
 }
 
 /// Returns where images are built: not in /tmp, which may be small or in memory.
@@ -162,21 +109,28 @@ fn scratch() -> &'static Utf8Path {
     clippy::disallowed_methods,
     reason = "a test program reads its own variables"
 )]
-fn list(name: &str) -> Vec<String> {
+fn words(name: &str, separator: char) -> Vec<String> {
     let text = std::env::var(name).unwrap_or_default();
-    text.split(',')
-        .filter(|part| !part.is_empty())
+    let words = text.split(separator).map(str::trim);
+    words
+        .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect()
 }
 
-/// Returns the programs named by `STAGEX_DOCKER` and the like.
-fn programs() -> runtimes::Programs {
-    let named = |name: &&str| {
-        let program = list(&format!("STAGEX_{}", name.to_uppercase())).pop()?;
-        Some(((*name).to_owned(), Utf8PathBuf::from(program)))
-    };
-    runtimes::NAMES.iter().filter_map(named).collect()
+/// Returns the columns: the host's runtimes, each with the program that `STAGEX_DOCKER` and the
+/// like name, and those of `STAGEX_ENGINES`.
+fn programs() -> Programs {
+    let mut programs = Programs::new();
+    for name in runtimes::NAMES {
+        let program = words(&format!("STAGEX_{}", name.to_uppercase()), '\n').pop();
+        programs.insert(name.parse().unwrap(), program.map(Utf8PathBuf::from));
+    }
+    for word in words("STAGEX_ENGINES", ' ') {
+        let (label, program) = word.split_once('=').unwrap();
+        programs.insert(label.parse().unwrap(), Some(program.into()));
+    }
+    programs
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

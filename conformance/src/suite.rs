@@ -1,0 +1,220 @@
+//! What is built: a tree of packages, each of which must have the same image on every runtime.
+//! Either the suite's own cases, each of which shows one property, or any tree.
+//!
+//! Knows folders and names; builds nothing.
+
+use std::fs;
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use engine::Digests;
+use package_tree::{DEFAULT_PLATFORM, Tree};
+use serde::Serialize;
+
+use crate::differences::{Differences, InvalidDifferences};
+use crate::recorded::Recorded;
+
+/// The stage that cases belong to in the tree that they are built in.
+const STAGE: &str = "case";
+/// Where a static busybox is found, for the shell of build stages.
+const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
+
+/// A package whose image must be the same everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Subject {
+    /// A case's name is the property in few words; a package's is its full name.
+    pub name: String,
+    /// The property in one sentence, which a case's Containerfile begins with.
+    pub property: String,
+    /// The name of its output, `<stage>-<name>`.
+    pub output: String,
+}
+
+/// Packages to build everywhere, and what is known of their images.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    /// The packages, sorted by name.
+    pub subjects: Vec<Subject>,
+    /// The digests that their images have.
+    pub recorded: Recorded,
+    /// Where engines differ, and that is known.
+    pub differences: Differences,
+    /// Whether a subject without a recorded digest is a failure.
+    pub all_recorded: bool,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// A folder with `cases/` and `support/`.
+    Cases(Utf8PathBuf),
+    /// A tree's folder.
+    Tree(Utf8PathBuf),
+}
+
+/// A suite cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The table of differences is wrong.
+    #[error(transparent)]
+    Differences(#[from] InvalidDifferences),
+    /// The tree is wrong, or has no such package.
+    #[error(transparent)]
+    Tree(#[from] package_tree::Problems),
+    /// The tree's digests cannot be read.
+    #[error(transparent)]
+    Digests(#[from] engine::Error),
+}
+
+impl Suite {
+    /// Opens the suite's own cases: a folder with `cases/`, `support/`, `digests.txt` and
+    /// `differences.toml`.
+    pub fn of_cases(folder: &Utf8Path) -> Result<Self, SuiteError> {
+        let cases = folder.join("cases");
+        let subjects = list(&cases).map_err(read(&cases))?;
+        let digests = folder.join("digests.txt");
+        let recorded = Recorded::read(&digests).map_err(read(&digests))?;
+        let table = folder.join("differences.toml");
+        let differences = Differences::read(&table).map_err(read(&table))??;
+        Ok(Self {
+            subjects,
+            recorded,
+            differences,
+            all_recorded: true,
+            source: Source::Cases(folder.to_owned()),
+        })
+    }
+
+    /// Opens what `targets` select of the tree in `root`; nothing selects everything.
+    pub fn of_tree(root: &Utf8Path, targets: &[String]) -> Result<Self, SuiteError> {
+        let plan = Tree::open(root)?.plan(targets, DEFAULT_PLATFORM)?;
+        let digests = Digests::read(root)?;
+        let mut subjects = Vec::new();
+        let mut recorded = Recorded::default();
+        for package in plan.packages.into_iter().filter(|each| each.requested) {
+            if let Some(digest) = digests.get(&package.stage, &package.name) {
+                recorded.set(&package.name, digest);
+            }
+            subjects.push(Subject {
+                name: package.name.clone(),
+                property: String::new(),
+                output: package.name,
+            });
+        }
+        subjects.sort();
+        Ok(Self {
+            subjects,
+            recorded,
+            differences: Differences::default(),
+            all_recorded: false,
+            source: Source::Tree(root.to_owned()),
+        })
+    }
+
+    /// Keeps those subjects whose name has one of `parts` in it; all if there are no parts.
+    pub fn keep(&mut self, parts: &[String]) {
+        let wanted = |subject: &Subject| {
+            parts.is_empty() || parts.iter().any(|part| subject.name.contains(part))
+        };
+        self.subjects.retain(wanted);
+    }
+
+    /// Returns the subject of that name.
+    pub fn subject(&self, name: &str) -> Option<&Subject> {
+        self.subjects.iter().find(|subject| subject.name == name)
+    }
+
+    /// Returns why nothing of it can be built here, if so.
+    pub fn absence(&self) -> Option<String> {
+        let lacks = matches!(self.source, Source::Cases(_)) && busybox().is_none();
+        lacks.then(|| "busybox is not here: install Debian's busybox-static".to_owned())
+    }
+
+    /// Lays out, in the empty folder `root`, a tree in which every subject can be made.
+    ///
+    /// Cases are built from the packages in `support/`, and among them Debian's static busybox,
+    /// which gives build stages a shell and is in no recorded image.
+    pub(crate) fn lay_out(&self, root: &Utf8Path) -> io::Result<()> {
+        let packages = root.join("packages");
+        match &self.source {
+            Source::Cases(folder) => {
+                copy_folder(&folder.join("support"), &packages.join("support"))?;
+                let missing = || io::Error::new(io::ErrorKind::NotFound, "busybox is not here");
+                let busybox = busybox().ok_or_else(missing)?;
+                fs::copy(busybox, packages.join("support/busybox/busybox"))?;
+                for subject in &self.subjects {
+                    let case = folder.join("cases").join(&subject.name);
+                    copy_folder(&case, &packages.join(STAGE).join(&subject.name))?;
+                }
+            }
+            Source::Tree(tree) => {
+                copy_folder(&tree.join("packages"), &packages)?;
+                let fetch = tree.join("fetch");
+                if fetch.exists() {
+                    let fetch = fetch.canonicalize_utf8()?;
+                    std::os::unix::fs::symlink(fetch, root.join("fetch"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lists the cases in `folder`, sorted by name: each folder in it that has a Containerfile.
+fn list(folder: &Utf8Path) -> io::Result<Vec<Subject>> {
+    let mut subjects = Vec::new();
+    for entry in folder.read_dir_utf8()? {
+        let folder = entry?.into_path();
+        let file = folder.join("Containerfile");
+        if file.exists() {
+            let name = folder.file_name().unwrap_or_default().to_owned();
+            let text = fs::read_to_string(&file)?;
+            let comment = text.lines().map_while(|line| line.strip_prefix('#'));
+            let property = comment.map(str::trim).collect::<Vec<_>>().join(" ");
+            let output = format!("{STAGE}-{name}");
+            subjects.push(Subject {
+                name,
+                property,
+                output,
+            });
+        }
+    }
+    subjects.sort();
+    Ok(subjects)
+}
+
+fn busybox() -> Option<&'static Utf8Path> {
+    let mut paths = BUSYBOX.into_iter().map(Utf8Path::new);
+    paths.find(|path| path.exists())
+}
+
+fn read(path: &Utf8Path) -> impl FnOnce(io::Error) -> SuiteError {
+    let path = path.to_owned();
+    move |source| SuiteError::Read { path, source }
+}
+
+/// Copies a folder with all that is in it: links as links.
+pub(crate) fn copy_folder(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in from.read_dir_utf8()? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_folder(entry.path(), &target)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(entry.path().read_link_utf8()?, &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
