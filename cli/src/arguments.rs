@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use conformance::Label;
 use runtimes::Choice;
 
 const EXAMPLES: &str = "\
@@ -10,6 +11,7 @@ Examples:
   stagex --runtime podman make core-musl build one package, and what it needs, with Podman
   stagex make --dry-run --format json    print the plan
   stagex digests                         write digests/*.txt
+  stagex conformance                     prove that every engine gives the same images
   stagex runtimes                        say which engines were found, and what they can do";
 
 /// Builds a StageX package tree with any container engine, to the same digests.
@@ -88,6 +90,8 @@ pub(crate) enum Command {
     Make(Make),
     /// Write the digests of what was built to digests/*.txt.
     Digests(Digests),
+    /// Prove that every runtime gives the same images.
+    Conformance(Conformance),
     /// Say which engines were found, and what they can do.
     Runtimes,
 }
@@ -140,6 +144,63 @@ pub(crate) struct Digests {
     /// Write nothing: compare what was built with digests/*.txt, and fail on a difference.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+const CONFORMANCE: &str = "\
+Examples:
+  stagex conformance                               every case on every engine that is here
+  stagex conformance --case hard-link              the cases with that in their names
+  stagex conformance --column podman --column docker@trixie=/opt/trixie/docker
+  stagex conformance --tree . core-musl            a tree's packages instead of the cases
+
+A cell of the matrix holds, or differs as it is listed to, or fails, or cannot run here. Only
+failing cells make the command fail; a column that was asked for by name must be there.";
+
+#[derive(Debug, Args)]
+#[command(after_help = CONFORMANCE)]
+pub(crate) struct Conformance {
+    /// With `--tree`: the packages to build. Everything unless said.
+    #[arg(value_name = "TARGET", requires = "tree")]
+    pub(crate) targets: Vec<String>,
+
+    /// Build the packages of the tree in this folder instead of the cases.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tree: Option<Utf8PathBuf>,
+
+    /// Only the cases that have this in their names. May be given more than once.
+    #[arg(long = "case", value_name = "PART")]
+    pub(crate) cases: Vec<String>,
+
+    /// A runtime, or one of a generation and the program that drives it, such as `podman` or
+    /// `docker@trixie=/path/to/docker`. May be given more than once. Every runtime that is
+    /// here, and those of `STAGEX_ENGINES`, unless said.
+    #[arg(long = "column", value_name = "LABEL[=PROGRAM]", value_parser = column)]
+    pub(crate) columns: Vec<Column>,
+
+    /// Build in this folder, which must be empty or absent, and keep what is built.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<Utf8PathBuf>,
+
+    /// Ask this many cells at once. As many as there are cores unless said.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+
+    /// List the cells, and build nothing.
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// A column, and the program that drives its runtime where the user says so.
+pub(crate) type Column = (Label, Option<Utf8PathBuf>);
+
+/// Reads `LABEL[=PROGRAM]`.
+pub(crate) fn column(text: &str) -> Result<Column, String> {
+    let (label, program) = match text.split_once('=') {
+        Some((label, program)) => (label, Some(program.into())),
+        None => (text, None),
+    };
+    let label: Label = label.parse().map_err(|error| format!("{error}"))?;
+    Ok((label, program))
 }
 
 fn choice(text: &str) -> Result<Choice, String> {

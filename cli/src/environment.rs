@@ -16,3 +16,13 @@ pub(crate) fn programs() -> BTreeMap<String, Utf8PathBuf> {
     });
     named.collect()
 }
+
+/// Returns the words of `STAGEX_ENGINES`, each a column as `--column` takes it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
+pub(crate) fn engines() -> Vec<String> {
+    let text = std::env::var("STAGEX_ENGINES").unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}

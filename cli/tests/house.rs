@@ -53,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
         "stagex",
         &[
             "backend-api",
+            "conformance",
             "engine",
             "package-tree",
             "process",

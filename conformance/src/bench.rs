@@ -27,14 +27,21 @@ pub struct Bench {
     /// One at a time: a tree has one builder.
     building: Mutex<()>,
     built: Mutex<BTreeMap<String, Slot>>,
+    interrupted: watch::Receiver<bool>,
 }
 
 /// Where the result of a package is, or will be once whoever builds it is done.
 type Slot = Arc<OnceLock<Result<Digest, String>>>;
 
 impl Bench {
-    /// Makes a bench for a column that is ready. It works in a folder of its own in `folder`.
-    pub fn new(column: &Column, suite: &Arc<Suite>, folder: &Utf8Path) -> Option<Self> {
+    /// Makes a bench for a column that is ready. It works in a folder of its own in `folder`,
+    /// until `interrupted` becomes true.
+    pub fn new(
+        column: &Column,
+        suite: &Arc<Suite>,
+        folder: &Utf8Path,
+        interrupted: watch::Receiver<bool>,
+    ) -> Option<Self> {
         Some(Self {
             label: column.label.clone(),
             backend: Arc::clone(&column.backend),
@@ -45,6 +52,7 @@ impl Bench {
             prepared: OnceLock::new(),
             building: Mutex::default(),
             built: Mutex::default(),
+            interrupted,
         })
     }
 
@@ -111,11 +119,13 @@ impl Bench {
                 offline: false,
             },
         };
-        let (_sender, never) = watch::channel(false);
         let runtime = tokio::runtime::Runtime::new().map_err(text)?;
         let report = runtime
-            .block_on(engine::make(job, Arc::new(()), never))
+            .block_on(engine::make(job, Arc::new(()), self.interrupted.clone()))
             .map_err(text)?;
+        if report.interrupted {
+            return Err("interrupted".to_owned());
+        }
         for (name, outcome) in report.packages {
             if let Outcome::Failed(failure) = outcome {
                 let lines = failure.last_lines.join("\n");

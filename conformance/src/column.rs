@@ -9,6 +9,7 @@ use std::sync::Arc;
 use backend_api::{Availability, Backend};
 use camino::Utf8PathBuf;
 use serde::{Serialize, Serializer};
+use tokio::task::JoinSet;
 
 /// The name of a column: a runtime, and behind an `@` its generation where there are several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,15 +106,17 @@ impl Column {
             .iter()
             .filter(|label| !programs.contains_key(label));
         let wanted = wanted.map(|label| (label, &None));
-        let mut columns = Vec::new();
+        let mut probes = JoinSet::new();
         for (label, program) in programs.iter().chain(wanted) {
             let name = label.runtime();
             let named = program.iter().map(|path| (name.to_owned(), path.clone()));
             let backend = runtimes::backend(name, &named.collect())
                 .ok_or_else(|| runtimes::NoRuntime::Unknown(name.to_owned()))?;
-            let mut column = Self::probe(label.clone(), backend).await;
-            column.required = required.contains(label);
-            columns.push(column);
+            probes.spawn(Self::probe(label.clone(), backend));
+        }
+        let mut columns = probes.join_all().await;
+        for column in &mut columns {
+            column.required = required.contains(&column.label);
         }
         // The host's own first, then generation by generation, each in the same order.
         columns.sort_by_key(|column| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, LayerDifference};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::bench::Bench;
 use crate::column::{Column, Label};
@@ -173,19 +174,22 @@ pub struct Matrix {
     benches: BTreeMap<Label, Bench>,
     oracles: Vec<Oracle>,
     folder: Utf8PathBuf,
+    interrupted: watch::Receiver<bool>,
 }
 
 impl Matrix {
     /// Makes the matrix. What is built lies in `folder`, which must be on a file system that
     /// engines can use, and must not have columns of an earlier matrix in it.
+    /// When `interrupted` becomes true, running builds are ended.
     pub fn new(
         suite: Arc<Suite>,
         columns: Vec<Column>,
         oracles: Vec<Oracle>,
         folder: &Utf8Path,
+        interrupted: watch::Receiver<bool>,
     ) -> Self {
         let bench = |column: &Column| {
-            let bench = Bench::new(column, &suite, folder)?;
+            let bench = Bench::new(column, &suite, folder, interrupted.clone())?;
             Some((column.label.clone(), bench))
         };
         let benches = match suite.absence() {
@@ -198,7 +202,13 @@ impl Matrix {
             benches,
             oracles,
             folder: folder.to_owned(),
+            interrupted,
         }
+    }
+
+    /// Tells whether the work was interrupted.
+    pub fn is_interrupted(&self) -> bool {
+        *self.interrupted.borrow()
     }
 
     /// Returns the suite.
@@ -380,7 +390,7 @@ impl Matrix {
             .folder
             .join(format!("oracle-{}", oracle.label()))
             .join(&subject.name);
-        let verdict = match oracle.judge(right, subject, &work) {
+        let verdict = match oracle.judge(right, subject, &work, self.interrupted.clone()) {
             Err(message) => Verdict::fails(message),
             Ok(Sentence::Same) => Verdict::Holds,
             Ok(Sentence::Differs(contrast)) => Verdict::Fails(Failing {

@@ -16,6 +16,7 @@ use oci_image::{Digest, Layout, Manifest, first_difference, json};
 use package_tree::PlannedPackage;
 use process::{Invocation, find};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::bench::{Bench, text};
 use crate::column::{Label, Programs};
@@ -108,6 +109,7 @@ impl Oracle {
         bench: &Bench,
         subject: &Subject,
         work: &Utf8Path,
+        mut interrupted: watch::Receiver<bool>,
     ) -> Result<Sentence, String> {
         let plan = bench.plan(&subject.output)?;
         let package = plan.packages.last().ok_or("the plan is empty")?;
@@ -117,7 +119,12 @@ impl Oracle {
         let command = self.command(bench, package, &context, &archive)?;
         let line = command.command_line();
         let runtime = tokio::runtime::Runtime::new().map_err(text)?;
-        let finished = runtime.block_on(command.run()).map_err(text)?;
+        let finished = runtime.block_on(async {
+            tokio::select! {
+                finished = command.run() => finished.map_err(text),
+                _ = interrupted.wait_for(|stop| *stop) => Err("interrupted".to_owned()),
+            }
+        })?;
         if !finished.succeeded() {
             return Err(format!("{line}\n{}", finished.stderr.trim_end()));
         }

@@ -1,7 +1,6 @@
 //! Asks every cell of a matrix, several at once.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -18,22 +17,16 @@ pub enum Progress<'a> {
     Answered(&'a Answer),
 }
 
-/// Asks every cell, `jobs` at once, until all are answered or `stop` becomes true; cells that
-/// are being asked then are still answered.
-pub fn run(
-    matrix: &Matrix,
-    jobs: NonZeroUsize,
-    stop: &AtomicBool,
-    hear: &(dyn Fn(Progress<'_>) + Sync),
-) -> Results {
+/// Asks every cell, `jobs` at once, until all are answered or the matrix is interrupted; cells
+/// that are being asked then have no answer.
+pub fn run(matrix: &Matrix, jobs: NonZeroUsize, hear: &(dyn Fn(Progress<'_>) + Sync)) -> Results {
     let began = Instant::now();
     let cells: Vec<(usize, Cell)> = matrix.cells().into_iter().enumerate().collect();
     let queue = Mutex::new(cells.into_iter());
     let answers = Mutex::new(Vec::new());
     let next = || {
-        let more = !stop.load(Ordering::Relaxed);
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        more.then(|| queue.next()).flatten()
+        queue.next().filter(|_| !matrix.is_interrupted())
     };
     let work = || {
         while let Some((place, cell)) = next() {
@@ -44,6 +37,9 @@ pub fn run(
                 cell,
                 seconds: asked.elapsed().as_secs_f64(),
             };
+            if matrix.is_interrupted() {
+                break;
+            }
             hear(Progress::Answered(&answer));
             let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
             answers.push((place, answer));

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use conformance::{Cell, Column, Label, Matrix, Oracle, Programs, Suite, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::sync::watch;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         (columns, Oracle::find_all(&programs).await)
     });
 
+    let (_sender, never) = watch::channel(false);
     let mut trials = Vec::new();
     let suites = [
         ("cases", Suite::of_cases(here).unwrap()),
@@ -46,7 +48,8 @@ fn main() -> ExitCode {
         suite.all_recorded = true;
         trials.push(every_record_has_a_case(name, &suite));
         let (columns, oracles) = (columns.clone(), oracles.clone());
-        let matrix = Matrix::new(Arc::new(suite), columns, oracles, &folder.join(name));
+        let folder = folder.join(name);
+        let matrix = Matrix::new(Arc::new(suite), columns, oracles, &folder, never.clone());
         let matrix = Arc::new(matrix);
         trials.extend(matrix.cells().into_iter().map(|cell| trial(&matrix, cell)));
     }

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use engine::{Error, Job, Options, Outcome, Report};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
+use super::interruption;
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
 use crate::render;
 
 /// How long ended builds may take to clean up, after an interruption.
-const CLEANING_UP: Duration = Duration::from_secs(15);
+pub(super) const CLEANING_UP: Duration = Duration::from_secs(15);
 
 pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, Failure> {
     let tree = super::tree::open(global)?;
@@ -61,7 +61,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
             ready: selected.ready,
             options,
         };
-        let interrupted = interruption();
+        let interrupted = interruption::watch();
         let report = engine::make(job, listener, interrupted)
             .await
             .map_err(|e| failure(&e))?;
@@ -77,47 +77,8 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     Ok(exit(&report))
 }
 
-/// Becomes true when the user interrupts the program. A second interruption ends it at once.
-fn interruption() -> watch::Receiver<bool> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (sender, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            // Without handlers the signals do what they do by themselves.
-            std::future::pending::<()>().await;
-            return;
-        };
-        let mut received = 0;
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            received += 1;
-            if received == 1 {
-                render::note("interrupted: ending the builds that run; once more to leave at once");
-                let _ = sender.send(true);
-            } else {
-                leave();
-            }
-        }
-    });
-    receiver
-}
-
-#[expect(
-    clippy::exit,
-    reason = "the user has asked twice, and will not wait for cleaning up"
-)]
-fn leave() -> ! {
-    std::process::exit(130)
-}
-
-fn cores() -> usize {
+/// Returns how many things can be done at once.
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
@@ -193,7 +154,7 @@ fn document(runtime: &str, report: &Report) -> Value {
     })
 }
 
-fn no_runtime(error: runtimes::NoRuntime) -> Failure {
+pub(super) fn no_runtime(error: runtimes::NoRuntime) -> Failure {
     match error {
         runtimes::NoRuntime::Unknown(_) => Failure::new(Exit::Usage, &error, None),
         runtimes::NoRuntime::Unavailable(tried) => {

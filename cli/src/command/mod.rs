@@ -1,7 +1,9 @@
 //! One file for each command. A command reads its arguments, asks the libraries, and renders
 //! what they answer.
 
+mod conformance;
 mod digests;
+mod interruption;
 mod make;
 mod runtimes;
 mod tree;
@@ -16,6 +18,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match command {
         Command::Make(make) => make::run(&global, &make),
         Command::Digests(digests) => digests::run(&global, &digests),
+        Command::Conformance(conformance) => conformance::run(&global, &conformance),
         Command::Runtimes => runtimes::run(&global),
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that the program prints, apart from errors.
 
+pub(crate) mod cells;
 mod plain;
 mod terminal;
 

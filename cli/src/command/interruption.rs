@@ -1,0 +1,44 @@
+//! Ctrl-C: the first asks for an end, the second is one.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::render;
+
+/// Becomes true when the user interrupts the program. A second interruption ends it at once.
+pub(super) fn watch() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            // Without handlers the signals do what they do by themselves.
+            std::future::pending::<()>().await;
+            return;
+        };
+        let mut received = 0;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            received += 1;
+            if received == 1 {
+                render::note("interrupted: ending the builds that run; once more to leave at once");
+                let _ = sender.send(true);
+            } else {
+                leave();
+            }
+        }
+    });
+    receiver
+}
+
+#[expect(
+    clippy::exit,
+    reason = "the user has asked twice, and will not wait for cleaning up"
+)]
+fn leave() -> ! {
+    std::process::exit(130)
+}
