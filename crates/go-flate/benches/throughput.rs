@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use go_flate::Level;
 use reference::Reference;
 
 const ROUNDS: usize = 5;
@@ -58,7 +59,7 @@ fn main() -> io::Result<()> {
     } else {
         let mut go = Reference::start()?;
         let compress = move |input: &[u8]| {
-            let (file, time) = go.compress(&[input])?;
+            let (file, time) = go.compress(Level::DEFAULT, &[input])?;
             Ok((file.len(), time))
         };
         encoders.insert(0, ("Go", Box::new(compress)));

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use crate::block;
+use crate::level::Level;
 use crate::parser::{Input, Parser, Pause};
 use crate::sink::BitSink;
 
@@ -17,9 +18,9 @@ pub(crate) struct Compressor {
 }
 
 impl Compressor {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(level: Level) -> Self {
         Self {
-            parser: Parser::new(),
+            parser: Parser::new(level.effort()),
             sink: BitSink::new(),
             write_ended: false,
         }

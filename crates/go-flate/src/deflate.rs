@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use crate::compressor::Compressor;
+use crate::level::Level;
 
-/// Compresses what is written to it into a deflate stream, as Go's `flate.NewWriter(w, 6)` did.
+/// Compresses what is written to it into a deflate stream, as Go's `flate.NewWriter` did.
 ///
 /// [`DeflateEncoder::finish`] must be called; a stream that is dropped is cut off. After an error
 /// of the writer below, every later call is an error too.
@@ -15,11 +16,17 @@ pub struct DeflateEncoder<W: Write> {
 }
 
 impl<W: Write> DeflateEncoder<W> {
-    /// Returns an encoder that writes its stream to `output`, in pieces of up to 100 KiB.
+    /// Returns an encoder at the default level that writes its stream to `output`, in pieces of up
+    /// to 100 KiB.
     pub fn new(output: W) -> Self {
+        Self::with_level(output, Level::DEFAULT)
+    }
+
+    /// Returns an encoder at this level.
+    pub fn with_level(output: W, level: Level) -> Self {
         Self {
             output,
-            compressor: Compressor::new(),
+            compressor: Compressor::new(level),
             failed: false,
         }
     }
@@ -81,10 +88,10 @@ impl<W: Write> Write for DeflateEncoder<W> {
     }
 }
 
-/// Returns the deflate stream for all of `data`.
+/// Returns the deflate stream for all of `data`, at the default level.
 pub fn deflate(data: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
-    let mut compressor = Compressor::new();
+    let mut compressor = Compressor::new(Level::DEFAULT);
     let written = compressor
         .write(data, &mut stream)
         .and_then(|()| compressor.finish(&mut stream));

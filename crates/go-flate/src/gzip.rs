@@ -5,10 +5,13 @@ use std::io::{self, Write};
 use crc32fast::Hasher;
 
 use crate::deflate::DeflateEncoder;
+use crate::level::Level;
 
-/// The header that Go writes when no field of it is set: deflate, no flags, no time, no level,
-/// and an operating system that is not known.
+/// The header that Go writes when no field of it is set: deflate, no flags, no time, no remark on
+/// the level, and an operating system that is not known.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+/// Where the header has a remark on the level, and what Go writes there at its best level.
+const BEST: (usize, u8) = (8, 2);
 
 /// Compresses what is written to it into a gzip file, as Go's `gzip.NewWriter` did.
 ///
@@ -19,16 +22,24 @@ pub struct GzipEncoder<W: Write> {
     checksum: Hasher,
     /// The length of the input modulo 2^32.
     length: u32,
+    level: Level,
     header_written: bool,
 }
 
 impl<W: Write> GzipEncoder<W> {
-    /// Returns an encoder that writes its file to `output`, in pieces of up to 100 KiB.
+    /// Returns an encoder at the default level that writes its file to `output`, in pieces of up to
+    /// 100 KiB.
     pub fn new(output: W) -> Self {
+        Self::with_level(output, Level::DEFAULT)
+    }
+
+    /// Returns an encoder at this level.
+    pub fn with_level(output: W, level: Level) -> Self {
         Self {
-            deflate: DeflateEncoder::new(output),
+            deflate: DeflateEncoder::with_level(output, level),
             checksum: Hasher::new(),
             length: 0,
+            level,
             header_written: false,
         }
     }
@@ -59,8 +70,12 @@ impl<W: Write> GzipEncoder<W> {
 
     fn write_header(&mut self) -> io::Result<()> {
         if !self.header_written {
+            let mut header = HEADER;
+            if self.level == Level::BEST {
+                header[BEST.0] = BEST.1;
+            }
             self.deflate
-                .attempt(|_, output| output.write_all(&HEADER))?;
+                .attempt(|_, output| output.write_all(&header))?;
             self.header_written = true;
         }
         Ok(())
@@ -87,7 +102,7 @@ impl<W: Write> Write for GzipEncoder<W> {
     }
 }
 
-/// Returns the gzip file for all of `data`.
+/// Returns the gzip file for all of `data`, at the default level.
 pub fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzipEncoder::new(Vec::new());
     let written = encoder.write_all(data).and_then(|()| encoder.finish());

@@ -5,9 +5,11 @@
 //! can be made again, byte for byte, only by an encoder that takes every decision as that one
 //! did. This crate is such an encoder: same matches, same block borders, same Huffman codes.
 //!
+//! So are Go's levels 4 to 9, which differ only in how hard they try; see [`Level`].
+//!
 //! It streams in constant memory (about 600 KiB for each encoder) and knows nothing of tar,
-//! images or files. Other levels, preset dictionaries, gzip header fields and flushing in the
-//! middle of a stream are not offered, because nothing that is made again needs them.
+//! images or files. The levels below 4, preset dictionaries, gzip header fields and flushing in
+//! the middle of a stream are not offered, because nothing that is made again needs them.
 //!
 //! ```
 //! use std::io::Write;
@@ -27,6 +29,7 @@ mod compressor;
 mod deflate;
 mod gzip;
 mod huffman;
+mod level;
 mod parser;
 mod search;
 mod sink;
@@ -35,3 +38,4 @@ mod window;
 
 pub use deflate::{DeflateEncoder, deflate};
 pub use gzip::{GzipEncoder, gzip};
+pub use level::Level;

@@ -4,12 +4,11 @@
 //! Knows the window, the chains and tokens; knows nothing of Huffman codes or of output.
 
 use crate::chains::Chains;
+use crate::level::Effort;
 use crate::search::{Found, Place, longer_match, longest_match};
 use crate::token::{BLOCK_TOKENS, Token};
 use crate::window::{HALF, LONGEST_MATCH, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
 
-/// With a match of this length in hand, the next byte is not tried.
-const GOOD_ENOUGH: u16 = 16;
 /// How many bytes a position needs to be entered into the chains.
 const HASHED: u16 = 4;
 
@@ -35,6 +34,7 @@ pub(crate) enum Input {
 pub(crate) struct Parser {
     window: Window,
     chains: Chains,
+    effort: Effort,
     tokens: Vec<Token>,
     /// Where the bytes of `tokens` start, unless the window has dropped that place.
     block_start: Option<usize>,
@@ -47,10 +47,11 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(effort: Effort) -> Self {
         Self {
             window: Window::new(),
             chains: Chains::new(),
+            effort,
             tokens: Vec::with_capacity(BLOCK_TOKENS),
             block_start: Some(ORIGIN),
             position: ORIGIN,
@@ -115,8 +116,10 @@ impl Parser {
             window,
             chains,
             tokens,
+            effort,
             ..
         } = self;
+        let effort = *effort;
         let (bytes, end) = (window.bytes(), window.end());
         let stop = match input {
             Input::Open => (end + 1).saturating_sub(LOOKAHEAD),
@@ -136,9 +139,9 @@ impl Parser {
                     most,
                 };
                 found = match held {
-                    None => longest_match(chains, bytes, place),
-                    Some(Found { length, .. }) if length < GOOD_ENOUGH.min(most) => {
-                        longer_match(chains, bytes, place, length)
+                    None => longest_match(chains, bytes, place, effort),
+                    Some(Found { length, .. }) if length < effort.good_enough.min(most) => {
+                        longer_match(chains, bytes, place, effort, length)
                     }
                     Some(_) => None,
                 };

@@ -1,7 +1,7 @@
 //! The longest match for a position among those that its chain leads to.
 //!
-//! What counts is the definition: of the first 128 candidates of the chain, the nearest one with
-//! the longest match. How it is found is free, and a walk along the whole chain is the slow way
+//! What counts is the definition: of the chain's first candidates (128 by default), the nearest
+//! one with the longest match. How it is found is free, and a walk along the whole chain is the slow way
 //! (measured: it halves the speed on programs). Once there is a match to beat, a better one must
 //! also have the four bytes at the end of it, and the chain of those four bytes is mostly much
 //! shorter. So that one is walked, and the first only to count which of its candidates it is.
@@ -9,12 +9,9 @@
 //! Knows the chains and the window; knows nothing of when a match is worth taking.
 
 use crate::chains::Chains;
+use crate::level::Effort;
 use crate::window::{Bytes, HALF, ORIGIN, Reach, common_length, four, reach};
 
-/// A match at least this long ends the search.
-const NICE_LENGTH: u16 = 128;
-/// How many earlier positions a search looks at.
-const MOST_CANDIDATES: u32 = 128;
 /// A match of only four bytes is not worth a greater distance than this.
 const FARTHEST_FOR_FOUR: u16 = 4096;
 /// How many bytes a chain knows to be the same.
@@ -44,8 +41,13 @@ pub(crate) struct Place {
 
 /// Returns the longest match that is worth its distance, the nearest of those.
 #[inline]
-pub(crate) fn longest_match(chains: &Chains, bytes: &Bytes, place: Place) -> Option<Found> {
-    let mut search = Search::new(chains, bytes, place, None);
+pub(crate) fn longest_match(
+    chains: &Chains,
+    bytes: &Bytes,
+    place: Place,
+    effort: Effort,
+) -> Option<Found> {
+    let mut search = Search::new(chains, bytes, place, effort, None);
     // Most searches end in this loop, which is why it is not one of the methods.
     let wanted = four(bytes, place.position);
     while let Some(candidate) = search.take_next() {
@@ -71,9 +73,10 @@ pub(crate) fn longer_match(
     chains: &Chains,
     bytes: &Bytes,
     place: Place,
+    effort: Effort,
     length: u16,
 ) -> Option<Found> {
-    let found = Search::new(chains, bytes, place, Some(length)).improve();
+    let found = Search::new(chains, bytes, place, effort, Some(length)).improve();
     (found.distance > 0).then_some(found)
 }
 
@@ -109,7 +112,13 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "both fit 16 bits")]
-    fn new(chains: &'a Chains, bytes: &'a Bytes, place: Place, length: Option<u16>) -> Self {
+    fn new(
+        chains: &'a Chains,
+        bytes: &'a Bytes,
+        place: Place,
+        effort: Effort,
+        length: Option<u16>,
+    ) -> Self {
         Self {
             chains,
             bytes,
@@ -120,9 +129,9 @@ impl<'a> Search<'a> {
                 .saturating_sub(HALF as u16)
                 .max(ORIGIN as u16),
             most: place.most,
-            nice: place.most.min(NICE_LENGTH),
+            nice: place.most.min(effort.nice),
             next: place.candidate,
-            left: MOST_CANDIDATES,
+            left: effort.candidates,
             best: Found {
                 length: length.unwrap_or(CHAINED - 1),
                 distance: 0,

@@ -1,14 +1,14 @@
-// The encoder that go-flate must agree with: compress/gzip of Go up to 1.26, at level 6.
+// The encoder that go-flate must agree with: compress/gzip of Go up to 1.26.
 //
 //	go run . vectors < ../suite/vectors.txt
 //
-// reads the inputs (the first three columns of each line) and prints the whole table. Redirect it
+// reads the inputs (the first four columns of each line) and prints the whole table. Redirect it
 // to a new file, not to the one that is read.
 //
 //	go run . serve
 //
 // compresses inputs from standard input, one after the other, until it ends. A request is the
-// number of writes, then for each write its length and its bytes. The answer is the time that it
+// level, the number of writes, then for each write its length and its bytes. The answer is the time that it
 // took in nanoseconds (64 bits), the length of the gzip file, and the file. Numbers are of 32
 // bits, low byte first, where nothing else is said.
 package main
@@ -51,8 +51,9 @@ func must(err error) {
 	}
 }
 
-func compress(writes [][]byte, output *bytes.Buffer) {
-	writer := gzip.NewWriter(output)
+func compress(level int, writes [][]byte, output *bytes.Buffer) {
+	writer, err := gzip.NewWriterLevel(output, level)
+	must(err)
 	for _, write := range writes {
 		_, err := writer.Write(write)
 		must(err)
@@ -68,26 +69,28 @@ func vectors(input io.Reader, output io.Writer) {
 			fmt.Fprintln(output, line)
 			continue
 		}
+		var level int
 		var shape string
 		var seed uint64
 		var size int
-		_, err := fmt.Sscan(line, &shape, &seed, &size)
+		_, err := fmt.Sscan(line, &level, &shape, &seed, &size)
 		must(err)
 		var file bytes.Buffer
-		compress([][]byte{makeInput(shape, seed, size)}, &file)
-		fmt.Fprintf(output, "%-13s %3d %9d %9d %x\n", shape, seed, size, file.Len(), sha256.Sum256(file.Bytes()))
+		compress(level, [][]byte{makeInput(shape, seed, size)}, &file)
+		fmt.Fprintf(output, "%d %-13s %3d %9d %9d %x\n", level, shape, seed, size, file.Len(), sha256.Sum256(file.Bytes()))
 	}
 	must(lines.Err())
 }
 
 func serve(input io.Reader, output *bufio.Writer) {
 	for {
-		var count uint32
-		err := binary.Read(input, binary.LittleEndian, &count)
+		var level, count uint32
+		err := binary.Read(input, binary.LittleEndian, &level)
 		if err == io.EOF {
 			return
 		}
 		must(err)
+		must(binary.Read(input, binary.LittleEndian, &count))
 		writes := make([][]byte, count)
 		for i := range writes {
 			var length uint32
@@ -98,7 +101,7 @@ func serve(input io.Reader, output *bufio.Writer) {
 		}
 		var file bytes.Buffer
 		start := time.Now()
-		compress(writes, &file)
+		compress(int(level), writes, &file)
 		nanoseconds := uint64(time.Since(start))
 		must(binary.Write(output, binary.LittleEndian, nanoseconds))
 		must(binary.Write(output, binary.LittleEndian, uint32(file.Len())))

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use go_flate::GzipEncoder;
+use go_flate::{GzipEncoder, Level};
 use libtest_mimic::{Failed, Trial};
 
 use crate::inputs::{self, Numbers};
@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("one_write", one_write),
         trial("small_inputs", small_inputs),
         trial("many_writes", many_writes),
+        trial("every_level", every_level),
         trial(
             "writes_that_end_where_the_window_moves",
             writes_at_the_shift,
@@ -50,6 +51,7 @@ fn one_write(go: &mut Reference) -> Result<(), Failed> {
         let (shape, input) = input(&mut numbers, seed, 150_000);
         compare(
             go,
+            Level::DEFAULT,
             &[&input],
             &format!("{shape}, seed {seed}, {} bytes", input.len()),
         )?;
@@ -63,9 +65,31 @@ fn small_inputs(go: &mut Reference) -> Result<(), Failed> {
         let (shape, input) = input(&mut numbers, seed, 700);
         compare(
             go,
+            Level::DEFAULT,
             &[&input],
             &format!("{shape}, seed {seed}, {} bytes", input.len()),
         )?;
+    }
+    Ok(())
+}
+
+/// All levels, each of which must differ from the one below it at least once.
+fn every_level(go: &mut Reference) -> Result<(), Failed> {
+    let levels: Vec<Level> = (0..10).filter_map(Level::new).collect();
+    let mut numbers = Numbers::new(4);
+    let mut differing = vec![0; levels.len()];
+    for seed in 0..400 {
+        let (shape, input) = input(&mut numbers, seed, 150_000);
+        let mut below = Vec::new();
+        for (level, differing) in levels.iter().zip(&mut differing) {
+            let what = format!("{shape}, seed {seed}, {} bytes", input.len());
+            let file = compare(go, *level, &[&input], &what)?;
+            *differing += usize::from(file != below);
+            below = file;
+        }
+    }
+    if differing.contains(&0) {
+        return Err("a level never differed from the one below it".into());
     }
     Ok(())
 }
@@ -85,6 +109,7 @@ fn many_writes(go: &mut Reference) -> Result<(), Failed> {
         }
         compare(
             go,
+            Level::DEFAULT,
             &writes,
             &format!("{shape}, seed {seed}, writes up to {largest}"),
         )?;
@@ -102,7 +127,8 @@ fn writes_at_the_shift(go: &mut Reference) -> Result<(), Failed> {
         let whole = go_flate::gzip(&input);
         for cut in (65_270..65_540).step_by(7) {
             let (before, after) = input.split_at(cut);
-            let file = compare(go, &[before, after], &format!("prefix {prefix}, cut {cut}"))?;
+            let what = format!("prefix {prefix}, cut {cut}");
+            let file = compare(go, Level::DEFAULT, &[before, after], &what)?;
             differing += usize::from(file != whole);
         }
     }
@@ -127,14 +153,19 @@ fn input(numbers: &mut Numbers, seed: u64, largest: usize) -> (String, Vec<u8>) 
 }
 
 /// Fails unless both encoders make the same of these writes; returns what that is.
-fn compare(go: &mut Reference, writes: &[&[u8]], what: &str) -> Result<Vec<u8>, Failed> {
-    let mut encoder = GzipEncoder::new(Vec::new());
+fn compare(
+    go: &mut Reference,
+    level: Level,
+    writes: &[&[u8]],
+    what: &str,
+) -> Result<Vec<u8>, Failed> {
+    let mut encoder = GzipEncoder::with_level(Vec::new(), level);
     for write in writes {
         encoder.write_all(write)?;
         encoder.end_write();
     }
     let ours = encoder.finish()?;
-    let theirs = go.compress(writes)?.0;
+    let theirs = go.compress(level, writes)?.0;
     if ours == theirs {
         return Ok(ours);
     }
@@ -144,7 +175,8 @@ fn compare(go: &mut Reference, writes: &[&[u8]], what: &str) -> Result<Vec<u8>, 
         .take_while(|(one, other)| one == other)
         .count();
     Err(format!(
-        "{what}: the files differ from byte {same} on; {} bytes of ours, {} of Go's",
+        "{what}, level {}: the files differ from byte {same} on; {} bytes of ours, {} of Go's",
+        level.number(),
         ours.len(),
         theirs.len()
     )

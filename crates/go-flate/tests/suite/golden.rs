@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use go_flate::GzipEncoder;
+use go_flate::{GzipEncoder, Level};
 use libtest_mimic::{Failed, Trial};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 struct Vector {
+    level: Level,
     shape: &'static str,
     seed: u64,
     size: usize,
@@ -27,11 +28,13 @@ struct Vector {
 impl Vector {
     fn parse(line: &'static str) -> Self {
         let columns: Vec<_> = line.split_whitespace().collect();
-        let &[shape, seed, size, file_size, file_hash] = columns.as_slice() else {
-            panic!("a vector has five columns: {line}");
+        let &[level, shape, seed, size, file_size, file_hash] = columns.as_slice() else {
+            panic!("a vector has six columns: {line}");
         };
         let number = |text: &str| text.parse().expect("sizes are numbers");
+        let level = level.parse().ok().and_then(Level::new);
         Self {
+            level: level.expect("a level is a number from 4 to 9"),
             shape,
             seed: seed.parse().expect("a seed is a number"),
             size: number(size),
@@ -42,15 +45,18 @@ impl Vector {
 
     fn into_trial(self) -> Trial {
         let name = format!(
-            "golden::{}_seed_{}_size_{}",
-            self.shape, self.seed, self.size
+            "golden::level_{}_{}_seed_{}_size_{}",
+            self.level.number(),
+            self.shape,
+            self.seed,
+            self.size
         );
         Trial::test(name, move || self.check())
     }
 
     fn check(&self) -> Result<(), Failed> {
         let input = inputs::make(self.shape, self.seed, self.size);
-        let mut encoder = GzipEncoder::new(Vec::new());
+        let mut encoder = GzipEncoder::with_level(Vec::new(), self.level);
         encoder.write_all(&input)?;
         let file = encoder.finish()?;
         let mut hash = String::new();

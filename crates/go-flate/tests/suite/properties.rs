@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 
 use flate2::read::{DeflateDecoder, GzDecoder};
-use go_flate::{DeflateEncoder, GzipEncoder};
+use go_flate::{DeflateEncoder, GzipEncoder, Level};
 use libtest_mimic::{Failed, Trial};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -61,9 +61,13 @@ fn check<S: Strategy>(
 fn comes_back() -> Result<(), Failed> {
     check(any_input(), |input| {
         let mut output = Vec::new();
-        GzDecoder::new(go_flate::gzip(&input).as_slice()).read_to_end(&mut output)?;
-        prop_assert!(output == input, "the gzip file holds something else");
-        output.clear();
+        for level in (0..10).filter_map(Level::new) {
+            let mut encoder = GzipEncoder::with_level(Vec::new(), level);
+            encoder.write_all(&input)?;
+            GzDecoder::new(encoder.finish()?.as_slice()).read_to_end(&mut output)?;
+            prop_assert!(output == input, "the gzip file holds something else");
+            output.clear();
+        }
         DeflateDecoder::new(go_flate::deflate(&input).as_slice()).read_to_end(&mut output)?;
         prop_assert!(output == input, "the deflate stream holds something else");
         Ok(())

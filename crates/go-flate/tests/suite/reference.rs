@@ -10,6 +10,7 @@ use std::process::Command;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
+use go_flate::Level;
 use tempfile::TempDir;
 
 /// The first Go that writes another format.
@@ -73,13 +74,18 @@ impl Reference {
         })
     }
 
-    /// Returns what Go makes of an input that is given to it in these writes, and how long that
-    /// took there.
-    pub(crate) fn compress(&mut self, writes: &[&[u8]]) -> io::Result<(Vec<u8>, Duration)> {
+    /// Returns what Go makes, at this level, of an input that is given to it in these writes, and
+    /// how long that took there.
+    pub(crate) fn compress(
+        &mut self,
+        level: Level,
+        writes: &[&[u8]],
+    ) -> io::Result<(Vec<u8>, Duration)> {
         let input = self
             .input
             .as_mut()
             .expect("the input is open until the drop");
+        input.write_all(&u32::from(level.number()).to_le_bytes())?;
         input.write_all(&count(writes.len())?)?;
         for write in writes {
             input.write_all(&count(write.len())?)?;
