@@ -44,6 +44,22 @@ pub enum Instruction {
 }
 
 impl Instruction {
+    /// Tells whether it shows in the image's config and history, and neither in a file nor in what a
+    /// later instruction does.
+    pub fn is_only_in_config(&self) -> bool {
+        matches!(
+            self,
+            Self::Cmd(_)
+                | Self::Entrypoint(_)
+                | Self::Expose(_)
+                | Self::Healthcheck(_)
+                | Self::Label(_)
+                | Self::Maintainer(_)
+                | Self::StopSignal(_)
+                | Self::Volume(_)
+        )
+    }
+
     /// Returns the keyword in capitals.
     pub fn keyword(&self) -> &'static str {
         match self {

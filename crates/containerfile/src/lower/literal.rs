@@ -31,15 +31,7 @@ pub(super) fn written_out(instruction: &Instruction, escape: char) -> Option<Str
     let text = match instruction {
         Instruction::Arg(arguments) => format!("ARG {}", declarations(arguments, escape)?),
         Instruction::Env(pairs) => format!("ENV {}", assignments(pairs, escape)?),
-        Instruction::Label(pairs) => format!("LABEL {}", assignments(pairs, escape)?),
-        Instruction::Expose(ports) if ports.is_empty() => return None,
-        Instruction::Expose(ports) => format!("EXPOSE {}", ports.join(" ")),
-        Instruction::StopSignal(signal) => format!("STOPSIGNAL {}", line(signal)),
         Instruction::User(user) => format!("USER {}", line(user)),
-        Instruction::Volume(volumes) => {
-            let words: Vec<_> = volumes.iter().map(|path| literal(path, escape)).collect();
-            format!("VOLUME {}", arguments(&words, true))
-        }
         Instruction::Workdir(path) => format!("WORKDIR {}", line(path)),
         Instruction::Add(add) if add.sources.heredocs.is_empty() => {
             let mut words = vec!["ADD".to_owned()];

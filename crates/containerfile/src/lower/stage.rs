@@ -90,6 +90,9 @@ impl Writer<'_> {
         let text = match (&statement.instruction, &step.instruction) {
             // The image's own triggers are written into its config; triggers of stages are written out.
             (Instruction::Onbuild(_), _) => return Ok(()),
+            // What only the config shows is not the engine's matter. Some make the folder of a
+            // VOLUME in the next layer.
+            (_, instruction) if instruction.is_only_in_config() => return Ok(()),
             (Instruction::Copy(written), Instruction::Copy(copy)) => {
                 self.copy(step, written, copy)?
             }

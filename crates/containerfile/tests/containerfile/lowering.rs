@@ -115,10 +115,18 @@ fn a_full_dialect_gets_the_text_as_it_stands() {
 )]
 #[case("RUN [\"a\"]", "RUN [\"a\"]\n")]
 #[case("RUN <<E\n#!/c\nE", "RUN <<E\n#!/c\nE\n")]
-#[case("CMD a", "CMD a\n")]
 fn a_shell_is_written_out_because_engines_forget_it(#[case] body: &str, #[case] expected: &str) {
     let lowered = lowered(&format!("SHELL [\"b\"]\n{body}"), Dialect::FULL);
     assert_eq!(lines(&lowered), format!("SHELL [\"b\"]\n{expected}"));
+}
+
+#[test]
+fn what_only_the_config_shows_is_not_the_engines_matter() {
+    let body = "VOLUME /v\nLABEL a=b\nEXPOSE 80\nCOPY a /\nSTOPSIGNAL 9\nHEALTHCHECK NONE\n\
+                MAINTAINER me\nENTRYPOINT a\nCMD b\nUSER 1\nENV c=d\n";
+    let lowered = lowered(body, Dialect::FULL);
+    assert_eq!(lines(&lowered), "COPY a /\nUSER 1\nENV c=d\n");
+    assert_eq!(lowered.steps.len(), 3);
 }
 
 #[test]
@@ -358,7 +366,7 @@ fn meaning(build: &Build, files: &BTreeMap<String, String>) -> Vec<String> {
         .stages
         .iter()
         .flat_map(|stage| &stage.steps)
-        .filter(|step| !is_made_folder(step))
+        .filter(|step| !is_made_folder(step) && !step.instruction.is_only_in_config())
         .map(|step| {
             let what = match &step.instruction {
                 Instruction::Run(_) => format!("run {:?}", step.invocation().map(|run| run.words)),
