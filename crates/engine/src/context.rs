@@ -21,6 +21,9 @@ pub(crate) const FETCH: &str = "fetch";
 /// The time of the first file of a context: 2001-09-09T01:46:40Z. It is later than any epoch
 /// that images are clamped to, so that a file of a context is never taken for one of a base
 /// image; each further file is one second younger, so that two files are never taken for one.
+///
+/// The fraction of the second is made of the file's bytes. BuildKit keeps the files that it was
+/// sent, and takes a file of the same name, size and time for the one that it has.
 const FIRST_TIME: u64 = 1_000_000_000;
 
 /// One file of a package's folder.
@@ -77,8 +80,8 @@ pub(crate) fn list(folder: &Utf8Path) -> Result<Vec<ContextFile>, Error> {
     Ok(files)
 }
 
-/// Writes the files of `folder` into `context`, with the modes 0755 and 0644 and with fixed
-/// times.
+/// Writes the files of `folder` into `context`, with the modes 0755 and 0644 and with times that
+/// only the files decide.
 pub(crate) fn assemble(
     folder: &Utf8Path,
     files: &[ContextFile],
@@ -95,13 +98,20 @@ pub(crate) fn assemble(
                 fs::copy(&from, &to).at("copy", &from)?;
                 let mode = if *executable { 0o755 } else { 0o644 };
                 fs::set_permissions(&to, Permissions::from_mode(mode)).at("set mode of", &to)?;
-                let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+                let fraction = fraction(&to).at("read", &to)?;
+                let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, fraction);
                 let opened = File::options().write(true).open(&to).at("open", &to)?;
                 opened.set_modified(time).at("set time of", &to)?;
             }
         }
     }
     Ok(())
+}
+
+/// Returns the nanoseconds that stand for a file's contents.
+fn fraction(path: &Utf8Path) -> io::Result<u32> {
+    let [a, b, c, d, ..] = digest(path)?;
+    Ok(u32::from_be_bytes([a, b, c, d]) % 1_000_000_000)
 }
 
 /// A source of a package, as `package.toml` names it.
@@ -158,12 +168,16 @@ pub(crate) fn take_sources(
 
 /// Returns the sha256 of a file's contents, in hex.
 pub(crate) fn sha256(path: &Utf8Path) -> io::Result<String> {
+    Ok(hex(&digest(path)?))
+}
+
+fn digest(path: &Utf8Path) -> io::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
     io::copy(
         &mut File::open(path)?,
         &mut io::BufWriter::with_capacity(1 << 16, HashWriter(&mut hasher)),
     )?;
-    Ok(hex(&hasher.finalize()))
+    Ok(hasher.finalize().into())
 }
 
 /// Returns bytes in lower-case hex.
@@ -204,6 +218,11 @@ mod tests {
         (temporary, path)
     }
 
+    fn time(path: &Utf8Path) -> Duration {
+        let time = fs::metadata(path).unwrap().modified().unwrap();
+        time.duration_since(SystemTime::UNIX_EPOCH).unwrap()
+    }
+
     #[test]
     fn modes_times_and_leftovers_of_the_checkout_do_not_reach_the_build() {
         let (_temporary, root) = folder();
@@ -230,16 +249,26 @@ mod tests {
         };
         assert_eq!(mode("files/run") & 0o7777, 0o755);
         assert_eq!(mode("files/text") & 0o7777, 0o644);
-        let time = |name: &str| {
-            fs::metadata(context.join(name))
-                .unwrap()
-                .modified()
-                .unwrap()
-        };
         assert_eq!(
-            time("files/text"),
-            time("files/run") + Duration::from_secs(1)
+            time(&context.join("files/text")).as_secs(),
+            time(&context.join("files/run")).as_secs() + 1
         );
+    }
+
+    #[test]
+    fn a_file_with_other_bytes_of_the_same_size_has_another_time() {
+        let (_temporary, root) = folder();
+        let package = root.join("package");
+        fs::create_dir_all(&package).unwrap();
+        let written = |contents: &str, context: &str| {
+            fs::write(package.join("file"), contents).unwrap();
+            assemble(&package, &list(&package).unwrap(), &root.join(context)).unwrap();
+            time(&root.join(context).join("file"))
+        };
+        let (first, second) = (written("one", "first"), written("two", "second"));
+        assert_ne!(first, second);
+        assert_eq!(first.as_secs(), second.as_secs());
+        assert_eq!(first, written("one", "again"));
     }
 
     #[test]
