@@ -2,6 +2,7 @@
 
 use backend_api::{BuildRequest, Cache, Network};
 use rustix::process::{Resource, getrlimit};
+use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
 use crate::sandbox::Sandbox;
 use crate::work::Work;
@@ -39,6 +40,11 @@ pub(crate) fn build(
     arguments.pair("--ulimit", format!("nofile={}:{}", files.soft, files.hard));
     if let Some(limit) = processes() {
         arguments.pair("--ulimit", format!("nproc={limit}:{limit}"));
+    }
+    if root {
+        for name in capabilities() {
+            arguments.pair("--cap-add", name.to_owned());
+        }
     }
     arguments.pair("--platform", request.platform.clone());
     if let Some(target) = &request.target {
@@ -83,6 +89,19 @@ fn processes() -> Option<u64> {
     let ids = std::fs::read_to_string("/proc/sys/kernel/pid_max").ok();
     let ids = ids.and_then(|text| text.trim().parse().ok());
     Some(limit.min(ids.unwrap_or(u64::MAX)))
+}
+
+/// Returns what a RUN may do with BuildKit, and with the builder only when it is told so: to make
+/// device files above all. What this process may not do cannot be handed on.
+fn capabilities() -> impl Iterator<Item = &'static str> {
+    [
+        (CapabilitySet::MKNOD, "CAP_MKNOD"),
+        (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
+        (CapabilitySet::AUDIT_WRITE, "CAP_AUDIT_WRITE"),
+    ]
+    .into_iter()
+    .filter(|(capability, _)| capability_is_in_bounding_set(*capability).unwrap_or(false))
+    .map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -145,6 +164,14 @@ mod tests {
             from += found.unwrap_or_else(|| panic!("`{part}` is not in `{}`", &line[from..]));
         }
         assert!(line.ends_with("-- /c/context"));
+    }
+
+    #[test]
+    fn a_run_of_root_may_do_what_this_process_may() {
+        let has = |root, name: &str| line(Sandbox::Chroot, root).contains(name);
+        let may = capability_is_in_bounding_set(CapabilitySet::MKNOD).unwrap();
+        assert_eq!(has(true, "--cap-add CAP_MKNOD"), may);
+        assert!(!has(false, "--cap-add"));
     }
 
     #[test]
