@@ -22,7 +22,7 @@ use crate::request::BuildRequest;
 #[async_trait]
 pub trait Backend: Send + Sync + std::fmt::Debug {
     /// Returns the runtime's name, as a user types it: `docker`, `podman`.
-    fn id(&self) -> &'static str;
+    fn id(&self) -> &str;
 
     /// Finds out whether the engine can build here and now, and what it can do.
     ///

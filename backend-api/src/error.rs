@@ -1,5 +1,6 @@
 //! What can go wrong with an engine: of which kind, in which operation, and what to do.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -52,7 +53,7 @@ pub enum ErrorKind {
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
-    runtime: &'static str,
+    runtime: Cow<'static, str>,
     operation: Operation,
     message: String,
     hint: Option<String>,
@@ -63,7 +64,7 @@ pub struct Error {
 impl Error {
     /// Makes an error. `message` is one sentence without a full stop that says what happened.
     pub fn new(
-        runtime: &'static str,
+        runtime: impl Into<Cow<'static, str>>,
         operation: Operation,
         kind: ErrorKind,
         message: impl Into<String>,
@@ -71,7 +72,7 @@ impl Error {
         let (hint, output, source) = (None, None, None);
         Self {
             kind,
-            runtime,
+            runtime: runtime.into(),
             operation,
             message: message.into(),
             hint,
@@ -107,8 +108,8 @@ impl Error {
     }
 
     /// Returns the name of the runtime that it went wrong with.
-    pub fn runtime(&self) -> &'static str {
-        self.runtime
+    pub fn runtime(&self) -> &str {
+        &self.runtime
     }
 
     /// Returns what was being done.

@@ -37,7 +37,7 @@ impl Buildah {
 
 #[async_trait]
 impl Backend for Buildah {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         ID
     }
 

@@ -201,7 +201,7 @@ impl Docker {
 
 #[async_trait]
 impl Backend for Docker {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         ID
     }
 

@@ -37,7 +37,7 @@ impl Podman {
 
 #[async_trait]
 impl Backend for Podman {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         ID
     }
 

@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         let selected = runtimes::select(&global.runtime, &programs)
             .await
             .map_err(no_runtime)?;
-        let runtime = selected.backend.id();
+        let runtime = selected.backend.id().to_owned();
         if !global.quiet && global.runtime == runtimes::Choice::Auto {
             render::note(&format!("runtime: {runtime} {}", selected.ready.version));
         }
@@ -70,7 +70,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     process::wait_for_ended_groups(CLEANING_UP);
 
     match global.format {
-        Format::Json => render::json(&document(runtime, &report)),
+        Format::Json => render::json(&document(&runtime, &report)),
         Format::Human => print_digests(&report),
     }
     print_failures(&report);

@@ -71,7 +71,7 @@ pub enum Error {
         /// The Containerfile.
         path: Utf8PathBuf,
         /// The runtime.
-        runtime: &'static str,
+        runtime: String,
     },
     /// Every RUN denies the network, and the engine cannot.
     #[error("{path}: RUN has --network=none, and {runtime} cannot deny the network here")]
@@ -79,7 +79,7 @@ pub enum Error {
         /// The Containerfile.
         path: Utf8PathBuf,
         /// The runtime.
-        runtime: &'static str,
+        runtime: String,
     },
     /// A package asks for several platforms.
     #[error("several platforms are asked for ({}): only one can be built", platforms.join(", "))]

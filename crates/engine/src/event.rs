@@ -18,7 +18,7 @@ pub enum Event {
         /// How many packages there are, dependencies included.
         packages: usize,
         /// The runtime that builds them.
-        runtime: &'static str,
+        runtime: String,
     },
     /// A package's build begins.
     Started {

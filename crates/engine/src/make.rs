@@ -108,10 +108,9 @@ pub async fn make(
         _ = stop.wait_for(|stop| *stop) => return Err(Error::Interrupted),
     };
 
-    let runtime = job.backend.id();
     listener.hear(Event::Began {
         packages: job.plan.packages.len(),
-        runtime,
+        runtime: job.backend.id().to_owned(),
     });
     let mut work = Work::new(job, folders, listener, interrupted);
     work.run().await;

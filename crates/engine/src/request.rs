@@ -152,7 +152,7 @@ fn network(
     capabilities: &Capabilities,
     options: Options,
     package: &PlannedPackage,
-    runtime: &'static str,
+    runtime: &str,
 ) -> Result<Network, Error> {
     let path = || package.containerfile.clone();
     let denied = |mode: NetworkMode| mode == NetworkMode::None;
@@ -169,14 +169,14 @@ fn network(
         } else {
             Err(Error::NoOffline {
                 path: path(),
-                runtime,
+                runtime: runtime.to_owned(),
             })
         };
     }
     if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
         return Err(Error::MixedNetwork {
             path: path(),
-            runtime,
+            runtime: runtime.to_owned(),
         });
     }
     Ok(Network::Default)
