@@ -11,6 +11,7 @@ Examples:
   stagex --runtime podman make core-musl build one package, and what it needs, with Podman
   stagex make --dry-run --format json    print the plan
   stagex digests                         write digests/*.txt
+  stagex check                           warn of what differs between engines
   stagex conformance                     prove that every engine gives the same images
   stagex runtimes                        say which engines were found, and what they can do";
 
@@ -90,6 +91,8 @@ pub(crate) enum Command {
     Make(Make),
     /// Write the digests of what was built to digests/*.txt.
     Digests(Digests),
+    /// Warn of what lets a build notice which engine runs it.
+    Check(Check),
     /// Prove that every runtime gives the same images.
     Conformance(Conformance),
     /// Say which engines were found, and what they can do.
@@ -144,6 +147,27 @@ pub(crate) struct Digests {
     /// Write nothing: compare what was built with digests/*.txt, and fail on a difference.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+const CHECK: &str = "\
+Examples:
+  stagex check                    every package of the tree
+  stagex check core-musl          one package, and what it needs
+  stagex check --deny-warnings    fail where there is something to warn of
+
+What is warned of differs between engines and cannot be levelled: an image that depends on it
+has another digest on another engine. docs/conformance.md has the whole list.";
+
+#[derive(Debug, Args)]
+#[command(after_help = CHECK)]
+pub(crate) struct Check {
+    /// Which packages, as for make. Everything unless said.
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+
+    /// Fail where there is something to warn of.
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
 }
 
 const CONFORMANCE: &str = "\

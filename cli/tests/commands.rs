@@ -27,6 +27,7 @@ fn stagex(root: &Path, arguments: &[&str]) -> Ran {
         .arg(root)
         .args(arguments)
         .env_remove("STAGEX_RUNTIME")
+        .env_remove("STAGEX_ENGINES")
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -205,6 +206,73 @@ fn a_broken_line_of_digests_is_named() {
     let ran = stagex(tree.path(), &["digests", "--check"]);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("core.txt:1:"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_differs_between_engines_is_warned_of() {
+    let tree = tree(&[(
+        "core/name",
+        "[package]\nname = \"name\"",
+        "FROM scratch\nRUN hostname > /name\n",
+    )]);
+    let ran = stagex(tree.path(), &["check"]);
+    assert_eq!(ran.code, 0);
+    assert!(
+        ran.stderr
+            .contains("packages/core/name/Containerfile:2:5: `hostname`")
+    );
+    assert!(ran.stderr.contains("hint:"));
+    let denied = stagex(
+        tree.path(),
+        &["check", "--deny-warnings", "--format", "json"],
+    );
+    assert_eq!(denied.code, 1);
+    let found: Value = serde_json::from_str(&denied.stdout).unwrap();
+    assert_eq!(found["warnings"][0]["rule"], "host-name");
+}
+
+#[test]
+fn every_cell_is_listed_whatever_is_here() {
+    let mut arguments = NO_ENGINES.to_vec();
+    arguments.extend(["conformance", "--list", "--format", "json"]);
+    let ran = stagex(Path::new("."), &arguments);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let listed: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let cells = listed["cells"].as_array().unwrap();
+    // Three columns and agreement for each of at least sixty cases.
+    assert!(cells.len() >= 60 * 4, "{}", cells.len());
+    assert!(cells.iter().all(|cell| cell["absence"].is_string()));
+}
+
+#[test]
+fn a_matrix_in_which_nothing_runs_does_not_pass() {
+    let mut arguments = NO_ENGINES.to_vec();
+    arguments.extend(["conformance", "--case", "an-equal-file"]);
+    let ran = stagex(Path::new("."), &arguments);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stdout.contains("0 cells hold"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_column_that_was_asked_for_must_be_there() {
+    let mut arguments = NO_ENGINES.to_vec();
+    arguments.extend([
+        "conformance",
+        "--case",
+        "an-equal-file",
+        "--column",
+        "podman",
+    ]);
+    let ran = stagex(Path::new("."), &arguments);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("podman is not ready"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_case_that_is_not_there_is_the_command_lines_fault() {
+    let ran = stagex(Path::new("."), &["conformance", "--case", "no-such-case"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("--list"), "{}", ran.stderr);
 }
 
 #[test]

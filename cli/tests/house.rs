@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -19,6 +19,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
         "backend-podman",
         &["backend-api", "containers-build", "process"],
     ),
+    ("check", &["containerfile"]),
     (
         "conformance",
         &[
@@ -53,7 +54,9 @@ const ARROWS: [(&str, &[&str]); 14] = [
         "stagex",
         &[
             "backend-api",
+            "check",
             "conformance",
+            "containerfile",
             "engine",
             "package-tree",
             "process",

@@ -1,6 +1,7 @@
 //! One file for each command. A command reads its arguments, asks the libraries, and renders
 //! what they answer.
 
+mod check;
 mod conformance;
 mod digests;
 mod interruption;
@@ -18,6 +19,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match command {
         Command::Make(make) => make::run(&global, &make),
         Command::Digests(digests) => digests::run(&global, &digests),
+        Command::Check(check) => check::run(&global, &check),
         Command::Conformance(conformance) => conformance::run(&global, &conformance),
         Command::Runtimes => runtimes::run(&global),
     }

@@ -1,0 +1,71 @@
+//! `stagex check`: warns of what lets a build notice which engine runs it.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use check::{Warning, check};
+use serde_json::json;
+
+use crate::arguments::{self, Format, Global};
+use crate::exit::Exit;
+use crate::failure::{Failure, print_problem};
+use crate::render;
+
+pub(super) fn run(global: &Global, arguments: &arguments::Check) -> Result<Exit, Failure> {
+    let tree = super::tree::open(global)?;
+    let plan = super::tree::plan(&tree, &arguments.targets)?;
+    let files: BTreeSet<_> = plan
+        .packages
+        .iter()
+        .map(|package| &package.containerfile)
+        .collect();
+    let mut found = Vec::new();
+    for name in &files {
+        let text = fs::read_to_string(global.directory.join(name))
+            .map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+        let file = containerfile::parse(&text).map_err(|error| {
+            let (line, column) = (error.position.line, error.position.column);
+            let message = format!("{name}:{line}:{column}: {}", error.kind);
+            Failure::of(Exit::Tree, [(message, error.hint())])
+        })?;
+        let warnings = check(&text, &file);
+        found.extend(warnings.into_iter().map(|warning| (*name, warning)));
+    }
+    match global.format {
+        Format::Json => {
+            let warning = |(file, warning): &(_, Warning)| {
+                json!({
+                    "file": file,
+                    "line": warning.line,
+                    "column": warning.column,
+                    "rule": warning.rule,
+                    "found": warning.found,
+                    "message": warning.rule.message(),
+                    "hint": warning.rule.hint(),
+                })
+            };
+            let warnings: Vec<_> = found.iter().map(warning).collect();
+            render::json(&json!({ "version": 1, "files": files.len(), "warnings": warnings }));
+        }
+        Format::Human => {
+            for (file, warning) in &found {
+                let message = format!(
+                    "{file}:{}:{}: `{}`: {} [{}]",
+                    warning.line,
+                    warning.column,
+                    warning.found,
+                    warning.rule.message(),
+                    warning.rule,
+                );
+                print_problem("warning", &message, Some(warning.rule.hint()));
+            }
+            render::result(&format!(
+                "{} Containerfiles checked, {} warnings",
+                files.len(),
+                found.len()
+            ));
+        }
+    }
+    let denied = arguments.deny_warnings && !found.is_empty();
+    Ok(if denied { Exit::Failed } else { Exit::Success })
+}
