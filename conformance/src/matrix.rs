@@ -14,6 +14,8 @@ use crate::differences::Difference;
 use crate::oracle::{Oracle, Sentence};
 use crate::suite::{Subject, Suite};
 
+const FEWER_THAN_TWO: &str = "inconclusive: fewer than two runtimes are ready";
+
 /// A question that has an answer of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "question", rename_all = "kebab-case")]
@@ -258,8 +260,7 @@ impl Matrix {
                 .benches
                 .is_empty()
                 .then(|| "no runtime is ready to build what the oracle is asked about".to_owned()),
-            Cell::Agreement { .. } => (self.benches.len() < 2)
-                .then(|| "inconclusive: fewer than two runtimes are ready".to_owned()),
+            Cell::Agreement { .. } => (self.benches.len() < 2).then(|| FEWER_THAN_TWO.to_owned()),
         };
         self.suite.absence().or(by_itself)
     }
@@ -337,10 +338,19 @@ impl Matrix {
     fn agreement(&self, subject: &Subject) -> Verdict {
         let unlisted = |bench: &&Bench| self.listed(subject, bench).is_none();
         let mut benches = self.benches.values().filter(unlisted);
+        // What is left to compare, once those are taken out that are listed, may be one or none.
+        let alone = || {
+            let mut all = self.benches.values();
+            let listed = all.find_map(|bench| self.listed(subject, bench));
+            listed.map_or_else(
+                || Verdict::CannotRun {
+                    reason: FEWER_THAN_TWO.to_owned(),
+                },
+                differs,
+            )
+        };
         let Some(first) = benches.next() else {
-            return Verdict::CannotRun {
-                reason: "inconclusive: all runtimes that are here are listed as differing".into(),
-            };
+            return alone();
         };
         let expected = match first.digest(subject) {
             Ok(digest) => digest,
@@ -367,10 +377,7 @@ impl Matrix {
             }
         }
         if compared == 0 {
-            let reason = "inconclusive: only one runtime is here that is not listed as differing";
-            return Verdict::CannotRun {
-                reason: reason.to_owned(),
-            };
+            return alone();
         }
         Verdict::Holds
     }
@@ -404,6 +411,13 @@ impl Matrix {
     }
 }
 
+fn differs(listed: &Difference) -> Verdict {
+    Verdict::Differs {
+        why: listed.why.clone(),
+        avoid: listed.avoid.clone(),
+    }
+}
+
 /// Holds a verdict against what is listed: a listed difference is no failure, and one that does
 /// not show is.
 fn weigh(verdict: Verdict, listed: Option<&Difference>) -> Verdict {
@@ -416,10 +430,7 @@ fn weigh(verdict: Verdict, listed: Option<&Difference>) -> Verdict {
         _ => false,
     };
     match verdict {
-        _ if shows => Verdict::Differs {
-            why: listed.why.clone(),
-            avoid: listed.avoid.clone(),
-        },
+        _ if shows => differs(listed),
         Verdict::Holds => Verdict::fails(format!(
             "a difference is listed that does not show: {}",
             listed.why
