@@ -176,6 +176,7 @@ Examples:
   stagex conformance --case hard-link              the cases with that in their names
   stagex conformance --column podman --column docker@trixie=/opt/trixie/docker
   stagex conformance --tree . core-musl            a tree's packages instead of the cases
+  stagex conformance --report report               with a page to look at in report/index.html
 
 A cell of the matrix holds, or differs as it is listed to, or fails, or cannot run here. Only
 failing cells make the command fail; a column that was asked for by name must be there.";
@@ -200,6 +201,10 @@ pub(crate) struct Conformance {
     /// here, and those of `STAGEX_ENGINES`, unless said.
     #[arg(long = "column", value_name = "LABEL[=PROGRAM]", value_parser = column)]
     pub(crate) columns: Vec<Column>,
+
+    /// Write a report into this folder: a page to look at, JSON, and `JUnit`'s XML.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<Utf8PathBuf>,
 
     /// Build in this folder, which must be empty or absent, and keep what is built.
     #[arg(long, value_name = "DIR")]

@@ -11,6 +11,7 @@ mod embedded;
 mod matrix;
 mod oracle;
 mod recorded;
+pub mod report;
 mod results;
 mod run;
 mod suite;

@@ -49,7 +49,15 @@ pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result
     process::wait_for_ended_groups(make::CLEANING_UP);
     match results {
         None => Ok(Exit::Success),
-        Some(results) => Ok(tell(global, &results)),
+        Some(results) => {
+            if let Some(folder) = &arguments.report {
+                conformance::report::write(&results, folder).map_err(|error| {
+                    let hint = "name a folder that can be written to with --report";
+                    Failure::new(Exit::Environment, &error, Some(hint.to_owned()))
+                })?;
+            }
+            Ok(tell(global, &results))
+        }
     }
 }
 
