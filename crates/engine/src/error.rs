@@ -90,6 +90,19 @@ pub enum Error {
     /// The engine failed.
     #[error(transparent)]
     Backend(Box<backend_api::Error>),
+    /// The engine handed over a layer that is none of the instructions'.
+    #[error(
+        "{runtime} handed over a layer of step {step}: expected at most one for each of the \
+         {expected} instructions that make one, in their order"
+    )]
+    StrayLayer {
+        /// The runtime.
+        runtime: String,
+        /// The step that the layer is said to be of.
+        step: String,
+        /// How many instructions make a layer.
+        expected: usize,
+    },
     /// What the engine made could not be turned into an image.
     #[error(transparent)]
     Image(#[from] oci_image::ImageError),

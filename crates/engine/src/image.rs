@@ -26,6 +26,7 @@ pub(crate) fn write(
     layers: &EngineImage,
     log: &Log,
 ) -> Result<Digest, Error> {
+    check(job, build, layers)?;
     let capabilities = &job.ready.capabilities;
     let source = |step: &Step| LayerSource {
         tar: layers
@@ -74,4 +75,20 @@ pub(crate) fn write(
         ));
     }
     Ok(image.manifest)
+}
+
+/// Refuses layers that are of no step, of one that has a layer already, or out of order.
+fn check(job: &Job, build: &Build, layers: &EngineImage) -> Result<(), Error> {
+    let steps = || build.image_steps().filter(|step| step.makes_layer());
+    let mut to_come = steps();
+    for layer in &layers.layers {
+        if !to_come.any(|step| step_id(step.id) == layer.step) {
+            return Err(Error::StrayLayer {
+                runtime: job.backend.id().to_owned(),
+                step: layer.step.to_string(),
+                expected: steps().count(),
+            });
+        }
+    }
+    Ok(())
 }
