@@ -1,0 +1,323 @@
+//! Mutants that write the entries of a layer in another way than the canonical one.
+
+use crate::image::Image;
+use crate::member::Member;
+use crate::mutant::{Change, Mutant};
+use crate::related::{any, has_hard_links, has_whiteouts, is_whiteout, meant, no_other, walked};
+use crate::world::Case;
+
+/// The newest time of an image.
+const EPOCH: i64 = 1;
+/// The largest number that a header's field for an owner can say.
+const LARGEST_OWNER: i64 = 0o7_777_777;
+/// How many bytes of a name or a target a header can say.
+const FIELD: usize = 100;
+
+pub(crate) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "entries_are_sorted_by_whole_paths",
+        case: "entries-are-in-the-order-of-bytes",
+        shows: "expected the entry `a`, found the entry `a b`",
+        related: has_a_name_that_goes_on_below_a_slash,
+        change: Change::Encoder(|image| sort(image, |member| slashed(member, meant(member)))),
+    },
+    Mutant {
+        name: "whiteouts_are_sorted_by_their_own_names",
+        case: "a-whiteout-sorts-by-the-deleted-name",
+        shows: "entry",
+        related: has_whiteouts,
+        change: Change::Encoder(|image| sort(image, |member| walked(&member.path()))),
+    },
+    Mutant {
+        name: "times_are_set_to_the_epoch_and_not_clamped",
+        case: "times-up-to-the-epoch-stay",
+        shows: "time: expected 0.000000000, found 1.000000000",
+        related: |case| any(case, |member| member.seconds() < EPOCH),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.seconds() < EPOCH {
+                    member.set_seconds(EPOCH);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "times_before_1970_are_raised_to_0",
+        case: "times-before-1970-stay",
+        shows: "time: expected -5.000000000, found 0.000000000",
+        related: |case| any(case, |member| member.seconds() < 0),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.seconds() < 0 {
+                    member.set_seconds(0);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "the_epoch_is_a_second_later",
+        case: "later-times-become-the-epoch",
+        shows: "time: expected 1.000000000, found 2.000000000",
+        related: |case| any(case, |member| member.seconds() == EPOCH),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.seconds() == EPOCH {
+                    member.set_seconds(EPOCH + 1);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "whiteouts_have_the_time_of_the_epoch",
+        case: "a-deleted-file-is-a-whiteout",
+        shows: "time: expected 0.000000000, found 1.000000000",
+        related: has_whiteouts,
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if is_whiteout(member) {
+                    member.set_seconds(EPOCH);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "modes_are_masked_with_0777",
+        case: "setuid-and-setgid-bits-stay",
+        shows: "mode: expected 2755, found 0755",
+        related: |case| any(case, |member| member.mode() & 0o7000 != 0),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| member.set_mode(member.mode() & 0o777));
+        }),
+    },
+    Mutant {
+        name: "sticky_bits_are_lost",
+        case: "sticky-bits-stay",
+        shows: "mode: expected 1644, found 0644",
+        related: |case| any(case, |member| member.mode() & 0o1000 != 0),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| member.set_mode(member.mode() & !0o1000));
+        }),
+    },
+    Mutant {
+        name: "a_mode_of_zero_is_taken_for_none",
+        case: "a-mode-of-zero-stays",
+        shows: "mode: expected 0000, found 0644",
+        related: |case| any(case, |member| member.mode() == 0 && !is_whiteout(member)),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.mode() == 0 && !is_whiteout(member) {
+                    member.set_mode(0o644);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "the_limit_of_owners_is_one_less",
+        case: "large-owners-are-written-in-full",
+        shows: "written in another way",
+        related: no_other,
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                let (user, group) = member.owner();
+                for (key, number) in [(b"uid", user), (b"gid", group)] {
+                    if number == LARGEST_OWNER {
+                        member.set_record(key, number.to_string().as_bytes());
+                    }
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "large_owners_become_root",
+        case: "large-owners-are-written-in-full",
+        shows: "user: expected 4000000000, found 0",
+        related: |case| any(case, has_a_large_owner),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if has_a_large_owner(member) {
+                    member.set_owner(0, 0);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "long_paths_are_never_split",
+        case: "paths-around-156-bytes",
+        shows: "written in another way",
+        related: |case| any(case, |member| !member.prefix().is_empty()),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if !member.prefix().is_empty() {
+                    say_path_in_a_record(member);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "long_paths_are_split_at_the_first_slash",
+        case: "paths-around-156-bytes",
+        shows: "written in another way",
+        related: |case| any(case, |member| !member.prefix().is_empty()),
+        change: Change::Encoder(|image| image.each_member(split_at_the_first_slash)),
+    },
+    Mutant {
+        name: "the_limit_of_names_is_one_less",
+        case: "names-around-100-bytes",
+        shows: "written in another way",
+        related: |case| any(case, |member| member.name().len() == FIELD),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.name().len() == FIELD {
+                    member.set_record(b"path", &member.name());
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "the_limit_of_targets_is_one_less",
+        case: "targets-of-symlinks-around-100-bytes",
+        shows: "written in another way",
+        related: |case| any(case, |member| member.link().len() == FIELD),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.link().len() == FIELD {
+                    member.set_record(b"linkpath", &member.link());
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "names_that_are_not_ascii_have_no_record",
+        case: "names-that-are-not-ascii",
+        shows: "written in another way",
+        related: |case| any(case, |member| !member.name().is_ascii()),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                let name = member.name();
+                if !name.is_ascii() && name.len() <= FIELD {
+                    member.remove_record(b"path");
+                    member.set_split(b"", &name);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "names_are_made_utf_8",
+        case: "names-that-are-not-utf-8",
+        shows: "entry",
+        related: |case| any(case, |member| std::str::from_utf8(&member.name()).is_err()),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                let name = member.name();
+                let text = String::from_utf8_lossy(&name);
+                if text.as_bytes() != name {
+                    member.set_record(b"path", text.as_bytes());
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "the_last_name_of_a_file_has_its_bytes",
+        case: "the-first-name-in-order-has-the-bytes",
+        shows: "type:",
+        related: has_hard_links,
+        change: Change::Encoder(|image| {
+            for layer in &mut image.layers {
+                let link = layer.members.iter().position(|each| each.kind() == b'1');
+                let Some(link) = link else { continue };
+                let leader = layer.members[link].link();
+                let file = layer.members.iter().position(|each| each.path() == leader);
+                let [file, link] = layer
+                    .members
+                    .get_disjoint_mut([file.expect("a link has a leader"), link])
+                    .expect("a link is not its leader");
+                file.exchange(link);
+                file.set_link(&link.path());
+            }
+        }),
+    },
+    Mutant {
+        name: "named_pipes_become_files",
+        case: "named-pipes-are-recorded",
+        shows: "type: expected named pipe, found file",
+        related: |case| any(case, |member| member.kind() == b'6'),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.kind() == b'6' {
+                    member.set_kind(b'0');
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "whole_blocks_of_content_are_filled_up_as_well",
+        case: "contents-are-filled-up-to-512-bytes",
+        shows: "Checksum",
+        related: |case| any(case, fills_its_blocks),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if fills_its_blocks(member) {
+                    member.add_a_block();
+                }
+            });
+        }),
+    },
+];
+
+fn sort(image: &mut Image, key: impl Fn(&Member) -> Vec<u8>) {
+    for layer in &mut image.layers {
+        layer.members.sort_by_cached_key(&key);
+    }
+}
+
+/// Returns a path with a slash at its end if it is a folder's.
+fn slashed(member: &Member, mut path: Vec<u8>) -> Vec<u8> {
+    if member.kind() == b'5' {
+        path.push(b'/');
+    }
+    path
+}
+
+/// A folder's name goes on, in another entry's, with a byte that is less than a slash.
+fn has_a_name_that_goes_on_below_a_slash(case: &Case) -> bool {
+    case.image.layers.iter().any(|layer| {
+        let folders = layer.members.iter().filter(|each| each.kind() == b'5');
+        let folders: Vec<_> = folders.map(Member::path).collect();
+        layer.members.iter().map(meant).any(|path| {
+            let goes_on = |folder: &Vec<u8>| {
+                let rest = path.strip_prefix(folder.as_slice());
+                rest.and_then(|rest| rest.first())
+                    .is_some_and(|byte| *byte < b'/')
+            };
+            folders.iter().any(goes_on)
+        })
+    })
+}
+
+fn has_a_large_owner(member: &Member) -> bool {
+    let (user, group) = member.owner();
+    user.max(group) > LARGEST_OWNER
+}
+
+fn fills_its_blocks(member: &Member) -> bool {
+    let size = member.content().len();
+    size > 0 && size.is_multiple_of(512)
+}
+
+fn say_path_in_a_record(member: &mut Member) {
+    let name = member.name();
+    member.set_record(b"path", &name);
+    member.set_split(b"", &name[..FIELD]);
+}
+
+fn split_at_the_first_slash(member: &mut Member) {
+    if member.prefix().is_empty() {
+        return;
+    }
+    let name = member.name();
+    let slashes = name.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let mut places = slashes.map(|(place, _)| place);
+    if let Some(place) = places.find(|place| name.len() - place - 1 <= FIELD) {
+        member.set_split(&name[..place], &name[place + 1..]);
+    }
+}
