@@ -1,7 +1,7 @@
 //! The answer to "can this engine build here and now?"
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::capability::Capabilities;
 
@@ -55,7 +55,7 @@ pub struct Unavailable {
 }
 
 /// Why an engine cannot build here and now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
+use serde::Deserialize;
+
 /// What a backend was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -27,7 +29,8 @@ impl fmt::Display for Operation {
 
 /// What kind of thing went wrong. Callers decide by it: only [`BuildFailed`](Self::BuildFailed)
 /// is the package's own fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An instruction of the Containerfile failed.

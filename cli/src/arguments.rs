@@ -38,7 +38,8 @@ pub(crate) struct Global {
     )]
     pub(crate) directory: Utf8PathBuf,
 
-    /// Build with this engine: docker, podman, buildah; or the first of them that is ready.
+    /// Build with this engine: docker, podman, buildah; or the first of them that is ready. Any
+    /// other NAME is that of a plugin, the program `stagex-runtime-NAME` on PATH.
     #[arg(
         long,
         value_name = "NAME",
@@ -70,7 +71,11 @@ pub(crate) struct Global {
 impl Global {
     /// Returns which program to use for which engine: flags before the environment.
     pub(crate) fn programs(&self) -> runtimes::Programs {
-        let mut programs = crate::environment::programs();
+        let named = match &self.runtime {
+            Choice::Auto => None,
+            Choice::Named(name) => Some(name.as_str()),
+        };
+        let mut programs = crate::environment::programs(named);
         programs.extend(self.engines.iter().cloned());
         programs
     }
@@ -235,20 +240,22 @@ pub(crate) fn column(text: &str) -> Result<Column, String> {
 fn choice(text: &str) -> Result<Choice, String> {
     match text {
         "auto" => Ok(Choice::Auto),
-        name if runtimes::NAMES.contains(&name) => Ok(Choice::Named(name.to_owned())),
-        _ => Err(format!("expected auto, {}", runtimes::NAMES.join(", "))),
+        name if runtimes::is_name(name) => Ok(Choice::Named(name.to_owned())),
+        _ => Err(format!(
+            "expected auto, {}, or the name of a plugin",
+            runtimes::NAMES.join(", ")
+        )),
     }
 }
 
 fn engine(text: &str) -> Result<(String, Utf8PathBuf), String> {
-    let names = runtimes::NAMES;
     match text.split_once('=') {
-        Some((name, path)) if names.contains(&name) && !path.is_empty() => {
+        Some((name, path)) if runtimes::is_name(name) && !path.is_empty() => {
             Ok((name.to_owned(), path.into()))
         }
         _ => Err(format!(
-            "expected NAME=PATH, where NAME is one of {}",
-            names.join(", ")
+            "expected NAME=PATH, where NAME is one of {}, or the name of a plugin",
+            runtimes::NAMES.join(", ")
         )),
     }
 }

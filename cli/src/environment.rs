@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
-/// Returns the programs named by `STAGEX_DOCKER`, `STAGEX_PODMAN` and the like.
+/// Returns the programs named by `STAGEX_DOCKER`, `STAGEX_PODMAN` and the like: those of the
+/// engines that are known, and that of the plugin `named`.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that reads the environment"
 )]
-pub(crate) fn programs() -> BTreeMap<String, Utf8PathBuf> {
-    let named = runtimes::NAMES.iter().filter_map(|name| {
-        let value = std::env::var(format!("STAGEX_{}", name.to_uppercase())).ok()?;
-        (!value.is_empty()).then(|| ((*name).to_owned(), Utf8PathBuf::from(value)))
+pub(crate) fn programs(named: Option<&str>) -> BTreeMap<String, Utf8PathBuf> {
+    let names = runtimes::NAMES.into_iter().chain(named);
+    let programs = names.filter_map(|name| {
+        let variable = format!("STAGEX_{}", name.to_uppercase().replace('-', "_"));
+        let value = std::env::var(variable).ok()?;
+        (!value.is_empty()).then(|| (name.to_owned(), Utf8PathBuf::from(value)))
     });
-    named.collect()
+    programs.collect()
 }
 
 /// Returns the words of `STAGEX_ENGINES`, each a column as `--column` takes it.

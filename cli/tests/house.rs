@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
         &["backend-api", "containers-build", "process"],
     ),
     ("backend-docker", &["backend-api", "process"]),
+    ("backend-plugin", &["backend-api", "process"]),
     (
         "backend-podman",
         &["backend-api", "containers-build", "process"],
@@ -49,6 +50,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "backend-api",
             "backend-buildah",
             "backend-docker",
+            "backend-plugin",
             "backend-podman",
         ],
     ),

@@ -18,14 +18,20 @@ use crate::{Availability, Backend};
 pub fn main(backend: impl Backend + 'static) -> ExitCode {
     let backend: Arc<dyn Backend> = Arc::new(backend);
     let arguments = Arguments::from_args();
+    let is_required = required().any(|name| name == backend.id());
+    libtest_mimic::run(&arguments, trials(&backend, is_required)).exit_code()
+}
+
+/// Returns every case as a test of `backend`. Where its engine is not there, they are ignored
+/// with the reason as their kind, or fail with it if it `is_required`.
+pub fn trials(backend: &Arc<dyn Backend>, is_required: bool) -> Vec<Trial> {
     let absence = match block_on(backend.probe()) {
         Availability::Ready(_) => None,
         Availability::Unavailable(why) => Some(format!("{} (hint: {})", why.message, why.hint)),
     };
-    let is_required = required().any(|name| name == backend.id());
     let trials = cases::ALL.iter().map(|case| {
         let name = format!("{}::{}", backend.id(), case.name);
-        let (backend, run) = (backend.clone(), case.run);
+        let (backend, run) = (Arc::clone(backend), case.run);
         match &absence {
             None => Trial::test(name, move || {
                 block_on(run(&*backend));
@@ -39,7 +45,7 @@ pub fn main(backend: impl Backend + 'static) -> ExitCode {
             }
         }
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    trials.collect()
 }
 
 #[expect(

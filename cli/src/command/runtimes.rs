@@ -12,18 +12,20 @@ use crate::render;
 
 pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
     let programs = global.programs();
+    let known = runtimes::NAMES.into_iter().map(str::to_owned);
+    let names: Vec<String> = known.chain(runtimes::plugins(&programs)).collect();
     let found = super::block_on(async {
         let mut found = BTreeMap::new();
-        for name in runtimes::NAMES {
+        for name in &names {
             if let Some(backend) = runtimes::backend(name, &programs) {
-                found.insert(name, backend.probe().await);
+                found.insert(name.as_str(), backend.probe().await);
             }
         }
         found
     })?;
     match global.format {
         Format::Json => render::json(&serde_json::json!({ "version": 1, "runtimes": found })),
-        Format::Human => render::result(&table(&found)),
+        Format::Human => render::result(&table(&names, &found)),
     }
     let any = found
         .values()
@@ -31,11 +33,12 @@ pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
     Ok(if any { Exit::Success } else { Exit::NoRuntime })
 }
 
-/// Returns what a person reads, in the order in which runtimes are preferred.
-fn table(found: &BTreeMap<&str, Availability>) -> String {
+/// Returns what a person reads, in the order of `names`.
+fn table<'a>(names: &'a [String], found: &BTreeMap<&str, Availability>) -> String {
     let mut text = String::new();
-    for name in runtimes::NAMES {
-        match &found[name] {
+    let of = |name: &'a String| Some((name, found.get(name.as_str())?));
+    for (name, availability) in names.iter().filter_map(of) {
+        match availability {
             Availability::Ready(ready) => {
                 let _ = writeln!(text, "{name:8} ready  {} {}", ready.version, ready.program);
                 for (name, value) in &ready.details {

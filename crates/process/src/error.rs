@@ -38,6 +38,14 @@ pub enum Error {
         /// How long it was given.
         limit: Duration,
     },
+    /// The program wrote nothing for longer than it was given, and was ended.
+    #[error("`{program}` wrote nothing for {} s and was ended", limit.as_secs())]
+    Silent {
+        /// The program's path.
+        program: Utf8PathBuf,
+        /// How long it may write nothing.
+        limit: Duration,
+    },
     /// The program wrote more to its standard output than is kept, and was ended.
     #[error("`{program}` wrote more than {limit} bytes and was ended")]
     Flooded {

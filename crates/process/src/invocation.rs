@@ -1,11 +1,14 @@
 //! One run of one program: arguments, environment, limits, and its output line by line.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::ops::ControlFlow;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::ChildStdin;
 
 use crate::environment::Environment;
 use crate::error::Error;
@@ -17,6 +20,8 @@ use crate::lines::Lines;
 const OUTPUT_LIMIT: usize = 16 << 20;
 /// How much of the end of standard error is kept.
 const STDERR_KEPT: usize = 1 << 20;
+/// How much of a stream is read at once.
+const BUFFER: usize = 32 * 1024;
 
 /// Which of a child's two streams a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +57,8 @@ impl Finished {
     }
 }
 
-/// A program about to be run: with nothing on its standard input, in a process group of its
-/// own, and with the environment of [`Environment::pinned`].
+/// A program about to be run: with nothing on its standard input unless said, in a process group
+/// of its own, and with the environment of [`Environment::pinned`].
 ///
 /// Dropping the future of [`run`](Self::run) or [`run_with`](Self::run_with) ends the whole
 /// process group.
@@ -63,7 +68,9 @@ pub struct Invocation {
     arguments: Vec<OsString>,
     environment: Environment,
     folder: Option<Utf8PathBuf>,
+    input: Vec<u8>,
     time_limit: Option<Duration>,
+    silence_limit: Option<Duration>,
     output_limit: usize,
 }
 
@@ -75,7 +82,9 @@ impl Invocation {
             arguments: Vec::new(),
             environment: Environment::pinned(),
             folder: None,
+            input: Vec::new(),
             time_limit: None,
+            silence_limit: None,
             output_limit: OUTPUT_LIMIT,
         }
     }
@@ -109,10 +118,24 @@ impl Invocation {
         self
     }
 
+    /// Sets what it finds on its standard input.
+    #[must_use]
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = bytes.into();
+        self
+    }
+
     /// Limits how long it may run.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
+        self
+    }
+
+    /// Limits how long it may write nothing at all.
+    #[must_use]
+    pub fn silence_limit(mut self, limit: Duration) -> Self {
+        self.silence_limit = Some(limit);
         self
     }
 
@@ -145,21 +168,57 @@ impl Invocation {
         self,
         line: &mut (dyn FnMut(Channel, &str) + Send),
     ) -> Result<Finished, Error> {
+        let start = Instant::now();
+        let (program, limit) = (self.program.clone(), self.output_limit);
+        let (mut out, mut err) = (Stream::default(), Stream::default());
+        let mut take = |channel, bytes: &[u8]| {
+            let stream = match channel {
+                Channel::Stdout => &mut out,
+                Channel::Stderr => &mut err,
+            };
+            stream.take(bytes, &mut |text| line(channel, text));
+            if err.kept.len() > 2 * STDERR_KEPT {
+                err.kept.drain(..err.kept.len() - STDERR_KEPT);
+            }
+            if out.kept.len() > limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        match self.run_bytes(&mut take).await? {
+            None => Err(Error::Flooded { program, limit }),
+            Some(status) => Ok(Finished {
+                status,
+                stdout: out.kept,
+                stderr: String::from_utf8_lossy(&err.kept).into_owned(),
+                duration: start.elapsed(),
+            }),
+        }
+    }
+
+    /// Runs it, and hands on its output as it comes, uncut; no bytes mean the stream's end.
+    /// Nothing is kept, and the output limit is the caller's to hold: on
+    /// [`ControlFlow::Break`] the program is ended, and its status is `None`.
+    pub async fn run_bytes(
+        self,
+        take: &mut (dyn FnMut(Channel, &[u8]) -> ControlFlow<()> + Send),
+    ) -> Result<Option<ExitStatus>, Error> {
         tracing::debug!(command = %self.command_line(), "starting");
+        let start = Instant::now();
         let (program, limit) = (self.program.clone(), self.time_limit);
         let result = match limit {
-            None => self.run_unlimited(line).await,
-            Some(limit) => tokio::time::timeout(limit, self.run_unlimited(line))
+            None => self.run_unlimited(take).await,
+            Some(limit) => tokio::time::timeout(limit, self.run_unlimited(take))
                 .await
                 .unwrap_or(Err(Error::TimedOut {
                     program: program.clone(),
                     limit,
                 })),
         };
+        let took = start.elapsed();
         match &result {
-            Ok(done) => {
-                tracing::debug!(%program, status = %done.status, took = ?done.duration, "ended");
-            }
+            Ok(status) => tracing::debug!(%program, ?status, ?took, "ended"),
             Err(error) => tracing::debug!(%program, %error, "ended"),
         }
         result
@@ -184,9 +243,8 @@ impl Invocation {
 
     async fn run_unlimited(
         self,
-        line: &mut (dyn FnMut(Channel, &str) + Send),
-    ) -> Result<Finished, Error> {
-        let start = Instant::now();
+        take: &mut (dyn FnMut(Channel, &[u8]) -> ControlFlow<()> + Send),
+    ) -> Result<Option<ExitStatus>, Error> {
         let mut child = self.spawn()?;
         let _group = Group::new(child.id());
         let io_error = |source| Error::Io {
@@ -196,31 +254,51 @@ impl Invocation {
 
         let mut stdout = child.stdout.take().expect("stdout is piped");
         let mut stderr = child.stderr.take().expect("stderr is piped");
-        let mut out = Pipe::new(Channel::Stdout);
-        let mut err = Pipe::new(Channel::Stderr);
-        while out.open || err.open {
-            tokio::select! {
-                more = out.read(&mut stdout), if out.open => out.take(more.map_err(io_error)?, line),
-                more = err.read(&mut stderr), if err.open => err.take(more.map_err(io_error)?, line),
-            }
-            if out.kept.len() > self.output_limit {
-                let limit = self.output_limit;
-                return Err(Error::Flooded {
-                    program: self.program.clone(),
-                    limit,
-                });
-            }
-            if err.kept.len() > 2 * STDERR_KEPT {
-                err.kept.drain(..err.kept.len() - STDERR_KEPT);
+        let (mut out, mut err) = (vec![0; BUFFER], vec![0; BUFFER]);
+        let (mut out_open, mut err_open) = (true, true);
+        let mut feeding = std::pin::pin!(feed(child.stdin.take(), &self.input));
+        let mut fed = false;
+        while out_open || err_open {
+            let (channel, bytes) = tokio::select! {
+                () = &mut feeding, if !fed => {
+                    fed = true;
+                    continue;
+                }
+                count = stdout.read(&mut out), if out_open => {
+                    let count = count.map_err(io_error)?;
+                    out_open = count > 0;
+                    (Channel::Stdout, &out[..count])
+                }
+                count = stderr.read(&mut err), if err_open => {
+                    let count = count.map_err(io_error)?;
+                    err_open = count > 0;
+                    (Channel::Stderr, &err[..count])
+                }
+                () = self.silence() => return Err(self.silent()),
+            };
+            if take(channel, bytes).is_break() {
+                return Ok(None);
             }
         }
-        let status = child.wait().await.map_err(io_error)?;
-        Ok(Finished {
-            status,
-            stdout: out.kept,
-            stderr: String::from_utf8_lossy(&err.kept).into_owned(),
-            duration: start.elapsed(),
-        })
+        tokio::select! {
+            status = child.wait() => status.map(Some).map_err(io_error),
+            () = self.silence() => Err(self.silent()),
+        }
+    }
+
+    /// Ends when the program, silent from now on, has been so for too long.
+    async fn silence(&self) {
+        match self.silence_limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn silent(&self) -> Error {
+        Error::Silent {
+            program: self.program.clone(),
+            limit: self.silence_limit.unwrap_or_default(),
+        }
     }
 
     #[expect(
@@ -233,7 +311,11 @@ impl Invocation {
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter())
-            .stdin(Stdio::null())
+            .stdin(if self.input.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
@@ -246,39 +328,28 @@ impl Invocation {
     }
 }
 
-/// One of a child's streams while it is read.
-struct Pipe {
-    channel: Channel,
-    open: bool,
-    buffer: Vec<u8>,
+/// Writes what a child finds on its standard input. A child that does not read it is free not to.
+async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
+    if let Some(mut stdin) = stdin
+        && let Err(error) = stdin.write_all(input).await
+    {
+        tracing::debug!(%error, "the input was not read");
+    }
+}
+
+/// What came of one of a child's streams.
+#[derive(Default)]
+struct Stream {
     lines: Lines,
     kept: Vec<u8>,
 }
 
-impl Pipe {
-    fn new(channel: Channel) -> Self {
-        let buffer = vec![0; 32 * 1024];
-        Self {
-            channel,
-            open: true,
-            buffer,
-            lines: Lines::default(),
-            kept: Vec::new(),
+impl Stream {
+    fn take(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
+        if bytes.is_empty() {
+            self.lines.finish(line);
         }
-    }
-
-    async fn read(&mut self, from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<usize> {
-        from.read(&mut self.buffer).await
-    }
-
-    fn take(&mut self, count: usize, line: &mut (dyn FnMut(Channel, &str) + Send)) {
-        let channel = self.channel;
-        if count == 0 {
-            self.open = false;
-            self.lines.finish(&mut |text| line(channel, text));
-        }
-        let bytes = &self.buffer[..count];
-        self.lines.push(bytes, &mut |text| line(channel, text));
+        self.lines.push(bytes, line);
         self.kept.extend_from_slice(bytes);
     }
 }
@@ -300,4 +371,30 @@ pub fn find(name: &Utf8Path) -> Result<Utf8PathBuf, Error> {
     Utf8PathBuf::from_path_buf(found).map_err(|_| Error::NotFound {
         program: name.to_owned(),
     })
+}
+
+/// Finds the programs on PATH whose names begin with `prefix`: by the rest of their names, those
+/// of one name as a shell would. Names that are not UTF-8 are left out.
+pub fn find_all(prefix: &str) -> BTreeMap<String, Utf8PathBuf> {
+    let environment = Environment::pinned();
+    let path = environment.iter().find(|(name, _)| *name == "PATH");
+    let folders = path.map(|(_, folders)| folders).unwrap_or_default();
+    let entries = std::env::split_paths(folders)
+        .filter_map(|folder| {
+            Utf8PathBuf::from_path_buf(folder)
+                .ok()?
+                .read_dir_utf8()
+                .ok()
+        })
+        .flatten()
+        .filter_map(Result::ok);
+    let mut programs = BTreeMap::new();
+    for entry in entries {
+        if let Some(rest) = entry.file_name().strip_prefix(prefix)
+            && let Ok(program) = find(entry.path())
+        {
+            programs.entry(rest.to_owned()).or_insert(program);
+        }
+    }
+    programs
 }

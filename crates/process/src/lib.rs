@@ -12,4 +12,4 @@ mod lines;
 pub use environment::{Environment, is_kept};
 pub use error::Error;
 pub use group::wait_for_ended_groups;
-pub use invocation::{Channel, Finished, Invocation, find};
+pub use invocation::{Channel, Finished, Invocation, find, find_all};

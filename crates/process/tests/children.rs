@@ -100,3 +100,29 @@ async fn a_clean_up_runs_after_the_groups_that_were_told_to_end() {
     assert!(process::wait_for_ended_groups(Duration::from_secs(20)));
     assert!(folder.path().join("cleaned").exists());
 }
+
+#[tokio::test]
+async fn input_is_given_whole_while_output_is_read() {
+    let input = "0123456789abcdef".repeat(1 << 16);
+    let finished = Invocation::new(Utf8Path::new("/bin/cat"))
+        .input(input.clone())
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(finished.stdout_text(), input);
+}
+
+#[tokio::test]
+async fn input_need_not_be_read() {
+    let finished = shell("exec true").input(vec![b'x'; 1 << 20]).run().await;
+    assert!(finished.unwrap().succeeded());
+}
+
+#[tokio::test]
+async fn silence_has_a_limit() {
+    let limit = Duration::from_millis(200);
+    for script in ["exec sleep 1000", "exec >&- 2>&-; exec sleep 1000"] {
+        let error = shell(script).silence_limit(limit).run().await.unwrap_err();
+        assert!(matches!(error, Error::Silent { .. }), "{error:?}");
+    }
+}

@@ -3,5 +3,5 @@
 mod registry;
 mod select;
 
-pub use registry::{NAMES, Programs, backend};
+pub use registry::{NAMES, Programs, backend, is_name, plugins};
 pub use select::{Choice, NoRuntime, Selected, select};

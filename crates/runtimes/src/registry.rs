@@ -1,9 +1,10 @@
-//! Every backend there is, one line each.
+//! Every backend there is, one line each; and behind them whatever has a plugin.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use backend_api::Backend;
+use backend_plugin::Plugin;
 use camino::Utf8PathBuf;
 
 /// Makes a backend that drives the given program, or the one on PATH.
@@ -36,8 +37,30 @@ pub const NAMES: [&str; BACKENDS.len()] = {
 /// Which program to use for a runtime, where the user says so.
 pub type Programs = BTreeMap<String, Utf8PathBuf>;
 
-/// Returns the backend of the runtime `name`, if there is such a runtime.
+/// Returns the backend of the runtime `name`, if there is such a runtime: one of [`NAMES`], or
+/// one whose plugin is in `programs` or on PATH.
 pub fn backend(name: &str, programs: &Programs) -> Option<Arc<dyn Backend>> {
-    let (_, constructor) = BACKENDS.iter().find(|(known, _)| *known == name)?;
-    Some(constructor(programs.get(name).cloned()))
+    let program = programs.get(name).cloned();
+    if let Some((_, constructor)) = BACKENDS.iter().find(|(known, _)| *known == name) {
+        return Some(constructor(program));
+    }
+    let name: backend_plugin::Name = name.parse().ok()?;
+    let program = program.or_else(|| name.find())?;
+    Some(Arc::new(Plugin::new(name, Some(program))))
+}
+
+/// Returns the names of the runtimes that have a plugin, in `programs` or on PATH.
+pub fn plugins(programs: &Programs) -> Vec<String> {
+    let installed = backend_plugin::installed().into_keys();
+    let names = installed.map(|name| name.to_string());
+    let mut names: Vec<String> = names.chain(programs.keys().cloned()).collect();
+    names.retain(|name| !NAMES.contains(&name.as_str()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Tells whether `name` may be the name of a runtime, whether or not there is one.
+pub fn is_name(name: &str) -> bool {
+    name.parse::<backend_plugin::Name>().is_ok()
 }

@@ -9,9 +9,9 @@ use crate::registry::{NAMES, Programs, backend};
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// The first that is ready, in the order of [`NAMES`].
+    /// The first that is ready, in the order of [`NAMES`]. Never a plugin.
     Auto,
-    /// This one; a name of [`NAMES`].
+    /// This one: a name of [`NAMES`], or of a plugin.
     Named(String),
 }
 
@@ -28,7 +28,11 @@ pub struct Selected {
 #[derive(Debug, thiserror::Error)]
 pub enum NoRuntime {
     /// There is no runtime of that name.
-    #[error("there is no runtime `{0}`: expected {names}", names = NAMES.join(", "))]
+    #[error(
+        "there is no runtime `{0}`: expected {names}, or the name of a plugin, and no program \
+         `stagex-runtime-{0}` is on PATH",
+        names = NAMES.join(", ")
+    )]
     Unknown(String),
     /// Those that were asked for, each with why it is not ready.
     #[error("{}", why(.0))]

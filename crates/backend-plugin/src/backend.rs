@@ -1,0 +1,141 @@
+//! The backend: what the trait asks, told to a plugin. Knows neither messages nor processes.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backend_api::{
+    Availability, Backend, BuildRequest, BuiltImage, EngineImage, Error, Events, Operation, Step,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::de::DeserializeOwned;
+
+use crate::command::Request;
+use crate::conversation;
+use crate::error::{self, Cause};
+use crate::layers;
+use crate::name::Name;
+use crate::parse::{Built, Exported, Removed};
+use crate::probe;
+
+/// How long a plugin may take, and how much it may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a probe may take.
+    pub probe: Duration,
+    /// How long any other operation may go on without a byte of output. (A build has no limit
+    /// as a whole: how long a package takes is the package's own affair.)
+    pub silence: Duration,
+    /// How long a plugin may take to end after its answer, before it is ended.
+    pub farewell: Duration,
+    /// How many bytes an operation may write, to both streams together.
+    pub output: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            probe: Duration::from_secs(30),
+            silence: Duration::from_secs(3600),
+            farewell: Duration::from_secs(10),
+            output: 256 << 20,
+        }
+    }
+}
+
+/// An engine, driven through a plugin.
+#[derive(Debug)]
+pub struct Plugin {
+    name: Name,
+    program: Utf8PathBuf,
+    limits: Limits,
+}
+
+impl Plugin {
+    /// Prepares to drive the plugin `name` by `program`, or by its executable on PATH.
+    pub fn new(name: Name, program: Option<Utf8PathBuf>) -> Self {
+        Self {
+            program: program.unwrap_or_else(|| name.executable()),
+            name,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Sets other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        program: &Utf8Path,
+        request: &Request,
+        steps: &[Step],
+        events: &dyn Events,
+    ) -> Result<T, error::Error> {
+        let limits = &self.limits;
+        let invocation = request.invocation(program).silence_limit(limits.silence);
+        let fields = conversation::ask(program, invocation, limits, steps, events).await?;
+        conversation::fields(program, fields)
+    }
+}
+
+#[async_trait]
+impl Backend for Plugin {
+    fn id(&self) -> &str {
+        self.name.as_str()
+    }
+
+    async fn probe(&self) -> Availability {
+        match probe::ask(&self.program, &self.limits).await {
+            Ok(ready) => Availability::Ready(ready),
+            Err(error) => Availability::Unavailable(error.into()),
+        }
+    }
+
+    async fn build(
+        &self,
+        request: &BuildRequest,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, Error> {
+        let built = async {
+            let program = probe::find(&self.program)?;
+            let asked = Request::build(request);
+            let built: Built = self.ask(&program, &asked, &request.steps, events).await?;
+            Ok(BuiltImage {
+                key: request.key.clone(),
+                reference: built.reference,
+                also_made: built.also_made,
+                steps: request.steps.clone(),
+                base_layers: request.base_layers,
+                work: request.work.clone(),
+            })
+        };
+        let built: Result<_, error::Error> = built.await;
+        built.map_err(|error| error.of(&self.name, Operation::Build))
+    }
+
+    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
+        let exported = async {
+            let program = probe::find(&self.program)?;
+            let asked = Request::export(image, folder);
+            let exported: Exported = self.ask(&program, &asked, &image.steps, &()).await?;
+            layers::check(exported.layers, image, folder)
+                .map_err(|what| error::Error::new(&program, Cause::Misbehaved(what)))
+        };
+        let exported: Result<_, error::Error> = exported.await;
+        exported.map_err(|error| error.of(&self.name, Operation::Export))
+    }
+
+    async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
+        let removed = async {
+            let program = probe::find(&self.program)?;
+            let asked = Request::remove(&image);
+            let Removed {} = self.ask(&program, &asked, &image.steps, &()).await?;
+            Ok(())
+        };
+        let removed: Result<_, error::Error> = removed.await;
+        removed.map_err(|error| error.of(&self.name, Operation::Remove))
+    }
+}
