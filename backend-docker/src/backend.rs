@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use backend_api::{
-    Availability, Backend, BuildRequest, BuiltImage, ContextSource, EngineImage, EngineLayer,
-    Error, Event, Events, NamedContext, Network, Operation, read_layout,
+    Availability, Backend, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage,
+    EngineLayer, Error, Event, Events, NamedContext, Network, Operation, read_layout,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::OnceCell;
@@ -86,12 +86,29 @@ impl Docker {
         request.network
     }
 
+    /// Returns whether earlier results may be reused, and says so if they may not.
+    fn cache(&self, engine: &Engine, request: &BuildRequest, events: &dyn Events) -> Cache {
+        if request.cache == Cache::Use && !engine.cache_knows_owners {
+            self.notice(
+                events,
+                "this version of Docker takes files for equal that differ in their owners only: \
+                 nothing of earlier builds is reused",
+            );
+            return Cache::Refuse;
+        }
+        request.cache
+    }
+
     async fn try_build(
         &self,
         request: &BuildRequest,
         events: &dyn Events,
     ) -> Result<BuiltImage, DockerError> {
         let engine = self.engine().await?;
+        let request = &BuildRequest {
+            cache: self.cache(engine, request, events),
+            ..request.clone()
+        };
         let ours = request.work.join(OURS);
         tokio::fs::create_dir_all(&ours)
             .await
@@ -383,4 +400,52 @@ fn export_layout(image: &BuiltImage, folder: &Utf8Path) -> io::Result<EngineImag
         layers.push(EngineLayer { step, tar });
     }
     Ok(EngineImage { layers })
+}
+
+#[cfg(test)]
+mod tests {
+    use backend_api::{BuildKey, OpenFiles, Ready};
+
+    use super::*;
+    use crate::command::Client;
+    use crate::probe::capabilities;
+
+    fn engine(cache_knows_owners: bool) -> Engine {
+        Engine {
+            client: Client::new("/docker".into()),
+            ready: Ready {
+                program: "/docker".into(),
+                version: "20.10.24".to_owned(),
+                details: Vec::new(),
+                capabilities: capabilities(false, Results::Named),
+            },
+            results: Results::Named,
+            has_bridge: true,
+            honours_limits: false,
+            cache_knows_owners,
+        }
+    }
+
+    #[test]
+    fn nothing_is_reused_that_may_have_other_owners() {
+        let request = BuildRequest {
+            key: BuildKey::new("core-x"),
+            containerfile: "/c/Containerfile".into(),
+            context: "/c/context".into(),
+            contexts: Vec::new(),
+            target: None,
+            steps: Vec::new(),
+            base_layers: 0,
+            platform: "linux/amd64".into(),
+            build_arguments: Vec::new(),
+            network: Network::None,
+            cache: Cache::Use,
+            open_files: OpenFiles { soft: 1, hard: 1 },
+            work: "/w".into(),
+        };
+        let docker = Docker::new(None);
+        let cache = |knows| docker.cache(&engine(knows), &request, &());
+        assert_eq!(cache(true), Cache::Use);
+        assert_eq!(cache(false), Cache::Refuse);
+    }
 }

@@ -20,6 +20,12 @@ const WITH_BUILDX: Release = Release {
     minor: 0,
 };
 
+/// The release with BuildKit 0.11 inside, whose cache tells files by their owners too.
+const WITH_OWNERS_IN_CACHE: Release = Release {
+    major: 24,
+    minor: 0,
+};
+
 /// A Docker that can build.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
@@ -30,6 +36,8 @@ pub(crate) struct Engine {
     pub(crate) has_bridge: bool,
     /// Whether a build's limits are honoured.
     pub(crate) honours_limits: bool,
+    /// Whether files with other owners are other files to the cache.
+    pub(crate) cache_knows_owners: bool,
 }
 
 /// How images get in and out.
@@ -119,10 +127,11 @@ pub(crate) async fn probe(program: Option<&Utf8Path>) -> Result<Engine, Unavaila
         results,
         has_bridge,
         honours_limits: modern,
+        cache_knows_owners: server_release >= WITH_OWNERS_IN_CACHE,
     })
 }
 
-fn capabilities(modern: bool, results: Results) -> Capabilities {
+pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
     Capabilities {
         dialect: Dialect {
             heredocs: modern,

@@ -113,7 +113,7 @@ impl Bench {
             options: Options {
                 jobs: 1,
                 keep_going: false,
-                // The cache of BuildKit looks at no times, and before Docker 23 at no owners:
+                // The cache of BuildKit looks at no times, and before Docker 24 at no owners:
                 // with it, an image can depend on what was built before.
                 no_cache: true,
                 offline: false,
