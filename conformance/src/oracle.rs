@@ -153,8 +153,8 @@ impl Oracle {
         Ok(Sentence::Differs(Contrast::from(&difference)))
     }
 
-    /// Writes down StageX's own command for a package, `--ulimit` and name left out: the one is
-    /// the daemon's matter, and the other is not in the manifest.
+    /// Writes down StageX's own command for a package; only its tag is left out, which is not in
+    /// the manifest.
     fn command(
         &self,
         bench: &Bench,
@@ -178,6 +178,7 @@ impl Oracle {
         let file = context.join(package.containerfile.file_name().unwrap_or("Containerfile"));
         let mut command = Invocation::new(&self.program)
             .arguments(["buildx", "build", "--provenance=false", "--no-cache"])
+            .arguments(["--ulimit", "nofile=2048:16384"])
             .arguments(["--progress", "plain", "--output", &output.join(",")])
             .arguments(["--platform", &package.platforms.join(",")])
             .arguments(["--file", file.as_str()]);

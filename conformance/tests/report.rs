@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Trial::test("a_page_takes_texts_for_texts", a_page_takes_texts_for_texts),
         Trial::test("xml_takes_texts_for_texts", xml_takes_texts_for_texts),
         Trial::test("json_has_every_answer", json_has_every_answer),
+        Trial::test("a_table_fits_a_terminal", a_table_fits_a_terminal),
     ];
     let browser = process::find(Utf8Path::new("chromium")).ok();
     let here = browser.is_some();
@@ -97,6 +98,23 @@ fn json_has_every_answer() -> Result<(), Failed> {
     let failed = answers.iter().find(|answer| answer["state"] == "fails");
     let place = &failed.unwrap()["contrast"]["place"];
     expect(place == "layer 0: etc/a: mode", "the contrast is gone")
+}
+
+fn a_table_fits_a_terminal() -> Result<(), Failed> {
+    let table = report::table(&sample());
+    let widest = table.lines().map(|line| line.chars().count()).max();
+    expect(
+        widest.is_some_and(|widest| widest <= 80),
+        "the table is too wide",
+    )?;
+    expect(
+        table.contains("✗ ✓ –"),
+        "the row of the cell that fails is wrong",
+    )?;
+    expect(
+        table.contains("0 of 40 cases hold in every column"),
+        "the count is wrong",
+    )
 }
 
 fn shows_the_whole_grid(browser: &Utf8Path) -> Result<(), Failed> {

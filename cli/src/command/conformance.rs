@@ -190,6 +190,7 @@ fn tell(global: &Global, results: &Results) -> Exit {
             for (reason, count) in &counts.reasons {
                 render::note(&format!("{count:6}  {reason}"));
             }
+            render::result(&conformance::report::table(results));
             render::result(&format!(
                 "{} cells hold, {} differ as listed, {} cannot run here, {} fail; {:.0} s",
                 counts.holds, counts.differs, counts.cannot_run, counts.fails, results.seconds

@@ -1,14 +1,19 @@
 //! Reports of a matrix, each made from its results alone: JSON for programs, `JUnit`'s XML for
-//! continuous integration, and one page for people.
+//! continuous integration, and for people one page, or a table on their terminal.
 
 mod junit;
 mod page;
+mod state;
+mod table;
 
 use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use table::table;
+
+use self::state::State;
 use crate::results::Results;
 
 /// A report cannot be written.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::State;
 use crate::matrix::Verdict;
 use crate::results::{Answer, Results};
 
@@ -227,62 +228,6 @@ fn engines(page: &mut String, results: &Results) {
         );
     }
     page.push_str("</tbody></table></section></main>\n");
-}
-
-/// A verdict's kind, as it is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Holds,
-    Differs,
-    CannotRun,
-    Fails,
-}
-
-impl State {
-    fn of(verdict: &Verdict) -> Self {
-        match verdict {
-            Verdict::Holds => Self::Holds,
-            Verdict::Differs { .. } => Self::Differs,
-            Verdict::CannotRun { .. } => Self::CannotRun,
-            Verdict::Fails(_) => Self::Fails,
-        }
-    }
-
-    fn class(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Differs => "differs",
-            Self::CannotRun => "cannot-run",
-            Self::Fails => "fails",
-        }
-    }
-
-    fn sign(self) -> &'static str {
-        match self {
-            Self::Holds => "✓",
-            Self::Differs => "≠",
-            Self::CannotRun => "–",
-            Self::Fails => "✗",
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Self::Holds => "hold",
-            Self::Differs => "differ as listed",
-            Self::CannotRun => "cannot run here",
-            Self::Fails => "fail",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Holds => "Cells that hold",
-            Self::Differs => "Listed differences",
-            Self::CannotRun => "Cells that cannot run here",
-            Self::Fails => "Cells that fail",
-        }
-    }
 }
 
 /// Returns text as it stands in a page, in an element or between double quotes.

@@ -191,6 +191,11 @@ impl Maker {
             log.notice(notice);
         }
 
+        if prepared.request.steps.is_empty() {
+            // There is nothing that an engine could make, and some refuse to make nothing.
+            let nothing = EngineImage { layers: Vec::new() };
+            return self.keep(place, nothing, subject, start, log).await;
+        }
         let backend = &self.job.backend;
         let built = tokio::select! {
             built = backend.build(&prepared.request, log.as_ref()) => built?,
@@ -228,6 +233,18 @@ impl Maker {
             layers = self.job.backend.export(built, &folder) => layers?,
             () = stopped(interrupted) => return Err(Error::Interrupted),
         };
+        self.keep(place, layers, subject, start, log).await
+    }
+
+    /// Writes the package's image, and its record.
+    async fn keep(
+        self: &Arc<Self>,
+        place: usize,
+        layers: EngineImage,
+        subject: Subject,
+        start: Instant,
+        log: &Arc<Log>,
+    ) -> Result<Digest, Error> {
         let (this, log) = (Arc::clone(self), Arc::clone(log));
         blocking(move || {
             let package = this.package(place);
