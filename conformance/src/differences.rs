@@ -55,6 +55,9 @@ pub struct Difference {
     /// Where the build fails: a part of the message. Else it gives another image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fails: Option<String>,
+    /// Where it depends on more than the version: on what. Then it need not show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<String>,
 }
 
 /// Versions of a runtime, as in `podman >=4.3, <5`; without a requirement, all.

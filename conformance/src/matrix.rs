@@ -443,7 +443,7 @@ fn weigh(verdict: Verdict, listed: Option<&Difference>) -> Verdict {
     };
     match verdict {
         _ if shows => differs(listed),
-        Verdict::Holds => Verdict::fails(format!(
+        Verdict::Holds if listed.depends_on.is_none() => Verdict::fails(format!(
             "a difference is listed that does not show: {}",
             listed.why
         )),

@@ -85,7 +85,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "angle_brackets_are_not_escaped_in_json",
-        case: "history-and-config-of-every-instruction",
+        case: "characters-that-json-escapes",
         shows: "manifest: config.digest",
         related: |case| {
             ["\\u003c", "\\u003e", "\\u0026"]
@@ -101,7 +101,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the_config_is_in_another_order",
-        case: "history-and-config-of-every-instruction",
+        case: "history-of-what-only-the-config-shows",
         shows: "manifest: config.digest",
         related: every_case,
         change: Change::Encoder(|image| {
@@ -111,7 +111,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the_image_has_no_time",
-        case: "history-and-config-of-every-instruction",
+        case: "history-of-what-only-the-config-shows",
         shows: "config: created: expected \"1970-01-01T00:00:01Z\", found \"nothing\"",
         related: every_case,
         change: Change::Encoder(|image| {

@@ -7,7 +7,7 @@ use crate::heredoc;
 use crate::instruction::{Command, Instruction, Run};
 
 /// Where the frontend puts a script for the time of one `RUN`.
-pub(crate) const SCRIPT_FOLDER: &str = "/dev/pipes";
+const SCRIPT_FOLDER: &str = "/dev/pipes";
 
 /// The command of a `RUN`.
 #[derive(Debug, Clone, PartialEq, Eq)]

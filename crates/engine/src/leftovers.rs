@@ -226,7 +226,7 @@ mod tests {
         let text = "FROM scratch AS a\nRUN [\"/x\"]\nFROM scratch\nCOPY --from=a /etc /e\n";
         assert_eq!(last(text), ["e/hostname", "e/hosts", "e/resolv.conf"]);
         let text = "FROM scratch AS a\nRUN [\"/x\"]\nFROM scratch\nCOPY --from=a /r* /\n";
-        assert_eq!(last(text), [".containerenv", "secrets"]);
+        assert_eq!(last(text), [".containerenv", "pipes", "secrets"]);
     }
 
     #[test]

@@ -8,10 +8,13 @@ use super::text;
 use crate::build::{Origin, Step};
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Command, Mount, NetworkMode, Run};
-use crate::invocation::SCRIPT_FOLDER;
 use crate::span::Span;
 use crate::state::DEFAULT_SHELL;
 use crate::statement::Statement;
+
+/// Where a script lies while it runs. `BuildKit` has it in `/dev/pipes`, but Buildah 1.39 leaves out a mount below
+/// `/dev` where it builds in a chroot. `/run` is a place that engines mount things on anyway.
+const SCRIPT_FOLDER: &str = "/run/pipes";
 
 impl Writer<'_> {
     pub(super) fn run(
@@ -104,6 +107,7 @@ impl Writer<'_> {
         let Some(invocation) = step.invocation() else {
             return Ok(String::new());
         };
+        let mut words = invocation.words;
         if let Some(script) = invocation.script {
             if !self.options.dialect.script_mounts {
                 return Err(Self::fault(step, ErrorKind::ScriptOfRun(script.name)));
@@ -111,8 +115,11 @@ impl Writer<'_> {
             let path = self.side_contents(step, &script.name, script.contents, 0o755)?;
             let folder = path.trim_end_matches(&script.name).trim_end_matches('/');
             mounts.push(script_mount(&self.options.side_context, folder));
+            // The script's path is the last word, behind the shell's.
+            words.pop();
+            words.push(format!("{SCRIPT_FOLDER}/{}", script.name));
         }
-        Ok(text::script(&invocation.words, self.file.escape))
+        Ok(text::script(&words, self.file.escape))
     }
 }
 

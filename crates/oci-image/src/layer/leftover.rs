@@ -42,12 +42,13 @@ const FILES: [&str; 5] = [
 
 /// The folders that engines mount on or make for the files. (`dev`, `proc` and `sys` themselves
 /// are left behind by `BuildKit` as well: they belong to a canonical layer.)
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 9] = [
     "dev/mqueue",
     "dev/pts",
     "dev/shm",
     "etc",
     "run",
+    "run/pipes",
     "run/secrets",
     "sys/fs",
     "sys/fs/cgroup",
