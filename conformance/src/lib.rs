@@ -18,7 +18,7 @@ mod suite;
 
 pub use bench::Bench;
 pub use column::{Column, InvalidLabel, Label, Programs};
-pub use differences::{Difference, Differences, InvalidDifferences};
+pub use differences::{Difference, Differences, InvalidDifferences, Levelled};
 pub use embedded::unpack;
 pub use matrix::{Cell, Contrast, Failing, Matrix, Verdict};
 pub use oracle::Oracle;

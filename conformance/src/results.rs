@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use crate::column::{Column, Label};
+use crate::differences::Levelled;
 use crate::matrix::{Cell, Matrix, Verdict};
 use crate::suite::Subject;
 
@@ -20,6 +21,8 @@ pub struct Results {
     pub subjects: Vec<Subject>,
     /// The answers, in the order of the cells.
     pub answers: Vec<Answer>,
+    /// The differences between engines that no image shows.
+    pub levelled: Vec<Levelled>,
     /// How long all of it took, in seconds.
     pub seconds: f64,
     /// Whether it was stopped before the end.
@@ -75,6 +78,7 @@ impl Results {
             columns: matrix.columns().iter().map(ColumnFacts::of).collect(),
             subjects: matrix.suite().subjects.clone(),
             interrupted: answers.len() < matrix.cells().len(),
+            levelled: matrix.suite().differences.levelled.clone(),
             answers,
             seconds,
         }

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use conformance::{
-    Answer, Cell, ColumnFacts, Contrast, Failing, Label, Results, Subject, Verdict, report,
+    Answer, Cell, ColumnFacts, Contrast, Failing, Label, Levelled, Results, Subject, Verdict,
+    report,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -241,6 +242,11 @@ fn sample() -> Results {
         columns: columns.to_vec(),
         subjects: (0..SUBJECTS).map(subject).collect(),
         answers: answers.collect(),
+        levelled: vec![Levelled {
+            what: HOSTILE.to_owned(),
+            how: HOSTILE.to_owned(),
+            case: "case-3".to_owned(),
+        }],
         seconds: 300.0,
         interrupted: false,
     }

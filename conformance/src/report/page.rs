@@ -33,6 +33,7 @@ pub(super) fn html(results: &Results) -> String {
     summary(&mut page, results);
     table(&mut page, results, &heads, &grid);
     details(&mut page, results);
+    levelled(&mut page, results);
     engines(&mut page, results);
     let _ = writeln!(page, "<script>\n{SCRIPT}</script>\n</html>");
     page
@@ -211,8 +212,29 @@ fn detail(page: &mut String, answer: &Answer, state: State) {
     page.push_str("</article>\n");
 }
 
+fn levelled(page: &mut String, results: &Results) {
+    if results.levelled.is_empty() {
+        return;
+    }
+    page.push_str("<section><h2>Levelled differences</h2><table class=\"facts\"><thead><tr>");
+    for head in ["what differs", "how it is levelled", "case"] {
+        let _ = write!(page, "<th scope=\"col\">{head}</th>");
+    }
+    page.push_str("</tr></thead><tbody>\n");
+    for each in &results.levelled {
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
+            escape(&each.what),
+            escape(&each.how),
+            escape(&each.case)
+        );
+    }
+    page.push_str("</tbody></table></section>\n");
+}
+
 fn engines(page: &mut String, results: &Results) {
-    page.push_str("<section><h2>Engines</h2><table class=\"engines\"><thead><tr>");
+    page.push_str("<section><h2>Engines</h2><table class=\"facts\"><thead><tr>");
     for head in ["column", "version", "program", ""] {
         let _ = write!(page, "<th scope=\"col\">{head}</th>");
     }
