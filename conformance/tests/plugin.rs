@@ -20,7 +20,7 @@ use conformance::{Cell, Column, Matrix, Suite, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::sync::watch;
 
-/// One case of each kind of thing that a plugin can do wrong.
+/// A handful of cases: whiteouts, links, what is equal, attributes, long names.
 const CASES: [&str; 5] = [
     "a-deleted-folder-is-one-whiteout",
     "a-hard-link-to-a-file-of-the-base",
