@@ -33,10 +33,19 @@ pub struct Ready {
     /// The engine's version, as it prints it: `20.10.24+dfsg1`.
     pub version: String,
     /// What was found and picked beside the version, as (name, value): builder, store,
-    /// isolation. For people; nothing decides by it.
+    /// isolation. For people, but for [`engine`](Self::engine).
     pub details: Vec<(String, String)>,
     /// What it can do.
     pub capabilities: Capabilities,
+}
+
+impl Ready {
+    /// Returns which engine this drives, where its backend says so because it has another name:
+    /// the detail `engine`. What is known to differ in that engine may differ here too.
+    pub fn engine(&self) -> Option<&str> {
+        let mut engines = self.details.iter().filter(|(name, _)| name == "engine");
+        engines.next().map(|(_, value)| value.as_str())
+    }
 }
 
 /// An engine that cannot build here and now.

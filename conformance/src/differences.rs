@@ -81,8 +81,8 @@ impl Differences {
     }
 
     /// Returns what is listed for a case on a runtime of that version.
-    pub fn of_runtime(&self, case: &str, label: &Label, version: &str) -> Option<&Difference> {
-        find(&self.listed, case, label.runtime(), version)
+    pub fn of_runtime(&self, case: &str, runtime: &str, version: &str) -> Option<&Difference> {
+        find(&self.listed, case, runtime, version)
     }
 
     /// Returns what is listed for a case on an oracle of that version.
@@ -156,9 +156,8 @@ mod tests {
         "#;
         let table: Differences = toml::from_str(text).unwrap();
         let has = |case: &str, label: &str, version: &str| {
-            table
-                .of_runtime(case, &label.parse().unwrap(), version)
-                .is_some()
+            let label: Label = label.parse().unwrap();
+            table.of_runtime(case, label.runtime(), version).is_some()
         };
         assert!(has("a-case", "podman", "4.3.1"));
         assert!(has("a-case", "podman@bookworm", "4.3.1+ds1"));

@@ -312,10 +312,11 @@ impl Matrix {
     }
 
     fn listed(&self, subject: &Subject, bench: &Bench) -> Option<&Difference> {
-        let version = &bench.ready().version;
+        let ready = bench.ready();
+        let engine = ready.engine().unwrap_or(bench.label().runtime());
         self.suite
             .differences
-            .of_runtime(&subject.name, bench.label(), version)
+            .of_runtime(&subject.name, engine, &ready.version)
     }
 
     fn recorded(&self, subject: &Subject, bench: &Bench) -> Verdict {

@@ -60,7 +60,8 @@ impl Engine {
         let rank = |(column, ready): &(Column, Ready)| {
             let listed = suite.subjects.iter().filter(|subject| {
                 let differences = &suite.differences;
-                let listed = differences.of_runtime(&subject.name, &column.label, &ready.version);
+                let listed =
+                    differences.of_runtime(&subject.name, column.label.runtime(), &ready.version);
                 listed.is_some()
             });
             (
