@@ -17,17 +17,22 @@ struct Ran {
     stderr: String,
 }
 
+fn stagex(root: &Path, arguments: &[&str]) -> Ran {
+    stagex_with(root, arguments, &[])
+}
+
 #[expect(
     clippy::disallowed_types,
     reason = "the program itself is what is tested"
 )]
-fn stagex(root: &Path, arguments: &[&str]) -> Ran {
+fn stagex_with(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagex"))
         .arg("-C")
         .arg(root)
         .args(arguments)
         .env_remove("STAGEX_RUNTIME")
         .env_remove("STAGEX_ENGINES")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -180,6 +185,35 @@ fn an_unknown_runtime_is_refused_with_the_known_ones() {
         "{}",
         ran.stderr
     );
+    // What was looked for is said as well.
+    let looked_for = "no program `stagex-runtime-rocket` is on PATH";
+    assert!(ran.stderr.contains(looked_for), "{}", ran.stderr);
+}
+
+#[test]
+fn plugins_on_the_path_are_listed() {
+    let plugins = concat!(env!("CARGO_MANIFEST_DIR"), "/../conformance/plugins");
+    let arguments = [&NO_ENGINES[..], &["--format", "json", "runtimes"]].concat();
+    let ran = stagex_with(sample().path(), &arguments, &[("PATH", plugins)]);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let names: Vec<&String> = found["runtimes"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["buildah", "docker", "example", "podman"]);
+}
+
+#[test]
+fn a_program_that_is_no_plugin_is_told_by_its_path() {
+    let program = "/bin/true";
+    let arguments = ["--runtime", "fake", "make"];
+    let by_flag = [&["--engine", "fake=/bin/true"][..], &arguments].concat();
+    for (arguments, variables) in [
+        (by_flag.as_slice(), &[][..]),
+        (&arguments, &[("STAGEX_FAKE", program)]),
+    ] {
+        let ran = stagex_with(sample().path(), arguments, variables);
+        assert_eq!(ran.code, 4, "{}", ran.stderr);
+        let message = "fake is not ready: `/bin/true` ended without an answer";
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    }
 }
 
 #[test]
