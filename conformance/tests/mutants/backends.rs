@@ -1,15 +1,16 @@
 //! Mutants that hand over something else than their engine made.
 
-use crate::member::Member;
+use backend_api::StepKind;
+
+use crate::member::{CAPABILITY, Member};
 use crate::mutant::{Change, Mutant};
 use crate::recording::RecordedLayer;
 use crate::related::{
-    any, every_case, has_hard_links, has_several_layers, has_whiteouts, is_whiteout, last_name,
+    any, every_case, has_hard_links, has_several_layers, has_whiteouts, is_folder, is_whiteout,
+    last_name,
 };
 
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// What the extended attribute of file capabilities is called in a record.
-const CAPABILITY: &[u8] = b"SCHILY.xattr.security.capability";
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -78,7 +79,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "opaque_marks_are_lost",
         case: "a-recreated-folder-hides-each-child",
         shows: ".wh.",
-        related: has_whiteouts,
+        related: |case| {
+            let members = case.layers.iter().flat_map(|layer| &layer.members);
+            members
+                .map(Member::path)
+                .any(|path| last_name(&path) == OPAQUE)
+        },
         change: Change::Touched(|layers| {
             keep(layers, |member| last_name(&member.path()) != OPAQUE);
         }),
@@ -109,13 +115,30 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "mount_points_are_left",
-        case: "what-a-run-leaves-does-not-travel",
-        shows: "root/",
+        case: "a-run-leaves-dev-proc-and-sys",
+        shows: "layer 1: entry: expected",
         related: |case| any(case, |member| last_name(&member.path()) == b"proc"),
         change: Change::Backend(
             |layers| layers.iter_mut().for_each(leave_mount_points),
             |capabilities| capabilities.leaves_mount_points = false,
         ),
+    },
+    Mutant {
+        name: "working_directories_belong_to_root",
+        case: "a-working-directory-belongs-to-the-user",
+        shows: "user: expected 7, found 0",
+        related: |case| any(case, |member| is_folder(member) && member.owner() != (0, 0)),
+        change: Change::Layers(|layers| {
+            for layer in layers {
+                if layer.kind == StepKind::Workdir {
+                    for member in &mut layer.members {
+                        if member.owner() != (0, 0) {
+                            member.set_owner(0, 0);
+                        }
+                    }
+                }
+            }
+        }),
     },
     Mutant {
         name: "the_first_layer_is_lost",
@@ -178,12 +201,7 @@ fn copy_hard_links(layer: &mut RecordedLayer) {
         let link = link.strip_prefix(b"./").unwrap_or(&link);
         let file = members.iter().find(|file| file.path() == link);
         let file = file.expect("a hard link is to an entry of its layer");
-        member.set_link(b"");
-        member.set_kind(file.kind());
-        member.set_content(file.content().to_vec());
-        if file.kind() == b'2' {
-            member.set_link(&file.link());
-        }
+        member.become_copy_of(file);
     }
 }
 

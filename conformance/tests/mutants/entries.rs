@@ -3,7 +3,9 @@
 use crate::image::Image;
 use crate::member::Member;
 use crate::mutant::{Change, Mutant};
-use crate::related::{any, has_hard_links, has_whiteouts, is_whiteout, meant, no_other, walked};
+use crate::related::{
+    any, has_hard_links, has_whiteouts, is_folder, is_whiteout, last_name, meant, no_other, walked,
+};
 use crate::world::Case;
 
 /// The newest time of an image.
@@ -18,14 +20,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "entries_are_sorted_by_whole_paths",
         case: "entries-are-in-the-order-of-bytes",
         shows: "expected the entry `a`, found the entry `a b`",
-        related: has_a_name_that_goes_on_below_a_slash,
+        related: |case| has_a_name_that_goes_on_below_a_slash(case) || has_links_out_of_order(case),
         change: Change::Encoder(|image| sort(image, |member| slashed(member, meant(member)))),
     },
     Mutant {
         name: "whiteouts_are_sorted_by_their_own_names",
         case: "a-whiteout-sorts-by-the-deleted-name",
         shows: "entry",
-        related: has_whiteouts,
+        related: |case| has_whiteouts(case) || has_links_out_of_order(case),
         change: Change::Encoder(|image| sort(image, |member| walked(&member.path()))),
     },
     Mutant {
@@ -262,6 +264,104 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             });
         }),
     },
+    Mutant {
+        name: "the_slash_of_a_folder_does_not_count",
+        case: "a-folders-slash-counts",
+        shows: "written in another way",
+        related: |case| {
+            any(case, |member| {
+                is_folder(member) && member.name().len() == FIELD + 1
+            })
+        },
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                let name = member.name();
+                if is_folder(member) && name.len() == FIELD + 1 {
+                    member.remove_record(b"path");
+                    member.set_split(b"", &name[..FIELD]);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "names_that_hard_links_say_are_cut",
+        case: "hard-links-to-long-names",
+        shows: "type: expected hard link to",
+        related: |case| {
+            any(case, |member| {
+                member.kind() == b'1' && member.link().len() > FIELD
+            })
+        },
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.kind() == b'1' {
+                    member.remove_record(b"linkpath");
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "targets_that_are_not_ascii_have_no_record",
+        case: "targets-of-symlinks-that-are-not-ascii",
+        shows: "written in another way",
+        related: |case| any(case, |member| !member.link().is_ascii()),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                let target = member.link();
+                if !target.is_ascii() && target.len() <= FIELD {
+                    member.remove_record(b"linkpath");
+                    member.set_link(&target);
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "hard_links_do_not_cross_folders",
+        case: "hard-links-cross-folders",
+        shows: "type: expected hard link to `a/b/one`, found file",
+        related: |case| has_links(case, crosses_folders),
+        change: Change::Encoder(|image| copy_links(image, crosses_folders)),
+    },
+    Mutant {
+        name: "symlinks_are_never_hard_links",
+        case: "a-symlink-with-two-names-is-a-hard-link",
+        shows: "type: expected hard link to `deep/one`, found symbolic link to `nowhere`",
+        related: |case| has_links(case, |_, leader| leader.kind() == b'2'),
+        change: Change::Encoder(|image| copy_links(image, |_, leader| leader.kind() == b'2')),
+    },
+    Mutant {
+        name: "devices_have_no_numbers",
+        case: "character-devices-are-recorded",
+        shows: "type: expected character device 5:1, found character device 0:0",
+        related: |case| any(case, |member| matches!(member.kind(), b'3' | b'4')),
+        change: Change::Encoder(|image| image.each_member(|member| member.set_device(0, 0))),
+    },
+    Mutant {
+        name: "block_devices_become_character_devices",
+        case: "block-devices-are-recorded",
+        shows: "found character device",
+        related: |case| any(case, |member| member.kind() == b'4'),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if member.kind() == b'4' {
+                    member.set_kind(b'3');
+                }
+            });
+        }),
+    },
+    Mutant {
+        name: "folders_have_no_time",
+        case: "times-of-folders-and-symlinks-are-clamped",
+        shows: "`new`: time: expected 1.000000000, found 0.000000000",
+        related: |case| any(case, is_folder),
+        change: Change::Encoder(|image| {
+            image.each_member(|member| {
+                if is_folder(member) {
+                    member.set_seconds(0);
+                }
+            });
+        }),
+    },
 ];
 
 fn sort(image: &mut Image, key: impl Fn(&Member) -> Vec<u8>) {
@@ -294,6 +394,16 @@ fn has_a_name_that_goes_on_below_a_slash(case: &Case) -> bool {
     })
 }
 
+/// An entry is not at its place: a name that is as it was comes right behind the new one of its
+/// file.
+fn has_links_out_of_order(case: &Case) -> bool {
+    let mut layers = case.image.layers.iter();
+    layers.any(|layer| {
+        let members = &layer.members;
+        !members.is_sorted_by_key(|member| walked(&meant(member)))
+    })
+}
+
 fn has_a_large_owner(member: &Member) -> bool {
     let (user, group) = member.owner();
     user.max(group) > LARGEST_OWNER
@@ -319,5 +429,40 @@ fn split_at_the_first_slash(member: &mut Member) {
     let mut places = slashes.map(|(place, _)| place);
     if let Some(place) = places.find(|place| name.len() - place - 1 <= FIELD) {
         member.set_split(&name[..place], &name[place + 1..]);
+    }
+}
+
+/// A hard link and what it is to are in different folders.
+fn crosses_folders(link: &Member, leader: &Member) -> bool {
+    let folder = |path: Vec<u8>| path[..path.len() - last_name(&path).len()].to_vec();
+    folder(link.path()) != folder(leader.path())
+}
+
+fn has_links(case: &Case, such: fn(&Member, &Member) -> bool) -> bool {
+    let mut layers = case.image.layers.iter();
+    layers.any(|layer| !links(&layer.members, such).is_empty())
+}
+
+/// Returns the places of such hard links, each with the place of what it is to.
+fn links(members: &[Member], such: fn(&Member, &Member) -> bool) -> Vec<(usize, usize)> {
+    let links = members
+        .iter()
+        .enumerate()
+        .filter(|(_, each)| each.kind() == b'1');
+    let links = links.filter_map(|(place, link)| {
+        let target = link.link();
+        let leader = members.iter().position(|each| each.path() == target)?;
+        such(link, &members[leader]).then_some((place, leader))
+    });
+    links.collect()
+}
+
+/// Makes such hard links copies of what they are to.
+fn copy_links(image: &mut Image, such: fn(&Member, &Member) -> bool) {
+    for layer in &mut image.layers {
+        for (place, leader) in links(&layer.members, such) {
+            let leader = layer.members[leader].clone();
+            layer.members[place].become_copy_of(&leader);
+        }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Image {
     pub(crate) level: Level,
     /// The operating system that the gzip headers name.
     pub(crate) system: u8,
-    manifest: Manifest,
+    pub(crate) manifest: Manifest,
 }
 
 /// A layer above the base.
@@ -101,8 +101,8 @@ impl Image {
         };
         let like = self.manifest.layers().last().cloned();
         let mut descriptors: Vec<_> = self.base.into_iter().map(|(each, _)| each).collect();
-        let ids = &mut self.config["rootfs"]["diff_ids"];
-        let mut diff_ids = ids.as_array().cloned().unwrap_or_default();
+        let ids = self.config["rootfs"].get("diff_ids");
+        let mut diff_ids = ids.and_then(Value::as_array).cloned().unwrap_or_default();
         diff_ids.truncate(descriptors.len());
         for layer in self.layers {
             let mut tar = Vec::new();
@@ -127,7 +127,9 @@ impl Image {
         let config = String::from_utf8(json::compact(&self.config)).unwrap();
         (self.manifest.config.digest, self.manifest.config.size) =
             add((self.spell)(config).into_bytes());
-        self.manifest.layers = Some(descriptors).filter(|layers| !layers.is_empty());
+        if !descriptors.is_empty() {
+            self.manifest.layers = Some(descriptors);
+        }
         let (digest, _) = add(json::indented(&self.manifest));
         Encoded { digest, blobs }
     }

@@ -11,7 +11,10 @@
 )]
 
 mod backends;
+mod comparison;
+mod config;
 mod entries;
+mod harmless;
 mod image;
 mod member;
 mod mutant;
@@ -28,7 +31,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use conformance::{Column, Label, Programs, Suite};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::mutant::Mutant;
+use crate::mutant::{Harmless, Mutant};
 use crate::world::{Engine, World};
 
 /// What was recorded. The first test that needs it has it recorded.
@@ -73,6 +76,8 @@ enum Test {
     Whole(&'static str, fn(&World) -> Result<(), Failed>),
     /// One of a mutant, behind what it is a mutant of.
     Mutant(&'static str, &'static Mutant),
+    /// One of what may not be noticed.
+    Harmless(&'static Harmless),
 }
 
 fn tests() -> impl Iterator<Item = Test> {
@@ -81,10 +86,17 @@ fn tests() -> impl Iterator<Item = Test> {
         Test::Whole("an_image_put_together_again_is_the_same", images_stay),
     ];
     let backends = backends::MUTANTS.iter().map(|each| ("backend", each));
-    let encoders = entries::MUTANTS.iter().chain(whole::MUTANTS);
+    let encoders = [
+        entries::MUTANTS,
+        comparison::MUTANTS,
+        whole::MUTANTS,
+        config::MUTANTS,
+    ];
+    let encoders = encoders.into_iter().flatten();
     let mutants = backends.chain(encoders.map(|each| ("encoder", each)));
     whole
         .into_iter()
+        .chain(harmless::MUTANTS.iter().map(Test::Harmless))
         .chain(mutants.map(|(of, mutant)| Test::Mutant(of, mutant)))
 }
 
@@ -93,6 +105,7 @@ impl Test {
         match self {
             Self::Whole(name, _) => (*name).to_owned(),
             Self::Mutant(of, mutant) => format!("{of}::{}", mutant.name),
+            Self::Harmless(harmless) => format!("harmless::{}", harmless.name),
         }
     }
 
@@ -100,7 +113,8 @@ impl Test {
     fn absence(&self, capabilities: &Capabilities) -> Option<String> {
         match self {
             Self::Whole(..) => None,
-            Self::Mutant(_, mutant) => mutant.absence(capabilities),
+            Self::Mutant(_, mutant) => mutant.change.absence(capabilities),
+            Self::Harmless(harmless) => harmless.change.absence(capabilities),
         }
     }
 
@@ -108,6 +122,7 @@ impl Test {
         match self {
             Self::Whole(_, run) => run(world),
             Self::Mutant(_, mutant) => mutant.judge(world),
+            Self::Harmless(harmless) => harmless.judge(world),
         }
     }
 }

@@ -16,7 +16,14 @@ const CHECKSUM: Range<usize> = 148..156;
 const KIND: usize = 156;
 const LINK: Range<usize> = 157..257;
 const MAGIC: Range<usize> = 257..265;
+const USER_NAME: Range<usize> = 265..297;
+const GROUP_NAME: Range<usize> = 297..329;
+const MAJOR: Range<usize> = 329..337;
+const MINOR: Range<usize> = 337..345;
 const PREFIX: Range<usize> = 345..500;
+
+/// What the extended attribute of file capabilities is called in a record.
+pub(crate) const CAPABILITY: &[u8] = b"SCHILY.xattr.security.capability";
 
 /// A header and the content behind it.
 #[derive(Clone, PartialEq, Eq)]
@@ -128,12 +135,8 @@ impl Member {
 
     /// Writes the name in two parts.
     pub(crate) fn set_split(&mut self, prefix: &[u8], name: &[u8]) {
-        for (field, text) in [(PREFIX, prefix), (NAME, name)] {
-            let field = &mut self.main.header[field];
-            field.fill(0);
-            field[..text.len()].copy_from_slice(text);
-        }
-        self.seal();
+        self.put_text(PREFIX, prefix);
+        self.put_text(NAME, name);
     }
 
     /// Returns what a link of either kind says.
@@ -171,6 +174,18 @@ impl Member {
         self.remove_record(b"gid");
         self.set_number(USER, user);
         self.set_number(GROUP, group);
+    }
+
+    pub(crate) fn set_owner_names(&mut self, user: &str, group: &str) {
+        for (field, text) in [(USER_NAME, user), (GROUP_NAME, group)] {
+            self.put_text(field, text.as_bytes());
+        }
+    }
+
+    /// Writes the numbers of a device.
+    pub(crate) fn set_device(&mut self, major: i64, minor: i64) {
+        self.set_number(MAJOR, major);
+        self.set_number(MINOR, minor);
     }
 
     /// Returns the time in whole seconds, rounded down.
@@ -221,12 +236,17 @@ impl Member {
         other.seal();
     }
 
-    /// Points a hard link to another name.
-    pub(crate) fn set_link(&mut self, name: &[u8]) {
-        let field = &mut self.main.header[LINK];
-        field.fill(0);
-        field[..name.len()].copy_from_slice(name);
-        self.seal();
+    /// Makes a hard link a file of its own, like the one that it is to.
+    pub(crate) fn become_copy_of(&mut self, file: &Self) {
+        self.remove_record(b"linkpath");
+        self.set_link(file.text(LINK));
+        self.set_kind(file.kind());
+        self.set_content(file.content().to_vec());
+    }
+
+    /// Writes what a link of either kind says.
+    pub(crate) fn set_link(&mut self, target: &[u8]) {
+        self.put_text(LINK, target);
     }
 
     /// Returns the value of a PAX record.
@@ -320,6 +340,13 @@ impl Member {
             field[start..].copy_from_slice(&bytes[skipped..]);
             field[0] |= 0x80;
         }
+        self.seal();
+    }
+
+    fn put_text(&mut self, field: Range<usize>, text: &[u8]) {
+        let field = &mut self.main.header[field];
+        field.fill(0);
+        field[..text.len()].copy_from_slice(text);
         self.seal();
     }
 

@@ -24,6 +24,14 @@ pub(crate) struct Mutant {
     pub(crate) change: Change,
 }
 
+/// A backend that hands over the same in another way.
+pub(crate) struct Harmless {
+    /// What is other.
+    pub(crate) name: &'static str,
+    /// What is changed.
+    pub(crate) change: Change,
+}
+
 /// What a mutant changes.
 #[derive(Clone, Copy)]
 pub(crate) enum Change {
@@ -39,17 +47,21 @@ pub(crate) enum Change {
     EncoderOfTouched(fn(&mut Image, &[RecordedLayer])),
 }
 
-impl Mutant {
-    /// Returns why an engine cannot show the mutant, if so.
-    pub(crate) fn absence(&self, capabilities: &Capabilities) -> Option<String> {
-        let needs_touched = matches!(
-            self.change,
-            Change::Touched(_) | Change::EncoderOfTouched(_)
-        );
-        let lacks = needs_touched && capabilities.layers != LayerRecord::Touched;
-        lacks.then(|| "needs an engine whose layers are all that was touched".to_owned())
+impl Harmless {
+    /// Fails if any case notices.
+    pub(crate) fn judge(&self, world: &World) -> Result<(), Failed> {
+        let caught = self.change.caught(world);
+        let lines = caught
+            .iter()
+            .map(|(name, said)| format!("\n  {name}: {said}"));
+        if caught.is_empty() {
+            return Ok(());
+        }
+        Err(format!("cases noticed it:{}", lines.collect::<String>()).into())
     }
+}
 
+impl Mutant {
     /// Fails unless the named case catches the mutant, for the right reason, and every other case
     /// that does so is related.
     pub(crate) fn judge(&self, world: &World) -> Result<(), Failed> {
@@ -58,7 +70,7 @@ impl Mutant {
             let message = format!("{named} is no case that holds on the recorded engine");
             return Err(message.into());
         }
-        let caught = self.caught(world);
+        let caught = self.change.caught(world);
         let Some(said) = caught.get(named) else {
             let others: Vec<_> = caught.keys().collect();
             return Err(format!("{named} did not catch it; these did: {others:?}").into());
@@ -78,14 +90,23 @@ impl Mutant {
         }
         Err(format!("unrelated cases caught it as well:{}", unrelated.concat()).into())
     }
+}
 
-    /// Returns the cases that catch the mutant, each with what is said of it.
-    fn caught<'a>(&self, world: &'a World) -> BTreeMap<&'a str, String> {
-        match self.change {
-            Change::Layers(change) | Change::Touched(change) => world.replay(change, |_| {}),
-            Change::Backend(change, capabilities) => world.replay(change, capabilities),
-            Change::Encoder(change) => encode(world, |_, image| change(image)),
-            Change::EncoderOfTouched(change) => {
+impl Change {
+    /// Returns why an engine cannot show it, if so.
+    pub(crate) fn absence(self, capabilities: &Capabilities) -> Option<String> {
+        let needs_touched = matches!(self, Self::Touched(_) | Self::EncoderOfTouched(_));
+        let lacks = needs_touched && capabilities.layers != LayerRecord::Touched;
+        lacks.then(|| "needs an engine whose layers are all that was touched".to_owned())
+    }
+
+    /// Returns the cases that notice it, each with what is said of it.
+    fn caught(self, world: &World) -> BTreeMap<&str, String> {
+        match self {
+            Self::Layers(change) | Self::Touched(change) => world.replay(change, |_| {}),
+            Self::Backend(change, capabilities) => world.replay(change, capabilities),
+            Self::Encoder(change) => encode(world, |_, image| change(image)),
+            Self::EncoderOfTouched(change) => {
                 encode(world, |case, image| change(image, &case.layers))
             }
         }

@@ -46,9 +46,23 @@ pub(crate) fn says(case: &Case, text: &str) -> bool {
     String::from_utf8_lossy(case.layout.config()).contains(text)
 }
 
+/// Returns whether a member is a folder.
+pub(crate) fn is_folder(member: &Member) -> bool {
+    member.kind() == b'5'
+}
+
 /// Returns whether a member deletes a name.
 pub(crate) fn is_whiteout(member: &Member) -> bool {
     last_name(&member.path()).starts_with(WHITEOUT)
+}
+
+/// Makes a member that deletes a name.
+pub(crate) fn whiteout(deleted: &[u8]) -> Member {
+    let folder = &deleted[..deleted.len() - last_name(deleted).len()];
+    let mark = [folder, WHITEOUT, last_name(deleted)].concat();
+    let mut member = Member::empty(std::str::from_utf8(&mark).expect("such a name is text"));
+    member.set_mode(0);
+    member
 }
 
 /// Returns the last part of a path.

@@ -1,5 +1,5 @@
-//! Mutants that put an image together in another way than the canonical one: its layers, their
-//! compression, its config.
+//! Mutants that put an image together in another way than the canonical one: its layers, and how
+//! they are compressed.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,8 @@ use serde_json::json;
 use crate::image::Image;
 use crate::member::Member;
 use crate::mutant::{Change, Mutant};
-use crate::recording::RecordedLayer;
 use crate::related::{
-    every_case, has_a_base, has_empty_layers, has_several_layers, has_whiteouts, is_whiteout,
-    last_name, meant, says, walked,
+    every_case, has_a_base, has_empty_layers, has_whiteouts, is_whiteout, last_name,
 };
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -56,13 +54,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         change: Change::Encoder(write_opaque_marks),
     },
     Mutant {
-        name: "entries_that_equal_the_base_are_kept",
-        case: "an-equal-file-is-dropped",
-        shows: "found the entry",
-        related: |case| has_a_base(case) || has_several_layers(case),
-        change: Change::EncoderOfTouched(keep_what_equals_the_base),
-    },
-    Mutant {
         name: "the_level_of_gzip_is_one_less",
         case: "a-megabyte-is-compressed-at-level-six",
         shows: "compressed in another way",
@@ -82,45 +73,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         shows: "compressed in another way",
         related: every_case,
         change: Change::Encoder(|image| image.system = 3),
-    },
-    Mutant {
-        name: "angle_brackets_are_not_escaped_in_json",
-        case: "characters-that-json-escapes",
-        shows: "manifest: config.digest",
-        related: |case| {
-            ["\\u003c", "\\u003e", "\\u0026"]
-                .iter()
-                .any(|each| says(case, each))
-        },
-        change: Change::Encoder(|image| {
-            image.spell = |text| {
-                let text = text.replace("\\u003c", "<");
-                text.replace("\\u003e", ">").replace("\\u0026", "&")
-            };
-        }),
-    },
-    Mutant {
-        name: "the_config_is_in_another_order",
-        case: "history-of-what-only-the-config-shows",
-        shows: "manifest: config.digest",
-        related: every_case,
-        change: Change::Encoder(|image| {
-            let fields = image.config.as_object().unwrap().clone();
-            image.config = fields.into_iter().rev().collect();
-        }),
-    },
-    Mutant {
-        name: "the_image_has_no_time",
-        case: "history-of-what-only-the-config-shows",
-        shows: "config: created: expected \"1970-01-01T00:00:01Z\", found \"nothing\"",
-        related: every_case,
-        change: Change::Encoder(|image| {
-            image
-                .config
-                .as_object_mut()
-                .unwrap()
-                .shift_remove("created");
-        }),
     },
 ];
 
@@ -161,27 +113,5 @@ fn write_opaque_marks(image: &mut Image) {
             }
         }
         layer.members = members;
-    }
-}
-
-/// Adds what the engine handed over although it is in the base.
-fn keep_what_equals_the_base(image: &mut Image, touched: &[RecordedLayer]) {
-    let base = image.base.iter().flat_map(|(_, members)| members);
-    let mut below: BTreeSet<_> = base.map(Member::path).collect();
-    for (layer, touched) in image.layers.iter_mut().zip(touched) {
-        let own: BTreeSet<_> = layer.members.iter().map(meant).collect();
-        let kept = touched.members.iter().filter(|member| {
-            let path = member.path();
-            below.contains(&path) && !own.contains(&path) && !is_whiteout(member)
-        });
-        let kept: Vec<_> = kept.cloned().collect();
-        below.extend(own);
-        for mut member in kept {
-            member.set_seconds(member.seconds().min(1));
-            layer.members.push(member);
-        }
-        layer
-            .members
-            .sort_by_cached_key(|member| walked(&meant(member)));
     }
 }
