@@ -18,10 +18,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 .any(|each| says(case, each))
         },
         change: Change::Encoder(|image| {
-            image.spell = |text| {
-                let text = text.replace("\\u003c", "<");
-                text.replace("\\u003e", ">").replace("\\u0026", "&")
-            };
+            image.spell = &[("\\u003c", "<"), ("\\u003e", ">"), ("\\u0026", "&")];
         }),
     },
     Mutant {

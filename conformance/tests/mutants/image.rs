@@ -19,15 +19,15 @@ use crate::member::{self, Member};
 const SYSTEM: usize = 9;
 
 /// An image.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Image {
     /// The layers of the base, with what is in them.
     pub(crate) base: Vec<(Descriptor, Vec<Member>)>,
     /// The layers above the base.
     pub(crate) layers: Vec<Layer>,
     pub(crate) config: Value,
-    /// Changes the config's bytes at the end.
-    pub(crate) spell: fn(String) -> String,
+    /// What is replaced in the config's text at the end.
+    pub(crate) spell: &'static [(&'static str, &'static str)],
     /// How the layers above the base are compressed.
     pub(crate) level: Level,
     /// The operating system that the gzip headers name.
@@ -36,7 +36,7 @@ pub(crate) struct Image {
 }
 
 /// A layer above the base.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Layer {
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) members: Vec<Member>,
@@ -73,7 +73,7 @@ impl Image {
             base,
             layers,
             config: serde_json::from_slice(layout.config()).unwrap(),
-            spell: |text| text,
+            spell: &[],
             level: Level::DEFAULT,
             system: 0xff,
             manifest,
@@ -124,9 +124,11 @@ impl Image {
             self.config["rootfs"]["diff_ids"] = Value::Array(diff_ids);
         }
 
-        let config = String::from_utf8(json::compact(&self.config)).unwrap();
-        (self.manifest.config.digest, self.manifest.config.size) =
-            add((self.spell)(config).into_bytes());
+        let mut config = String::from_utf8(json::compact(&self.config)).unwrap();
+        for (from, to) in self.spell {
+            config = config.replace(from, to);
+        }
+        (self.manifest.config.digest, self.manifest.config.size) = add(config.into_bytes());
         if !descriptors.is_empty() {
             self.manifest.layers = Some(descriptors);
         }

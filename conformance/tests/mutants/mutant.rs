@@ -119,6 +119,11 @@ fn encode(world: &World, change: impl Fn(&Case, &mut Image)) -> BTreeMap<&str, S
     for case in world.cases.values() {
         let mut image = case.image.clone();
         change(case, &mut image);
+        // Of a config, equal is not the same: its fields may have another order.
+        let order = |image: &Image| image.config.to_string();
+        if image == case.image && order(&image) == order(&case.image) {
+            continue;
+        }
         let encoded = image.encode();
         if encoded.digest != case.digest {
             let folder = scratch();
