@@ -29,3 +29,14 @@ form.addEventListener("input", changed);
 form.addEventListener("submit", (event) => event.preventDefault());
 form.hidden = false;
 show();
+
+// The cell whose section is shown is marked in the grid.
+function mark() {
+  const wanted = decodeURIComponent(location.hash);
+  for (const link of document.querySelectorAll("#matrix td a")) {
+    if (link.getAttribute("href") === wanted) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+addEventListener("hashchange", mark);
+mark();
