@@ -3,8 +3,8 @@
 //!
 //! Every cell is listed, whatever is here. A cell that cannot run is listed as ignored with the
 //! reason as its kind, and fails with that reason if it is asked for all the same.
-//! `STAGEX_REQUIRE=docker,podman,buildah` turns absence into failure, and
-//! `STAGEX_ENGINES="docker@trixie=/path/to/docker"` adds columns.
+//! `STAGEX_REQUIRE=docker,podman,buildah` turns absence into failure, as `oracle-docker@trixie` does
+//! for an oracle, and `STAGEX_ENGINES="docker@trixie=/path/to/docker"` adds columns.
 
 #![expect(
     clippy::unwrap_used,
@@ -38,8 +38,12 @@ fn main() -> ExitCode {
         (columns, Oracle::find_all(&programs).await)
     });
 
+    let mut trials: Vec<Trial> = words("STAGEX_REQUIRE", ',')
+        .iter()
+        .filter_map(|word| word.strip_prefix("oracle-")?.parse().ok())
+        .map(|label| an_oracle_is_here(&label, &oracles))
+        .collect();
     let (_sender, never) = watch::channel(false);
-    let mut trials = Vec::new();
     let suites = [
         ("cases", Suite::of_cases(here).unwrap()),
         ("tree", Suite::of_tree(&here.join(".."), &[]).unwrap()),
@@ -81,6 +85,15 @@ fn answer(verdict: Verdict) -> Result<(), Failed> {
             Err((failing.message + &contrast.unwrap_or_default()).into())
         }
     }
+}
+
+/// An oracle that is required and not found would have no cells at all.
+fn an_oracle_is_here(label: &Label, oracles: &[Oracle]) -> Trial {
+    let here = oracles.iter().any(|oracle| oracle.label() == label);
+    let why = format!("{label} is not here, or does not write canonical bytes by itself");
+    Trial::test(format!("oracle-{label}::is_here"), move || {
+        if here { Ok(()) } else { Err(why.into()) }
+    })
 }
 
 /// A digest or a difference that names a case which is gone is a leftover.
