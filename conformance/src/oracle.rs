@@ -171,7 +171,7 @@ impl Oracle {
             ),
             &format!(
                 "annotation.org.opencontainers.image.version={}",
-                package.version.as_deref().unwrap_or_default()
+                package.tag()
             ),
             "annotation.org.opencontainers.image.created=1970-01-01T00:00:01Z",
         ];
