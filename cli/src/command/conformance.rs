@@ -46,7 +46,6 @@ pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result
         let results = tokio::task::spawn_blocking(asking).await;
         Ok(Some(results.expect("asking the cells does not panic")))
     })??;
-    process::wait_for_ended_groups(make::CLEANING_UP);
     match results {
         None => Ok(Exit::Success),
         Some(results) => {

@@ -1,8 +1,11 @@
 //! Ctrl-C: the first asks for an end, the second is one.
 
+use engine::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::render;
 
 /// Becomes true when the user interrupts the program. A second interruption ends it at once.
@@ -33,6 +36,19 @@ pub(super) fn watch() -> watch::Receiver<bool> {
         }
     });
     receiver
+}
+
+/// Waits for `future`, unless the user interrupts the program first.
+pub(super) async fn unless<T>(
+    interrupted: &mut watch::Receiver<bool>,
+    future: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        result = future => Ok(result),
+        Ok(_) = interrupted.wait_for(|stop| *stop) => {
+            Err(Failure::new(Exit::Interrupted, &Error::Interrupted, None))
+        }
+    }
 }
 
 #[expect(

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Duration;
 
 use engine::{Error, Job, Options, Outcome, Report};
 use serde_json::{Value, json};
@@ -13,9 +12,6 @@ use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
 use crate::render;
-
-/// How long ended builds may take to clean up, after an interruption.
-pub(super) const CLEANING_UP: Duration = Duration::from_secs(15);
 
 pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, Failure> {
     let tree = super::tree::open(global)?;
@@ -47,9 +43,10 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     let programs = global.programs();
     let listener = render::listener(global);
     let (runtime, report) = super::block_on(async {
-        let selected = runtimes::select(&global.runtime, &programs)
-            .await
-            .map_err(no_runtime)?;
+        let mut interrupted = interruption::watch();
+        let selecting = runtimes::select(&global.runtime, &programs);
+        let selected = interruption::unless(&mut interrupted, selecting).await?;
+        let selected = selected.map_err(no_runtime)?;
         let runtime = selected.backend.id().to_owned();
         if !global.quiet && global.runtime == runtimes::Choice::Auto {
             render::note(&format!("runtime: {runtime} {}", selected.ready.version));
@@ -61,13 +58,11 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
             ready: selected.ready,
             options,
         };
-        let interrupted = interruption::watch();
         let report = engine::make(job, listener, interrupted)
             .await
             .map_err(|e| failure(&e))?;
         Ok((runtime, report))
     })??;
-    process::wait_for_ended_groups(CLEANING_UP);
 
     match global.format {
         Format::Json => render::json(&document(&runtime, &report)),
@@ -110,7 +105,10 @@ fn print_failures(report: &Report) {
         if let Outcome::Failed(failed) = outcome {
             let mut message = format!("{name}: {}", crate::failure::chain(&failed.error));
             if !failed.last_lines.is_empty() {
-                let lines = failed.last_lines.iter().map(|line| format!("\n  | {line}"));
+                let lines = failed
+                    .last_lines
+                    .iter()
+                    .map(|line| format!("\n  | {}", render::printable(line)));
                 message.extend(lines);
                 let _ = write!(message, "\n  the whole log: {}", failed.log);
             }

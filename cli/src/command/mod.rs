@@ -9,6 +9,8 @@ mod make;
 mod runtimes;
 mod tree;
 
+use std::time::Duration;
+
 use crate::arguments::{Arguments, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -25,7 +27,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     }
 }
 
-/// Runs a future to its end, with all cores for blocking work.
+/// How long ended builds may take to clean up.
+const CLEANING_UP: Duration = Duration::from_secs(15);
+
+/// Runs a future to its end, with all cores for blocking work. What it gave up on the way has then
+/// been cleaned up.
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -33,5 +39,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
         .map_err(|error| Failure::new(Exit::Environment, &error, None))?;
     let result = runtime.block_on(future);
     runtime.shutdown_background();
+    process::wait_for_ended_groups(CLEANING_UP);
     Ok(result)
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use backend_api::Availability;
 
+use super::interruption;
 use crate::arguments::{Format, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -15,14 +16,16 @@ pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
     let known = runtimes::NAMES.into_iter().map(str::to_owned);
     let names: Vec<String> = known.chain(runtimes::plugins(&programs)).collect();
     let found = super::block_on(async {
+        let mut interrupted = interruption::watch();
         let mut found = BTreeMap::new();
         for name in &names {
             if let Some(backend) = runtimes::backend(name, &programs) {
-                found.insert(name.as_str(), backend.probe().await);
+                let availability = interruption::unless(&mut interrupted, backend.probe()).await?;
+                found.insert(name.as_str(), availability);
             }
         }
-        found
-    })?;
+        Ok(found)
+    })??;
     match global.format {
         Format::Json => render::json(&serde_json::json!({ "version": 1, "runtimes": found })),
         Format::Human => render::result(&table(&names, &found)),

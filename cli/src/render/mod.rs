@@ -4,6 +4,7 @@ pub(crate) mod cells;
 mod plain;
 mod terminal;
 
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
@@ -36,6 +37,17 @@ pub(crate) fn listener(global: &Global) -> Arc<dyn Listener> {
     }
 }
 
+/// Returns a text that somebody else wrote, such as a build's output, without what a terminal
+/// would take for an order.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let order = |c: char| c.is_control() && c != '\t';
+    if text.contains(order) {
+        Cow::Owned(text.replace(order, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 /// Prints a result to standard output.
 pub(crate) fn result(text: &str) {
     anstream::print!("{text}");
@@ -52,4 +64,16 @@ pub(crate) fn json(value: &impl serde::Serialize) {
 /// Prints one line that a person should see, to standard error.
 pub(crate) fn note(text: &str) {
     anstream::eprintln!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_a_build_prints_gives_a_terminal_no_orders() {
+        assert_eq!(super::printable("CC a.c\tb"), "CC a.c\tb");
+        assert_eq!(
+            super::printable("\u{1b}]0;title\u{7}done\r\u{9b}2J"),
+            "\u{fffd}]0;title\u{fffd}done\u{fffd}\u{fffd}2J"
+        );
+    }
 }

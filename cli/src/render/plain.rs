@@ -2,6 +2,8 @@
 
 use engine::{Event, Listener};
 
+use super::printable;
+
 /// Prints one line for each thing that happens.
 #[derive(Debug)]
 pub(super) struct Plain {
@@ -20,7 +22,10 @@ impl Listener for Plain {
 /// Returns the line for an event, if it has one.
 pub(super) fn line(event: &Event, output: bool) -> Option<String> {
     Some(match event {
-        Event::Waiting => "waiting for another stagex that builds in this tree".to_owned(),
+        Event::Waiting { process } => {
+            let which = process.map_or_else(String::new, |id| format!(", process {id}"));
+            format!("waiting for another stagex that builds in this tree{which}")
+        }
         Event::Began { packages, runtime } => {
             let noun = if *packages == 1 {
                 "package"
@@ -30,8 +35,12 @@ pub(super) fn line(event: &Event, output: bool) -> Option<String> {
             format!("{packages} {noun}, built with {runtime}")
         }
         Event::Started { package, .. } => format!("{package}: building"),
-        Event::Output { package, line } if output => format!("{package}: {line}"),
-        Event::Notice { package, message } => format!("{package}: notice: {message}"),
+        Event::Output { package, line } if output => {
+            format!("{package}: {}", printable(line))
+        }
+        Event::Notice { package, message } => {
+            format!("{package}: notice: {}", printable(message))
+        }
         Event::Built {
             package,
             digest,

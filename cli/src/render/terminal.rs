@@ -1,12 +1,13 @@
-//! What happens, on a terminal: a line for each package that is being built, with its time and
-//! the last line of its output, a bar for the whole, and above them what is finished.
+//! What happens, on a terminal: a line for each package that is being built, with its time, its
+//! step and the last line of its output; a bar for the whole, with an estimate of what is left;
+//! and above them what is finished.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::{Event, Listener};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 /// How often running times are drawn anew.
 const TICK: Duration = Duration::from_millis(200);
@@ -21,7 +22,25 @@ pub(super) struct Terminal {
 #[derive(Debug)]
 struct State {
     total: ProgressBar,
-    running: BTreeMap<String, ProgressBar>,
+    running: BTreeMap<String, Line>,
+}
+
+/// The line of a package that is being built.
+#[derive(Debug)]
+struct Line {
+    bar: ProgressBar,
+    /// Which instruction of how many, where the engine says so: `3/7`.
+    step: String,
+    /// The last line of its output.
+    output: String,
+}
+
+impl Line {
+    fn show(&self) {
+        let space = if self.step.is_empty() { "" } else { " " };
+        self.bar
+            .set_message(format!("{}{space}{}", self.step, self.output));
+    }
 }
 
 impl Terminal {
@@ -60,19 +79,42 @@ impl Listener for Terminal {
                     .with_prefix(package.clone());
                 let bar = self.screen.insert_before(&state.total, bar);
                 bar.enable_steady_tick(TICK);
-                state.running.insert(package.clone(), bar);
+                let line = Line {
+                    bar,
+                    step: String::new(),
+                    output: String::new(),
+                };
+                state.running.insert(package.clone(), line);
             }
-            Event::Output { package, line } => {
-                if let Some(bar) = state.running.get(package) {
-                    bar.set_message(line.trim().to_owned());
+            Event::Step {
+                package,
+                number,
+                steps,
+            } => {
+                if let Some(line) = state.running.get_mut(package) {
+                    line.step = format!("{number}/{steps}");
+                    line.show();
                 }
+            }
+            Event::Output {
+                package,
+                line: output,
+            } => {
+                if let Some(line) = state.running.get_mut(package) {
+                    line.output = super::printable(output.trim()).into_owned();
+                    line.show();
+                }
+            }
+            Event::Remaining { duration } => {
+                let left = HumanDuration(*duration);
+                state.total.set_message(format!("about {left} left"));
             }
             Event::Built { package, .. }
             | Event::Failed { package, .. }
             | Event::Fresh { package, .. }
             | Event::Skipped { package } => {
-                if let Some(bar) = state.running.remove(package) {
-                    bar.finish_and_clear();
+                if let Some(line) = state.running.remove(package) {
+                    line.bar.finish_and_clear();
                 }
                 state.total.inc(1);
                 if state.total.position() == state.total.length().unwrap_or_default() {
@@ -81,14 +123,25 @@ impl Listener for Terminal {
             }
             _ => {}
         }
-        let quiet = matches!(
-            event,
-            Event::Output { .. } | Event::Started { .. } | Event::Fresh { .. }
-        );
-        if !quiet && let Some(line) = super::plain::line(&event, false) {
+        if let Some(line) = lasting(&event) {
             // The screen may be gone, as when the terminal was closed: then nobody can be told.
             let _ = self.screen.println(line);
         }
+    }
+}
+
+/// Returns what is still to be seen of an event when it is over. Digests are not: they are
+/// printed at the end, and with them a line would be too long for most terminals.
+fn lasting(event: &Event) -> Option<String> {
+    match event {
+        Event::Output { .. } | Event::Started { .. } | Event::Fresh { .. } => None,
+        Event::Built {
+            package, duration, ..
+        } => Some(format!(
+            "{package}: built in {:.1} s",
+            duration.as_secs_f64()
+        )),
+        _ => super::plain::line(event, false),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A build of a few bytes that shows whether a sandbox works here.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use backend_api::{BuildKey, BuildRequest, Cache, Network, OpenFiles};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -28,6 +28,13 @@ const PROGRAM: [u8; 129] = [
     0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05,
 ];
 
+/// What the names of trials' folders begin with.
+const PREFIX: &str = "stagex-trial-";
+/// The file in a trial's folder that is locked as long as the trial goes on.
+const LOCK: &str = "lock";
+/// The work folder of a trial's build.
+const WORK: &str = "work";
+
 const CONTAINERFILE: &str = "FROM scratch\nCOPY program /\nRUN [\"/program\"]\n";
 
 /// Builds an image with a RUN without network, and removes it.
@@ -37,17 +44,52 @@ pub(crate) async fn run(driver: &Driver) -> Result<(), Error> {
     if !cfg!(target_arch = "x86_64") {
         return Ok(());
     }
-    let temporary = tempfile::Builder::new().prefix("stagex-").tempdir();
-    let temporary = temporary.map_err(|source| Error::file(Utf8Path::new("temporary"), source))?;
-    let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned())
+    let parent = std::env::temp_dir();
+    let parent = Utf8PathBuf::from_path_buf(parent)
         .map_err(|path| Error::file(Utf8Path::new(&path.to_string_lossy()), not_text()))?;
+    remove_abandoned(driver, &parent).await;
+    let temporary = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent);
+    let temporary = temporary.map_err(|source| Error::file(&parent, source))?;
+    let folder = parent.join(
+        temporary
+            .path()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .as_ref(),
+    );
+    let lock = folder.join(LOCK);
+    let held = File::create(&lock).and_then(|file| file.lock().map(|()| file));
+    let _held = held.map_err(|source| Error::file(&lock, source))?;
     let request = request(&folder)?;
     driver.build(&request, &()).await?;
     driver.remove(&request.work).await
 }
 
+/// Removes what trials that were killed have left: their folders, whose locks nobody holds. That
+/// one cannot be removed keeps nobody from trying anew.
+async fn remove_abandoned(driver: &Driver, parent: &Utf8Path) {
+    let entries = parent.read_dir_utf8().into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().starts_with(PREFIX)) {
+        let folder = entry.path();
+        // Whatever somebody else has put there must not be followed to where it leads.
+        let ours = fs::symlink_metadata(folder).is_ok_and(|metadata| {
+            metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw()
+        });
+        if !ours {
+            continue;
+        }
+        let lock = File::open(folder.join(LOCK));
+        if lock.is_ok_and(|file| file.try_lock().is_ok()) {
+            let removed = driver.remove(&folder.join(WORK)).await;
+            let removed = removed.is_ok() && fs::remove_dir_all(folder).is_ok();
+            tracing::debug!(%folder, removed, "was left by a trial");
+        }
+    }
+}
+
 fn request(folder: &Utf8Path) -> Result<BuildRequest, Error> {
-    let (context, work) = (folder.join("context"), folder.join("work"));
+    let (context, work) = (folder.join("context"), folder.join(WORK));
     let containerfile = folder.join("Containerfile");
     let program = context.join("program");
     let written = fs::create_dir(&context)

@@ -12,7 +12,10 @@ use serde::Serialize;
 #[non_exhaustive]
 pub enum Event {
     /// Another `stagex` is building in this tree; this one waits for it.
-    Waiting,
+    Waiting {
+        /// The other's process, if it is known.
+        process: Option<u32>,
+    },
     /// The work begins.
     Began {
         /// How many packages there are, dependencies included.
@@ -24,7 +27,14 @@ pub enum Event {
     Started {
         /// The package.
         package: String,
-        /// How many layer-making instructions its image has.
+    },
+    /// The engine is at another instruction of a package than before.
+    Step {
+        /// The package.
+        package: String,
+        /// Which of its instructions: 1 is the first one.
+        number: usize,
+        /// How many of its instructions the engine carries out, those of all stages together.
         steps: usize,
     },
     /// The engine printed a line.
@@ -64,6 +74,12 @@ pub enum Event {
         package: String,
         /// Why, in one sentence.
         message: String,
+    },
+    /// How long the rest of the work may take, where former builds tell.
+    Remaining {
+        /// An estimate.
+        #[serde(serialize_with = "seconds")]
+        duration: Duration,
     },
     /// A package was not tried, because something that it needs is not there.
     Skipped {

@@ -3,7 +3,7 @@
 //! Knows paths and how a file appears whole or not at all; knows nothing of what is in them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -54,34 +54,38 @@ impl Folders {
     }
 
     /// Makes the folders, takes the lock that keeps a second `stagex` from building in them,
-    /// and clears away what killed builds left in the work folder.
+    /// and clears away outputs that a killed one had begun to write.
     ///
-    /// The lock is held until the returned file is dropped. `waiting` is called if another
-    /// process holds it, before this one waits.
-    pub fn open(&self, waiting: &mut dyn FnMut()) -> Result<Lock, Error> {
-        for folder in ["logs", "records"] {
+    /// The lock is held until the returned value is dropped. `waiting` is called if another
+    /// process holds it, before this one waits, with that process's id if it is known.
+    pub fn open(&self, waiting: &mut dyn FnMut(Option<u32>)) -> Result<Lock, Error> {
+        for folder in ["logs", "records", "work"] {
             let path = self.own().join(folder);
             fs::create_dir_all(&path).at("make folder", &path)?;
         }
         let path = self.own().join("lock");
         let mut options = OpenOptions::new();
-        let file = options
+        let mut file = options
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .open(&path)
             .at("open", &path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                waiting();
+                let holder = io::read_to_string(&file).ok();
+                waiting(holder.and_then(|text| text.trim().parse().ok()));
                 file.lock().at("lock", &path)?;
             }
             Err(fs::TryLockError::Error(error)) => Err(error).at("lock", &path)?,
         }
-        let work = self.work();
-        remove_folder(&work).at("clear", &work)?;
-        fs::create_dir_all(&work).at("make folder", &work)?;
+        // Only for people who wait: what holds the lock is the open file.
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .at("write", &path)?;
         self.clear_unfinished()?;
         Ok(Lock { _file: file })
     }
@@ -132,36 +136,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_process_left_is_cleared_and_outputs_stay() {
+    fn outputs_that_were_begun_are_cleared_and_whole_ones_stay() {
         let temporary = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(temporary.path()).unwrap();
         let folders = Folders::of_tree(root);
         let [left, output] = [".core-a.x1y2", "core-a"].map(|name| root.join("out").join(name));
-        for folder in [&left, &output, &folders.work().join("core-a-1")] {
+        for folder in [&left, &output] {
             fs::create_dir_all(folder).unwrap();
         }
         let _lock = folders
-            .open(&mut || panic!("nobody else holds the lock"))
+            .open(&mut |_| panic!("nobody else holds the lock"))
             .unwrap();
         assert!(!left.exists());
         assert!(output.exists());
-        assert_eq!(fs::read_dir(folders.work()).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_second_process_is_told_that_it_waits() {
+    fn a_second_process_is_told_whom_it_waits_for() {
         let temporary = tempfile::tempdir().unwrap();
         let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
         let mut first = Some(
             folders
-                .open(&mut || panic!("nobody else holds the lock"))
+                .open(&mut |_| panic!("nobody else holds the lock"))
                 .unwrap(),
         );
-        let mut waited = false;
-        let second = folders.open(&mut || {
-            waited = true;
+        let mut waited_for = None;
+        let second = folders.open(&mut |holder| {
+            waited_for = holder;
             first = None;
         });
-        assert!(second.is_ok() && waited);
+        assert!(second.is_ok());
+        assert_eq!(waited_for, Some(std::process::id()));
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! It does not know how an engine is driven, nor how things are printed.
 
+mod claim;
 mod context;
 mod digests;
 mod error;

@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backend_api::Events;
+use backend_api::{Events, Step, StepId};
 use camino::Utf8Path;
 
 use crate::error::{Error, IoContext};
@@ -25,6 +25,10 @@ pub(crate) struct Log {
 struct State {
     file: BufWriter<File>,
     last: VecDeque<String>,
+    /// What the engine carries out, in the Containerfile's order.
+    steps: Vec<StepId>,
+    /// Where the engine is: the place of a step in `steps`.
+    at: Option<usize>,
 }
 
 impl Log {
@@ -38,6 +42,8 @@ impl Log {
         let state = Mutex::new(State {
             file,
             last: VecDeque::with_capacity(KEPT),
+            steps: Vec::new(),
+            at: None,
         });
         Ok(Self {
             package: package.to_owned(),
@@ -46,9 +52,33 @@ impl Log {
         })
     }
 
+    /// Takes what the engine is going to carry out.
+    pub(crate) fn expect_steps(&self, steps: &[Step]) {
+        self.state().steps = steps.iter().map(|step| step.id).collect();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the listener if the engine is at another step than before.
+    fn follow(&self, step: StepId) {
+        let mut state = self.state();
+        let place = state.steps.iter().position(|each| *each == step);
+        if let Some(place) = place
+            && state.at.replace(place) != Some(place)
+        {
+            self.listener.hear(Event::Step {
+                package: self.package.clone(),
+                number: place + 1,
+                steps: state.steps.len(),
+            });
+        }
+    }
+
     /// Writes one line.
     pub(crate) fn line(&self, line: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         // A log that cannot be written (a full disk) must not end a build that goes well.
         let _ = writeln!(state.file, "{line}");
         if state.last.len() == KEPT {
@@ -66,7 +96,7 @@ impl Log {
 
     /// Ends the log and returns its last lines.
     pub(crate) fn end(&self) -> Vec<String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let _ = state.file.flush();
         state.last.iter().cloned().collect()
     }
@@ -75,8 +105,11 @@ impl Log {
 impl Events for Log {
     fn emit(&self, event: backend_api::Event) {
         match event {
-            backend_api::Event::Output { line, .. } => {
+            backend_api::Event::Output { line, step } => {
                 self.line(&line);
+                if let Some(step) = step {
+                    self.follow(step);
+                }
                 let package = self.package.clone();
                 self.listener.hear(Event::Output { package, line });
             }

@@ -12,10 +12,12 @@ use package_tree::Plan;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::claim;
 use crate::error::Error;
 use crate::event::{Event, Listener};
 use crate::folders::Folders;
 use crate::package::{Failure, Made, Maker};
+use crate::record::Record;
 use crate::schedule::Schedule;
 
 /// How to make packages.
@@ -99,7 +101,7 @@ pub async fn make(
     let folders = Folders::of_tree(&job.root);
     let lock = {
         let (folders, listener) = (folders.clone(), Arc::clone(&listener));
-        let open = move || folders.open(&mut || listener.hear(Event::Waiting));
+        let open = move || folders.open(&mut |process| listener.hear(Event::Waiting { process }));
         tokio::task::spawn_blocking(open)
     };
     let mut stop = interrupted.clone();
@@ -107,6 +109,10 @@ pub async fn make(
         lock = lock => lock.expect("opening folders does not panic")?,
         _ = stop.wait_for(|stop| *stop) => return Err(Error::Interrupted),
     };
+    tokio::select! {
+        removed = claim::remove_abandoned(&folders, job.backend.as_ref()) => removed?,
+        _ = stop.wait_for(|stop| *stop) => return Err(Error::Interrupted),
+    }
 
     listener.hear(Event::Began {
         packages: job.plan.packages.len(),
@@ -122,6 +128,8 @@ struct Work {
     names: Vec<String>,
     dependencies: Vec<Vec<usize>>,
     schedule: Schedule,
+    /// When each package that is being made was begun.
+    begun: BTreeMap<usize, Instant>,
     outcomes: BTreeMap<usize, Outcome>,
     maker: Arc<Maker>,
     listener: Arc<dyn Listener>,
@@ -159,7 +167,8 @@ impl Work {
                     .collect()
             })
             .collect();
-        let (schedule, outcomes) = (Schedule::new(&dependencies), BTreeMap::new());
+        let measured: Vec<_> = names.iter().map(|name| measured(&folders, name)).collect();
+        let schedule = Schedule::new(&dependencies, &measured);
         let options = job.options;
         let maker = Maker {
             job,
@@ -171,7 +180,8 @@ impl Work {
             names,
             dependencies,
             schedule,
-            outcomes,
+            begun: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
             maker,
             listener,
             interrupted,
@@ -199,7 +209,11 @@ impl Work {
         }
     }
 
-    fn start(&self, place: usize, running: &mut JoinSet<(usize, Duration, Result<Made, Failure>)>) {
+    fn start(
+        &mut self,
+        place: usize,
+        running: &mut JoinSet<(usize, Duration, Result<Made, Failure>)>,
+    ) {
         let needed = self.dependencies[place].iter().map(|need| {
             let digest = self.outcomes[need]
                 .digest()
@@ -208,8 +222,9 @@ impl Work {
         });
         let needed: BTreeMap<String, Digest> = needed.collect();
         let (maker, interrupted) = (Arc::clone(&self.maker), self.interrupted.clone());
+        let start = Instant::now();
+        self.begun.insert(place, start);
         running.spawn(async move {
-            let start = Instant::now();
             let result = maker.make(place, needed, interrupted).await;
             (place, start.elapsed(), result)
         });
@@ -245,6 +260,7 @@ impl Work {
                 )
             }
         };
+        self.begun.remove(&place);
         self.listener.hear(event);
         if outcome.digest().is_some() {
             self.schedule.done(place);
@@ -257,6 +273,16 @@ impl Work {
             }
         }
         self.outcomes.insert(place, outcome);
+        self.estimate();
+    }
+
+    /// Says how long the rest may take, where anybody can know.
+    fn estimate(&self) {
+        let spent = |(&place, start): (&usize, &Instant)| (place, start.elapsed());
+        let running = self.begun.iter().map(spent).collect();
+        if let Some(duration) = self.schedule.remaining(self.options.jobs, &running) {
+            self.listener.hear(Event::Remaining { duration });
+        }
     }
 
     fn report(mut self) -> Report {
@@ -273,4 +299,11 @@ impl Work {
             interrupted,
         }
     }
+}
+
+/// Returns how long a package's last build took. A record that cannot be read is none here: who
+/// needs it for more will say so.
+fn measured(folders: &Folders, name: &str) -> Option<Duration> {
+    let record = Record::read(&folders.record(name)).ok().flatten()?;
+    Some(Duration::from_millis(record.milliseconds))
 }

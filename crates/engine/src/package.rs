@@ -14,6 +14,7 @@ use package_tree::PlannedPackage;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use crate::claim::Claim;
 use crate::context;
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
@@ -84,14 +85,8 @@ impl Maker {
             }
             Studied::Stale(subject) => subject,
         };
-        let steps = subject
-            .build
-            .image_steps()
-            .filter(|step| step.makes_layer())
-            .count();
         self.listener.hear(Event::Started {
             package: name.clone(),
-            steps,
         });
         let writer = Log::begin(&name, &log, Arc::clone(&self.listener)).map_err(bare)?;
         let writer = Arc::new(writer);
@@ -190,6 +185,7 @@ impl Maker {
         for notice in &prepared.notices {
             log.notice(notice);
         }
+        log.expect_steps(&prepared.request.steps);
 
         if prepared.request.steps.is_empty() {
             // There is nothing that an engine could make, and some refuse to make nothing.
@@ -197,11 +193,16 @@ impl Maker {
             return self.keep(place, nothing, subject, start, log).await;
         }
         let backend = &self.job.backend;
+        let claim = Claim {
+            runtime: backend.id().to_owned(),
+            image: abandoned(&prepared),
+        };
+        claim.write(work)?;
         let built = tokio::select! {
             built = backend.build(&prepared.request, log.as_ref()) => built?,
             () = stopped(interrupted) => {
                 // Whatever of it came into the engine's store goes away again.
-                self.remove(abandoned(&prepared), log).await;
+                self.remove(claim.image, log).await;
                 return Err(Error::Interrupted);
             }
         };

@@ -1,7 +1,12 @@
-//! Which package may be built next. A pure state machine over the plan's order: it knows
-//! dependencies and outcomes, not what building is.
+//! Which package may be built next, and how long the rest may take. A pure state machine over the
+//! plan's order: it knows dependencies, expected durations and outcomes, not what building is.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a package is expected to take where nothing was ever measured.
+const UNKNOWN: Duration = Duration::from_secs(1);
 
 /// The state of one package, by its place in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,18 +20,56 @@ enum State {
     Lost,
 }
 
-/// Hands out packages in an order that has every dependency done before what needs it.
+/// Hands out packages in an order that has every dependency done before what needs it: of those
+/// that can be built now the one first that the longest way still hangs on.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     states: Vec<State>,
     needed_by: Vec<Vec<usize>>,
-    ready: BTreeSet<usize>,
+    expected: Expected,
+    /// The longest way first; of equals the plan's order.
+    ready: BTreeSet<(Reverse<Duration>, usize)>,
+}
+
+/// How long things are expected to take.
+#[derive(Debug)]
+struct Expected {
+    /// Each package by itself.
+    durations: Vec<Duration>,
+    /// Each package, and the longest way of what needs it.
+    ways: Vec<Duration>,
+    /// What is not done and not lost, together.
+    rest: Duration,
+    /// Whether any of it was ever measured.
+    measured: bool,
+}
+
+impl Expected {
+    /// Takes what was measured of each package. What was not is taken for the median of the rest.
+    fn new(measured: &[Option<Duration>], needed_by: &[Vec<usize>]) -> Self {
+        let mut known: Vec<Duration> = measured.iter().copied().flatten().collect();
+        known.sort_unstable();
+        let usual = known.get(known.len() / 2).copied().unwrap_or(UNKNOWN);
+        let durations: Vec<_> = measured.iter().map(|each| each.unwrap_or(usual)).collect();
+        let mut ways = durations.clone();
+        for package in (0..ways.len()).rev() {
+            let after = needed_by[package].iter().map(|&next| ways[next]).max();
+            ways[package] += after.unwrap_or_default();
+        }
+        let rest = durations.iter().sum();
+        Self {
+            durations,
+            ways,
+            rest,
+            measured: !known.is_empty(),
+        }
+    }
 }
 
 impl Schedule {
     /// Prepares a schedule. `dependencies[i]` are the places of what package `i` needs, each
-    /// of them smaller than `i`.
-    pub(crate) fn new(dependencies: &[Vec<usize>]) -> Self {
+    /// of them smaller than `i`; `measured[i]` is what it took the last time.
+    pub(crate) fn new(dependencies: &[Vec<usize>], measured: &[Option<Duration>]) -> Self {
         let mut needed_by = vec![Vec::new(); dependencies.len()];
         for (package, needs) in dependencies.iter().enumerate() {
             for &need in needs {
@@ -34,42 +77,44 @@ impl Schedule {
                 needed_by[need].push(package);
             }
         }
-        let states: Vec<_> = dependencies
-            .iter()
-            .map(|needs| {
-                if needs.is_empty() {
-                    State::Ready
-                } else {
-                    State::Waiting(needs.len())
-                }
-            })
-            .collect();
-        let ready = (0..states.len())
-            .filter(|&package| states[package] == State::Ready)
-            .collect();
-        Self {
-            states,
+        let mut schedule = Self {
+            expected: Expected::new(measured, &needed_by),
+            states: dependencies
+                .iter()
+                .map(|needs| State::Waiting(needs.len()))
+                .collect(),
             needed_by,
-            ready,
+            ready: BTreeSet::new(),
+        };
+        for package in 0..schedule.states.len() {
+            if schedule.states[package] == State::Waiting(0) {
+                schedule.make_ready(package);
+            }
         }
+        schedule
+    }
+
+    fn make_ready(&mut self, package: usize) {
+        self.states[package] = State::Ready;
+        self.ready
+            .insert((Reverse(self.expected.ways[package]), package));
     }
 
     /// Hands out the next package that can be built now, if there is one.
     pub(crate) fn next(&mut self) -> Option<usize> {
-        let package = self.ready.pop_first()?;
+        let (_, package) = self.ready.pop_first()?;
         self.states[package] = State::Running;
         Some(package)
     }
 
     /// Records that a package is there. What needed only this becomes ready.
     pub(crate) fn done(&mut self, package: usize) {
-        self.states[package] = State::Done;
-        for &dependent in &self.needed_by[package] {
+        self.end(package, State::Done);
+        for dependent in self.needed_by[package].clone() {
             if let State::Waiting(count) = &mut self.states[dependent] {
                 *count -= 1;
                 if *count == 0 {
-                    self.states[dependent] = State::Ready;
-                    self.ready.insert(dependent);
+                    self.make_ready(dependent);
                 }
             }
         }
@@ -80,7 +125,7 @@ impl Schedule {
         let mut lost = BTreeSet::new();
         let mut pending = vec![package];
         while let Some(next) = pending.pop() {
-            self.states[next] = State::Lost;
+            self.end(next, State::Lost);
             for &dependent in &self.needed_by[next] {
                 if self.states[dependent] != State::Lost && lost.insert(dependent) {
                     pending.push(dependent);
@@ -89,6 +134,41 @@ impl Schedule {
         }
         lost.into_iter().collect()
     }
+
+    fn end(&mut self, package: usize, state: State) {
+        self.states[package] = state;
+        self.expected.rest = self
+            .expected
+            .rest
+            .saturating_sub(self.expected.durations[package]);
+    }
+
+    /// Returns how long what is left may take with so many builds at once, where `running` are the
+    /// packages that are being built and for how long already. `None` if nothing was ever measured.
+    ///
+    /// No time is shorter than the longest way that is left, nor than all the work shared out.
+    /// After a failure it may be too long: ways are not measured anew.
+    pub(crate) fn remaining(
+        &self,
+        jobs: usize,
+        running: &BTreeMap<usize, Duration>,
+    ) -> Option<Duration> {
+        let Expected {
+            durations,
+            ways,
+            rest,
+            measured,
+        } = &self.expected;
+        let spent = |(&package, &time): (&usize, &Duration)| time.min(durations[package]);
+        let of_running = running
+            .iter()
+            .map(|(&package, &time)| ways[package].saturating_sub(time.min(durations[package])));
+        let of_ready = self.ready.first().map(|(Reverse(way), _)| *way);
+        let longest = of_running.chain(of_ready).max().unwrap_or_default();
+        let work = rest.saturating_sub(running.iter().map(spent).sum());
+        let shared = work / u32::try_from(jobs.max(1)).unwrap_or(u32::MAX);
+        measured.then_some(longest.max(shared))
+    }
 }
 
 #[cfg(test)]
@@ -96,13 +176,18 @@ mod tests {
     use super::*;
 
     /// A diamond: 0 <- 1, 0 <- 2, {1, 2} <- 3; and 4 by itself.
-    fn diamond() -> Schedule {
-        Schedule::new(&[vec![], vec![0], vec![0], vec![1, 2], vec![]])
+    const DIAMOND: [&[usize]; 5] = [&[], &[0], &[0], &[1, 2], &[]];
+
+    /// A schedule of the diamond; what was measured is in seconds, 0 means nothing.
+    fn diamond(measured: [u64; 5]) -> Schedule {
+        let dependencies = DIAMOND.map(<[usize]>::to_vec);
+        let measured = measured.map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds)));
+        Schedule::new(&dependencies, &measured)
     }
 
     #[test]
     fn a_package_waits_for_all_it_needs() {
-        let mut schedule = diamond();
+        let mut schedule = diamond([0; 5]);
         assert_eq!(
             (schedule.next(), schedule.next(), schedule.next()),
             (Some(0), Some(4), None)
@@ -119,8 +204,16 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_way_comes_first() {
+        let mut schedule = diamond([1, 1, 5, 1, 100]);
+        assert_eq!((schedule.next(), schedule.next()), (Some(4), Some(0)));
+        schedule.done(0);
+        assert_eq!((schedule.next(), schedule.next()), (Some(2), Some(1)));
+    }
+
+    #[test]
     fn a_failure_stops_only_what_needs_it() {
-        let mut schedule = diamond();
+        let mut schedule = diamond([0; 5]);
         schedule.next();
         schedule.next();
         schedule.done(0);
@@ -129,5 +222,29 @@ mod tests {
         assert_eq!(schedule.next(), Some(2));
         schedule.done(2);
         assert_eq!(schedule.next(), None);
+    }
+
+    #[test]
+    fn what_remains_is_the_longest_way_or_the_work_shared_out() {
+        let mut schedule = diamond([10, 20, 30, 40, 60]);
+        let seconds = |schedule: &Schedule, jobs, running: &[(usize, u64)]| {
+            let running = running
+                .iter()
+                .map(|&(package, time)| (package, Duration::from_secs(time)))
+                .collect();
+            schedule
+                .remaining(jobs, &running)
+                .map(|time| time.as_secs())
+        };
+        assert_eq!(seconds(&schedule, 1, &[]), Some(160));
+        assert_eq!(seconds(&schedule, 2, &[]), Some(80), "0, 2 and 3 take 80");
+        schedule.next();
+        schedule.next();
+        assert_eq!(seconds(&schedule, 2, &[(0, 5), (4, 50)]), Some(75));
+        assert_eq!(seconds(&schedule, 1, &[(0, 5), (4, 500)]), Some(95));
+        schedule.done(0);
+        schedule.done(4);
+        assert_eq!(seconds(&schedule, 2, &[]), Some(70));
+        assert_eq!(seconds(&diamond([0; 5]), 2, &[]), None);
     }
 }

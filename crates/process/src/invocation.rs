@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::ops::ControlFlow;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -322,10 +323,35 @@ impl Invocation {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
+        end_with_us(&mut command);
         command
             .spawn()
             .map_err(|source| Error::from_start(&self.program, source))
     }
+}
+
+/// Has a child killed when this program is killed itself, and so cannot end it. The kernel sends
+/// the signal when the thread that started the child ends: which must not be before the child does.
+#[expect(
+    clippy::disallowed_types,
+    reason = "this is the one place that starts processes"
+)]
+#[expect(
+    unsafe_code,
+    reason = "nothing else runs between fork and exec, and a program in between would cost an exec"
+)]
+fn end_with_us(command: &mut tokio::process::Command) {
+    let us = rustix::process::getpid();
+    let prepare = move || {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // Killed before that: nobody would send the signal any more.
+        if rustix::process::getppid() != Some(us) {
+            return Err(io::Error::from(io::ErrorKind::Interrupted));
+        }
+        Ok(())
+    };
+    // SAFETY: it makes two system calls, and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(prepare) };
 }
 
 /// Writes what a child finds on its standard input. A child that does not read it is free not to.

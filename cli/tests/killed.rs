@@ -1,0 +1,253 @@
+//! A `make` that is killed at any moment: what was finished stays, what was begun is gone, and the
+//! next one goes on from there. One test for each runtime that is here; those that
+//! `STAGEX_REQUIRE` names must be. `STAGEX_ROUNDS=50` kills more often than the usual few times.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use conformance::{Column, Label, Programs};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// No kill comes later than this after the start.
+const LATEST: Duration = Duration::from_secs(6);
+/// How long what a killed `stagex` had started may take to end.
+const GRACE: Duration = Duration::from_secs(20);
+/// How often something that is awaited is looked at.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // What one leaves behind would be taken for what another does.
+    arguments.test_threads = Some(1);
+    let names: Vec<Label> = runtimes::NAMES.map(|name| name.parse().unwrap()).to_vec();
+    let required = variable("STAGEX_REQUIRE").unwrap_or_default();
+    let required: Vec<Label> = names
+        .iter()
+        .filter(|name| required.split(',').any(|word| word == name.as_str()))
+        .cloned()
+        .collect();
+    let program = |name: &Label| {
+        let variable = variable(&format!("STAGEX_{}", name.as_str().to_uppercase()));
+        (name.clone(), variable.map(Utf8PathBuf::from))
+    };
+    let programs: Programs = names.iter().map(program).collect();
+    let columns = tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(Column::probe_all(&programs, &required))
+        .unwrap();
+    let trials = columns.into_iter().map(|column| {
+        let absence = column.absence();
+        let required = column.required;
+        let program = programs[&column.label].clone();
+        let program = program.unwrap_or_else(|| column.label.as_str().into());
+        let name = format!("a_killed_make_goes_on::{}", column.label);
+        let trial = Trial::test(name, {
+            let absence = absence.clone();
+            move || match absence {
+                Some(reason) => Err(reason.into()),
+                None => goes_on(column.label.as_str(), &program),
+            }
+        });
+        match absence {
+            Some(reason) if !required => trial.with_ignored_flag(true).with_kind(reason),
+            _ => trial,
+        }
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test program reads its own variables"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
+    let rounds = variable("STAGEX_ROUNDS").map_or(6, |text| text.parse().unwrap());
+    let temporary = tempfile::tempdir_in("/var/tmp").unwrap();
+    let tree = temporary.path();
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages"),
+        &tree.join("packages"),
+    );
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../digests"),
+        &tree.join("digests"),
+    );
+    let states = states();
+
+    let mut finished = BTreeMap::new();
+    for round in 0..rounds {
+        let mut child = make(tree, runtime);
+        let ended = wait(&mut child, moment(round));
+        let signal = if round % 2 == 0 {
+            rustix::process::Signal::KILL
+        } else {
+            rustix::process::Signal::INT
+        };
+        if !ended {
+            let id = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(id, signal).unwrap();
+            expect(wait(&mut child, GRACE), "it did not end")?;
+        }
+        expect(
+            within(GRACE, || processes(tree).is_empty()),
+            &format!("round {round}: still there: {:?}", processes(tree)),
+        )?;
+        let now = records(tree);
+        unchanged(&finished, &now, round)?;
+        finished = now;
+        if ended && finished.len() > 1 {
+            // Everything is built: begin again with one package less.
+            let (name, _) = finished.pop_first().unwrap();
+            fs::remove_dir_all(tree.join("out").join(name)).unwrap();
+        }
+    }
+
+    let mut last = make(tree, runtime);
+    expect(last.wait().unwrap().success(), "the last make failed")?;
+    unchanged(&finished, &records(tree), rounds)?;
+    let mut check = Command::new(env!("CARGO_BIN_EXE_stagex"));
+    let check = check.arg("-C").arg(tree).args(["digests", "--check"]);
+    expect(
+        check.status().unwrap().success(),
+        "the digests are not those recorded",
+    )?;
+
+    let left: Vec<_> = fs::read_dir(tree.join("out/.stagex/work"))
+        .unwrap()
+        .collect();
+    expect(
+        left.is_empty(),
+        &format!("left in the work folder: {left:?}"),
+    )?;
+    let images = Command::new(program).arg("images").output().unwrap();
+    expect(
+        images.status.success(),
+        "the engine's images cannot be listed",
+    )?;
+    let images = String::from_utf8_lossy(&images.stdout);
+    expect(
+        !images.contains("localhost/stagex"),
+        &format!("left in the store:\n{images}"),
+    )?;
+    let stray: Vec<_> = self::states()
+        .into_iter()
+        .filter(|each| !states.contains(each))
+        .collect();
+    expect(stray.is_empty(), &format!("left in /tmp: {stray:?}"))
+}
+
+fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(otherwise.into()) }
+}
+
+/// Returns when to kill: over the rounds, moments fill the time evenly, in no order.
+fn moment(round: u32) -> Duration {
+    LATEST.mul_f64((f64::from(round) * 0.618_034 + 0.05).fract())
+}
+
+fn make(tree: &Path, runtime: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_stagex"))
+        .arg("-C")
+        .arg(tree)
+        .args(["--quiet", "--runtime", runtime, "make"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for the child for at most `limit`. Returns whether it has ended.
+fn wait(child: &mut Child, limit: Duration) -> bool {
+    within(limit, || child.try_wait().unwrap().is_some())
+}
+
+fn within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !holds() {
+        if start.elapsed() > limit {
+            return false;
+        }
+        std::thread::sleep(INTERVAL);
+    }
+    true
+}
+
+/// Returns the command lines of the processes that have to do with the tree.
+fn processes(tree: &Path) -> Vec<String> {
+    let tree = tree.to_str().unwrap();
+    let lines = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let line = fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains(tree).then_some(line)
+    });
+    lines.collect()
+}
+
+/// Returns what tells one record of a finished package from another: they are written anew, and
+/// never changed.
+fn records(tree: &Path) -> BTreeMap<String, u64> {
+    let Ok(entries) = fs::read_dir(tree.join("out/.stagex/records")) else {
+        return BTreeMap::new();
+    };
+    let entries = entries.filter_map(|entry| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let inode = entry.metadata().unwrap().ino();
+        // A file that a killed process had begun has another name.
+        Some((name.strip_suffix(".json")?.to_owned(), inode))
+    });
+    entries.collect()
+}
+
+fn unchanged(
+    finished: &BTreeMap<String, u64>,
+    now: &BTreeMap<String, u64>,
+    round: u32,
+) -> Result<(), Failed> {
+    let again: Vec<_> = finished
+        .iter()
+        .filter(|(name, inode)| now.get(*name) != Some(inode))
+        .collect();
+    expect(
+        again.is_empty(),
+        &format!("round {round}: built twice: {again:?}"),
+    )
+}
+
+/// Returns the folders outside of the tree in which engines keep the state of a build or of a
+/// trial.
+fn states() -> Vec<PathBuf> {
+    let entries = fs::read_dir("/tmp").unwrap().map(|entry| entry.unwrap());
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("stagex-"))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
