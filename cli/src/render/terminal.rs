@@ -1,6 +1,6 @@
-//! What happens, on a terminal: a line for each package that is being built, with its time, its
-//! step and the last line of its output; a bar for the whole, with an estimate of what is left;
-//! and above them what is finished.
+//! What happens, on a terminal: a line for each package that is being built, with its time and
+//! the last line of its output; a bar for the whole, with an estimate of what is left; and above
+//! them what is finished.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -22,25 +22,7 @@ pub(super) struct Terminal {
 #[derive(Debug)]
 struct State {
     total: ProgressBar,
-    running: BTreeMap<String, Line>,
-}
-
-/// The line of a package that is being built.
-#[derive(Debug)]
-struct Line {
-    bar: ProgressBar,
-    /// Which instruction of how many, where the engine says so: `3/7`.
-    step: String,
-    /// The last line of its output.
-    output: String,
-}
-
-impl Line {
-    fn show(&self) {
-        let space = if self.step.is_empty() { "" } else { " " };
-        self.bar
-            .set_message(format!("{}{space}{}", self.step, self.output));
-    }
+    running: BTreeMap<String, ProgressBar>,
 }
 
 impl Terminal {
@@ -79,30 +61,11 @@ impl Listener for Terminal {
                     .with_prefix(package.clone());
                 let bar = self.screen.insert_before(&state.total, bar);
                 bar.enable_steady_tick(TICK);
-                let line = Line {
-                    bar,
-                    step: String::new(),
-                    output: String::new(),
-                };
-                state.running.insert(package.clone(), line);
+                state.running.insert(package.clone(), bar);
             }
-            Event::Step {
-                package,
-                number,
-                steps,
-            } => {
-                if let Some(line) = state.running.get_mut(package) {
-                    line.step = format!("{number}/{steps}");
-                    line.show();
-                }
-            }
-            Event::Output {
-                package,
-                line: output,
-            } => {
-                if let Some(line) = state.running.get_mut(package) {
-                    line.output = super::printable(output.trim()).into_owned();
-                    line.show();
+            Event::Output { package, line } => {
+                if let Some(bar) = state.running.get(package) {
+                    bar.set_message(super::printable(line.trim()).into_owned());
                 }
             }
             Event::Remaining { duration } => {
@@ -113,8 +76,8 @@ impl Listener for Terminal {
             | Event::Failed { package, .. }
             | Event::Fresh { package, .. }
             | Event::Skipped { package } => {
-                if let Some(line) = state.running.remove(package) {
-                    line.bar.finish_and_clear();
+                if let Some(bar) = state.running.remove(package) {
+                    bar.finish_and_clear();
                 }
                 state.total.inc(1);
                 if state.total.position() == state.total.length().unwrap_or_default() {

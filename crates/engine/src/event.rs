@@ -28,15 +28,6 @@ pub enum Event {
         /// The package.
         package: String,
     },
-    /// The engine is at another instruction of a package than before.
-    Step {
-        /// The package.
-        package: String,
-        /// Which of its instructions: 1 is the first one.
-        number: usize,
-        /// How many of its instructions the engine carries out, those of all stages together.
-        steps: usize,
-    },
     /// The engine printed a line.
     Output {
         /// The package.

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backend_api::{Events, Step, StepId};
+use backend_api::Events;
 use camino::Utf8Path;
 
 use crate::error::{Error, IoContext};
@@ -25,10 +25,6 @@ pub(crate) struct Log {
 struct State {
     file: BufWriter<File>,
     last: VecDeque<String>,
-    /// What the engine carries out, in the Containerfile's order.
-    steps: Vec<StepId>,
-    /// Where the engine is: the place of a step in `steps`.
-    at: Option<usize>,
 }
 
 impl Log {
@@ -42,8 +38,6 @@ impl Log {
         let state = Mutex::new(State {
             file,
             last: VecDeque::with_capacity(KEPT),
-            steps: Vec::new(),
-            at: None,
         });
         Ok(Self {
             package: package.to_owned(),
@@ -52,28 +46,8 @@ impl Log {
         })
     }
 
-    /// Takes what the engine is going to carry out.
-    pub(crate) fn expect_steps(&self, steps: &[Step]) {
-        self.state().steps = steps.iter().map(|step| step.id).collect();
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells the listener if the engine is at another step than before.
-    fn follow(&self, step: StepId) {
-        let mut state = self.state();
-        let place = state.steps.iter().position(|each| *each == step);
-        if let Some(place) = place
-            && state.at.replace(place) != Some(place)
-        {
-            self.listener.hear(Event::Step {
-                package: self.package.clone(),
-                number: place + 1,
-                steps: state.steps.len(),
-            });
-        }
     }
 
     /// Writes one line.
@@ -105,11 +79,8 @@ impl Log {
 impl Events for Log {
     fn emit(&self, event: backend_api::Event) {
         match event {
-            backend_api::Event::Output { line, step } => {
+            backend_api::Event::Output { line, .. } => {
                 self.line(&line);
-                if let Some(step) = step {
-                    self.follow(step);
-                }
                 let package = self.package.clone();
                 self.listener.hear(Event::Output { package, line });
             }

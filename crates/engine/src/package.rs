@@ -185,7 +185,6 @@ impl Maker {
         for notice in &prepared.notices {
             log.notice(notice);
         }
-        log.expect_steps(&prepared.request.steps);
 
         if prepared.request.steps.is_empty() {
             // There is nothing that an engine could make, and some refuse to make nothing.
