@@ -113,7 +113,13 @@ Targets, as StageX's Makefile spells them:
   out/core-musl/index.json  one package
   out/musl.tgz              one package, and its image as a deterministic archive
 
-What is up to date is not built again: the inputs' contents count, not their times.";
+What is up to date is not built again: the inputs' contents count, not their times.
+
+Variables of StageX's Makefile, each another spelling of a flag:
+  BUILDER=podman, BUILDER=/usr/bin/docker   --runtime podman, --engine docker=/usr/bin/docker
+  PLATFORM=linux/386                        --platform linux/386
+  NOCACHE=1, CHECK=1                        --no-cache, --check
+  PROGRESS=plain, PROGRESS=quiet            --progress plain, --quiet";
 
 #[derive(Debug, Args)]
 #[command(after_help = TARGETS)]
@@ -122,8 +128,8 @@ What is up to date is not built again: the inputs' contents count, not their tim
     reason = "each is one independent flag"
 )]
 pub(crate) struct Make {
-    /// What to build. See below.
-    #[arg(value_name = "TARGET")]
+    /// What to build, and make's variables. See below.
+    #[arg(value_name = "TARGET|NAME=VALUE")]
     pub(crate) targets: Vec<String>,
 
     /// Build this many packages at once. As many as there are cores unless said.
@@ -145,6 +151,27 @@ pub(crate) struct Make {
     /// Deny the network to every RUN.
     #[arg(long)]
     pub(crate) offline: bool,
+
+    /// Build for this platform what does not say its own: `linux/amd64` unless said.
+    #[arg(long, value_name = "OS/ARCHITECTURE")]
+    pub(crate) platform: Option<String>,
+
+    /// Check what would be built, as `stagex check` does, and build nothing.
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// How to show what happens.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "quiet")]
+    pub(crate) progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Lines that come and go on a terminal, plain lines elsewhere.
+    #[default]
+    Auto,
+    /// One line for each thing that happens.
+    Plain,
 }
 
 #[derive(Debug, Args)]

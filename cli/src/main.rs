@@ -6,15 +6,16 @@ mod environment;
 mod exit;
 mod failure;
 mod render;
+mod variables;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    let mut arguments = arguments::Arguments::parse();
     render::log(arguments.global.verbose);
-    match command::run(arguments) {
+    match variables::apply(&mut arguments).and_then(|()| command::run(arguments)) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
             failure.print();

@@ -318,3 +318,39 @@ fn help_has_examples() {
         assert!(ran.stdout.contains("core-musl"), "{}", ran.stdout);
     }
 }
+
+#[test]
+fn a_platform_that_nothing_here_runs_is_refused() {
+    let tree = sample();
+    let ran = stagex(tree.path(), &["make", "--dry-run", "PLATFORM=linux/arm64"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let said = "nothing can be built for `linux/arm64`: expected linux/amd64 or linux/386";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+}
+
+#[test]
+fn variables_of_make_are_flags() {
+    let tree = sample();
+    let words = [
+        "make",
+        "-n",
+        "--format",
+        "json",
+        "musl",
+        "PLATFORM=linux/386",
+    ];
+    let ran = stagex(tree.path(), &words);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(plan["packages"][0]["platforms"][0], "linux/386");
+
+    let ran = stagex(tree.path(), &["make", "EXTRA_ARGS=--squash", "PLATFROM=x"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    for said in [
+        "error: the variable EXTRA_ARGS is not taken",
+        "error: there is no variable `PLATFROM`",
+        "hint: the variables are BUILDER, CHECK, NOCACHE, PLATFORM, PROGRESS",
+    ] {
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use check::{Warning, check};
+use package_tree::Tree;
 use serde_json::json;
 
 use crate::arguments::{self, Format, Global};
@@ -13,7 +14,17 @@ use crate::render;
 
 pub(super) fn run(global: &Global, arguments: &arguments::Check) -> Result<Exit, Failure> {
     let tree = super::tree::open(global)?;
-    let plan = super::tree::plan(&tree, &arguments.targets)?;
+    of_tree(global, &tree, &arguments.targets, arguments.deny_warnings)
+}
+
+/// Checks what `targets` select of a tree, and what they need.
+pub(super) fn of_tree(
+    global: &Global,
+    tree: &Tree,
+    targets: &[String],
+    deny_warnings: bool,
+) -> Result<Exit, Failure> {
+    let plan = super::tree::plan(tree, targets)?;
     let files: BTreeSet<_> = plan
         .packages
         .iter()
@@ -66,6 +77,6 @@ pub(super) fn run(global: &Global, arguments: &arguments::Check) -> Result<Exit,
             ));
         }
     }
-    let denied = arguments.deny_warnings && !found.is_empty();
+    let denied = deny_warnings && !found.is_empty();
     Ok(if denied { Exit::Failed } else { Exit::Success })
 }

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use engine::{Error, Job, Options, Outcome, Report};
+use package_tree::DEFAULT_PLATFORM;
 use serde_json::{Value, json};
 
 use super::interruption;
@@ -15,7 +16,15 @@ use crate::render;
 
 pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, Failure> {
     let tree = super::tree::open(global)?;
-    let plan = super::tree::plan(&tree, &arguments.targets)?;
+    if arguments.check {
+        return super::check::of_tree(global, &tree, &arguments.targets, false);
+    }
+    let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
+    if !engine::PLATFORMS.contains(&platform) {
+        let platform = platform.to_owned();
+        return Err(failure(&Error::Platform { platform }));
+    }
+    let plan = super::tree::plan_for(&tree, &arguments.targets, platform)?;
     if arguments.dry_run {
         match global.format {
             Format::Json => render::json(&plan),
@@ -41,7 +50,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         offline: arguments.offline,
     };
     let programs = global.programs();
-    let listener = render::listener(global);
+    let listener = render::listener(global, arguments.progress);
     let (runtime, report) = super::block_on(async {
         let mut interrupted = interruption::watch();
         let selecting = runtimes::select(&global.runtime, &programs);
@@ -172,6 +181,7 @@ pub(super) fn failure(error: &Error) -> Failure {
     let exit = match error {
         Error::DigestLine { .. } | Error::Containerfile { .. } => Exit::Tree,
         Error::Interrupted => Exit::Interrupted,
+        Error::Platform { .. } => Exit::Usage,
         _ => Exit::Environment,
     };
     Failure::new(exit, error, error.hint())

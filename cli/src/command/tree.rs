@@ -17,9 +17,14 @@ pub(super) fn open(global: &Global) -> Result<Tree, Failure> {
     Ok(tree)
 }
 
-/// Plans what `targets` select.
+/// Plans what `targets` select, for StageX's platform.
 pub(super) fn plan(tree: &Tree, targets: &[String]) -> Result<Plan, Failure> {
-    tree.plan(targets, DEFAULT_PLATFORM).map_err(|problems| {
+    plan_for(tree, targets, DEFAULT_PLATFORM)
+}
+
+/// Plans what `targets` select, for `platform` where a package does not say its own.
+pub(super) fn plan_for(tree: &Tree, targets: &[String], platform: &str) -> Result<Plan, Failure> {
+    tree.plan(targets, platform).map_err(|problems| {
         // What is no file's fault is the command line's.
         let usage = problems.0.iter().all(|problem| problem.file.is_none());
         failure(if usage { Exit::Usage } else { Exit::Tree }, problems)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use engine::Listener;
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::Global;
+use crate::arguments::{Global, Progress};
 
 /// Sends the log to standard error: nothing unless `-vv` was given.
 pub(crate) fn log(verbose: u8) {
@@ -25,10 +25,11 @@ pub(crate) fn log(verbose: u8) {
 }
 
 /// Returns who shows what happens: lines that come and go on a terminal, plain lines elsewhere.
-pub(crate) fn listener(global: &Global) -> Arc<dyn Listener> {
+pub(crate) fn listener(global: &Global, progress: Progress) -> Arc<dyn Listener> {
+    let terminal = progress == Progress::Auto && std::io::stderr().is_terminal();
     if global.quiet {
         Arc::new(())
-    } else if global.verbose == 0 && std::io::stderr().is_terminal() {
+    } else if global.verbose == 0 && terminal {
         Arc::new(terminal::Terminal::new())
     } else {
         Arc::new(plain::Plain {

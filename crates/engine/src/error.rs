@@ -4,6 +4,10 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+/// The platforms whose programs run without an emulator, and whose images have been compared with
+/// what StageX publishes.
+pub const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/386"];
+
 /// Why a package could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -112,8 +116,8 @@ pub enum Error {
     /// The configuration of a base image cannot be understood.
     #[error(transparent)]
     Config(#[from] oci_image::ConfigError),
-    /// A platform cannot be understood.
-    #[error("`{platform}` is no platform, expected `os/architecture`")]
+    /// A platform cannot be understood, or nothing here runs its programs.
+    #[error("nothing can be built for `{platform}`: expected {}", PLATFORMS.join(" or "))]
     Platform {
         /// The platform.
         platform: String,
@@ -159,6 +163,11 @@ impl Error {
                 Some("see `stagex runtimes` for one that can, and for what this one lacks".into())
             }
             Self::SeveralPlatforms { .. } => Some("name one platform in package.toml".into()),
+            Self::Platform { .. } => Some(
+                "its programs would need an emulator (binfmt), and no digests of such images are \
+                 published that they could be compared with"
+                    .into(),
+            ),
             Self::Backend(error) => error.hint().map(str::to_owned),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
                 "the disk is full: `out/` can be removed, everything in it can be built again"

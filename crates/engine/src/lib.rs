@@ -20,7 +20,7 @@ mod resolve;
 mod schedule;
 
 pub use digests::{Comparison, Digests};
-pub use error::Error;
+pub use error::{Error, PLATFORMS};
 pub use event::{Event, Listener};
 pub use folders::{Folders, Lock};
 pub use make::{Job, Options, Outcome, Report, make};

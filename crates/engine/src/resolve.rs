@@ -8,7 +8,7 @@ use containerfile::{Build, Containerfile, Platform, ReferenceKind, Scope};
 use oci_image::Layout;
 use package_tree::PlannedPackage;
 
-use crate::error::{Error, IoContext};
+use crate::error::{Error, IoContext, PLATFORMS};
 use crate::folders::Folders;
 
 /// What the names of packages begin with in a Containerfile.
@@ -24,7 +24,10 @@ pub(crate) fn package_named(reference: &str) -> Option<&str> {
 /// Returns the platform that a package is built for.
 pub(crate) fn platform(package: &PlannedPackage) -> Result<&str, Error> {
     match package.platforms.as_slice() {
-        [only] => Ok(only),
+        [only] if PLATFORMS.contains(&only.as_str()) => Ok(only),
+        [other] => Err(Error::Platform {
+            platform: other.clone(),
+        }),
         _ => Err(Error::SeveralPlatforms {
             platforms: package.platforms.clone(),
         }),
