@@ -98,10 +98,53 @@ pub(crate) enum Command {
     Digests(Digests),
     /// Warn of what lets a build notice which engine runs it.
     Check(Check),
+    /// Remove what was made.
+    Clean(Clean),
     /// Prove that every runtime gives the same images.
     Conformance(Conformance),
     /// Say which engines were found, and what they can do.
     Runtimes,
+    /// Print what completes this command line in a shell.
+    Completions(Completions),
+    /// Write the manual's pages.
+    Manual(Manual),
+}
+
+const COMPLETIONS: &str = "\
+Examples:
+  stagex completions bash > /usr/share/bash-completion/completions/stagex
+  stagex completions zsh > /usr/share/zsh/vendor-completions/_stagex
+  stagex completions fish > ~/.config/fish/completions/stagex.fish";
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS)]
+pub(crate) struct Completions {
+    /// Which shell's.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  stagex manual /usr/local/share/man/man1")]
+pub(crate) struct Manual {
+    /// Write a page for each command into this folder.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Utf8PathBuf,
+}
+
+const CLEAN: &str = "\
+Examples:
+  stagex clean           remove everything in out/: images, archives, records and logs
+  stagex clean --logs    remove the logs of builds
+
+Sources in fetch/ and what is recorded in digests/ stay.";
+
+#[derive(Debug, Args)]
+#[command(after_help = CLEAN)]
+pub(crate) struct Clean {
+    /// Remove only the logs of builds.
+    #[arg(long)]
+    pub(crate) logs: bool,
 }
 
 const TARGETS: &str = "\

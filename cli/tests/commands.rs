@@ -354,3 +354,37 @@ fn variables_of_make_are_flags() {
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn clean_removes_what_was_made_and_only_in_a_tree() {
+    let tree = sample();
+    let layout = tree.path().join("out/core-musl");
+    std::fs::create_dir_all(&layout).unwrap();
+    std::fs::write(layout.join("index.json"), "12345").unwrap();
+    let ran = stagex(tree.path(), &["clean", "--format", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let cleaned: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        (&cleaned["files"], &cleaned["bytes"]),
+        (&1.into(), &5.into())
+    );
+    assert!(!layout.exists());
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let kept = elsewhere.path().join("out/mine");
+    std::fs::create_dir_all(&kept).unwrap();
+    assert_ne!(stagex(elsewhere.path(), &["clean"]).code, 0);
+    assert!(kept.exists());
+}
+
+#[test]
+fn packagers_get_completions_and_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = stagex(folder.path(), &["completions", "bash"]);
+    assert!(ran.stdout.contains("--keep-going"), "{}", ran.stdout);
+    let pages = folder.path().join("man1");
+    let ran = stagex(folder.path(), &["manual", pages.to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let page = std::fs::read_to_string(pages.join("stagex-make.1")).unwrap();
+    assert!(page.contains("\\-\\-keep\\-going"), "{page}");
+}

@@ -2,6 +2,8 @@
 //! what they answer.
 
 mod check;
+mod clean;
+mod completions;
 mod conformance;
 mod digests;
 mod interruption;
@@ -22,8 +24,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Make(make) => make::run(&global, &make),
         Command::Digests(digests) => digests::run(&global, &digests),
         Command::Check(check) => check::run(&global, &check),
+        Command::Clean(clean) => clean::run(&global, &clean),
         Command::Conformance(conformance) => conformance::run(&global, &conformance),
         Command::Runtimes => runtimes::run(&global),
+        Command::Completions(completions) => Ok(completions::run(&completions)),
+        Command::Manual(manual) => completions::manual(&manual),
     }
 }
 

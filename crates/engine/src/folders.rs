@@ -35,7 +35,7 @@ impl Folders {
 
     /// Returns the log of the last build of the output `name`.
     pub fn log(&self, name: &str) -> Utf8PathBuf {
-        self.own().join("logs").join(format!("{name}.log"))
+        self.logs().join(format!("{name}.log"))
     }
 
     /// Returns the record of the last build of the output `name`.
@@ -49,8 +49,24 @@ impl Folders {
         self.own().join("work")
     }
 
-    fn own(&self) -> Utf8PathBuf {
+    /// Returns the folder with all outputs.
+    pub(crate) fn out(&self) -> Utf8PathBuf {
+        self.out.clone()
+    }
+
+    /// Returns the folder of what is nobody's output.
+    pub(crate) fn own(&self) -> Utf8PathBuf {
         self.out.join(".stagex")
+    }
+
+    /// Returns the folder with all logs.
+    pub(crate) fn logs(&self) -> Utf8PathBuf {
+        self.own().join("logs")
+    }
+
+    /// Returns the file that is locked while somebody builds.
+    pub(crate) fn lock(&self) -> Utf8PathBuf {
+        self.own().join("lock")
     }
 
     /// Makes the folders, takes the lock that keeps a second `stagex` from building in them,
@@ -63,7 +79,7 @@ impl Folders {
             let path = self.own().join(folder);
             fs::create_dir_all(&path).at("make folder", &path)?;
         }
-        let path = self.own().join("lock");
+        let path = self.lock();
         let mut options = OpenOptions::new();
         let mut file = options
             .create(true)

@@ -4,6 +4,7 @@
 //! It does not know how an engine is driven, nor how things are printed.
 
 mod claim;
+mod clean;
 mod context;
 mod digests;
 mod error;
@@ -19,6 +20,7 @@ mod request;
 mod resolve;
 mod schedule;
 
+pub use clean::{Clean, Cleaned, clean};
 pub use digests::{Comparison, Digests};
 pub use error::{Error, PLATFORMS};
 pub use event::{Event, Listener};

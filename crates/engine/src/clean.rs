@@ -1,0 +1,124 @@
+//! Removes what was made: everything in a tree's `out/`, or only its logs.
+//!
+//! Sources are not in there, and what is recorded in `digests/` is not either.
+
+use std::fs;
+
+use camino::Utf8Path;
+use tokio::task::spawn_blocking;
+use walkdir::WalkDir;
+
+use crate::error::{Error, IoContext};
+use crate::event::{Event, Listener};
+use crate::folders::{Folders, remove_folder};
+
+/// What is to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clean {
+    /// Everything: images, archives, records and logs.
+    Everything,
+    /// The logs of builds.
+    Logs,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Cleaned {
+    /// How many files.
+    pub files: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
+}
+
+/// Removes what was made in the tree of `folders`, as soon as no other `stagex` builds in it.
+///
+/// What a killed build has left is not removed: the next `make` has its engine remove it.
+///
+/// # Errors
+///
+/// What the operating system does not let go.
+pub async fn clean(
+    folders: Folders,
+    what: Clean,
+    listener: std::sync::Arc<dyn Listener>,
+) -> Result<Cleaned, Error> {
+    let work = move || remove(&folders, what, listener.as_ref());
+    spawn_blocking(work)
+        .await
+        .expect("removing files does not panic")
+}
+
+fn remove(folders: &Folders, what: Clean, listener: &dyn Listener) -> Result<Cleaned, Error> {
+    let mut cleaned = Cleaned::default();
+    if !folders.out().exists() {
+        return Ok(cleaned);
+    }
+    let _lock = folders.open(&mut |process| listener.hear(Event::Waiting { process }))?;
+    let kept = [folders.own(), folders.lock(), folders.work()];
+    let parents = match what {
+        Clean::Everything => vec![folders.out(), folders.own()],
+        Clean::Logs => vec![folders.logs()],
+    };
+    for parent in parents {
+        for entry in parent.read_dir_utf8().at("read", &parent)? {
+            let path = entry.at("read", &parent)?.into_path();
+            if !kept.contains(&path) {
+                cleaned.count(&path);
+                remove_path(&path).at("remove", &path)?;
+            }
+        }
+    }
+    Ok(cleaned)
+}
+
+impl Cleaned {
+    fn count(&mut self, path: &Utf8Path) {
+        let entries = WalkDir::new(path).into_iter().filter_map(Result::ok);
+        let files = entries.filter_map(|entry| entry.metadata().ok());
+        for metadata in files.filter(|metadata| !metadata.is_dir()) {
+            self.files += 1;
+            self.bytes += metadata.len();
+        }
+    }
+}
+
+/// Removes a folder with all that is in it, or a file; what a link leads to stays.
+fn remove_path(path: &Utf8Path) -> std::io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        remove_folder(path)
+    } else {
+        fs::remove_file(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everything_in_out_goes_and_nothing_else() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let folders = Folders::of_tree(root);
+        let image = folders.output("core-a").join("index.json");
+        let source = root.join("fetch/source");
+        let left = folders.work().join("core-b-1/claim.json");
+        for file in [&image, &folders.log("core-a"), &source, &left] {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "four").unwrap();
+        }
+        std::os::unix::fs::symlink(&source, root.join("out/link")).unwrap();
+
+        let logs = clean(folders.clone(), Clean::Logs, Arc::new(())).await;
+        assert_eq!(logs.unwrap(), Cleaned { files: 1, bytes: 4 });
+        assert!(image.exists());
+
+        let everything = clean(folders.clone(), Clean::Everything, Arc::new(())).await;
+        assert_eq!(everything.unwrap().files, 2, "the image's and the link");
+        assert!(!image.exists() && source.exists() && left.exists());
+        let again = clean(folders, Clean::Everything, Arc::new(())).await;
+        assert_eq!(again.unwrap(), Cleaned::default());
+    }
+}
