@@ -61,5 +61,9 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// # Behavior
     ///
     /// - What is gone already is no error.
+    /// - Of a build that was killed the image has only what the request says: then all that
+    ///   begins with [`BuildKey::name`] goes.
+    ///
+    /// [`BuildKey::name`]: crate::BuildKey::name
     async fn remove(&self, image: BuiltImage) -> Result<(), Error>;
 }

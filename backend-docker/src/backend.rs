@@ -207,7 +207,12 @@ impl Docker {
         let engine = self.engine().await?;
         if engine.results == Results::Named {
             let mut names = image.also_made;
-            names.push(image.reference);
+            if names.is_empty() {
+                // A build that was killed could not say what it had made by then.
+                names = names::find(&engine.client, &image.key).await?;
+            } else {
+                names.push(image.reference);
+            }
             Names::take(&engine.client, names).remove().await?;
         }
         let ours = image.work.join(OURS);

@@ -169,6 +169,11 @@ impl Client {
             .arguments(["image", "save", "--output", archive.as_str(), "--", name])
     }
 
+    /// Asks for all names of images, one in each line.
+    pub(crate) fn names(&self) -> Invocation {
+        self.question(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])
+    }
+
     /// Removes names, and the images that have no other.
     pub(crate) fn remove(&self, names: &[String]) -> Invocation {
         self.invocation()

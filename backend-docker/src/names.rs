@@ -47,6 +47,17 @@ impl Drop for Names<'_> {
     }
 }
 
+/// Finds the names that the build of `key` has in the store.
+pub(crate) async fn find(client: &Client, key: &BuildKey) -> Result<Vec<String>, DockerError> {
+    let finished = client.names().run().await?;
+    if !finished.succeeded() {
+        return Err(DockerError::failed("docker image ls", finished.stderr));
+    }
+    let text = finished.stdout_text();
+    let own = text.lines().filter(|name| is_own(name, key));
+    Ok(own.map(str::to_owned).collect())
+}
+
 /// Removes names from the store. That one is gone already is no error.
 pub(crate) async fn remove(client: &Client, names: &[String]) -> Result<(), DockerError> {
     if names.is_empty() {

@@ -76,7 +76,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
-    let rounds = variable("STAGEX_ROUNDS").map_or(6, |text| text.parse().unwrap());
+    let rounds = variable("STAGEX_ROUNDS").map_or(5, |text| text.parse().unwrap());
     let temporary = tempfile::tempdir_in("/var/tmp").unwrap();
     let tree = temporary.path();
     copy(
@@ -144,11 +144,11 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         !images.contains("localhost/stagex"),
         &format!("left in the store:\n{images}"),
     )?;
-    let stray: Vec<_> = self::states()
-        .into_iter()
-        .filter(|each| !states.contains(each))
-        .collect();
-    expect(stray.is_empty(), &format!("left in /tmp: {stray:?}"))
+    // Whatever else is being built on this machine has its own there, and takes it away again.
+    let mut stray = self::states();
+    stray.retain(|each| !states.contains(each));
+    let gone = within(GRACE, || stray.iter().all(|each| !each.exists()));
+    expect(gone, &format!("left in /tmp: {stray:?}"))
 }
 
 fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {

@@ -33,30 +33,37 @@ impl Claim {
         write_whole(&path, &bytes).at("write", &path)
     }
 
-    fn read(work: &Utf8Path) -> Option<Self> {
+    /// Reads it. One that is not there or cannot be understood is none.
+    pub(crate) fn read(work: &Utf8Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(work.join(FILE)).ok()?).ok()
     }
 }
 
-/// Removes what killed builds have left, in the engine's store and in the work folder.
+/// Removes what builds that were killed or interrupted have left, in the engine's store and in the
+/// work folder, and returns what that was: a daemon may not have noticed yet that nobody wants an
+/// image any more, and so it is worth another look when some time has passed.
 ///
 /// What another runtime has left stays until it is that one's turn: only its backend knows how
 /// to remove it.
 pub(crate) async fn remove_abandoned(
     folders: &Folders,
     backend: &dyn Backend,
-) -> Result<(), Error> {
+) -> Result<Vec<BuiltImage>, Error> {
     let work = folders.work();
+    let mut removed = Vec::new();
     for entry in work.read_dir_utf8().at("read", &work)? {
         let folder = entry.at("read", &work)?.into_path();
         match Claim::read(&folder) {
             Some(claim) if claim.runtime != backend.id() => continue,
-            Some(claim) => backend.remove(claim.image).await?,
+            Some(claim) => {
+                backend.remove(claim.image.clone()).await?;
+                removed.push(claim.image);
+            }
             None => {}
         }
         spawn_blocking(move || remove_folder(&folder).at("clear", &folder))
             .await
             .expect("removing a folder does not panic")?;
     }
-    Ok(())
+    Ok(removed)
 }

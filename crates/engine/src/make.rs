@@ -109,10 +109,11 @@ pub async fn make(
         lock = lock => lock.expect("opening folders does not panic")?,
         _ = stop.wait_for(|stop| *stop) => return Err(Error::Interrupted),
     };
-    tokio::select! {
+    let abandoned = tokio::select! {
         removed = claim::remove_abandoned(&folders, job.backend.as_ref()) => removed?,
         _ = stop.wait_for(|stop| *stop) => return Err(Error::Interrupted),
-    }
+    };
+    let backend = Arc::clone(&job.backend);
 
     listener.hear(Event::Began {
         packages: job.plan.packages.len(),
@@ -120,6 +121,9 @@ pub async fn make(
     });
     let mut work = Work::new(job, folders, listener, interrupted);
     work.run().await;
+    for image in abandoned {
+        backend.remove(image).await?;
+    }
     Ok(work.report())
 }
 

@@ -160,7 +160,16 @@ impl Maker {
             .build_in(place, subject, &work, start, log, interrupted)
             .await;
         let clear = work.clone();
-        if let Err(error) = blocking(move || remove_folder(&clear).at("remove", &clear)).await {
+        // After an interruption the claim stays: the next make looks once more.
+        let claim = match &result {
+            Err(Error::Interrupted) => Claim::read(&work),
+            _ => None,
+        };
+        let cleared = blocking(move || {
+            remove_folder(&clear).at("remove", &clear)?;
+            claim.map_or(Ok(()), |claim| claim.write(&clear))
+        });
+        if let Err(error) = cleared.await {
             log.notice(&error.to_string());
         }
         result
