@@ -1,9 +1,9 @@
 //! Reads what Buildah prints about itself.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A version of Buildah, by which its features are told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Version {
     /// As it is printed: `1.28.2`.
     pub(crate) text: String,

@@ -2,7 +2,8 @@
 
 use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use containers_build::Driver;
+use containers_build::{Driver, Sandbox, circumstances};
+use findings::Findings;
 
 use crate::command;
 use crate::error::Error;
@@ -24,11 +25,23 @@ pub(crate) struct Found {
 /// Finds out whether the program `name`, a path or a name on PATH, can build here.
 ///
 /// It is asked for its version, and then runs a program of a few bytes in a store of its own:
-/// which sandbox works depends on more than can be asked for.
-pub(crate) async fn find(name: &Utf8Path) -> Result<Found, Error> {
+/// which sandbox works depends on more than can be asked for. What an earlier process found out
+/// under the same circumstances is taken from `findings`.
+pub(crate) async fn find(name: &Utf8Path, findings: &Findings) -> Result<Found, Error> {
     let program = process::find(name).map_err(|_| Error::NotFound {
         program: name.to_owned(),
     })?;
+    let entry = findings.entry(circumstances(&program));
+    let tool = command::tool(program.clone());
+    if let Some((version, sandbox)) = entry.recall::<(Version, Sandbox)>()
+        && let Ok(driver) = Driver::known(tool.clone(), sandbox, entry.clone())
+    {
+        return Ok(Found {
+            program,
+            version,
+            driver,
+        });
+    }
     let version = ask(&program).await?;
     if version.number < OLDEST {
         return Err(Error::TooOld {
@@ -37,12 +50,15 @@ pub(crate) async fn find(name: &Utf8Path) -> Result<Found, Error> {
             oldest: "1.28",
         });
     }
-    match Driver::find(command::tool(program.clone())).await {
-        Ok(driver) => Ok(Found {
-            program,
-            version,
-            driver,
-        }),
+    match Driver::find(tool).await {
+        Ok(driver) => {
+            entry.keep(&(&version, driver.sandbox()));
+            Ok(Found {
+                program,
+                version,
+                driver,
+            })
+        }
         Err(source) => Err(Error::NoSandbox {
             program,
             version: version.text,
@@ -93,5 +109,40 @@ impl Found {
                 leaves_mount_points: true,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_process_found_out_is_not_found_out_again() {
+        // A program that fails whatever it is asked: this one.
+        let program = std::env::current_exe().unwrap();
+        let program = Utf8Path::from_path(&program).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let findings = Findings::in_folder(folder);
+        let version = Version {
+            text: "1.28.2".to_owned(),
+            number: (1, 28),
+        };
+        let entry = findings.entry(circumstances(program));
+        entry.keep(&(version, Sandbox::Chroot));
+
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let found = runtime.block_on(find(program, &findings)).unwrap();
+        assert_eq!(found.version.text, "1.28.2");
+        assert_eq!(found.driver.sandbox(), Sandbox::Chroot);
+
+        let afresh = runtime.block_on(find(program, &findings.afresh()));
+        assert!(
+            matches!(afresh, Err(Error::WillNotRun { .. })),
+            "{afresh:?}"
+        );
     }
 }

@@ -10,5 +10,8 @@ fn main() -> ExitCode {
         reason = "this is the whole command line of a test"
     )]
     let program = std::env::var("STAGEX_BUILDAH").ok();
-    backend_api::contract::main(Buildah::new(program.map(Into::into)))
+    backend_api::contract::main(Buildah::new(
+        program.map(Into::into),
+        findings::Findings::none(),
+    ))
 }

@@ -5,6 +5,7 @@ use backend_api::{
     Availability, Backend, BuildRequest, BuiltImage, EngineImage, Error, Events, Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use findings::Findings;
 use tokio::sync::OnceCell;
 
 use crate::probe::{self, Found};
@@ -16,21 +17,26 @@ pub(crate) const ID: &str = "podman";
 #[derive(Debug)]
 pub struct Podman {
     program: Utf8PathBuf,
+    findings: Findings,
     found: OnceCell<Found>,
 }
 
 impl Podman {
-    /// Prepares to drive `program`, or the `podman` on PATH.
-    pub fn new(program: Option<Utf8PathBuf>) -> Self {
+    /// Prepares to drive `program`, or the `podman` on PATH. What earlier processes found out about
+    /// it is in `findings`.
+    pub fn new(program: Option<Utf8PathBuf>, findings: Findings) -> Self {
         Self {
             program: program.unwrap_or_else(|| ID.into()),
+            findings,
             found: OnceCell::new(),
         }
     }
 
     /// Returns what was found out about the program, which is found out once.
     async fn found(&self, operation: Operation) -> Result<&Found, Error> {
-        let found = self.found.get_or_try_init(|| probe::find(&self.program));
+        let found = self
+            .found
+            .get_or_try_init(|| probe::find(&self.program, &self.findings));
         found.await.map_err(|error| error.of(operation))
     }
 }
@@ -44,7 +50,7 @@ impl Backend for Podman {
     async fn probe(&self) -> Availability {
         match self
             .found
-            .get_or_try_init(|| probe::find(&self.program))
+            .get_or_try_init(|| probe::find(&self.program, &self.findings))
             .await
         {
             Ok(found) => Availability::Ready(found.ready()),

@@ -1,9 +1,9 @@
 //! Reads what Podman prints about itself.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A version of Podman, by which its features are told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Version {
     /// As it is printed: `4.3.1`.
     pub(crate) text: String,

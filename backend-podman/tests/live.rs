@@ -10,5 +10,8 @@ fn main() -> ExitCode {
         reason = "this is the whole command line of a test"
     )]
     let program = std::env::var("STAGEX_PODMAN").ok();
-    backend_api::contract::main(Podman::new(program.map(Into::into)))
+    backend_api::contract::main(Podman::new(
+        program.map(Into::into),
+        findings::Findings::none(),
+    ))
 }

@@ -20,6 +20,23 @@ pub(crate) fn programs(named: Option<&str>) -> BTreeMap<String, Utf8PathBuf> {
     programs.collect()
 }
 
+/// Returns where it is kept what earlier processes found out about engines: below `stagex` in the
+/// folder that the user has for what can be found out again at any time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
+pub(crate) fn findings() -> runtimes::Findings {
+    let folder = |variable: &str| {
+        let folder = Utf8PathBuf::from(std::env::var(variable).ok()?);
+        folder.is_absolute().then_some(folder)
+    };
+    let parent = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    parent.map_or_else(runtimes::Findings::none, |parent| {
+        runtimes::Findings::in_folder(parent.join("stagex").join("engines"))
+    })
+}
+
 /// Returns the words of `STAGEX_ENGINES`, each a column as `--column` takes it.
 #[expect(
     clippy::disallowed_methods,

@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
-        &["backend-api", "containers-build", "process"],
+        &["backend-api", "containers-build", "findings", "process"],
     ),
     ("backend-docker", &["backend-api", "process"]),
     ("backend-plugin", &["backend-api", "process"]),
     (
         "backend-podman",
-        &["backend-api", "containers-build", "process"],
+        &["backend-api", "containers-build", "findings", "process"],
     ),
     ("check", &["containerfile"]),
     (
@@ -35,11 +35,12 @@ const ARROWS: [(&str, &[&str]); 16] = [
         ],
     ),
     ("containerfile", &[]),
-    ("containers-build", &["backend-api", "process"]),
+    ("containers-build", &["backend-api", "findings", "process"]),
     (
         "engine",
         &["backend-api", "containerfile", "oci-image", "package-tree"],
     ),
+    ("findings", &[]),
     ("go-flate", &[]),
     ("oci-image", &["containerfile", "go-flate"]),
     ("package-tree", &["containerfile"]),
@@ -52,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "backend-docker",
             "backend-plugin",
             "backend-podman",
+            "findings",
         ],
     ),
     (

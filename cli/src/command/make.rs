@@ -53,7 +53,8 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     let listener = render::listener(global, arguments.progress);
     let (runtime, report) = super::block_on(async {
         let mut interrupted = interruption::watch();
-        let selecting = runtimes::select(&global.runtime, &programs);
+        let findings = crate::environment::findings();
+        let selecting = runtimes::select(&global.runtime, &programs, &findings);
         let selected = interruption::unless(&mut interrupted, selecting).await?;
         let selected = selected.map_err(no_runtime)?;
         let runtime = selected.backend.id().to_owned();

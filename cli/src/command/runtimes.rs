@@ -13,13 +13,15 @@ use crate::render;
 
 pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
     let programs = global.programs();
+    // Whoever looks wants to know what is so now.
+    let findings = crate::environment::findings().afresh();
     let known = runtimes::NAMES.into_iter().map(str::to_owned);
     let names: Vec<String> = known.chain(runtimes::plugins(&programs)).collect();
     let found = super::block_on(async {
         let mut interrupted = interruption::watch();
         let mut found = BTreeMap::new();
         for name in &names {
-            if let Some(backend) = runtimes::backend(name, &programs) {
+            if let Some(backend) = runtimes::backend(name, &programs, &findings) {
                 let availability = interruption::unless(&mut interrupted, backend.probe()).await?;
                 found.insert(name.as_str(), availability);
             }

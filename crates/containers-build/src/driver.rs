@@ -2,8 +2,11 @@
 
 use std::fs;
 
-use backend_api::{BuildRequest, BuiltImage, EngineImage, Event, Events, Network, read_manifest};
+use backend_api::{
+    BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, Network, read_manifest,
+};
 use camino::Utf8Path;
+use findings::Entry;
 use process::Invocation;
 
 use crate::arguments;
@@ -22,6 +25,8 @@ pub struct Driver {
     tool: Tool,
     enclosure: Enclosure,
     sandbox: Sandbox,
+    /// Where the sandbox was found, if it was not tried just now.
+    entry: Entry,
 }
 
 impl Driver {
@@ -39,6 +44,7 @@ impl Driver {
                 tool: tool.clone(),
                 enclosure: enclosure.clone(),
                 sandbox,
+                entry: Entry::default(),
             };
             match trial::run(&driver).await {
                 Ok(()) => return Ok(driver),
@@ -49,6 +55,21 @@ impl Driver {
             }
         }
         Err(last.expect("there is always a candidate"))
+    }
+
+    /// Takes the sandbox that worked under the same circumstances before, and was kept in `entry`.
+    /// The entry is forgotten if the engine turns out not to work after all.
+    ///
+    /// # Errors
+    ///
+    /// What is needed beside the tool itself is missing.
+    pub fn known(tool: Tool, sandbox: Sandbox, entry: Entry) -> Result<Self, Error> {
+        Ok(Self {
+            tool,
+            enclosure: Enclosure::find()?,
+            sandbox,
+            entry,
+        })
     }
 
     /// Returns the sandbox that works here.
@@ -68,7 +89,10 @@ impl Driver {
         };
         let built = self.build_or_leave(request, events).await;
         unfinished.driver = None;
-        if built.is_err() {
+        if let Err(error) = &built {
+            if error.kind() != ErrorKind::BuildFailed {
+                self.entry.forget();
+            }
             // The build's own error matters more than one of cleaning up after it.
             let _ = self.remove(&request.work).await;
         }

@@ -5,6 +5,7 @@
 //! how it fails. It does not know which engines have it: each says in a [`Tool`] how it is called.
 
 mod arguments;
+mod circumstances;
 mod contexts;
 mod driver;
 mod enclosure;
@@ -17,6 +18,7 @@ mod tool;
 mod trial;
 mod work;
 
+pub use circumstances::circumstances;
 pub use driver::Driver;
 pub use error::Error;
 pub use progress::Progress;

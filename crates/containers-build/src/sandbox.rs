@@ -4,9 +4,11 @@
 use std::fmt;
 
 use process::Environment;
+use serde::{Deserialize, Serialize};
 
 /// How a RUN is shut off from the system around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sandbox {
     /// Namespaces and control groups, by the OCI runtime that the engine is configured for.
     Runtime,

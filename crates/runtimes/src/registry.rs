@@ -6,20 +6,21 @@ use std::sync::Arc;
 use backend_api::Backend;
 use backend_plugin::Plugin;
 use camino::Utf8PathBuf;
+use findings::Findings;
 
 /// Makes a backend that drives the given program, or the one on PATH.
-type Constructor = fn(Option<Utf8PathBuf>) -> Arc<dyn Backend>;
+type Constructor = fn(Option<Utf8PathBuf>, &Findings) -> Arc<dyn Backend>;
 
 /// The backends, in the order in which they are preferred.
 const BACKENDS: [(&str, Constructor); 3] = [
-    ("docker", |program| {
+    ("docker", |program, _| {
         Arc::new(backend_docker::Docker::new(program))
     }),
-    ("podman", |program| {
-        Arc::new(backend_podman::Podman::new(program))
+    ("podman", |program, findings| {
+        Arc::new(backend_podman::Podman::new(program, findings.clone()))
     }),
-    ("buildah", |program| {
-        Arc::new(backend_buildah::Buildah::new(program))
+    ("buildah", |program, findings| {
+        Arc::new(backend_buildah::Buildah::new(program, findings.clone()))
     }),
 ];
 
@@ -38,11 +39,12 @@ pub const NAMES: [&str; BACKENDS.len()] = {
 pub type Programs = BTreeMap<String, Utf8PathBuf>;
 
 /// Returns the backend of the runtime `name`, if there is such a runtime: one of [`NAMES`], or
-/// one whose plugin is in `programs` or on PATH.
-pub fn backend(name: &str, programs: &Programs) -> Option<Arc<dyn Backend>> {
+/// one whose plugin is in `programs` or on PATH. What earlier processes found out about engines
+/// is in `findings`.
+pub fn backend(name: &str, programs: &Programs, findings: &Findings) -> Option<Arc<dyn Backend>> {
     let program = programs.get(name).cloned();
     if let Some((_, constructor)) = BACKENDS.iter().find(|(known, _)| *known == name) {
-        return Some(constructor(program));
+        return Some(constructor(program, findings));
     }
     let name: backend_plugin::Name = name.parse().ok()?;
     let program = program.or_else(|| name.find())?;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use backend_api::{Availability, Backend, Ready, Unavailable};
 
+use findings::Findings;
+
 use crate::registry::{NAMES, Programs, backend};
 
 /// What the user asked for.
@@ -50,14 +52,18 @@ fn why(tried: &[(String, Unavailable)]) -> String {
 }
 
 /// Finds the runtime to build with.
-pub async fn select(choice: &Choice, programs: &Programs) -> Result<Selected, NoRuntime> {
+pub async fn select(
+    choice: &Choice,
+    programs: &Programs,
+    findings: &Findings,
+) -> Result<Selected, NoRuntime> {
     let names = match choice {
         Choice::Auto => NAMES.iter().map(|name| (*name).to_owned()).collect(),
         Choice::Named(name) => vec![name.clone()],
     };
     let mut tried = Vec::new();
     for name in names {
-        let Some(backend) = backend(&name, programs) else {
+        let Some(backend) = backend(&name, programs, findings) else {
             return Err(NoRuntime::Unknown(name));
         };
         match backend.probe().await {
