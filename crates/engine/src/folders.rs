@@ -43,6 +43,11 @@ impl Folders {
         self.own().join("records").join(format!("{name}.json"))
     }
 
+    /// Returns the file with the hashes of files that were hashed before.
+    pub(crate) fn hashes(&self) -> Utf8PathBuf {
+        self.own().join("hashes")
+    }
+
     /// Returns the folder in which builds work. On the file system of the outputs, so that an
     /// output can be moved into place.
     pub fn work(&self) -> Utf8PathBuf {

@@ -10,6 +10,7 @@ mod digests;
 mod error;
 mod event;
 mod folders;
+mod hashes;
 mod image;
 mod leftovers;
 mod log;

@@ -16,6 +16,7 @@ use crate::claim;
 use crate::error::Error;
 use crate::event::{Event, Listener};
 use crate::folders::Folders;
+use crate::hashes::Hashes;
 use crate::package::{Failure, Made, Maker};
 use crate::record::Record;
 use crate::schedule::Schedule;
@@ -121,6 +122,8 @@ pub async fn make(
     });
     let mut work = Work::new(job, folders, listener, interrupted);
     work.run().await;
+    // That it cannot be written costs only time, the next time.
+    let _ = work.maker.hashes.write();
     for image in abandoned {
         backend.remove(image).await?;
     }
@@ -175,6 +178,7 @@ impl Work {
         let schedule = Schedule::new(&dependencies, &measured);
         let options = job.options;
         let maker = Maker {
+            hashes: Hashes::read(folders.hashes(), &job.root),
             job,
             folders,
             listener: Arc::clone(&listener),

@@ -19,6 +19,7 @@ use crate::context;
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
 use crate::folders::{Folders, remove_folder};
+use crate::hashes::Hashes;
 use crate::image;
 use crate::log::Log;
 use crate::make::Job;
@@ -51,6 +52,7 @@ pub struct Failure {
 pub(crate) struct Maker {
     pub job: Job,
     pub folders: Folders,
+    pub hashes: Hashes,
     pub listener: Arc<dyn Listener>,
 }
 
@@ -112,14 +114,14 @@ impl Maker {
     /// from last time.
     fn study(&self, place: usize, needed: &BTreeMap<String, Digest>) -> Result<Studied, Error> {
         let package = self.package(place);
-        let (file, build) = resolve::resolve(&self.job.root, &self.folders, package)?;
         let folder = self.job.root.join(&package.context);
         let files = context::list(&folder)?;
-        let key = key(package, &folder, &files, needed)?;
+        let key = key(package, &folder, &files, needed, &self.hashes)?;
         let again = self.job.options.no_cache && package.requested;
         if !again && let Some(digest) = self.fresh(&package.name, &key)? {
             return Ok(Studied::Fresh(digest));
         }
+        let (file, build) = resolve::resolve(&self.job.root, &self.folders, package)?;
         Ok(Studied::Stale(Box::new(Subject {
             file,
             build,
@@ -317,6 +319,7 @@ fn key(
     folder: &camino::Utf8Path,
     files: &[context::ContextFile],
     needed: &BTreeMap<String, Digest>,
+    hashes: &Hashes,
 ) -> Result<String, Error> {
     use context::ContextFileKind::{File, Folder, Symlink};
 
@@ -333,7 +336,7 @@ fn key(
             Symlink(target) => inputs.add("symlink", file.path.as_str(), target.as_str()),
             File { executable } => {
                 let path = folder.join(&file.path);
-                let hash = context::sha256(&path).at("read", &path)?;
+                let hash = hashes.sha256(&path).at("read", &path)?;
                 let kind = if *executable { "program" } else { "file" };
                 inputs.add(kind, file.path.as_str(), &hash);
             }
