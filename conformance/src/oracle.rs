@@ -30,6 +30,10 @@ const QUESTION_LIMIT: Duration = Duration::from_secs(20);
 /// The annotation of a layer whose times were rewritten.
 const REWRITTEN: &str = "buildkit/rewritten-timestamp";
 
+/// The build argument that turns a later BuildKit's warnings into errors. What it warns of is no
+/// matter of bytes, and some cases are about just that.
+const OPINION: &str = "BUILDKIT_DOCKERFILE_CHECK";
+
 /// An engine that writes canonical bytes by itself.
 #[derive(Debug, Clone)]
 pub struct Oracle {
@@ -182,7 +186,8 @@ impl Oracle {
             .arguments(["--progress", "plain", "--output", &output.join(",")])
             .arguments(["--platform", &package.platforms.join(",")])
             .arguments(["--file", file.as_str()]);
-        for (name, value) in &package.build_args {
+        let arguments = package.build_args.iter();
+        for (name, value) in arguments.filter(|(name, _)| name != OPINION) {
             command = command
                 .argument("--build-arg")
                 .argument(format!("{name}={value}"));
