@@ -1,20 +1,23 @@
-//! What a build may put into its engine's store, written down before the engine is started: so
-//! that whoever comes after a build that was killed can have it removed.
+//! The folder in which one build works, and what that build may put into its engine's store,
+//! written down before the engine is started: so that whoever comes after a build that was killed
+//! can have both removed.
 //!
-//! Knows nothing of what it is; only a backend of the same runtime does.
+//! Knows nothing of what is in the store; only a backend of the same runtime does.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 
-use backend_api::{Backend, BuiltImage};
-use camino::Utf8Path;
+use backend_api::BuiltImage;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 
 use crate::error::{Error, IoContext};
-use crate::folders::{Folders, remove_folder, write_whole};
+use crate::folders::{Access, Folders, remove_folder, write_whole};
 
 /// The claim's file in a build's work folder.
-const FILE: &str = "claim.json";
+const CLAIM: &str = "claim.json";
+/// The file in a work folder that is locked as long as its build lives.
+const LIFE: &str = "life";
 
 /// A build that has begun and may not have ended.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,45 +28,154 @@ pub(crate) struct Claim {
     pub image: BuiltImage,
 }
 
-impl Claim {
-    /// Writes it into the build's work folder, with which it is gone again.
-    pub(crate) fn write(&self, work: &Utf8Path) -> Result<(), Error> {
-        let path = work.join(FILE);
-        let bytes = serde_json::to_vec(self).expect("a claim is plain data");
+/// The work folder of a build that lives.
+#[derive(Debug)]
+pub(crate) struct Work {
+    folder: Utf8PathBuf,
+    _life: File,
+}
+
+impl Work {
+    /// Makes a folder for a build of `name`, below the work folder of the tree.
+    pub(crate) fn begin(folders: &Folders, name: &str) -> Result<Self, Error> {
+        let parent = folders.work();
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{name}-"))
+            .rand_bytes(8)
+            .tempdir_in(&parent)
+            .at("make folder in", &parent)?
+            .keep();
+        let folder = Utf8PathBuf::from_path_buf(folder).expect("what is below UTF-8 is UTF-8");
+        let path = folder.join(LIFE);
+        let life = File::create(&path).at("write", &path)?;
+        life.lock().at("lock", &path)?;
+        Ok(Self {
+            folder,
+            _life: life,
+        })
+    }
+
+    /// Returns the folder.
+    pub(crate) fn folder(&self) -> &Utf8Path {
+        &self.folder
+    }
+
+    /// Writes down what the build may store; gone again with the folder.
+    pub(crate) fn claim(&self, claim: &Claim) -> Result<(), Error> {
+        let path = self.folder.join(CLAIM);
+        let bytes = serde_json::to_vec(claim).expect("a claim is plain data");
         write_whole(&path, &bytes).at("write", &path)
     }
 
-    /// Reads it. One that is not there or cannot be understood is none.
-    pub(crate) fn read(work: &Utf8Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(work.join(FILE)).ok()?).ok()
+    /// Removes the folder. With `keep_claim` its claim stays, as if the build had been killed: the
+    /// next one looks once more.
+    pub(crate) fn end(self, keep_claim: bool) -> Result<(), Error> {
+        let claim = if keep_claim { read(&self.folder) } else { None };
+        remove_folder(&self.folder).at("remove", &self.folder)?;
+        claim.map_or(Ok(()), |claim| self.claim(&claim))
     }
 }
 
-/// Removes what builds that were killed or interrupted have left, in the engine's store and in the
-/// work folder, and returns what that was: a daemon may not have noticed yet that nobody wants an
-/// image any more, and so it is worth another look when some time has passed.
-///
-/// What another runtime has left stays until it is that one's turn: only its backend knows how
-/// to remove it.
-pub(crate) async fn remove_abandoned(
-    folders: &Folders,
-    backend: &dyn Backend,
-) -> Result<Vec<BuiltImage>, Error> {
+/// The folder of a build that was killed.
+pub(crate) struct Abandoned {
+    pub folder: Utf8PathBuf,
+    /// What the build may have stored, if it came so far.
+    pub claim: Option<Claim>,
+    /// Keeps others from clearing it up as well.
+    _life: Option<File>,
+}
+
+/// Lists the work folders whose builds do not live any more.
+pub(crate) fn abandoned(folders: &Folders, access: Access) -> Result<Vec<Abandoned>, Error> {
     let work = folders.work();
-    let mut removed = Vec::new();
+    let mut abandoned = Vec::new();
     for entry in work.read_dir_utf8().at("read", &work)? {
         let folder = entry.at("read", &work)?.into_path();
-        match Claim::read(&folder) {
-            Some(claim) if claim.runtime != backend.id() => continue,
-            Some(claim) => {
-                backend.remove(claim.image.clone()).await?;
-                removed.push(claim.image);
-            }
-            None => {}
-        }
-        spawn_blocking(move || remove_folder(&folder).at("clear", &folder))
-            .await
-            .expect("removing a folder does not panic")?;
+        let life = match File::open(folder.join(LIFE)) {
+            Ok(life) if life.try_lock().is_ok() => Some(life),
+            Ok(_) => continue,
+            // It was killed before that, or is its claim only; or it has just begun.
+            Err(_) if access == Access::Alone || folder.join(CLAIM).exists() => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).at("open", &folder),
+        };
+        let claim = read(&folder);
+        abandoned.push(Abandoned {
+            folder,
+            claim,
+            _life: life,
+        });
     }
-    Ok(removed)
+    Ok(abandoned)
+}
+
+/// Reads a claim. One that is not there or cannot be understood is none.
+fn read(folder: &Utf8Path) -> Option<Claim> {
+    serde_json::from_slice(&fs::read(folder.join(CLAIM)).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folders(root: &tempfile::TempDir) -> Folders {
+        let folders = Folders::of_tree(Utf8Path::from_path(root.path()).unwrap());
+        fs::create_dir_all(folders.work()).unwrap();
+        folders
+    }
+
+    fn claim() -> Claim {
+        Claim {
+            runtime: "docker".to_owned(),
+            image: BuiltImage {
+                key: backend_api::BuildKey::new("core-a"),
+                reference: "localhost/stagex/core-a".to_owned(),
+                also_made: Vec::new(),
+                steps: Vec::new(),
+                base_layers: 0,
+                work: "/nowhere".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_build_that_lives_is_nobodys_to_clear_up_and_a_dead_one_is() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = folders(&root);
+        let work = Work::begin(&folders, "core-a").unwrap();
+        work.claim(&claim()).unwrap();
+        assert_eq!(abandoned(&folders, Access::Beside).unwrap().len(), 0);
+
+        // As if it had been killed: its folder stays, and nobody holds the lock.
+        let folder = work.folder().to_owned();
+        drop(work);
+        let found = abandoned(&folders, Access::Beside).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].folder, folder);
+        assert_eq!(found[0].claim.as_ref().unwrap().runtime, "docker");
+        let by_another = abandoned(&folders, Access::Beside).unwrap();
+        assert_eq!(by_another.len(), 0, "one of two clears it up");
+    }
+
+    #[test]
+    fn a_build_that_was_interrupted_leaves_its_claim() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = folders(&root);
+        for keep_claim in [false, true] {
+            let work = Work::begin(&folders, "core-a").unwrap();
+            work.claim(&claim()).unwrap();
+            work.end(keep_claim).unwrap();
+            let found = abandoned(&folders, Access::Beside).unwrap();
+            assert_eq!(found.len(), usize::from(keep_claim));
+        }
+    }
+
+    #[test]
+    fn a_folder_that_may_have_just_begun_is_left_to_whoever_is_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = folders(&root);
+        fs::create_dir(folders.work().join("core-a-1")).unwrap();
+        assert_eq!(abandoned(&folders, Access::Beside).unwrap().len(), 0);
+        assert_eq!(abandoned(&folders, Access::Alone).unwrap().len(), 1);
+    }
 }

@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
-use crate::folders::{Folders, remove_folder};
+use crate::folders::{Access, Folders, remove_folder};
 
 /// What is to be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,8 @@ fn remove(folders: &Folders, what: Clean, listener: &dyn Listener) -> Result<Cle
     if !folders.out().exists() {
         return Ok(cleaned);
     }
-    let _lock = folders.open(&mut |process| listener.hear(Event::Waiting { process }))?;
+    let mut waiting = |process| listener.hear(Event::Waiting { process });
+    let _lock = folders.open(Access::Alone, &mut waiting)?;
     let kept = [folders.own(), folders.lock(), folders.work()];
     let parents = match what {
         Clean::Everything => vec![folders.out(), folders.own()],

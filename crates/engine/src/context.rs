@@ -10,13 +10,12 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use package_tree::Source;
 use sha2::{Digest as _, Sha256};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, IoContext};
-
-/// The folder of a context that holds the sources.
-pub(crate) const FETCH: &str = "fetch";
+use crate::recipe::FETCH;
 
 /// The time of the first file of a context: 2001-09-09T01:46:40Z. It is later than any epoch
 /// that images are clamped to, so that a file of a context is never taken for one of a base
@@ -44,14 +43,25 @@ pub(crate) enum ContextFileKind {
     },
 }
 
-/// Lists the files of the package in `folder`, sorted by path, without the `fetch` folder that
-/// other tools leave there.
-pub(crate) fn list(folder: &Utf8Path) -> Result<Vec<ContextFile>, Error> {
+/// What to do with the `fetch` folder of a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fetched {
+    /// It is none of the package's files: other tools have left it there.
+    Foreign,
+    /// It holds the sources.
+    Present,
+}
+
+/// Lists the files of the context in `folder`, sorted by path.
+pub(crate) fn list(folder: &Utf8Path, fetched: Fetched) -> Result<Vec<ContextFile>, Error> {
     let walk = WalkDir::new(folder)
         .min_depth(1)
         .sort_by_file_name()
         .into_iter();
-    let ours = walk.filter_entry(|entry| entry.depth() != 1 || entry.file_name() != FETCH);
+    let foreign = |entry: &DirEntry| {
+        fetched == Fetched::Foreign && entry.depth() == 1 && entry.file_name() == FETCH
+    };
+    let ours = walk.filter_entry(|entry| !foreign(entry));
     let mut files = Vec::new();
     for entry in ours {
         let entry = entry.map_err(io::Error::from).at("read", folder)?;
@@ -81,7 +91,7 @@ pub(crate) fn list(folder: &Utf8Path) -> Result<Vec<ContextFile>, Error> {
 }
 
 /// Writes the files of `folder` into `context`, with the modes 0755 and 0644 and with times that
-/// only the files decide.
+/// only the files decide. Sources keep their times.
 pub(crate) fn assemble(
     folder: &Utf8Path,
     files: &[ContextFile],
@@ -95,9 +105,12 @@ pub(crate) fn assemble(
             ContextFileKind::Symlink(target) => symlink(target, &to).at("link", &to)?,
             ContextFileKind::File { executable } => {
                 let from = folder.join(&file.path);
-                fs::copy(&from, &to).at("copy", &from)?;
                 let mode = if *executable { 0o755 } else { 0o644 };
-                fs::set_permissions(&to, Permissions::from_mode(mode)).at("set mode of", &to)?;
+                if file.path.starts_with(FETCH) {
+                    take(&from, &to, mode)?;
+                    continue;
+                }
+                copy(&from, &to, mode)?;
                 let fraction = fraction(&to).at("read", &to)?;
                 let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, fraction);
                 let opened = File::options().write(true).open(&to).at("open", &to)?;
@@ -114,40 +127,31 @@ fn fraction(path: &Utf8Path) -> io::Result<u32> {
     Ok(u32::from_be_bytes([a, b, c, d]) % 1_000_000_000)
 }
 
-/// A source of a package, as `package.toml` names it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SourceFile<'a> {
-    pub key: &'a str,
-    pub file: &'a str,
-    pub hash: &'a str,
-    pub mirrors: &'a [String],
-}
-
 /// Puts sources from the tree's `fetch/<stage>/<name>/` into `to`, each checked first.
 ///
 /// They are linked where the file system can, since archives are large and nobody writes to
 /// them, and copied otherwise.
 pub(crate) fn take_sources(
-    sources: &[SourceFile<'_>],
+    sources: &[Source],
     from: &Utf8Path,
     to: &Utf8Path,
 ) -> Result<(), Error> {
     make_folder(to)?;
     for source in sources {
-        let path = from.join(source.file);
+        let path = from.join(&source.file);
         let found = match sha256(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Error::MissingSource {
-                    key: source.key.to_owned(),
+                    key: source.key.clone(),
                     path,
-                    hash: source.hash.to_owned(),
-                    mirrors: source.mirrors.to_vec(),
+                    hash: source.hash.clone(),
+                    mirrors: source.mirrors.clone(),
                 });
             }
             result => result.at("read", &path)?,
         };
         if found != source.hash {
-            let (key, expected) = (source.key.to_owned(), source.hash.to_owned());
+            let (key, expected) = (source.key.clone(), source.hash.clone());
             return Err(Error::WrongSource {
                 key,
                 path,
@@ -155,15 +159,23 @@ pub(crate) fn take_sources(
                 found,
             });
         }
-        let target = to.join(source.file);
-        let mode = fs::metadata(&path).at("read", &path)?.permissions().mode() & 0o777;
-        if mode != 0o644 || fs::hard_link(&path, &target).is_err() {
-            fs::copy(&path, &target).at("copy", &path)?;
-            let mode = Permissions::from_mode(0o644);
-            fs::set_permissions(&target, mode).at("set mode of", &target)?;
-        }
+        take(&path, &to.join(&source.file), 0o644)?;
     }
     Ok(())
+}
+
+/// Links a file that nobody writes to, or copies it where that cannot be or gave another mode.
+fn take(from: &Utf8Path, to: &Utf8Path, mode: u32) -> Result<(), Error> {
+    let found = fs::metadata(from).at("read", from)?.permissions().mode() & 0o777;
+    if found != mode || fs::hard_link(from, to).is_err() {
+        copy(from, to, mode)?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path, mode: u32) -> Result<(), Error> {
+    fs::copy(from, to).at("copy", from)?;
+    fs::set_permissions(to, Permissions::from_mode(mode)).at("set mode of", to)
 }
 
 /// Returns the sha256 of a file's contents, in hex.
@@ -235,7 +247,7 @@ mod tests {
         fs::write(package.join("files/text"), "y").unwrap();
         fs::set_permissions(package.join("files/text"), Permissions::from_mode(0o600)).unwrap();
 
-        let files = list(&package).unwrap();
+        let files = list(&package, Fetched::Foreign).unwrap();
         let context = root.join("context");
         assemble(&package, &files, &context).unwrap();
 
@@ -262,7 +274,12 @@ mod tests {
         fs::create_dir_all(&package).unwrap();
         let written = |contents: &str, context: &str| {
             fs::write(package.join("file"), contents).unwrap();
-            assemble(&package, &list(&package).unwrap(), &root.join(context)).unwrap();
+            assemble(
+                &package,
+                &list(&package, Fetched::Foreign).unwrap(),
+                &root.join(context),
+            )
+            .unwrap();
             time(&root.join(context).join("file"))
         };
         let (first, second) = (written("one", "first"), written("two", "second"));
@@ -271,20 +288,24 @@ mod tests {
         assert_eq!(first, written("one", "again"));
     }
 
+    fn source() -> Source {
+        Source {
+            key: "a".to_owned(),
+            file: "a.tar".to_owned(),
+            hash: "0".repeat(64),
+            mirrors: vec!["https://example.org/a.tar".to_owned()],
+            version: None,
+            git_sha: None,
+        }
+    }
+
     #[test]
     fn a_missing_source_names_file_hash_and_mirrors() {
         let (_temporary, root) = folder();
-        let mirrors = ["https://example.org/a.tar".to_owned()];
-        let hash = "0".repeat(64);
-        let source = SourceFile {
-            key: "a",
-            file: "a.tar",
-            hash: &hash,
-            mirrors: &mirrors,
-        };
+        let source = source();
         let error = take_sources(&[source], &root, &root.join("to")).unwrap_err();
         let text = format!("{error}\n{}", error.hint().unwrap());
-        for part in ["a.tar", &hash, "https://example.org/a.tar"] {
+        for part in ["a.tar", &"0".repeat(64), "https://example.org/a.tar"] {
             assert!(text.contains(part), "{part} is not in: {text}");
         }
     }
@@ -293,13 +314,7 @@ mod tests {
     fn a_source_with_other_contents_is_refused() {
         let (_temporary, root) = folder();
         fs::write(root.join("a.tar"), "other").unwrap();
-        let hash = "0".repeat(64);
-        let source = SourceFile {
-            key: "a",
-            file: "a.tar",
-            hash: &hash,
-            mirrors: &[],
-        };
+        let source = source();
         let error = take_sources(&[source], &root, &root.join("to")).unwrap_err();
         assert!(matches!(error, Error::WrongSource { .. }), "{error:?}");
     }

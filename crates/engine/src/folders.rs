@@ -74,12 +74,16 @@ impl Folders {
         self.own().join("lock")
     }
 
-    /// Makes the folders, takes the lock that keeps a second `stagex` from building in them,
-    /// and clears away outputs that a killed one had begun to write.
+    /// Makes the folders and takes their lock. Who is alone also clears away outputs that a killed
+    /// process had begun to write.
     ///
     /// The lock is held until the returned value is dropped. `waiting` is called if another
     /// process holds it, before this one waits, with that process's id if it is known.
-    pub fn open(&self, waiting: &mut dyn FnMut(Option<u32>)) -> Result<Lock, Error> {
+    pub fn open(
+        &self,
+        access: Access,
+        waiting: &mut dyn FnMut(Option<u32>),
+    ) -> Result<Lock, Error> {
         for folder in ["logs", "records", "work"] {
             let path = self.own().join(folder);
             fs::create_dir_all(&path).at("make folder", &path)?;
@@ -93,12 +97,20 @@ impl Folders {
             .write(true)
             .open(&path)
             .at("open", &path)?;
-        match file.try_lock() {
+        let free = match access {
+            Access::Alone => file.try_lock(),
+            Access::Beside => file.try_lock_shared(),
+        };
+        match free {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 let holder = io::read_to_string(&file).ok();
                 waiting(holder.and_then(|text| text.trim().parse().ok()));
-                file.lock().at("lock", &path)?;
+                match access {
+                    Access::Alone => file.lock(),
+                    Access::Beside => file.lock_shared(),
+                }
+                .at("lock", &path)?;
             }
             Err(fs::TryLockError::Error(error)) => Err(error).at("lock", &path)?,
         }
@@ -107,7 +119,9 @@ impl Folders {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .at("write", &path)?;
-        self.clear_unfinished()?;
+        if access == Access::Alone {
+            self.clear_unfinished()?;
+        }
         Ok(Lock { _file: file })
     }
 
@@ -124,7 +138,16 @@ impl Folders {
     }
 }
 
-/// Keeps a second `stagex` from building in the same folders, while it lives.
+/// Who else may work in a tree's folders meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody: outputs are written and removed.
+    Alone,
+    /// Others who write no outputs either.
+    Beside,
+}
+
+/// Keeps others out of a tree's folders, while it lives.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -166,7 +189,7 @@ mod tests {
             fs::create_dir_all(folder).unwrap();
         }
         let _lock = folders
-            .open(&mut |_| panic!("nobody else holds the lock"))
+            .open(Access::Alone, &mut |_| panic!("nobody else holds the lock"))
             .unwrap();
         assert!(!left.exists());
         assert!(output.exists());
@@ -176,17 +199,26 @@ mod tests {
     fn a_second_process_is_told_whom_it_waits_for() {
         let temporary = tempfile::tempdir().unwrap();
         let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
-        let mut first = Some(
-            folders
-                .open(&mut |_| panic!("nobody else holds the lock"))
-                .unwrap(),
-        );
+        let nobody = &mut |_| panic!("nobody else holds the lock");
+        let mut first = Some(folders.open(Access::Alone, nobody).unwrap());
         let mut waited_for = None;
-        let second = folders.open(&mut |holder| {
+        let second = folders.open(Access::Alone, &mut |holder| {
             waited_for = holder;
             first = None;
         });
         assert!(second.is_ok());
         assert_eq!(waited_for, Some(std::process::id()));
+    }
+
+    #[test]
+    fn who_writes_no_outputs_works_beside_others() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let nobody = &mut |_| panic!("nobody holds the lock alone");
+        let first = folders.open(Access::Beside, nobody).unwrap();
+        let second = folders.open(Access::Beside, nobody).unwrap();
+        let mut others = Some((first, second));
+        let alone = folders.open(Access::Alone, &mut |_| others = None);
+        assert!(alone.is_ok() && others.is_none());
     }
 }

@@ -1,33 +1,32 @@
-//! From an engine's layers to the package's image in `out/`, and to an archive of it where one
-//! was asked for.
+//! From an engine's layers to the canonical image.
 
 use backend_api::{EngineImage, LayerRecord};
+use camino::Utf8Path;
 use containerfile::{Build, Step};
 use oci_image::{Digest, ImageRequest, LayerEvent, LayerSource, Recorded};
-use package_tree::PlannedPackage;
 
+use crate::builder::Builder;
 use crate::error::Error;
-use crate::folders::Folders;
 use crate::leftovers;
 use crate::log::Log;
-use crate::make::Job;
-use crate::request::{base, step_id};
-use crate::resolve::platform;
+use crate::request::step_id;
+use crate::resolve::Resolved;
 
 /// The newest time that anything in an image may have, in seconds since 1970.
 const EPOCH: i64 = 1;
 
-/// Writes the image of a package whose layers were exported, and returns its digest.
+/// Writes the image whose layers were exported as a layout to `destination`, and returns its
+/// digest.
 pub(crate) fn write(
-    job: &Job,
-    folders: &Folders,
-    package: &PlannedPackage,
-    build: &Build,
+    builder: &Builder,
+    resolved: &Resolved,
     layers: &EngineImage,
+    destination: &Utf8Path,
     log: &Log,
 ) -> Result<Digest, Error> {
-    check(job, build, layers)?;
-    let capabilities = &job.ready.capabilities;
+    let Resolved { recipe, build, .. } = resolved;
+    check(builder, build, layers)?;
+    let capabilities = &builder.ready.capabilities;
     let source = |step: &Step| LayerSource {
         tar: layers
             .layers
@@ -44,11 +43,11 @@ pub(crate) fn write(
             Vec::new()
         },
     };
-    let base = base(folders, build)?;
-    let name = platform(package)?;
+    let base = resolved.base()?;
+    let name = recipe.platform()?;
     let request = ImageRequest {
-        repository: format!("stagex/{}", package.name),
-        tag: package.tag().to_owned(),
+        repository: recipe.repository.clone(),
+        tag: recipe.tag.clone(),
         platform: name.parse().map_err(|_| Error::Platform {
             platform: name.to_owned(),
         })?,
@@ -61,7 +60,7 @@ pub(crate) fn write(
             .map(source)
             .collect(),
     };
-    let image = oci_image::assemble(&request, &folders.output(&package.name))?;
+    let image = oci_image::assemble(&request, destination)?;
     let mut ambiguous = 0;
     for LayerEvent { layer, event } in &image.events {
         log.line(&format!("layer {}: {event}", layer + 1));
@@ -78,13 +77,13 @@ pub(crate) fn write(
 }
 
 /// Refuses layers that are of no step, of one that has a layer already, or out of order.
-fn check(job: &Job, build: &Build, layers: &EngineImage) -> Result<(), Error> {
+fn check(builder: &Builder, build: &Build, layers: &EngineImage) -> Result<(), Error> {
     let steps = || build.image_steps().filter(|step| step.makes_layer());
     let mut to_come = steps();
     for layer in &layers.layers {
         if !to_come.any(|step| step_id(step.id) == layer.step) {
             return Err(Error::StrayLayer {
-                runtime: job.backend.id().to_owned(),
+                runtime: builder.backend.id().to_owned(),
                 step: layer.step.to_string(),
                 expected: steps().count(),
             });

@@ -3,6 +3,8 @@
 //!
 //! It does not know how an engine is driven, nor how things are printed.
 
+mod build;
+mod builder;
 mod claim;
 mod clean;
 mod context;
@@ -16,15 +18,19 @@ mod leftovers;
 mod log;
 mod make;
 mod package;
+mod recipe;
 mod record;
 mod request;
 mod resolve;
 mod schedule;
+mod site;
 
+pub use build::{BuildJob, Delivery, build};
 pub use clean::{Clean, Cleaned, clean};
 pub use digests::{Comparison, Digests};
 pub use error::{Error, PLATFORMS};
 pub use event::{Event, Listener};
-pub use folders::{Folders, Lock};
+pub use folders::{Access, Folders, Lock};
 pub use make::{Job, Options, Outcome, Report, make};
 pub use package::Failure;
+pub use recipe::{Context, Recipe, Sources};

@@ -5,21 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backend_api::{Backend, Ready};
+use backend_api::{Backend, Cache, Ready};
 use camino::Utf8PathBuf;
 use oci_image::Digest;
 use package_tree::Plan;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::claim;
+use crate::builder::Builder;
 use crate::error::Error;
 use crate::event::{Event, Listener};
-use crate::folders::Folders;
+use crate::folders::{Access, Folders};
 use crate::hashes::Hashes;
 use crate::package::{Failure, Made, Maker};
 use crate::record::Record;
 use crate::schedule::Schedule;
+use crate::site::{Site, unless};
 
 /// How to make packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,33 +101,19 @@ pub async fn make(
     interrupted: watch::Receiver<bool>,
 ) -> Result<Report, Error> {
     let folders = Folders::of_tree(&job.root);
-    let lock = {
-        let (folders, listener) = (folders.clone(), Arc::clone(&listener));
-        let open = move || folders.open(&mut |process| listener.hear(Event::Waiting { process }));
-        tokio::task::spawn_blocking(open)
-    };
-    let mut stop = interrupted.clone();
-    let _lock = tokio::select! {
-        lock = lock => lock.expect("opening folders does not panic")?,
-        _ = stop.wait_for(|stop| *stop) => return Err(Error::Interrupted),
-    };
-    let abandoned = tokio::select! {
-        removed = claim::remove_abandoned(&folders, job.backend.as_ref()) => removed?,
-        _ = stop.wait_for(|stop| *stop) => return Err(Error::Interrupted),
-    };
     let backend = Arc::clone(&job.backend);
+    let opening = Site::open(&folders, Access::Alone, backend.as_ref(), &listener);
+    let site = unless(interrupted.clone(), opening).await?;
 
     listener.hear(Event::Began {
         packages: job.plan.packages.len(),
         runtime: job.backend.id().to_owned(),
     });
-    let mut work = Work::new(job, folders, listener, interrupted);
+    let mut work = Work::new(job, &folders, listener, interrupted);
     work.run().await;
     // That it cannot be written costs only time, the next time.
     let _ = work.maker.hashes.write();
-    for image in abandoned {
-        backend.remove(image).await?;
-    }
+    site.close(backend.as_ref()).await?;
     Ok(work.report())
 }
 
@@ -147,7 +134,7 @@ struct Work {
 impl Work {
     fn new(
         job: Job,
-        folders: Folders,
+        folders: &Folders,
         listener: Arc<dyn Listener>,
         interrupted: watch::Receiver<bool>,
     ) -> Self {
@@ -174,13 +161,24 @@ impl Work {
                     .collect()
             })
             .collect();
-        let measured: Vec<_> = names.iter().map(|name| measured(&folders, name)).collect();
+        let measured: Vec<_> = names.iter().map(|name| measured(folders, name)).collect();
         let schedule = Schedule::new(&dependencies, &measured);
         let options = job.options;
+        let builder = Builder {
+            folders: folders.clone(),
+            backend: Arc::clone(&job.backend),
+            ready: job.ready.clone(),
+            cache: if options.no_cache {
+                Cache::Refuse
+            } else {
+                Cache::Use
+            },
+            offline: options.offline,
+        };
         let maker = Maker {
             hashes: Hashes::read(folders.hashes(), &job.root),
             job,
-            folders,
+            builder: Arc::new(builder),
             listener: Arc::clone(&listener),
         };
         let maker = Arc::new(maker);

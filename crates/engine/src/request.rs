@@ -7,20 +7,17 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 
 use backend_api::{
-    BuildArgument, BuildKey, BuildRequest, Cache, Capabilities, ContextSource, NamedContext,
-    Network, OpenFiles, Step, StepId, StepKind,
+    BuildArgument, BuildKey, BuildRequest, ContextSource, NamedContext, Network, OpenFiles, Step,
+    StepId, StepKind,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice};
-use oci_image::Layout;
-use package_tree::PlannedPackage;
 
-use crate::context::{self, FETCH, SourceFile};
+use crate::builder::Builder;
+use crate::context::{self, Fetched};
 use crate::error::{Error, IoContext};
-use crate::folders::Folders;
-use crate::make::{Job, Options};
-use crate::package::Subject;
-use crate::resolve::{package_named, platform};
+use crate::recipe::{Context, FETCH, Recipe, Sources};
+use crate::resolve::Resolved;
 
 /// The limits that StageX builds under.
 const OPEN_FILES: OpenFiles = OpenFiles {
@@ -40,32 +37,22 @@ pub(crate) struct Prepared {
 
 /// Lays out in `work` all that a build is given, and writes down the request for it.
 pub(crate) fn prepare(
-    job: &Job,
-    folders: &Folders,
-    package: &PlannedPackage,
-    subject: &Subject,
+    builder: &Builder,
+    resolved: &Resolved,
     work: &Utf8Path,
 ) -> Result<Prepared, Error> {
-    let capabilities = &job.ready.capabilities;
-    let key = BuildKey::new(work.file_name().unwrap_or(&package.name));
-    let runtime = job.backend.id();
-    let network = network(&subject.build, capabilities, job.options, package, runtime)?;
+    let Resolved { recipe, build, .. } = resolved;
+    let capabilities = &builder.ready.capabilities;
+    let key = BuildKey::new(work.file_name().unwrap_or(&recipe.name));
+    let network = network(builder, recipe, build)?;
 
     let main = work.join("context");
-    context::assemble(&job.root.join(&package.context), &subject.files, &main)?;
-    let sources: Vec<_> = package
-        .sources
-        .iter()
-        .map(|source| SourceFile {
-            key: &source.key,
-            file: &source.file,
-            hash: &source.hash,
-            mirrors: &source.mirrors,
-        })
-        .collect();
-    context::take_sources(&sources, &job.root.join(&package.fetch), &main.join(FETCH))?;
+    context::assemble(&recipe.root.join(&recipe.context), &resolved.files, &main)?;
+    if let Sources::Checked { folder, sources } = &recipe.sources {
+        context::take_sources(sources, &recipe.root.join(folder), &main.join(FETCH))?;
+    }
 
-    let mut contexts = contexts(folders, package, subject, &main)?;
+    let mut contexts = contexts(resolved, work, &main)?;
     let name = |name: &str| {
         if capabilities.dialect.named_contexts {
             name.to_owned()
@@ -90,10 +77,10 @@ pub(crate) fn prepare(
         offline: network == Network::None,
     };
     let wrong = |error: containerfile::Error| Error::Containerfile {
-        path: package.containerfile.clone(),
+        path: recipe.containerfile.clone(),
         source: Box::new(error),
     };
-    let lowered = containerfile::lower(&subject.file, &subject.build, &options).map_err(wrong)?;
+    let lowered = containerfile::lower(&resolved.file, build, &options).map_err(wrong)?;
     if lowered.needs_side_context() {
         let folder = work.join("side");
         write_side_context(&lowered, &folder)?;
@@ -101,7 +88,7 @@ pub(crate) fn prepare(
     }
     let containerfile = work.join("Containerfile");
     fs::write(&containerfile, &lowered.text).at("write", &containerfile)?;
-    let notices = notices(&lowered, &subject.build, &main)?;
+    let notices = notices(&lowered, build, &main)?;
 
     let engine_folder = work.join("engine");
     context::make_folder(&engine_folder)?;
@@ -119,11 +106,13 @@ pub(crate) fn prepare(
             .collect(),
         // The target is the last stage of the lowered file.
         target: None,
-        steps: steps(&subject.build),
-        base_layers: base_layers(folders, &subject.build)?,
-        platform: platform(package)?.to_owned(),
-        build_arguments: package
-            .build_args
+        steps: steps(build),
+        base_layers: resolved
+            .base()?
+            .map_or(0, |layout| layout.manifest().layers().len()),
+        platform: recipe.platform()?.to_owned(),
+        build_arguments: recipe
+            .build_arguments
             .iter()
             .filter(|(name, _)| !name.starts_with(FRONTEND_ARGUMENTS))
             .map(|(name, value)| BuildArgument {
@@ -132,11 +121,7 @@ pub(crate) fn prepare(
             })
             .collect(),
         network,
-        cache: if job.options.no_cache {
-            Cache::Refuse
-        } else {
-            Cache::Use
-        },
+        cache: builder.cache,
         open_files: OPEN_FILES,
         work: engine_folder,
     };
@@ -147,21 +132,17 @@ pub(crate) fn prepare(
 ///
 /// Where every RUN denies it, the whole build can be offline; where only some do, the engine
 /// must be able to deny it to one RUN.
-fn network(
-    build: &Build,
-    capabilities: &Capabilities,
-    options: Options,
-    package: &PlannedPackage,
-    runtime: &str,
-) -> Result<Network, Error> {
-    let path = || package.containerfile.clone();
+fn network(builder: &Builder, recipe: &Recipe, build: &Build) -> Result<Network, Error> {
+    let capabilities = &builder.ready.capabilities;
+    let path = || recipe.containerfile.clone();
+    let runtime = || builder.backend.id().to_owned();
     let denied = |mode: NetworkMode| mode == NetworkMode::None;
     let modes: Vec<NetworkMode> = build.network().map(|run| run.mode).collect();
     if modes.is_empty() {
         return Ok(Network::Default);
     }
     let all = modes.iter().all(|mode| denied(*mode));
-    if options.offline || (all && !capabilities.dialect.run_network) {
+    if builder.offline || (all && !capabilities.dialect.run_network) {
         return if capabilities.offline_builds {
             Ok(Network::None)
         } else if all && capabilities.dialect.run_network {
@@ -169,14 +150,14 @@ fn network(
         } else {
             Err(Error::NoOffline {
                 path: path(),
-                runtime: runtime.to_owned(),
+                runtime: runtime(),
             })
         };
     }
     if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
         return Err(Error::MixedNetwork {
             path: path(),
-            runtime: runtime.to_owned(),
+            runtime: runtime(),
         });
     }
     Ok(Network::Default)
@@ -185,32 +166,34 @@ fn network(
 /// Finds what each name in the Containerfile stands for: by the name as it is written, the name
 /// of the context, and the context.
 fn contexts(
-    folders: &Folders,
-    package: &PlannedPackage,
-    subject: &Subject,
+    resolved: &Resolved,
+    work: &Utf8Path,
     main: &Utf8Path,
 ) -> Result<BTreeMap<String, (String, ContextSource)>, Error> {
     let mut contexts = BTreeMap::new();
-    for reference in &subject.build.references {
+    for reference in &resolved.build.references {
         let written = &reference.name;
-        let context = match package_named(written) {
-            Some(name) if package.dependencies.iter().any(|needed| needed == name) => (
-                format!("stagex/{name}"),
-                ContextSource::Image(folders.output(name)),
-            ),
-            None if written == FETCH => (FETCH.to_owned(), ContextSource::Folder(main.join(FETCH))),
-            _ => {
-                let position =
-                    containerfile::Position::in_source(&subject.file.source, reference.span.start);
-                return Err(Error::UnknownReference {
-                    path: package.containerfile.clone(),
-                    line: position.line,
-                    column: position.column,
-                    reference: written.clone(),
-                });
+        let Some((name, context)) = resolved.recipe.named(written) else {
+            let position =
+                containerfile::Position::in_source(&resolved.file.source, reference.span.start);
+            return Err(Error::UnknownReference {
+                path: resolved.recipe.containerfile.clone(),
+                line: position.line,
+                column: position.column,
+                reference: written.clone(),
+            });
+        };
+        let source = match context {
+            Context::Image(layout) => ContextSource::Image(resolved.recipe.root.join(layout)),
+            Context::Sources => ContextSource::Folder(main.join(FETCH)),
+            Context::Folder(folder) => {
+                let folder = resolved.recipe.root.join(folder);
+                let copy = work.join("contexts").join(BuildKey::new(name).as_str());
+                context::assemble(&folder, &context::list(&folder, Fetched::Present)?, &copy)?;
+                ContextSource::Folder(copy)
             }
         };
-        contexts.insert(written.clone(), context);
+        contexts.insert(written.clone(), (name.clone(), source));
     }
     Ok(contexts)
 }
@@ -236,18 +219,6 @@ pub(crate) fn step_id(id: containerfile::StepId) -> StepId {
         stage: id.stage.0,
         index: id.index,
     }
-}
-
-/// Returns the canonical layout of the image that the build begins with, if it begins with one.
-pub(crate) fn base(folders: &Folders, build: &Build) -> Result<Option<Layout>, Error> {
-    let Some(name) = build.base_image().and_then(package_named) else {
-        return Ok(None);
-    };
-    Ok(Some(Layout::open(&folders.output(name))?))
-}
-
-fn base_layers(folders: &Folders, build: &Build) -> Result<usize, Error> {
-    Ok(base(folders, build)?.map_or(0, |layout| layout.manifest().layers().len()))
 }
 
 /// Writes the files that the lowered Containerfile copies in place of heredocs and the like.

@@ -29,5 +29,5 @@ pub use layer::{
 };
 pub use layout::{Layout, LayoutError};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
-pub use pack::write_archive;
+pub use pack::{write_archive, write_tar, write_tar_file};
 pub use path::{InvalidPath, TreePath};

@@ -1,0 +1,187 @@
+//! Has one image built from its recipe: in a work folder of its own, by one engine, to a canonical
+//! layout. Whatever becomes of it, the work folder and what the engine stored are gone afterwards.
+//!
+//! It does not know who needs the image, nor whether it is there already.
+
+use std::sync::Arc;
+
+use backend_api::{Backend, BuiltImage, Cache, EngineImage, Ready};
+use camino::Utf8PathBuf;
+use oci_image::{Digest, Layout};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use crate::claim::{Claim, Work};
+use crate::context;
+use crate::error::Error;
+use crate::folders::Folders;
+use crate::image;
+use crate::log::Log;
+use crate::request::{self, Prepared};
+use crate::resolve::Resolved;
+
+/// What images are built with.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    pub folders: Folders,
+    pub backend: Arc<dyn Backend>,
+    /// What the backend said of itself.
+    pub ready: Ready,
+    /// Whether the engine may reuse the results of earlier builds.
+    pub cache: Cache,
+    /// Deny the network to every RUN.
+    pub offline: bool,
+}
+
+/// An image to build.
+pub(crate) struct Order {
+    pub resolved: Arc<Resolved>,
+    pub destination: Destination,
+    /// What to do with the image as soon as it is there.
+    pub keep: Keep,
+}
+
+/// What is done with an image that is there.
+pub(crate) type Keep = Box<dyn FnOnce(&Layout) -> Result<(), Error> + Send>;
+
+/// Where an image's layout is written.
+pub(crate) enum Destination {
+    /// To this folder, whole or not at all.
+    Folder(Utf8PathBuf),
+    /// Into the work folder, to be gone with it.
+    Work,
+}
+
+impl Builder {
+    /// Has an image built, and returns its digest.
+    pub(crate) async fn build(
+        self: &Arc<Self>,
+        order: Order,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Digest, Error> {
+        let (this, name) = (Arc::clone(self), order.resolved.recipe.name.clone());
+        let work = blocking(move || Work::begin(&this.folders, &name)).await?;
+        let result = self.build_in(&work, order, log, interrupted).await;
+        // After an interruption the claim stays: a daemon may not have noticed yet.
+        let keep_claim = matches!(result, Err(Error::Interrupted));
+        if let Err(error) = blocking(move || work.end(keep_claim)).await {
+            log.notice(&error.to_string());
+        }
+        result
+    }
+
+    async fn build_in(
+        self: &Arc<Self>,
+        work: &Work,
+        order: Order,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Digest, Error> {
+        let this = Arc::clone(self);
+        let (resolved, folder) = (Arc::clone(&order.resolved), work.folder().to_owned());
+        let prepare = move || request::prepare(&this, &resolved, &folder);
+        let prepared = blocking(prepare).await?;
+        for notice in &prepared.notices {
+            log.notice(notice);
+        }
+
+        if prepared.request.steps.is_empty() {
+            // There is nothing that an engine could make, and some refuse to make nothing.
+            let nothing = EngineImage { layers: Vec::new() };
+            return self.write(work, nothing, order, log).await;
+        }
+        let claim = Claim {
+            runtime: self.backend.id().to_owned(),
+            image: abandoned(&prepared),
+        };
+        work.claim(&claim)?;
+        let built = tokio::select! {
+            built = self.backend.build(&prepared.request, log.as_ref()) => built?,
+            () = stopped(interrupted) => {
+                // Whatever of it came into the engine's store goes away again.
+                self.remove(claim.image, log).await;
+                return Err(Error::Interrupted);
+            }
+        };
+        let written = self.export(work, &built, order, log, interrupted).await;
+        self.remove(built, log).await;
+        written
+    }
+
+    /// Takes the layers of a built image and writes the canonical one.
+    async fn export(
+        self: &Arc<Self>,
+        work: &Work,
+        built: &BuiltImage,
+        order: Order,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Digest, Error> {
+        let folder = work.folder().join("layers");
+        context::make_folder(&folder)?;
+        let layers: EngineImage = tokio::select! {
+            layers = self.backend.export(built, &folder) => layers?,
+            () = stopped(interrupted) => return Err(Error::Interrupted),
+        };
+        self.write(work, layers, order, log).await
+    }
+
+    /// Writes the canonical image, and hands it to whoever ordered it.
+    async fn write(
+        self: &Arc<Self>,
+        work: &Work,
+        layers: EngineImage,
+        order: Order,
+        log: &Arc<Log>,
+    ) -> Result<Digest, Error> {
+        let (this, log) = (Arc::clone(self), Arc::clone(log));
+        let destination = match order.destination {
+            Destination::Folder(folder) => folder,
+            Destination::Work => work.folder().join("image"),
+        };
+        blocking(move || {
+            let digest = image::write(&this, &order.resolved, &layers, &destination, &log)?;
+            (order.keep)(&Layout::open(&destination)?)?;
+            Ok(digest)
+        })
+        .await
+    }
+
+    /// Removes an image from the engine's store. That this fails is no reason to fail a build.
+    async fn remove(&self, image: BuiltImage, log: &Log) {
+        if let Err(error) = self.backend.remove(image).await {
+            log.notice(&error.to_string());
+        }
+    }
+}
+
+/// Returns how a build that was ended is named to the backend, so that it can clean up.
+fn abandoned(prepared: &Prepared) -> BuiltImage {
+    let request = &prepared.request;
+    BuiltImage {
+        key: request.key.clone(),
+        reference: request.key.name(),
+        also_made: Vec::new(),
+        steps: request.steps.clone(),
+        base_layers: request.base_layers,
+        work: request.work.clone(),
+    }
+}
+
+/// Ends when the user has interrupted the work.
+async fn stopped(interrupted: &mut watch::Receiver<bool>) {
+    if interrupted.wait_for(|stop| *stop).await.is_err() {
+        // Nobody is left who could interrupt it.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Runs work that blocks where it does not hold up others.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    spawn_blocking(work)
+        .await
+        .expect("work on an image does not panic")
+}

@@ -1,0 +1,128 @@
+//! What one image is made of: all that has to be known to build it, wherever it is known from.
+//!
+//! It says what goes in; it does not know how it is built.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use oci_image::{Layout, LayoutError};
+use package_tree::{PlannedPackage, Source};
+
+use crate::error::{Error, PLATFORMS};
+use crate::folders::Folders;
+
+/// The name of the context, and of the folder of a context, that holds sources.
+pub(crate) const FETCH: &str = "fetch";
+
+/// What the names of packages begin with in a Containerfile.
+const PACKAGES: &str = "stagex/";
+
+/// What one image is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// The folder that all other paths are relative to.
+    pub root: Utf8PathBuf,
+    /// What its build is called in events and logs, such as `core-musl`.
+    pub name: String,
+    /// The image's repository without a registry, such as `stagex/core-musl`.
+    pub repository: String,
+    /// The image's tag.
+    pub tag: String,
+    /// The platforms that it is asked for.
+    pub platforms: Vec<String>,
+    /// The Containerfile.
+    pub containerfile: Utf8PathBuf,
+    /// The stage of the Containerfile that is built; the last where there is none.
+    pub target: Option<String>,
+    /// The folder that COPY and ADD read.
+    pub context: Utf8PathBuf,
+    /// What lies under `fetch/` in it.
+    pub sources: Sources,
+    /// The build arguments, in order.
+    pub build_arguments: Vec<(String, String)>,
+    /// What FROM and `--from` may name beside stages.
+    pub contexts: BTreeMap<String, Context>,
+}
+
+/// What lies under `fetch/` in a context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sources {
+    /// What lies there already.
+    Present,
+    /// These sources of this folder, each with the hash that is said, and nothing else.
+    Checked {
+        /// The folder that they are taken from.
+        folder: Utf8PathBuf,
+        /// The sources.
+        sources: Vec<Source>,
+    },
+}
+
+/// What stands behind a name in a Containerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Context {
+    /// An image: a folder with its OCI layout.
+    Image(Utf8PathBuf),
+    /// A folder of files.
+    Folder(Utf8PathBuf),
+    /// The sources.
+    Sources,
+}
+
+impl Recipe {
+    /// Returns the recipe of a package. What it needs is found in the tree's `out/`.
+    pub(crate) fn of_package(root: &Utf8Path, package: &PlannedPackage) -> Self {
+        let folders = Folders::of_tree(Utf8Path::new(""));
+        let image = |name: &String| {
+            let layout = folders.output(name);
+            (format!("{PACKAGES}{name}"), Context::Image(layout))
+        };
+        let mut contexts: BTreeMap<_, _> = package.dependencies.iter().map(image).collect();
+        contexts.insert(FETCH.to_owned(), Context::Sources);
+        Self {
+            root: root.to_owned(),
+            name: package.name.clone(),
+            repository: format!("{PACKAGES}{}", package.name),
+            tag: package.tag().to_owned(),
+            platforms: package.platforms.clone(),
+            containerfile: package.containerfile.clone(),
+            target: package.target.clone(),
+            context: package.context.clone(),
+            sources: Sources::Checked {
+                folder: package.fetch.clone(),
+                sources: package.sources.clone(),
+            },
+            build_arguments: package.build_args.clone(),
+            contexts,
+        }
+    }
+
+    /// Returns the platform that it is built for.
+    pub(crate) fn platform(&self) -> Result<&str, Error> {
+        match self.platforms.as_slice() {
+            [only] if PLATFORMS.contains(&only.as_str()) => Ok(only),
+            [other] => Err(Error::Platform {
+                platform: other.clone(),
+            }),
+            _ => Err(Error::SeveralPlatforms {
+                platforms: self.platforms.clone(),
+            }),
+        }
+    }
+
+    /// Returns what `reference` names, and under which name that is known. The tag and the digest
+    /// of a package's image do not matter: there is only one.
+    pub(crate) fn named(&self, reference: &str) -> Option<(&String, &Context)> {
+        let bare = || reference.split([':', '@']).next().unwrap_or_default();
+        let found = self.contexts.get_key_value(reference);
+        found.or_else(|| self.contexts.get_key_value(bare()))
+    }
+
+    /// Opens the layout of the image that `reference` names, if it names one.
+    pub(crate) fn image(&self, reference: &str) -> Result<Option<Layout>, LayoutError> {
+        match self.named(reference) {
+            Some((_, Context::Image(layout))) => Layout::open(&self.root.join(layout)).map(Some),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A tree's folders, open for builds: locked, and rid of what builds that were killed have left.
+//!
+//! It does not know what is built there.
+
+use std::sync::Arc;
+
+use backend_api::{Backend, BuiltImage};
+use tokio::sync::watch;
+
+use crate::builder::blocking;
+use crate::claim;
+use crate::error::{Error, IoContext};
+use crate::event::{Event, Listener};
+use crate::folders::{Access, Folders, Lock, remove_folder};
+
+/// A tree's folders, open for builds.
+#[derive(Debug)]
+pub(crate) struct Site {
+    _lock: Lock,
+    /// What was removed from the engine's store when it was opened.
+    removed: Vec<BuiltImage>,
+}
+
+impl Site {
+    /// Opens a tree's folders, and removes what builds that were killed have left: in the engine's
+    /// store and in the work folder.
+    ///
+    /// What another runtime has left stays until it is that one's turn: only its backend knows
+    /// how to remove it.
+    pub(crate) async fn open(
+        folders: &Folders,
+        access: Access,
+        backend: &dyn Backend,
+        listener: &Arc<dyn Listener>,
+    ) -> Result<Self, Error> {
+        let (of, listener) = (folders.clone(), Arc::clone(listener));
+        let mut waiting = move |process| listener.hear(Event::Waiting { process });
+        let open = move || of.open(access, &mut waiting);
+        let lock = blocking(open).await?;
+
+        let of = folders.clone();
+        let mut removed = Vec::new();
+        for left in blocking(move || claim::abandoned(&of, access)).await? {
+            match &left.claim {
+                Some(claim) if claim.runtime != backend.id() => continue,
+                Some(claim) => {
+                    backend.remove(claim.image.clone()).await?;
+                    removed.push(claim.image.clone());
+                }
+                None => {}
+            }
+            blocking(move || remove_folder(&left.folder).at("clear", &left.folder)).await?;
+        }
+        Ok(Self {
+            _lock: lock,
+            removed,
+        })
+    }
+
+    /// Looks once more at what was removed: a daemon may have noticed only now that nobody wants an
+    /// image any more.
+    pub(crate) async fn close(self, backend: &dyn Backend) -> Result<(), Error> {
+        for image in self.removed {
+            backend.remove(image).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for `future`, unless the user interrupts the work first.
+pub(crate) async fn unless<T>(
+    mut interrupted: watch::Receiver<bool>,
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        result = future => result,
+        _ = interrupted.wait_for(|stop| *stop) => Err(Error::Interrupted),
+    }
+}
