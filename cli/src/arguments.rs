@@ -5,6 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use conformance::Label;
 use runtimes::Choice;
 
+use crate::docker::Build;
+
 const EXAMPLES: &str = "\
 Examples:
   stagex make                            build every package with the first engine that is ready
@@ -94,6 +96,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Build packages, and what they need.
     Make(Make),
+    /// Build one image, as `docker build` would be asked to.
+    Build(Build),
     /// Write the digests of what was built to digests/*.txt.
     Digests(Digests),
     /// Warn of what lets a build notice which engine runs it.

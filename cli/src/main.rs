@@ -2,6 +2,7 @@
 
 mod arguments;
 mod command;
+mod docker;
 mod environment;
 mod exit;
 mod failure;
@@ -12,14 +13,26 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use arguments::Arguments;
+use exit::Exit;
+use failure::Failure;
+
 fn main() -> ExitCode {
-    let mut arguments = arguments::Arguments::parse();
-    render::log(arguments.global.verbose);
-    match variables::apply(&mut arguments).and_then(|()| command::run(arguments)) {
+    match run() {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
             failure.print();
             failure.exit().into()
         }
     }
+}
+
+fn run() -> Result<Exit, Failure> {
+    let mut arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return Err(docker::refused(&error).unwrap_or_else(|| error.exit())),
+    };
+    render::log(arguments.global.verbose);
+    variables::apply(&mut arguments)?;
+    command::run(arguments)
 }

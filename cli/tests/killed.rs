@@ -8,6 +8,8 @@
     reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
 )]
 
+mod engines;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,9 +17,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{Column, Label, Programs};
-use libtest_mimic::{Arguments, Failed, Trial};
+use camino::Utf8Path;
+use libtest_mimic::Failed;
+
+use engines::{example_tree, expect, variable};
 
 /// No kill comes later than this after the start.
 const LATEST: Duration = Duration::from_secs(6);
@@ -27,66 +30,13 @@ const GRACE: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // What one leaves behind would be taken for what another does.
-    arguments.test_threads = Some(1);
-    let names: Vec<Label> = runtimes::NAMES.map(|name| name.parse().unwrap()).to_vec();
-    let required = variable("STAGEX_REQUIRE").unwrap_or_default();
-    let required: Vec<Label> = names
-        .iter()
-        .filter(|name| required.split(',').any(|word| word == name.as_str()))
-        .cloned()
-        .collect();
-    let program = |name: &Label| {
-        let variable = variable(&format!("STAGEX_{}", name.as_str().to_uppercase()));
-        (name.clone(), variable.map(Utf8PathBuf::from))
-    };
-    let programs: Programs = names.iter().map(program).collect();
-    let columns = tokio::runtime::Runtime::new()
-        .unwrap()
-        .block_on(Column::probe_all(&programs, &required))
-        .unwrap();
-    let trials = columns.into_iter().map(|column| {
-        let absence = column.absence();
-        let required = column.required;
-        let program = programs[&column.label].clone();
-        let program = program.unwrap_or_else(|| column.label.as_str().into());
-        let name = format!("a_killed_make_goes_on::{}", column.label);
-        let trial = Trial::test(name, {
-            let absence = absence.clone();
-            move || match absence {
-                Some(reason) => Err(reason.into()),
-                None => goes_on(column.label.as_str(), &program),
-            }
-        });
-        match absence {
-            Some(reason) if !required => trial.with_ignored_flag(true).with_kind(reason),
-            _ => trial,
-        }
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test program reads its own variables"
-)]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    engines::run("a_killed_make_goes_on", goes_on)
 }
 
 fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let rounds = variable("STAGEX_ROUNDS").map_or(5, |text| text.parse().unwrap());
-    let temporary = tempfile::tempdir_in("/var/tmp").unwrap();
+    let temporary = example_tree();
     let tree = temporary.path();
-    copy(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages"),
-        &tree.join("packages"),
-    );
-    copy(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../digests"),
-        &tree.join("digests"),
-    );
     let states = states();
 
     let mut finished = BTreeMap::new();
@@ -127,32 +77,12 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         "the digests are not those recorded",
     )?;
 
-    let left: Vec<_> = fs::read_dir(tree.join("out/.stagex/work"))
-        .unwrap()
-        .collect();
-    expect(
-        left.is_empty(),
-        &format!("left in the work folder: {left:?}"),
-    )?;
-    let images = Command::new(program).arg("images").output().unwrap();
-    expect(
-        images.status.success(),
-        "the engine's images cannot be listed",
-    )?;
-    let images = String::from_utf8_lossy(&images.stdout);
-    expect(
-        !images.contains("localhost/stagex"),
-        &format!("left in the store:\n{images}"),
-    )?;
+    engines::nothing_is_left(tree, program)?;
     // Whatever else is being built on this machine has its own there, and takes it away again.
     let mut stray = self::states();
     stray.retain(|each| !states.contains(each));
     let gone = within(GRACE, || stray.iter().all(|each| !each.exists()));
     expect(gone, &format!("left in /tmp: {stray:?}"))
-}
-
-fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(otherwise.into()) }
 }
 
 /// Returns when to kill: over the rounds, moments fill the time evenly, in no order.
@@ -237,17 +167,4 @@ fn states() -> Vec<PathBuf> {
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("stagex-"))
         .map(|entry| entry.path())
         .collect()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
-        if kind.is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).unwrap();
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use camino::Utf8PathBuf;
 use check::{Warning, check};
 use package_tree::Tree;
 use serde_json::json;
@@ -30,6 +31,18 @@ pub(super) fn of_tree(
         .iter()
         .map(|package| &package.containerfile)
         .collect();
+    of_files(global, files, deny_warnings, render::result)
+}
+
+/// Checks Containerfiles, each of whose paths is relative to the folder that is worked on. What came
+/// of it is given to `result` where it is for people.
+pub(super) fn of_files<'a>(
+    global: &Global,
+    files: impl IntoIterator<Item = &'a Utf8PathBuf>,
+    deny_warnings: bool,
+    result: fn(&str),
+) -> Result<Exit, Failure> {
+    let files: Vec<_> = files.into_iter().collect();
     let mut found = Vec::new();
     for name in &files {
         let text = fs::read_to_string(global.directory.join(name))
@@ -70,7 +83,7 @@ pub(super) fn of_tree(
                 );
                 print_problem("warning", &message, Some(warning.rule.hint()));
             }
-            render::result(&format!(
+            result(&format!(
                 "{} Containerfiles checked, {} warnings",
                 files.len(),
                 found.len()

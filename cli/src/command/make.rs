@@ -113,16 +113,7 @@ fn print_digests(report: &Report) {
 fn print_failures(report: &Report) {
     for (name, outcome) in &report.packages {
         if let Outcome::Failed(failed) = outcome {
-            let mut message = format!("{name}: {}", crate::failure::chain(&failed.error));
-            if !failed.last_lines.is_empty() {
-                let lines = failed
-                    .last_lines
-                    .iter()
-                    .map(|line| format!("\n  | {}", render::printable(line)));
-                message.extend(lines);
-                let _ = write!(message, "\n  the whole log: {}", failed.log);
-            }
-            print_problem("error", &message, failed.error.hint().as_deref());
+            print_failed(name, failed);
         }
     }
     let skipped = |(_, outcome): &&(String, Outcome)| matches!(outcome, Outcome::Skipped);
@@ -130,6 +121,20 @@ fn print_failures(report: &Report) {
     if count > 0 && !report.interrupted {
         render::note(&format!("not built, because of that: {count}"));
     }
+}
+
+/// Prints why a package could not be built, with the last lines of its log.
+pub(super) fn print_failed(name: &str, failed: &engine::Failure) {
+    let mut message = format!("{name}: {}", crate::failure::chain(&failed.error));
+    if !failed.last_lines.is_empty() {
+        let lines = failed
+            .last_lines
+            .iter()
+            .map(|line| format!("\n  | {}", render::printable(line)));
+        message.extend(lines);
+        let _ = write!(message, "\n  the whole log: {}", failed.log);
+    }
+    print_problem("error", &message, failed.error.hint().as_deref());
 }
 
 fn document(runtime: &str, report: &Report) -> Value {

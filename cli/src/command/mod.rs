@@ -1,6 +1,7 @@
 //! One file for each command. A command reads its arguments, asks the libraries, and renders
 //! what they answer.
 
+mod build;
 mod check;
 mod clean;
 mod completions;
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let Arguments { global, command } = arguments;
     match command {
         Command::Make(make) => make::run(&global, &make),
+        Command::Build(build) => build::run(&global, &build),
         Command::Digests(digests) => digests::run(&global, &digests),
         Command::Check(check) => check::run(&global, &check),
         Command::Clean(clean) => clean::run(&global, &clean),

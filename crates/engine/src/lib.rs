@@ -25,6 +25,7 @@ mod resolve;
 mod schedule;
 mod site;
 
+pub use backend_api::OpenFiles;
 pub use build::{BuildJob, Delivery, build};
 pub use clean::{Clean, Cleaned, clean};
 pub use digests::{Comparison, Digests};
@@ -33,4 +34,4 @@ pub use event::{Event, Listener};
 pub use folders::{Access, Folders, Lock};
 pub use make::{Job, Options, Outcome, Report, make};
 pub use package::Failure;
-pub use recipe::{Context, Recipe, Sources};
+pub use recipe::{Context, OPEN_FILES, Recipe, Sources};

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use backend_api::OpenFiles;
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Layout, LayoutError};
 use package_tree::{PlannedPackage, Source};
@@ -13,6 +14,12 @@ use crate::folders::Folders;
 
 /// The name of the context, and of the folder of a context, that holds sources.
 pub(crate) const FETCH: &str = "fetch";
+
+/// The limits that StageX builds under.
+pub const OPEN_FILES: OpenFiles = OpenFiles {
+    soft: 2048,
+    hard: 16384,
+};
 
 /// What the names of packages begin with in a Containerfile.
 const PACKAGES: &str = "stagex/";
@@ -42,6 +49,8 @@ pub struct Recipe {
     pub build_arguments: Vec<(String, String)>,
     /// What FROM and `--from` may name beside stages.
     pub contexts: BTreeMap<String, Context>,
+    /// How many files a process in a RUN may open.
+    pub open_files: OpenFiles,
 }
 
 /// What lies under `fetch/` in a context.
@@ -94,6 +103,7 @@ impl Recipe {
             },
             build_arguments: package.build_args.clone(),
             contexts,
+            open_files: OPEN_FILES,
         }
     }
 

@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 
 use backend_api::{
-    BuildArgument, BuildKey, BuildRequest, ContextSource, NamedContext, Network, OpenFiles, Step,
-    StepId, StepKind,
+    BuildArgument, BuildKey, BuildRequest, ContextSource, NamedContext, Network, Step, StepId,
+    StepKind,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice};
@@ -19,11 +19,6 @@ use crate::error::{Error, IoContext};
 use crate::recipe::{Context, FETCH, Recipe, Sources};
 use crate::resolve::Resolved;
 
-/// The limits that StageX builds under.
-const OPEN_FILES: OpenFiles = OpenFiles {
-    soft: 2048,
-    hard: 16384,
-};
 /// The name of the context with the files that lowering makes.
 const SIDE: &str = "stagex-side";
 /// Build arguments that speak to one engine's frontend, about the file as it was written.
@@ -122,7 +117,7 @@ pub(crate) fn prepare(
             .collect(),
         network,
         cache: builder.cache,
-        open_files: OPEN_FILES,
+        open_files: recipe.open_files,
         work: engine_folder,
     };
     Ok(Prepared { request, notices })

@@ -1,0 +1,84 @@
+//! `stagex build`: builds one image as `docker build` would be asked to.
+
+use std::io::Write as _;
+
+use engine::{BuildJob, Error};
+use serde_json::json;
+
+use super::interruption;
+use crate::arguments::{Format, Global};
+use crate::docker::Build;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render;
+
+/// What a tar of nothing is: two blocks of zeros.
+const EMPTY: [u8; 1024] = [0; 1024];
+
+pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
+    let root = &global.directory;
+    let recipe = arguments.recipe(root)?;
+    let output = arguments.output()?;
+    if output.is_standard_output() && global.format == Format::Json {
+        let message = "--format json and dest=- both want standard output".to_owned();
+        return Err(Failure::of(Exit::Usage, [(message, None)]));
+    }
+    let delivery = output.delivery(root)?;
+    if arguments.check {
+        let exit = super::check::of_files(global, [&recipe.containerfile], false, render::note)?;
+        if let engine::Delivery::Stream(mut stream) = delivery {
+            let written = stream.write_all(&EMPTY);
+            written.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+        }
+        return Ok(exit);
+    }
+
+    let name = recipe.name.clone();
+    let programs = global.programs();
+    let listener = match arguments.progress() {
+        Some(progress) => render::listener(global, progress),
+        None => std::sync::Arc::new(()),
+    };
+    let (runtime, built) = super::block_on(async {
+        let mut interrupted = interruption::watch();
+        let findings = crate::environment::findings();
+        let selecting = runtimes::select(&global.runtime, &programs, &findings);
+        let selected = interruption::unless(&mut interrupted, selecting).await?;
+        let selected = selected.map_err(super::make::no_runtime)?;
+        let runtime = selected.backend.id().to_owned();
+        let job = BuildJob {
+            recipe,
+            backend: selected.backend,
+            ready: selected.ready,
+            no_cache: arguments.no_cache(),
+            offline: arguments.offline(),
+        };
+        let built = engine::build(job, delivery, listener, interrupted).await;
+        Ok((runtime, built))
+    })??;
+
+    match built {
+        Ok(digest) => {
+            match global.format {
+                Format::Json => {
+                    let digest = digest.to_string();
+                    render::json(
+                        &json!({ "version": 1, "runtime": runtime, "name": name, "digest": digest }),
+                    );
+                }
+                Format::Human if !output.is_standard_output() => {
+                    render::result(&format!("{} {name}", digest.hex()));
+                }
+                Format::Human => {}
+            }
+            Ok(Exit::Success)
+        }
+        Err(failed) if matches!(failed.error, Error::Interrupted) => {
+            Err(super::make::failure(&failed.error))
+        }
+        Err(failed) => {
+            super::make::print_failed(&name, &failed);
+            Ok(Exit::Failed)
+        }
+    }
+}

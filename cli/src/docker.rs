@@ -1,0 +1,610 @@
+//! The command line of `docker build`, as far as it is taken: what StageX's generated rules say,
+//! and what means the same everywhere. What cannot be so is refused by name, and nothing is passed
+//! over.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::IsTerminal as _;
+use std::os::fd::AsFd as _;
+use std::str::FromStr;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, ValueEnum};
+use engine::{Context, Delivery, OpenFiles, Recipe, Sources};
+
+use crate::arguments::Progress;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+const HELP: &str = "\
+Example: in an unchanged StageX checkout
+  make core-profile BUILDER=\"stagex --runtime podman\"
+
+Takes the command line of `docker build` that StageX's Makefile generates, and gives it the
+canonical image, whatever the engine. What is said of the image must be so (annotations, times,
+compression); what is not said of it is so too. Every name that the Containerfile uses beside its
+stages is given with --build-context: nothing is pulled.";
+
+/// `stagex build`.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Build {
+    /// The folder that COPY and ADD read.
+    #[arg(value_name = "PATH")]
+    context: Utf8PathBuf,
+
+    /// The image's name, such as `stagex/core-musl:1.2.5`.
+    #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
+    tags: Vec<String>,
+
+    /// The Containerfile. Unless said, the one in PATH.
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<Utf8PathBuf>,
+
+    /// Where the image goes: `type=oci,dest=FILE`, with `dest=-` for standard output, or with
+    /// `tar=false` a folder.
+    #[arg(short, long = "output", value_name = "KEY=VALUE,...")]
+    outputs: Vec<Output>,
+
+    /// A build argument.
+    #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = pair)]
+    arguments: Vec<(String, String)>,
+
+    /// What a name in the Containerfile stands for: a folder, or `oci-layout://` and a folder.
+    #[arg(long = "build-context", value_name = "NAME=SOURCE", value_parser = named_context)]
+    contexts: Vec<(String, Context)>,
+
+    /// The stage to build; the last unless said.
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+
+    /// The platform: `linux/amd64` unless said.
+    #[arg(
+        long = "platform",
+        value_name = "OS/ARCHITECTURE",
+        value_delimiter = ','
+    )]
+    platforms: Vec<String>,
+
+    /// A limit of processes in a RUN; only `nofile` is taken.
+    #[arg(long = "ulimit", value_name = "nofile=SOFT[:HARD]", value_parser = open_files)]
+    limits: Vec<OpenFiles>,
+
+    /// The network of RUNs.
+    #[arg(long, value_enum, default_value_t)]
+    network: Network,
+
+    /// Build without the engine's cache.
+    #[arg(long)]
+    no_cache: bool,
+
+    /// Check the Containerfile, as `stagex check` does, and build nothing.
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// How to show what happens.
+    #[arg(long, value_enum, default_value_t)]
+    progress: Shown,
+
+    /// Only `false`: an attestation would be one more manifest, and differ each time.
+    #[arg(long, value_name = "false", value_parser = refused_unless_false)]
+    provenance: Option<bool>,
+
+    /// Only `false`.
+    #[arg(long, value_name = "false", value_parser = refused_unless_false)]
+    sbom: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Network {
+    /// As the engine does it by itself.
+    #[default]
+    Default,
+    /// None.
+    None,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Shown {
+    /// Lines that come and go on a terminal, plain lines elsewhere.
+    #[default]
+    Auto,
+    /// The same.
+    Tty,
+    /// One line for each thing that happens.
+    Plain,
+    /// Nothing but errors.
+    Quiet,
+}
+
+/// What a `docker build` can be asked for, and is not taken here: with what to do instead.
+const NOT_TAKEN: [(&str, &str); 21] = [
+    ("--add-host", SURROUNDINGS),
+    ("--allow", SURROUNDINGS),
+    ("--annotation", LABELS),
+    ("--attest", "leave it out: nothing is attested here"),
+    ("--builder", "name the engine: stagex --runtime NAME build"),
+    ("--cache-from", CACHE),
+    ("--cache-to", CACHE),
+    ("--call", "--check is taken"),
+    ("--cgroup-parent", SURROUNDINGS),
+    ("--iidfile", "the digest is printed when the image is there"),
+    ("--label", LABELS),
+    ("--load", "write an archive with --output, and load that"),
+    (
+        "--metadata-file",
+        "use --format json with an image in a file",
+    ),
+    ("--no-cache-filter", CACHE),
+    ("--policy", SURROUNDINGS),
+    (
+        "--pull",
+        "leave it out: every image is given with --build-context",
+    ),
+    ("--push", "write an archive with --output, and push that"),
+    ("--secret", SURROUNDINGS),
+    ("--shm-size", SURROUNDINGS),
+    (
+        "--squash",
+        "each instruction keeps its layer: use stages and COPY --from",
+    ),
+    ("--ssh", SURROUNDINGS),
+];
+const SURROUNDINGS: &str =
+    "what is built may not depend on more than the Containerfile, its contexts and arguments";
+const LABELS: &str = "the canonical image has what the Containerfile says: use LABEL there";
+const CACHE: &str = "the engine's own cache is used; --no-cache builds without it";
+
+/// Returns what to say of a flag of `docker build` that `stagex build` does not take.
+pub(crate) fn refused(error: &clap::Error) -> Option<Failure> {
+    let of_build = match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string().contains("stagex build"),
+        _ => false,
+    };
+    if error.kind() != ErrorKind::UnknownArgument || !of_build {
+        return None;
+    }
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let (flag, hint) = NOT_TAKEN.iter().find(|(known, _)| known == flag)?;
+    let message = format!("{flag} is not taken");
+    Some(Failure::of(
+        Exit::Usage,
+        [(message, Some((*hint).to_owned()))],
+    ))
+}
+
+impl Build {
+    /// Returns how to show what happens, and whether to show it at all.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        match self.progress {
+            Shown::Auto | Shown::Tty => Some(Progress::Auto),
+            Shown::Plain => Some(Progress::Plain),
+            Shown::Quiet => None,
+        }
+    }
+
+    /// Tells whether every RUN is denied the network.
+    pub(crate) fn offline(&self) -> bool {
+        self.network == Network::None
+    }
+
+    /// Tells whether the engine's cache is refused.
+    pub(crate) fn no_cache(&self) -> bool {
+        self.no_cache
+    }
+
+    /// Returns the Containerfile, seen from `root`.
+    pub(crate) fn containerfile(&self, root: &Utf8Path) -> Utf8PathBuf {
+        let beside = |name: &str| self.context.join(name);
+        self.file.clone().unwrap_or_else(|| {
+            let usual = beside("Containerfile");
+            if root.join(&usual).exists() {
+                usual
+            } else {
+                beside("Dockerfile")
+            }
+        })
+    }
+
+    /// Returns what the image is made of; paths are relative to `root`.
+    pub(crate) fn recipe(&self, root: &Utf8Path) -> Result<Recipe, Failure> {
+        let (repository, tag) = self.name()?;
+        self.check_arguments()?;
+        self.output()?.check_annotations(&repository, &tag)?;
+        if !root.join(&self.context).is_dir() {
+            let hint = "only folders are built: no archive, no repository, no standard input";
+            return Err(usage(
+                format!("`{}` is no folder", self.context),
+                Some(hint),
+            ));
+        }
+        let name = repository.rsplit('/').next().unwrap_or_default().to_owned();
+        let platforms = if self.platforms.is_empty() {
+            vec![package_tree::DEFAULT_PLATFORM.to_owned()]
+        } else {
+            self.platforms.clone()
+        };
+        Ok(Recipe {
+            root: root.to_owned(),
+            name,
+            repository,
+            tag,
+            platforms,
+            containerfile: self.containerfile(root),
+            target: self.target.clone(),
+            context: self.context.clone(),
+            sources: Sources::Present,
+            build_arguments: self.arguments.clone(),
+            contexts: self.contexts.iter().cloned().collect(),
+            open_files: self.limits.last().copied().unwrap_or(engine::OPEN_FILES),
+        })
+    }
+
+    /// Returns the one output.
+    pub(crate) fn output(&self) -> Result<&Output, Failure> {
+        match self.outputs.as_slice() {
+            [output] => Ok(output),
+            [] => Err(usage(
+                "there is no --output: where does the image go?".to_owned(),
+                Some("for example --output type=oci,dest=image.tar"),
+            )),
+            _ => Err(usage("expected one --output".to_owned(), None)),
+        }
+    }
+
+    /// Returns the image's repository and tag.
+    fn name(&self) -> Result<(String, String), Failure> {
+        let name = match (self.tags.as_slice(), &self.output()?.name) {
+            ([tag], _) => tag,
+            ([], Some(name)) => name,
+            ([], None) => {
+                return Err(usage(
+                    "the image has no name".to_owned(),
+                    Some("its name and tag are part of its bytes: give them with --tag"),
+                ));
+            }
+            _ => {
+                return Err(usage(
+                    format!("expected one --tag, found {}", self.tags.join(" and ")),
+                    Some("the name and the tag are part of the image's bytes"),
+                ));
+            }
+        };
+        let bare = name.strip_prefix("docker.io/").unwrap_or(name);
+        let (repository, tag) = bare.rsplit_once(':').unwrap_or((bare, "latest"));
+        let part = |part: &str| {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+            part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                && part.chars().all(plain)
+        };
+        let registry = |first: &str| first.contains(['.', ':']) || first == "localhost";
+        let of_registry = repository
+            .split_once('/')
+            .is_some_and(|(first, _)| registry(first));
+        let plain_tag = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if of_registry || !repository.split('/').all(part) || !tag.chars().all(plain_tag) {
+            return Err(usage(
+                format!("`{name}` cannot be the name of a canonical image"),
+                Some("expected a repository without a registry, and a tag: stagex/core-musl:1.2.5"),
+            ));
+        }
+        Ok((repository.to_owned(), tag.to_owned()))
+    }
+
+    /// Refuses arguments that speak of the image's bytes and would have them otherwise.
+    fn check_arguments(&self) -> Result<(), Failure> {
+        for (name, value) in &self.arguments {
+            let fixed = matches!(
+                name.as_str(),
+                "SOURCE_DATE_EPOCH" | "BUILDKIT_MULTI_PLATFORM"
+            );
+            if fixed && value != "1" {
+                return Err(usage(
+                    format!("--build-arg {name}={value}: a canonical image has {name}=1"),
+                    None,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the image goes, and what is said of it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output {
+    destination: Utf8PathBuf,
+    /// Whether it is a tar of the layout, or the layout.
+    tar: bool,
+    name: Option<String>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut kind = None;
+        let mut destination = None;
+        let mut tar = true;
+        let mut name = None;
+        let mut annotations = BTreeMap::new();
+        for word in text.split(',') {
+            let Some((key, value)) = word.split_once('=') else {
+                return Err(format!("`{word}`: expected KEY=VALUE, such as type=oci"));
+            };
+            let must_be = |only: &str| {
+                if value == only {
+                    Ok(())
+                } else {
+                    Err(format!("{word}: a canonical image has {key}={only}"))
+                }
+            };
+            match key {
+                "type" => kind = Some(value),
+                "dest" => destination = Some(Utf8PathBuf::from(value)),
+                "name" => name = Some(value.to_owned()),
+                "tar" => {
+                    let expected = || format!("{word}: expected true or false");
+                    tar = value.parse().map_err(|_| expected())?;
+                }
+                "rewrite-timestamp" | "force-compression" | "oci-mediatypes" => must_be("true")?,
+                "compression" => must_be("gzip")?,
+                _ => match key.strip_prefix("annotation.") {
+                    Some(annotation) => {
+                        annotations.insert(annotation.to_owned(), value.to_owned());
+                    }
+                    None => return Err(format!("{key} is not taken")),
+                },
+            }
+        }
+        match kind {
+            Some("oci") => {}
+            Some("image" | "registry") => {
+                return Err(
+                    "type=oci is taken: images are written, and not stored or pushed".to_owned(),
+                );
+            }
+            _ => return Err("expected type=oci: what is built is an image".to_owned()),
+        }
+        Ok(Self {
+            destination: destination.ok_or("expected dest=FILE, or dest=- for standard output")?,
+            tar,
+            name,
+            annotations,
+        })
+    }
+}
+
+impl Output {
+    /// Returns where to deliver the image, with paths relative to `root`.
+    pub(crate) fn delivery(&self, root: &Utf8Path) -> Result<Delivery, Failure> {
+        let path = root.join(&self.destination);
+        match (self.destination.as_str(), self.tar) {
+            ("-", false) => Err(usage(
+                "dest=- is a tar: leave tar=false out".to_owned(),
+                None,
+            )),
+            ("-", true) if std::io::stdout().is_terminal() => Err(usage(
+                "an image is nothing for a terminal".to_owned(),
+                Some("say dest=FILE, or lead standard output somewhere else"),
+            )),
+            ("-", true) => {
+                let stdout = std::io::stdout().as_fd().try_clone_to_owned();
+                let stdout =
+                    stdout.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+                Ok(Delivery::Stream(Box::new(File::from(stdout))))
+            }
+            (_, true) => Ok(Delivery::File(path)),
+            (_, false) => Ok(Delivery::Folder(path)),
+        }
+    }
+
+    /// Tells whether the image goes to standard output.
+    pub(crate) fn is_standard_output(&self) -> bool {
+        self.destination == "-"
+    }
+
+    /// Refuses annotations that the canonical image does not have.
+    fn check_annotations(&self, repository: &str, tag: &str) -> Result<(), Failure> {
+        for (name, value) in &self.annotations {
+            let has = match name.as_str() {
+                "containerd.io/distribution.source.docker.io" => Some(repository),
+                "org.opencontainers.image.version" => Some(tag),
+                "org.opencontainers.image.created" => Some("1970-01-01T00:00:01Z"),
+                _ => None,
+            };
+            if has != Some(value) {
+                let expected =
+                    has.map_or("no such annotation".to_owned(), |has| format!("`{has}`"));
+                return Err(usage(
+                    format!("--output annotation.{name}={value}: a canonical image has {expected}"),
+                    None,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn usage(message: String, hint: Option<&str>) -> Failure {
+    Failure::of(Exit::Usage, [(message, hint.map(str::to_owned))])
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE: nothing is taken from the environment".to_owned()),
+    }
+}
+
+fn named_context(text: &str) -> Result<(String, Context), String> {
+    let (name, source) = pair(text).map_err(|_| "expected NAME=SOURCE".to_owned())?;
+    let context = match source.split_once("://") {
+        Some(("oci-layout", folder)) => Context::Image(folder.into()),
+        Some((scheme, _)) => {
+            return Err(format!(
+                "{scheme}:// is not taken: expected a folder, or oci-layout:// and a folder"
+            ));
+        }
+        None => Context::Folder(source.into()),
+    };
+    Ok((name, context))
+}
+
+fn open_files(text: &str) -> Result<OpenFiles, String> {
+    let expected = || "expected nofile=SOFT[:HARD]: no other limit is taken".to_owned();
+    let limits = text.strip_prefix("nofile=").ok_or_else(expected)?;
+    let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
+    let number = |text: &str| text.parse().map_err(|_| expected());
+    Ok(OpenFiles {
+        soft: number(soft)?,
+        hard: number(hard)?,
+    })
+}
+
+fn refused_unless_false(text: &str) -> Result<bool, String> {
+    match text {
+        "false" => Ok(false),
+        _ => Err("expected false: attestations are no part of a canonical image".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+
+    const USUAL: [&str; 4] = ["--tag", "stagex/core-a:1.0", "-o", "type=oci,dest=-"];
+
+    fn parsed(words: &[&str]) -> Result<Build, clap::Error> {
+        let words = ["stagex", "build"].iter().chain(words);
+        match Arguments::try_parse_from(words)?.command {
+            Command::Build(build) => Ok(build),
+            _ => panic!("it is build that was parsed"),
+        }
+    }
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+        (temporary, path)
+    }
+
+    #[test]
+    fn the_command_line_of_a_generated_rule_is_understood() {
+        let (_temporary, root) = folder();
+        std::fs::create_dir_all(root.join("packages/core/a")).unwrap();
+        let output = "name=core-a,type=oci,rewrite-timestamp=true,force-compression=true,\
+            annotation.containerd.io/distribution.source.docker.io=stagex/core-a,\
+            annotation.org.opencontainers.image.version=1.0,\
+            annotation.org.opencontainers.image.created=1970-01-01T00:00:01Z,tar=true,dest=-";
+        let build = parsed(&[
+            "--ulimit",
+            "nofile=2048:16384",
+            "--tag",
+            "stagex/core-a:1.0",
+            "--provenance=false",
+            "--build-arg",
+            "SOURCE_DATE_EPOCH=1",
+            "--output",
+            output,
+            "--build-context",
+            "fetch=fetch/core/a",
+            "--build-context",
+            "stagex/core-musl=oci-layout://./out/core-musl",
+            "--target",
+            "package-a",
+            "--build-arg",
+            "VERSION=1.0",
+            "--platform=linux/amd64",
+            "--progress=auto",
+            "-f",
+            "packages/core/a/Containerfile",
+            "packages/core/a",
+        ])
+        .unwrap();
+        let recipe = build.recipe(&root).unwrap();
+        assert_eq!(recipe.name, "core-a");
+        assert_eq!(
+            (recipe.repository.as_str(), recipe.tag.as_str()),
+            ("stagex/core-a", "1.0")
+        );
+        assert_eq!(recipe.platforms, ["linux/amd64"]);
+        assert_eq!(recipe.target.as_deref(), Some("package-a"));
+        let arguments: Vec<_> = recipe
+            .build_arguments
+            .iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(arguments, ["SOURCE_DATE_EPOCH", "VERSION"]);
+        let image = Context::Image("./out/core-musl".into());
+        assert_eq!(recipe.contexts["stagex/core-musl"], image);
+        assert!(build.output().unwrap().is_standard_output());
+    }
+
+    #[test]
+    fn what_would_be_another_image_is_refused() {
+        let (_temporary, root) = folder();
+        for words in [
+            &["-t", "a:1", "-t", "a:2", "-o", "type=oci,dest=-", "."][..],
+            &["-t", "quay.io/stagex/a:1", "-o", "type=oci,dest=-", "."],
+            &["-t", "a:1", "."],
+            &["-o", "type=oci,dest=-", "."],
+            &["-t", "a:1", "-o", "type=oci,dest=-,annotation.x=y", "."],
+            &[
+                "-t",
+                "a:1",
+                "-o",
+                "type=oci,dest=-,annotation.org.opencontainers.image.version=2",
+                ".",
+            ],
+            &[
+                "-t",
+                "a:1",
+                "-o",
+                "type=oci,dest=-",
+                "--build-arg",
+                "SOURCE_DATE_EPOCH=0",
+                ".",
+            ],
+            &[
+                "-t",
+                "a:1",
+                "-o",
+                "type=oci,dest=-",
+                "https://example.org/a.git",
+            ],
+        ] {
+            let build = parsed(words).unwrap();
+            assert!(build.recipe(&root).is_err(), "{words:?}");
+        }
+        for extra in [
+            &["--provenance=true"][..],
+            &["--build-arg", "FROM_THE_ENVIRONMENT"],
+            &["--build-context", "a=docker-image://a"],
+            &["--ulimit", "nproc=5"],
+            &["-o", "type=image,push=true"],
+            &["-o", "type=oci,dest=-,compression=zstd"],
+            &["-o", "folder"],
+        ] {
+            let words: Vec<_> = USUAL.iter().chain(extra).chain(&["."]).copied().collect();
+            assert!(parsed(&words).is_err(), "{extra:?}");
+        }
+    }
+
+    #[test]
+    fn every_flag_that_is_not_taken_is_named() {
+        for (flag, _) in NOT_TAKEN {
+            let error = parsed(&[flag, "x", "."]).unwrap_err();
+            let failure = refused(&error).unwrap_or_else(|| panic!("{flag}: {error}"));
+            assert_eq!(failure.exit(), Exit::Usage);
+        }
+        let of_make = Arguments::try_parse_from(["stagex", "make", "--pull"]).unwrap_err();
+        assert!(refused(&of_make).is_none());
+    }
+}

@@ -1,0 +1,145 @@
+//! `stagex build` in place of `docker build`: a tree is built as StageX's generated rules do it, one
+//! command line and one pipe for each package, and the images are those that are recorded. One test
+//! for each runtime that is here.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
+)]
+
+mod engines;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use camino::Utf8Path;
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+use engines::{example_tree, expect};
+
+/// What is built, with all that it needs.
+const TARGET: &str = "core-filesystem";
+
+fn main() -> ExitCode {
+    engines::run("a_rule_of_stagex_builds_what_is_recorded", rules)
+}
+
+fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
+    let temporary = example_tree();
+    let tree = temporary.path();
+    let plan = Command::new(env!("CARGO_BIN_EXE_stagex"))
+        .arg("-C")
+        .arg(tree)
+        .args(["make", "--dry-run", "--format", "json", TARGET])
+        .output()
+        .unwrap();
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+    let packages = plan["packages"].as_array().unwrap();
+    expect(packages.len() > 2, "the target needs nothing")?;
+
+    // One that is killed leaves nothing that the next does not clear away, even beside others.
+    let mut killed = build(tree, runtime, &packages[0], &[]);
+    let log = tree.join("out/.stagex/logs");
+    while !log.exists() && killed.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let folder = tree.join("out").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let mut build = build(tree, runtime, package, &[]);
+        let unpack = Command::new("tar")
+            .arg("-C")
+            .arg(&folder)
+            .arg("-mx")
+            .stdin(build.stdout.take().unwrap())
+            .status()
+            .unwrap();
+        expect(build.wait().unwrap().success(), &format!("{name} failed"))?;
+        expect(unpack.success(), &format!("{name} gave no archive"))?;
+        let recorded = recorded(tree, package);
+        let built = digest(&folder);
+        expect(
+            built == recorded,
+            &format!("{name}: {built}, and {recorded} is recorded"),
+        )?;
+    }
+    let check = build(tree, runtime, &packages[0], &["--check"]);
+    let check = check.wait_with_output().unwrap();
+    expect(
+        check.status.success() && check.stdout == [0; 1024],
+        "a check is not an empty archive",
+    )?;
+    engines::nothing_is_left(tree, program)
+}
+
+/// Starts what the generated rule of a package starts.
+fn build(tree: &Path, runtime: &str, package: &Value, more: &[&str]) -> Child {
+    let text = |field: &str| package[field].as_str().unwrap();
+    let (name, context) = (text("name"), text("context"));
+    let version = package["version"].as_str().unwrap_or("latest");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
+    command
+        .current_dir(tree)
+        .args(["--runtime", runtime, "build"])
+        .args(["--ulimit", "nofile=2048:16384", "--provenance=false"])
+        .args(["--tag", &format!("stagex/{name}:{version}")])
+        .arg("--output")
+        .arg(format!(
+            "name={name},type=oci,rewrite-timestamp=true,force-compression=true,\
+             annotation.containerd.io/distribution.source.docker.io=stagex/{name},\
+             annotation.org.opencontainers.image.version={version},\
+             annotation.org.opencontainers.image.created=1970-01-01T00:00:01Z,tar=true,dest=-"
+        ));
+    for needed in package["dependencies"].as_array().unwrap() {
+        let needed = needed.as_str().unwrap();
+        command.args([
+            "--build-context",
+            &format!("stagex/{needed}=oci-layout://./out/{needed}"),
+        ]);
+    }
+    for argument in package["build_args"].as_array().unwrap() {
+        let part = |place: usize| argument[place].as_str().unwrap();
+        command.args(["--build-arg", &format!("{}={}", part(0), part(1))]);
+    }
+    if let Some(target) = package["target"].as_str() {
+        command.args(["--target", target]);
+    }
+    let platform = package["platforms"][0].as_str().unwrap();
+    command
+        .args(more)
+        .args([&format!("--platform={platform}"), "--progress=auto"])
+        .args(["-f", text("containerfile"), context])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Returns the digest that is recorded of a package, in hex.
+fn recorded(tree: &Path, package: &Value) -> String {
+    let stage = package["stage"].as_str().unwrap();
+    let file = tree.join("digests").join(format!("{stage}.txt"));
+    let lines = fs::read_to_string(file).unwrap();
+    let name = package["name"].as_str().unwrap();
+    let of_package = |line: &&str| line.ends_with(&format!(" {name}"));
+    let line = lines.lines().find(of_package).unwrap();
+    line.split(' ').next().unwrap().to_owned()
+}
+
+/// Returns the digest of the first manifest of the index in a layout, as StageX's own tools find it.
+fn digest(layout: &Path) -> String {
+    let read = |path: &Path| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let first = |index: &Value| {
+        let digest = index["manifests"][0]["digest"].as_str().unwrap();
+        digest.strip_prefix("sha256:").unwrap().to_owned()
+    };
+    let index = first(&read(&layout.join("index.json")));
+    first(&read(&layout.join("blobs/sha256").join(index)))
+}
