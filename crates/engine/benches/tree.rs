@@ -11,18 +11,17 @@
     reason = "a bench prints, and what it cannot do ends it"
 )]
 
+#[path = "../tests/support/nothing.rs"]
+mod nothing;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use backend_api::{
-    Availability, Backend, BuildRequest, BuiltImage, Capabilities, Dialect, EngineImage, Error,
-    Events, LayerRecord, Ready,
-};
 use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Job, Options, Outcome, Report};
+use nothing::Nothing;
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -44,7 +43,7 @@ fn main() {
         number => generate(number.map_or(500, |text| text.parse().unwrap()), root),
     }
 
-    let plan = plan(root);
+    let plan = Arc::new(plan(root));
     let count = plan.packages.len();
     println!("{count} outputs");
     report("planned", &measure(|| drop(self::plan(root))));
@@ -75,12 +74,13 @@ fn plan(root: &Utf8Path) -> Plan {
         .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-fn make(runtime: &Runtime, root: &Utf8Path, plan: &Plan) -> Report {
+fn make(runtime: &Runtime, root: &Utf8Path, plan: &Arc<Plan>) -> Report {
+    let engine = Arc::new(Nothing::default());
     let job = Job {
         root: root.to_owned(),
-        plan: Arc::new(plan.clone()),
-        backend: Arc::new(Nothing),
-        ready: ready(),
+        plan: Arc::clone(plan),
+        backend: Arc::clone(&engine) as _,
+        ready: nothing::ready(),
         options: Options {
             jobs: std::thread::available_parallelism().unwrap().get(),
             keep_going: false,
@@ -89,9 +89,12 @@ fn make(runtime: &Runtime, root: &Utf8Path, plan: &Plan) -> Report {
         },
     };
     let (_sender, interrupted) = watch::channel(false);
-    runtime
+    let report = runtime
         .block_on(engine::make(job, Arc::new(()), interrupted))
-        .unwrap()
+        .unwrap();
+    let built = |(_, outcome): &&(String, Outcome)| matches!(outcome, Outcome::Built { .. });
+    assert_eq!(engine.built(), report.packages.iter().filter(built).count());
+    report
 }
 
 fn measure(mut work: impl FnMut()) -> Vec<Duration> {
@@ -184,63 +187,5 @@ fn generate(count: usize, root: &Utf8Path) {
         fs::write(folder.join("Containerfile"), containerfile).unwrap();
         let manifest = format!("[package]\nname = \"p{package:06}\"\nversion = \"1.{package}\"\n");
         fs::write(folder.join("package.toml"), manifest).unwrap();
-    }
-}
-
-/// An engine that makes empty images.
-#[derive(Debug)]
-struct Nothing;
-
-fn ready() -> Ready {
-    Ready {
-        program: "/nonexistent".into(),
-        version: "1".to_owned(),
-        details: Vec::new(),
-        capabilities: Capabilities {
-            dialect: Dialect {
-                heredocs: true,
-                run_network: true,
-                named_contexts: true,
-                workdir_layers: true,
-                add_zstd: true,
-            },
-            offline_builds: true,
-            layers: LayerRecord::Changes,
-            leaves_mount_points: false,
-        },
-    }
-}
-
-#[async_trait]
-impl Backend for Nothing {
-    fn id(&self) -> &'static str {
-        "nothing"
-    }
-
-    async fn probe(&self) -> Availability {
-        Availability::Ready(ready())
-    }
-
-    async fn build(
-        &self,
-        request: &BuildRequest,
-        _events: &dyn Events,
-    ) -> Result<BuiltImage, Error> {
-        Ok(BuiltImage {
-            key: request.key.clone(),
-            reference: request.key.name(),
-            also_made: Vec::new(),
-            steps: request.steps.clone(),
-            base_layers: request.base_layers,
-            work: request.work.clone(),
-        })
-    }
-
-    async fn export(&self, _: &BuiltImage, _: &Utf8Path) -> Result<EngineImage, Error> {
-        Ok(EngineImage { layers: Vec::new() })
-    }
-
-    async fn remove(&self, _: BuiltImage) -> Result<(), Error> {
-        Ok(())
     }
 }

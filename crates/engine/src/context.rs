@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 use camino::{Utf8Path, Utf8PathBuf};
 use package_tree::Source;
 use sha2::{Digest as _, Sha256};
-use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, IoContext};
+use crate::identity::Identity;
 use crate::recipe::FETCH;
 
 /// The time of the first file of a context: 2001-09-09T01:46:40Z. It is later than any epoch
@@ -37,9 +37,11 @@ pub(crate) struct ContextFile {
 pub(crate) enum ContextFileKind {
     Folder,
     Symlink(Utf8PathBuf),
-    /// With whether it may be executed: all that version control keeps of a mode.
     File {
+        /// Whether it may be executed: all that version control keeps of a mode.
         executable: bool,
+        /// What the file system said of it when it was listed.
+        identity: Identity,
     },
 }
 
@@ -52,42 +54,49 @@ pub(crate) enum Fetched {
     Present,
 }
 
-/// Lists the files of the context in `folder`, sorted by path.
+/// Lists the files of the context in `folder`, sorted by path: a folder stands before what is in
+/// it.
 pub(crate) fn list(folder: &Utf8Path, fetched: Fetched) -> Result<Vec<ContextFile>, Error> {
-    let walk = WalkDir::new(folder)
-        .min_depth(1)
-        .sort_by_file_name()
-        .into_iter();
-    let foreign = |entry: &DirEntry| {
-        fetched == Fetched::Foreign && entry.depth() == 1 && entry.file_name() == FETCH
-    };
-    let ours = walk.filter_entry(|entry| !foreign(entry));
     let mut files = Vec::new();
-    for entry in ours {
-        let entry = entry.map_err(io::Error::from).at("read", folder)?;
-        let full = Utf8Path::from_path(entry.path())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a name is not UTF-8"))
-            .at("read", folder)?;
-        let path = full.strip_prefix(folder).unwrap_or(full).to_owned();
-        let kind = if entry.file_type().is_dir() {
+    list_below(folder, Utf8Path::new(""), fetched, &mut files).at("read", folder)?;
+    Ok(files)
+}
+
+fn list_below(
+    folder: &Utf8Path,
+    within: &Utf8Path,
+    fetched: Fetched,
+    files: &mut Vec<ContextFile>,
+) -> io::Result<()> {
+    let entries = folder.join(within).read_dir_utf8()?;
+    let mut entries: Vec<_> = entries.collect::<io::Result<_>>()?;
+    entries.sort_unstable_by(|one, other| one.file_name().cmp(other.file_name()));
+    for entry in entries {
+        let path = within.join(entry.file_name());
+        if fetched == Fetched::Foreign && path == FETCH {
+            continue;
+        }
+        let found = entry.file_type()?;
+        let kind = if found.is_dir() {
             ContextFileKind::Folder
-        } else if entry.file_type().is_symlink() {
-            ContextFileKind::Symlink(full.read_link_utf8().at("read", full)?)
-        } else if entry.file_type().is_file() {
-            let mode = entry
-                .metadata()
-                .map_err(io::Error::from)
-                .at("read", full)?
-                .permissions();
+        } else if found.is_symlink() {
+            ContextFileKind::Symlink(entry.path().read_link_utf8()?)
+        } else if found.is_file() {
+            let metadata = entry.metadata()?;
             ContextFileKind::File {
-                executable: mode.mode() & 0o111 != 0,
+                executable: metadata.permissions().mode() & 0o111 != 0,
+                identity: Identity::of(&metadata),
             }
         } else {
             continue;
         };
         files.push(ContextFile { path, kind });
+        if found.is_dir() {
+            let path = within.join(entry.file_name());
+            list_below(folder, &path, fetched, files)?;
+        }
     }
-    Ok(files)
+    Ok(())
 }
 
 /// Writes the files of `folder` into `context`, with the modes 0755 and 0644 and with times that
@@ -103,7 +112,7 @@ pub(crate) fn assemble(
         match &file.kind {
             ContextFileKind::Folder => make_folder(&to)?,
             ContextFileKind::Symlink(target) => symlink(target, &to).at("link", &to)?,
-            ContextFileKind::File { executable } => {
+            ContextFileKind::File { executable, .. } => {
                 let from = folder.join(&file.path);
                 let mode = if *executable { 0o755 } else { 0o644 };
                 if file.path.starts_with(FETCH) {
@@ -194,11 +203,12 @@ fn digest(path: &Utf8Path) -> io::Result<[u8; 32]> {
 
 /// Returns bytes in lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

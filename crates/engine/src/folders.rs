@@ -48,6 +48,11 @@ impl Folders {
         self.own().join("hashes")
     }
 
+    /// Returns the file with what was found in `out/` before.
+    pub(crate) fn outputs(&self) -> Utf8PathBuf {
+        self.own().join("outputs")
+    }
+
     /// Returns the folder in which builds work. On the file system of the outputs, so that an
     /// output can be moved into place.
     pub fn work(&self) -> Utf8PathBuf {

@@ -1,149 +1,98 @@
 //! The hashes of files that were hashed before: what is unchanged by all that the file system says
 //! of it is not read again.
 //!
-//! It knows files and their times, not what they are for. A hash is remembered only if the file had
-//! rested for a while when it was read: one that is written again within the same tick of the
-//! clock, with the same size, would look the same. (Version control calls such files racy.)
+//! It knows files, not what they are for.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::{Digest as _, Sha256};
 
-use crate::context::{hex, sha256};
+use crate::context::sha256;
 use crate::error::{Error, IoContext};
 use crate::folders::write_whole;
+use crate::identity::{Identity, now};
+use crate::sealed;
 
 /// The first line of the file. Raised when the rest changes its meaning.
 const HEADER: &str = "stagex hashes 1";
-
-/// For how many seconds a file must have rested. File systems' clocks are coarse (2 s at worst), and
-/// that of a server may not be ours.
-const REST: i64 = 3;
-
-/// What the file system says of a file, all of which stays the same while its contents do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Identity {
-    fn of(file: &Metadata) -> Self {
-        Self {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            modified: (file.mtime(), file.mtime_nsec()),
-            changed: (file.ctime(), file.ctime_nsec()),
-        }
-    }
-
-    /// Tells whether the file had rested at `second`.
-    fn rested_at(&self, second: i64) -> bool {
-        self.modified.0.max(self.changed.0) < second - REST
-    }
-}
 
 /// The hashes of files that were hashed before, in a file that is written whole.
 #[derive(Debug)]
 pub(crate) struct Hashes {
     path: Utf8PathBuf,
     root: Utf8PathBuf,
-    known: Mutex<Known>,
+    /// What was known at the beginning, by path relative to the root.
+    known: Known,
+    /// What came to be known since.
+    added: Mutex<Known>,
 }
 
-#[derive(Debug, Default)]
-struct Known {
-    /// By path, relative to the root.
-    files: BTreeMap<Utf8PathBuf, (Identity, String)>,
-    changed: bool,
-}
+type Known = BTreeMap<String, (Identity, String)>;
 
 impl Hashes {
     /// Reads the hashes in `path`, of files below `root`. What is not there, not whole or cannot be
     /// understood is as if nothing had been hashed.
     pub(crate) fn read(path: Utf8PathBuf, root: &Utf8Path) -> Self {
-        let files = fs::read_to_string(&path).ok();
-        let files = files.and_then(|text| parse(&text)).unwrap_or_default();
-        let known = Known {
-            files,
-            changed: false,
-        };
+        let text = fs::read_to_string(&path).ok();
+        let known = text.and_then(|text| parse(&text)).unwrap_or_default();
         Self {
             path,
             root: root.to_owned(),
-            known: Mutex::new(known),
+            known,
+            added: Mutex::default(),
         }
     }
 
-    /// Returns the sha256 of the contents of the file at `path`, in hex.
-    pub(crate) fn sha256(&self, path: &Utf8Path) -> io::Result<String> {
-        self.sha256_at(path, now())
+    /// Returns the sha256 of the contents of a file, in hex. `name` is its path relative to the
+    /// root, and `identity` what the file system said of it just now.
+    pub(crate) fn sha256(&self, name: &Utf8Path, identity: Identity) -> io::Result<String> {
+        self.sha256_at(name, identity, now())
     }
 
-    fn sha256_at(&self, path: &Utf8Path, second: i64) -> io::Result<String> {
-        let before = Identity::of(&fs::metadata(path)?);
-        let name = path.strip_prefix(&self.root).unwrap_or(path);
-        if let Some((known, hash)) = self.known().files.get(name)
-            && *known == before
-        {
-            return Ok(hash.clone());
+    fn sha256_at(&self, name: &Utf8Path, before: Identity, second: i64) -> io::Result<String> {
+        let same = |known: &(Identity, String)| (known.0 == before).then(|| known.1.clone());
+        let known = self.known.get(name.as_str()).and_then(same);
+        if let Some(hash) = known.or_else(|| self.added().get(name.as_str()).and_then(same)) {
+            return Ok(hash);
         }
-        let hash = sha256(path)?;
-        let after = Identity::of(&fs::metadata(path)?);
+        let path = self.root.join(name);
+        let hash = sha256(&path)?;
+        let after = Identity::of(&fs::metadata(&path)?);
         if before == after && before.rested_at(second) {
-            let mut known = self.known();
-            known.files.insert(name.to_owned(), (before, hash.clone()));
-            known.changed = true;
+            let added = (before, hash.clone());
+            self.added().insert(name.as_str().to_owned(), added);
         }
         Ok(hash)
     }
 
     /// Writes the hashes, if there are new ones, without those of files that are gone.
     pub(crate) fn write(&self) -> Result<(), Error> {
-        let mut known = self.known();
-        if !known.changed {
+        let added = self.added();
+        if added.is_empty() {
             return Ok(());
         }
-        let Known { files, changed } = &mut *known;
+        let mut files = self.known.clone();
+        files.extend(added.clone());
         files.retain(|name, _| self.root.join(name).is_file());
-        write_whole(&self.path, text(files).as_bytes()).at("write", &self.path)?;
-        *changed = false;
-        Ok(())
+        let text = sealed::seal(&text(&files));
+        write_whole(&self.path, text.as_bytes()).at("write", &self.path)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn added(&self) -> std::sync::MutexGuard<'_, Known> {
         // What a panicking thread left is whole: entries are added in one step.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns the time, in seconds since 1970.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the clock only decides whether a hash is remembered, and never reaches an output"
-)]
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0))
-}
-
-/// Writes a line for each file; the path last, since it may hold spaces. The last line is the
-/// sha256 over all others.
-fn text(files: &BTreeMap<Utf8PathBuf, (Identity, String)>) -> String {
+/// Writes a line for each file; the path last, since it may hold spaces.
+fn text(files: &Known) -> String {
     let mut text = format!("{HEADER}\n");
     for (path, (identity, hash)) in files {
-        if path.as_str().contains('\n') {
+        if path.contains('\n') {
             continue;
         }
         let Identity {
@@ -159,25 +108,18 @@ fn text(files: &BTreeMap<Utf8PathBuf, (Identity, String)>) -> String {
              {changed_fraction} {path}"
         );
     }
-    let sum = hex(&Sha256::digest(&text));
-    let _ = writeln!(text, "{sum}");
     text
 }
 
-fn parse(text: &str) -> Option<BTreeMap<Utf8PathBuf, (Identity, String)>> {
-    let (body, sum) = text.strip_suffix('\n')?.rsplit_once('\n')?;
-    let body = &text[..=body.len()];
-    if hex(&Sha256::digest(body)) != sum {
-        return None;
-    }
-    let mut lines = body.lines();
+fn parse(text: &str) -> Option<Known> {
+    let mut lines = sealed::open(text)?.lines();
     if lines.next()? != HEADER {
         return None;
     }
     lines.map(parse_line).collect()
 }
 
-fn parse_line(line: &str) -> Option<(Utf8PathBuf, (Identity, String))> {
+fn parse_line(line: &str) -> Option<(String, (Identity, String))> {
     let mut words = line.splitn(9, ' ');
     let hash = words.next()?.to_owned();
     let (device, inode, size) = (
@@ -193,13 +135,13 @@ fn parse_line(line: &str) -> Option<(Utf8PathBuf, (Identity, String))> {
         modified: time()?,
         changed: time()?,
     };
-    Some((words.next()?.into(), (identity, hash)))
+    Some((words.next()?.to_owned(), (identity, hash)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::FileTimes;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
@@ -233,21 +175,32 @@ mod tests {
             Hashes::read(self.root.join("out/hashes"), &self.root)
         }
 
+        /// Returns the hash of a file, asked for at `second`.
+        fn hash(&self, hashes: &Hashes, name: &str, second: i64) -> String {
+            let identity = Identity::of(&fs::metadata(self.root.join(name)).unwrap());
+            hashes.sha256_at(name.into(), identity, second).unwrap()
+        }
+
+        /// Returns the hash of the file, as somebody else finds it later.
+        fn found(&self) -> String {
+            self.hash(&self.hashes(), "a file", later())
+        }
+
         /// Tells for how many files a hash is known after it was asked for at `second`.
         fn known_after(&self, second: i64) -> usize {
             let hashes = self.hashes();
-            hashes.sha256_at(&self.file(), second).unwrap();
+            self.hash(&hashes, "a file", second);
             hashes.write().unwrap();
-            self.hashes().known().files.len()
+            self.hashes().known.len()
         }
 
         /// Puts another hash into what is written, by which it shows where it comes from.
         fn mark(&self) {
             let hashes = self.hashes();
-            for (_, hash) in hashes.known().files.values_mut() {
-                "marked".clone_into(hash);
+            for (name, (identity, _)) in &hashes.known {
+                let marked = (*identity, "marked".to_owned());
+                hashes.added().insert(name.clone(), marked);
             }
-            hashes.known().changed = true;
             hashes.write().unwrap();
         }
     }
@@ -257,7 +210,7 @@ mod tests {
         let scene = Scene::new("one");
         assert_eq!(scene.known_after(later()), 1);
         scene.mark();
-        assert_eq!(scene.hashes().sha256(&scene.file()).unwrap(), "marked");
+        assert_eq!(scene.found(), "marked");
     }
 
     #[test]
@@ -277,7 +230,7 @@ mod tests {
         let times = FileTimes::new().set_modified(modified);
         file.set_times(times).unwrap();
         let expected = sha256(&scene.file()).unwrap();
-        assert_eq!(scene.hashes().sha256(&scene.file()).unwrap(), expected);
+        assert_eq!(scene.found(), expected);
     }
 
     #[test]
@@ -289,7 +242,7 @@ mod tests {
         let modified = UNIX_EPOCH + Duration::new(1, 1);
         file.set_times(FileTimes::new().set_modified(modified))
             .unwrap();
-        assert_ne!(scene.hashes().sha256(&scene.file()).unwrap(), "marked");
+        assert_ne!(scene.found(), "marked");
     }
 
     #[test]
@@ -302,7 +255,7 @@ mod tests {
         assert_ne!(whole, changed);
         for broken in [changed.as_str(), &whole[..whole.len() - 70], "", "\n"] {
             fs::write(&path, broken).unwrap();
-            assert!(scene.hashes().known().files.is_empty(), "{broken}");
+            assert!(scene.hashes().known.is_empty(), "{broken}");
         }
     }
 
@@ -312,12 +265,9 @@ mod tests {
         assert_eq!(scene.known_after(later()), 1);
         fs::rename(scene.file(), scene.root.join("other")).unwrap();
         let hashes = scene.hashes();
-        hashes
-            .sha256_at(&scene.root.join("other"), later())
-            .unwrap();
+        scene.hash(&hashes, "other", later());
         hashes.write().unwrap();
-        let known = scene.hashes();
-        let names: Vec<_> = known.known().files.keys().cloned().collect();
+        let names: Vec<_> = scene.hashes().known.into_keys().collect();
         assert_eq!(names, ["other"]);
     }
 }

@@ -5,22 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backend_api::{Backend, Cache, Ready};
+use backend_api::{Backend, Ready};
 use camino::Utf8PathBuf;
 use oci_image::Digest;
-use package_tree::Plan;
+use package_tree::{Plan, PlannedPackage};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::builder::Builder;
+use crate::builder::blocking;
 use crate::error::Error;
 use crate::event::{Event, Listener};
 use crate::folders::{Access, Folders};
-use crate::hashes::Hashes;
 use crate::package::{Failure, Made, Maker};
-use crate::record::Record;
 use crate::schedule::Schedule;
 use crate::site::{Site, unless};
+use crate::survey::survey;
 
 /// How to make packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,10 +108,11 @@ pub async fn make(
         packages: job.plan.packages.len(),
         runtime: job.backend.id().to_owned(),
     });
-    let mut work = Work::new(job, &folders, listener, interrupted);
+    let mut work = Work::new(job, folders, listener, interrupted).await?;
     work.run().await;
-    // That it cannot be written costs only time, the next time.
+    // That they cannot be written costs only time, the next time.
     let _ = work.maker.hashes.write();
+    let _ = work.maker.outputs.write();
     site.close(backend.as_ref()).await?;
     Ok(work.report())
 }
@@ -132,72 +132,48 @@ struct Work {
 }
 
 impl Work {
-    fn new(
+    /// Finds out what is up to date already, and prepares the rest.
+    async fn new(
         job: Job,
-        folders: &Folders,
+        folders: Folders,
         listener: Arc<dyn Listener>,
         interrupted: watch::Receiver<bool>,
-    ) -> Self {
-        let names: Vec<_> = job
-            .plan
-            .packages
-            .iter()
-            .map(|package| package.name.clone())
-            .collect();
-        let places: BTreeMap<&str, usize> = names
-            .iter()
-            .enumerate()
-            .map(|(place, name)| (name.as_str(), place))
-            .collect();
-        let dependencies: Vec<Vec<usize>> = job
-            .plan
-            .packages
-            .iter()
-            .map(|package| {
-                package
-                    .dependencies
-                    .iter()
-                    .map(|name| places[name.as_str()])
-                    .collect()
-            })
-            .collect();
-        let measured: Vec<_> = names.iter().map(|name| measured(folders, name)).collect();
-        let schedule = Schedule::new(&dependencies, &measured);
-        let options = job.options;
-        let builder = Builder {
-            folders: folders.clone(),
-            backend: Arc::clone(&job.backend),
-            ready: job.ready.clone(),
-            cache: if options.no_cache {
-                Cache::Refuse
-            } else {
-                Cache::Use
-            },
-            offline: options.offline,
+    ) -> Result<Self, Error> {
+        let (plan, options) = (Arc::clone(&job.plan), job.options);
+        let dependencies = dependencies(&plan);
+        let (of_maker, of_survey) = (Arc::clone(&listener), interrupted.clone());
+        let look = move || {
+            let maker = Maker::new(job, folders, of_maker);
+            let survey = survey(&maker, &dependencies, &of_survey);
+            Ok((maker, survey, dependencies))
         };
-        let maker = Maker {
-            hashes: Hashes::read(folders.hashes(), &job.root),
-            job,
-            builder: Arc::new(builder),
-            listener: Arc::clone(&listener),
-        };
-        let maker = Arc::new(maker);
-        Self {
-            names,
+        let (maker, survey, dependencies) = blocking(look).await?;
+        let names = plan.packages.iter().map(|package| package.name.clone());
+        let mut work = Self {
+            names: names.collect(),
+            schedule: Schedule::new(&dependencies, &survey.measured),
             dependencies,
-            schedule,
             begun: BTreeMap::new(),
             outcomes: BTreeMap::new(),
-            maker,
+            maker: Arc::new(maker),
             listener,
             interrupted,
             options,
+        };
+        let fresh = survey.fresh.into_iter().enumerate();
+        for (place, digest) in fresh.filter_map(|(place, digest)| Some((place, digest?))) {
+            let package = work.names[place].clone();
+            work.listener.hear(Event::Fresh { package, digest });
+            work.schedule.there(place);
+            work.outcomes.insert(place, Outcome::Fresh(digest));
         }
+        work.estimate();
+        Ok(work)
     }
 
     async fn run(&mut self) {
         let mut running = JoinSet::new();
-        let mut stopped = false;
+        let mut stopped = *self.interrupted.borrow();
         loop {
             while !stopped && running.len() < self.options.jobs {
                 let Some(place) = self.schedule.next() else {
@@ -307,9 +283,17 @@ impl Work {
     }
 }
 
-/// Returns how long a package's last build took. A record that cannot be read is none here: who
-/// needs it for more will say so.
-fn measured(folders: &Folders, name: &str) -> Option<Duration> {
-    let record = Record::read(&folders.record(name)).ok().flatten()?;
-    Some(Duration::from_millis(record.milliseconds))
+/// Returns the places of what each package of a plan needs.
+fn dependencies(plan: &Plan) -> Vec<Vec<usize>> {
+    let places: BTreeMap<&str, usize> = plan
+        .packages
+        .iter()
+        .enumerate()
+        .map(|(place, package)| (package.name.as_str(), place))
+        .collect();
+    let needs = |package: &PlannedPackage| {
+        let names = package.dependencies.iter();
+        names.map(|name| places[name.as_str()]).collect()
+    };
+    plan.packages.iter().map(needs).collect()
 }

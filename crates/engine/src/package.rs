@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use camino::Utf8PathBuf;
+use backend_api::Cache;
+use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, Layout};
 use package_tree::PlannedPackage;
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ use crate::folders::Folders;
 use crate::hashes::Hashes;
 use crate::log::Log;
 use crate::make::Job;
+use crate::outputs::Outputs;
 use crate::recipe::Recipe;
 use crate::record::{Inputs, Record};
 use crate::resolve::{self, Resolved};
@@ -49,10 +51,38 @@ pub(crate) struct Maker {
     pub job: Job,
     pub builder: Arc<Builder>,
     pub hashes: Hashes,
+    pub outputs: Outputs,
     pub listener: Arc<dyn Listener>,
 }
 
 impl Maker {
+    /// Reads what is remembered of the tree that the job is for.
+    pub(crate) fn new(job: Job, folders: Folders, listener: Arc<dyn Listener>) -> Self {
+        let (hashes, outputs) = rayon::join(
+            || Hashes::read(folders.hashes(), &job.root),
+            || Outputs::of_tree(&folders),
+        );
+        let options = job.options;
+        let builder = Builder {
+            folders,
+            backend: Arc::clone(&job.backend),
+            ready: job.ready.clone(),
+            cache: if options.no_cache {
+                Cache::Refuse
+            } else {
+                Cache::Use
+            },
+            offline: options.offline,
+        };
+        Self {
+            job,
+            builder: Arc::new(builder),
+            hashes,
+            outputs,
+            listener,
+        }
+    }
+
     /// Makes the package at `place` of the plan. `needed` are the digests of what it needs.
     pub(crate) async fn make(
         self: Arc<Self>,
@@ -116,25 +146,23 @@ impl Maker {
         let package = self.package(place);
         let folder = self.job.root.join(&package.context);
         let files = context::list(&folder, Fetched::Foreign)?;
-        let key = key(package, &folder, &files, needed, &self.hashes)?;
-        let again = self.job.options.no_cache && package.requested;
-        if !again && let Some(digest) = self.fresh(&package.name, &key)? {
-            return Ok(Studied::Fresh(digest));
+        let of_files = inputs_of_files(&package.context, &files, &self.hashes)?;
+        let key = inputs(package, &of_files, needed).key();
+        if self.may_stay(package)
+            && let Some(output) = self.outputs.look(&package.name)?
+            && output.whole
+            && output.key == key
+        {
+            return Ok(Studied::Fresh(output.digest));
         }
         let recipe = Recipe::of_package(&self.job.root, package);
         let resolved = resolve::resolve(recipe, files)?;
         Ok(Studied::Stale(Box::new(Subject { resolved, key })))
     }
 
-    /// Returns the digest of what lies in `out/`, if it was made from the inputs with `key`.
-    fn fresh(&self, name: &str, key: &str) -> Result<Option<Digest>, Error> {
-        let Some(record) = Record::read(&self.folders().record(name))? else {
-            return Ok(None);
-        };
-        let there =
-            Layout::open(&self.folders().output(name)).map(|layout| layout.manifest_digest());
-        let same = record.key == key && there.is_ok_and(|digest| digest == record.digest);
-        Ok(same.then_some(record.digest))
+    /// Tells whether a package may stay as it is, if that is up to date.
+    pub(crate) fn may_stay(&self, package: &PlannedPackage) -> bool {
+        !(self.job.options.no_cache && package.requested)
     }
 
     /// Has a package built; its record and its archives follow as soon as it is there.
@@ -188,16 +216,13 @@ struct Subject {
     key: String,
 }
 
-/// Writes down everything that a package's image is a function of, and hashes it.
-fn key(
+/// Writes down everything that a package's image is a function of: `files` are its files, and
+/// `needed` what it needs.
+pub(crate) fn inputs(
     package: &PlannedPackage,
-    folder: &camino::Utf8Path,
-    files: &[context::ContextFile],
+    files: &Inputs,
     needed: &BTreeMap<String, Digest>,
-    hashes: &Hashes,
-) -> Result<String, Error> {
-    use context::ContextFileKind::{File, Folder, Symlink};
-
+) -> Inputs {
     let mut inputs = Inputs::default();
     inputs.add("output", &package.name, package.tag());
     inputs.add("platforms", "", &package.platforms.join(","));
@@ -205,23 +230,39 @@ fn key(
     for (name, value) in &package.build_args {
         inputs.add("argument", name, value);
     }
-    for file in files {
-        match &file.kind {
-            Folder => inputs.add("folder", file.path.as_str(), ""),
-            Symlink(target) => inputs.add("symlink", file.path.as_str(), target.as_str()),
-            File { executable } => {
-                let path = folder.join(&file.path);
-                let hash = hashes.sha256(&path).at("read", &path)?;
-                let kind = if *executable { "program" } else { "file" };
-                inputs.add(kind, file.path.as_str(), &hash);
-            }
-        }
-    }
+    inputs.extend(files);
     for source in &package.sources {
         inputs.add("source", &source.file, &source.hash);
     }
     for (name, digest) in needed {
         inputs.add("dependency", name, &digest.to_string());
     }
-    Ok(inputs.key())
+    inputs
+}
+
+/// Writes down the files of a package, which lie in `folder` of the tree.
+pub(crate) fn inputs_of_files(
+    folder: &Utf8Path,
+    files: &[context::ContextFile],
+    hashes: &Hashes,
+) -> Result<Inputs, Error> {
+    use context::ContextFileKind::{File, Folder, Symlink};
+
+    let mut inputs = Inputs::default();
+    for file in files {
+        match &file.kind {
+            Folder => inputs.add("folder", file.path.as_str(), ""),
+            Symlink(target) => inputs.add("symlink", file.path.as_str(), target.as_str()),
+            File {
+                executable,
+                identity,
+            } => {
+                let path = folder.join(&file.path);
+                let hash = hashes.sha256(&path, *identity).at("read", &path)?;
+                let kind = if *executable { "program" } else { "file" };
+                inputs.add(kind, file.path.as_str(), &hash);
+            }
+        }
+    }
+    Ok(inputs)
 }

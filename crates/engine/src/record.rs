@@ -30,6 +30,11 @@ impl Inputs {
         let _ = writeln!(self.lines, "{kind} {name:?} {value:?}");
     }
 
+    /// Adds all inputs of `others`, in their order.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        self.lines.push_str(&others.lines);
+    }
+
     /// Returns the sha256 over all inputs, in hex.
     pub(crate) fn key(&self) -> String {
         let mut hasher = Sha256::new();

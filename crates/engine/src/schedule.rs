@@ -107,6 +107,13 @@ impl Schedule {
         Some(package)
     }
 
+    /// Records that a package that can be built now was there already.
+    pub(crate) fn there(&mut self, package: usize) {
+        self.ready
+            .remove(&(Reverse(self.expected.ways[package]), package));
+        self.done(package);
+    }
+
     /// Records that a package is there. What needed only this becomes ready.
     pub(crate) fn done(&mut self, package: usize) {
         self.end(package, State::Done);
@@ -200,6 +207,19 @@ mod tests {
         schedule.done(2);
         assert_eq!(schedule.next(), None);
         schedule.done(1);
+        assert_eq!(schedule.next(), Some(3));
+    }
+
+    #[test]
+    fn what_was_there_already_is_not_handed_out() {
+        let mut schedule = diamond([0; 5]);
+        schedule.there(0);
+        schedule.there(1);
+        assert_eq!(
+            (schedule.next(), schedule.next(), schedule.next()),
+            (Some(2), Some(4), None)
+        );
+        schedule.done(2);
         assert_eq!(schedule.next(), Some(3));
     }
 

@@ -30,21 +30,19 @@ impl Digest {
 
     /// Returns the 64 hex digits, which are the blob's file name in a layout.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-
-        self.0
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+        let mut text = String::with_capacity(2 * self.0.len());
+        for byte in self.0 {
+            text.extend([digit(byte >> 4), digit(byte & 15)]);
+        }
+        text
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{ALGORITHM}{}", self.hex())
+        f.write_str(ALGORITHM)?;
+        f.write_str(&self.hex())
     }
 }
 

@@ -15,6 +15,9 @@ use tempfile::{NamedTempFile, TempDir};
 use crate::digest::{Digest, Measured};
 use crate::manifest::{Descriptor, Index, LAYER, Manifest, OCI_LAYOUT};
 
+/// The file of a layout that says what lies in it.
+const INDEX_FILE: &str = "index.json";
+
 /// Where blobs are in a layout.
 const BLOBS: &str = "blobs/sha256";
 
@@ -89,15 +92,18 @@ pub struct Layout {
     manifest_digest: Digest,
     manifest: Manifest,
     config: Vec<u8>,
+    /// The blobs that lead to the manifest, and itself.
+    documents: Vec<Descriptor>,
 }
 
 impl Layout {
     /// Opens a layout. Indexes are followed while they name one image; manifest and config are
     /// verified, layers are not: see [`Layout::verify`].
     pub fn open(folder: &Utf8Path) -> Result<Self, LayoutError> {
-        let path = folder.join("index.json");
+        let path = Self::index(folder);
         let bytes = fs::read(&path).map_err(at(&path))?;
         let mut index: Index = parse(&path, &bytes, "an index")?;
+        let mut documents = Vec::new();
         let (manifest_digest, manifest) = loop {
             let [entry] = index.manifests.as_slice() else {
                 return Err(LayoutError::NotOne {
@@ -107,6 +113,7 @@ impl Layout {
             };
             let bytes = read_blob(folder, entry)?;
             let path = blob_path(folder, &entry.digest);
+            documents.push(entry.clone());
             if entry.media_type.contains("manifest.v") {
                 let mut manifest: Manifest = parse(&path, &bytes, "a manifest")?;
                 for layer in manifest.layers.iter_mut().flatten() {
@@ -122,6 +129,7 @@ impl Layout {
             manifest_digest,
             manifest,
             config,
+            documents,
         })
     }
 
@@ -143,6 +151,23 @@ impl Layout {
     /// Returns the bytes of the config.
     pub fn config(&self) -> &[u8] {
         &self.config
+    }
+
+    /// Returns every blob of the image: indexes, the manifest, the config and the layers.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        let config = std::iter::once(&self.manifest.config);
+        let documents = self.documents.iter().chain(config);
+        documents.chain(self.manifest.layers())
+    }
+
+    /// Returns the path of the blob with `digest` in the layout in `folder`.
+    pub fn blob(folder: &Utf8Path, digest: &Digest) -> Utf8PathBuf {
+        blob_path(folder, digest)
+    }
+
+    /// Returns the path of the file in `folder` that says what lies in the layout.
+    pub fn index(folder: &Utf8Path) -> Utf8PathBuf {
+        folder.join(INDEX_FILE)
     }
 
     /// Opens a blob for reading.
@@ -235,7 +260,7 @@ impl LayoutWriter {
     /// Writes the layout's own files, verifies all, and puts the layout into its place.
     pub(crate) fn finish(self, index: &Index) -> Result<Layout, LayoutError> {
         for (name, bytes) in [
-            ("index.json", index.to_file()),
+            (INDEX_FILE, index.to_file()),
             ("oci-layout", OCI_LAYOUT.into()),
         ] {
             let path = self.root.join(name);

@@ -1,0 +1,386 @@
+//! What lies in `out/` of a package: its record, and the layout that the record is of. What was
+//! found there is remembered, and not read again while all that the file system says of every file
+//! of it is the same.
+//!
+//! It knows files. It does not know what a package is made from, so not what is up to date.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use oci_image::{Digest, Layout};
+
+use crate::error::{Error, IoContext};
+use crate::folders::{Folders, write_whole};
+use crate::identity::{Identity, now};
+use crate::record::Record;
+use crate::sealed;
+
+/// The first line of the file. Raised when the rest changes its meaning.
+const HEADER: &str = "stagex outputs 1";
+
+/// What a package's record says, and whether what it says is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// The key of the inputs of its last build.
+    pub key: String,
+    /// The digest of what came out.
+    pub digest: Digest,
+    /// How long it took.
+    pub duration: Duration,
+    /// Whether the layout in `out/` has that digest, and all its blobs are there with their sizes.
+    pub whole: bool,
+}
+
+/// What lies in a tree's `out/`.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    folders: Folders,
+    /// What was known at the beginning, by the package's full name.
+    known: Known,
+    /// What came to be known since.
+    added: Mutex<Known>,
+}
+
+type Known = BTreeMap<String, Seen>;
+
+/// An output that was found whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    key: String,
+    digest: Digest,
+    duration: Duration,
+    /// The blobs of its layout.
+    blobs: Vec<Digest>,
+    /// The sha256 over what the file system said of its record and of all files of its layout.
+    state: Digest,
+}
+
+impl Outputs {
+    /// Reads what was found before. What is not there, not whole or cannot be understood is as if
+    /// nothing had been found.
+    pub(crate) fn of_tree(folders: &Folders) -> Self {
+        let text = fs::read_to_string(folders.outputs()).ok();
+        Self {
+            folders: folders.clone(),
+            known: text.and_then(|text| parse(&text)).unwrap_or_default(),
+            added: Mutex::default(),
+        }
+    }
+
+    /// Returns what lies in `out/` of the package `name`; `None` if there is no record of it.
+    pub(crate) fn look(&self, name: &str) -> Result<Option<Output>, Error> {
+        self.look_at(name, now())
+    }
+
+    fn look_at(&self, name: &str, second: i64) -> Result<Option<Output>, Error> {
+        if let Some(seen) = self.known.get(name)
+            && let Ok((_, state)) = self.state(name, seen.blobs.iter())
+            && state == seen.state
+        {
+            return Ok(Some(seen.output()));
+        }
+        let Some(record) = Record::read(&self.folders.record(name))? else {
+            return Ok(None);
+        };
+        let mut output = Output {
+            key: record.key,
+            digest: record.digest,
+            duration: Duration::from_millis(record.milliseconds),
+            whole: false,
+        };
+        let layout = Layout::open(&self.folders.output(name));
+        let Ok(layout) = layout.as_ref() else {
+            return Ok(Some(output));
+        };
+        let blobs = || layout.blobs().map(|blob| &blob.digest);
+        let Ok((files, state)) = self.state(name, blobs()) else {
+            return Ok(Some(output));
+        };
+        // The first two are the record and the index, whose sizes nothing says.
+        let sizes = files[2..].iter().map(|file| file.size);
+        output.whole = layout.manifest_digest() == output.digest
+            && sizes.eq(layout.blobs().map(|blob| blob.size));
+        if output.whole && files.iter().all(|file| file.rested_at(second)) {
+            let seen = Seen {
+                key: output.key.clone(),
+                digest: output.digest,
+                duration: output.duration,
+                blobs: blobs().copied().collect(),
+                state,
+            };
+            self.added().insert(name.to_owned(), seen);
+        }
+        Ok(Some(output))
+    }
+
+    /// Asks the file system for all files of an output, the record and the index first, and
+    /// returns what it says, and the sha256 over that.
+    fn state<'a>(
+        &self,
+        name: &str,
+        blobs: impl Iterator<Item = &'a Digest>,
+    ) -> io::Result<(Vec<Identity>, Digest)> {
+        let layout = self.folders.output(name);
+        let first = [self.folders.record(name), Layout::index(&layout)];
+        let blobs = blobs.map(|digest| Layout::blob(&layout, digest));
+        let ask = |path: Utf8PathBuf| fs::metadata(&path).map(|file| Identity::of(&file));
+        let files = first.into_iter().chain(blobs).map(ask);
+        let files: Vec<_> = files.collect::<io::Result<_>>()?;
+        let bytes: Vec<u8> = files.iter().flat_map(|file| file.to_bytes()).collect();
+        Ok((files, Digest::of(&bytes)))
+    }
+
+    /// Writes what was found, if anything is new, without what is gone.
+    pub(crate) fn write(&self) -> Result<(), Error> {
+        let added = self.added();
+        if added.is_empty() {
+            return Ok(());
+        }
+        let mut outputs = self.known.clone();
+        outputs.extend(added.clone());
+        outputs.retain(|name, _| self.folders.record(name).exists());
+        let path = self.folders.outputs();
+        write_whole(&path, sealed::seal(&text(&outputs)).as_bytes()).at("write", &path)
+    }
+
+    fn added(&self) -> std::sync::MutexGuard<'_, Known> {
+        // What a panicking thread left is whole: entries are added in one step.
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn output(&self) -> Output {
+        Output {
+            key: self.key.clone(),
+            digest: self.digest,
+            duration: self.duration,
+            whole: true,
+        }
+    }
+}
+
+/// Writes a line for each output; the name last, since it may hold spaces.
+fn text(outputs: &Known) -> String {
+    let mut text = format!("{HEADER}\n");
+    for (name, seen) in outputs {
+        if name.contains('\n') || seen.key.contains(char::is_whitespace) {
+            continue;
+        }
+        let milliseconds = seen.duration.as_millis();
+        let (key, digest, state) = (&seen.key, seen.digest, seen.state);
+        let _ = write!(text, "{key} {digest} {milliseconds} {state} ");
+        for (place, blob) in seen.blobs.iter().enumerate() {
+            let _ = write!(text, "{}{blob}", if place > 0 { "," } else { "" });
+        }
+        let _ = writeln!(text, " {name}");
+    }
+    text
+}
+
+fn parse(text: &str) -> Option<Known> {
+    let mut lines = sealed::open(text)?.lines();
+    if lines.next()? != HEADER {
+        return None;
+    }
+    lines.map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<(String, Seen)> {
+    let mut words = line.splitn(6, ' ');
+    let key = words.next()?.to_owned();
+    let digest = words.next()?.parse().ok()?;
+    let duration = Duration::from_millis(words.next()?.parse().ok()?);
+    let state = words.next()?.parse().ok()?;
+    let blobs = words.next()?.split(',').map(|blob| blob.parse().ok());
+    let seen = Seen {
+        key,
+        digest,
+        duration,
+        blobs: blobs.collect::<Option<_>>()?,
+        state,
+    };
+    Some((words.next()?.to_owned(), seen))
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+    use containerfile::{Platform, Scope};
+    use oci_image::{ImageRequest, LayerSource, Recorded};
+
+    use super::*;
+
+    /// A tree with one output, written now, as each test must be fast; later is in the future.
+    struct Scene {
+        _temporary: tempfile::TempDir,
+        folders: Folders,
+    }
+
+    const NAME: &str = "core-a";
+
+    /// A time at which everything in a scene has rested.
+    fn later() -> i64 {
+        now() + 60
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let temporary = tempfile::tempdir().unwrap();
+            let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+            let layout = folders.output(NAME);
+            let platform: Platform = "linux/amd64".parse().unwrap();
+            let build = containerfile::parse("FROM scratch\nCOPY a /\n").unwrap();
+            let build = build.resolve(&Scope::new(platform.clone())).unwrap();
+            let layer = LayerSource {
+                tar: None,
+                recorded: Recorded::Changes,
+                leftovers: Vec::new(),
+            };
+            let request = ImageRequest {
+                repository: "stagex/core-a".to_owned(),
+                tag: "1".to_owned(),
+                platform,
+                epoch: 1,
+                base: None,
+                build: &build,
+                layers: vec![layer],
+            };
+            let image = oci_image::assemble(&request, &layout).unwrap();
+            let scene = Self {
+                _temporary: temporary,
+                folders,
+            };
+            scene.record("key", image.manifest);
+            scene
+        }
+
+        fn record(&self, key: &str, digest: Digest) {
+            let record = Record {
+                key: key.to_owned(),
+                digest,
+                runtime: "none".to_owned(),
+                milliseconds: 5,
+            };
+            record.write(&self.folders.record(NAME)).unwrap();
+        }
+
+        fn outputs(&self) -> Outputs {
+            Outputs::of_tree(&self.folders)
+        }
+
+        fn look(&self) -> Output {
+            self.outputs().look_at(NAME, later()).unwrap().unwrap()
+        }
+
+        /// Looks at the output at `second`, and tells whether that is remembered.
+        fn remembered_at(&self, second: i64) -> bool {
+            let outputs = self.outputs();
+            assert!(outputs.look_at(NAME, second).unwrap().unwrap().whole);
+            outputs.write().unwrap();
+            !self.outputs().known.is_empty()
+        }
+
+        /// Remembers the output with another key, by which it shows where it comes from.
+        fn mark(&self) {
+            assert!(self.remembered_at(later()));
+            let outputs = self.outputs();
+            let mut seen = outputs.known[NAME].clone();
+            "marked".clone_into(&mut seen.key);
+            outputs.added().insert(NAME.to_owned(), seen);
+            outputs.write().unwrap();
+            assert_eq!(self.look().key, "marked");
+        }
+
+        /// Returns the index of the layout, and its blobs; the layer last.
+        fn files(&self) -> Vec<Utf8PathBuf> {
+            let folder = self.folders.output(NAME);
+            let layout = Layout::open(&folder).unwrap();
+            let blobs = layout
+                .blobs()
+                .map(|blob| Layout::blob(&folder, &blob.digest));
+            std::iter::once(Layout::index(&folder))
+                .chain(blobs)
+                .collect()
+        }
+    }
+
+    #[test]
+    fn what_has_rested_is_not_read_again() {
+        let scene = Scene::new();
+        let first = scene.look();
+        assert!(first.whole);
+        assert_eq!((first.key.as_str(), first.duration.as_millis()), ("key", 5));
+        scene.mark();
+        let key = "marked".to_owned();
+        assert_eq!(scene.look(), Output { key, ..first });
+    }
+
+    #[test]
+    fn what_was_written_just_now_is_read_again() {
+        assert!(!Scene::new().remembered_at(now()));
+    }
+
+    #[test]
+    fn a_layout_that_lacks_a_file_is_not_whole() {
+        let files = Scene::new().files();
+        assert_eq!(
+            files.len(),
+            5,
+            "index.json, an index, manifest, config, layer"
+        );
+        for (place, file) in files.iter().enumerate() {
+            let scene = Scene::new();
+            scene.mark();
+            fs::remove_file(&scene.files()[place]).unwrap();
+            let output = scene.look();
+            assert!(!output.whole, "without {file}");
+            assert_eq!(output.key, "key");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_size_is_noticed_and_one_of_another_time_is_read() {
+        let scene = Scene::new();
+        scene.mark();
+        let layer = scene.files().pop().unwrap();
+        let bytes = fs::read(&layer).unwrap();
+        fs::write(&layer, &bytes).unwrap();
+        let output = scene.look();
+        assert!(output.whole);
+        assert_eq!(output.key, "key");
+        fs::write(&layer, &bytes[1..]).unwrap();
+        assert!(!scene.look().whole);
+    }
+
+    #[test]
+    fn another_record_is_read() {
+        let scene = Scene::new();
+        scene.mark();
+        let other = Digest::of(b"other");
+        scene.record("other", other);
+        let output = scene.look();
+        assert_eq!((output.key.as_str(), output.digest), ("other", other));
+        assert!(!output.whole, "that is not what is there");
+        fs::remove_file(scene.folders.record(NAME)).unwrap();
+        assert_eq!(scene.outputs().look_at(NAME, later()).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_broken_is_as_if_it_were_not_there() {
+        let scene = Scene::new();
+        scene.mark();
+        let whole = fs::read_to_string(scene.folders.outputs()).unwrap();
+        let changed = whole.replacen("marked", "market", 1);
+        assert_ne!(whole, changed);
+        for broken in [changed.as_str(), &whole[..whole.len() - 70], "", "\n"] {
+            fs::write(scene.folders.outputs(), broken).unwrap();
+            assert_eq!(scene.look().key, "key", "{broken}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Which packages `make` builds again, over an engine that makes empty images.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what cannot be made is a failure"
+)]
+
+#[path = "support/nothing.rs"]
+mod nothing;
+
+use std::fs;
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use engine::{Folders, Job, Options, Outcome};
+use nothing::Nothing;
+use oci_image::Layout;
+use package_tree::{DEFAULT_PLATFORM, Tree};
+use tokio::sync::watch;
+
+/// A tree of three packages, each of which needs the one before.
+struct Scene {
+    _temporary: tempfile::TempDir,
+    root: Utf8PathBuf,
+}
+
+const BASE: &str = "FROM scratch\nCOPY file /\n";
+
+impl Scene {
+    /// Writes the tree, and makes it.
+    async fn new() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+        let scene = Self {
+            _temporary: temporary,
+            root,
+        };
+        scene.write("a", "Containerfile", BASE);
+        scene.write("b", "Containerfile", "FROM stagex/core-a\nCOPY file /\n");
+        scene.write("c", "Containerfile", "FROM stagex/core-b\nCOPY file /\n");
+        for name in ["a", "b", "c"] {
+            scene.write(name, "file", "one");
+            let manifest = format!("[package]\nname = \"{name}\"\nversion = \"1\"\n");
+            scene.write(name, "package.toml", &manifest);
+        }
+        assert_eq!(scene.make(false, &[]).await, ["core-a", "core-b", "core-c"]);
+        scene
+    }
+
+    fn write(&self, package: &str, file: &str, text: &str) {
+        let folder = self.root.join("packages/core").join(package);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(file), text).unwrap();
+    }
+
+    fn folders(&self) -> Folders {
+        Folders::of_tree(&self.root)
+    }
+
+    /// Makes the targets, and returns what was built.
+    async fn make(&self, no_cache: bool, targets: &[&str]) -> Vec<String> {
+        let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
+        let tree = Tree::open(&self.root).unwrap();
+        let engine = Arc::new(Nothing::default());
+        let job = Job {
+            root: self.root.clone(),
+            plan: Arc::new(tree.plan(&targets, DEFAULT_PLATFORM).unwrap()),
+            backend: Arc::clone(&engine) as _,
+            ready: nothing::ready(),
+            options: Options {
+                jobs: 2,
+                keep_going: false,
+                no_cache,
+                offline: false,
+            },
+        };
+        let (_sender, interrupted) = watch::channel(false);
+        let report = engine::make(job, Arc::new(()), interrupted).await.unwrap();
+        let built: Vec<_> = report
+            .packages
+            .into_iter()
+            .filter_map(|(name, outcome)| match outcome {
+                Outcome::Built { .. } => Some(name),
+                Outcome::Fresh(_) => None,
+                other => panic!("{name}: {other:?}"),
+            })
+            .collect();
+        assert_eq!(engine.built(), built.len());
+        built
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_built_twice() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.make(false, &[]).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_needs_something_is_built_again_if_that_came_out_otherwise() {
+    let scene = Scene::new().await;
+    scene.write("a", "file", "two");
+    assert_eq!(
+        scene.make(false, &[]).await,
+        ["core-a"],
+        "it came out the same"
+    );
+    scene.write(
+        "b",
+        "Containerfile",
+        "FROM stagex/core-a\nCOPY file /there\n",
+    );
+    assert_eq!(scene.make(false, &[]).await, ["core-b", "core-c"]);
+}
+
+#[tokio::test]
+async fn other_files_of_the_same_name_and_size_are_other_inputs() {
+    let scene = Scene::new().await;
+    let file = scene.root.join("packages/core/c/file");
+    let modified = fs::metadata(&file).unwrap().modified().unwrap();
+    fs::write(&file, "two").unwrap();
+    let opened = fs::File::options().write(true).open(&file).unwrap();
+    opened.set_modified(modified).unwrap();
+    assert_eq!(scene.make(false, &[]).await, ["core-c"]);
+}
+
+#[tokio::test]
+async fn what_is_gone_from_an_image_is_built_again() {
+    let scene = Scene::new().await;
+    let folder = scene.folders().output("core-b");
+    let layout = Layout::open(&folder).unwrap();
+    let layer = layout.manifest().layers().last().unwrap();
+    fs::remove_file(Layout::blob(&folder, &layer.digest)).unwrap();
+    assert_eq!(scene.make(false, &[]).await, ["core-b"]);
+}
+
+#[tokio::test]
+async fn without_a_cache_what_was_asked_for_is_built() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.make(true, &["core-b"]).await, ["core-b"]);
+}
+
+#[tokio::test]
+async fn an_archive_is_written_of_what_is_up_to_date() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.make(false, &["out/core-b.tgz"]).await, [""; 0]);
+    assert!(scene.folders().archive("core-b").exists());
+}

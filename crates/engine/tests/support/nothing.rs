@@ -1,0 +1,79 @@
+//! An engine that makes empty images, and counts them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use backend_api::{
+    Availability, Backend, BuildRequest, BuiltImage, Capabilities, Dialect, EngineImage, Error,
+    Events, LayerRecord, Ready,
+};
+use camino::Utf8Path;
+
+/// An engine that makes empty images.
+#[derive(Debug, Default)]
+pub(crate) struct Nothing {
+    built: AtomicUsize,
+}
+
+impl Nothing {
+    /// Returns how many images it has built.
+    pub(crate) fn built(&self) -> usize {
+        self.built.load(Ordering::SeqCst)
+    }
+}
+
+/// Returns what it says of itself.
+pub(crate) fn ready() -> Ready {
+    Ready {
+        program: "/nonexistent".into(),
+        version: "1".to_owned(),
+        details: Vec::new(),
+        capabilities: Capabilities {
+            dialect: Dialect {
+                heredocs: true,
+                run_network: true,
+                named_contexts: true,
+                workdir_layers: true,
+                add_zstd: true,
+            },
+            offline_builds: true,
+            layers: LayerRecord::Changes,
+            leaves_mount_points: false,
+        },
+    }
+}
+
+#[async_trait]
+impl Backend for Nothing {
+    fn id(&self) -> &'static str {
+        "nothing"
+    }
+
+    async fn probe(&self) -> Availability {
+        Availability::Ready(ready())
+    }
+
+    async fn build(
+        &self,
+        request: &BuildRequest,
+        _events: &dyn Events,
+    ) -> Result<BuiltImage, Error> {
+        self.built.fetch_add(1, Ordering::SeqCst);
+        Ok(BuiltImage {
+            key: request.key.clone(),
+            reference: request.key.name(),
+            also_made: Vec::new(),
+            steps: request.steps.clone(),
+            base_layers: request.base_layers,
+            work: request.work.clone(),
+        })
+    }
+
+    async fn export(&self, _: &BuiltImage, _: &Utf8Path) -> Result<EngineImage, Error> {
+        Ok(EngineImage { layers: Vec::new() })
+    }
+
+    async fn remove(&self, _: BuiltImage) -> Result<(), Error> {
+        Ok(())
+    }
+}
