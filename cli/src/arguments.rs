@@ -159,6 +159,11 @@ Targets, as StageX's Makefile spells them:
   musl                      the packages of that name in every stage
   out/core-musl/index.json  one package
   out/musl.tgz              one package, and its image as a deterministic archive
+  clean                     remove what was made; what is asked for beside it is built without any cache
+  digests, new-digests      everything; then digests/*.txt are written, and what is new in them is printed
+  digests-musl              the package, and then the digest of each of its images with its platform
+  content-musl              the package, and then what is in its image
+  check, compat, help       stagex check, stagex runtimes, this text
 
 What is up to date is not built again: the inputs' contents count, not their times.
 
@@ -210,6 +215,14 @@ pub(crate) struct Make {
     /// How to show what happens.
     #[arg(long, value_enum, default_value_t, conflicts_with = "quiet")]
     pub(crate) progress: Progress,
+}
+
+/// Returns what `stagex make --help` prints.
+pub(crate) fn help_of_make() -> String {
+    let mut command = <Arguments as clap::CommandFactory>::command();
+    command.build();
+    let make = command.find_subcommand_mut("make");
+    make.map_or_else(String::new, |make| make.render_long_help().to_string())
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ mod environment;
 mod exit;
 mod failure;
 mod render;
+mod targets;
 mod variables;
 
 use std::process::ExitCode;

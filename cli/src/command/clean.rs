@@ -1,6 +1,6 @@
 //! `stagex clean`: removes what was made.
 
-use engine::{Clean, Folders};
+use engine::{Clean, Cleaned, Folders};
 use serde_json::json;
 
 use super::interruption;
@@ -12,19 +12,29 @@ use crate::render;
 pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit, Failure> {
     // What is removed had better be a tree's.
     super::tree::open(global)?;
-    let folders = Folders::of_tree(&global.directory);
     let what = if arguments.logs {
         Clean::Logs
     } else {
         Clean::Everything
     };
+    print(global, remove(global, what)?);
+    Ok(Exit::Success)
+}
+
+/// Removes what was made in the tree that is worked on.
+pub(super) fn remove(global: &Global, what: Clean) -> Result<Cleaned, Failure> {
+    let folders = Folders::of_tree(&global.directory);
     let listener = render::listener(global, Progress::Plain);
-    let cleaned = super::block_on(async {
+    super::block_on(async {
         let mut interrupted = interruption::watch();
         let cleaning = engine::clean(folders, what, listener);
         let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
         cleaned.map_err(|error| super::make::failure(&error))
-    })??;
+    })?
+}
+
+/// Prints what was removed.
+pub(super) fn print(global: &Global, cleaned: Cleaned) {
     match global.format {
         Format::Json => {
             let (files, bytes) = (cleaned.files, cleaned.bytes);
@@ -35,5 +45,4 @@ pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit,
             render::result(&format!("removed {} files, {size}", cleaned.files));
         }
     }
-    Ok(Exit::Success)
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use engine::Digests;
-use serde_json::json;
+use engine::{Comparison, Digests};
+use package_tree::Tree;
+use serde_json::{Value, json};
 
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
@@ -12,6 +13,28 @@ use crate::render;
 
 pub(super) fn run(global: &Global, arguments: &arguments::Digests) -> Result<Exit, Failure> {
     let tree = super::tree::open(global)?;
+    let compared = compare(global, &tree, !arguments.check)?;
+    match global.format {
+        Format::Json => {
+            let packages = document(&compared);
+            render::json(&json!({ "version": 1, "packages": packages }));
+        }
+        Format::Human => render::result(&human(&compared)),
+    }
+    let differs = compared.iter().any(Comparison::differs);
+    Ok(if arguments.check && differs {
+        Exit::Failed
+    } else {
+        Exit::Success
+    })
+}
+
+/// Compares what was built with what is recorded, and records it then if `record` says so.
+pub(super) fn compare(
+    global: &Global,
+    tree: &Tree,
+    record: bool,
+) -> Result<Vec<Comparison>, Failure> {
     let names: Vec<(&str, &str)> = tree
         .outputs()
         .map(|output| (output.stage.as_str(), output.name.as_str()))
@@ -22,36 +45,25 @@ pub(super) fn run(global: &Global, arguments: &arguments::Digests) -> Result<Exi
     let mut recorded = Digests::read(root).map_err(failure)?;
     let built = Digests::of_outputs(root, names()).map_err(failure)?;
     let compared = recorded.compare(&built, names());
-
-    let exit = if !arguments.check {
+    if record {
         for gone in recorded.update(&built, names()) {
             render::note(&format!(
                 "{gone}: its line is gone, since there is no such package"
             ));
         }
         recorded.write(root).map_err(failure)?;
-        Exit::Success
-    } else if compared.iter().any(engine::Comparison::differs) {
-        Exit::Failed
-    } else {
-        Exit::Success
-    };
-
-    match global.format {
-        Format::Json => {
-            let packages = compared.iter().map(
-                |each| json!({ "name": each.name, "recorded": each.recorded, "built": each.built }),
-            );
-            let packages: Vec<_> = packages.collect();
-            render::json(&json!({ "version": 1, "packages": packages }));
-        }
-        Format::Human => render::result(&human(&compared)),
     }
-    Ok(exit)
+    Ok(compared)
+}
+
+/// Returns how what was built compares with what was recorded, for programs.
+pub(super) fn document(compared: &[Comparison]) -> Vec<Value> {
+    let package = |each: &Comparison| json!({ "name": each.name, "recorded": each.recorded, "built": each.built });
+    compared.iter().map(package).collect()
 }
 
 /// Returns a line for each package that was built, as the files have it, with what differs.
-fn human(compared: &[engine::Comparison]) -> String {
+pub(super) fn human(compared: &[Comparison]) -> String {
     let mut text = String::new();
     for each in compared {
         let Some(built) = each.built else { continue };

@@ -4,54 +4,101 @@ use std::fmt::Write as _;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use engine::{Error, Job, Options, Outcome, Report};
-use package_tree::DEFAULT_PLATFORM;
+use engine::{Clean, Error, Job, Options, Outcome, Report};
+use package_tree::{DEFAULT_PLATFORM, Plan};
 use serde_json::{Value, json};
 
-use super::interruption;
+use super::{after, interruption};
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
 use crate::render;
+use crate::targets::{self, Goals, Instead};
 
 pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, Failure> {
     let tree = super::tree::open(global)?;
+    let goals = targets::goals(&tree, &arguments.targets)?;
+    match goals.instead {
+        Some(Instead::Check) => return super::check::of_tree(global, &tree, &[], false),
+        Some(Instead::Compat) => return super::runtimes::run(global),
+        Some(Instead::Help) => {
+            render::result(&arguments::help_of_make());
+            return Ok(Exit::Success);
+        }
+        None => {}
+    }
     if arguments.check {
-        return super::check::of_tree(global, &tree, &arguments.targets, false);
+        return super::check::of_tree(global, &tree, &goals.targets, false);
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
     if !engine::PLATFORMS.contains(&platform) {
         let platform = platform.to_owned();
         return Err(failure(&Error::Platform { platform }));
     }
-    let plan = super::tree::plan_for(&tree, &arguments.targets, platform)?;
+    let plan = super::tree::plan_for(&tree, &goals.targets, platform)?;
     if arguments.dry_run {
-        match global.format {
-            Format::Json => render::json(&plan),
-            Format::Human => {
-                let names: Vec<&str> = plan
-                    .packages
-                    .iter()
-                    .map(|package| package.name.as_str())
-                    .collect();
-                render::result(&names.join(
-                    "
-",
-                ));
-            }
+        if goals.build {
+            print_plan(global, &plan);
+        } else {
+            render::note("nothing is built, and nothing is removed");
         }
         return Ok(Exit::Success);
     }
+    if goals.clean {
+        let cleaned = super::clean::remove(global, Clean::Everything)?;
+        if !goals.build {
+            super::clean::print(global, cleaned);
+            return Ok(Exit::Success);
+        }
+    }
+    let (runtime, report) = build(global, arguments, &goals, plan)?;
+    let exit = exit(&report);
+    let after = if exit == Exit::Success {
+        after::run(global, &tree, &goals.after, platform)?
+    } else {
+        Vec::new()
+    };
+    match global.format {
+        Format::Json => {
+            let mut document = document(&runtime, &report);
+            for done in after {
+                document[done.field()] = done.document();
+            }
+            render::json(&document);
+        }
+        Format::Human if goals.after.is_empty() => print_digests(&report),
+        Format::Human => after.iter().for_each(|done| render::result(&done.text())),
+    }
+    print_failures(&report);
+    Ok(exit)
+}
 
+fn print_plan(global: &Global, plan: &Plan) {
+    match global.format {
+        Format::Json => render::json(plan),
+        Format::Human => {
+            let names = plan.packages.iter().map(|package| package.name.as_str());
+            render::result(&names.collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+/// Builds what a plan asks for. Returns which runtime did, and what became of it.
+fn build(
+    global: &Global,
+    arguments: &arguments::Make,
+    goals: &Goals,
+    plan: Plan,
+) -> Result<(String, Report), Failure> {
     let options = Options {
         jobs: arguments.jobs.map_or_else(cores, |jobs| jobs as usize),
         keep_going: arguments.keep_going,
-        no_cache: arguments.no_cache,
+        no_cache: arguments.no_cache || goals.clean,
         offline: arguments.offline,
     };
     let programs = global.programs();
     let listener = render::listener(global, arguments.progress);
-    let (runtime, report) = super::block_on(async {
+    super::block_on(async {
         let mut interrupted = interruption::watch();
         let findings = crate::environment::findings();
         let selecting = runtimes::select(&global.runtime, &programs, &findings);
@@ -72,14 +119,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
             .await
             .map_err(|e| failure(&e))?;
         Ok((runtime, report))
-    })??;
-
-    match global.format {
-        Format::Json => render::json(&document(&runtime, &report)),
-        Format::Human => print_digests(&report),
-    }
-    print_failures(&report);
-    Ok(exit(&report))
+    })?
 }
 
 /// Returns how many things can be done at once.

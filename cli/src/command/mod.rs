@@ -1,6 +1,7 @@
 //! One file for each command. A command reads its arguments, asks the libraries, and renders
 //! what they answer.
 
+mod after;
 mod build;
 mod check;
 mod clean;

@@ -113,6 +113,9 @@ pub enum Error {
     /// An image in `out/` is not what it should be.
     #[error(transparent)]
     Layout(#[from] oci_image::LayoutError),
+    /// An image in `out/` cannot be listed.
+    #[error(transparent)]
+    Listing(#[from] oci_image::ListingError),
     /// The configuration of a base image cannot be understood.
     #[error(transparent)]
     Config(#[from] oci_image::ConfigError),

@@ -12,6 +12,7 @@ mod image;
 pub mod json;
 mod layer;
 mod layout;
+mod listing;
 mod manifest;
 mod pack;
 mod path;
@@ -28,6 +29,7 @@ pub use layer::{
     leftovers_of_run,
 };
 pub use layout::{Layout, LayoutError};
+pub use listing::{ListedEntry, ListedKind, ListingError, list_layer};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
 pub use pack::{write_archive, write_tar, write_tar_file};
 pub use path::{InvalidPath, TreePath};

@@ -1,0 +1,192 @@
+//! What `stagex make` does with what was built, where a target asks for more than building.
+
+use std::fmt::Write as _;
+
+use engine::{Comparison, Contents, ListedEntry, ListedKind};
+use package_tree::{PlannedPackage, Tree};
+use serde_json::{Value, json};
+
+use crate::arguments::Global;
+use crate::failure::Failure;
+use crate::targets::After;
+
+/// Something that was done.
+pub(super) enum Done {
+    Digests(Vec<Comparison>),
+    NewDigests(Vec<Comparison>),
+    /// (name, digest, platform) of each image.
+    DigestsOf(Vec<(String, String, String)>),
+    ContentOf(Vec<Contents>),
+}
+
+/// Does it, in order.
+pub(super) fn run(
+    global: &Global,
+    tree: &Tree,
+    after: &[After],
+    platform: &str,
+) -> Result<Vec<Done>, Failure> {
+    let failure = |error: engine::Error| super::make::failure(&error);
+    let selected = |target: &String| -> Result<Vec<PlannedPackage>, Failure> {
+        let plan = super::tree::plan_for(tree, std::slice::from_ref(target), platform)?;
+        let packages = plan.packages.into_iter();
+        Ok(packages.filter(|package| package.requested).collect())
+    };
+    let mut done = Vec::new();
+    for what in after {
+        done.push(match what {
+            After::Digests => Done::Digests(super::digests::compare(global, tree, true)?),
+            After::NewDigests => {
+                let mut compared = super::digests::compare(global, tree, true)?;
+                compared.retain(Comparison::differs);
+                Done::NewDigests(compared)
+            }
+            After::DigestsOf(target) => {
+                let mut lines = Vec::new();
+                for package in selected(target)? {
+                    let names = [(package.stage.as_str(), package.name.as_str())];
+                    let built = engine::Digests::of_outputs(&global.directory, names);
+                    let built = built.map_err(failure)?.get(&package.stage, &package.name);
+                    let hex = built.map_or_else(String::new, |digest| digest.hex());
+                    lines.push((package.name, hex, package.platforms.join(",")));
+                }
+                Done::DigestsOf(lines)
+            }
+            After::ContentOf(target) => {
+                let packages = selected(target)?;
+                let contents = packages
+                    .iter()
+                    .map(|package| Contents::of_output(&global.directory, &package.name));
+                Done::ContentOf(contents.collect::<Result<_, _>>().map_err(failure)?)
+            }
+        });
+    }
+    Ok(done)
+}
+
+impl Done {
+    /// Returns the name that it has in make's JSON document.
+    pub(super) fn field(&self) -> &'static str {
+        match self {
+            Self::Digests(_) => "digests",
+            Self::NewDigests(_) => "new_digests",
+            Self::DigestsOf(_) => "images",
+            Self::ContentOf(_) => "contents",
+        }
+    }
+
+    /// Returns it for programs.
+    pub(super) fn document(&self) -> Value {
+        match self {
+            Self::Digests(compared) | Self::NewDigests(compared) => {
+                super::digests::document(compared).into()
+            }
+            Self::DigestsOf(images) => {
+                let image = |(name, hex, platform): &(String, String, String)| json!({ "name": name, "digest": format!("sha256:{hex}"), "platform": platform });
+                images.iter().map(image).collect()
+            }
+            Self::ContentOf(contents) => json!(contents),
+        }
+    }
+
+    /// Returns it for people.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        match self {
+            Self::Digests(compared) => text = super::digests::human(compared),
+            Self::NewDigests(compared) => {
+                for each in compared {
+                    let hex = each.built.map_or_else(String::new, |digest| digest.hex());
+                    let _ = writeln!(text, "{hex} {}", each.name);
+                }
+            }
+            Self::DigestsOf(images) => {
+                for (_, hex, platform) in images {
+                    let _ = writeln!(text, "{hex} {platform}");
+                }
+            }
+            Self::ContentOf(contents) => contents.iter().for_each(|each| list(each, &mut text)),
+        }
+        text
+    }
+}
+
+/// Lists what is in an image: the files of its layout, and the entries of each layer as `tar -tv`
+/// does. What is deleted has a `w` for its type.
+fn list(contents: &Contents, text: &mut String) {
+    for file in &contents.files {
+        let _ = writeln!(
+            text,
+            "{:>12} out/{}/{}",
+            file.size, contents.name, file.path
+        );
+    }
+    for (place, layer) in (1..).zip(&contents.layers) {
+        let count = contents.layers.len();
+        let _ = writeln!(text, "\nlayer {place} of {count}: {}", layer.digest);
+        for entry in &layer.entries {
+            let _ = writeln!(text, "{}", line(entry));
+        }
+    }
+}
+
+fn line(entry: &ListedEntry) -> String {
+    let kind = match entry.kind {
+        ListedKind::Folder => 'd',
+        ListedKind::Symlink => 'l',
+        ListedKind::HardLink => 'h',
+        ListedKind::CharacterDevice => 'c',
+        ListedKind::BlockDevice => 'b',
+        ListedKind::Pipe => 'p',
+        ListedKind::Whiteout => 'w',
+        _ => '-',
+    };
+    let owner = format!("{}/{}", entry.user, entry.group);
+    let target = match (&entry.target, entry.kind) {
+        (Some(target), ListedKind::HardLink) => format!(" link to {target}"),
+        (Some(target), _) => format!(" -> {target}"),
+        (None, _) => String::new(),
+    };
+    format!(
+        "{kind}{} {owner:>9} {:>12} {:>10} {}{}",
+        permissions(entry.mode),
+        entry.size,
+        entry.modified,
+        entry.path,
+        crate::render::printable(&target),
+    )
+}
+
+/// Returns a mode as `ls` shows it.
+fn permissions(mode: u32) -> String {
+    let mut text = String::new();
+    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
+        let bits = mode >> shift;
+        text.push(if bits & 4 == 0 { '-' } else { 'r' });
+        text.push(if bits & 2 == 0 { '-' } else { 'w' });
+        text.push(match (mode & special != 0, bits & 1 != 0) {
+            (true, true) => letter,
+            (true, false) => letter.to_ascii_uppercase(),
+            (false, true) => 'x',
+            (false, false) => '-',
+        });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::permissions;
+
+    #[test]
+    fn modes_are_shown_as_ls_does() {
+        for (mode, shown) in [
+            (0o755, "rwxr-xr-x"),
+            (0o4755, "rwsr-xr-x"),
+            (0o2644, "rw-r-Sr--"),
+            (0o1777, "rwxrwxrwt"),
+        ] {
+            assert_eq!(permissions(mode), shown);
+        }
+    }
+}

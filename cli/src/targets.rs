@@ -1,0 +1,224 @@
+//! Targets of StageX's Makefile that are no packages: what is done before, after or instead of
+//! building.
+
+use package_tree::Tree;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// What the words on make's command line ask for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Goals {
+    /// What was made is removed first, and nothing of an engine's cache is used.
+    pub(crate) clean: bool,
+    /// What is built; everything where there is nothing.
+    pub(crate) targets: Vec<String>,
+    /// Whether anything is built at all.
+    pub(crate) build: bool,
+    /// What is done with what was built, in this order.
+    pub(crate) after: Vec<After>,
+    /// What is done instead of all this.
+    pub(crate) instead: Option<Instead>,
+}
+
+/// What is done with what was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The digests are written to `digests/*.txt`.
+    Digests,
+    /// And what of them is new is printed.
+    NewDigests,
+    /// The digests of what a target selects are printed, each with its platform.
+    DigestsOf(String),
+    /// What is in the images that a target selects is listed.
+    ContentOf(String),
+}
+
+/// What is done instead of building.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instead {
+    /// Every package is checked.
+    Check,
+    /// What of this machine fits is said.
+    Compat,
+    /// The targets and variables are explained.
+    Help,
+}
+
+/// Targets that the Makefile has and that are not here, with what to do instead.
+const NOT_YET: [(&str, &str); 8] = [
+    (
+        "fetch",
+        "put sources into fetch/<stage>/<name>/: a build says which it lacks, and where to get them",
+    ),
+    ("preseed", "what was published can be built: `stagex make`"),
+    (
+        "prep-release-branch",
+        "the Makefile only prints what to type",
+    ),
+    ("publish", PUBLISHING),
+    (
+        "reproduce",
+        "make it, and compare: stagex make && stagex digests --check",
+    ),
+    ("sign", PUBLISHING),
+    ("targets", "leave it out: nothing is generated"),
+    (
+        "verify",
+        "compare with what is recorded: stagex digests --check",
+    ),
+];
+const PUBLISHING: &str =
+    "the images are OCI layouts in out/, and their digests in digests/, for the tools that do this";
+
+/// Sorts the words on make's command line. A package of the tree goes before a target of the same
+/// name.
+pub(crate) fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Failure> {
+    let mut goals = Goals {
+        build: words.is_empty(),
+        ..Goals::default()
+    };
+    let is_package = |word: &str| {
+        let named = |output: &package_tree::Output| output.name == word || output.package == word;
+        tree.outputs().any(named)
+    };
+    let mut problems = Vec::new();
+    let mut instead = Vec::new();
+    for word in words {
+        let of = |prefix: &str| word.strip_prefix(prefix).map(str::to_owned);
+        match word.as_str() {
+            word if is_package(word) => goals.build(word),
+            "clean" => goals.clean = true,
+            "digests" => goals.after_everything(After::Digests),
+            "new-digests" => goals.after_everything(After::NewDigests),
+            "check" => instead.push((word, Instead::Check)),
+            "compat" => instead.push((word, Instead::Compat)),
+            "help" => instead.push((word, Instead::Help)),
+            word => {
+                let prefix = word.split_once('-').map_or("", |(prefix, _)| prefix);
+                let refused = NOT_YET.iter().find(|(name, _)| *name == word);
+                if let Some(target) = of("digests-") {
+                    goals.build(&target);
+                    goals.after.push(After::DigestsOf(target));
+                } else if let Some(target) = of("content-") {
+                    goals.build(&target);
+                    goals.after.push(After::ContentOf(target));
+                } else if let Some((name, hint)) = refused {
+                    problems.push((
+                        format!("there is no target `{name}` here"),
+                        Some((*hint).to_owned()),
+                    ));
+                } else if matches!(prefix, "publish" | "registry" | "import") {
+                    problems.push((
+                        format!("there are no targets `{prefix}-*` here"),
+                        Some(PUBLISHING.to_owned()),
+                    ));
+                } else {
+                    goals.build(word);
+                }
+            }
+        }
+    }
+    if let Some((word, what)) = instead.first() {
+        goals.instead = Some(*what);
+        if words.len() > 1 {
+            let hint = match what {
+                Instead::Check => "to check some packages: stagex check PACKAGE...",
+                Instead::Compat | Instead::Help => "ask for it by itself",
+            };
+            problems.push((
+                format!("`{word}` goes with no other target"),
+                Some(hint.to_owned()),
+            ));
+        }
+    }
+    if problems.is_empty() {
+        Ok(goals)
+    } else {
+        Err(Failure::of(Exit::Usage, problems))
+    }
+}
+
+impl Goals {
+    fn build(&mut self, target: &str) {
+        self.build = true;
+        self.targets.push(target.to_owned());
+    }
+
+    fn after_everything(&mut self, after: After) {
+        self.build("all");
+        self.after.push(after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+
+    use super::*;
+
+    fn tree() -> (tempfile::TempDir, Tree) {
+        let temporary = tempfile::tempdir().unwrap();
+        for name in ["musl", "help"] {
+            let folder = temporary.path().join("packages/core").join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
+            let manifest = format!("[package]\nname = \"{name}\"\n");
+            std::fs::write(folder.join("package.toml"), manifest).unwrap();
+        }
+        let tree = Tree::open(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
+        (temporary, tree)
+    }
+
+    fn of(words: &[&str]) -> Result<Goals, Failure> {
+        let (_temporary, tree) = tree();
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        goals(&tree, &words)
+    }
+
+    #[test]
+    fn nothing_is_everything_and_only_clean_is_nothing() {
+        let nothing = of(&[]).unwrap();
+        assert!(nothing.build && nothing.targets.is_empty());
+        let clean = of(&["clean"]).unwrap();
+        assert!(clean.clean && !clean.build);
+        let both = of(&["clean", "musl"]).unwrap();
+        assert!(both.clean && both.build);
+    }
+
+    #[test]
+    fn what_is_done_afterwards_is_built_before() {
+        let goals = of(&["digests-musl", "content-core-musl"]).unwrap();
+        assert_eq!(goals.targets, ["musl", "core-musl"]);
+        let after = [
+            After::DigestsOf("musl".to_owned()),
+            After::ContentOf("core-musl".to_owned()),
+        ];
+        assert_eq!(goals.after, after);
+        assert_eq!(of(&["new-digests"]).unwrap().targets, ["all"]);
+    }
+
+    #[test]
+    fn a_package_goes_before_a_target_of_its_name() {
+        let goals = of(&["help"]).unwrap();
+        assert_eq!(
+            (goals.instead, goals.targets),
+            (None, vec!["help".to_owned()])
+        );
+        assert_eq!(of(&["check"]).unwrap().instead, Some(Instead::Check));
+    }
+
+    #[test]
+    fn what_is_not_here_is_refused_by_name() {
+        for word in [
+            "publish",
+            "publish-core-musl",
+            "registry-musl",
+            "import-musl",
+            "sign",
+        ] {
+            assert!(of(&[word]).is_err(), "{word}");
+        }
+        assert!(of(&["check", "musl"]).is_err());
+    }
+}

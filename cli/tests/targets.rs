@@ -1,0 +1,65 @@
+//! Targets that ask for more than building. One test for each runtime that is here.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
+)]
+
+mod engines;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use camino::Utf8Path;
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+use engines::{example_tree, expect};
+
+const PACKAGE: &str = "bootstrap-seed";
+
+fn main() -> ExitCode {
+    engines::run("targets_beside_packages", targets)
+}
+
+fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
+    let temporary = example_tree();
+    let tree = temporary.path();
+    let recorded = std::fs::read_to_string(tree.join("digests/bootstrap.txt")).unwrap();
+    let of_package = |line: &&str| line.ends_with(&format!(" {PACKAGE}"));
+    let recorded = recorded.lines().find(of_package).unwrap();
+    let hex = recorded.split(' ').next().unwrap();
+
+    let digests = make(tree, runtime, &[&format!("digests-{PACKAGE}")])?;
+    expect(digests == format!("{hex} linux/amd64\n"), &digests)?;
+
+    let content = make(tree, runtime, &[&format!("content-{PACKAGE}")])?;
+    for part in [
+        "out/bootstrap-seed/index.json",
+        "layer 1 of ",
+        "-rwxr-xr-x       0/0          293          1 bin/hex",
+    ] {
+        expect(content.contains(part), &format!("no {part} in {content}"))?;
+    }
+
+    let words = ["--format", "json", "clean", PACKAGE];
+    let again: Value = serde_json::from_str(&make(tree, runtime, &words)?).unwrap();
+    let outcome = &again["packages"][0]["outcome"];
+    expect(outcome == "built", &format!("after clean: {outcome}"))?;
+    engines::nothing_is_left(tree, program)
+}
+
+/// Makes something and returns what is printed.
+fn make(tree: &Path, runtime: &str, words: &[&str]) -> Result<String, Failed> {
+    let output = Command::new(env!("CARGO_BIN_EXE_stagex"))
+        .arg("-C")
+        .arg(tree)
+        .args(["--quiet", "--runtime", runtime, "make"])
+        .args(words)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    expect(output.status.success(), &format!("{words:?}: {stderr}"))?;
+    Ok(String::from_utf8(output.stdout).unwrap())
+}
