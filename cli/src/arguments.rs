@@ -196,6 +196,10 @@ pub(crate) struct Make {
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
 
+    /// Say of each package why it is built; with --dry-run, why it would be.
+    #[arg(long)]
+    pub(crate) explain: bool,
+
     /// Build what was asked for even if it is up to date, and without the engine's cache.
     #[arg(long)]
     pub(crate) no_cache: bool,

@@ -10,7 +10,7 @@ use crate::arguments::{Format, Global};
 use crate::docker::Build;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render;
+use crate::render::{self, Show};
 
 /// What a tar of nothing is: two blocks of zeros.
 const EMPTY: [u8; 1024] = [0; 1024];
@@ -36,7 +36,13 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
     let name = recipe.name.clone();
     let programs = global.programs();
     let listener = match arguments.progress() {
-        Some(progress) => render::listener(global, progress),
+        Some(progress) => render::listener(
+            global,
+            Show {
+                progress,
+                reasons: false,
+            },
+        ),
         None => std::sync::Arc::new(()),
     };
     let (runtime, built) = super::block_on(async {

@@ -4,10 +4,10 @@ use engine::{Clean, Cleaned, Folders};
 use serde_json::json;
 
 use super::interruption;
-use crate::arguments::{self, Format, Global, Progress};
+use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render;
+use crate::render::{self, Show};
 
 pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit, Failure> {
     // What is removed had better be a tree's.
@@ -24,7 +24,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit,
 /// Removes what was made in the tree that is worked on.
 pub(super) fn remove(global: &Global, what: Clean) -> Result<Cleaned, Failure> {
     let folders = Folders::of_tree(&global.directory);
-    let listener = render::listener(global, Progress::Plain);
+    let listener = render::listener(global, Show::default());
     super::block_on(async {
         let mut interrupted = interruption::watch();
         let cleaning = engine::clean(folders, what, listener);

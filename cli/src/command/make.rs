@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use engine::{Clean, Error, Job, Options, Outcome, Report};
+use engine::{Clean, Error, Explanation, Job, Options, Outcome, Report};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use super::{after, interruption};
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
-use crate::render;
+use crate::render::{self, Show};
 use crate::targets::{self, Goals, Instead};
 
 pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, Failure> {
@@ -37,7 +37,11 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     }
     let plan = super::tree::plan_for(&tree, &goals.targets, platform)?;
     if arguments.dry_run {
-        if goals.build {
+        if arguments.explain {
+            let no_cache = arguments.no_cache || goals.clean;
+            let explained = engine::explain(&global.directory, &plan, no_cache);
+            print_explanations(global, &explained.map_err(|error| failure(&error))?);
+        } else if goals.build {
             print_plan(global, &plan);
         } else {
             render::note("nothing is built, and nothing is removed");
@@ -83,6 +87,24 @@ fn print_plan(global: &Global, plan: &Plan) {
     }
 }
 
+fn print_explanations(global: &Global, explained: &[Explanation]) {
+    match global.format {
+        Format::Json => render::json(&json!({ "version": 1, "packages": explained })),
+        Format::Human => {
+            let stale = || explained.iter().filter(|each| !each.reasons.is_empty());
+            for each in stale() {
+                render::result(&render::because(
+                    &each.name,
+                    "would be built",
+                    &each.reasons,
+                ));
+            }
+            let (count, all) = (stale().count(), explained.len());
+            render::note(&format!("{count} of {all} packages would be built"));
+        }
+    }
+}
+
 /// Builds what a plan asks for. Returns which runtime did, and what became of it.
 fn build(
     global: &Global,
@@ -97,7 +119,11 @@ fn build(
         offline: arguments.offline,
     };
     let programs = global.programs();
-    let listener = render::listener(global, arguments.progress);
+    let show = Show {
+        progress: arguments.progress,
+        reasons: arguments.explain,
+    };
+    let listener = render::listener(global, show);
     super::block_on(async {
         let mut interrupted = interruption::watch();
         let findings = crate::environment::findings();

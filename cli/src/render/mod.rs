@@ -4,6 +4,8 @@ pub(crate) mod cells;
 mod plain;
 mod terminal;
 
+pub(crate) use plain::because;
+
 use std::borrow::Cow;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -24,17 +26,27 @@ pub(crate) fn log(verbose: u8) {
         .init();
 }
 
+/// What is shown of what happens.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Show {
+    pub(crate) progress: Progress,
+    /// Why each package is built.
+    pub(crate) reasons: bool,
+}
+
 /// Returns who shows what happens: lines that come and go on a terminal, plain lines elsewhere.
-pub(crate) fn listener(global: &Global, progress: Progress) -> Arc<dyn Listener> {
-    let terminal = progress == Progress::Auto && std::io::stderr().is_terminal();
+pub(crate) fn listener(global: &Global, show: Show) -> Arc<dyn Listener> {
+    let terminal = show.progress == Progress::Auto && std::io::stderr().is_terminal();
+    let plain = plain::Plain {
+        output: global.verbose > 0,
+        reasons: show.reasons,
+    };
     if global.quiet {
         Arc::new(())
     } else if global.verbose == 0 && terminal {
-        Arc::new(terminal::Terminal::new())
+        Arc::new(terminal::Terminal::new(plain))
     } else {
-        Arc::new(plain::Plain {
-            output: global.verbose > 0,
-        })
+        Arc::new(plain)
     }
 }
 

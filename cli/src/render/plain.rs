@@ -1,26 +1,47 @@
 //! What happens, one line each: for logs, pipes and `-v`.
 
-use engine::{Event, Listener};
+use engine::{Event, Listener, Reason};
 
 use super::printable;
 
 /// Prints one line for each thing that happens.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Plain {
     /// Whether to print the engines' output too.
     pub(super) output: bool,
+    /// Whether to say why each package is built.
+    pub(super) reasons: bool,
 }
 
 impl Listener for Plain {
     fn hear(&self, event: Event) {
-        if let Some(line) = line(&event, self.output) {
+        if let Some(line) = self.line(&event) {
             super::note(&line);
         }
     }
 }
 
-/// Returns the line for an event, if it has one.
-pub(super) fn line(event: &Event, output: bool) -> Option<String> {
+impl Plain {
+    /// Returns the line for an event, if it has one.
+    pub(super) fn line(self, event: &Event) -> Option<String> {
+        match event {
+            Event::Output { .. } if !self.output => None,
+            Event::Started { package, reasons } if self.reasons => {
+                Some(because(package, "building", reasons))
+            }
+            _ => line(event),
+        }
+    }
+}
+
+/// Returns why something becomes of a package, one reason in each line after the first.
+pub(crate) fn because(package: &str, what: &str, reasons: &[Reason]) -> String {
+    let reason = |reason: &Reason| format!("\n  {}", printable(&reason.to_string()));
+    let reasons: String = reasons.iter().map(reason).collect();
+    format!("{package}: {what}, since{reasons}")
+}
+
+fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Waiting { process } => {
             let which = process.map_or_else(String::new, |id| format!(", process {id}"));
@@ -35,7 +56,7 @@ pub(super) fn line(event: &Event, output: bool) -> Option<String> {
             format!("{packages} {noun}, built with {runtime}")
         }
         Event::Started { package, .. } => format!("{package}: building"),
-        Event::Output { package, line } if output => {
+        Event::Output { package, line } => {
             format!("{package}: {}", printable(line))
         }
         Event::Notice { package, message } => {

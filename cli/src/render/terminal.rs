@@ -9,12 +9,16 @@ use std::time::Duration;
 use engine::{Event, Listener};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
+use super::plain::Plain;
+
 /// How often running times are drawn anew.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Shows what happens on a terminal.
 #[derive(Debug)]
 pub(super) struct Terminal {
+    /// How what lasts is said.
+    plain: Plain,
     screen: MultiProgress,
     state: Mutex<State>,
 }
@@ -26,12 +30,13 @@ struct State {
 }
 
 impl Terminal {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(plain: Plain) -> Self {
         let screen = MultiProgress::new();
         let total = screen
             .add(ProgressBar::new(0))
             .with_style(style("{pos}/{len} {bar:30} {elapsed} {msg}"));
         Self {
+            plain,
             screen,
             state: Mutex::new(State {
                 total,
@@ -86,7 +91,7 @@ impl Listener for Terminal {
             }
             _ => {}
         }
-        if let Some(line) = lasting(&event) {
+        if let Some(line) = lasting(self.plain, &event) {
             // The screen may be gone, as when the terminal was closed: then nobody can be told.
             let _ = self.screen.println(line);
         }
@@ -95,8 +100,9 @@ impl Listener for Terminal {
 
 /// Returns what is still to be seen of an event when it is over. Digests are not: they are
 /// printed at the end, and with them a line would be too long for most terminals.
-fn lasting(event: &Event) -> Option<String> {
+fn lasting(plain: Plain, event: &Event) -> Option<String> {
     match event {
+        Event::Started { .. } if plain.reasons => plain.line(event),
         Event::Output { .. } | Event::Started { .. } | Event::Fresh { .. } => None,
         Event::Built {
             package, duration, ..
@@ -104,7 +110,7 @@ fn lasting(event: &Event) -> Option<String> {
             "{package}: built in {:.1} s",
             duration.as_secs_f64()
         )),
-        _ => super::plain::line(event, false),
+        _ => plain.line(event),
     }
 }
 

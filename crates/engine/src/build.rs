@@ -84,6 +84,7 @@ pub async fn build(
     let writer = Arc::new(writer);
     listener.hear(Event::Started {
         package: name.clone(),
+        reasons: Vec::new(),
     });
     let result = build_in(job, folders, delivery, &writer, interrupted).await;
     let last_lines = writer.end();

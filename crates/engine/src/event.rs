@@ -5,6 +5,8 @@ use std::time::Duration;
 use oci_image::Digest;
 use serde::Serialize;
 
+use crate::explain::Reason;
+
 /// Something that happens while packages are made. `package` is always an output's full name,
 /// `<stage>-<name>`.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +29,9 @@ pub enum Event {
     Started {
         /// The package.
         package: String,
+        /// Why it is built, as far as anybody knows.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        reasons: Vec<Reason>,
     },
     /// The engine printed a line.
     Output {

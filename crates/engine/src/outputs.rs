@@ -215,6 +215,7 @@ mod tests {
     use oci_image::{ImageRequest, LayerSource, Recorded};
 
     use super::*;
+    use crate::record::Inputs;
 
     /// A tree with one output, written now, as each test must be fast; later is in the future.
     struct Scene {
@@ -266,6 +267,7 @@ mod tests {
                 digest,
                 runtime: "none".to_owned(),
                 milliseconds: 5,
+                inputs: Inputs::default(),
             };
             record.write(&self.folders.record(NAME)).unwrap();
         }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of other packages but the digests of those that this one needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,13 +16,14 @@ use crate::builder::{Builder, Destination, Order, blocking};
 use crate::context::{self, Fetched};
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
+use crate::explain::{Reason, Situation};
 use crate::folders::Folders;
 use crate::hashes::Hashes;
 use crate::log::Log;
 use crate::make::Job;
 use crate::outputs::Outputs;
 use crate::recipe::Recipe;
-use crate::record::{Inputs, Record};
+use crate::record::{DEPENDENCY, Inputs, Record};
 use crate::resolve::{self, Resolved};
 
 /// A package that is there.
@@ -115,6 +116,7 @@ impl Maker {
         };
         self.listener.hear(Event::Started {
             package: name.clone(),
+            reasons: subject.reasons.clone(),
         });
         let writer = Log::begin(&name, &log, Arc::clone(&self.listener)).map_err(bare)?;
         let writer = Arc::new(writer);
@@ -147,17 +149,31 @@ impl Maker {
         let folder = self.job.root.join(&package.context);
         let files = context::list(&folder, Fetched::Foreign)?;
         let of_files = inputs_of_files(&package.context, &files, &self.hashes)?;
-        let key = inputs(package, &of_files, needed).key();
+        let inputs = inputs(package, &of_files, needed);
+        let output = self.outputs.look(&package.name)?;
+        let whole = output.as_ref().is_some_and(|output| output.whole);
         if self.may_stay(package)
-            && let Some(output) = self.outputs.look(&package.name)?
-            && output.whole
-            && output.key == key
+            && let Some(output) = output
+            && whole
+            && output.key == inputs.key()
         {
             return Ok(Studied::Fresh(output.digest));
         }
+        let record = Record::read(&self.folders().record(&package.name))?;
+        let situation = Situation {
+            record: record.as_ref(),
+            whole,
+            asked: !self.may_stay(package),
+            pending: &BTreeSet::new(),
+        };
+        let reasons = situation.reasons(&inputs);
         let recipe = Recipe::of_package(&self.job.root, package);
         let resolved = resolve::resolve(recipe, files)?;
-        Ok(Studied::Stale(Box::new(Subject { resolved, key })))
+        Ok(Studied::Stale(Box::new(Subject {
+            resolved,
+            inputs,
+            reasons,
+        })))
     }
 
     /// Tells whether a package may stay as it is, if that is up to date.
@@ -176,10 +192,11 @@ impl Maker {
         let (this, start) = (Arc::clone(self), Instant::now());
         let keep = move |layout: &Layout| {
             let record = Record {
-                key: subject.key,
+                key: subject.inputs.key(),
                 digest: layout.manifest_digest(),
                 runtime: this.builder.backend.id().to_owned(),
                 milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+                inputs: subject.inputs,
             };
             record.write(&this.folders().record(&this.package(place).name))?;
             this.archive(place)
@@ -213,7 +230,9 @@ enum Studied {
 /// A package that has to be built.
 struct Subject {
     resolved: Resolved,
-    key: String,
+    inputs: Inputs,
+    /// Why it has to be.
+    reasons: Vec<Reason>,
 }
 
 /// Writes down everything that a package's image is a function of: `files` are its files, and
@@ -235,7 +254,7 @@ pub(crate) fn inputs(
         inputs.add("source", &source.file, &source.hash);
     }
     for (name, digest) in needed {
-        inputs.add("dependency", name, &digest.to_string());
+        inputs.add(DEPENDENCY, name, &digest.to_string());
     }
     inputs
 }

@@ -3,6 +3,7 @@
 //!
 //! The runtime is not part of it: every runtime gives the same image.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
@@ -18,8 +19,12 @@ use crate::folders::write_whole;
 /// The encoding that images are written in.
 pub(crate) const PROFILE: &str = "stagex-2026";
 
+/// The kind of an input that is another package.
+pub(crate) const DEPENDENCY: &str = "dependency";
+
 /// Everything that a package's image is a function of: one line for each input, in order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Inputs {
     lines: String,
 }
@@ -35,6 +40,23 @@ impl Inputs {
         self.lines.push_str(&others.lines);
     }
 
+    /// Tells whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Returns the values of all inputs by kind and name. What stands in a record that somebody
+    /// changed by hand may be left out.
+    pub(crate) fn by_name(&self) -> BTreeMap<(String, String), String> {
+        let input = |line: &str| {
+            let (kind, rest) = line.split_once(' ')?;
+            let (name, rest) = unquote(rest)?;
+            let (value, _) = unquote(rest.trim_start())?;
+            Some(((kind.to_owned(), name), value))
+        };
+        self.lines.lines().filter_map(input).collect()
+    }
+
     /// Returns the sha256 over all inputs, in hex.
     pub(crate) fn key(&self) -> String {
         let mut hasher = Sha256::new();
@@ -42,6 +64,27 @@ impl Inputs {
         hasher.update(&self.lines);
         hex(&hasher.finalize())
     }
+}
+
+/// Reads a quoted text, and returns it with what stands behind it. Of escapes only those of quotes
+/// and backslashes are taken back: it is for people.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let mut found = String::new();
+    let mut escaped = false;
+    for (place, c) in text.strip_prefix('"')?.char_indices() {
+        match c {
+            '"' if !escaped => return Some((found, &text[place + 2..])),
+            '\\' if !escaped => escaped = true,
+            _ => {
+                if escaped && !matches!(c, '"' | '\\') {
+                    found.push('\\');
+                }
+                found.push(c);
+                escaped = false;
+            }
+        }
+    }
+    None
 }
 
 /// What is remembered of a package's last build.
@@ -55,6 +98,9 @@ pub(crate) struct Record {
     pub runtime: String,
     /// How long it took, in milliseconds.
     pub milliseconds: u64,
+    /// Its inputs, for people who ask what has changed. Decisions are made by the key.
+    #[serde(default, skip_serializing_if = "Inputs::is_empty")]
+    pub inputs: Inputs,
 }
 
 impl Record {

@@ -57,6 +57,19 @@ impl Scene {
         Folders::of_tree(&self.root)
     }
 
+    /// Returns why packages would be built: each reason behind the package's name.
+    fn explain(&self, no_cache: bool, targets: &[&str]) -> Vec<String> {
+        let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
+        let tree = Tree::open(&self.root).unwrap();
+        let plan = tree.plan(&targets, DEFAULT_PLATFORM).unwrap();
+        let explained = engine::explain(&self.root, &plan, no_cache).unwrap();
+        let lines = explained.iter().flat_map(|each| {
+            let reasons = each.reasons.iter();
+            reasons.map(|reason| format!("{}: {reason}", each.name))
+        });
+        lines.collect()
+    }
+
     /// Makes the targets, and returns what was built.
     async fn make(&self, no_cache: bool, targets: &[&str]) -> Vec<String> {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
@@ -138,6 +151,36 @@ async fn what_is_gone_from_an_image_is_built_again() {
 async fn without_a_cache_what_was_asked_for_is_built() {
     let scene = Scene::new().await;
     assert_eq!(scene.make(true, &["core-b"]).await, ["core-b"]);
+}
+
+#[tokio::test]
+async fn what_would_be_built_is_explained_before() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.explain(false, &[]), [""; 0]);
+
+    scene.write("a", "file", "two");
+    scene.write("b", "more", "one");
+    assert_eq!(
+        scene.explain(false, &[]),
+        [
+            "core-a: file file changed",
+            "core-b: file more is new",
+            "core-b: core-a, which it needs, is built again",
+            "core-c: core-b, which it needs, is built again",
+        ]
+    );
+    assert_eq!(scene.make(false, &[]).await, ["core-a", "core-b"]);
+    assert_eq!(scene.explain(false, &[]), [""; 0]);
+
+    fs::remove_dir_all(scene.folders().output("core-c")).unwrap();
+    assert_eq!(
+        scene.explain(false, &[]),
+        ["core-c: its image in out/ is gone, or not whole"]
+    );
+    assert_eq!(
+        scene.explain(true, &["core-a"]),
+        ["core-a: it was asked for without any cache"]
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,291 @@
+//! Why a package is built: what differs between what it was made from and what it would be made
+//! from now. The same inputs are compared that are hashed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use camino::Utf8Path;
+use oci_image::Digest;
+use package_tree::Plan;
+use serde::Serialize;
+
+use crate::context::{self, Fetched};
+use crate::error::Error;
+use crate::folders::Folders;
+use crate::hashes::Hashes;
+use crate::outputs::Outputs;
+use crate::package::{inputs, inputs_of_files};
+use crate::record::{DEPENDENCY, Inputs, Record};
+
+/// A reason to build a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no record of a build.
+    NeverBuilt,
+    /// Its image in `out/` is gone, or not whole.
+    Gone,
+    /// It was asked for without any cache.
+    Asked,
+    /// It was made from something else.
+    Changed {
+        /// What kind of input: `file`, `program`, `folder`, `symlink`, `argument`, `source`,
+        /// `dependency`, `platforms`, `target` or `output`.
+        input: String,
+        /// Its name.
+        name: String,
+        /// What it was: a value, or a hash. None if it was not there.
+        before: Option<String>,
+        /// What it is. None if it is gone.
+        now: Option<String>,
+    },
+    /// It was made from something else, and nobody wrote down from what.
+    Unrecorded,
+    /// What it needs is built again, and may come out as something else.
+    Needs {
+        /// The full name of what it needs.
+        package: String,
+    },
+}
+
+/// What would become of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The package's full name.
+    pub name: String,
+    /// Why it would be built; nothing if it is up to date.
+    pub reasons: Vec<Reason>,
+}
+
+/// Says of each package of a plan why it would be built, without building or changing anything.
+/// With `no_cache` what was asked for would be built in any case.
+///
+/// # Errors
+///
+/// What cannot be read.
+pub fn explain(root: &Utf8Path, plan: &Plan, no_cache: bool) -> Result<Vec<Explanation>, Error> {
+    let folders = Folders::of_tree(root);
+    let hashes = Hashes::read(folders.hashes(), root);
+    let outputs = Outputs::of_tree(&folders);
+    let mut fresh: BTreeMap<&str, Digest> = BTreeMap::new();
+    let mut explanations = Vec::new();
+    for package in &plan.packages {
+        let files = context::list(&root.join(&package.context), Fetched::Foreign)?;
+        let files = inputs_of_files(&package.context, &files, &hashes)?;
+        let record = Record::read(&folders.record(&package.name))?;
+        let output = outputs.look(&package.name)?;
+
+        // What is built again is taken for what it was: that it may change is a reason by itself.
+        let mut needed = BTreeMap::new();
+        let mut again = Vec::new();
+        for name in &package.dependencies {
+            match fresh.get(name.as_str()) {
+                Some(digest) => {
+                    needed.insert(name.clone(), *digest);
+                }
+                None => again.push(name.clone()),
+            }
+        }
+        let now = inputs(package, &files, &needed);
+        let situation = Situation {
+            record: record.as_ref(),
+            whole: output.as_ref().is_some_and(|output| output.whole),
+            asked: no_cache && package.requested,
+            pending: &again.iter().map(String::as_str).collect(),
+        };
+        let mut reasons = situation.reasons(&now);
+        let needs = |package| Reason::Needs { package };
+        reasons.extend(again.iter().cloned().map(needs));
+        if let (true, Some(output)) = (reasons.is_empty(), output) {
+            fresh.insert(&package.name, output.digest);
+        }
+        explanations.push(Explanation {
+            name: package.name.clone(),
+            reasons,
+        });
+    }
+    Ok(explanations)
+}
+
+/// What there is of a package before it is built.
+pub(crate) struct Situation<'a> {
+    pub record: Option<&'a Record>,
+    /// Whether its image in `out/` is whole.
+    pub whole: bool,
+    /// Whether it is to be built in any case.
+    pub asked: bool,
+    /// What it needs that is not there yet.
+    pub pending: &'a BTreeSet<&'a str>,
+}
+
+impl Situation<'_> {
+    /// Returns why the package has to be built from the inputs `now`.
+    pub(crate) fn reasons(&self, now: &Inputs) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        if self.asked {
+            reasons.push(Reason::Asked);
+        }
+        let Some(record) = self.record else {
+            reasons.push(Reason::NeverBuilt);
+            return reasons;
+        };
+        if !self.whole {
+            reasons.push(Reason::Gone);
+        }
+        if record.inputs.is_empty() {
+            if record.key != now.key() {
+                reasons.push(Reason::Unrecorded);
+            }
+        } else {
+            reasons.extend(self.changes(&record.inputs, now));
+        }
+        reasons
+    }
+
+    fn changes(&self, before: &Inputs, now: &Inputs) -> Vec<Reason> {
+        let pending = |kind: &str, name: &str| kind == DEPENDENCY && self.pending.contains(name);
+        let (old, new) = (before.by_name(), now.by_name());
+        let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let differ = |at: &&(String, String)| old.get(*at) != new.get(*at);
+        let mut changes: Vec<_> = names
+            .into_iter()
+            .filter(differ)
+            .filter(|(kind, name)| !pending(kind, name))
+            .map(|at| Reason::Changed {
+                input: at.0.clone(),
+                name: at.1.clone(),
+                before: old.get(at).cloned(),
+                now: new.get(at).cloned(),
+            })
+            .collect();
+        if changes.is_empty() && self.pending.is_empty() && before.key() != now.key() {
+            changes.push(Reason::Changed {
+                input: "order".to_owned(),
+                name: "arguments".to_owned(),
+                before: None,
+                now: None,
+            });
+        }
+        changes
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (input, name, before, now) = match self {
+            Self::NeverBuilt => return f.write_str("it was never built here"),
+            Self::Gone => return f.write_str("its image in out/ is gone, or not whole"),
+            Self::Asked => return f.write_str("it was asked for without any cache"),
+            Self::Unrecorded => {
+                return f.write_str("its inputs changed; its last build did not write them down");
+            }
+            Self::Needs { package } => {
+                return write!(f, "{package}, which it needs, is built again");
+            }
+            Self::Changed {
+                input,
+                name,
+                before,
+                now,
+            } => (input.as_str(), name, before.as_deref(), now.as_deref()),
+        };
+        let what = match input {
+            "argument" => format!("build argument {name}"),
+            "platforms" | "target" => format!("its {input}"),
+            "output" => "its version".to_owned(),
+            "order" => return f.write_str("the order of its build arguments changed"),
+            _ => format!("{input} {name}"),
+        };
+        let is_value = matches!(
+            input,
+            "argument" | "platforms" | "target" | "output" | "symlink"
+        );
+        match (before, now) {
+            (Some(before), Some(now)) if is_value => write!(f, "{what} was `{before}`, is `{now}`"),
+            (_, Some(now)) if before.is_none() && is_value => write!(f, "{what} is new: `{now}`"),
+            (Some(_), Some(_)) if input == DEPENDENCY => write!(f, "{name} is another image"),
+            (Some(_), Some(_)) => write!(f, "{what} changed"),
+            (None, Some(_)) => write!(f, "{what} is new"),
+            (_, None) => write!(f, "{what} is gone"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(list: &[(&str, &str, &str)]) -> Inputs {
+        let mut inputs = Inputs::default();
+        for (kind, name, value) in list {
+            inputs.add(kind, name, value);
+        }
+        inputs
+    }
+
+    fn record(inputs: &Inputs) -> Record {
+        Record {
+            key: inputs.key(),
+            digest: Digest::of(b"image"),
+            runtime: "docker".to_owned(),
+            milliseconds: 1,
+            inputs: inputs.clone(),
+        }
+    }
+
+    fn reasons(record: Option<&Record>, now: &Inputs) -> Vec<String> {
+        let situation = Situation {
+            record,
+            whole: true,
+            asked: false,
+            pending: &BTreeSet::new(),
+        };
+        let reasons = situation.reasons(now);
+        reasons.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_change_is_named_and_nothing_else() {
+        let before = inputs(&[
+            ("argument", "VERSION", "1"),
+            ("file", "a \"quoted\" name", "0a"),
+            ("file", "kept", "0b"),
+            ("dependency", "core-musl", "sha256:0"),
+        ]);
+        let now = inputs(&[
+            ("argument", "VERSION", "2"),
+            ("file", "kept", "0b"),
+            ("source", "x.tar", "0c"),
+            ("dependency", "core-musl", "sha256:1"),
+        ]);
+        let record = record(&before);
+        assert_eq!(reasons(Some(&record), &before), [""; 0]);
+        assert_eq!(
+            reasons(Some(&record), &now),
+            [
+                "build argument VERSION was `1`, is `2`",
+                "core-musl is another image",
+                "file a \"quoted\" name is gone",
+                "source x.tar is new",
+            ]
+        );
+        assert_eq!(reasons(None, &now), ["it was never built here"]);
+    }
+
+    #[test]
+    fn another_order_is_a_change() {
+        let (a, b) = (("argument", "A", "1"), ("argument", "B", "2"));
+        let record = record(&inputs(&[a, b]));
+        let found = reasons(Some(&record), &inputs(&[b, a]));
+        assert_eq!(found, ["the order of its build arguments changed"]);
+    }
+
+    #[test]
+    fn a_record_of_an_older_version_still_says_that_something_changed() {
+        let mut record = record(&inputs(&[("file", "a", "0")]));
+        record.inputs = Inputs::default();
+        let found = reasons(Some(&record), &inputs(&[("file", "a", "1")]));
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+}
