@@ -40,17 +40,16 @@ pub(crate) struct Global {
     )]
     pub(crate) directory: Utf8PathBuf,
 
-    /// Build with this engine: docker, podman, buildah; or the first of them that is ready. Any
-    /// other NAME is that of a plugin, the program `stagex-runtime-NAME` on PATH.
+    /// Build with this engine: docker, podman, buildah; or `auto`, the first of them that is ready.
+    /// Any other NAME is that of a plugin, the program `stagex-runtime-NAME` on PATH. (Also
+    /// `STAGEX_RUNTIME`.)
     #[arg(
         long,
         value_name = "NAME",
-        env = "STAGEX_RUNTIME",
-        default_value = "auto",
         value_parser = choice,
         global = true
     )]
-    pub(crate) runtime: Choice,
+    pub(crate) runtime: Option<Choice>,
 
     /// Use this program for an engine: `docker=/usr/bin/docker`. (Also `STAGEX_DOCKER` and the
     /// like.)
@@ -71,15 +70,14 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// Returns which program to use for which engine: flags before the environment.
+    /// Returns the runtime that was asked for.
+    pub(crate) fn runtime(&self) -> Choice {
+        self.runtime.clone().unwrap_or(Choice::Auto)
+    }
+
+    /// Returns which program to use for which engine.
     pub(crate) fn programs(&self) -> runtimes::Programs {
-        let named = match &self.runtime {
-            Choice::Auto => None,
-            Choice::Named(name) => Some(name.as_str()),
-        };
-        let mut programs = crate::environment::programs(named);
-        programs.extend(self.engines.iter().cloned());
-        programs
+        self.engines.iter().cloned().collect()
     }
 }
 
@@ -108,6 +106,8 @@ pub(crate) enum Command {
     Conformance(Conformance),
     /// Say which engines were found, and what they can do.
     Runtimes,
+    /// Say what is settled, and where: by flags, the environment, or a stagex.toml.
+    Config,
     /// Print what completes this command line in a shell.
     Completions(Completions),
     /// Write the manual's pages.
@@ -184,7 +184,8 @@ pub(crate) struct Make {
     #[arg(value_name = "TARGET|NAME=VALUE")]
     pub(crate) targets: Vec<String>,
 
-    /// Build this many packages at once. As many as there are cores unless said.
+    /// Build this many packages at once. As many as there are cores unless said. (Also
+    /// `STAGEX_JOBS`.)
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
 
@@ -204,7 +205,7 @@ pub(crate) struct Make {
     #[arg(long)]
     pub(crate) no_cache: bool,
 
-    /// Deny the network to every RUN.
+    /// Deny the network to every RUN. (Also `STAGEX_OFFLINE=1`.)
     #[arg(long)]
     pub(crate) offline: bool,
 
@@ -328,7 +329,7 @@ pub(crate) fn column(text: &str) -> Result<Column, String> {
     Ok((label, program))
 }
 
-fn choice(text: &str) -> Result<Choice, String> {
+pub(crate) fn choice(text: &str) -> Result<Choice, String> {
     match text {
         "auto" => Ok(Choice::Auto),
         name if runtimes::is_name(name) => Ok(Choice::Named(name.to_owned())),

@@ -7,6 +7,7 @@ mod environment;
 mod exit;
 mod failure;
 mod render;
+mod settings;
 mod targets;
 mod variables;
 
@@ -35,5 +36,6 @@ fn run() -> Result<Exit, Failure> {
     };
     render::log(arguments.global.verbose);
     variables::apply(&mut arguments)?;
-    command::run(arguments)
+    settings::apply(&mut arguments)?;
+    command::run(&arguments)
 }

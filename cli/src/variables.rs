@@ -73,11 +73,11 @@ fn set_builder(global: &mut Global, value: &str) -> Result<(), Problem> {
         return Err(unexpected("BUILDER", value, &expected));
     }
     match &global.runtime {
-        Choice::Named(chosen) if chosen != name => {
+        Some(Choice::Named(chosen)) if chosen != name => {
             let message = format!("BUILDER={value} and --runtime {chosen} contradict each other");
             return Err((message, Some("leave one of them out".to_owned())));
         }
-        _ => global.runtime = Choice::Named(name.to_owned()),
+        _ => global.runtime = Some(Choice::Named(name.to_owned())),
     }
     if path != name {
         global
@@ -155,7 +155,7 @@ mod tests {
             ("/opt/bin/buildah", "buildah", Some("/opt/bin/buildah")),
         ] {
             let (global, _) = parsed(&[&format!("BUILDER={value}")]).unwrap();
-            assert_eq!(global.runtime, Choice::Named(name.to_owned()));
+            assert_eq!(global.runtime, Some(Choice::Named(name.to_owned())));
             let programs: Vec<_> = global
                 .engines
                 .iter()

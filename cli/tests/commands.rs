@@ -31,6 +31,8 @@ fn stagex_with(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> R
         .arg(root)
         .args(arguments)
         .env_remove("STAGEX_RUNTIME")
+        .env_remove("STAGEX_JOBS")
+        .env("XDG_CONFIG_HOME", root.join("configuration"))
         .env_remove("STAGEX_ENGINES")
         .envs(variables.iter().copied())
         .output()
@@ -387,4 +389,70 @@ fn packagers_get_completions_and_pages() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let page = std::fs::read_to_string(pages.join("stagex-make.1")).unwrap();
     assert!(page.contains("\\-\\-keep\\-going"), "{page}");
+}
+
+#[test]
+fn the_nearer_to_who_types_the_stronger() {
+    let tree = sample();
+    let own = tree.path().join("configuration/stagex");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(
+        tree.path().join("stagex.toml"),
+        "runtime = \"docker\"\njobs = 3\noffline = true\n",
+    )
+    .unwrap();
+    std::fs::write(
+        own.join("stagex.toml"),
+        "runtime = \"podman\"\n[engines]\npodman = \"/opt/podman\"\n",
+    )
+    .unwrap();
+    let shown = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let arguments: Vec<_> = ["config", "--format", "json"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
+        let ran = stagex_with(tree.path(), &arguments, variables);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let shown: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let row = |row: &Value| {
+            let source = row["source"].as_str().unwrap();
+            let source = source.rsplit('/').next().unwrap().to_owned();
+            let name = row["name"].as_str().unwrap().to_owned();
+            (name, (row["value"].clone(), source))
+        };
+        let rows = shown["settings"].as_array().unwrap().iter().map(row);
+        rows.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let said = |value: Value, source: &str| (value, source.to_owned());
+    let files = shown(&[], &[]);
+    assert_eq!(files["runtime"], said("podman".into(), "stagex.toml:1"));
+    assert_eq!(files["jobs"], said(3.into(), "stagex.toml:2"));
+    assert_eq!(files["offline"], said(true.into(), "stagex.toml:3"));
+    assert_eq!(
+        files["engines.podman"],
+        said("/opt/podman".into(), "stagex.toml:3")
+    );
+    let variables = shown(&[], &[("STAGEX_RUNTIME", "buildah"), ("STAGEX_JOBS", "5")]);
+    assert_eq!(
+        variables["runtime"],
+        said("buildah".into(), "STAGEX_RUNTIME")
+    );
+    assert_eq!(variables["jobs"], said(5.into(), "STAGEX_JOBS"));
+    let flags = shown(&["--runtime", "docker"], &[("STAGEX_RUNTIME", "buildah")]);
+    assert_eq!(flags["runtime"], said("docker".into(), "--runtime"));
+}
+
+#[test]
+fn a_tree_does_not_say_which_programs_are_run() {
+    let tree = sample();
+    std::fs::write(
+        tree.path().join("stagex.toml"),
+        "[engines]\npodman = \"./evil\"\n",
+    )
+    .unwrap();
+    let ran = stagex(tree.path(), &["make", "core-musl"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("stagex.toml:1"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
 }

@@ -34,7 +34,7 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
     }
 
     let name = recipe.name.clone();
-    let programs = global.programs();
+    let (choice, programs) = (global.runtime(), global.programs());
     let listener = match arguments.progress() {
         Some(progress) => render::listener(
             global,
@@ -48,7 +48,7 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
     let (runtime, built) = super::block_on(async {
         let mut interrupted = interruption::watch();
         let findings = crate::environment::findings();
-        let selecting = runtimes::select(&global.runtime, &programs, &findings);
+        let selecting = runtimes::select(&choice, &programs, &findings);
         let selected = interruption::unless(&mut interrupted, selecting).await?;
         let selected = selected.map_err(super::make::no_runtime)?;
         let runtime = selected.backend.id().to_owned();

@@ -86,7 +86,7 @@ fn programs(
         programs = given.collect();
         required.extend(programs.keys().cloned());
     }
-    if let Choice::Named(name) = &global.runtime {
+    if let Choice::Named(name) = &global.runtime() {
         programs.retain(|label, _| label.runtime() == name);
         required.extend(programs.keys().cloned());
     }

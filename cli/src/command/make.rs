@@ -118,7 +118,7 @@ fn build(
         no_cache: arguments.no_cache || goals.clean,
         offline: arguments.offline,
     };
-    let programs = global.programs();
+    let (choice, programs) = (global.runtime(), global.programs());
     let show = Show {
         progress: arguments.progress,
         reasons: arguments.explain,
@@ -127,11 +127,11 @@ fn build(
     super::block_on(async {
         let mut interrupted = interruption::watch();
         let findings = crate::environment::findings();
-        let selecting = runtimes::select(&global.runtime, &programs, &findings);
+        let selecting = runtimes::select(&choice, &programs, &findings);
         let selected = interruption::unless(&mut interrupted, selecting).await?;
         let selected = selected.map_err(no_runtime)?;
         let runtime = selected.backend.id().to_owned();
-        if !global.quiet && global.runtime == runtimes::Choice::Auto {
+        if !global.quiet && choice == runtimes::Choice::Auto {
             render::note(&format!("runtime: {runtime} {}", selected.ready.version));
         }
         let job = Job {

@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod clean;
 mod completions;
+mod config;
 mod conformance;
 mod digests;
 mod interruption;
@@ -20,18 +21,19 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Runs the command that was asked for.
-pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let Arguments { global, command } = arguments;
-    match command {
-        Command::Make(make) => make::run(&global, &make),
-        Command::Build(build) => build::run(&global, &build),
-        Command::Digests(digests) => digests::run(&global, &digests),
-        Command::Check(check) => check::run(&global, &check),
-        Command::Clean(clean) => clean::run(&global, &clean),
-        Command::Conformance(conformance) => conformance::run(&global, &conformance),
-        Command::Runtimes => runtimes::run(&global),
-        Command::Completions(completions) => Ok(completions::run(&completions)),
-        Command::Manual(manual) => completions::manual(&manual),
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Make(make) => make::run(global, make),
+        Command::Build(build) => build::run(global, build),
+        Command::Digests(digests) => digests::run(global, digests),
+        Command::Check(check) => check::run(global, check),
+        Command::Clean(clean) => clean::run(global, clean),
+        Command::Conformance(conformance) => conformance::run(global, conformance),
+        Command::Runtimes => runtimes::run(global),
+        Command::Config => config::run(arguments),
+        Command::Completions(completions) => Ok(completions::run(completions)),
+        Command::Manual(manual) => completions::manual(manual),
     }
 }
 

@@ -1,0 +1,68 @@
+//! `stagex config`: every setting, its value, and who says so.
+
+use std::fmt::Write as _;
+
+use runtimes::Choice;
+use serde_json::{Value, json};
+
+use crate::arguments::{Arguments, Format};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render;
+use crate::settings::{self, Settings};
+
+pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let rows = rows(&settings::gather(arguments)?);
+    match arguments.global.format {
+        Format::Json => {
+            let row = |(name, value, source): &(String, Value, String)| json!({ "name": name, "value": value, "source": source });
+            let settings: Vec<_> = rows.iter().map(row).collect();
+            render::json(&json!({ "version": 1, "settings": settings }));
+        }
+        Format::Human => {
+            let mut text = String::new();
+            for (name, value, source) in &rows {
+                let value = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                let _ = writeln!(text, "{name:16} {value:24} {source}");
+            }
+            render::result(&text);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
+    let runtime = match &settings.runtime.value {
+        Choice::Auto => "auto",
+        Choice::Named(name) => name,
+    };
+    let jobs = settings.jobs.value;
+    let jobs = jobs.map_or_else(super::make::cores, |jobs| jobs as usize);
+    let mut rows = vec![
+        ("runtime", runtime.into(), &settings.runtime.source),
+        ("jobs", jobs.into(), &settings.jobs.source),
+        (
+            "offline",
+            settings.offline.value.into(),
+            &settings.offline.source,
+        ),
+        (
+            "profile",
+            settings.profile.value.as_str().into(),
+            &settings.profile.source,
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value, source)| (name.to_owned(), value, source.to_string()))
+    .collect::<Vec<_>>();
+    for (name, program) in &settings.engines {
+        rows.push((
+            format!("engines.{name}"),
+            program.value.as_str().into(),
+            program.source.to_string(),
+        ));
+    }
+    rows
+}

@@ -1,0 +1,354 @@
+//! What a user has settled once and for all: in the tree's `stagex.toml`, in one's own, in the
+//! environment, on the command line. The nearer to who types, the stronger.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runtimes::Choice;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::arguments::{Arguments, Command, Global, choice};
+use crate::environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The file's name, in a tree and in the user's folder.
+const FILE: &str = "stagex.toml";
+/// The one encoding that there is.
+const PROFILE: &str = "stagex-2026";
+
+/// A value, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) source: Source,
+}
+
+/// Who says what a value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Nobody.
+    Default,
+    /// A file, in this line.
+    File(Utf8PathBuf, usize),
+    /// A variable of the environment.
+    Variable(String),
+    /// The command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path, line) => write!(f, "{path}:{line}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// Everything that is settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) runtime: Setting<Choice>,
+    /// How many packages are built at once; as many as there are cores where nobody says.
+    pub(crate) jobs: Setting<Option<u32>>,
+    /// Whether every RUN is denied the network.
+    pub(crate) offline: Setting<bool>,
+    pub(crate) profile: Setting<String>,
+    /// The programs of engines.
+    pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
+}
+
+/// What a `stagex.toml` can say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    runtime: Option<Spanned<String>>,
+    jobs: Option<Spanned<u32>>,
+    offline: Option<Spanned<bool>>,
+    profile: Option<Spanned<String>>,
+    engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
+}
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// Whoever wrote the tree. What it names is not run.
+    Tree,
+    /// The user.
+    User,
+}
+
+/// Returns what is settled for the tree that is worked on.
+pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
+    let mut settings = Settings {
+        runtime: default(Choice::Auto),
+        jobs: default(None),
+        offline: default(false),
+        profile: default(PROFILE.to_owned()),
+        engines: BTreeMap::new(),
+    };
+    let global = &arguments.global;
+    settings.read(&global.directory.join(FILE), Owner::Tree)?;
+    if let Some(folder) = environment::configuration() {
+        settings.read(&folder.join(FILE), Owner::User)?;
+    }
+    settings.take_environment(global)?;
+    settings.take_flags(arguments);
+    Ok(settings)
+}
+
+/// Puts what is settled into the command line, wherever that says nothing.
+pub(crate) fn apply(arguments: &mut Arguments) -> Result<(), Failure> {
+    let builds = matches!(
+        arguments.command,
+        Command::Make(_) | Command::Build(_) | Command::Conformance(_) | Command::Runtimes
+    );
+    if !builds {
+        return Ok(());
+    }
+    let settings = gather(arguments)?;
+    // A matrix is of all engines: which one is usual does not matter to it.
+    let usual = matches!(settings.runtime.source, Source::File(..));
+    if !(usual && matches!(arguments.command, Command::Conformance(_))) {
+        arguments.global.runtime = Some(settings.runtime.value);
+    }
+    let engines = settings.engines.into_iter();
+    arguments.global.engines = engines.map(|(name, path)| (name, path.value)).collect();
+    if let Command::Make(make) = &mut arguments.command {
+        make.jobs = settings.jobs.value;
+        make.offline = settings.offline.value;
+    }
+    Ok(())
+}
+
+fn default<T>(value: T) -> Setting<T> {
+    Setting {
+        value,
+        source: Source::Default,
+    }
+}
+
+impl Settings {
+    /// Reads a file, if it is there. What it says is stronger than what was known before.
+    fn read(&mut self, path: &Utf8Path, owner: Owner) -> Result<(), Failure> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => {
+                let message = format!("could not read {path}: {error}");
+                return Err(Failure::of(Exit::Environment, [(message, None)]));
+            }
+        };
+        let place = |span: Range<usize>| Source::File(path.to_owned(), line(&text, span.start));
+        let wrong = |span: Range<usize>, message: &str, hint: Option<&str>| {
+            let message = format!("{path}:{}: {message}", line(&text, span.start));
+            Failure::of(Exit::Usage, [(message, hint.map(str::to_owned))])
+        };
+        let file: File = toml::from_str(&text)
+            .map_err(|error| wrong(error.span().unwrap_or_default(), error.message(), None))?;
+
+        if let Some(runtime) = file.runtime {
+            let value = choice(runtime.get_ref());
+            self.runtime = Setting {
+                value: value.map_err(|expected| wrong(runtime.span(), &expected, None))?,
+                source: place(runtime.span()),
+            };
+        }
+        if let Some(jobs) = file.jobs {
+            let value = some_jobs(*jobs.get_ref());
+            self.jobs = Setting {
+                value: Some(value.map_err(|expected| wrong(jobs.span(), expected, None))?),
+                source: place(jobs.span()),
+            };
+        }
+        if let Some(offline) = file.offline {
+            self.offline = Setting {
+                value: *offline.get_ref(),
+                source: place(offline.span()),
+            };
+        }
+        if let Some(profile) = file.profile {
+            if profile.get_ref() != PROFILE {
+                let message = format!("there is no profile `{}`", profile.get_ref());
+                let hint = format!("the one encoding that there is: {PROFILE}");
+                return Err(wrong(profile.span(), &message, Some(&hint)));
+            }
+            self.profile.source = place(profile.span());
+        }
+        let Some(engines) = file.engines else {
+            return Ok(());
+        };
+        if owner == Owner::Tree {
+            let hint = "a tree may not say which programs are run on your machine: write it into \
+                stagex/stagex.toml in ~/.config";
+            return Err(wrong(
+                engines.span(),
+                "`engines` is not taken from a tree",
+                Some(hint),
+            ));
+        }
+        for (name, program) in engines.into_inner() {
+            if !runtimes::is_name(&name) {
+                let message = format!("`{name}` is no name of an engine or a plugin");
+                return Err(wrong(program.span(), &message, None));
+            }
+            let setting = Setting {
+                source: place(program.span()),
+                value: program.into_inner().into(),
+            };
+            self.engines.insert(name, setting);
+        }
+        Ok(())
+    }
+
+    fn take_environment(&mut self, global: &Global) -> Result<(), Failure> {
+        let wrong = |name: &str, value: &str, expected: &str| {
+            let message = format!("{name}={value}: {expected}");
+            Failure::of(Exit::Usage, [(message, None)])
+        };
+        if let Some((name, value)) = environment::runtime() {
+            self.runtime = Setting {
+                value: choice(&value).map_err(|expected| wrong(&name, &value, &expected))?,
+                source: Source::Variable(name),
+            };
+        }
+        if let Some((name, value)) = environment::jobs() {
+            let number = value.parse().map_err(|_| JOBS).and_then(some_jobs);
+            self.jobs = Setting {
+                value: Some(number.map_err(|expected| wrong(&name, &value, expected))?),
+                source: Source::Variable(name),
+            };
+        }
+        if let Some((name, value)) = environment::offline() {
+            let said = match value.as_str() {
+                "1" => Ok(true),
+                "0" => Ok(false),
+                _ => Err(wrong(&name, &value, "expected 0 or 1")),
+            };
+            self.offline = Setting {
+                value: said?,
+                source: Source::Variable(name),
+            };
+        }
+        let named = match global.runtime.as_ref().unwrap_or(&self.runtime.value) {
+            Choice::Auto => None,
+            Choice::Named(name) => Some(name.as_str()),
+        };
+        for (engine, variable, value) in environment::programs(named) {
+            let source = Source::Variable(variable);
+            self.engines.insert(engine, Setting { value, source });
+        }
+        Ok(())
+    }
+
+    fn take_flags(&mut self, arguments: &Arguments) {
+        if let Some(runtime) = &arguments.global.runtime {
+            self.runtime = Setting {
+                value: runtime.clone(),
+                source: Source::Flag("--runtime"),
+            };
+        }
+        for (name, program) in &arguments.global.engines {
+            let setting = Setting {
+                value: program.clone(),
+                source: Source::Flag("--engine"),
+            };
+            self.engines.insert(name.clone(), setting);
+        }
+        if let Command::Make(make) = &arguments.command {
+            if make.jobs.is_some() {
+                self.jobs = Setting {
+                    value: make.jobs,
+                    source: Source::Flag("--jobs"),
+                };
+            }
+            if make.offline {
+                self.offline = Setting {
+                    value: true,
+                    source: Source::Flag("--offline"),
+                };
+            }
+        }
+    }
+}
+
+const JOBS: &str = "expected a number of jobs from 1 to 1024";
+
+fn some_jobs(jobs: u32) -> Result<u32, &'static str> {
+    (1..=1024).contains(&jobs).then_some(jobs).ok_or(JOBS)
+}
+
+/// Returns the line of a place, from 1.
+fn line(text: &str, place: usize) -> usize {
+    let before = text.get(..place).unwrap_or(text);
+    before.matches('\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            runtime: default(Choice::Auto),
+            jobs: default(None),
+            offline: default(false),
+            profile: default(PROFILE.to_owned()),
+            engines: BTreeMap::new(),
+        }
+    }
+
+    fn read(text: &str, owner: Owner) -> Result<Settings, Failure> {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(temporary.path()).unwrap().join(FILE);
+        std::fs::write(&path, text).unwrap();
+        let mut settings = settings();
+        settings.read(&path, owner)?;
+        Ok(settings)
+    }
+
+    #[test]
+    fn each_value_says_where_it_stands() {
+        let text = "jobs = 3\n\nruntime = \"podman\"\nprofile = \"stagex-2026\"\n\
+            [engines]\npodman = \"/opt/podman\"\n";
+        let settings = read(text, Owner::User).unwrap();
+        let line = |source: &Source| match source {
+            Source::File(_, line) => *line,
+            other => panic!("{other}"),
+        };
+        assert_eq!(
+            (settings.jobs.value, line(&settings.jobs.source)),
+            (Some(3), 1)
+        );
+        assert_eq!(settings.runtime.value, Choice::Named("podman".to_owned()));
+        assert_eq!(line(&settings.runtime.source), 3);
+        let podman = &settings.engines["podman"];
+        assert_eq!(
+            (podman.value.as_str(), line(&podman.source)),
+            ("/opt/podman", 6)
+        );
+        assert_eq!(settings.offline.source, Source::Default);
+    }
+
+    #[test]
+    fn what_a_file_may_not_say_is_refused() {
+        for text in [
+            "rutime = \"podman\"\n",
+            "jobs = \"two\"\n",
+            "jobs = 0\n",
+            "runtime = \"No Name\"\n",
+            "profile = \"stagex-2030\"\n",
+            "[engines]\n\"..\" = \"x\"\n",
+            "not toml",
+        ] {
+            assert!(read(text, Owner::User).is_err(), "{text}");
+        }
+        assert!(read("[engines]\npodman = \"./evil\"\n", Owner::Tree).is_err());
+    }
+}
