@@ -63,7 +63,10 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         if ended && finished.len() > 1 {
             // Everything is built: begin again with one package less.
             let (name, _) = finished.pop_first().unwrap();
-            fs::remove_dir_all(tree.join("out").join(name)).unwrap();
+            fs::remove_dir_all(tree.join("out").join(&name)).unwrap();
+            // With its record: what is not there was not finished.
+            let record = tree.join(format!("out/.stagex/records/{name}.json"));
+            fs::remove_file(record).unwrap();
         }
     }
 

@@ -20,6 +20,7 @@ mod image;
 mod leftovers;
 mod log;
 mod make;
+mod memory;
 mod outputs;
 mod package;
 mod recipe;

@@ -16,6 +16,7 @@ use crate::builder::blocking;
 use crate::error::Error;
 use crate::event::{Event, Listener};
 use crate::folders::{Access, Folders};
+use crate::memory::Memory;
 use crate::package::{Failure, Made, Maker};
 use crate::schedule::Schedule;
 use crate::site::{Site, unless};
@@ -122,6 +123,7 @@ struct Work {
     names: Vec<String>,
     dependencies: Vec<Vec<usize>>,
     schedule: Schedule,
+    memory: Memory,
     /// When each package that is being made was begun.
     begun: BTreeMap<usize, Instant>,
     outcomes: BTreeMap<usize, Outcome>,
@@ -152,6 +154,7 @@ impl Work {
         let mut work = Self {
             names: names.collect(),
             schedule: Schedule::new(&dependencies, &survey.measured),
+            memory: Memory::of_machine(),
             dependencies,
             begun: BTreeMap::new(),
             outcomes: BTreeMap::new(),
@@ -176,9 +179,13 @@ impl Work {
         let mut stopped = *self.interrupted.borrow();
         loop {
             while !stopped && running.len() < self.options.jobs {
-                let Some(place) = self.schedule.next() else {
+                let packages = &self.maker.job.plan.packages;
+                let memory = &self.memory;
+                let may = |place: usize| memory.suffices(packages[place].memory);
+                let Some(place) = self.schedule.next(may) else {
                     break;
                 };
+                self.take_memory(place);
                 self.start(place, &mut running);
             }
             let Some(finished) = running.join_next().await else {
@@ -188,6 +195,21 @@ impl Work {
             let failed = result.is_err();
             self.finish(place, duration, result);
             stopped |= *self.interrupted.borrow() || (failed && !self.options.keep_going);
+        }
+    }
+
+    fn take_memory(&mut self, place: usize) {
+        let needed = self.maker.job.plan.packages[place].memory;
+        if let (Some(available), Some(needed)) = (self.memory.take(place, needed), needed) {
+            let gibibytes =
+                |bytes: u64| format!("{}.{} GiB", bytes >> 30, (bytes >> 20) % 1024 * 10 / 1024);
+            let message = format!(
+                "it says that it needs {} of memory, and {} are available",
+                gibibytes(needed),
+                gibibytes(available)
+            );
+            let package = self.names[place].clone();
+            self.listener.hear(Event::Notice { package, message });
         }
     }
 
@@ -243,6 +265,7 @@ impl Work {
             }
         };
         self.begun.remove(&place);
+        self.memory.give_back(place);
         self.listener.hear(event);
         if outcome.digest().is_some() {
             self.schedule.done(place);

@@ -100,9 +100,12 @@ impl Schedule {
             .insert((Reverse(self.expected.ways[package]), package));
     }
 
-    /// Hands out the next package that can be built now, if there is one.
-    pub(crate) fn next(&mut self) -> Option<usize> {
-        let (_, package) = self.ready.pop_first()?;
+    /// Hands out the next package that can be built now and that `may` begin, if there is one.
+    pub(crate) fn next(&mut self, may: impl Fn(usize) -> bool) -> Option<usize> {
+        let next = self.ready.iter().find(|(_, package)| may(*package));
+        let next = *next?;
+        self.ready.remove(&next);
+        let (_, package) = next;
         self.states[package] = State::Running;
         Some(package)
     }
@@ -196,18 +199,34 @@ mod tests {
     fn a_package_waits_for_all_it_needs() {
         let mut schedule = diamond([0; 5]);
         assert_eq!(
-            (schedule.next(), schedule.next(), schedule.next()),
+            (
+                schedule.next(|_| true),
+                schedule.next(|_| true),
+                schedule.next(|_| true)
+            ),
             (Some(0), Some(4), None)
         );
         schedule.done(0);
         assert_eq!(
-            (schedule.next(), schedule.next(), schedule.next()),
+            (
+                schedule.next(|_| true),
+                schedule.next(|_| true),
+                schedule.next(|_| true)
+            ),
             (Some(1), Some(2), None)
         );
         schedule.done(2);
-        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.next(|_| true), None);
         schedule.done(1);
-        assert_eq!(schedule.next(), Some(3));
+        assert_eq!(schedule.next(|_| true), Some(3));
+    }
+
+    #[test]
+    fn what_may_not_begin_is_passed_over() {
+        let mut schedule = diamond([0; 5]);
+        assert_eq!(schedule.next(|package| package != 0), Some(4));
+        assert_eq!(schedule.next(|package| package != 0), None);
+        assert_eq!(schedule.next(|_| true), Some(0));
     }
 
     #[test]
@@ -216,32 +235,42 @@ mod tests {
         schedule.there(0);
         schedule.there(1);
         assert_eq!(
-            (schedule.next(), schedule.next(), schedule.next()),
+            (
+                schedule.next(|_| true),
+                schedule.next(|_| true),
+                schedule.next(|_| true)
+            ),
             (Some(2), Some(4), None)
         );
         schedule.done(2);
-        assert_eq!(schedule.next(), Some(3));
+        assert_eq!(schedule.next(|_| true), Some(3));
     }
 
     #[test]
     fn the_longest_way_comes_first() {
         let mut schedule = diamond([1, 1, 5, 1, 100]);
-        assert_eq!((schedule.next(), schedule.next()), (Some(4), Some(0)));
+        assert_eq!(
+            (schedule.next(|_| true), schedule.next(|_| true)),
+            (Some(4), Some(0))
+        );
         schedule.done(0);
-        assert_eq!((schedule.next(), schedule.next()), (Some(2), Some(1)));
+        assert_eq!(
+            (schedule.next(|_| true), schedule.next(|_| true)),
+            (Some(2), Some(1))
+        );
     }
 
     #[test]
     fn a_failure_stops_only_what_needs_it() {
         let mut schedule = diamond([0; 5]);
-        schedule.next();
-        schedule.next();
+        schedule.next(|_| true);
+        schedule.next(|_| true);
         schedule.done(0);
-        schedule.next();
+        schedule.next(|_| true);
         assert_eq!(schedule.failed(1), [3]);
-        assert_eq!(schedule.next(), Some(2));
+        assert_eq!(schedule.next(|_| true), Some(2));
         schedule.done(2);
-        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.next(|_| true), None);
     }
 
     #[test]
@@ -258,8 +287,8 @@ mod tests {
         };
         assert_eq!(seconds(&schedule, 1, &[]), Some(160));
         assert_eq!(seconds(&schedule, 2, &[]), Some(80), "0, 2 and 3 take 80");
-        schedule.next();
-        schedule.next();
+        schedule.next(|_| true);
+        schedule.next(|_| true);
         assert_eq!(seconds(&schedule, 2, &[(0, 5), (4, 50)]), Some(75));
         assert_eq!(seconds(&schedule, 1, &[(0, 5), (4, 500)]), Some(95));
         schedule.done(0);

@@ -18,6 +18,7 @@ const PACKAGE_KEYS: [&str; 8] = [
     "platforms",
     "subpackages",
 ];
+const BUILD_KEYS: [&str; 1] = ["memory"];
 const SOURCE_KEYS: [&str; 6] = ["hash", "mirrors", "file", "format", "version", "git_sha"];
 
 /// What a `package.toml` says.
@@ -28,6 +29,8 @@ pub(crate) struct Manifest {
     pub version_from: Option<(String, std::ops::Range<usize>)>,
     pub platforms: Vec<String>,
     pub subpackages: Vec<String>,
+    /// How much memory its build needs, in bytes, where it says so.
+    pub memory: Option<u64>,
     /// In the order of the file, each with its place.
     pub sources: Vec<(Description, std::ops::Range<usize>)>,
 }
@@ -38,12 +41,15 @@ impl Manifest {
         let reader = Reader::new(file, text);
         let document = reader.document();
         let root = document.get_ref();
-        reader.only(root, &["package", "sources"]);
+        reader.only(root, &["package", "build", "sources"]);
         let mut manifest = Self::default();
         match reader.table(root, "package") {
             Some(package) => manifest.read_package(&reader, &package, name),
             None if root.contains_key("package") => {}
             None => reader.problem(&(0..0), "the table `[package]` is missing", None),
+        }
+        if let Some(build) = reader.table(root, "build") {
+            manifest.read_build(&reader, build.value);
         }
         if let Some(sources) = reader.table(root, "sources") {
             manifest.read_sources(&reader, sources.value);
@@ -110,6 +116,20 @@ impl Manifest {
         }
     }
 
+    fn read_build<'a>(&mut self, reader: &Reader<'a>, table: &toml::de::DeTable<'a>) {
+        reader.only(table, &BUILD_KEYS);
+        if let Some(memory) = reader.text(table, "memory") {
+            self.memory = bytes(&memory.value);
+            if self.memory.is_none() {
+                let message = format!(
+                    "`{}` is no amount, expected one such as `8GiB`",
+                    memory.value
+                );
+                reader.problem(&memory.place, message, None);
+            }
+        }
+    }
+
     fn read_sources<'a>(&mut self, reader: &Reader<'a>, sources: &toml::de::DeTable<'a>) {
         let mut keys: Vec<_> = sources.keys().collect();
         // The table is sorted by name; the order of the file is that of the build arguments.
@@ -155,6 +175,16 @@ impl Manifest {
     }
 }
 
+/// Reads an amount such as `8GiB` or `512 MiB`.
+fn bytes(text: &str) -> Option<u64> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))?;
+    let number: u64 = number.trim_end().parse().ok()?;
+    number.checked_mul(1 << shift)
+}
+
 fn is_sha256(text: &str) -> bool {
     text.len() == 64
         && text
@@ -197,6 +227,20 @@ mod tests {
         assert_eq!(keys, ["z", "a", "m"]);
     }
 
+    #[test]
+    fn memory_is_an_amount_with_its_unit() {
+        for (text, expected) in [
+            ("8GiB", Some(8 << 30)),
+            ("512 MiB", Some(512 << 20)),
+            ("8", None),
+            ("8GB", None),
+            ("-1GiB", None),
+            ("99999999999TiB", None),
+        ] {
+            assert_eq!(bytes(text), expected, "{text}");
+        }
+    }
+
     #[rstest]
     #[case::syntax("[package\nname = 1", "p.toml:1:")]
     #[case::unknown_key(
@@ -230,6 +274,10 @@ mod tests {
     #[case::twice(
         "[package]\nname = \"x\"\nsubpackages = [\"y\", \"y\"]",
         "3:21: `y` stands twice"
+    )]
+    #[case::memory(
+        "[package]\nname = \"x\"\n[build]\nmemory = \"lots\"",
+        "p.toml:4:10: `lots` is no amount"
     )]
     #[case::hash(
         "[package]\nname = \"x\"\n[sources.s]\nhash = \"12\"\nmirrors = [\"u\"]",

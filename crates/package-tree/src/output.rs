@@ -43,6 +43,8 @@ pub struct Output {
     pub sources: Vec<Source>,
     /// The full names of the outputs that it is built from, in the order of the Containerfile.
     pub dependencies: Vec<String>,
+    /// How much memory its build needs, in bytes, where the package says so.
+    pub memory: Option<u64>,
 }
 
 impl Output {

@@ -50,6 +50,8 @@ pub struct PlannedPackage {
     pub dependencies: Vec<String>,
     /// The sources.
     pub sources: Vec<Source>,
+    /// How much memory its build needs, in bytes, where the package says so.
+    pub memory: Option<u64>,
     /// Whether it was asked for, or is only needed.
     pub requested: bool,
     /// The names, without `.tgz`, of the archives of it that were asked for.
@@ -101,6 +103,7 @@ impl Tree {
                 build_args: output.build_arguments(),
                 dependencies: output.dependencies.clone(),
                 sources: output.sources.clone(),
+                memory: output.memory,
                 requested: selection.outputs.contains(&output.name),
                 archives: archives.map(|(archive, _)| archive.clone()).collect(),
             }

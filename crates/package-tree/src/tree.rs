@@ -317,6 +317,7 @@ fn output(
             .iter()
             .map(|each| each.name.clone())
             .collect(),
+        memory: package.manifest.memory,
     }
 }
 
