@@ -52,9 +52,8 @@ fn read(source: &str) -> Result<Containerfile, Fault> {
     let mut arguments = Vec::new();
     let mut stages: Vec<Stage> = Vec::new();
     while let Some(mut line) = lines.next()? {
-        let parts = words::split(&line, lines.escape);
-        let keyword = statement::keyword(&parts)?;
-        let keyword_span = parts.keyword_span;
+        let (word, keyword_span) = words::keyword(&line);
+        let keyword = statement::keyword(word, keyword_span)?;
         if keyword == "FROM" {
             stages.push(stage(&line, lines.escape)?);
             continue;

@@ -94,9 +94,17 @@ pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Returns `word` with its variables expanded; blanks between words stay.
 pub(crate) fn expand(word: &str, rules: Rules, lookup: Lookup) -> Result<String, ExpansionError> {
+    if stands_for_itself(word, rules) {
+        return Ok(word.to_owned());
+    }
     Lexer::new(word, rules, lookup)
         .read_until(None, rules.escapes)
         .map(|(text, _)| text)
+}
+
+/// Tells whether there is nothing to expand in a word: most have neither variables nor quotes.
+pub(crate) fn stands_for_itself(word: &str, rules: Rules) -> bool {
+    !word.contains(['$', '\'', '"', rules.escape])
 }
 
 /// Returns the words of `text`: variables first, then the split at blanks that are not quoted.
@@ -105,6 +113,10 @@ pub(crate) fn words(
     rules: Rules,
     lookup: Lookup,
 ) -> Result<Vec<String>, ExpansionError> {
+    // The blanks after the mark of a heredoc belong to its word.
+    if stands_for_itself(text, rules) && !text.contains('<') {
+        return Ok(text.split_whitespace().map(str::to_owned).collect());
+    }
     Lexer::new(text, rules, lookup)
         .read_until(None, rules.escapes)
         .map(|(_, words)| words)
@@ -229,8 +241,7 @@ impl<'a> Lexer<'a> {
                 }
                 _ => {
                     self.at += 1;
-                    let value = character.to_string();
-                    words.split(&value);
+                    words.split(character.encode_utf8(&mut [0; 4]));
                     text.push(character);
                 }
             }

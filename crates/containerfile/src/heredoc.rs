@@ -27,9 +27,14 @@ fn nothing(_name: &str) -> Option<String> {
     None
 }
 
+/// Tells whether there may be a mark in a line.
+pub(crate) fn may_mark(line: &str) -> bool {
+    line.contains("<<")
+}
+
 /// Returns the marks of a line; a line with an open quote has none.
 pub(crate) fn marks(line: &str) -> Vec<Mark> {
-    if !line.contains("<<") {
+    if !may_mark(line) {
         return Vec::new();
     }
     expand::words(line, rules(Quotes::Keep, Escapes::Keep), &nothing)

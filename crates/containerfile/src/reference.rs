@@ -2,7 +2,7 @@
 //!
 //! It does not know where an image comes from.
 
-use crate::containerfile::Containerfile;
+use crate::containerfile::{Containerfile, Stage};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::expand::{self, Rules};
 use crate::instruction::Instruction;
@@ -57,7 +57,14 @@ impl Containerfile {
     }
 
     fn all_references(&self, scope: &Scope) -> Result<Vec<Reference>, Fault> {
-        let globals = self.global_arguments(scope)?;
+        // Usually no name has a variable in it, and then none is needed.
+        let rules = Rules::word(self.escape);
+        let plain = |stage: &Stage| expand::stands_for_itself(&stage.base.value, rules);
+        let globals = if self.arguments.is_empty() && self.stages.iter().all(plain) {
+            Variables::default()
+        } else {
+            self.global_arguments(scope)?
+        };
         let mut references = Vec::new();
         for (number, stage) in self.stages.iter().enumerate() {
             let stage_id = StageId(number);
@@ -236,7 +243,9 @@ impl Containerfile {
 }
 
 fn image(name: &str, span: Span) -> Result<Base, Fault> {
-    let usual = |character: char| character.is_ascii_alphanumeric() || "._-/:@".contains(character);
+    let usual = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | '/' | ':' | '@')
+    };
     if name.is_empty() || !name.chars().all(usual) {
         return Err(Fault::new(ErrorKind::BadReference(name.to_owned()), span));
     }

@@ -51,12 +51,13 @@ pub(crate) const KEYWORDS: [&str; 18] = [
     "WORKDIR",
 ];
 
-/// Returns the keyword that stands at the beginning of a line.
-pub(crate) fn keyword(parts: &Parts) -> Result<&'static str, Fault> {
-    let found = parts.keyword.to_ascii_uppercase();
-    if let Some(keyword) = KEYWORDS.into_iter().find(|keyword| *keyword == found) {
+/// Returns the keyword that `word` is, which stands at `span` at the beginning of a line.
+pub(crate) fn keyword(word: &str, span: Span) -> Result<&'static str, Fault> {
+    let mut known = KEYWORDS.into_iter();
+    if let Some(keyword) = known.find(|keyword| keyword.eq_ignore_ascii_case(word)) {
         return Ok(keyword);
     }
+    let found = word.to_ascii_uppercase();
     let nearest = KEYWORDS
         .into_iter()
         .map(|keyword| (strsim::damerau_levenshtein(keyword, &found), keyword))
@@ -64,10 +65,10 @@ pub(crate) fn keyword(parts: &Parts) -> Result<&'static str, Fault> {
         .filter(|(distance, _)| *distance <= 2)
         .map(|(_, keyword)| keyword.to_owned());
     let kind = ErrorKind::UnknownInstruction {
-        keyword: parts.keyword.to_owned(),
+        keyword: word.to_owned(),
         nearest,
     };
-    Err(Fault::new(kind, parts.keyword_span))
+    Err(Fault::new(kind, span))
 }
 
 /// Reads the instruction in `line`, and the bodies of its heredocs from `lines`.
@@ -77,7 +78,7 @@ pub(crate) fn read(line: &mut Line, lines: &mut Lines) -> Result<Statement, Faul
     let parts = words::split(line, escape);
     let instruction = Reader {
         line,
-        keyword: keyword(&parts)?,
+        keyword: keyword(parts.keyword, parts.keyword_span)?,
         parts: &parts,
         escape,
         heredocs,
@@ -121,7 +122,7 @@ pub(crate) fn read_trigger(text: &str, span: Span) -> Result<Statement, Fault> {
 
 /// Reads the bodies of the heredocs whose marks stand in `line`, where its instruction can have any.
 fn heredocs(line: &mut Line, lines: &mut Lines) -> Result<Vec<Heredoc>, Fault> {
-    if !takes_heredocs(line, lines.escape)? {
+    if !heredoc::may_mark(&line.text) || !takes_heredocs(line, lines.escape)? {
         return Ok(Vec::new());
     }
     heredoc::marks(&line.text)
@@ -468,7 +469,7 @@ impl<'line> Reader<'line> {
         let text = self.text("an instruction")?;
         let line = self.line.tail(self.parts.arguments_at);
         let parts = words::split(&line, self.escape);
-        let trigger = keyword(&parts)?;
+        let trigger = keyword(parts.keyword, parts.keyword_span)?;
         if ["ONBUILD", "MAINTAINER", "FROM"].contains(&trigger) {
             return Err(self.fault(ErrorKind::BadTrigger(trigger.to_owned())));
         }

@@ -28,13 +28,22 @@ pub(crate) struct Parts<'line> {
     pub(crate) arguments_span: Span,
 }
 
+/// Returns the word that a line begins with, and where it stands.
+pub(crate) fn keyword(line: &Line) -> (&str, Span) {
+    let (start, end) = keyword_range(&line.text);
+    (&line.text[start..end], line.span_of(start, end))
+}
+
+fn keyword_range(text: &str) -> (usize, usize) {
+    let start = text.len() - text.trim_start().len();
+    let length = text[start..].find(is_blank);
+    (start, length.map_or(text.len(), |length| start + length))
+}
+
 /// Splits a line at its keyword and its flags.
 pub(crate) fn split(line: &Line, escape: char) -> Parts<'_> {
     let text = line.text.as_str();
-    let start = text.len() - text.trim_start().len();
-    let keyword_end = text[start..]
-        .find(is_blank)
-        .map_or(text.len(), |length| start + length);
+    let (start, keyword_end) = keyword_range(text);
     let (flags, arguments_start) = flags(line, keyword_end, escape);
     let arguments = text[arguments_start..].trim();
     let begin = arguments_start + text[arguments_start..].len()
@@ -70,7 +79,10 @@ fn flags(line: &Line, start: usize, escape: char) -> (Vec<Flag>, usize) {
         if word == "--" {
             return (flags, at);
         }
-        let word = word.trim_start_matches("--");
+        let mut word = word.as_str();
+        while let Some(rest) = word.strip_prefix("--") {
+            word = rest;
+        }
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (word, None),

@@ -1,11 +1,11 @@
 //! The plan: what is selected and all that it needs, in an order that can be built.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::{Serialize, Serializer};
 
-use crate::output::Output;
 use crate::problem::{Problem, Problems};
 use crate::source::Source;
 use crate::target::select;
@@ -79,11 +79,10 @@ impl Tree {
     pub fn plan(&self, targets: &[String], platform: &str) -> Result<Plan, Problems> {
         let selection = select(self, targets)?;
         let order = self.order(&selection.outputs)?;
-        let package = |output: &Output| {
-            let archives = selection
-                .archives
-                .iter()
-                .filter(|(_, name)| **name == output.name);
+        let package = |place: usize| {
+            let output = self.at(place);
+            let archives = selection.archives.iter();
+            let archives = archives.filter(|(_, of)| **of == place);
             let platforms = if output.platforms.is_empty() {
                 vec![platform.to_owned()]
             } else {
@@ -104,48 +103,48 @@ impl Tree {
                 dependencies: output.dependencies.clone(),
                 sources: output.sources.clone(),
                 memory: output.memory,
-                requested: selection.outputs.contains(&output.name),
+                requested: selection.outputs.contains(&place),
                 archives: archives.map(|(archive, _)| archive.clone()).collect(),
             }
         };
         Ok(Plan {
             version: 1,
-            packages: order.into_iter().map(package).collect(),
+            packages: order.into_par_iter().map(package).collect(),
         })
     }
 
-    /// Returns the outputs named, with all that they need, each behind what it needs; of those
-    /// that could stand at a place, the first by name does.
-    fn order(&self, selected: &BTreeSet<String>) -> Result<Vec<&Output>, Problem> {
-        let mut needed: BTreeMap<&str, &Output> = BTreeMap::new();
-        let mut pending: Vec<&str> = selected.iter().map(String::as_str).collect();
-        while let Some(name) = pending.pop() {
-            if let Some(output) = self.output(name)
-                && needed.insert(&output.name, output).is_none()
-            {
-                pending.extend(output.dependencies.iter().map(String::as_str));
+    /// Returns the places of what is selected, with all that it needs, each behind what it needs; of
+    /// those that could stand at a place, the first by name does.
+    fn order(&self, selected: &BTreeSet<usize>) -> Result<Vec<usize>, Problem> {
+        let count = self.outputs().len();
+        // How many of its dependencies each output that is needed still waits for.
+        let mut waits: Vec<Option<usize>> = vec![None; count];
+        let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); count];
+        let mut ready = BTreeSet::new();
+        let mut pending: Vec<usize> = selected.iter().copied().collect();
+        let mut rest = 0;
+        while let Some(place) = pending.pop() {
+            if waits[place].is_some() {
+                continue;
             }
+            let needs = self.needs(place);
+            waits[place] = Some(needs.len());
+            rest += 1;
+            if needs.is_empty() {
+                ready.insert(place);
+            }
+            for &need in needs {
+                needed_by[need].push(place);
+            }
+            pending.extend(needs);
         }
 
-        let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut needed_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (name, output) in &needed {
-            waits.insert(name, output.dependencies.len());
-            for dependency in &output.dependencies {
-                needed_by.entry(dependency).or_default().push(name);
-            }
-        }
-        let mut ready: BTreeSet<&str> = waits
-            .iter()
-            .filter(|(_, count)| **count == 0)
-            .map(|(name, _)| *name)
-            .collect();
-        let mut order = Vec::with_capacity(needed.len());
-        while let Some(name) = ready.pop_first() {
-            waits.remove(name);
-            order.push(needed[name]);
-            for dependent in needed_by.get(name).into_iter().flatten() {
-                if let Some(count) = waits.get_mut(dependent) {
+        let mut order = Vec::with_capacity(rest);
+        // Outputs are sorted by name, and so are their places.
+        while let Some(place) = ready.pop_first() {
+            order.push(place);
+            for &dependent in &needed_by[place] {
+                if let Some(count) = &mut waits[dependent] {
                     *count -= 1;
                     if *count == 0 {
                         ready.insert(dependent);
@@ -153,31 +152,33 @@ impl Tree {
                 }
             }
         }
-        match waits.keys().next() {
-            None => Ok(order),
-            Some(_) => Err(cycle(&needed, &waits)),
+        if order.len() == rest {
+            Ok(order)
+        } else {
+            Err(self.cycle(&waits))
         }
     }
-}
 
-/// Describes a cycle among the packages that wait for one another.
-fn cycle(needed: &BTreeMap<&str, &Output>, waits: &BTreeMap<&str, usize>) -> Problem {
-    let mut trail: Vec<&str> = waits.keys().copied().take(1).collect();
-    loop {
-        let last = trail[trail.len() - 1];
-        let next = needed[last]
-            .dependencies
-            .iter()
-            .map(String::as_str)
-            .find(|name| waits.contains_key(name))
-            .expect("what waits for ever waits for something that does");
-        let before = trail.iter().position(|name| *name == next);
-        trail.push(next);
-        if let Some(start) = before {
-            let trail = trail[start..].join(" -> ");
-            let file = needed[next].containerfile.clone();
-            return Problem::new(format!("packages need one another in a circle: {trail}"))
-                .in_file(file);
+    /// Describes a cycle among the outputs that wait for one another.
+    fn cycle(&self, waits: &[Option<usize>]) -> Problem {
+        let waiting = |&place: &usize| waits[place].is_some_and(|count| count > 0);
+        let first = (0..waits.len()).find(waiting);
+        let mut trail = vec![first.expect("something waits")];
+        loop {
+            let last = trail[trail.len() - 1];
+            let next = self.needs(last).iter().copied().find(waiting);
+            let next = next.expect("what waits for ever waits for something that does");
+            let before = trail.iter().position(|place| *place == next);
+            trail.push(next);
+            if let Some(start) = before {
+                let names = trail[start..]
+                    .iter()
+                    .map(|&each| self.at(each).name.as_str());
+                let trail = names.collect::<Vec<_>>().join(" -> ");
+                let file = self.at(next).containerfile.clone();
+                return Problem::new(format!("packages need one another in a circle: {trail}"))
+                    .in_file(file);
+            }
         }
     }
 }

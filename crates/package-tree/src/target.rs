@@ -6,16 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::near::did_you_mean;
+use crate::output::Output;
 use crate::problem::{Problem, Problems};
 use crate::tree::Tree;
 
 /// What a list of targets selects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
-    /// The full names of outputs.
-    pub outputs: BTreeSet<String>,
-    /// Archives to write, by their names without `.tgz`, each with the full name of its output.
-    pub archives: BTreeMap<String, String>,
+    /// The places of outputs.
+    pub outputs: BTreeSet<usize>,
+    /// Archives to write, by their names without `.tgz`, each with the place of its output.
+    pub archives: BTreeMap<String, usize>,
 }
 
 /// Finds out what `targets` select; nothing at all selects everything.
@@ -23,7 +24,7 @@ pub(crate) fn select(tree: &Tree, targets: &[String]) -> Result<Selection, Probl
     let mut selection = Selection::default();
     let mut problems = Vec::new();
     if targets.is_empty() {
-        selection.outputs = tree.outputs().map(|output| output.name.clone()).collect();
+        selection.outputs = (0..tree.outputs().len()).collect();
     }
     for target in targets {
         if let Err(problem) = selection.add(tree, target) {
@@ -46,32 +47,38 @@ impl Selection {
         if let Some(name) = file.and_then(|file| file.strip_suffix(".tgz")) {
             let found = named(tree, name);
             let [only] = found.as_slice() else {
-                return Err(if found.is_empty() {
-                    unknown(tree, target, name)
-                } else {
-                    let several = found.join(", ");
-                    let message = format!("`{target}` could be the archive of {several}");
-                    Problem::new(message).hint(format!("name one: out/{}.tgz", found[0]))
+                let names: Vec<&str> = found
+                    .iter()
+                    .map(|&each| tree.at(each).name.as_str())
+                    .collect();
+                return Err(match names.first() {
+                    None => unknown(tree, target, name),
+                    Some(first) => {
+                        let several = names.join(", ");
+                        let message = format!("`{target}` could be the archive of {several}");
+                        Problem::new(message).hint(format!("name one: out/{first}.tgz"))
+                    }
                 });
             };
-            self.archives.insert(name.to_owned(), only.clone());
-            self.outputs.insert(only.clone());
+            self.archives.insert(name.to_owned(), *only);
+            self.outputs.insert(*only);
             return Ok(());
         }
         if let Some(file) = file {
             let name = file.strip_suffix("/index.json").unwrap_or(file);
-            let output = tree
-                .output(name)
+            let place = tree
+                .place(name)
                 .ok_or_else(|| unknown(tree, target, name))?;
-            self.outputs.insert(output.name.clone());
+            self.outputs.insert(place);
             return Ok(());
         }
-        let found: Vec<String> = if target == "all" {
-            tree.outputs().map(|output| output.name.clone()).collect()
+        let found: Vec<usize> = if target == "all" {
+            (0..tree.outputs().len()).collect()
         } else {
-            let stage = tree.outputs().filter(|output| output.stage == target);
-            let stage = stage.map(|output| output.name.clone());
-            stage.chain(named(tree, target)).collect()
+            let of_stage = |output: &Output| output.stage == target;
+            let mut found = places(tree, of_stage);
+            found.extend(named(tree, target));
+            found
         };
         if found.is_empty() {
             return Err(unknown(tree, target, target));
@@ -81,10 +88,17 @@ impl Selection {
     }
 }
 
-/// Returns the outputs that `name` names: in full, without the stage, or by the package that
-/// they are subpackages of.
-fn named(tree: &Tree, name: &str) -> Vec<String> {
-    let fits = |output: &&crate::output::Output| {
+/// Returns the places of the outputs that fit.
+fn places(tree: &Tree, fits: impl Fn(&Output) -> bool) -> Vec<usize> {
+    let outputs = tree.outputs().enumerate();
+    let fitting = outputs.filter(|(_, output)| fits(output));
+    fitting.map(|(place, _)| place).collect()
+}
+
+/// Returns the places of the outputs that `name` names: in full, without the stage, or by the
+/// package that they are subpackages of.
+fn named(tree: &Tree, name: &str) -> Vec<usize> {
+    let fits = |output: &Output| {
         let of = |part: &str| {
             part == name
                 || name
@@ -94,10 +108,7 @@ fn named(tree: &Tree, name: &str) -> Vec<String> {
         };
         of(&output.package) || of(&output.origin)
     };
-    tree.outputs()
-        .filter(fits)
-        .map(|output| output.name.clone())
-        .collect()
+    places(tree, fits)
 }
 
 fn unknown(tree: &Tree, target: &str, name: &str) -> Problem {

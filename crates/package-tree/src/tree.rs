@@ -13,6 +13,7 @@ use crate::manifest::Manifest;
 use crate::near::did_you_mean;
 use crate::output::Output;
 use crate::problem::{Problem, Problems};
+use crate::source::Source;
 
 /// The platform that packages are built for unless they or the user say otherwise.
 pub const DEFAULT_PLATFORM: &str = "linux/amd64";
@@ -23,7 +24,10 @@ const REFERENCE: &str = "stagex/";
 /// A package tree that was read without a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
-    outputs: BTreeMap<String, Output>,
+    /// Sorted by name.
+    outputs: Vec<Output>,
+    /// For each output the places of those that it is built from.
+    needs: Vec<Vec<usize>>,
     warnings: Vec<Problem>,
 }
 
@@ -98,21 +102,43 @@ impl Tree {
             return Err(Problem::new(message).hint(hint).into());
         }
         let outputs = resolve(&packages, &mut problems);
-        if problems.is_empty() {
-            Ok(Self { outputs, warnings })
-        } else {
-            Err(Problems(problems))
+        if !problems.is_empty() {
+            // A package that is missing because it is wrong itself would only be noise.
+            return Err(Problems(problems));
         }
+        let needs = needs(&packages, &outputs)?;
+        Ok(Self {
+            outputs,
+            needs,
+            warnings,
+        })
     }
 
     /// Returns all outputs, sorted by name.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> {
-        self.outputs.values()
+        self.outputs.iter()
     }
 
     /// Returns the output with this full name.
     pub fn output(&self, name: &str) -> Option<&Output> {
-        self.outputs.get(name)
+        self.place(name).map(|place| &self.outputs[place])
+    }
+
+    /// Returns the place of the output with this full name among all.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        let named = |output: &Output| output.name.as_str().cmp(name);
+        self.outputs.binary_search_by(named).ok()
+    }
+
+    /// Returns the output at a place.
+    pub(crate) fn at(&self, place: usize) -> &Output {
+        &self.outputs[place]
+    }
+
+    /// Returns the places of what the output at `place` is built from, in the order of its
+    /// [`Output::dependencies`].
+    pub(crate) fn needs(&self, place: usize) -> &[usize] {
+        &self.needs[place]
     }
 
     /// Returns what a person should know although the tree can be built.
@@ -130,41 +156,48 @@ enum Read {
 
 /// Lists `packages/<stage>/<name>`, sorted, relative to the root.
 fn folders(root: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Problem> {
-    let list = |folder: &Utf8Path| -> io::Result<Vec<Utf8PathBuf>> {
-        let mut found = Vec::new();
-        for entry in root.join(folder).read_dir_utf8()? {
-            let entry = entry?;
-            if fs::metadata(entry.path())?.is_dir() && !entry.file_name().starts_with('.') {
-                found.push(folder.join(entry.file_name()));
-            }
-        }
-        found.sort();
-        Ok(found)
+    let list = |folder: &Utf8PathBuf| -> Result<Vec<Utf8PathBuf>, Problem> {
+        let failed = |error: io::Error| {
+            Problem::new(format!("cannot be read: {error}")).in_file(folder.clone())
+        };
+        list(root, folder).map_err(failed)
     };
-    let failed = |folder: &Utf8Path, error: &io::Error| {
-        Problem::new(format!("cannot be read: {error}")).in_file(folder)
-    };
-    let top = Utf8Path::new("packages");
-    let stages = list(top).map_err(|error| {
-        failed(&root.join(top), &error).hint("a tree has its packages in packages/<stage>/<name>/")
+    let top = Utf8PathBuf::from("packages");
+    let stages = list(&top).map_err(|problem| {
+        problem
+            .in_file(root.join(&top))
+            .hint("a tree has its packages in packages/<stage>/<name>/")
     })?;
-    let mut packages = Vec::new();
-    for stage in stages {
-        packages.extend(list(&stage).map_err(|error| failed(&stage, &error))?);
+    let packages: Vec<_> = stages.par_iter().map(list).collect::<Result<_, _>>()?;
+    Ok(packages.into_iter().flatten().collect())
+}
+
+/// Lists the folders in `folder` of the tree in `root`, sorted, without hidden ones.
+fn list(root: &Utf8Path, folder: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
+    let mut names = Vec::new();
+    for entry in root.join(folder).read_dir_utf8()? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        // What a link leads to may be a folder too.
+        let is_folder =
+            kind.is_dir() || (kind.is_symlink() && fs::metadata(entry.path())?.is_dir());
+        if is_folder && !entry.file_name().starts_with('.') {
+            names.push(entry.file_name().to_owned());
+        }
     }
-    Ok(packages)
+    names.sort_unstable();
+    Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
 /// Reads one package's files.
 fn read(root: &Utf8Path, folder: &Utf8Path) -> Result<Read, Vec<Problem>> {
-    let load = |name: &str| {
-        let path = folder.join(name);
-        match fs::read_to_string(root.join(&path)) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(vec![
-                Problem::new(format!("cannot be read: {error}")).in_file(path),
-            ]),
+    let place = root.join(folder);
+    let load = |name: &str| match fs::read_to_string(place.join(name)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let problem = Problem::new(format!("cannot be read: {error}"));
+            Err(vec![problem.in_file(folder.join(name))])
         }
     };
     let (containerfile, text) = match (load("Containerfile")?, load("package.toml")?) {
@@ -181,16 +214,13 @@ fn read(root: &Utf8Path, folder: &Utf8Path) -> Result<Read, Vec<Problem>> {
             return Err(vec![problem.in_file(folder.join("package.toml"))]);
         }
     };
-    let mut names = folder
-        .components()
-        .rev()
-        .map(|part| part.as_str().to_owned());
-    let (name, stage) = (
-        names.next().unwrap_or_default(),
-        names.next().unwrap_or_default(),
-    );
+    let last = |folder: Option<&Utf8Path>| {
+        let name = folder.and_then(Utf8Path::file_name);
+        name.unwrap_or_default().to_owned()
+    };
+    let (name, stage) = (last(Some(folder)), last(folder.parent()));
     let manifest = Manifest::read(&folder.join("package.toml"), &text, &name);
-    let references = references(&folder.join("Containerfile"), &containerfile);
+    let references = references(folder, &containerfile);
     match (manifest, references) {
         (Ok(manifest), Ok(references)) => {
             let folder = folder.to_owned();
@@ -213,9 +243,9 @@ fn read(root: &Utf8Path, folder: &Utf8Path) -> Result<Read, Vec<Problem>> {
     }
 }
 
-/// Finds the packages that a Containerfile names, each once, in the order of the file.
-fn references(path: &Utf8Path, text: &str) -> Result<Vec<Reference>, Problem> {
-    let wrong = |error| Problem::of_containerfile(path, &error);
+/// Finds the packages that the Containerfile in `folder` names, each once, in the order of the file.
+fn references(folder: &Utf8Path, text: &str) -> Result<Vec<Reference>, Problem> {
+    let wrong = |error| Problem::of_containerfile(folder.join("Containerfile"), &error);
     let file = containerfile::parse(text).map_err(wrong)?;
     let platform: Platform = DEFAULT_PLATFORM.parse().expect("the default is a platform");
     let mut found: Vec<Reference> = Vec::new();
@@ -236,67 +266,68 @@ fn references(path: &Utf8Path, text: &str) -> Result<Vec<Reference>, Problem> {
 }
 
 /// Names every output and resolves what packages say of one another.
-fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> BTreeMap<String, Output> {
+fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Output> {
     let versions = Versions::new(packages);
-    let mut outputs: BTreeMap<String, Output> = BTreeMap::new();
-    for package in packages {
-        let version = match versions.of(package) {
-            Ok(version) => version,
-            Err(problem) => {
-                problems.push(problem);
-                continue;
-            }
-        };
-        let mut sources = Vec::new();
-        for (description, place) in &package.manifest.sources {
-            match description.expand(version.as_deref()) {
-                Ok(source) => sources.push(source),
-                Err(message) => {
-                    let message = format!("source `{}`: {message}", description.key);
-                    problems.push(package.problem(place, message));
-                }
-            }
-        }
-        for (place, source) in sources.iter().enumerate() {
-            if let Some(other) = sources[..place]
-                .iter()
-                .find(|other| other.file == source.file)
-                && other.hash != source.hash
-            {
-                let message = format!(
-                    "sources `{}` and `{}` are both called `{}`",
-                    other.key, source.key, source.file
-                );
-                let at = &package.manifest.sources[place].1;
-                problems.push(package.problem(at, message).hint("give one another `file`"));
-            }
-        }
-        for yielded in package.yields() {
-            let output = output(package, yielded, version.clone(), &sources);
-            let (name, folder) = (output.name.clone(), package.manifest_path());
-            if let Some(other) = outputs.insert(name.clone(), output) {
-                let message = format!("`{name}` is an output of {} too", other.context);
-                problems.push(Problem::new(message).in_file(folder));
-            }
+    let resolved: Vec<_> = packages
+        .par_iter()
+        .map(|package| outputs(package, &versions))
+        .collect();
+    let mut all = Vec::with_capacity(packages.len());
+    for resolved in resolved {
+        match resolved {
+            Ok(outputs) => all.extend(outputs),
+            Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() {
-        // An output that is missing because its own package is wrong would only be noise.
-        problems.extend(
-            packages
-                .iter()
-                .flat_map(|package| missing(package, &outputs)),
-        );
+    // Of those with one name, the first package's stays first.
+    all.sort_by(|one: &Output, other| one.name.cmp(&other.name));
+    for pair in all.windows(2) {
+        if let [one, other] = pair
+            && one.name == other.name
+        {
+            let message = format!("`{}` is an output of {} too", one.name, one.context);
+            let file = other.context.join("package.toml");
+            problems.push(Problem::new(message).in_file(file));
+        }
     }
-    outputs
+    all
 }
 
-fn output(
-    package: &Package,
-    yielded: &str,
-    version: Option<String>,
-    sources: &[crate::source::Source],
-) -> Output {
+/// Names the outputs of one package.
+fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Output>, Vec<Problem>> {
+    let version = versions.of(package).map_err(|problem| vec![problem])?;
+    let mut problems = Vec::new();
+    let mut sources: Vec<Source> = Vec::with_capacity(package.manifest.sources.len());
+    for (description, place) in &package.manifest.sources {
+        match description.expand(version.as_deref()) {
+            Ok(source) => {
+                let same_file = |other: &&Source| other.file == source.file;
+                if let Some(other) = sources.iter().find(same_file)
+                    && other.hash != source.hash
+                {
+                    let message = format!(
+                        "sources `{}` and `{}` are both called `{}`",
+                        other.key, source.key, source.file
+                    );
+                    let problem = package.problem(place, message);
+                    problems.push(problem.hint("give one another `file`"));
+                }
+                sources.push(source);
+            }
+            Err(message) => {
+                let message = format!("source `{}`: {message}", description.key);
+                problems.push(package.problem(place, message));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let output = |yielded: &String| output(package, yielded, version.clone(), &sources);
+    Ok(package.yields().iter().map(output).collect())
+}
+
+fn output(package: &Package, yielded: &str, version: Option<String>, sources: &[Source]) -> Output {
     let is_subpackage = !package.manifest.subpackages.is_empty();
     Output {
         name: format!("{}-{yielded}", package.stage),
@@ -321,15 +352,41 @@ fn output(
     }
 }
 
+/// Returns for each output the places of those that it is built from.
+///
+/// # Errors
+///
+/// A problem for each package that is named and is not there.
+fn needs(packages: &[Package], outputs: &[Output]) -> Result<Vec<Vec<usize>>, Problems> {
+    let places: BTreeMap<&str, usize> = outputs
+        .iter()
+        .enumerate()
+        .map(|(place, output)| (output.name.as_str(), place))
+        .collect();
+    let needs = |output: &Output| -> Option<Vec<usize>> {
+        let names = output.dependencies.iter();
+        names
+            .map(|name| places.get(name.as_str()).copied())
+            .collect()
+    };
+    let found: Option<Vec<_>> = outputs.par_iter().map(needs).collect();
+    found.ok_or_else(|| {
+        let problems = packages
+            .iter()
+            .flat_map(|package| missing(package, &places));
+        Problems(problems.collect())
+    })
+}
+
 /// Returns a problem for each package that is named and is not there.
-fn missing(package: &Package, outputs: &BTreeMap<String, Output>) -> Vec<Problem> {
-    let absent = |reference: &&Reference| !outputs.contains_key(&reference.name);
+fn missing(package: &Package, places: &BTreeMap<&str, usize>) -> Vec<Problem> {
+    let absent = |reference: &&Reference| !places.contains_key(reference.name.as_str());
     let problem = |reference: &Reference| {
         let name = &reference.name;
         let mut problem = Problem::new(format!("there is no package `{name}`"))
             .in_file(package.folder.join("Containerfile"))
             .at(reference.position.line, reference.position.column);
-        problem.hint = did_you_mean(name, outputs.keys().map(String::as_str));
+        problem.hint = did_you_mean(name, places.keys().copied());
         problem
     };
     package
@@ -342,12 +399,18 @@ fn missing(package: &Package, outputs: &BTreeMap<String, Output>) -> Vec<Problem
 
 /// The versions of all packages, with those that are another's.
 struct Versions<'a> {
-    /// By full name: of packages, and of their outputs.
+    /// By full name: of packages, and of their outputs; empty if nobody asks for any.
     packages: BTreeMap<String, &'a Package>,
 }
 
 impl<'a> Versions<'a> {
     fn new(packages: &'a [Package]) -> Self {
+        let asks = |package: &Package| package.manifest.version_from.is_some();
+        if !packages.iter().any(asks) {
+            return Self {
+                packages: BTreeMap::new(),
+            };
+        }
         let mut by_name = BTreeMap::new();
         for package in packages {
             for yielded in package.yields() {
@@ -362,6 +425,9 @@ impl<'a> Versions<'a> {
 
     /// Returns a package's version, following `version_from` as far as it goes.
     fn of(&self, package: &'a Package) -> Result<Option<String>, Problem> {
+        if package.manifest.version_from.is_none() {
+            return Ok(package.manifest.version.clone());
+        }
         let mut trail = vec![package.full_name()];
         let mut current = package;
         while let Some((from, place)) = &current.manifest.version_from {
