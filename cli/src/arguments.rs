@@ -138,17 +138,30 @@ pub(crate) struct Manual {
 
 const CLEAN: &str = "\
 Examples:
-  stagex clean           remove everything in out/: images, archives, records and logs
-  stagex clean --logs    remove the logs of builds
+  stagex clean             remove everything in out/: images, archives, records and logs
+  stagex clean --logs      remove the logs of builds
+  stagex clean --images    remove what killed builds have left in engines' stores
+  stagex clean --cache     forget what is known of files, outputs and engines
 
-Sources in fetch/ and what is recorded in digests/ stay.";
+Sources in fetch/ and what is recorded in digests/ stay, and so does what engines keep for
+themselves, such as Docker's build cache: docker builder prune.";
 
 #[derive(Debug, Args)]
 #[command(after_help = CLEAN)]
 pub(crate) struct Clean {
-    /// Remove only the logs of builds.
+    /// Remove the logs of builds.
     #[arg(long)]
     pub(crate) logs: bool,
+
+    /// Remove what builds of this tree that were killed have left in engines' stores. The next
+    /// `make` with the same engine does the same.
+    #[arg(long)]
+    pub(crate) images: bool,
+
+    /// Forget what is remembered: hashes of files, what lies in out/, and what was found out
+    /// about engines. It is found out again.
+    #[arg(long)]
+    pub(crate) cache: bool,
 }
 
 const TARGETS: &str = "\

@@ -107,7 +107,11 @@ pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
 pub(crate) fn apply(arguments: &mut Arguments) -> Result<(), Failure> {
     let builds = matches!(
         arguments.command,
-        Command::Make(_) | Command::Build(_) | Command::Conformance(_) | Command::Runtimes
+        Command::Make(_)
+            | Command::Build(_)
+            | Command::Clean(_)
+            | Command::Conformance(_)
+            | Command::Runtimes
     );
     if !builds {
         return Ok(());

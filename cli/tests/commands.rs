@@ -456,3 +456,45 @@ fn a_tree_does_not_say_which_programs_are_run() {
     assert!(ran.stderr.contains("stagex.toml:1"), "{}", ran.stderr);
     assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
 }
+
+#[test]
+fn what_a_killed_build_left_stays_until_its_engine_can_remove_it() {
+    let tree = sample();
+    let work = tree.path().join("out/.stagex/work/core-musl-1");
+    std::fs::create_dir_all(&work).unwrap();
+    let claim = "{\"runtime\":\"docker\",\"image\":{\"key\":\"core-musl-1\",\
+        \"reference\":\"localhost/stagex/core-musl-1\",\"also_made\":[],\"steps\":[],\
+        \"base_layers\":0,\"work\":\"/nonexistent\"}}";
+    std::fs::write(work.join("claim.json"), claim).unwrap();
+    let arguments: Vec<_> = ["clean", "--images"]
+        .iter()
+        .chain(&NO_ENGINES)
+        .copied()
+        .collect();
+    let ran = stagex(tree.path(), &arguments);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("docker is not ready"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("0 killed builds"), "{}", ran.stdout);
+    assert!(work.join("claim.json").exists());
+}
+
+#[test]
+fn what_is_remembered_is_forgotten() {
+    let tree = sample();
+    let own = tree.path().join("out/.stagex");
+    let engines = tree.path().join("cache/stagex/engines");
+    for folder in [&own, &engines] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::write(own.join("hashes"), "four").unwrap();
+    std::fs::write(engines.join("podman-1.json"), "{}").unwrap();
+    let cache = tree.path().join("cache");
+    let ran = stagex_with(
+        tree.path(),
+        &["clean", "--cache"],
+        &[("XDG_CACHE_HOME", cache.to_str().unwrap())],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("removed 2 files"), "{}", ran.stdout);
+    assert!(!own.join("hashes").exists() && !engines.join("podman-1.json").exists());
+}

@@ -12,13 +12,59 @@ use crate::render::{self, Show};
 pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit, Failure> {
     // What is removed had better be a tree's.
     super::tree::open(global)?;
-    let what = if arguments.logs {
-        Clean::Logs
+    let mut cleaned = Cleaned::default();
+    if !(arguments.logs || arguments.images || arguments.cache) {
+        cleaned += remove(global, Clean::Everything)?;
+    }
+    if arguments.logs {
+        cleaned += remove(global, Clean::Logs)?;
+    }
+    if arguments.cache {
+        cleaned += remove(global, Clean::Cache)?;
+        let forgotten = crate::environment::findings().clear();
+        cleaned.files +=
+            forgotten.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+    }
+    let builds = if arguments.images {
+        Some(clean_stores(global)?)
     } else {
-        Clean::Everything
+        None
     };
-    print(global, remove(global, what)?);
+    print(global, cleaned, builds);
     Ok(Exit::Success)
+}
+
+/// Has each engine remove what killed builds of this tree have put into its store. Returns how many
+/// builds that were.
+fn clean_stores(global: &Global) -> Result<usize, Failure> {
+    let folders = Folders::of_tree(&global.directory);
+    let failure = |error: engine::Error| super::make::failure(&error);
+    let names = engine::abandoned_runtimes(&folders).map_err(failure)?;
+    let (programs, findings) = (global.programs(), crate::environment::findings());
+    let listener = render::listener(global, Show::default());
+    super::block_on(async {
+        let mut interrupted = interruption::watch();
+        let mut builds = 0;
+        for name in names {
+            let Some(backend) = runtimes::backend(&name, &programs, &findings) else {
+                render::note(&format!("{name}: there is no such runtime any more"));
+                continue;
+            };
+            let availability = interruption::unless(&mut interrupted, backend.probe()).await?;
+            if let Err(why) = availability.ready() {
+                render::note(&format!(
+                    "{name} is not ready, and keeps it: {}",
+                    why.message
+                ));
+                continue;
+            }
+            let listener = std::sync::Arc::clone(&listener);
+            let cleaning = engine::clean_store(&folders, backend.as_ref(), listener);
+            let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
+            builds += cleaned.map_err(failure)?;
+        }
+        Ok(builds)
+    })?
 }
 
 /// Removes what was made in the tree that is worked on.
@@ -33,16 +79,23 @@ pub(super) fn remove(global: &Global, what: Clean) -> Result<Cleaned, Failure> {
     })?
 }
 
-/// Prints what was removed.
-pub(super) fn print(global: &Global, cleaned: Cleaned) {
+/// Prints what was removed, and of how many builds something was left in engines' stores.
+pub(super) fn print(global: &Global, cleaned: Cleaned, builds: Option<usize>) {
+    let Cleaned { files, bytes, .. } = cleaned;
     match global.format {
         Format::Json => {
-            let (files, bytes) = (cleaned.files, cleaned.bytes);
-            render::json(&json!({ "version": 1, "files": files, "bytes": bytes }));
+            let mut document = json!({ "version": 1, "files": files, "bytes": bytes });
+            if let Some(builds) = builds {
+                document["builds"] = builds.into();
+            }
+            render::json(&document);
         }
         Format::Human => {
-            let size = indicatif::HumanBytes(cleaned.bytes);
-            render::result(&format!("removed {} files, {size}", cleaned.files));
+            let size = indicatif::HumanBytes(bytes);
+            render::result(&format!("removed {files} files, {size}"));
+            if let Some(builds) = builds {
+                render::result(&format!("removed what {builds} killed builds had left"));
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     if goals.clean {
         let cleaned = super::clean::remove(global, Clean::Everything)?;
         if !goals.build {
-            super::clean::print(global, cleaned);
+            super::clean::print(global, cleaned, None);
             return Ok(Exit::Success);
         }
     }

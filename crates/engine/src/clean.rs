@@ -1,16 +1,23 @@
-//! Removes what was made: everything in a tree's `out/`, or only its logs.
+//! Removes what was made: everything in a tree's `out/`, or a part of it; or what killed builds have
+//! left in an engine's store.
 //!
 //! Sources are not in there, and what is recorded in `digests/` is not either.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::ops::AddAssign;
+use std::sync::Arc;
 
+use backend_api::Backend;
 use camino::Utf8Path;
 use tokio::task::spawn_blocking;
 use walkdir::WalkDir;
 
+use crate::claim;
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
 use crate::folders::{Access, Folders, remove_folder};
+use crate::site::Site;
 
 /// What is to be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub enum Clean {
     Everything,
     /// The logs of builds.
     Logs,
+    /// What is remembered of files and outputs, to be found out again.
+    Cache,
 }
 
 /// What was removed.
@@ -28,6 +37,13 @@ pub struct Cleaned {
     pub files: u64,
     /// How many bytes they had.
     pub bytes: u64,
+}
+
+impl AddAssign for Cleaned {
+    fn add_assign(&mut self, more: Self) {
+        self.files += more.files;
+        self.bytes += more.bytes;
+    }
 }
 
 /// Removes what was made in the tree of `folders`, as soon as no other `stagex` builds in it.
@@ -40,7 +56,7 @@ pub struct Cleaned {
 pub async fn clean(
     folders: Folders,
     what: Clean,
-    listener: std::sync::Arc<dyn Listener>,
+    listener: Arc<dyn Listener>,
 ) -> Result<Cleaned, Error> {
     let work = move || remove(&folders, what, listener.as_ref());
     spawn_blocking(work)
@@ -59,6 +75,15 @@ fn remove(folders: &Folders, what: Clean, listener: &dyn Listener) -> Result<Cle
     let parents = match what {
         Clean::Everything => vec![folders.out(), folders.own()],
         Clean::Logs => vec![folders.logs()],
+        Clean::Cache => {
+            for path in [folders.hashes(), folders.outputs()] {
+                if path.exists() {
+                    cleaned.count(&path);
+                    remove_path(&path).at("remove", &path)?;
+                }
+            }
+            Vec::new()
+        }
     };
     for parent in parents {
         for entry in parent.read_dir_utf8().at("read", &parent)? {
@@ -70,6 +95,38 @@ fn remove(folders: &Folders, what: Clean, listener: &dyn Listener) -> Result<Cle
         }
     }
     Ok(cleaned)
+}
+
+/// Returns the runtimes that have something in their engines' stores that killed builds have put
+/// there.
+///
+/// # Errors
+///
+/// The work folder cannot be read.
+pub fn abandoned_runtimes(folders: &Folders) -> Result<BTreeSet<String>, Error> {
+    if !folders.work().exists() {
+        return Ok(BTreeSet::new());
+    }
+    let abandoned = claim::abandoned(folders, Access::Beside)?;
+    let claims = abandoned.into_iter().filter_map(|left| left.claim);
+    Ok(claims.map(|claim| claim.runtime).collect())
+}
+
+/// Has an engine remove what killed builds have put into its store, as soon as no other `stagex`
+/// builds in the tree. Returns how many builds that were.
+///
+/// # Errors
+///
+/// What the engine or the operating system does not let go.
+pub async fn clean_store(
+    folders: &Folders,
+    backend: &dyn Backend,
+    listener: Arc<dyn Listener>,
+) -> Result<usize, Error> {
+    let site = Site::open(folders, Access::Alone, backend, &listener).await?;
+    let count = site.removed();
+    site.close(backend).await?;
+    Ok(count)
 }
 
 impl Cleaned {
@@ -94,8 +151,6 @@ fn remove_path(path: &Utf8Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[tokio::test]

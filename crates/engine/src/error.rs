@@ -125,6 +125,20 @@ pub enum Error {
         /// The platform.
         platform: String,
     },
+    /// There is less room on the disk than is needed.
+    #[error(
+        "the disk of {path} has {} MiB left, and what is to be built needs {} MiB",
+        free >> 20,
+        needed >> 20
+    )]
+    DiskSpace {
+        /// The folder that is written to.
+        path: Utf8PathBuf,
+        /// How many bytes there are.
+        free: u64,
+        /// How many bytes are needed.
+        needed: u64,
+    },
     /// A file in `digests/` cannot be read.
     #[error("{path}:{line}: expected `<64 hex digits> <stage>-<name>`, found `{text}`")]
     DigestLine {
@@ -169,6 +183,10 @@ impl Error {
             Self::Platform { .. } => Some(
                 "its programs would need an emulator (binfmt), and no digests of such images are \
                  published that they could be compared with"
+                    .into(),
+            ),
+            Self::DiskSpace { .. } => Some(
+                "make room; `stagex clean` removes what can be built again, --logs only the logs"
                     .into(),
             ),
             Self::Backend(error) => error.hint().map(str::to_owned),

@@ -30,11 +30,12 @@ mod resolve;
 mod schedule;
 mod sealed;
 mod site;
+mod space;
 mod survey;
 
 pub use backend_api::OpenFiles;
 pub use build::{BuildJob, Delivery, build};
-pub use clean::{Clean, Cleaned, clean};
+pub use clean::{Clean, Cleaned, abandoned_runtimes, clean, clean_store};
 pub use contents::{ContentFile, ContentLayer, Contents};
 pub use digests::{Comparison, Digests};
 pub use error::{Error, PLATFORMS};

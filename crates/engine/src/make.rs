@@ -20,6 +20,7 @@ use crate::memory::Memory;
 use crate::package::{Failure, Made, Maker};
 use crate::schedule::Schedule;
 use crate::site::{Site, unless};
+use crate::space;
 use crate::survey::survey;
 
 /// How to make packages.
@@ -147,6 +148,12 @@ impl Work {
         let look = move || {
             let maker = Maker::new(job, folders, of_maker);
             let survey = survey(&maker, &dependencies, &of_survey);
+            let packages = maker.job.plan.packages.iter().zip(&survey.fresh);
+            let mut stale = packages.filter(|(_, fresh)| fresh.is_none()).peekable();
+            if stale.peek().is_some() {
+                let names = stale.map(|(package, _)| package.name.as_str());
+                space::check(&maker.builder.folders, names)?;
+            }
             Ok((maker, survey, dependencies))
         };
         let (maker, survey, dependencies) = blocking(look).await?;

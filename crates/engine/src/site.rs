@@ -57,6 +57,11 @@ impl Site {
         })
     }
 
+    /// Returns how many builds' images were removed when it was opened.
+    pub(crate) fn removed(&self) -> usize {
+        self.removed.len()
+    }
+
     /// Looks once more at what was removed: a daemon may have noticed only now that nobody wants an
     /// image any more.
     pub(crate) async fn close(self, backend: &dyn Backend) -> Result<(), Error> {

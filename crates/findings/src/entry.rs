@@ -44,6 +44,26 @@ impl Findings {
         self
     }
 
+    /// Forgets everything. Returns how many programs something was known of.
+    pub fn clear(&self) -> io::Result<u64> {
+        let Some(folder) = &self.folder else {
+            return Ok(0);
+        };
+        let entries = match folder.read_dir_utf8() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            entries => entries?,
+        };
+        let mut count = 0;
+        for entry in entries {
+            let path = entry?.into_path();
+            if path.extension() == Some("json") {
+                fs::remove_file(&path)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     /// Returns the entry of what is found out about a program under these circumstances. Without
     /// circumstances nothing can be known, and nothing is kept.
     pub fn entry(&self, circumstances: Option<Circumstances>) -> Entry {
