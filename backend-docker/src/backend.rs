@@ -10,6 +10,7 @@ use backend_api::{
     EngineLayer, Error, Event, Events, NamedContext, Network, Operation, read_layout,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use findings::Findings;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
@@ -35,6 +36,7 @@ const FOLDER_CONTAINERFILE: &str = "folder.Containerfile";
 #[derive(Debug)]
 pub struct Docker {
     program: Option<Utf8PathBuf>,
+    findings: Findings,
     /// What the first probe that found Docker ready has found.
     engine: OnceCell<Engine>,
     /// The notices that have been given: what holds for every build is said once.
@@ -42,11 +44,13 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Drives the client called `program`, or the one on PATH.
-    pub fn new(program: Option<Utf8PathBuf>) -> Self {
+    /// Drives the client called `program`, or the one on PATH. What earlier processes found out
+    /// about it is in `findings`.
+    pub fn new(program: Option<Utf8PathBuf>, findings: Findings) -> Self {
         let (engine, told) = (OnceCell::new(), Mutex::default());
         Self {
             program,
+            findings,
             engine,
             told,
         }
@@ -54,7 +58,7 @@ impl Docker {
 
     async fn engine(&self) -> Result<&Engine, DockerError> {
         self.engine
-            .get_or_try_init(|| probe(self.program.as_deref()))
+            .get_or_try_init(|| probe(self.program.as_deref(), &self.findings))
             .await
             .map_err(DockerError::Unavailable)
     }
@@ -230,7 +234,7 @@ impl Backend for Docker {
     async fn probe(&self) -> Availability {
         let found = self
             .engine
-            .get_or_try_init(|| probe(self.program.as_deref()));
+            .get_or_try_init(|| probe(self.program.as_deref(), &self.findings));
         match found.await {
             Ok(engine) => Availability::Ready(engine.ready.clone()),
             Err(unavailable) => Availability::Unavailable(unavailable),
@@ -448,7 +452,7 @@ mod tests {
             open_files: OpenFiles { soft: 1, hard: 1 },
             work: "/w".into(),
         };
-        let docker = Docker::new(None);
+        let docker = Docker::new(None, Findings::none());
         let cache = |knows| docker.cache(&engine(knows), &request, &());
         assert_eq!(cache(true), Cache::Use);
         assert_eq!(cache(false), Cache::Refuse);

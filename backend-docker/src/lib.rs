@@ -6,6 +6,7 @@
 mod archive;
 mod backend;
 mod command;
+mod daemon;
 mod error;
 mod layout;
 mod names;

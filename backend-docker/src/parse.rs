@@ -67,13 +67,31 @@ pub(crate) fn store(json: &str) -> Option<Store> {
         status: Option<Vec<(String, String)>>,
     }
     let answer: Answer = serde_json::from_str(json).ok()?;
-    let mut status = answer.status.iter().flatten();
-    Some(Store {
-        driver: answer.driver,
-        containerd: status.any(|(name, value)| {
+    Some(Store::of(answer.driver, &answer.status.unwrap_or_default()))
+}
+
+/// Reads what the daemon itself says when it is asked for `/info`: its version, and how it stores
+/// images. `None` if it cannot be understood.
+pub(crate) fn info(json: &str) -> Option<(String, Store)> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        server_version: String,
+        driver: String,
+        driver_status: Option<Vec<(String, String)>>,
+    }
+    let answer: Answer = serde_json::from_str(json).ok()?;
+    let store = Store::of(answer.driver, &answer.driver_status.unwrap_or_default());
+    Some((answer.server_version, store))
+}
+
+impl Store {
+    fn of(driver: String, status: &[(String, String)]) -> Self {
+        let containerd = status.iter().any(|(name, value)| {
             name == "driver-type" && value.starts_with("io.containerd.snapshotter")
-        }),
-    })
+        });
+        Self { driver, containerd }
+    }
 }
 
 /// Reads the version out of `docker buildx version`: `github.com/docker/buildx 0.13.1 ...`.

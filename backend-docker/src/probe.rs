@@ -2,9 +2,13 @@
 
 use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable};
 use camino::{Utf8Path, Utf8PathBuf};
+use findings::Findings;
 use process::Finished;
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use crate::command::Client;
+use crate::daemon::{Daemon, Surroundings};
 use crate::error::{DAEMON_HINT, PERMISSION_HINT};
 use crate::parse::{self, Complaint, Release, Store, Versions};
 
@@ -49,20 +53,65 @@ pub(crate) enum Results {
     Named,
 }
 
+/// What the client says of itself and of its plugin, whichever daemon there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Said {
+    pub(crate) version: String,
+    /// The version of buildx.
+    pub(crate) buildx: Option<String>,
+    /// The driver of buildx's current builder.
+    pub(crate) driver: Option<String>,
+}
+
 /// Finds out whether the Docker called `program`, or the one on PATH, can build.
-pub(crate) async fn probe(program: Option<&Utf8Path>) -> Result<Engine, Unavailable> {
+///
+/// The daemon is always asked. What the client said of itself under the same circumstances is
+/// taken from `findings`.
+pub(crate) async fn probe(
+    program: Option<&Utf8Path>,
+    findings: &Findings,
+) -> Result<Engine, Unavailable> {
+    probe_in(Surroundings::of_process(), program, findings).await
+}
+
+/// Finds that out where the client sees these surroundings; none are understood if it is `None`.
+pub(crate) async fn probe_in(
+    surroundings: Option<Surroundings>,
+    program: Option<&Utf8Path>,
+    findings: &Findings,
+) -> Result<Engine, Unavailable> {
     let client = Client::new(find(program)?);
+    let circumstances = surroundings
+        .as_ref()
+        .and_then(|surroundings| surroundings.circumstances(client.program()));
+    let entry = findings.entry(circumstances);
+    if let Some(said) = entry.recall::<Said>() {
+        let ask = move || surroundings?.ask();
+        let daemon = spawn_blocking(ask).await.expect("asking does not panic");
+        if let Some(daemon) = daemon {
+            return engine(client, said, daemon);
+        }
+    }
+    let (said, daemon) = ask(&client).await?;
+    let engine = engine(client, said.clone(), daemon)?;
+    entry.keep(&said);
+    Ok(engine)
+}
+
+/// Has the client say all that there is to know.
+async fn ask(client: &Client) -> Result<(Said, Daemon), Unavailable> {
     let found = Found {
         program: client.program(),
         version: None,
     };
-    let (client_version, server_version) = versions(&client, &found).await?;
+    let (client_version, server_version) = versions(client, &found).await?;
     let found = Found {
         version: Some(server_version.clone()),
         ..found
     };
-    let client_release = release(&client_version, &found)?;
-    let server_release = release(&server_version, &found)?;
+    // What is too old may not understand the other questions.
+    release(&client_version, &found)?;
+    release(&server_version, &found)?;
 
     let (store, buildx, builder, bridge) = tokio::join!(
         client.store().run(),
@@ -85,29 +134,47 @@ pub(crate) async fn probe(program: Option<&Utf8Path>) -> Result<Engine, Unavaila
             "see whether `docker info` works".to_owned(),
         )
     })?;
-    let buildx = parse::buildx_version(&text(buildx));
-    let driver = parse::buildx_driver(&text(builder));
+    let said = Said {
+        version: client_version,
+        buildx: parse::buildx_version(&text(buildx)),
+        driver: parse::buildx_driver(&text(builder)),
+    };
+    let daemon = Daemon {
+        version: server_version,
+        store,
+        has_bridge: bridge.is_ok_and(|answer| answer.succeeded()),
+    };
+    Ok((said, daemon))
+}
+
+/// Concludes from what was said what Docker can do.
+fn engine(client: Client, said: Said, daemon: Daemon) -> Result<Engine, Unavailable> {
+    let found = Found {
+        program: client.program(),
+        version: Some(daemon.version.clone()),
+    };
+    let client_release = release(&said.version, &found)?;
+    let server_release = release(&daemon.version, &found)?;
     let results = results(
         &found,
         client_release,
-        &store,
-        buildx.as_deref(),
-        driver.as_deref(),
+        &daemon.store,
+        said.buildx.as_deref(),
+        said.driver.as_deref(),
     )?;
-    let has_bridge = bridge.is_ok_and(|answer| answer.succeeded());
-
     let modern = server_release >= WITH_BUILDX;
     let mut details = vec![
         (
             "builder".to_owned(),
-            buildx.map_or("built in".to_owned(), |v| format!("buildx {v}")),
+            said.buildx
+                .map_or("built in".to_owned(), |v| format!("buildx {v}")),
         ),
-        ("store".to_owned(), describe(&store)),
+        ("store".to_owned(), describe(&daemon.store)),
     ];
-    if client_version != server_version {
-        details.insert(0, ("client".to_owned(), client_version));
+    if said.version != daemon.version {
+        details.insert(0, ("client".to_owned(), said.version));
     }
-    if !has_bridge {
+    if !daemon.has_bridge {
         details.push((
             "network".to_owned(),
             "none: the daemon has no bridge".to_owned(),
@@ -119,13 +186,13 @@ pub(crate) async fn probe(program: Option<&Utf8Path>) -> Result<Engine, Unavaila
     Ok(Engine {
         ready: Ready {
             program: client.program().to_owned(),
-            version: server_version,
+            version: daemon.version,
             details,
             capabilities: capabilities(modern, results),
         },
         client,
         results,
-        has_bridge,
+        has_bridge: daemon.has_bridge,
         honours_limits: modern,
         cache_knows_owners: server_release >= WITH_OWNERS_IN_CACHE,
     })

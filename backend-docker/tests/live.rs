@@ -10,5 +10,6 @@ fn main() -> ExitCode {
         reason = "this is the whole command line of a test"
     )]
     let program = std::env::var("STAGEX_DOCKER").ok();
-    backend_api::contract::main(Docker::new(program.map(Into::into)))
+    let program = program.map(Into::into);
+    backend_api::contract::main(Docker::new(program, findings::Findings::none()))
 }

@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         "backend-buildah",
         &["backend-api", "containers-build", "findings", "process"],
     ),
-    ("backend-docker", &["backend-api", "process"]),
+    ("backend-docker", &["backend-api", "findings", "process"]),
     ("backend-plugin", &["backend-api", "process"]),
     (
         "backend-podman",

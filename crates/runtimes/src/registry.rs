@@ -13,8 +13,8 @@ type Constructor = fn(Option<Utf8PathBuf>, &Findings) -> Arc<dyn Backend>;
 
 /// The backends, in the order in which they are preferred.
 const BACKENDS: [(&str, Constructor); 3] = [
-    ("docker", |program, _| {
-        Arc::new(backend_docker::Docker::new(program))
+    ("docker", |program, findings| {
+        Arc::new(backend_docker::Docker::new(program, findings.clone()))
     }),
     ("podman", |program, findings| {
         Arc::new(backend_podman::Podman::new(program, findings.clone()))
