@@ -9,7 +9,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// The variables that are taken.
-const KNOWN: [&str; 5] = ["BUILDER", "CHECK", "NOCACHE", "PLATFORM", "PROGRESS"];
+const KNOWN: [&str; 6] = [
+    "BUILDER", "CHECK", "NOCACHE", "PLATFORM", "PROGRESS", "REGISTRY",
+];
 
 /// What cannot be taken of a variable: one sentence, and what to do.
 type Problem = (String, Option<String>);
@@ -49,6 +51,11 @@ fn set(global: &mut Global, make: &mut Make, name: &str, value: &str) -> Result<
             _ => return Err(unexpected(name, value, "auto, plain, tty or quiet")),
         },
         "BUILDER" => set_builder(global, value)?,
+        "REGISTRY" => {
+            if !global.quiet {
+                crate::render::note("REGISTRY changes nothing about what is built");
+            }
+        }
         _ => return Err(refused(name)),
     }
     Ok(())
@@ -98,7 +105,7 @@ fn refused(name: &str) -> Problem {
              --offline, --platform or --engine"
         }
         "STAGES" => "name the stages as targets: stagex make core user",
-        "REGISTRY" | "REGISTRY_USERNAME" | "RELEASE" | "SIGNATURES" => {
+        "REGISTRY_USERNAME" | "RELEASE" | "SIGNATURES" => {
             "it is for publishing, and changes nothing about what is built: leave it out"
         }
         "IMPORT" => "the images are OCI layouts in out/, which engines and tools can load",

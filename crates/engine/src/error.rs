@@ -169,7 +169,9 @@ impl Error {
             )),
             Self::Containerfile { source, .. } => source.hint(),
             Self::UnknownReference { .. } => Some(
-                "a package is named `stagex/<stage>-<name>`; the sources' folder is `fetch`".into(),
+                "a package is named `stagex/<stage>-<name>`, the sources' folder is `fetch`; what else \
+                 there is, `stagex build` is told with --build-context"
+                    .into(),
             ),
             Self::MixedNetwork { .. } => Some(
                 "use a runtime with networks for each RUN (see `stagex runtimes`), \
@@ -190,6 +192,15 @@ impl Error {
                     .into(),
             ),
             Self::Backend(error) => error.hint().map(str::to_owned),
+            Self::Layout(_) | Self::Config(_) | Self::Listing(_) => Some(
+                "an image in out/ is built again when its folder is removed, or by `stagex make \
+                 --no-cache` of its package"
+                    .into(),
+            ),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
+                "if another user has built here (root, with sudo), give out/ to yourself or remove it"
+                    .into(),
+            ),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
                 "the disk is full: `out/` can be removed, everything in it can be built again"
                     .into(),
