@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use camino::Utf8Path;
 
 use crate::availability::Availability;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Operation};
 use crate::event::Events;
 use crate::image::{BuiltImage, EngineImage};
-use crate::request::BuildRequest;
+use crate::request::{BuildRequest, LoadRequest};
 
 /// A container engine that can build.
 ///
@@ -66,4 +66,23 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     ///
     /// [`BuildKey::name`]: crate::BuildKey::name
     async fn remove(&self, image: BuiltImage) -> Result<(), Error>;
+
+    /// Puts a finished image into the store in which the engine's user finds images, under the name
+    /// that is asked for. A backend that does not say otherwise cannot.
+    ///
+    /// # Behavior
+    ///
+    /// - What had the name before loses it.
+    /// - It is the one thing that stays in a store, and nothing ever removes it again: it is the
+    ///   user's.
+    async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+        let message = format!("images cannot be loaded: {}", request.name);
+        let error = Error::new(
+            self.id().to_owned(),
+            Operation::Load,
+            ErrorKind::Unsupported,
+            message,
+        );
+        Err(error.with_hint("the image is an OCI layout in out/, which other tools can load"))
+    }
 }

@@ -15,6 +15,8 @@ pub enum Operation {
     Export,
     /// [`Backend::remove`](crate::Backend::remove)
     Remove,
+    /// [`Backend::load`](crate::Backend::load)
+    Load,
 }
 
 impl fmt::Display for Operation {
@@ -23,6 +25,7 @@ impl fmt::Display for Operation {
             Self::Build => "build",
             Self::Export => "export",
             Self::Remove => "removal",
+            Self::Load => "load",
         })
     }
 }

@@ -24,6 +24,7 @@ pub use event::{Event, Events};
 pub use image::{BuiltImage, EngineImage, EngineLayer};
 pub use layout::{read_layout, read_manifest};
 pub use request::{
-    BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, NamedContext, Network, OpenFiles,
+    BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, LoadRequest, NamedContext,
+    Network, OpenFiles,
 };
 pub use step::{Step, StepId, StepKind};

@@ -82,6 +82,19 @@ pub struct BuildRequest {
     pub work: Utf8PathBuf,
 }
 
+/// An image that is to be put into the store of an engine's user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadRequest {
+    /// A folder with an OCI layout that holds this one image.
+    pub layout: Utf8PathBuf,
+    /// The name that it gets, with a tag.
+    pub name: String,
+    /// The image's platform, as `os/architecture[/variant]`.
+    pub platform: String,
+    /// A folder that exists and is empty.
+    pub work: Utf8PathBuf,
+}
+
 /// A build argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildArgument {

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use backend_api::{
-    Availability, Backend, BuildRequest, BuiltImage, EngineImage, Error, Events, Operation,
+    Availability, Backend, BuildRequest, BuiltImage, EngineImage, Error, Events, LoadRequest,
+    Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
@@ -78,5 +79,11 @@ impl Backend for Buildah {
         let driver = &self.found(Operation::Remove).await?.driver;
         let removed = driver.remove(&image.work).await;
         removed.map_err(|error| error.of(ID, Operation::Remove))
+    }
+
+    async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+        let driver = &self.found(Operation::Load).await?.driver;
+        let loaded = driver.load(request).await;
+        loaded.map_err(|error| error.of(ID, Operation::Load))
     }
 }

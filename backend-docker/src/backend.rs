@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use backend_api::{
     Availability, Backend, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage,
-    EngineLayer, Error, Event, Events, NamedContext, Network, Operation, read_layout,
+    EngineLayer, Error, Event, Events, LoadRequest, NamedContext, Network, Operation, read_layout,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
@@ -207,6 +207,23 @@ impl Docker {
         .map_err(unreadable)
     }
 
+    async fn try_load(&self, request: &LoadRequest) -> Result<(), DockerError> {
+        let engine = self.engine().await?;
+        let archive = request.work.join(TO_LOAD);
+        let (images, path) = (
+            vec![(request.name.clone(), request.layout.clone())],
+            archive.clone(),
+        );
+        blocking(move || archive::write(&images, &path))
+            .await
+            .map_err(|source| DockerError::from_io("the archive cannot be written", source))?;
+        let finished = engine.client.load(&archive).run().await?;
+        if !finished.succeeded() {
+            return Err(DockerError::failed("docker image load", finished.stderr));
+        }
+        Ok(())
+    }
+
     async fn try_remove(&self, image: BuiltImage) -> Result<(), DockerError> {
         let engine = self.engine().await?;
         if engine.results == Results::Named {
@@ -258,6 +275,11 @@ impl Backend for Docker {
     async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
         let result = self.try_remove(image).await;
         result.map_err(|error| in_operation(Operation::Remove, error))
+    }
+
+    async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+        let result = self.try_load(request).await;
+        result.map_err(|error| in_operation(Operation::Load, error))
     }
 }
 

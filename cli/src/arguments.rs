@@ -176,6 +176,7 @@ Targets, as StageX's Makefile spells them:
   digests, new-digests      everything; then digests/*.txt are written, and what is new in them is printed
   digests-musl              the package, and then the digest of each of its images with its platform
   content-musl              the package, and then what is in its image
+  import-musl               the package, and then its image in the engine's store, as stagex/core-musl:local
   check, compat, help       stagex check, stagex runtimes, this text
 
 What is up to date is not built again: the inputs' contents count, not their times.

@@ -32,6 +32,8 @@ pub(crate) enum After {
     DigestsOf(String),
     /// What is in the images that a target selects is listed.
     ContentOf(String),
+    /// The images that a target selects are put into the engine's own store.
+    Import(String),
 }
 
 /// What is done instead of building.
@@ -103,12 +105,15 @@ pub(crate) fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Failure> {
                 } else if let Some(target) = of("content-") {
                     goals.build(&target);
                     goals.after.push(After::ContentOf(target));
+                } else if let Some(target) = of("import-") {
+                    goals.build(&target);
+                    goals.after.push(After::Import(target));
                 } else if let Some((name, hint)) = refused {
                     problems.push((
                         format!("there is no target `{name}` here"),
                         Some((*hint).to_owned()),
                     ));
-                } else if matches!(prefix, "publish" | "registry" | "import") {
+                } else if matches!(prefix, "publish" | "registry") {
                     problems.push((
                         format!("there are no targets `{prefix}-*` here"),
                         Some(PUBLISHING.to_owned()),
@@ -210,13 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_not_here_is_refused_by_name() {
-        for word in [
-            "publish",
-            "publish-core-musl",
-            "registry-musl",
-            "import-musl",
-            "sign",
-        ] {
+        for word in ["publish", "publish-core-musl", "registry-musl", "sign"] {
             assert!(of(&[word]).is_err(), "{word}");
         }
         assert!(of(&["check", "musl"]).is_err());

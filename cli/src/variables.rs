@@ -108,7 +108,7 @@ fn refused(name: &str) -> Problem {
         "REGISTRY_USERNAME" | "RELEASE" | "SIGNATURES" => {
             "it is for publishing, and changes nothing about what is built: leave it out"
         }
-        "IMPORT" => "the images are OCI layouts in out/, which engines and tools can load",
+        "IMPORT" => "say which: stagex make import-core-musl",
         _ => {
             return (
                 format!("there is no variable `{name}`"),

@@ -18,6 +18,7 @@ use serde_json::Value;
 use engines::{example_tree, expect};
 
 const PACKAGE: &str = "bootstrap-seed";
+const IMPORTED: &str = "stagex/bootstrap-seed:local";
 
 fn main() -> ExitCode {
     engines::run("targets_beside_packages", targets)
@@ -43,11 +44,25 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         expect(content.contains(part), &format!("no {part} in {content}"))?;
     }
 
+    let imported = make(tree, runtime, &[&format!("import-{PACKAGE}")])?;
+    expect(imported.trim() == IMPORTED, &imported)?;
+    let found = run(program, &["inspect", "--type", "image", IMPORTED]);
+    let removed = run(program, &["rmi", IMPORTED]);
+    expect(
+        found && removed,
+        &format!("it is not in the store: found {found}, removed {removed}"),
+    )?;
+
     let words = ["--format", "json", "clean", PACKAGE];
     let again: Value = serde_json::from_str(&make(tree, runtime, &words)?).unwrap();
     let outcome = &again["packages"][0]["outcome"];
     expect(outcome == "built", &format!("after clean: {outcome}"))?;
     engines::nothing_is_left(tree, program)
+}
+
+fn run(program: &Utf8Path, words: &[&str]) -> bool {
+    let output = Command::new(program).args(words).output().unwrap();
+    output.status.success()
 }
 
 /// Makes something and returns what is printed.

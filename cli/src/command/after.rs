@@ -6,8 +6,10 @@ use engine::{Comparison, Contents, ListedEntry, ListedKind};
 use package_tree::{PlannedPackage, Tree};
 use serde_json::{Value, json};
 
+use super::interruption;
 use crate::arguments::Global;
 use crate::failure::Failure;
+use crate::render::{self, Show};
 use crate::targets::After;
 
 /// Something that was done.
@@ -17,6 +19,8 @@ pub(super) enum Done {
     /// (name, digest, platform) of each image.
     DigestsOf(Vec<(String, String, String)>),
     ContentOf(Vec<Contents>),
+    /// The names that images have now in the engine's store.
+    Imported(Vec<String>),
 }
 
 /// Does it, in order.
@@ -59,9 +63,41 @@ pub(super) fn run(
                     .map(|package| Contents::of_output(&global.directory, &package.name));
                 Done::ContentOf(contents.collect::<Result<_, _>>().map_err(failure)?)
             }
+            After::Import(target) => Done::Imported(import(global, &selected(target)?)?),
         });
     }
     Ok(done)
+}
+
+/// Puts images into the store of the engine that was asked for. Returns their names there.
+fn import(global: &Global, packages: &[PlannedPackage]) -> Result<Vec<String>, Failure> {
+    let (choice, programs) = (global.runtime(), global.programs());
+    let listener = render::listener(global, Show::default());
+    super::block_on(async {
+        let mut interrupted = interruption::watch();
+        let findings = crate::environment::findings();
+        let selecting = runtimes::select(&choice, &programs, &findings);
+        let selected = interruption::unless(&mut interrupted, selecting).await?;
+        let backend = selected.map_err(super::make::no_runtime)?.backend;
+        let mut names = Vec::new();
+        for package in packages {
+            let platform = package.platforms.first().map_or("", String::as_str);
+            let loading = engine::load(
+                &global.directory,
+                &package.name,
+                platform,
+                backend.as_ref(),
+                &listener,
+                interrupted.clone(),
+            );
+            names.push(
+                loading
+                    .await
+                    .map_err(|error| super::make::failure(&error))?,
+            );
+        }
+        Ok(names)
+    })?
 }
 
 impl Done {
@@ -72,6 +108,7 @@ impl Done {
             Self::NewDigests(_) => "new_digests",
             Self::DigestsOf(_) => "images",
             Self::ContentOf(_) => "contents",
+            Self::Imported(_) => "imported",
         }
     }
 
@@ -86,6 +123,7 @@ impl Done {
                 images.iter().map(image).collect()
             }
             Self::ContentOf(contents) => json!(contents),
+            Self::Imported(names) => json!(names),
         }
     }
 
@@ -106,6 +144,7 @@ impl Done {
                 }
             }
             Self::ContentOf(contents) => contents.iter().for_each(|each| list(each, &mut text)),
+            Self::Imported(names) => text = names.join("\n"),
         }
         text
     }

@@ -1,9 +1,11 @@
 //! Builds, exports and removes with one tool in one sandbox. Knows nothing of what is built.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use backend_api::{
-    BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, Network, read_manifest,
+    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest,
+    Network, read_manifest,
 };
 use camino::Utf8Path;
 use findings::Entry;
@@ -158,6 +160,43 @@ impl Driver {
         }
         let manifest = folder.join("manifest.json");
         read_manifest(&manifest, folder, image).map_err(|source| Error::file(&manifest, source))
+    }
+
+    /// Puts a finished image into the user's own store; see
+    /// [`Backend::load`](backend_api::Backend::load).
+    pub async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+        // The tool makes a name in the store of the layout's path: a relative one that is nobody's.
+        let link = BuildKey::new(&format!("load-{}", request.work));
+        let path = request.work.join(link.as_str());
+        let layout = request.layout.canonicalize_utf8();
+        let layout = layout.map_err(|source| Error::file(&request.layout, source))?;
+        symlink(&layout, &path).map_err(|source| Error::file(&path, source))?;
+        let run = async |arguments: &[&str]| {
+            let run = self.in_own_store().folder(&request.work);
+            let done = run.arguments(arguments).run().await?;
+            if done.succeeded() {
+                Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+            } else {
+                Err(Error::failed(done.stderr))
+            }
+        };
+        let (image, platform) = (format!("oci:{link}"), &request.platform);
+        let pull = ["pull", "--quiet", "--platform", platform, "--", &image];
+        let printed = run(&pull).await?;
+        let id = printed.lines().last().unwrap_or_default().trim();
+        run(&["tag", "--", id, &request.name]).await?;
+        run(&["rmi", "--", &format!("localhost/{link}:latest")]).await?;
+        Ok(())
+    }
+
+    /// Prepares a run over the store that the tool has for its user, as the user would run it.
+    fn in_own_store(&self) -> Invocation {
+        let variables = self.tool.variables.iter();
+        variables
+            .fold(Invocation::new(&self.tool.program), |run, (name, value)| {
+                run.variable(name, value)
+            })
+            .arguments(self.tool.global_arguments)
     }
 
     /// Removes all that a build has put into its work folder.

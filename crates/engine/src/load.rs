@@ -1,0 +1,50 @@
+//! Puts an image from `out/` into the store of an engine's user.
+
+use std::sync::Arc;
+
+use backend_api::{Backend, LoadRequest};
+use camino::Utf8Path;
+use tokio::sync::watch;
+
+use crate::builder::blocking;
+use crate::claim::Work;
+use crate::context;
+use crate::error::Error;
+use crate::event::Listener;
+use crate::folders::{Access, Folders};
+use crate::site::{Site, unless};
+
+/// Puts the image of the output `name` of the tree in `root` into the store of an engine's user, as
+/// `stagex/<name>:local`. Returns that name.
+///
+/// # Errors
+///
+/// What the engine or the operating system refuses; an interruption.
+pub async fn load(
+    root: &Utf8Path,
+    name: &str,
+    platform: &str,
+    backend: &dyn Backend,
+    listener: &Arc<dyn Listener>,
+    interrupted: watch::Receiver<bool>,
+) -> Result<String, Error> {
+    let folders = Folders::of_tree(root);
+    let opening = Site::open(&folders, Access::Beside, backend, listener);
+    let site = unless(interrupted.clone(), opening).await?;
+    let (of, prefix) = (folders.clone(), format!("{name}-load"));
+    let work = blocking(move || Work::begin(&of, &prefix)).await?;
+    let reference = format!("stagex/{name}:local");
+    let folder = work.folder().join("engine");
+    context::make_folder(&folder)?;
+    let request = LoadRequest {
+        layout: folders.output(name),
+        name: reference.clone(),
+        platform: platform.to_owned(),
+        work: folder,
+    };
+    let loading = async { Ok(backend.load(&request).await?) };
+    let loaded = unless(interrupted, loading).await;
+    blocking(move || work.end(false)).await?;
+    site.close(backend).await?;
+    loaded.map(|()| reference)
+}
