@@ -5,6 +5,7 @@ use backend_api::BuildKey;
 
 use crate::command::Client;
 use crate::error::DockerError;
+use crate::parse;
 
 /// Tells whether `name` is one of the build's own.
 pub(crate) fn is_own(name: &str, key: &BuildKey) -> bool {
@@ -58,16 +59,27 @@ pub(crate) async fn find(client: &Client, key: &BuildKey) -> Result<Vec<String>,
     Ok(own.map(str::to_owned).collect())
 }
 
+/// How often names are removed again, if others that are removed meanwhile are in the way.
+const TRIES: usize = 5;
+
 /// Removes names from the store. That one is gone already is no error.
 pub(crate) async fn remove(client: &Client, names: &[String]) -> Result<(), DockerError> {
     if names.is_empty() {
         return Ok(());
     }
-    let finished = client.remove(names).run().await?;
-    if finished.succeeded() || crate::parse::only_absent(&finished.stderr) {
-        return Ok(());
+    let mut tries = 1;
+    loop {
+        let finished = client.remove(names).run().await?;
+        if finished.succeeded() || parse::only_absent(&finished.stderr) {
+            return Ok(());
+        }
+        // Two builds can have made the same image, and a daemon that is asked to remove both of its
+        // names at once can trip over itself. What it has removed by then is no error next time.
+        if tries == TRIES || !parse::is_race(&finished.stderr) {
+            return Err(DockerError::failed("docker image rm", finished.stderr));
+        }
+        tries += 1;
     }
-    Err(DockerError::failed("docker image rm", finished.stderr))
 }
 
 #[cfg(test)]

@@ -112,6 +112,11 @@ pub(crate) fn only_absent(stderr: &str) -> bool {
     lines.all(|line| line.contains("No such image"))
 }
 
+/// Tells whether a failed `docker image rm` met another one that removed the same image.
+pub(crate) fn is_race(stderr: &str) -> bool {
+    stderr.contains("unrecognized image ID")
+}
+
 /// What is known of a failure from what the client printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Complaint {
@@ -183,6 +188,15 @@ mod tests {
     )]
     fn versions_are_read(#[case] json: &str, #[case] expected: Versions) {
         assert_eq!(versions(json), Some(expected));
+    }
+
+    #[test]
+    fn a_removal_that_met_another_is_told_from_one_that_is_refused() {
+        let of_20_10 = "Error response from daemon: unrecognized image ID sha256:64574db11b58";
+        assert!(is_race(of_20_10) && !only_absent(of_20_10));
+        assert!(!is_race(
+            "Error response from daemon: conflict: unable to remove"
+        ));
     }
 
     #[test]
