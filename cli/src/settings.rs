@@ -159,8 +159,19 @@ impl Settings {
 
         if let Some(runtime) = file.runtime {
             let value = choice(runtime.get_ref());
+            let value = value.map_err(|expected| wrong(runtime.span(), &expected, None))?;
+            if owner == Owner::Tree && is_plugin(&value) {
+                let message = format!(
+                    "the runtime `{}` is not taken from a tree: expected auto, {}",
+                    runtime.get_ref(),
+                    runtimes::NAMES.join(", ")
+                );
+                let hint = "a tree may not say which programs are run on your machine: use \
+                    --runtime, or write it into stagex/stagex.toml in ~/.config";
+                return Err(wrong(runtime.span(), &message, Some(hint)));
+            }
             self.runtime = Setting {
-                value: value.map_err(|expected| wrong(runtime.span(), &expected, None))?,
+                value,
                 source: place(runtime.span()),
             };
         }
@@ -282,6 +293,14 @@ impl Settings {
     }
 }
 
+/// Tells whether a runtime is a program that is found by its name, and is none that is known here.
+fn is_plugin(choice: &Choice) -> bool {
+    match choice {
+        Choice::Auto => false,
+        Choice::Named(name) => !runtimes::NAMES.contains(&name.as_str()),
+    }
+}
+
 const JOBS: &str = "expected a number of jobs from 1 to 1024";
 
 fn some_jobs(jobs: u32) -> Result<u32, &'static str> {
@@ -354,5 +373,14 @@ mod tests {
             assert!(read(text, Owner::User).is_err(), "{text}");
         }
         assert!(read("[engines]\npodman = \"./evil\"\n", Owner::Tree).is_err());
+    }
+
+    #[test]
+    fn a_tree_names_known_runtimes_and_no_plugins() {
+        for (name, of_tree) in [("auto", true), ("podman", true), ("gpg", false)] {
+            let text = format!("runtime = \"{name}\"\n");
+            assert!(read(&text, Owner::User).is_ok(), "{name}");
+            assert_eq!(read(&text, Owner::Tree).is_ok(), of_tree, "{name}");
+        }
     }
 }
