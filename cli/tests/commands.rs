@@ -498,3 +498,22 @@ fn what_is_remembered_is_forgotten() {
     assert!(ran.stdout.starts_with("removed 2 files"), "{}", ran.stdout);
     assert!(!own.join("hashes").exists() && !engines.join("podman-1.json").exists());
 }
+
+#[test]
+fn what_was_made_stays_where_nothing_can_build_it_again() {
+    let tree = sample();
+    let image = tree.path().join("out/core-musl");
+    std::fs::create_dir_all(&image).unwrap();
+    let arguments = [&NO_ENGINES[..], &["make", "clean", "core-musl"]].concat();
+    let ran = stagex(tree.path(), &arguments);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(image.exists());
+}
+
+#[test]
+fn clean_by_itself_builds_nothing_that_could_be_explained() {
+    let tree = sample();
+    let ran = stagex(tree.path(), &["-q", "make", "-n", "--explain", "clean"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
+    assert_eq!(ran.stderr, "");
+}

@@ -53,11 +53,42 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         &format!("it is not in the store: found {found}, removed {removed}"),
     )?;
 
+    let words = ["--dry-run", "--explain", "clean", PACKAGE];
+    let explained = make(tree, runtime, &words)?;
+    let expected = ["without any cache", "never built"];
+    let said = expected.iter().all(|part| explained.contains(part));
+    expect(said, &explained)?;
+
     let words = ["--format", "json", "clean", PACKAGE];
     let again: Value = serde_json::from_str(&make(tree, runtime, &words)?).unwrap();
     let outcome = &again["packages"][0]["outcome"];
     expect(outcome == "built", &format!("after clean: {outcome}"))?;
+    let reason = &again["packages"][0]["reasons"][0]["reason"];
+    expect(reason == "asked", &format!("after clean, since {reason}"))?;
+
+    // What is new is new also where it was recorded a moment ago.
+    only_the_package(tree);
+    let words = ["--format", "json", "digests", "new-digests"];
+    let new: Value = serde_json::from_str(&make(tree, runtime, &words)?).unwrap();
+    let names = new["new_digests"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|each| each["name"].as_str()).collect();
+    expect(names == [Some(PACKAGE)], &new.to_string())?;
     engines::nothing_is_left(tree, program)
+}
+
+/// Leaves nothing of a tree but the package, and another digest of it on record.
+fn only_the_package(tree: &Path) {
+    let packages = tree.join("packages");
+    for stage in std::fs::read_dir(packages).unwrap() {
+        for package in std::fs::read_dir(stage.unwrap().path()).unwrap() {
+            let folder = package.unwrap().path();
+            if !folder.ends_with("bootstrap/seed") {
+                std::fs::remove_dir_all(folder).unwrap();
+            }
+        }
+    }
+    let line = format!("{} {PACKAGE}\n", "0".repeat(64));
+    std::fs::write(tree.join("digests/bootstrap.txt"), line).unwrap();
 }
 
 fn run(program: &Utf8Path, words: &[&str]) -> bool {

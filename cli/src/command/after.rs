@@ -36,12 +36,19 @@ pub(super) fn run(
         let packages = plan.packages.into_iter();
         Ok(packages.filter(|package| package.requested).collect())
     };
+    // Compared once: after the first time, what was built is what is recorded.
+    let digests = [After::Digests, After::NewDigests];
+    let compared = if after.iter().any(|what| digests.contains(what)) {
+        super::digests::compare(global, tree, true)?
+    } else {
+        Vec::new()
+    };
     let mut done = Vec::new();
     for what in after {
         done.push(match what {
-            After::Digests => Done::Digests(super::digests::compare(global, tree, true)?),
+            After::Digests => Done::Digests(compared.clone()),
             After::NewDigests => {
-                let mut compared = super::digests::compare(global, tree, true)?;
+                let mut compared = compared.clone();
                 compared.retain(Comparison::differs);
                 Done::NewDigests(compared)
             }
@@ -102,7 +109,7 @@ fn import(global: &Global, packages: &[PlannedPackage]) -> Result<Vec<String>, F
 
 impl Done {
     /// Returns the name that it has in make's JSON document.
-    pub(super) fn field(&self) -> &'static str {
+    fn field(&self) -> &'static str {
         match self {
             Self::Digests(_) => "digests",
             Self::NewDigests(_) => "new_digests",
@@ -112,18 +119,29 @@ impl Done {
         }
     }
 
+    /// Adds it to make's JSON document, behind what another target of the same kind has there.
+    pub(super) fn add_to(&self, document: &mut Value) {
+        let field = &mut document[self.field()];
+        if field.is_null() {
+            *field = json!([]);
+        }
+        if let Some(list) = field.as_array_mut() {
+            list.extend(self.values());
+        }
+    }
+
     /// Returns it for programs.
-    pub(super) fn document(&self) -> Value {
+    fn values(&self) -> Vec<Value> {
         match self {
             Self::Digests(compared) | Self::NewDigests(compared) => {
-                super::digests::document(compared).into()
+                super::digests::document(compared)
             }
             Self::DigestsOf(images) => {
                 let image = |(name, hex, platform): &(String, String, String)| json!({ "name": name, "digest": format!("sha256:{hex}"), "platform": platform });
                 images.iter().map(image).collect()
             }
-            Self::ContentOf(contents) => json!(contents),
-            Self::Imported(names) => json!(names),
+            Self::ContentOf(contents) => contents.iter().map(|each| json!(each)).collect(),
+            Self::Imported(names) => names.iter().map(|name| json!(name)).collect(),
         }
     }
 
@@ -191,7 +209,7 @@ fn line(entry: &ListedEntry) -> String {
         permissions(entry.mode),
         entry.size,
         entry.modified,
-        entry.path,
+        crate::render::printable(&entry.path),
         crate::render::printable(&target),
     )
 }
@@ -215,7 +233,23 @@ fn permissions(mode: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::permissions;
+    use serde_json::json;
+
+    use super::{Done, permissions};
+
+    #[test]
+    fn targets_of_one_kind_do_not_hide_each_other() {
+        let image = |name: &str| {
+            let platform = "linux/amd64".to_owned();
+            Done::DigestsOf(vec![(name.to_owned(), "0".repeat(64), platform)])
+        };
+        let mut document = json!({ "version": 1 });
+        for done in [image("core-a"), image("core-b")] {
+            done.add_to(&mut document);
+        }
+        let name = |place: usize| &document["images"][place]["name"];
+        assert_eq!((name(0), name(1)), (&"core-a".into(), &"core-b".into()));
+    }
 
     #[test]
     fn modes_are_shown_as_ls_does() {

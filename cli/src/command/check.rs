@@ -45,8 +45,10 @@ pub(super) fn of_files<'a>(
     let files: Vec<_> = files.into_iter().collect();
     let mut found = Vec::new();
     for name in &files {
-        let text = fs::read_to_string(global.directory.join(name))
-            .map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+        let text = fs::read_to_string(global.directory.join(name)).map_err(|error| {
+            let message = format!("could not read {name}: {error}");
+            Failure::of(Exit::Environment, [(message, None)])
+        })?;
         let file = containerfile::parse(&text).map_err(|error| {
             let (line, column) = (error.position.line, error.position.column);
             let message = format!("{name}:{line}:{column}: {}", error.kind);

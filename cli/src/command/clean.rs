@@ -22,8 +22,10 @@ pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit,
     if arguments.cache {
         cleaned += remove(global, Clean::Cache)?;
         let forgotten = crate::environment::findings().clear();
-        cleaned.files +=
-            forgotten.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+        cleaned.files += forgotten.map_err(|error| {
+            let message = format!("could not forget what is known about engines: {error}");
+            Failure::of(Exit::Environment, [(message, None)])
+        })?;
     }
     let builds = if arguments.images {
         Some(clean_stores(global)?)

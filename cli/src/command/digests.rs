@@ -47,9 +47,11 @@ pub(super) fn compare(
     let compared = recorded.compare(&built, names());
     if record {
         for gone in recorded.update(&built, names()) {
-            render::note(&format!(
-                "{gone}: its line is gone, since there is no such package"
-            ));
+            if !global.quiet {
+                render::note(&format!(
+                    "{gone}: its line is gone, since there is no such package"
+                ));
+            }
         }
         recorded.write(root).map_err(failure)?;
     }

@@ -1,10 +1,11 @@
 //! `stagex make`: builds what was asked for, and says what became of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use engine::{Clean, Error, Explanation, Job, Options, Outcome, Report};
+use engine::{Clean, Error, Explanation, Folders, Job, Listener, Options, Outcome, Reason, Report};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use super::{after, interruption};
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
-use crate::render::{self, Show};
+use crate::render::{self, Reasons, Show};
 use crate::targets::{self, Goals, Instead};
 
 pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, Failure> {
@@ -37,25 +38,30 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     }
     let plan = super::tree::plan_for(&tree, &goals.targets, platform)?;
     if arguments.dry_run {
-        if arguments.explain {
-            let no_cache = arguments.no_cache || goals.clean;
-            let explained = engine::explain(&global.directory, &plan, no_cache);
-            print_explanations(global, &explained.map_err(|error| failure(&error))?);
-        } else if goals.build {
+        if !goals.build {
+            if !global.quiet {
+                render::note("nothing is built, and nothing is removed");
+            }
+        } else if !arguments.explain {
             print_plan(global, &plan);
+        } else if goals.clean {
+            print_explanations(global, &engine::explain_cleaned(&plan));
         } else {
-            render::note("nothing is built, and nothing is removed");
+            let explained = engine::explain(&global.directory, &plan, arguments.no_cache);
+            print_explanations(global, &explained.map_err(|error| failure(&error))?);
         }
         return Ok(Exit::Success);
     }
-    if goals.clean {
+    if !goals.build {
         let cleaned = super::clean::remove(global, Clean::Everything)?;
-        if !goals.build {
-            super::clean::print(global, cleaned, None);
-            return Ok(Exit::Success);
-        }
+        super::clean::print(global, cleaned, None);
+        return Ok(Exit::Success);
     }
-    let (runtime, report) = build(global, arguments, &goals, plan)?;
+    let Made {
+        runtime,
+        report,
+        reasons,
+    } = build(global, arguments, &goals, plan)?;
     let exit = exit(&report);
     let after = if exit == Exit::Success {
         after::run(global, &tree, &goals.after, platform)?
@@ -64,9 +70,9 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     };
     match global.format {
         Format::Json => {
-            let mut document = document(&runtime, &report);
+            let mut document = document(&runtime, &report, &reasons);
             for done in after {
-                document[done.field()] = done.document();
+                done.add_to(&mut document);
             }
             render::json(&document);
         }
@@ -100,18 +106,28 @@ fn print_explanations(global: &Global, explained: &[Explanation]) {
                 ));
             }
             let (count, all) = (stale().count(), explained.len());
-            render::note(&format!("{count} of {all} packages would be built"));
+            if !global.quiet {
+                render::note(&format!("{count} of {all} packages would be built"));
+            }
         }
     }
 }
 
-/// Builds what a plan asks for. Returns which runtime did, and what became of it.
+/// What came of building.
+struct Made {
+    runtime: String,
+    report: Report,
+    /// Why each package that was begun was.
+    reasons: BTreeMap<String, Vec<Reason>>,
+}
+
+/// Builds what a plan asks for.
 fn build(
     global: &Global,
     arguments: &arguments::Make,
     goals: &Goals,
     plan: Plan,
-) -> Result<(String, Report), Failure> {
+) -> Result<Made, Failure> {
     let options = Options {
         jobs: arguments.jobs.map_or_else(cores, |jobs| jobs as usize),
         keep_going: arguments.keep_going,
@@ -123,7 +139,8 @@ fn build(
         progress: arguments.progress,
         reasons: arguments.explain,
     };
-    let listener = render::listener(global, show);
+    let remembered = Arc::new(Reasons::before(render::listener(global, show)));
+    let listener: Arc<dyn Listener> = Arc::clone(&remembered) as _;
     super::block_on(async {
         let mut interrupted = interruption::watch();
         let findings = crate::environment::findings();
@@ -133,6 +150,13 @@ fn build(
         let runtime = selected.backend.id().to_owned();
         if !global.quiet && choice == runtimes::Choice::Auto {
             render::note(&format!("runtime: {runtime} {}", selected.ready.version));
+        }
+        if goals.clean {
+            // Not before there is something that can build it again.
+            let folders = Folders::of_tree(&global.directory);
+            let cleaning = engine::clean(folders, Clean::Everything, Arc::clone(&listener));
+            let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
+            cleaned.map_err(|error| failure(&error))?;
         }
         let job = Job {
             root: global.directory.clone(),
@@ -144,7 +168,11 @@ fn build(
         let report = engine::make(job, listener, interrupted)
             .await
             .map_err(|e| failure(&e))?;
-        Ok((runtime, report))
+        Ok(Made {
+            runtime,
+            report,
+            reasons: remembered.found(),
+        })
     })?
 }
 
@@ -203,7 +231,7 @@ pub(super) fn print_failed(name: &str, failed: &engine::Failure) {
     print_problem("error", &message, failed.error.hint().as_deref());
 }
 
-fn document(runtime: &str, report: &Report) -> Value {
+fn document(runtime: &str, report: &Report, reasons: &BTreeMap<String, Vec<Reason>>) -> Value {
     let package = |(name, outcome): &(String, Outcome)| {
         let mut value = json!({ "name": name });
         let (kind, seconds) = match outcome {
@@ -213,6 +241,9 @@ fn document(runtime: &str, report: &Report) -> Value {
             Outcome::Skipped => ("skipped", None),
         };
         value["outcome"] = kind.into();
+        if let Some(reasons) = reasons.get(name) {
+            value["reasons"] = json!(reasons);
+        }
         if let Some(digest) = outcome.digest() {
             value["digest"] = digest.to_string().into();
         }

@@ -2,9 +2,11 @@
 
 pub(crate) mod cells;
 mod plain;
+mod reasons;
 mod terminal;
 
 pub(crate) use plain::because;
+pub(crate) use reasons::Reasons;
 
 use std::borrow::Cow;
 use std::io::IsTerminal as _;

@@ -108,6 +108,25 @@ pub fn explain(root: &Utf8Path, plan: &Plan, no_cache: bool) -> Result<Vec<Expla
     Ok(explanations)
 }
 
+/// Says the same of a plan that is made after everything in `out/` was removed: there is no record
+/// of anything.
+pub fn explain_cleaned(plan: &Plan) -> Vec<Explanation> {
+    let explained = plan.packages.iter().map(|package| {
+        let mut reasons = Vec::new();
+        if package.requested {
+            reasons.push(Reason::Asked);
+        }
+        reasons.push(Reason::NeverBuilt);
+        let needs = |package| Reason::Needs { package };
+        reasons.extend(package.dependencies.iter().cloned().map(needs));
+        Explanation {
+            name: package.name.clone(),
+            reasons,
+        }
+    });
+    explained.collect()
+}
+
 /// What there is of a package before it is built.
 pub(crate) struct Situation<'a> {
     pub record: Option<&'a Record>,

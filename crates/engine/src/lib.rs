@@ -41,7 +41,7 @@ pub use contents::{ContentFile, ContentLayer, Contents};
 pub use digests::{Comparison, Digests};
 pub use error::{Error, PLATFORMS};
 pub use event::{Event, Listener};
-pub use explain::{Explanation, Reason, explain};
+pub use explain::{Explanation, Reason, explain, explain_cleaned};
 pub use folders::{Access, Folders, Lock};
 pub use load::load;
 pub use make::{Job, Options, Outcome, Report, make};

@@ -12,7 +12,7 @@ use std::fs;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use engine::{Folders, Job, Options, Outcome};
+use engine::{Clean, Folders, Job, Options, Outcome};
 use nothing::Nothing;
 use oci_image::Layout;
 use package_tree::{DEFAULT_PLATFORM, Tree};
@@ -181,6 +181,18 @@ async fn what_would_be_built_is_explained_before() {
         scene.explain(true, &["core-a"]),
         ["core-a: it was asked for without any cache"]
     );
+}
+
+#[tokio::test]
+async fn what_clean_changes_is_explained_before() {
+    let scene = Scene::new().await;
+    let tree = Tree::open(&scene.root).unwrap();
+    let plan = tree.plan(&["core-b".to_owned()], DEFAULT_PLATFORM).unwrap();
+    let before = engine::explain_cleaned(&plan);
+    let cleaning = engine::clean(scene.folders(), Clean::Everything, Arc::new(()));
+    cleaning.await.unwrap();
+    let after = engine::explain(&scene.root, &plan, true).unwrap();
+    assert_eq!(before, after);
 }
 
 #[tokio::test]
