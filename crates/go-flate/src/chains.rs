@@ -46,6 +46,12 @@ impl Chains {
         self.before[usize::from(position) % HALF]
     }
 
+    /// Forgets all positions.
+    pub(crate) fn clear(&mut self) {
+        self.newest.fill(0);
+        self.before.fill(0);
+    }
+
     /// Follows a shift of the window: positions of the older half are forgotten.
     #[expect(
         clippy::cast_possible_truncation,

@@ -13,17 +13,63 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// Where the header has a remark on the level, and what Go writes there at its best level.
 const BEST: (usize, u8) = (8, 2);
 
+/// What a gzip file has around its deflate stream.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    level: Level,
+    checksum: Hasher,
+    /// The length of the input modulo 2^32.
+    length: u32,
+    header_written: bool,
+}
+
+impl Frame {
+    pub(crate) fn new(level: Level) -> Self {
+        Self {
+            level,
+            checksum: Hasher::new(),
+            length: 0,
+            header_written: false,
+        }
+    }
+
+    /// Writes the header, if that was not done yet.
+    pub(crate) fn write_header(&mut self, output: &mut impl Write) -> io::Result<()> {
+        if !self.header_written {
+            let mut header = HEADER;
+            if self.level == Level::BEST {
+                header[BEST.0] = BEST.1;
+            }
+            output.write_all(&header)?;
+            self.header_written = true;
+        }
+        Ok(())
+    }
+
+    /// Counts input that was taken.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the format keeps the low 32 bits"
+    )]
+    pub(crate) fn count(&mut self, data: &[u8]) {
+        self.checksum.update(data);
+        self.length = self.length.wrapping_add(data.len() as u32);
+    }
+
+    /// Writes what stands behind the stream.
+    pub(crate) fn write_trailer(self, output: &mut impl Write) -> io::Result<()> {
+        output.write_all(&self.checksum.finalize().to_le_bytes())?;
+        output.write_all(&self.length.to_le_bytes())
+    }
+}
+
 /// Compresses what is written to it into a gzip file, as Go's `gzip.NewWriter` did.
 ///
 /// [`GzipEncoder::finish`] must be called; a file that is dropped is cut off. After an error of
 /// the writer below, every later call is an error too.
 pub struct GzipEncoder<W: Write> {
     deflate: DeflateEncoder<W>,
-    checksum: Hasher,
-    /// The length of the input modulo 2^32.
-    length: u32,
-    level: Level,
-    header_written: bool,
+    frame: Frame,
 }
 
 impl<W: Write> GzipEncoder<W> {
@@ -37,10 +83,7 @@ impl<W: Write> GzipEncoder<W> {
     pub fn with_level(output: W, level: Level) -> Self {
         Self {
             deflate: DeflateEncoder::with_level(output, level),
-            checksum: Hasher::new(),
-            length: 0,
-            level,
-            header_written: false,
+            frame: Frame::new(level),
         }
     }
 
@@ -58,8 +101,7 @@ impl<W: Write> GzipEncoder<W> {
     pub fn finish(mut self) -> io::Result<W> {
         self.write_header()?;
         let mut output = self.deflate.finish()?;
-        output.write_all(&self.checksum.finalize().to_le_bytes())?;
-        output.write_all(&self.length.to_le_bytes())?;
+        self.frame.write_trailer(&mut output)?;
         Ok(output)
     }
 
@@ -69,30 +111,17 @@ impl<W: Write> GzipEncoder<W> {
     }
 
     fn write_header(&mut self) -> io::Result<()> {
-        if !self.header_written {
-            let mut header = HEADER;
-            if self.level == Level::BEST {
-                header[BEST.0] = BEST.1;
-            }
-            self.deflate
-                .attempt(|_, output| output.write_all(&header))?;
-            self.header_written = true;
-        }
-        Ok(())
+        let Self { deflate, frame } = self;
+        deflate.attempt(|_, output| frame.write_header(output))
     }
 }
 
 impl<W: Write> Write for GzipEncoder<W> {
     /// Compresses all of `data`.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the format keeps the low 32 bits"
-    )]
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         self.write_header()?;
         let taken = self.deflate.write(data)?;
-        self.checksum.update(data);
-        self.length = self.length.wrapping_add(data.len() as u32);
+        self.frame.count(data);
         Ok(taken)
     }
 

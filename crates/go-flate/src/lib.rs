@@ -11,6 +11,8 @@
 //! images or files. The levels below 4, preset dictionaries, gzip header fields and flushing in
 //! the middle of a stream are not offered, because nothing that is made again needs them.
 //!
+//! [`ParallelGzipEncoder`] makes the same file on several cores.
+//!
 //! ```
 //! use std::io::Write;
 //!
@@ -30,12 +32,15 @@ mod deflate;
 mod gzip;
 mod huffman;
 mod level;
+mod parallel;
 mod parser;
 mod search;
 mod sink;
+mod stretch;
 mod token;
 mod window;
 
 pub use deflate::{DeflateEncoder, deflate};
 pub use gzip::{GzipEncoder, gzip};
 pub use level::Level;
+pub use parallel::ParallelGzipEncoder;

@@ -30,6 +30,15 @@ pub(crate) enum Input {
     Ended,
 }
 
+/// Where a parse is, beside the window and its chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    position: usize,
+    end: usize,
+    held: Option<Found>,
+    byte_held: bool,
+}
+
 /// The state of the parse between two bytes.
 pub(crate) struct Parser {
     window: Window,
@@ -70,12 +79,12 @@ impl Parser {
         self.window.is_full()
     }
 
-    /// Drops the older half of the window, if it is not looked at any more.
+    /// Drops the older half of the window, if it is not looked at any more. Tells whether it did.
     ///
     /// When that happens decides what the bytes around it can be matched with.
-    pub(crate) fn make_room(&mut self) {
+    pub(crate) fn make_room(&mut self) -> bool {
         if self.position < SHIFT_FROM {
-            return;
+            return false;
         }
         self.window.shift();
         self.chains.shift();
@@ -84,6 +93,31 @@ impl Parser {
             .block_start
             .and_then(|start| start.checked_sub(HALF))
             .filter(|&start| start >= ORIGIN);
+        true
+    }
+
+    /// Returns all that decides about the tokens to come, beside the window and its chains.
+    ///
+    /// Every position is entered into the chains, whether or not a match covers it. So where two
+    /// windows start at the same place of the same input, and either has just moved there or all
+    /// that it was given starts there, the chains of what is looked at are equal too.
+    pub(crate) fn state(&self) -> State {
+        State {
+            position: self.position,
+            end: self.window.end(),
+            held: self.held,
+            byte_held: self.byte_held,
+        }
+    }
+
+    /// Makes it as good as new.
+    pub(crate) fn restart(&mut self) {
+        self.window.clear();
+        self.chains.clear();
+        self.tokens.clear();
+        self.block_start = Some(ORIGIN);
+        self.position = ORIGIN;
+        (self.held, self.byte_held) = (None, false);
     }
 
     /// Returns the tokens of the block so far.
@@ -174,5 +208,48 @@ impl Parser {
                 .push(Token::literal(self.window.bytes()[self.position - 1]));
         }
         Pause::InputUsed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    #[test]
+    fn parses_that_differ_in_anything_are_not_at_the_same_place() {
+        let parser = || {
+            let mut parser = Parser::new(Level::DEFAULT.effort());
+            parser.fill(&[7; 1000]);
+            parser.advance(Input::Open);
+            parser
+        };
+        let state = parser().state();
+        assert_eq!(state, parser().state());
+        let changed = |change: fn(&mut Parser)| {
+            let mut parser = parser();
+            change(&mut parser);
+            parser.state()
+        };
+        let held = Found {
+            length: 9,
+            distance: 9,
+        };
+        assert_ne!(parser().held, Some(held));
+        for other in [
+            changed(|parser| parser.position += 1),
+            changed(|parser| parser.byte_held = !parser.byte_held),
+            changed(|parser| {
+                parser.held = Some(Found {
+                    length: 9,
+                    distance: 9,
+                });
+            }),
+            changed(|parser| {
+                parser.fill(&[7]);
+            }),
+        ] {
+            assert_ne!(state, other);
+        }
     }
 }

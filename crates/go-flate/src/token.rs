@@ -44,6 +44,16 @@ impl Token {
         self.0 & MATCH != 0
     }
 
+    /// Returns how many bytes it stands for.
+    #[inline]
+    pub(crate) fn length(self) -> u64 {
+        if self.is_repeat() {
+            self.extra_length() as u64 + u64::from(SHORTEST_EXPRESSIBLE)
+        } else {
+            1
+        }
+    }
+
     /// Returns the byte of a literal.
     #[inline]
     pub(crate) fn byte(self) -> usize {

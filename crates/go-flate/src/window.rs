@@ -42,6 +42,11 @@ impl Window {
         }
     }
 
+    /// Forgets all bytes.
+    pub(crate) fn clear(&mut self) {
+        self.end = ORIGIN;
+    }
+
     /// Returns one past the position of the last byte.
     pub(crate) fn end(&self) -> usize {
         self.end

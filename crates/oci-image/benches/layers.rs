@@ -2,7 +2,7 @@
 //! large layers take.
 //!
 //! `cargo bench -p oci-image --bench layers` writes an image of four layers of the programs in
-//! `/usr/bin` on one core and on all, in turns; and then, each in a process of its own, an image with
+//! `/usr/bin` and one of a single layer, on one core and on all, in turns; and then, each in a process of its own, an image with
 //! one layer of 1 GiB and one with 100,000 files in one layer.
 
 #![expect(
@@ -44,7 +44,8 @@ fn main() {
             }
         }),
         _ => {
-            cores();
+            cores(LAYERS, LAYER);
+            cores(1, LAYERS * LAYER);
             for (name, what) in [("1 GiB in one file", "file"), ("100,000 files", "entries")] {
                 let program = std::env::current_exe().unwrap();
                 let output = std::process::Command::new(program)
@@ -61,17 +62,17 @@ fn main() {
     }
 }
 
-/// Writes several layers on one core and on all.
-fn cores() {
+/// Writes layers of a size on one core and on all.
+fn cores(layers: usize, size: usize) {
     let temporary = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(temporary.path()).unwrap();
     let programs = programs();
-    let sources: Vec<_> = (0..LAYERS)
+    let sources: Vec<_> = (0..layers)
         .map(|layer| {
             let path = root.join(format!("{layer}.tar"));
             let mut tar = Builder::new(BufWriter::new(File::create(&path).unwrap()));
-            let part = &programs[layer * programs.len() / LAYERS..];
-            let part = &part[..part.len().min(LAYER)];
+            let part = &programs[layer * programs.len() / layers..];
+            let part = &part[..part.len().min(size)];
             let name = format!("programs-{layer}");
             tar.append_data(&mut header(part.len() as u64), name, part)
                 .unwrap();
@@ -91,8 +92,8 @@ fn cores() {
     }
     let [one, several] = best.map(|duration| duration.as_secs_f64());
     println!(
-        "{LAYERS} layers of {} MiB: {one:.2} s on one core, {several:.2} s on {all}: {:.2} times",
-        LAYER >> 20,
+        "{layers} layers of {} MiB: {one:.2} s on one core, {several:.2} s on {all}: {:.2} times",
+        size >> 20,
         one / several
     );
 }

@@ -15,8 +15,8 @@ use flate2::read::MultiGzDecoder;
 use crate::config::{ConfigError, ConfigRequest, config};
 use crate::digest::Digest;
 use crate::layer::{
-    Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, Means, Normalised, Recorded,
-    Tree, find_changes, keep_changes, write_blob,
+    Archive, ArchiveError, Comparison, Cores, Event, LayerBlob, LayerSource, Means, Normalised,
+    Recorded, Tree, find_changes, keep_changes, write_blob,
 };
 use crate::layout::{Layout, LayoutError, LayoutWriter};
 use crate::manifest::{Descriptor, INDEX, Index, LAYER, MANIFEST, Manifest, PlatformFields};
@@ -194,7 +194,8 @@ fn check(request: &ImageRequest<'_>) -> Result<(), ImageError> {
 }
 
 /// Writes the layers above the base into `blobs`. What each records is found out in order, since
-/// it depends on those below; they are compressed side by side.
+/// it depends on those below; they are compressed side by side, and one that has more than its
+/// share of the work on all cores.
 fn write_layers(
     request: &ImageRequest<'_>,
     destination: &Utf8Path,
@@ -203,6 +204,7 @@ fn write_layers(
     let mut lower = lower_tree(request)?;
     let mut events = Vec::new();
     let (sender, written) = mpsc::channel();
+    let cores = cores(&request.layers);
     rayon::in_place_scope(|scope| {
         for (layer, (source, (step, means))) in
             request.layers.iter().zip(steps(request.build)).enumerate()
@@ -216,10 +218,10 @@ fn write_layers(
             events.extend(told.map(|event| LayerEvent { layer, event }));
             let records = normalised.records;
             lower.apply(&records);
-            let sender = sender.clone();
+            let (sender, cores) = (sender.clone(), cores[layer]);
             scope.spawn(move |_| {
                 // The receiver outlives the scope.
-                let _ = sender.send((layer, write_blob(&records, epoch, blobs)));
+                let _ = sender.send((layer, write_blob(&records, epoch, blobs, cores)));
             });
         }
         Ok::<_, ImageError>(())
@@ -232,6 +234,26 @@ fn write_layers(
         source,
     })?;
     Ok((layers, events))
+}
+
+/// Decides on how many cores each layer is compressed: on one as long as the others keep the rest
+/// busy, since several together do a little more than one alone.
+fn cores(layers: &[LayerSource]) -> Vec<Cores> {
+    let size = |layer: &LayerSource| {
+        let tar = layer.tar.as_ref().and_then(|tar| tar.metadata().ok());
+        tar.map_or(0, |tar| tar.len())
+    };
+    let sizes: Vec<u64> = layers.iter().map(size).collect();
+    let all: u64 = sizes.iter().sum();
+    let threads = rayon::current_num_threads() as u64;
+    let of_size = |size: u64| {
+        if size.saturating_mul(threads) > all {
+            Cores::All
+        } else {
+            Cores::One
+        }
+    };
+    sizes.into_iter().map(of_size).collect()
 }
 
 fn normalise(

@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8Path;
-use go_flate::GzipEncoder;
+use go_flate::ParallelGzipEncoder;
 use tempfile::NamedTempFile;
 
 use crate::entry::{Device, Time};
@@ -21,7 +21,7 @@ use crate::layout::Layout;
 /// user and group 0, with the time 0.
 pub fn write_archive(layout: &Layout, path: &Utf8Path) -> io::Result<()> {
     write_whole(path, |file| {
-        let mut out = GzipEncoder::new(file);
+        let mut out = ParallelGzipEncoder::new(file);
         write_entries(layout, &mut out)?;
         out.finish()?;
         Ok(())

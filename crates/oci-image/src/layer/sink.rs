@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use go_flate::GzipEncoder;
+use go_flate::{GzipEncoder, ParallelGzipEncoder};
 
 use crate::digest::Hashing;
 
@@ -18,6 +18,12 @@ pub(crate) trait TarSink: Write {
 }
 
 impl<W: Write> TarSink for GzipEncoder<W> {
+    fn end_write(&mut self) {
+        Self::end_write(self);
+    }
+}
+
+impl<W: Write + Send> TarSink for ParallelGzipEncoder<W> {
     fn end_write(&mut self) {
         Self::end_write(self);
     }

@@ -5,7 +5,7 @@
 use std::io::{self, BufWriter, Write};
 
 use camino::Utf8Path;
-use go_flate::GzipEncoder;
+use go_flate::{GzipEncoder, ParallelGzipEncoder};
 use tempfile::NamedTempFile;
 
 use super::archive::WHITEOUT;
@@ -27,18 +27,35 @@ pub struct LayerBlob {
     pub blob: Measured,
 }
 
+/// How many cores compress a layer. The bytes are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cores {
+    One,
+    All,
+}
+
 /// Writes a layer into `blobs`, a folder, as a blob named by its digest.
 pub(crate) fn write_blob(
     records: &[Record],
     epoch: i64,
     blobs: &Utf8Path,
+    cores: Cores,
 ) -> io::Result<LayerBlob> {
     let mut file = NamedTempFile::new_in(blobs)?;
     let compressed = Hashing::new(BufWriter::with_capacity(1 << 16, &mut file));
-    let mut tar = Hashing::new(GzipEncoder::new(compressed));
-    write_tar(records, epoch, &mut tar)?;
-    let (encoder, plain) = tar.finish();
-    let (mut buffered, blob) = encoder.finish()?.finish();
+    let (compressed, plain) = match cores {
+        Cores::One => {
+            let encoder = GzipEncoder::new(compressed);
+            let (encoder, plain) = write_into(encoder, records, epoch)?;
+            (encoder.finish()?, plain)
+        }
+        Cores::All => {
+            let encoder = ParallelGzipEncoder::new(compressed);
+            let (encoder, plain) = write_into(encoder, records, epoch)?;
+            (encoder.finish()?, plain)
+        }
+    };
+    let (mut buffered, blob) = compressed.finish();
     buffered.flush()?;
     drop(buffered);
     crate::layout::keep_blob(file, &blob.digest, blobs)?;
@@ -46,6 +63,13 @@ pub(crate) fn write_blob(
         diff_id: DiffId(plain.digest),
         blob,
     })
+}
+
+/// Writes a layer as a tar, and measures that.
+fn write_into<S: TarSink>(sink: S, records: &[Record], epoch: i64) -> io::Result<(S, Measured)> {
+    let mut tar = Hashing::new(sink);
+    write_tar(records, epoch, &mut tar)?;
+    Ok(tar.finish())
 }
 
 /// Writes a layer as a tar.

@@ -1,0 +1,577 @@
+//! One file on several cores: stretches of the input are parsed side by side, and their tokens are
+//! put in a row where it is certain that one parser would have found the same.
+//!
+//! While one batch of stretches is encoded, the next one is parsed. What a parser and a block are is
+//! known elsewhere.
+
+use std::io::{self, Write};
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use crate::block;
+use crate::gzip::Frame;
+use crate::level::{Effort, Level};
+use crate::sink::BitSink;
+use crate::stretch::{Runner, View};
+use crate::token::{BLOCK_TOKENS, Token};
+use crate::window::HALF;
+
+/// How long a stretch is, in bytes: a multiple of [`HALF`], since windows start at those.
+const STRETCH: usize = 1 << 20;
+/// How many stretches for each core are parsed at once.
+const STRETCHES: usize = 4;
+/// How many there are at most, whatever the number of cores: they are kept in memory.
+const MOST_STRETCHES: usize = 16;
+/// How much of the input behind a stretch its parser is given, so that it moves its window to where
+/// it can be compared with the parser of the next one.
+const BEHIND: usize = 2 * HALF + 1;
+/// How far a parser moves its window before it may have met the one before.
+const MEETING: u64 = HALF as u64;
+
+/// How the input is cut.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    /// How long a stretch is.
+    stretch: usize,
+    /// How many stretches are a batch.
+    batch: usize,
+}
+
+impl Cut {
+    /// Returns the cut for the cores that there are.
+    fn for_cores() -> Self {
+        let batch = match rayon::current_num_threads() {
+            1 => 1,
+            threads => (STRETCHES * threads).min(MOST_STRETCHES),
+        };
+        Self {
+            stretch: STRETCH,
+            batch,
+        }
+    }
+}
+
+/// Compresses what is written to it into the same gzip file as [`GzipEncoder`](crate::GzipEncoder),
+/// on all cores of the `rayon` pool that it is used in.
+///
+/// Input of less than 2 MiB is compressed on one core, as is everything in a pool of one thread. It keeps what it is given in memory in
+/// batches, up to about 10 MiB for each core that takes part, and never more than 16 cores'
+/// worth. [`ParallelGzipEncoder::finish`] must be called; a file that is dropped is cut off. After
+/// an error of the writer below, every later call is an error too.
+pub struct ParallelGzipEncoder<W: Write + Send> {
+    output: W,
+    compressor: ParallelCompressor,
+    frame: Frame,
+    failed: bool,
+}
+
+impl<W: Write + Send> ParallelGzipEncoder<W> {
+    /// Returns an encoder at the default level that writes its file to `output`.
+    pub fn new(output: W) -> Self {
+        Self::cut(output, Level::DEFAULT, Cut::for_cores())
+    }
+
+    fn cut(output: W, level: Level, cut: Cut) -> Self {
+        Self {
+            output,
+            compressor: ParallelCompressor::new(level.effort(), cut),
+            frame: Frame::new(level),
+            failed: false,
+        }
+    }
+
+    /// Notes that a program in Go which is to be imitated ended one of its writes here; see
+    /// [`DeflateEncoder::end_write`](crate::DeflateEncoder::end_write).
+    pub fn end_write(&mut self) {
+        self.compressor.end_write();
+    }
+
+    /// Writes the end of the file and returns the writer below.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer below, or [`io::ErrorKind::BrokenPipe`] if it failed before.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.attempt(|compressor, frame, output| {
+            frame.write_header(output)?;
+            compressor.finish(output)
+        })?;
+        self.frame.write_trailer(&mut self.output)?;
+        Ok(self.output)
+    }
+
+    /// Does something with the parts, unless that would leave a gap in the file.
+    fn attempt(
+        &mut self,
+        action: impl FnOnce(&mut ParallelCompressor, &mut Frame, &mut W) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.failed {
+            let message = "a write of this compressed file failed before, so it has a gap";
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, message));
+        }
+        let result = action(&mut self.compressor, &mut self.frame, &mut self.output);
+        self.failed = result.is_err();
+        result
+    }
+}
+
+impl<W: Write + Send> Write for ParallelGzipEncoder<W> {
+    /// Compresses all of `data`, now or later.
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.attempt(|compressor, frame, output| {
+            frame.write_header(output)?;
+            compressor.write(data, output)
+        })?;
+        self.frame.count(data);
+        Ok(data.len())
+    }
+
+    /// Flushes the writer below. Input that waits stays where it is, because anything else would
+    /// change the file.
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt(|_, _, output| output.flush())
+    }
+}
+
+/// Input in, deflate out, on several cores.
+struct ParallelCompressor {
+    effort: Effort,
+    cut: Cut,
+    /// Where in the input `bytes` starts.
+    start: u64,
+    /// What is to be parsed next.
+    bytes: Vec<u8>,
+    /// Where Go's writes ended in `bytes`.
+    ends: Vec<u64>,
+    /// What was parsed and is to be encoded.
+    parsed: Option<Batch>,
+    joiner: Joiner,
+}
+
+/// Some stretches that were parsed.
+struct Batch {
+    start: u64,
+    bytes: Vec<u8>,
+    ends: Vec<u64>,
+    is_last: bool,
+    /// Where the window of the last parser is to be at the end.
+    until: u64,
+    runners: Vec<Runner>,
+}
+
+impl ParallelCompressor {
+    fn new(effort: Effort, cut: Cut) -> Self {
+        Self {
+            effort,
+            cut,
+            start: 0,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            parsed: None,
+            joiner: Joiner {
+                current: Runner::new(effort, 0),
+                spare: Vec::new(),
+                tokens: Vec::with_capacity(BLOCK_TOKENS),
+                block_start: 0,
+                covered: 0,
+                sink: BitSink::new(),
+            },
+        }
+    }
+
+    /// Takes `data`, and hands on the blocks that are finished.
+    fn write(&mut self, mut data: &[u8], output: &mut (impl Write + Send)) -> io::Result<()> {
+        let full = self.cut.stretch * self.cut.batch + BEHIND;
+        while !data.is_empty() {
+            if self.bytes.len() == full {
+                self.turn(false, output)?;
+            }
+            let taken = data.len().min(full - self.bytes.len());
+            self.bytes.extend_from_slice(&data[..taken]);
+            data = &data[taken..];
+        }
+        Ok(())
+    }
+
+    /// Notes that a write ends here.
+    fn end_write(&mut self) {
+        let end = self.start + self.bytes.len() as u64;
+        if self.ends.last() != Some(&end) {
+            self.ends.push(end);
+        }
+    }
+
+    /// Compresses what is left, and hands on the end of the stream.
+    fn finish(&mut self, output: &mut (impl Write + Send)) -> io::Result<()> {
+        self.turn(true, output)?;
+        if let Some(last) = self.parsed.take() {
+            self.joiner.join(last, output)?;
+        }
+        self.joiner.finish(output)
+    }
+
+    /// Parses what is there, while what was parsed before is encoded.
+    fn turn(&mut self, is_last: bool, output: &mut (impl Write + Send)) -> io::Result<()> {
+        let stretch = self.cut.stretch;
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let mut ends = std::mem::take(&mut self.ends);
+        let count = if is_last {
+            (bytes.len() / stretch).clamp(1, self.cut.batch)
+        } else {
+            let next = stretch * self.cut.batch;
+            self.bytes.reserve_exact(bytes.len());
+            self.bytes.extend_from_slice(&bytes[next..]);
+            self.cut.batch
+        };
+        let start = self.start;
+        let stretches = (stretch * count) as u64;
+        self.start += stretches;
+        let behind = ends.partition_point(|&end| end < self.start);
+        self.ends.extend_from_slice(&ends[behind..]);
+        if is_last {
+            bytes.shrink_to_fit();
+            ends.shrink_to_fit();
+        }
+
+        let spare = std::mem::take(&mut self.joiner.spare);
+        let (effort, before, joiner) = (self.effort, self.parsed.take(), &mut self.joiner);
+        let (encoded, parsed) = rayon::join(
+            || before.map_or(Ok(()), |before| joiner.join(before, output)),
+            || {
+                let mut batch = Batch {
+                    start,
+                    bytes,
+                    ends,
+                    is_last,
+                    until: if is_last {
+                        u64::MAX
+                    } else {
+                        start + stretches + MEETING
+                    },
+                    runners: Vec::new(),
+                };
+                // One stretch is better parsed by the parser that comes from the one before.
+                if count > 1 {
+                    batch.runners = batch.parse(effort, stretch as u64, count, spare);
+                }
+                batch
+            },
+        );
+        self.parsed = Some(parsed);
+        encoded
+    }
+}
+
+impl Batch {
+    fn view(&self) -> View<'_> {
+        View {
+            start: self.start,
+            bytes: &self.bytes,
+            ends: &self.ends,
+            is_last: self.is_last,
+        }
+    }
+
+    /// Parses all stretches, each by a parser of its own.
+    fn parse(
+        &self,
+        effort: Effort,
+        stretch: u64,
+        count: usize,
+        mut spare: Vec<Runner>,
+    ) -> Vec<Runner> {
+        let view = self.view();
+        let mut runners: Vec<_> = (0..count).map(|_| spare.pop()).collect();
+        drop(spare);
+        let run = |(place, runner): (usize, &mut Option<Runner>)| {
+            let start = self.start + stretch * place as u64;
+            let runner = runner.get_or_insert_with(|| Runner::new(effort, start));
+            runner.restart(start);
+            let is_last = place + 1 == count;
+            let until = if is_last {
+                self.until
+            } else {
+                start + stretch + MEETING
+            };
+            runner.run(&view, until);
+        };
+        let places: Vec<_> = runners.iter_mut().enumerate().collect();
+        places.into_par_iter().for_each(run);
+        runners.into_iter().flatten().collect()
+    }
+}
+
+/// Puts tokens in a row, and writes them as blocks.
+struct Joiner {
+    /// The parser whose tokens are those of the stream.
+    current: Runner,
+    /// Parsers that are not needed any more.
+    spare: Vec<Runner>,
+    /// The tokens of the block so far.
+    tokens: Vec<Token>,
+    /// Where in the input the block starts.
+    block_start: u64,
+    /// Up to where in the input there are tokens.
+    covered: u64,
+    sink: BitSink,
+}
+
+impl Joiner {
+    /// Takes the tokens of a batch.
+    fn join(&mut self, mut batch: Batch, output: &mut impl Write) -> io::Result<()> {
+        let runners = std::mem::take(&mut batch.runners);
+        let view = batch.view();
+        for runner in runners {
+            self.meet(runner, &view, output)?;
+        }
+        self.current.run(&view, batch.until);
+        self.take_tokens(0, &view, output)
+    }
+
+    /// Goes on with `runner` from where it meets the current parser, if it does.
+    fn meet(&mut self, runner: Runner, view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+        loop {
+            if let Some(place) = runner.meeting(&self.current) {
+                self.take_tokens(0, view, output)?;
+                let before = std::mem::replace(&mut self.current, runner);
+                self.spare.push(before);
+                return self.take_tokens(place, view, output);
+            }
+            if self.current.is_finished() || self.current.origin() >= runner.origin() {
+                self.spare.push(runner);
+                return Ok(());
+            }
+            let next = self.current.origin() + HALF as u64;
+            self.current.run(view, next);
+        }
+    }
+
+    /// Takes the current parser's tokens after one of its moves.
+    fn take_tokens(
+        &mut self,
+        first: usize,
+        view: &View<'_>,
+        output: &mut impl Write,
+    ) -> io::Result<()> {
+        let Self {
+            current,
+            tokens: block,
+            block_start,
+            covered,
+            sink,
+            ..
+        } = self;
+        for (origin, mut tokens) in current.tokens_from(first) {
+            while !tokens.is_empty() {
+                let count = tokens.len().min(BLOCK_TOKENS - block.len());
+                let (now, later) = tokens.split_at(count);
+                block.extend_from_slice(now);
+                *covered += now.iter().map(|token| token.length()).sum::<u64>();
+                tokens = later;
+                if block.len() == BLOCK_TOKENS {
+                    let bytes =
+                        (*block_start >= origin).then(|| view.range(*block_start, *covered));
+                    block::write_block(block, bytes, sink);
+                    sink.drain(output)?;
+                    block.clear();
+                    *block_start = *covered;
+                }
+            }
+        }
+        current.forget();
+        if current.is_finished() && !block.is_empty() {
+            let origin = current.origin();
+            let bytes = (*block_start >= origin).then(|| view.range(*block_start, *covered));
+            block::write_block(block, bytes, sink);
+            block.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, output: &mut impl Write) -> io::Result<()> {
+        block::write_end(&mut self.sink);
+        self.sink.drain(output)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "any byte will do")]
+mod tests {
+    use super::*;
+    use crate::GzipEncoder;
+
+    /// Stretches that are as short as they can be, so that parsers meet often.
+    const SHORT: Cut = Cut {
+        stretch: HALF,
+        batch: 3,
+    };
+
+    /// A generator of numbers that look like chance.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn next(&mut self) -> u64 {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            self.0 >> 33
+        }
+
+        fn below(&mut self, limit: u64) -> usize {
+            usize::try_from(self.next() % limit).unwrap()
+        }
+    }
+
+    /// Returns input of which parts are chance, parts are repeated, and parts are of one byte.
+    fn input(seed: u64, size: usize) -> Vec<u8> {
+        let mut numbers = Numbers(seed);
+        let mut data: Vec<u8> = Vec::with_capacity(size + (1 << 16));
+        while data.len() < size {
+            match numbers.next() % 8 {
+                0 => {
+                    let length = numbers.below(3000);
+                    data.extend((0..length).map(|_| numbers.next() as u8));
+                }
+                1 => data.resize(data.len() + numbers.below(120_000), 7),
+                2 | 3 if data.len() > 60_000 => {
+                    let from = data.len() - 1 - numbers.below(50_000);
+                    let length = numbers.below(9000).min(data.len() - from);
+                    data.extend_from_within(from..from + length);
+                }
+                _ => {
+                    let length = numbers.below(5000);
+                    data.extend((0..length).map(|_| b'a' + (numbers.next() % 5) as u8));
+                }
+            }
+        }
+        data.truncate(size);
+        data
+    }
+
+    /// Compresses in both ways, with writes that end at `ends`, and compares. Returns the file.
+    fn compare(data: &[u8], ends: &[usize], level: Level, cut: Cut) -> Vec<u8> {
+        let mut one = GzipEncoder::with_level(Vec::new(), level);
+        let mut several = ParallelGzipEncoder::cut(Vec::new(), level, cut);
+        let mut from = 0;
+        for &end in ends.iter().chain([&data.len()]) {
+            one.write_all(&data[from..end]).unwrap();
+            several.write_all(&data[from..end]).unwrap();
+            one.end_write();
+            several.end_write();
+            from = end;
+        }
+        let (one, several) = (one.finish().unwrap(), several.finish().unwrap());
+        let first = one.iter().zip(&several).position(|(a, b)| a != b);
+        assert!(
+            one == several,
+            "{} bytes, {} ends: {} and {} bytes, the first difference at {first:?}",
+            data.len(),
+            ends.len(),
+            one.len(),
+            several.len()
+        );
+        one
+    }
+
+    #[test]
+    fn several_cores_give_what_one_gives() {
+        for seed in 0..60 {
+            let size = Numbers(seed + 1000).below(700_000);
+            compare(&input(seed, size), &[], Level::DEFAULT, SHORT);
+        }
+    }
+
+    #[test]
+    fn sizes_around_every_border_do_too() {
+        let data = input(3, 8 * HALF);
+        let lengths = [SHORT.stretch, 2 * SHORT.stretch, 3 * SHORT.stretch];
+        let lengths = lengths.iter().flat_map(|length| [*length, length + BEHIND]);
+        for length in lengths.flat_map(|length| length - 2..length + 3) {
+            compare(&data[..length], &[], Level::DEFAULT, SHORT);
+        }
+        for length in [0, 1, 2, 262, 263] {
+            compare(&data[..length], &[], Level::DEFAULT, SHORT);
+        }
+    }
+
+    #[test]
+    fn ends_of_writes_count_wherever_they_are() {
+        for seed in 0..40 {
+            let data = input(seed, 500_000);
+            let mut numbers = Numbers(seed);
+            let mut ends: Vec<usize> = (0..numbers.below(60))
+                .map(|_| numbers.below(500_000))
+                .collect();
+            // Where the window moves: there they can matter.
+            ends.extend((2..15).map(|half| half * HALF - numbers.below(264)));
+            ends.sort_unstable();
+            compare(&data, &ends, Level::DEFAULT, SHORT);
+        }
+    }
+
+    #[test]
+    fn an_end_of_a_write_that_moves_the_window_sooner_does_so_on_several_cores() {
+        let mut differing = 0;
+        // With these prefixes matches of 258 bytes end where the window may just move.
+        for prefix in 60..76 {
+            let mut numbers = Numbers(7);
+            let mut data: Vec<u8> = (0..prefix).map(|_| numbers.below(256) as u8).collect();
+            let period: Vec<u8> = (0..32_700).map(|_| numbers.below(256) as u8).collect();
+            data.extend(period.repeat(6));
+            let whole = compare(&data, &[], Level::DEFAULT, SHORT);
+            for half in 2..6 {
+                for before in [0, 1, 2, 100, 200] {
+                    let end = half * HALF - before;
+                    let file = compare(&data, &[end], Level::DEFAULT, SHORT);
+                    differing += usize::from(file != whole);
+                }
+            }
+        }
+        assert!(differing > 0, "no end changed anything");
+    }
+
+    #[test]
+    fn parsers_that_never_meet_give_the_same() {
+        let period: Vec<u8> = (0..=250).cycle().take(257).collect();
+        for data in [vec![0; 600_000], period.repeat(2500)] {
+            compare(&data, &[], Level::DEFAULT, SHORT);
+        }
+    }
+
+    #[test]
+    fn every_level_does() {
+        for level in (4..=9).filter_map(Level::new) {
+            compare(&input(5, 300_000), &[], level, SHORT);
+        }
+    }
+
+    #[test]
+    fn stretches_of_their_usual_length_do() {
+        let data = input(9, 5 * STRETCH + 12_345);
+        let cut = Cut {
+            stretch: STRETCH,
+            batch: 2,
+        };
+        compare(&data, &[70_000, STRETCH], Level::DEFAULT, cut);
+    }
+
+    #[test]
+    fn nothing_can_be_written_after_a_failure() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut encoder = ParallelGzipEncoder::new(Full);
+        let error = encoder.write_all(b"few").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let error = encoder.write_all(b"more").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(encoder.finish().is_err());
+    }
+}
