@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use crate::request::BuildKey;
+use crate::request::{BuildKey, BuildRequest};
 use crate::step::{Step, StepId};
 
 /// An image that a backend has built and has not removed yet.
@@ -21,6 +21,21 @@ pub struct BuiltImage {
     pub base_layers: usize,
     /// The request's work folder.
     pub work: Utf8PathBuf,
+}
+
+impl BuiltImage {
+    /// Returns the image that a build of `request` has made, if `reference` is all that it put into
+    /// the store.
+    pub fn of(request: &BuildRequest, reference: impl Into<String>) -> Self {
+        Self {
+            key: request.key.clone(),
+            reference: reference.into(),
+            also_made: Vec::new(),
+            steps: request.steps.clone(),
+            base_layers: request.base_layers,
+            work: request.work.clone(),
+        }
+    }
 }
 
 /// The layers of an image as an engine made them.

@@ -127,12 +127,8 @@ impl Docker {
         }
         let (reference, also_made) = result?;
         Ok(BuiltImage {
-            key: request.key.clone(),
-            reference,
             also_made,
-            steps: request.steps.clone(),
-            base_layers: request.base_layers,
-            work: request.work.clone(),
+            ..BuiltImage::of(request, reference)
         })
     }
 

@@ -132,14 +132,7 @@ impl Driver {
             Ok(id) if done.succeeded() => id,
             _ => return Err(Error::failed(done.stderr)),
         };
-        Ok(BuiltImage {
-            key: request.key.clone(),
-            reference: id.trim().to_owned(),
-            also_made: Vec::new(),
-            steps: request.steps.clone(),
-            base_layers: request.base_layers,
-            work: request.work.clone(),
-        })
+        Ok(BuiltImage::of(request, id.trim()))
     }
 
     /// Exports; see [`Backend::export`](backend_api::Backend::export).

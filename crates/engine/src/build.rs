@@ -7,12 +7,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use backend_api::{Backend, Cache, Ready};
+use backend_api::{Backend, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, Layout};
 use tokio::sync::watch;
 
-use crate::builder::{Builder, Destination, Order, blocking};
+use crate::builder::{Builder, Destination, Order, blocking, cache};
 use crate::context::{self, Fetched};
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
@@ -122,11 +122,7 @@ async fn build_in(
         folders,
         backend: job.backend,
         ready: job.ready,
-        cache: if job.no_cache {
-            Cache::Refuse
-        } else {
-            Cache::Use
-        },
+        cache: cache(job.no_cache),
         offline: job.offline,
     };
     let recipe = job.recipe;

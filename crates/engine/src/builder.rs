@@ -159,14 +159,7 @@ impl Builder {
 /// Returns how a build that was ended is named to the backend, so that it can clean up.
 fn abandoned(prepared: &Prepared) -> BuiltImage {
     let request = &prepared.request;
-    BuiltImage {
-        key: request.key.clone(),
-        reference: request.key.name(),
-        also_made: Vec::new(),
-        steps: request.steps.clone(),
-        base_layers: request.base_layers,
-        work: request.work.clone(),
-    }
+    BuiltImage::of(request, request.key.name())
 }
 
 /// Ends when the user has interrupted the work.
@@ -175,6 +168,11 @@ async fn stopped(interrupted: &mut watch::Receiver<bool>) {
         // Nobody is left who could interrupt it.
         std::future::pending::<()>().await;
     }
+}
+
+/// Returns what an engine may reuse.
+pub(crate) fn cache(no_cache: bool) -> Cache {
+    if no_cache { Cache::Refuse } else { Cache::Use }
 }
 
 /// Runs work that blocks where it does not hold up others.

@@ -112,11 +112,7 @@ fn text(files: &Known) -> String {
 }
 
 fn parse(text: &str) -> Option<Known> {
-    let mut lines = sealed::open(text)?.lines();
-    if lines.next()? != HEADER {
-        return None;
-    }
-    lines.map(parse_line).collect()
+    sealed::open(text, HEADER)?.map(parse_line).collect()
 }
 
 fn parse_line(line: &str) -> Option<(String, (Identity, String))> {

@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use backend_api::Cache;
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, Layout};
 use package_tree::PlannedPackage;
 use tokio::sync::watch;
 
-use crate::builder::{Builder, Destination, Order, blocking};
+use crate::builder::{Builder, Destination, Order, blocking, cache};
 use crate::context::{self, Fetched};
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
@@ -68,11 +67,7 @@ impl Maker {
             folders,
             backend: Arc::clone(&job.backend),
             ready: job.ready.clone(),
-            cache: if options.no_cache {
-                Cache::Refuse
-            } else {
-                Cache::Use
-            },
+            cache: cache(options.no_cache),
             offline: options.offline,
         };
         Self {

@@ -5,15 +5,17 @@
 
 use oci_image::Digest;
 
-/// Adds the last line to `text`, whose lines all end.
+/// Adds the last line to `text`, whose lines all end and whose first one says what it is.
 pub(crate) fn seal(text: &str) -> String {
     let sum = Digest::of(text.as_bytes()).hex();
     format!("{text}{sum}\n")
 }
 
-/// Returns the text without its last line, if it is whole.
-pub(crate) fn open(text: &str) -> Option<&str> {
+/// Returns the lines between the first, which must be `header`, and the last, if the text is whole.
+pub(crate) fn open<'a>(text: &'a str, header: &str) -> Option<impl Iterator<Item = &'a str>> {
     let (body, sum) = text.strip_suffix('\n')?.rsplit_once('\n')?;
     let body = &text[..=body.len()];
-    (Digest::of(body.as_bytes()).hex() == sum).then_some(body)
+    let mut lines = body.lines();
+    let is_whole = Digest::of(body.as_bytes()).hex() == sum;
+    (is_whole && lines.next() == Some(header)).then_some(lines)
 }

@@ -213,8 +213,8 @@ impl ParallelCompressor {
     /// Parses what is there, while what was parsed before is encoded.
     fn turn(&mut self, is_last: bool, output: &mut (impl Write + Send)) -> io::Result<()> {
         let stretch = self.cut.stretch;
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let mut ends = std::mem::take(&mut self.ends);
+        let bytes = std::mem::take(&mut self.bytes);
+        let ends = std::mem::take(&mut self.ends);
         let count = if is_last {
             (bytes.len() / stretch).clamp(1, self.cut.batch)
         } else {
@@ -228,10 +228,6 @@ impl ParallelCompressor {
         self.start += stretches;
         let behind = ends.partition_point(|&end| end < self.start);
         self.ends.extend_from_slice(&ends[behind..]);
-        if is_last {
-            bytes.shrink_to_fit();
-            ends.shrink_to_fit();
-        }
 
         let spare = std::mem::take(&mut self.joiner.spare);
         let (effort, before, joiner) = (self.effort, self.parsed.take(), &mut self.joiner);

@@ -59,14 +59,7 @@ impl Backend for Nothing {
         _events: &dyn Events,
     ) -> Result<BuiltImage, Error> {
         self.built.fetch_add(1, Ordering::SeqCst);
-        Ok(BuiltImage {
-            key: request.key.clone(),
-            reference: request.key.name(),
-            also_made: Vec::new(),
-            steps: request.steps.clone(),
-            base_layers: request.base_layers,
-            work: request.work.clone(),
-        })
+        Ok(BuiltImage::of(request, request.key.name()))
     }
 
     async fn export(&self, _: &BuiltImage, _: &Utf8Path) -> Result<EngineImage, Error> {
