@@ -19,8 +19,8 @@ use crate::lines::Lines;
 /// How much of standard output is kept before a program counts as flooding, unless said
 /// otherwise.
 const OUTPUT_LIMIT: usize = 16 << 20;
-/// How much of the end of standard error is kept.
-const STDERR_KEPT: usize = 1 << 20;
+/// How much of the end of a stream is kept, where not all of it is.
+const END_KEPT: usize = 1 << 20;
 /// How much of a stream is read at once.
 const BUFFER: usize = 32 * 1024;
 
@@ -33,12 +33,21 @@ pub enum Channel {
     Stderr,
 }
 
+/// How much of its standard output is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// All of it, up to a limit.
+    All,
+    /// The last of it.
+    End,
+}
+
 /// What a child that ran to its end leaves behind.
 #[derive(Debug)]
 pub struct Finished {
     /// How it ended.
     pub status: ExitStatus,
-    /// Its standard output, whole.
+    /// Its standard output; whole, unless each line of it was handed on.
     pub stdout: Vec<u8>,
     /// Its standard error, up to the last MiB; bytes that are not UTF-8 are U+FFFD.
     pub stderr: String,
@@ -161,12 +170,21 @@ impl Invocation {
 
     /// Runs it to its end.
     pub async fn run(self) -> Result<Finished, Error> {
-        self.run_with(&mut |_, _| {}).await
+        self.run_keeping(Kept::All, &mut |_, _| {}).await
     }
 
-    /// Runs it to its end, and hands on each line of its output as it comes.
+    /// Runs it to its end, and hands on each line of its output as it comes. It may write as much as
+    /// it likes: of standard output, too, only the last MiB is kept.
     pub async fn run_with(
         self,
+        line: &mut (dyn FnMut(Channel, &str) + Send),
+    ) -> Result<Finished, Error> {
+        self.run_keeping(Kept::End, line).await
+    }
+
+    async fn run_keeping(
+        self,
+        kept: Kept,
         line: &mut (dyn FnMut(Channel, &str) + Send),
     ) -> Result<Finished, Error> {
         let start = Instant::now();
@@ -178,14 +196,13 @@ impl Invocation {
                 Channel::Stderr => &mut err,
             };
             stream.take(bytes, &mut |text| line(channel, text));
-            if err.kept.len() > 2 * STDERR_KEPT {
-                err.kept.drain(..err.kept.len() - STDERR_KEPT);
+            err.cut();
+            if kept == Kept::End {
+                out.cut();
+            } else if out.kept.len() > limit {
+                return ControlFlow::Break(());
             }
-            if out.kept.len() > limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            ControlFlow::Continue(())
         };
         match self.run_bytes(&mut take).await? {
             None => Err(Error::Flooded { program, limit }),
@@ -371,6 +388,13 @@ struct Stream {
 }
 
 impl Stream {
+    /// Forgets the beginning, now and then.
+    fn cut(&mut self) {
+        if self.kept.len() > 2 * END_KEPT {
+            self.kept.drain(..self.kept.len() - END_KEPT);
+        }
+    }
+
     fn take(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
         if bytes.is_empty() {
             self.lines.finish(line);

@@ -55,6 +55,16 @@ async fn a_missing_program_is_said_to_be_missing() {
 }
 
 #[tokio::test]
+async fn whoever_takes_lines_may_be_given_any_number() {
+    let mut count = 0;
+    let many = shell("head -c 20000000 /dev/zero | tr '\\0' x | fold -w 99");
+    let done = many.run_with(&mut |_, _| count += 1).await.unwrap();
+    assert!(done.succeeded());
+    assert_eq!(count, 202_021);
+    assert!(done.stdout.len() < 3 << 20);
+}
+
+#[tokio::test]
 async fn floods_are_ended() {
     let error = shell("exec yes")
         .output_limit(100_000)
