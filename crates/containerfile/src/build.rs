@@ -122,6 +122,20 @@ impl Build {
         self.stage(id.stage)?.steps.get(id.index)
     }
 
+    /// Returns what a `--from`, or the `from` of a mount, names in one of these stages.
+    pub fn source(&self, name: &str) -> Base {
+        if let Ok(number) = name.parse() {
+            return Base::Stage(StageId(number));
+        }
+        let lower = name.to_lowercase();
+        let named = |stage: &&ResolvedStage| stage.name.as_deref() == Some(&lower);
+        match self.stages.iter().rev().find(named) {
+            Some(stage) => Base::Stage(stage.id),
+            None if name == "scratch" => Base::Scratch,
+            None => Base::Image(name.to_owned()),
+        }
+    }
+
     /// Returns the stages whose steps make the image: from the one that begins with an image or with nothing, to
     /// the target.
     pub fn chain(&self) -> Vec<&ResolvedStage> {

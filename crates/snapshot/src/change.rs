@@ -1,0 +1,308 @@
+//! What a step changed: the folder that took its changes, compared with what is below it.
+//!
+//! The rules are those of `BuildKit`: of its comparison of overlays, and of the walk through two
+//! trees that it makes in a folder that hides what is below. Times are compared to the nanosecond.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsFd as _;
+
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
+
+use crate::archive::{CAPABILITY, open_for_attributes};
+use crate::error::{Context as _, Result};
+use crate::place::Place;
+use crate::stack::OPAQUE;
+use crate::tree::{Tree, kind, names, permissions};
+use crate::users::Owner;
+
+/// An entry of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The name is this file now.
+    Put {
+        /// The name.
+        place: Place,
+        /// The file.
+        file: File,
+        /// The name that the layer has for the same file already.
+        first: Option<Place>,
+    },
+    /// The name is gone.
+    Delete(Place),
+}
+
+/// A file as a layer records it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    pub(crate) kind: FileType,
+    pub(crate) mode: u32,
+    pub(crate) owner: Owner,
+    pub(crate) size: u64,
+    /// When it was last modified, in whole seconds since 1970, rounded down.
+    pub(crate) seconds: i64,
+    pub(crate) device: u64,
+    /// Of a symbolic link.
+    pub(crate) target: Vec<u8>,
+    pub(crate) capability: Option<Vec<u8>>,
+}
+
+/// Returns what `upper`, the folder that took a step's changes, has that `lower` has not, in the
+/// order of a canonical layer: each folder before what is in it, and the names in it in the order
+/// of their bytes.
+pub fn changes(upper: &Tree, lower: Option<&Tree>) -> Result<Vec<Change>> {
+    let mut walk = Walk {
+        upper,
+        changes: Vec::new(),
+        pending: Vec::new(),
+        first: BTreeMap::new(),
+        unchanged: BTreeMap::new(),
+    };
+    let view = View {
+        lower,
+        complete: false,
+    };
+    walk.folder(&Place::root(), view)?;
+    Ok(walk.changes)
+}
+
+/// How a folder is to be seen.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    /// What is below, if the folder is there as well.
+    lower: Option<&'a Tree>,
+    /// The folder has all that there is: what is below shows through nowhere.
+    complete: bool,
+}
+
+/// A file by its number, and that of the device it is on.
+type Inode = (u64, u64);
+
+struct Walk<'a> {
+    upper: &'a Tree,
+    changes: Vec<Change>,
+    /// Folders that are the same as below, and will be recorded if something in them is.
+    pending: Vec<(Place, Stat)>,
+    /// The first name that was recorded of a file that has several.
+    first: BTreeMap<Inode, Place>,
+    /// The names of such a file that are as they were, before one was recorded.
+    unchanged: BTreeMap<Inode, Vec<Place>>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, place: &Place, view: View<'_>) -> Result<()> {
+        let folder = self.upper.folder(place)?;
+        let mut all = names(&folder).at("read", place.as_bytes())?;
+        if let (true, Some(lower)) = (view.complete, view.lower) {
+            all.extend(lower.names(place)?);
+            all.sort_unstable();
+            all.dedup();
+        }
+        for name in all {
+            self.name(place.join(&name), view)?;
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, place: Place, view: View<'_>) -> Result<()> {
+        let below = match view.lower {
+            Some(lower) => lower.status(&place)?,
+            None => None,
+        };
+        let status = self.upper.status(&place)?;
+        let Some(status) = status.filter(|status| !is_whiteout(status)) else {
+            if below.is_some() {
+                self.include_parents()?;
+                self.changes.push(Change::Delete(place));
+            }
+            return Ok(());
+        };
+        if kind(&status) == FileType::Socket {
+            return Ok(());
+        }
+        let same = match (view.lower, &below) {
+            (Some(lower), Some(below)) => self.is_same(&place, (&status, below), lower)?,
+            _ => false,
+        };
+        if kind(&status) != FileType::Directory {
+            return if !same {
+                self.include_parents()?;
+                self.put(place, &status)
+            } else if view.complete && status.st_nlink > 1 {
+                self.keep(place, &status)
+            } else {
+                Ok(())
+            };
+        }
+        if same {
+            self.pending.push((place.clone(), status));
+        } else {
+            self.include_parents()?;
+            self.put(place.clone(), &status)?;
+        }
+        let is_folder_below = below.is_some_and(|below| kind(&below) == FileType::Directory);
+        let inner = View {
+            lower: view.lower.filter(|_| is_folder_below),
+            complete: view.complete || self.hides(&place)?,
+        };
+        self.folder(&place, inner)?;
+        // It is the last one, if nothing in it was recorded.
+        self.pending.pop_if(|(pending, _)| *pending == place);
+        Ok(())
+    }
+
+    /// Tells whether a folder hides what is below it.
+    fn hides(&self, place: &Place) -> Result<bool> {
+        let folder = self.upper.folder(place)?;
+        match rustix::fs::fgetxattr(folder, OPAQUE.name(), &mut [0_u8; 1][..]) {
+            Ok(_) | Err(Errno::RANGE) => Ok(true),
+            Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
+            Err(error) => Err(error).at("ask about", place.as_bytes()),
+        }
+    }
+
+    /// Records the folders on the way to what is recorded next.
+    fn include_parents(&mut self) -> Result<()> {
+        for (place, status) in std::mem::take(&mut self.pending) {
+            self.put(place, &status)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, place: Place, status: &Stat) -> Result<()> {
+        let file = self.file(&place, status)?;
+        let mut first = None;
+        let mut further = Vec::new();
+        if file.kind != FileType::Directory && status.st_nlink > 1 {
+            let inode = inode(status);
+            first = self.first.get(&inode).cloned();
+            if first.is_none() {
+                self.first.insert(inode, place.clone());
+                further = self.unchanged.remove(&inode).unwrap_or_default();
+            }
+        }
+        let leader = place.clone();
+        self.changes.push(Change::Put {
+            place,
+            file: file.clone(),
+            first,
+        });
+        for place in further {
+            self.changes.push(Change::Put {
+                place,
+                file: file.clone(),
+                first: Some(leader.clone()),
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes note of a name that is as it was, of a file that may have changed names.
+    fn keep(&mut self, place: Place, status: &Stat) -> Result<()> {
+        if self.first.contains_key(&inode(status)) {
+            self.include_parents()?;
+            return self.put(place, status);
+        }
+        self.unchanged.entry(inode(status)).or_default().push(place);
+        Ok(())
+    }
+
+    fn file(&self, place: &Place, status: &Stat) -> Result<File> {
+        let kind = kind(status);
+        let target = match kind {
+            FileType::Symlink => self.upper.read_link(place)?,
+            _ => Vec::new(),
+        };
+        Ok(File {
+            kind,
+            mode: permissions(status),
+            owner: Owner {
+                user: status.st_uid,
+                group: status.st_gid,
+            },
+            size: u64::try_from(status.st_size).unwrap_or(0),
+            seconds: status.st_mtime,
+            device: status.st_rdev,
+            target,
+            capability: capability(self.upper, place)?,
+        })
+    }
+
+    fn is_same(
+        &self,
+        place: &Place,
+        (status, below): (&Stat, &Stat),
+        lower: &Tree,
+    ) -> Result<bool> {
+        let fields = |status: &Stat| (status.st_mode, status.st_uid, status.st_gid, status.st_rdev);
+        if fields(status) != fields(below)
+            || capability(self.upper, place)? != capability(lower, place)?
+        {
+            return Ok(false);
+        }
+        if kind(status) == FileType::Directory {
+            return Ok(true);
+        }
+        let known = |status: &Stat| (status.st_size, status.st_mtime);
+        if known(status) != known(below) {
+            return Ok(false);
+        }
+        if (status.st_mtime_nsec, below.st_mtime_nsec) != (0, 0) {
+            return Ok(status.st_mtime_nsec == below.st_mtime_nsec);
+        }
+        match kind(status) {
+            FileType::Symlink => Ok(self.upper.read_link(place)? == lower.read_link(place)?),
+            FileType::RegularFile => {
+                let (one, other) = (self.upper.read(place)?, lower.read(place)?);
+                have_same_bytes(one, other).at("read", place.as_bytes())
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+fn inode(status: &Stat) -> Inode {
+    (status.st_dev, status.st_ino)
+}
+
+fn is_whiteout(status: &Stat) -> bool {
+    kind(status) == FileType::CharacterDevice && status.st_rdev == rustix::fs::makedev(0, 0)
+}
+
+fn capability(tree: &Tree, place: &Place) -> Result<Option<Vec<u8>>> {
+    let (folder, name) = tree.parent(place)?;
+    let status = tree.status(place)?;
+    if status.is_none_or(|status| kind(&status) != FileType::RegularFile) {
+        return Ok(None);
+    }
+    let file = open_for_attributes(folder.as_fd(), name).at("open", place.as_bytes())?;
+    let Some(file) = file else { return Ok(None) };
+    let mut value = vec![0; 64];
+    match rustix::fs::fgetxattr(file, CAPABILITY, &mut value[..]) {
+        Ok(length) => {
+            value.truncate(length);
+            Ok(Some(value))
+        }
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+        Err(error) => Err(error).at("ask about", place.as_bytes()),
+    }
+}
+
+fn have_same_bytes(one: impl Read, other: impl Read) -> io::Result<bool> {
+    const BUFFER: usize = 1 << 16;
+    let mut one = BufReader::with_capacity(BUFFER, one);
+    let mut other = BufReader::with_capacity(BUFFER, other);
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let count = left.len().min(right.len());
+        if count == 0 {
+            return Ok(left.len() == right.len());
+        }
+        if left[..count] != right[..count] {
+            return Ok(false);
+        }
+        one.consume(count);
+        other.consume(count);
+    }
+}

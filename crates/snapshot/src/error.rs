@@ -1,0 +1,65 @@
+//! What can go wrong with a file of a build.
+
+use std::io;
+
+/// Something went wrong with a file of a build.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call failed.
+    #[error("cannot {action} `{path}`: {source}")]
+    Io {
+        /// What was to be done: `read`.
+        action: &'static str,
+        /// To what: a path in the tree that it belongs to.
+        path: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A `COPY` or `ADD` names what is not there.
+    #[error("`{0}` was not found")]
+    NotFound(String),
+    /// A folder would come in place of a file.
+    #[error("cannot copy a folder to `{0}`, which is none")]
+    NotAFolder(String),
+    /// A file would come in place of a folder.
+    #[error("cannot replace the folder `{0}` by a file")]
+    IsAFolder(String),
+    /// There are more symbolic links on a path than any system follows.
+    #[error("too many symbolic links in `{0}`")]
+    TooManyLinks(String),
+    /// A pattern that Go's `filepath.Match` does not take.
+    #[error("`{0}` is no pattern: expected `]`, or something behind a backslash")]
+    BadPattern(String),
+    /// An archive's entry leads out of the folder that it is unpacked in.
+    #[error("an entry of the archive leads out of it: `{0}`")]
+    Breakout(String),
+    /// An archive or a layer cannot be read.
+    #[error("cannot read `{name}`: {source}")]
+    Archive {
+        /// The archive.
+        name: String,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// A layer deletes or replaces the folder that it is unpacked in.
+    #[error("a layer has the entry `{0}`, which no layer may have")]
+    BadEntry(String),
+}
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Says what a failed system call was for.
+pub(crate) trait Context<T> {
+    fn at(self, action: &'static str, path: &[u8]) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
+    fn at(self, action: &'static str, path: &[u8]) -> Result<T> {
+        self.map_err(|error| Error::Io {
+            action,
+            path: String::from_utf8_lossy(path).into_owned(),
+            source: error.into(),
+        })
+    }
+}

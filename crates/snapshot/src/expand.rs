@@ -1,0 +1,133 @@
+//! `ADD` of an archive: what is in it is unpacked, over what is there, as Docker does it.
+
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+
+use rustix::fs::{AtFlags, FileType};
+
+use crate::archive::{self, Entry, EntryKind};
+use crate::error::{Context as _, Error, Result};
+use crate::place::Place;
+use crate::tree::{Tree, kind};
+use crate::users::Owner;
+
+/// Tells whether a file is an archive that `ADD` unpacks: a tar of at least one entry, which may
+/// be compressed.
+pub fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
+    match tree.status(place)? {
+        Some(status) if kind(&status) == FileType::RegularFile => {}
+        _ => return Ok(false),
+    }
+    let file = tree.read(place)?;
+    let Ok(mut archive) = archive::open(file, &place.to_string()) else {
+        return Ok(false);
+    };
+    let Ok(mut entries) = archive.entries() else {
+        return Ok(false);
+    };
+    Ok(matches!(entries.next(), Some(Ok(_))))
+}
+
+/// Unpacks an archive into a folder, which is then the root of every path and link in it. Its
+/// entries belong to whom the archive says.
+pub(crate) fn expand(source: &Tree, place: &Place, into: &Tree) -> Result<()> {
+    let name = place.to_string();
+    let wrong = |source: io::Error| Error::Archive {
+        name: name.clone(),
+        source,
+    };
+    let mut archive = archive::open(source.read(place)?, &name)?;
+    let mut folders = Vec::new();
+    for entry in archive.entries().map_err(wrong)? {
+        let mut contents = entry.map_err(wrong)?;
+        let Some(entry) = Entry::read(&mut contents).map_err(wrong)? else {
+            continue;
+        };
+        if leaves(&entry.path) {
+            let path = String::from_utf8_lossy(&entry.path).into_owned();
+            return Err(Error::Breakout(path));
+        }
+        let place = into.resolve_parent(Place::new(&entry.path).as_bytes())?;
+        if place.is_root() {
+            // The folder itself stays as it is.
+            if entry.kind == EntryKind::Folder {
+                continue;
+            }
+            let path = String::from_utf8_lossy(&entry.path).into_owned();
+            return Err(Error::BadEntry(path));
+        }
+        into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
+        put(&entry, &place, into, &mut contents)?;
+        if entry.kind == EntryKind::Folder {
+            folders.push((place, entry.times));
+        }
+    }
+    for (place, times) in &folders {
+        into.set_times(place, times)?;
+    }
+    Ok(())
+}
+
+fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> Result<()> {
+    let there = into.status(place)?.map(|status| kind(&status));
+    let merged = there == Some(FileType::Directory) && entry.kind == EntryKind::Folder;
+    if there.is_some() && !merged {
+        into.remove(place)?;
+    }
+    let (folder, name) = into.parent(place)?;
+    if let EntryKind::Link(target) = &entry.kind {
+        if leaves(target) {
+            let path = String::from_utf8_lossy(target).into_owned();
+            return Err(Error::Breakout(path));
+        }
+        let target = into.resolve_parent(Place::new(target).as_bytes())?;
+        let (from, from_name) = into.parent(&target)?;
+        let (from_name, name) = (OsStr::from_bytes(from_name), OsStr::from_bytes(name));
+        rustix::fs::linkat(from, from_name, &folder, name, AtFlags::empty())
+            .at("link", place.as_bytes())?;
+    } else if !merged {
+        entry
+            .create(folder.as_fd(), name, contents)
+            .at("make", place.as_bytes())?;
+    }
+    entry
+        .finish(folder.as_fd(), name, entry.owner)
+        .at("set the owner, mode or time of", place.as_bytes())
+}
+
+/// Tells whether a path leads above where it begins. (`/..` does not.)
+fn leaves(path: &[u8]) -> bool {
+    if path.starts_with(b"/") {
+        return false;
+    }
+    let mut depth = 0_i64;
+    for name in path.split(|byte| *byte == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." => depth -= 1,
+            _ => depth += 1,
+        }
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::leaves;
+
+    #[rstest]
+    #[case("a/../b", false)]
+    #[case("a/../../b", true)]
+    #[case("../b", true)]
+    #[case("/../b", false)]
+    fn paths_that_lead_out(#[case] path: &str, #[case] expected: bool) {
+        assert_eq!(leaves(path.as_bytes()), expected);
+    }
+}

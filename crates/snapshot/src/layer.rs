@@ -1,0 +1,111 @@
+//! A layer of an image becomes a folder that can be stacked: what it deletes is what the overlay
+//! file system takes for deleted.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+
+use rustix::fs::{AtFlags, FileType, Mode, XattrFlags};
+use rustix::io::Errno;
+
+use crate::archive::{self, Entry, EntryKind};
+use crate::error::{Context as _, Error, Result};
+use crate::place::Place;
+use crate::stack::OPAQUE;
+use crate::tree::{Tree, kind, remove_below, set_times};
+use crate::users::Owner;
+
+/// What marks the name of a file that is deleted.
+const WHITEOUT: &[u8] = b".wh.";
+/// What marks a folder as hiding all that is below it.
+const HIDING: &[u8] = b".wh..wh..opq";
+
+/// Unpacks a layer, which may be compressed, into an empty folder.
+pub fn unpack(layer: File, name: &str, into: &Tree) -> Result<()> {
+    let wrong = |source: io::Error| Error::Archive {
+        name: name.to_owned(),
+        source,
+    };
+    let mut archive = archive::open(layer, name)?;
+    let mut folders = Vec::new();
+    for entry in archive.entries().map_err(wrong)? {
+        let mut source = entry.map_err(wrong)?;
+        let Some(entry) = Entry::read(&mut source).map_err(wrong)? else {
+            continue;
+        };
+        let place = Place::new(&entry.path);
+        if place.is_root() {
+            if entry.kind != EntryKind::Folder {
+                let path = String::from_utf8_lossy(&entry.path).into_owned();
+                return Err(Error::BadEntry(path));
+            }
+            // The mode of the root is the first layer's that has it.
+            entry
+                .finish(into.as_fd(), b".", entry.owner)
+                .at("set the mode of", b"/")?;
+            continue;
+        }
+        into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
+        place_entry(&entry, &place, into, &mut source)?;
+        if entry.kind == EntryKind::Folder {
+            folders.push((place, entry.times));
+        }
+    }
+    // What comes into a folder changes its time.
+    for (place, times) in folders.iter().rev() {
+        let (folder, name) = into.parent(place)?;
+        set_times(folder.as_fd(), name, times).at("set the times of", place.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn place_entry(entry: &Entry, place: &Place, into: &Tree, source: &mut impl Read) -> Result<()> {
+    let (folder, name) = into.parent(place)?;
+    let folder = folder.as_fd();
+    if name == HIDING {
+        return rustix::fs::fsetxattr(folder, OPAQUE.name(), b"y", XattrFlags::empty())
+            .at("mark", place.as_bytes());
+    }
+    if let Some(deleted) = name.strip_prefix(WHITEOUT) {
+        let path = OsStr::from_bytes(deleted);
+        let made = rustix::fs::mknodat(
+            folder,
+            path,
+            FileType::CharacterDevice,
+            Mode::empty(),
+            rustix::fs::makedev(0, 0),
+        );
+        return match made {
+            // It is made anew by the same layer.
+            Err(Errno::EXIST) => Ok(()),
+            made => made.at("delete", place.as_bytes()),
+        };
+    }
+    if let Some(status) = into.status(place)?
+        && !(kind(&status) == FileType::Directory && entry.kind == EntryKind::Folder)
+    {
+        remove_below(folder, name).at("replace", place.as_bytes())?;
+    }
+    if let EntryKind::Link(target) = &entry.kind {
+        let target = Place::new(target);
+        let (from, from_name) = into.parent(&target)?;
+        return rustix::fs::linkat(
+            from,
+            OsStr::from_bytes(from_name),
+            folder,
+            OsStr::from_bytes(name),
+            AtFlags::empty(),
+        )
+        .at("link", place.as_bytes());
+    }
+    match entry.create(folder, name, source) {
+        Err(error)
+            if entry.kind == EntryKind::Folder && error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => created.at("make", place.as_bytes())?,
+    }
+    entry
+        .finish(folder, name, entry.owner)
+        .at("set the owner, mode or time of", place.as_bytes())
+}

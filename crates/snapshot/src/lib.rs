@@ -1,0 +1,32 @@
+//! The file systems of a build: layers of images unpacked and stacked, files copied in, and what
+//! a step changed read back, as `BuildKit` does each of them.
+//!
+//! It knows files and mounts. It does not know Containerfiles, images' documents, or processes.
+//!
+//! Whoever uses it has the rights that it takes: to mount, and to give files to any user. Paths
+//! are those of a build, and hostile: none is followed out of the tree that it belongs to.
+
+mod archive;
+mod change;
+mod copy;
+mod decompress;
+mod error;
+mod expand;
+mod layer;
+mod pattern;
+mod place;
+mod stack;
+mod tree;
+mod users;
+
+pub use change::{Change, changes};
+pub use copy::{Copying, Ownership, Source, copy};
+pub use error::{Error, Result};
+pub use expand::is_archive;
+pub use layer::unpack;
+pub use place::Place;
+pub use stack::{Mounted, Stack};
+pub use tree::{CreatedFolder, Tree};
+pub use users::{Identity, Owner, User};
+
+pub use archive::write as write_archive;

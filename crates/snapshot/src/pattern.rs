@@ -1,0 +1,186 @@
+//! Patterns as Go's `filepath.Match` reads them: `*`, `?`, `[a-z]`, `[^a]` and a backslash before
+//! what is meant literally. None of them matches a slash.
+
+use crate::error::{Error, Result};
+
+/// Tells whether a name has something of a pattern.
+pub(crate) fn is_pattern(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => {
+                bytes.next();
+            }
+            b'*' | b'?' | b'[' => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Tells whether a path matches a pattern, name by name.
+pub(crate) fn matches(pattern: &[u8], path: &[u8]) -> Result<bool> {
+    let bad = || Error::BadPattern(String::from_utf8_lossy(pattern).into_owned());
+    let tokens = tokens(pattern).ok_or_else(bad)?;
+    Ok(matches_tokens(&tokens, path))
+}
+
+enum Token {
+    Literal(char),
+    /// A byte that is part of no character.
+    Byte(u8),
+    One,
+    Many,
+    Class {
+        ranges: Vec<(char, char)>,
+        negated: bool,
+    },
+}
+
+fn tokens(pattern: &[u8]) -> Option<Vec<Token>> {
+    let mut tokens = Vec::new();
+    let mut rest = pattern;
+    while let Some((first, after)) = character(rest) {
+        rest = after;
+        tokens.push(match first {
+            Ok('*') => Token::Many,
+            Ok('?') => Token::One,
+            Ok('\\') => {
+                let (escaped, after) = character(rest)?;
+                rest = after;
+                literal(escaped)
+            }
+            Ok('[') => {
+                let (class, after) = class(rest)?;
+                rest = after;
+                class
+            }
+            other => literal(other),
+        });
+    }
+    Some(tokens)
+}
+
+fn literal(character: Result<char, u8>) -> Token {
+    match character {
+        Ok(character) => Token::Literal(character),
+        Err(byte) => Token::Byte(byte),
+    }
+}
+
+fn class(mut rest: &[u8]) -> Option<(Token, &[u8])> {
+    let negated = rest.starts_with(b"^");
+    if negated {
+        rest = &rest[1..];
+    }
+    let mut ranges = Vec::new();
+    loop {
+        if rest.starts_with(b"]") && !ranges.is_empty() {
+            return Some((Token::Class { ranges, negated }, &rest[1..]));
+        }
+        let (low, after) = bound(rest)?;
+        rest = after;
+        let mut high = low;
+        if let Some(after) = rest.strip_prefix(b"-") {
+            (high, rest) = bound(after)?;
+        }
+        ranges.push((low, high));
+    }
+}
+
+fn bound(rest: &[u8]) -> Option<(char, &[u8])> {
+    let (first, after) = character(rest)?;
+    match first.ok()? {
+        '-' | ']' => None,
+        '\\' => {
+            let (escaped, after) = character(after)?;
+            Some((escaped.ok()?, after))
+        }
+        character => Some((character, after)),
+    }
+}
+
+/// Takes one character off, or the first byte of what is none.
+fn character(bytes: &[u8]) -> Option<(Result<char, u8>, &[u8])> {
+    let chunk = bytes.utf8_chunks().next()?;
+    match chunk.valid().chars().next() {
+        Some(first) => Some((Ok(first), &bytes[first.len_utf8()..])),
+        None => Some((Err(bytes[0]), &bytes[1..])),
+    }
+}
+
+fn matches_tokens(tokens: &[Token], text: &[u8]) -> bool {
+    let Some((token, after)) = tokens.split_first() else {
+        return text.is_empty();
+    };
+    if matches!(token, Token::Many) {
+        let mut rest = text;
+        loop {
+            if matches_tokens(after, rest) {
+                return true;
+            }
+            match character(rest) {
+                Some((Ok('/'), _)) | None => return false,
+                Some((_, next)) => rest = next,
+            }
+        }
+    }
+    let Some((found, rest)) = character(text) else {
+        return false;
+    };
+    let fits = match (token, found) {
+        (Token::Literal(wanted), Ok(found)) => *wanted == found,
+        (Token::Byte(wanted), Err(found)) => *wanted == found,
+        (Token::One, found) => found != Ok('/'),
+        (Token::Class { ranges, negated }, found) => {
+            let found = found.unwrap_or(char::REPLACEMENT_CHARACTER);
+            let inside = ranges
+                .iter()
+                .any(|(low, high)| (*low..=*high).contains(&found));
+            found != '/' && inside != *negated
+        }
+        _ => false,
+    };
+    fits && matches_tokens(after, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("*", "abc", true)]
+    #[case("*", "a/c", false)]
+    #[case("a*/b", "abc/b", true)]
+    #[case("a?c", "abc", true)]
+    #[case("a?c", "a/c", false)]
+    #[case("[a-c]x", "bx", true)]
+    #[case("[^a-c]x", "bx", false)]
+    #[case("[^a-c]x", "dx", true)]
+    #[case("a\\*", "a*", true)]
+    #[case("a\\*", "ab", false)]
+    #[case("*é?", "aéz", true)]
+    #[case("", "", true)]
+    fn as_go_matches(#[case] pattern: &str, #[case] path: &str, #[case] expected: bool) {
+        assert_eq!(
+            matches(pattern.as_bytes(), path.as_bytes()).unwrap(),
+            expected
+        );
+    }
+
+    #[rstest]
+    #[case("[a")]
+    #[case("[]a]")]
+    #[case("a\\")]
+    fn bad_patterns(#[case] pattern: &str) {
+        assert!(matches(pattern.as_bytes(), b"a").is_err());
+    }
+
+    #[test]
+    fn what_is_a_pattern() {
+        assert!(is_pattern(b"a*"));
+        assert!(!is_pattern(b"a\\*"));
+    }
+}

@@ -1,0 +1,121 @@
+//! Folders stacked by the kernel's overlay file system: the layers of an image, and the changes of
+//! the steps above them.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags};
+
+use crate::error::{Context as _, Result};
+
+/// The attribute of a folder that hides what is below it.
+pub(crate) const OPAQUE: Attribute = Attribute("user.overlay.opaque");
+
+/// The name of an attribute.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attribute(&'static str);
+
+impl Attribute {
+    pub(crate) fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+/// How folders are stacked. Without the attributes of the superuser's own name space, root and
+/// everybody else get the same; without redirects a folder that is renamed is copied, as in a
+/// layer it has to be; nothing has to reach the disk, since what a crash leaves is thrown away.
+const OPTIONS: &str = "userxattr,index=off,xino=off,volatile";
+
+/// Folders, one on another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stack {
+    /// From the lowest to the highest.
+    folders: Vec<PathBuf>,
+}
+
+impl Stack {
+    /// Adds a folder on top. Its path should be short: the kernel takes all of a stack in one
+    /// page. It must have neither comma, colon nor backslash.
+    pub fn push(&mut self, folder: impl Into<PathBuf>) {
+        self.folders.push(folder.into());
+    }
+
+    /// Returns the folders from the lowest to the highest.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// Mounts the stack at `at`, with `upper` taking what is changed. `work` is an empty folder
+    /// beside `upper`, and `empty` one that stays empty.
+    pub fn mount(&self, upper: &Path, work: &Path, empty: &Path, at: &Path) -> Result<Mounted> {
+        let mut options = b"lowerdir=".to_vec();
+        options.extend(self.lower(empty));
+        for (name, path) in [("upperdir", upper), ("workdir", work)] {
+            options.extend_from_slice(format!(",{name}=").as_bytes());
+            options.extend_from_slice(path.as_os_str().as_bytes());
+        }
+        options.extend_from_slice(format!(",{OPTIONS}").as_bytes());
+        // A build may make any device, and open none of them.
+        mount(options, at, MountFlags::NODEV)
+    }
+
+    /// Mounts the stack at `at`, to be read.
+    pub fn mount_to_read(&self, empty: &Path, at: &Path) -> Result<Mounted> {
+        let mut options = b"lowerdir=".to_vec();
+        options.extend(self.lower(empty));
+        if self.folders.len() < 2 {
+            // Nothing but a lower folder is refused where there is one only.
+            options.extend_from_slice(b":");
+            options.extend_from_slice(empty.as_os_str().as_bytes());
+        }
+        options.extend_from_slice(b",userxattr");
+        mount(options, at, MountFlags::RDONLY | MountFlags::NODEV)
+    }
+
+    /// Returns the folders as the kernel takes them: from the highest to the lowest.
+    fn lower(&self, empty: &Path) -> Vec<u8> {
+        let folders = self.folders.iter().rev();
+        let names: Vec<&[u8]> = folders.map(|path| path.as_os_str().as_bytes()).collect();
+        if names.is_empty() {
+            return empty.as_os_str().as_bytes().to_vec();
+        }
+        names.join(&b':')
+    }
+}
+
+fn mount(options: Vec<u8>, at: &Path, flags: MountFlags) -> Result<Mounted> {
+    let path = at.as_os_str().as_bytes();
+    let options = CString::new(options).map_err(|_| Errno::INVAL);
+    let options = options.at("mount", path)?;
+    let mounted = rustix::mount::mount(c"overlay", at, c"overlay", flags, Some(&*options));
+    mounted.at("mount", path)?;
+    Ok(Mounted { at: at.to_owned() })
+}
+
+/// What is mounted, until it is dropped.
+#[derive(Debug)]
+pub struct Mounted {
+    at: PathBuf,
+}
+
+impl Mounted {
+    /// Takes charge of what is mounted at `at`.
+    pub fn at(at: PathBuf) -> Self {
+        Self { at }
+    }
+
+    /// Returns where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.at
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // With all that is mounted in it. Nothing can be done about a failure: the mount goes with
+        // the name space that it is in.
+        let _ = rustix::mount::unmount(&self.at, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    }
+}

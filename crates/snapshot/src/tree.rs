@@ -1,0 +1,316 @@
+//! A tree of files: found below a descriptor of its root, and never left.
+//!
+//! A path is first resolved as a process in the tree would see it, links included, to a
+//! [`Place`] without any; that is then opened with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`, so that
+//! a link that came in between is an error and no way out.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps,
+};
+use rustix::io::Errno;
+
+use crate::error::{Context as _, Error, Result};
+use crate::place::Place;
+use crate::users::Owner;
+
+/// How many symbolic links are followed on one path.
+const LINK_LIMIT: usize = 255;
+
+/// A tree of files.
+#[derive(Debug)]
+pub struct Tree {
+    root: OwnedFd,
+}
+
+/// A folder that was made on the way to another.
+pub type CreatedFolder = Place;
+
+impl Tree {
+    /// Opens the tree below the folder at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(CWD, path, flags, Mode::empty());
+        Ok(Self {
+            root: root.at("open", path.as_os_str().as_bytes())?,
+        })
+    }
+
+    /// Makes a tree of an open folder.
+    pub fn of(root: OwnedFd) -> Self {
+        Self { root }
+    }
+
+    /// Returns where a path leads to, every link followed; from the first name on that is not
+    /// there, the path is taken as it is.
+    pub fn resolve(&self, path: &[u8]) -> Result<Place> {
+        self.walk(path, true)
+    }
+
+    /// Returns where a path leads to, its last name not followed if it is a link.
+    pub fn resolve_parent(&self, path: &[u8]) -> Result<Place> {
+        self.walk(path, false)
+    }
+
+    fn walk(&self, path: &[u8], follow_last: bool) -> Result<Place> {
+        let mut place = Place::root();
+        // The names that are still to be walked, the next one last.
+        let mut ahead: Vec<Vec<u8>> = Vec::new();
+        push_names(&mut ahead, path);
+        let mut links = 0;
+        while let Some(name) = ahead.pop() {
+            let next = place.join(&name);
+            let plain = name == b".." || (ahead.is_empty() && !follow_last);
+            let target = if plain {
+                None
+            } else {
+                self.link_target(&next)?
+            };
+            let Some(target) = target else {
+                place = next;
+                continue;
+            };
+            links += 1;
+            if links > LINK_LIMIT {
+                let path = String::from_utf8_lossy(path).into_owned();
+                return Err(Error::TooManyLinks(path));
+            }
+            if target.starts_with(b"/") {
+                place = Place::root();
+            }
+            push_names(&mut ahead, &target);
+        }
+        Ok(place)
+    }
+
+    /// Returns the target of a link; nothing where there is none.
+    fn link_target(&self, place: &Place) -> Result<Option<Vec<u8>>> {
+        match self.status(place)? {
+            Some(status) if kind(&status) == FileType::Symlink => self.read_link(place).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads a link.
+    pub fn read_link(&self, place: &Place) -> Result<Vec<u8>> {
+        let (folder, name) = self.parent(place)?;
+        let target = rustix::fs::readlinkat(folder, OsStr::from_bytes(name), Vec::new());
+        Ok(target.at("read the link", place.as_bytes())?.into_bytes())
+    }
+
+    /// Returns the status of what is at a place, if something is; a link is not followed.
+    pub fn status(&self, place: &Place) -> Result<Option<Stat>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        match self.open_flags(place, flags, Mode::empty()) {
+            Ok(file) => rustix::fs::fstat(file)
+                .at("ask about", place.as_bytes())
+                .map(Some),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error).at("ask about", place.as_bytes()),
+        }
+    }
+
+    /// Opens what is at a place.
+    pub fn open_at(&self, place: &Place, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+        self.open_flags(place, flags, mode)
+            .at("open", place.as_bytes())
+    }
+
+    /// Opens a file to read it.
+    pub fn read(&self, place: &Place) -> Result<File> {
+        // A named pipe would wait for its writer.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        self.open_at(place, flags, Mode::empty()).map(File::from)
+    }
+
+    /// Opens a folder.
+    pub fn folder(&self, place: &Place) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        self.open_at(place, flags, Mode::empty())
+    }
+
+    /// Opens the folder that a place is in, and returns it with the place's name.
+    pub fn parent<'place>(&self, place: &'place Place) -> Result<(OwnedFd, &'place [u8])> {
+        let folder = self.folder(&place.parent())?;
+        Ok((folder, place.name().unwrap_or(b".")))
+    }
+
+    fn open_flags(&self, place: &Place, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let path = OsStr::from_bytes(place.relative());
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve)
+    }
+
+    /// Returns the names in a folder, in the order of their bytes.
+    pub fn names(&self, place: &Place) -> Result<Vec<Vec<u8>>> {
+        names(&self.folder(place)?).at("read", place.as_bytes())
+    }
+
+    /// Makes a folder and those that it is in, each with the same mode and owner. Returns those that
+    /// were not there, outermost first.
+    pub fn make_folders(
+        &self,
+        place: &Place,
+        mode: u32,
+        owner: Owner,
+    ) -> Result<Vec<CreatedFolder>> {
+        let mut created = Vec::new();
+        let mut folder = Place::root();
+        for name in place.names() {
+            folder.step(name);
+            match self.status(&folder)? {
+                Some(status) if kind(&status) == FileType::Directory => continue,
+                Some(_) => return Err(Errno::NOTDIR).at("make the folder", folder.as_bytes()),
+                None => {}
+            }
+            let (parent, name) = self.parent(&folder)?;
+            let name = OsStr::from_bytes(name);
+            let made = rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o700))
+                .and_then(|()| set_owner(parent.as_fd(), name.as_bytes(), owner))
+                .and_then(|()| set_mode(parent.as_fd(), name.as_bytes(), mode));
+            made.at("make the folder", folder.as_bytes())?;
+            created.push(folder.clone());
+        }
+        Ok(created)
+    }
+
+    /// Removes what is at a place, with all that is in it.
+    pub fn remove(&self, place: &Place) -> Result<()> {
+        let (folder, name) = self.parent(place)?;
+        remove_below(folder.as_fd(), name).at("remove", place.as_bytes())
+    }
+
+    /// Removes what is at a place; the folder that it is in keeps its times.
+    pub fn remove_unnoticed(&self, place: &Place) -> Result<()> {
+        let before = self.status(&place.parent())?;
+        self.remove(place)?;
+        match before {
+            Some(status) if !place.parent().is_root() => {
+                self.set_times(&place.parent(), &times(&status))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the time of last modification, and that of last access with it.
+    pub fn set_times(&self, place: &Place, times: &Timestamps) -> Result<()> {
+        let (folder, name) = self.parent(place)?;
+        set_times(folder.as_fd(), name, times).at("set the times of", place.as_bytes())
+    }
+}
+
+impl AsFd for Tree {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+}
+
+fn push_names(ahead: &mut Vec<Vec<u8>>, path: &[u8]) {
+    let names = path.split(|byte| *byte == b'/').rev();
+    ahead.extend(
+        names
+            .filter(|name| !matches!(*name, b"" | b"."))
+            .map(<[u8]>::to_vec),
+    );
+}
+
+/// Returns what kind of file it is.
+pub(crate) fn kind(status: &Stat) -> FileType {
+    FileType::from_raw_mode(status.st_mode)
+}
+
+/// Returns its permissions: the twelve bits.
+pub(crate) fn permissions(status: &Stat) -> u32 {
+    status.st_mode & 0o7777
+}
+
+/// Returns the times of a file, to be set on another.
+pub(crate) fn times(status: &Stat) -> Timestamps {
+    let time = |seconds: i64, fraction: u64| Timespec {
+        tv_sec: seconds,
+        // Less than a thousand million.
+        tv_nsec: i64::try_from(fraction).unwrap_or(0),
+    };
+    Timestamps {
+        last_access: time(status.st_atime, status.st_atime_nsec),
+        last_modification: time(status.st_mtime, status.st_mtime_nsec),
+    }
+}
+
+/// Returns the names in an open folder, in the order of their bytes.
+pub(crate) fn names(folder: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if !matches!(name.as_slice(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+pub(crate) fn set_owner(folder: BorrowedFd<'_>, name: &[u8], owner: Owner) -> Result<(), Errno> {
+    let (user, group) = owner.ids();
+    let name = OsStr::from_bytes(name);
+    rustix::fs::chownat(
+        folder,
+        name,
+        Some(user),
+        Some(group),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )
+}
+
+/// Sets the permissions of a file; a link has none, and is not followed.
+pub(crate) fn set_mode(folder: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<(), Errno> {
+    let name = OsStr::from_bytes(name);
+    let status = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if kind(&status) == FileType::Symlink {
+        return Ok(());
+    }
+    rustix::fs::chmodat(
+        folder,
+        name,
+        Mode::from_raw_mode(mode & 0o7777),
+        AtFlags::empty(),
+    )
+}
+
+pub(crate) fn set_times(
+    folder: BorrowedFd<'_>,
+    name: &[u8],
+    times: &Timestamps,
+) -> Result<(), Errno> {
+    let name = OsStr::from_bytes(name);
+    rustix::fs::utimensat(folder, name, times, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Removes a name from a folder, with all that is in it. What is gone already is no error.
+pub(crate) fn remove_below(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+    let path = OsStr::from_bytes(name);
+    match rustix::fs::unlinkat(folder, path, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        // A folder: which of the two is said depends on the file system.
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(error) => return Err(error),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || rustix::fs::openat(folder, path, flags, Mode::empty());
+    let inner = match open() {
+        Err(Errno::ACCESS) => {
+            rustix::fs::chmodat(folder, path, Mode::RWXU, AtFlags::empty())?;
+            open()?
+        }
+        inner => inner?,
+    };
+    for name in names(&inner)? {
+        remove_below(inner.as_fd(), &name)?;
+    }
+    rustix::fs::unlinkat(folder, path, AtFlags::REMOVEDIR)
+}
