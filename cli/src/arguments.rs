@@ -40,9 +40,9 @@ pub(crate) struct Global {
     )]
     pub(crate) directory: Utf8PathBuf,
 
-    /// Build with this engine: docker, podman, buildah; or `auto`, the first of them that is ready.
-    /// Any other NAME is that of a plugin, the program `stagex-runtime-NAME` on PATH. (Also
-    /// `STAGEX_RUNTIME`.)
+    /// Build with this engine: docker, podman, buildah; with `native`, without any; or with `auto`,
+    /// the first of them that is ready. Any other NAME is that of a plugin, the program
+    /// `stagex-runtime-NAME` on PATH. (Also `STAGEX_RUNTIME`.)
     #[arg(
         long,
         value_name = "NAME",

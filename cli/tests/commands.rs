@@ -73,13 +73,15 @@ fn sample() -> tempfile::TempDir {
     ])
 }
 
-const NO_ENGINES: [&str; 6] = [
+const NO_ENGINES: [&str; 8] = [
     "--engine",
     "docker=/nonexistent/docker",
     "--engine",
     "podman=/nonexistent/podman",
     "--engine",
     "buildah=/nonexistent/buildah",
+    "--engine",
+    "native=/nonexistent/native",
 ];
 
 #[test]
@@ -161,7 +163,7 @@ fn absent_engines_are_listed_with_what_to_do() {
     let ran = stagex(tree.path(), &arguments);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     let found: Value = serde_json::from_str(&ran.stdout).unwrap();
-    for name in ["docker", "podman", "buildah"] {
+    for name in ["docker", "podman", "buildah", "native"] {
         let why = &found["runtimes"][name]["unavailable"];
         assert_eq!(why["reason"], "not-found", "{found}");
         assert!(!why["hint"].as_str().unwrap().is_empty(), "{found}");
@@ -173,7 +175,7 @@ fn building_without_an_engine_says_why_for_each() {
     let tree = sample();
     let ran = stagex(tree.path(), &[&NO_ENGINES[..], &["make"]].concat());
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert_eq!(ran.stderr.matches("error:").count(), 3, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("error:").count(), 4, "{}", ran.stderr);
     assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
 }
 
@@ -183,7 +185,7 @@ fn an_unknown_runtime_is_refused_with_the_known_ones() {
     let ran = stagex(tree.path(), &["--runtime", "rocket", "make"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("docker, podman, buildah"),
+        ran.stderr.contains("docker, podman, buildah, native"),
         "{}",
         ran.stderr
     );
@@ -199,7 +201,7 @@ fn plugins_on_the_path_are_listed() {
     let ran = stagex_with(sample().path(), &arguments, &[("PATH", plugins)]);
     let found: Value = serde_json::from_str(&ran.stdout).unwrap();
     let names: Vec<&String> = found["runtimes"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["buildah", "docker", "example", "podman"]);
+    assert_eq!(names, ["buildah", "docker", "example", "native", "podman"]);
 }
 
 #[test]
@@ -275,8 +277,8 @@ fn every_cell_is_listed_whatever_is_here() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let listed: Value = serde_json::from_str(&ran.stdout).unwrap();
     let cells = listed["cells"].as_array().unwrap();
-    // Three columns and agreement for each of at least eighty cases.
-    assert!(cells.len() >= 80 * 4, "{}", cells.len());
+    // Four columns and agreement for each of at least eighty cases.
+    assert!(cells.len() >= 80 * 5, "{}", cells.len());
     assert!(cells.iter().all(|cell| cell["absence"].is_string()));
 }
 

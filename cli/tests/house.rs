@@ -8,13 +8,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
         &["backend-api", "containers-build", "findings", "process"],
     ),
     ("backend-docker", &["backend-api", "findings", "process"]),
+    (
+        "backend-native",
+        &[
+            "backend-api",
+            // It is an engine as well as its backend: it reads what it is told to build.
+            "containerfile",
+            "findings",
+            "process",
+            "sandbox",
+            "snapshot",
+        ],
+    ),
     ("backend-plugin", &["backend-api", "process"]),
     (
         "backend-podman",
@@ -51,11 +63,14 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "backend-api",
             "backend-buildah",
             "backend-docker",
+            "backend-native",
             "backend-plugin",
             "backend-podman",
             "findings",
         ],
     ),
+    ("sandbox", &[]),
+    ("snapshot", &[]),
     (
         "stagex",
         &[

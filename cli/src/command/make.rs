@@ -150,6 +150,9 @@ fn build(
         let runtime = selected.backend.id().to_owned();
         if !global.quiet && choice == runtimes::Choice::Auto {
             render::note(&format!("runtime: {runtime} {}", selected.ready.version));
+            if selected.is_fallback {
+                render::note("no engine is ready, so none is used (`stagex runtimes` says why)");
+            }
         }
         if goals.clean {
             // Not before there is something that can build it again.

@@ -12,7 +12,7 @@ use findings::Findings;
 type Constructor = fn(Option<Utf8PathBuf>, &Findings) -> Arc<dyn Backend>;
 
 /// The backends, in the order in which they are preferred.
-const BACKENDS: [(&str, Constructor); 3] = [
+const BACKENDS: [(&str, Constructor); 4] = [
     ("docker", |program, findings| {
         Arc::new(backend_docker::Docker::new(program, findings.clone()))
     }),
@@ -22,7 +22,13 @@ const BACKENDS: [(&str, Constructor); 3] = [
     ("buildah", |program, findings| {
         Arc::new(backend_buildah::Buildah::new(program, findings.clone()))
     }),
+    ("native", |program, findings| {
+        Arc::new(backend_native::Native::new(program, findings.clone()))
+    }),
 ];
+
+/// The runtime that needs no engine.
+pub(crate) const FALLBACK: &str = "native";
 
 /// The names of the runtimes, in the order in which they are preferred.
 pub const NAMES: [&str; BACKENDS.len()] = {

@@ -6,7 +6,7 @@ use backend_api::{Availability, Backend, Ready, Unavailable};
 
 use findings::Findings;
 
-use crate::registry::{NAMES, Programs, backend};
+use crate::registry::{FALLBACK, NAMES, Programs, backend};
 
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Selected {
     pub backend: Arc<dyn Backend>,
     /// What is known of it.
     pub ready: Ready,
+    /// It was taken because no engine is ready, of those that were tried.
+    pub is_fallback: bool,
 }
 
 /// No runtime that was asked for is ready.
@@ -67,7 +69,14 @@ pub async fn select(
             return Err(NoRuntime::Unknown(name));
         };
         match backend.probe().await {
-            Availability::Ready(ready) => return Ok(Selected { backend, ready }),
+            Availability::Ready(ready) => {
+                let is_fallback = *choice == Choice::Auto && name == FALLBACK;
+                return Ok(Selected {
+                    backend,
+                    ready,
+                    is_fallback,
+                });
+            }
             Availability::Unavailable(unavailable) => tried.push((name, unavailable)),
         }
     }

@@ -1,0 +1,55 @@
+//! How the worker is started, and what it is given. Runs nothing.
+
+use backend_api::{BuildRequest, ContextSource, Network};
+use camino::{Utf8Path, Utf8PathBuf, absolute_utf8};
+use process::Invocation;
+
+use crate::job::{BuildJob, Context, ContextKind, Job};
+
+/// The one argument that makes a worker of this program.
+pub(crate) const WORKER: &str = "--stagex-native-worker";
+
+/// This program, whatever has become of its file.
+pub(crate) const PROGRAM: &str = "/proc/self/exe";
+
+/// Prepares a worker that does `job`: `program`, which has this crate in it.
+pub(crate) fn worker(program: &Utf8Path, job: &Job) -> Invocation {
+    let job = serde_json::to_vec(job).expect("texts and numbers can be written as JSON");
+    Invocation::new(program).argument(WORKER).input(job)
+}
+
+/// Returns the job that a request is.
+pub(crate) fn build(request: &BuildRequest) -> Job {
+    let contexts = request.contexts.iter().map(|context| {
+        let (kind, path) = match &context.source {
+            ContextSource::Image(path) => (ContextKind::Image, path),
+            ContextSource::Folder(path) => (ContextKind::Folder, path),
+        };
+        Context {
+            name: context.name.clone(),
+            path: absolute(path),
+            kind,
+        }
+    });
+    let arguments = request.build_arguments.iter();
+    Job::Build(Box::new(BuildJob {
+        containerfile: absolute(&request.containerfile),
+        context: absolute(&request.context),
+        contexts: contexts.collect(),
+        target: request.target.clone(),
+        steps: request.steps.iter().map(|step| step.id).collect(),
+        platform: request.platform.clone(),
+        build_arguments: arguments
+            .map(|argument| (argument.name.clone(), argument.value.clone()))
+            .collect(),
+        offline: request.network == Network::None,
+        open_files: (request.open_files.soft, request.open_files.hard),
+        work: absolute(&request.work),
+    }))
+}
+
+/// Returns a path that a worker understands, which has a folder of its own.
+fn absolute(path: &Utf8Path) -> Utf8PathBuf {
+    // Only an empty path has none, and then what is wrong is said by whoever opens it.
+    absolute_utf8(path).unwrap_or_else(|_| path.to_owned())
+}

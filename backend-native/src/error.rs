@@ -1,0 +1,76 @@
+//! Why a build here cannot be had, and the one way of each reason into the API's words.
+
+use backend_api::{ErrorKind, Operation, Reason, Unavailable};
+use camino::Utf8PathBuf;
+
+use crate::backend::ID;
+use crate::job::{Failure, FailureKind};
+
+/// Why a worker did not do its job.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the worker cannot be run: {0}")]
+    Process(#[from] process::Error),
+    #[error("the worker ended without an answer")]
+    Ended { output: String },
+    #[error("{}", .failure.message)]
+    Failed { failure: Failure, output: String },
+    #[error("cannot {action} `{path}`: {source}")]
+    File {
+        action: &'static str,
+        path: Utf8PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Returns the error as one of `operation`.
+    pub(crate) fn of(self, operation: Operation) -> backend_api::Error {
+        let kind = match &self {
+            Self::Process(_) => ErrorKind::ProgramUnavailable,
+            Self::Ended { .. } => ErrorKind::EngineFailed,
+            Self::Failed { failure, .. } => failure.kind.into(),
+            Self::File { .. } => ErrorKind::Storage,
+        };
+        let error = backend_api::Error::new(ID, operation, kind, self.to_string());
+        match self {
+            Self::Process(source) => error.with_source(source),
+            Self::Ended { output } => error.with_output(output),
+            Self::Failed { failure, output } => match failure.hint {
+                Some(hint) => error.with_hint(hint).with_output(output),
+                None => error.with_output(output),
+            },
+            Self::File { source, .. } => error.with_source(source),
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Failed { failure, .. } if failure.kind == FailureKind::Permission => {
+                Reason::PermissionDenied
+            }
+            Self::Failed { .. } => Reason::Incomplete,
+            Self::Process(process::Error::NotFound { .. }) => Reason::NotFound,
+            Self::Process(_) | Self::Ended { .. } | Self::File { .. } => Reason::WillNotRun,
+        }
+    }
+}
+
+impl From<Error> for Unavailable {
+    fn from(error: Error) -> Self {
+        let reason = error.reason();
+        let message = error.to_string();
+        let hint = match error {
+            Error::Failed { failure, .. } => failure.hint,
+            _ => None,
+        };
+        let usual = "use an engine: --runtime docker, podman or buildah".to_owned();
+        Self {
+            reason,
+            program: None,
+            version: Some(crate::probe::VERSION.to_owned()),
+            message,
+            hint: hint.unwrap_or(usual),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What is said between this process and its worker: one job on the worker's standard input, and
+//! messages on its standard output, one to a line.
+
+use backend_api::{ErrorKind, StepId};
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+/// What a worker is to do.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Job {
+    /// Find out what can be done here, in an empty folder.
+    Probe { work: Utf8PathBuf },
+    /// Build an image, and write its layers.
+    Build(Box<BuildJob>),
+    /// Remove all that is in a folder.
+    Remove { work: Utf8PathBuf },
+}
+
+/// A [`backend_api::BuildRequest`], as far as a worker has to know it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BuildJob {
+    pub(crate) containerfile: Utf8PathBuf,
+    pub(crate) context: Utf8PathBuf,
+    pub(crate) contexts: Vec<Context>,
+    pub(crate) target: Option<String>,
+    pub(crate) steps: Vec<StepId>,
+    pub(crate) platform: String,
+    pub(crate) build_arguments: Vec<(String, String)>,
+    /// No RUN may reach the network.
+    pub(crate) offline: bool,
+    /// How many files a process may open: what it begins with, and the most.
+    pub(crate) open_files: (u64, u64),
+    pub(crate) work: Utf8PathBuf,
+}
+
+/// Something that FROM or `--from=` names.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Context {
+    pub(crate) name: String,
+    pub(crate) path: Utf8PathBuf,
+    pub(crate) kind: ContextKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ContextKind {
+    /// A folder with an OCI layout.
+    Image,
+    /// A folder of files.
+    Folder,
+}
+
+/// What a worker says.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Message {
+    /// A line of a step's output, or of the worker's own.
+    Output { step: Option<StepId>, line: String },
+    /// Something that a person should know.
+    Notice { message: String },
+    /// What was found out, as (name, value).
+    Found { details: Vec<(String, String)> },
+    /// The job is done.
+    Done,
+    /// The job cannot be done, and why.
+    Failed(Failure),
+}
+
+/// Why a job cannot be done.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// What kind of failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FailureKind {
+    /// An instruction failed: the package's own fault.
+    Build,
+    /// It cannot be done by this backend.
+    Unsupported,
+    /// The system does not allow what it takes.
+    Permission,
+    /// The disk is full or broken.
+    Storage,
+    /// Anything else.
+    Internal,
+}
+
+impl From<FailureKind> for ErrorKind {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Build => Self::BuildFailed,
+            FailureKind::Unsupported => Self::Unsupported,
+            FailureKind::Permission => Self::PermissionDenied,
+            FailureKind::Storage => Self::Storage,
+            FailureKind::Internal => Self::EngineFailed,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Every way in which a job can fail, in the words of [`Failure`].
+
+use std::io;
+
+use crate::job::{Failure, FailureKind};
+
+/// A result of a worker.
+pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The package's own fault.
+    pub(super) fn build(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Build, message)
+    }
+
+    /// What this backend does not do.
+    pub(super) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Unsupported, message)
+    }
+
+    /// What the system does not do.
+    pub(super) fn io(action: &str, path: impl std::fmt::Display, source: &io::Error) -> Self {
+        let message = format!("cannot {action} `{path}`: {source}");
+        Self::new(kind(source), message)
+    }
+
+    #[must_use]
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+fn kind(error: &io::Error) -> FailureKind {
+    match error.kind() {
+        io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::ReadOnlyFilesystem => FailureKind::Storage,
+        _ => FailureKind::Internal,
+    }
+}
+
+impl From<snapshot::Error> for Failure {
+    fn from(error: snapshot::Error) -> Self {
+        let kind = match &error {
+            snapshot::Error::Io { source, .. } => match kind(source) {
+                FailureKind::Storage => FailureKind::Storage,
+                _ => FailureKind::Build,
+            },
+            _ => FailureKind::Build,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<sandbox::Error> for Failure {
+    fn from(error: sandbox::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            sandbox::Error::NoProgram(_) | sandbox::Error::Execute { .. } => Self::build(message),
+            sandbox::Error::Namespaces { .. } => Self::new(FailureKind::Permission, message)
+                .with_hint(
+                    "an ordinary user needs name spaces (sysctl kernel.unprivileged_userns_clone=1, \
+                     user.max_user_namespaces), newuidmap (Debian: apt-get install uidmap), and \
+                     ranges in /etc/subuid and /etc/subgid",
+                ),
+            sandbox::Error::Mount { .. } | sandbox::Error::Start { .. } => {
+                Self::new(FailureKind::Internal, message)
+            }
+        }
+    }
+}

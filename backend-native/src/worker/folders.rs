@@ -1,0 +1,134 @@
+//! Where a build keeps what it makes: short paths, relative to the worker's own folder, since the
+//! kernel takes the whole of a stack in one page.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::CWD;
+
+use super::failure::Result;
+use crate::job::Failure;
+
+/// The folders of a build.
+#[derive(Debug)]
+pub(super) struct Folders {
+    root: PathBuf,
+    next: AtomicUsize,
+}
+
+/// The folders of one snapshot.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// What takes the changes.
+    pub(super) upper: PathBuf,
+    /// What the kernel works in.
+    pub(super) work: PathBuf,
+    /// Where the whole is mounted.
+    pub(super) merged: PathBuf,
+}
+
+impl Folders {
+    /// Makes the folders in `work`, and makes that this process's own folder.
+    pub(super) fn enter(work: &Utf8Path) -> Result<Self> {
+        let root = work.join("state");
+        let made = fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&root)
+            .and_then(|()| std::env::set_current_dir(&root))
+            .and_then(|()| make_folder(Self::empty(), 0o755))
+            .and_then(|()| fs::create_dir(crate::backend::layers(work)));
+        made.map_err(|error| Failure::io("make", &root, &error))?;
+        Ok(Self {
+            root: root.into(),
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    /// Returns a folder that is always empty.
+    pub(super) fn empty() -> &'static Path {
+        Path::new("empty")
+    }
+
+    /// Returns a path that nothing has yet.
+    pub(super) fn unused(&self) -> PathBuf {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        PathBuf::from(number.to_string())
+    }
+
+    /// Makes a folder for a purpose of its own.
+    pub(super) fn folder(&self) -> Result<PathBuf> {
+        let path = self.unused();
+        make_folder(&path, 0o755)
+            .map_err(|error| Failure::io("make", self.absolute(&path).display(), &error))?;
+        Ok(path)
+    }
+
+    /// Makes the folders of a new snapshot.
+    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+        let path = self.folder()?;
+        let snapshot = Snapshot {
+            upper: path.join("u"),
+            work: path.join("w"),
+            merged: path.join("m"),
+        };
+        for folder in [&snapshot.upper, &snapshot.work, &snapshot.merged] {
+            make_folder(folder, 0o755)
+                .map_err(|error| Failure::io("make", self.absolute(folder).display(), &error))?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Returns a path as others see it.
+    pub(super) fn absolute(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    fs::DirBuilder::new().mode(mode).create(path)
+}
+
+/// Removes all that is in a folder. What is gone already is no error.
+pub(super) fn clear(work: &Utf8PathBuf) -> Result<()> {
+    let failed = |error: io::Error| Failure::io("remove", work, &error);
+    let entries = match fs::read_dir(work) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        remove(&entry.map_err(failed)?.path()).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Removes a file or a folder with all that is in it, also where a mode of a folder denies that.
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        if let Err(error) = fs::remove_dir_all(path) {
+            if error.kind() != io::ErrorKind::PermissionDenied {
+                return Err(error);
+            }
+            open_folders(path)?;
+            fs::remove_dir_all(path)?;
+        }
+        return Ok(());
+    }
+    fs::remove_file(path)
+}
+
+/// Gives this process the rights that removing takes. The kernel's own folder in a snapshot has none.
+fn open_folders(path: &Path) -> io::Result<()> {
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::chmodat(CWD, path, mode, rustix::fs::AtFlags::empty())?;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_folders(&entry.path())?;
+        }
+    }
+    Ok(())
+}

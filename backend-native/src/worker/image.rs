@@ -1,0 +1,141 @@
+//! Images that a build begins with or copies from: OCI layouts, read as far as that takes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::ImageFacts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use snapshot::{Stack, Tree};
+
+use super::failure::Result;
+use super::folders::Folders;
+use crate::job::{Failure, FailureKind};
+
+/// An image in a layout.
+#[derive(Debug)]
+pub(super) struct Image {
+    /// What it hands on to a stage that begins with it.
+    pub(super) facts: ImageFacts,
+    /// The files of its layers, from the lowest on.
+    layers: Vec<Utf8PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    config: Descriptor,
+    layers: Option<Vec<Descriptor>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: String,
+    digest: String,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    config: Config,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Config {
+    env: Option<Vec<String>>,
+    working_dir: String,
+    user: String,
+    shell: Option<Vec<String>>,
+    on_build: Option<Vec<String>>,
+}
+
+impl Image {
+    /// Reads the documents of the one image in a layout.
+    pub(super) fn read(layout: &Utf8Path) -> Result<Self> {
+        let mut index: Index = read(&layout.join("index.json"))?;
+        let manifest: Manifest = loop {
+            let [only] = index.manifests.as_slice() else {
+                let count = index.manifests.len();
+                let message = format!("expected one image in {layout}, found {count}");
+                return Err(Failure::new(FailureKind::Internal, message));
+            };
+            let path = blob(layout, only)?;
+            if only.media_type.contains("manifest.v") {
+                break read(&path)?;
+            }
+            index = read(&path)?;
+        };
+        let Document { config } = read(&blob(layout, &manifest.config)?)?;
+        let environment = config.env.unwrap_or_default();
+        let layers = manifest.layers.unwrap_or_default();
+        Ok(Self {
+            facts: ImageFacts {
+                environment: environment
+                    .iter()
+                    .map(|pair| {
+                        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                        (name.to_owned(), value.to_owned())
+                    })
+                    .collect(),
+                working_directory: config.working_dir,
+                user: config.user,
+                shell: config.shell.unwrap_or_default(),
+                triggers: config.on_build.unwrap_or_default(),
+            },
+            layers: layers
+                .iter()
+                .map(|layer| blob(layout, layer))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    /// Returns its file system; layers that were unpacked before are in `unpacked`.
+    pub(super) fn stack(
+        &self,
+        folders: &Folders,
+        unpacked: &mut BTreeMap<Utf8PathBuf, std::path::PathBuf>,
+    ) -> Result<Stack> {
+        let mut stack = Stack::default();
+        for layer in &self.layers {
+            if let Some(folder) = unpacked.get(layer) {
+                stack.push(folder);
+                continue;
+            }
+            let folder = folders.folder()?;
+            let file = File::open(layer).map_err(|error| Failure::io("open", layer, &error))?;
+            snapshot::unpack(file, layer.as_str(), &Tree::open(&folder)?)?;
+            unpacked.insert(layer.clone(), folder.clone());
+            stack.push(folder);
+        }
+        Ok(stack)
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Utf8Path) -> Result<T> {
+    let file = File::open(path).map_err(|error| Failure::io("open", path, &error))?;
+    serde_json::from_reader(io::BufReader::new(file)).map_err(|error| {
+        let message = format!("cannot read `{path}`: {error}");
+        Failure::new(FailureKind::Internal, message)
+    })
+}
+
+/// Returns a blob's path. The digest is what a document says, so only hex digits are taken.
+fn blob(layout: &Utf8Path, descriptor: &Descriptor) -> Result<Utf8PathBuf> {
+    match descriptor.digest.strip_prefix("sha256:") {
+        Some(hex) if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Ok(layout.join("blobs/sha256").join(hex))
+        }
+        _ => {
+            let message = format!("expected a sha256 digest, found `{}`", descriptor.digest);
+            Err(Failure::new(FailureKind::Internal, message))
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! RUN: a process in the step's file system, which finds there what `BuildKit` would show it.
+
+use std::ffi::CString;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use backend_api::StepId;
+use containerfile::{Mount, NetworkMode, Run, Step};
+use rustix::fs::{CWD, Mode, OFlags};
+use sandbox::{Network, Process};
+use snapshot::{Identity, Mounted, Owner, Place, Tree, User};
+
+use super::builder::{Builder, View};
+use super::failure::Result;
+use super::folders::Folders;
+use crate::job::Failure;
+
+/// What the machine is called.
+const HOST_NAME: &str = "buildkitsandbox";
+
+/// What a process finds in `/etc/hosts`.
+const HOSTS: &str = "127.0.0.1\tlocalhost buildkitsandbox\n\
+                     ::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+/// Files that are mounted for the time of a RUN.
+const RESOLVER: &str = "/etc/resolv.conf";
+const NAMES: &str = "/etc/hosts";
+
+/// How long a line of output may be before it is cut in two.
+const LINE: usize = 1 << 16;
+
+impl Builder<'_> {
+    pub(super) fn run(
+        &mut self,
+        step: &Step,
+        run: &Run,
+        place: Option<StepId>,
+        tree: &Tree,
+        root: &Path,
+    ) -> Result<()> {
+        let Some(invocation) = step.invocation() else {
+            return Ok(());
+        };
+        let identity = User::new(&step.user).identity(tree)?;
+        let identity = identity.ok_or_else(|| {
+            let message = format!("there is no user `{}` in /etc/passwd", step.user);
+            Failure::build(message)
+        })?;
+        let network = match run.network {
+            Some(NetworkMode::None) => Network::None,
+            _ if self.job.offline => Network::None,
+            _ => Network::Builder,
+        };
+        let mut fitting = Fitting::new(tree, root);
+        let fitted = self
+            .fit(&mut fitting, step, run, network)
+            .and_then(|()| match &invocation.script {
+                Some(script) => fitting.write_script(&script.name, &script.contents),
+                None => Ok(()),
+            })
+            .and_then(|()| make_folder(tree, &step.working_directory, identity.owner))
+            .and_then(|()| {
+                self.run_process(step, invocation.words, identity, network, place, root)
+            });
+        fitting.undo()?;
+        fitted
+    }
+
+    /// Mounts what the process finds.
+    fn fit(
+        &mut self,
+        fitting: &mut Fitting<'_>,
+        step: &Step,
+        run: &Run,
+        network: Network,
+    ) -> Result<()> {
+        for mount in &run.mounts {
+            fitting.note(&target(mount, step)?)?;
+        }
+        for path in ["/proc", "/sys", "/dev"] {
+            make_folder(fitting.tree, path, Owner::ROOT)?;
+        }
+        let device = fitting.tree.resolve(b"/dev")?;
+        sandbox::devices(fitting.tree.folder(&device)?, self.rights)?;
+        fitting.mounted(&device);
+        let resolver = match network {
+            Network::None => Vec::new(),
+            Network::Builder => std::fs::read(RESOLVER).unwrap_or_default(),
+        };
+        for (path, contents) in [(NAMES, HOSTS.as_bytes()), (RESOLVER, &resolver)] {
+            let file = self.folders.unused();
+            let written = std::fs::write(&file, contents);
+            written.map_err(|error| Failure::io("write", file.display(), &error))?;
+            fitting.bind(&file, path, Writing::Denied)?;
+        }
+        for mount in &run.mounts {
+            self.fit_mount(fitting, mount, step)?;
+        }
+        Ok(())
+    }
+
+    fn fit_mount(&mut self, fitting: &mut Fitting<'_>, mount: &Mount, step: &Step) -> Result<()> {
+        let target = target(mount, step)?;
+        let is_set = |names: &[&str]| {
+            let mut fields = mount.fields.iter().rev();
+            let found = fields.find(|(name, _)| names.contains(&name.as_str()));
+            found.is_some_and(|(_, value)| !matches!(value.as_deref(), Some("false" | "0")))
+        };
+        match mount.get("type").unwrap_or("bind") {
+            "tmpfs" => fitting.temporary(&target),
+            "cache" => {
+                let folder = self.folders.folder()?;
+                fitting.bind(&folder, &target, Writing::Allowed)
+            }
+            _ => {
+                let (view, _) = self.source(mount.from())?;
+                let tree = view.tree()?;
+                let path = mount
+                    .get("source")
+                    .or_else(|| mount.get("src"))
+                    .unwrap_or("/");
+                let found = tree.resolve(path.as_bytes())?;
+                if tree.status(&found)?.is_none() {
+                    return Err(snapshot::Error::NotFound(path.to_owned()).into());
+                }
+                let mut source = view.path().to_owned();
+                if !found.is_root() {
+                    source.push(std::ffi::OsStr::from_bytes(found.relative()));
+                }
+                let writing = if is_set(&["rw", "readwrite"]) {
+                    Writing::Forgotten
+                } else {
+                    Writing::Denied
+                };
+                if writing == Writing::Forgotten {
+                    source = self.throwaway(fitting, &source)?;
+                }
+                fitting.bind(&source, &target, writing)?;
+                fitting.views.push(view);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns a folder that looks like another one, and takes what is written to it.
+    fn throwaway(&self, fitting: &mut Fitting<'_>, source: &Path) -> Result<PathBuf> {
+        let snapshot = self.folders.snapshot()?;
+        let mut stack = snapshot::Stack::default();
+        stack.push(source);
+        let (upper, work) = (&snapshot.upper, &snapshot.work);
+        let mounted = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;
+        fitting.views.push(View::Mounted(mounted));
+        Ok(snapshot.merged)
+    }
+
+    fn run_process(
+        &self,
+        step: &Step,
+        words: Vec<String>,
+        identity: Identity,
+        network: Network,
+        place: Option<StepId>,
+        root: &Path,
+    ) -> Result<()> {
+        let mut environment = step.environment.clone();
+        if !environment.iter().any(|(name, _)| name == "HOME") {
+            let home = identity.home.filter(|home| !home.is_empty());
+            let home = home.unwrap_or_else(|| "/".to_owned());
+            environment.push(("HOME".to_owned(), home));
+        }
+        let (output, end) = Process::pipe()?;
+        let shown = words.join(" ");
+        let running = Process {
+            words,
+            environment,
+            root: self.folders.absolute(root),
+            folder: step.working_directory.clone().into_bytes(),
+            user: identity.owner.user,
+            group: identity.owner.group,
+            groups: identity.groups,
+            host_name: HOST_NAME.to_owned(),
+            network,
+            open_files: self.job.open_files,
+            output: end,
+            rights: self.rights,
+        }
+        .start()?;
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        while let Ok(true) = read_line(&mut output, &mut line) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            self.report.line(place, text);
+            line.clear();
+        }
+        match running.wait()?.code() {
+            0 => Ok(()),
+            code => {
+                let message = format!("`{shown}` exited with {code}");
+                Err(Failure::build(message))
+            }
+        }
+    }
+}
+
+/// Reads up to the end of a line, or as much as a line may have. Returns whether there was any.
+fn read_line(output: &mut impl std::io::BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    use std::io::Read as _;
+
+    let count = output.take(LINE as u64).read_until(b'\n', line)?;
+    if line.ends_with(b"\n") {
+        line.pop();
+    }
+    Ok(count > 0)
+}
+
+/// Returns where a mount goes.
+fn target(mount: &Mount, step: &Step) -> Result<String> {
+    let names = ["target", "dst", "destination"];
+    let Some(target) = names.into_iter().find_map(|name| mount.get(name)) else {
+        return Err(Failure::build("a mount has no target"));
+    };
+    if target.starts_with('/') {
+        return Ok(target.to_owned());
+    }
+    Ok(format!("{}/{target}", step.working_directory))
+}
+
+fn make_folder(tree: &Tree, path: &str, owner: Owner) -> Result<()> {
+    let place = tree.resolve(path.as_bytes())?;
+    tree.make_folders(&place, 0o755, owner)?;
+    Ok(())
+}
+
+/// What becomes of what a process writes to a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    Denied,
+    Allowed,
+    /// It is taken, and gone afterwards.
+    Forgotten,
+}
+
+/// What was mounted for a process, and what has to go after it.
+struct Fitting<'a> {
+    tree: &'a Tree,
+    root: &'a Path,
+    mounts: Vec<Mounted>,
+    /// What is mounted from.
+    views: Vec<View>,
+    /// What was not there, innermost first: it goes again, if it is still empty.
+    stubs: Vec<Place>,
+}
+
+impl<'a> Fitting<'a> {
+    fn new(tree: &'a Tree, root: &'a Path) -> Self {
+        let mut fitting = Self {
+            tree,
+            root,
+            mounts: Vec::new(),
+            views: Vec::new(),
+            stubs: Vec::new(),
+        };
+        for path in [RESOLVER, NAMES] {
+            // What cannot be found out now is found out when it is mounted.
+            let _ = fitting.note(path);
+        }
+        fitting
+    }
+
+    /// Takes note of what is not there on the way to a target.
+    fn note(&mut self, path: &str) -> Result<()> {
+        let mut place = self.tree.resolve(path.as_bytes())?;
+        while !place.is_root() && self.tree.status(&place)?.is_none() {
+            self.stubs.push(place.clone());
+            place = place.parent();
+        }
+        Ok(())
+    }
+
+    fn mounted(&mut self, place: &Place) {
+        let path = self
+            .root
+            .join(std::ffi::OsStr::from_bytes(place.relative()));
+        self.mounts.push(Mounted::at(path));
+    }
+
+    fn bind(&mut self, source: &Path, target: &str, writing: Writing) -> Result<()> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(CWD, source, flags, Mode::empty());
+        let opened =
+            opened.map_err(|error| Failure::io("open", source.display(), &error.into()))?;
+        let place = self.tree.resolve(target.as_bytes())?;
+        if source.is_dir() {
+            self.tree.make_folders(&place, 0o755, Owner::ROOT)?;
+        } else if self.tree.status(&place)?.is_none() {
+            self.tree
+                .make_folders(&place.parent(), 0o755, Owner::ROOT)?;
+            let flags = OFlags::CREATE | OFlags::WRONLY;
+            self.tree
+                .open_at(&place, flags, Mode::from_raw_mode(0o755))?;
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let onto = self.tree.open_at(&place, flags, Mode::empty())?;
+        sandbox::bind(opened, onto, target)?;
+        self.mounted(&place);
+        if writing == Writing::Denied {
+            let path = self
+                .root
+                .join(std::ffi::OsStr::from_bytes(place.relative()));
+            let path = CString::new(path.as_os_str().as_bytes());
+            let path = path.map_err(|error| Failure::io("mount", target, &error.into()))?;
+            sandbox::remount_read_only(&path, target)?;
+        }
+        Ok(())
+    }
+
+    fn temporary(&mut self, target: &str) -> Result<()> {
+        let place = self.tree.resolve(target.as_bytes())?;
+        self.tree.make_folders(&place, 0o755, Owner::ROOT)?;
+        sandbox::temporary(self.tree.folder(&place)?, &[], target)?;
+        self.mounted(&place);
+        Ok(())
+    }
+
+    /// Writes a script where the process finds it, below `/dev`, which is its own.
+    fn write_script(&mut self, name: &str, contents: &str) -> Result<()> {
+        let folder = self.root.join("dev/pipes");
+        let path = folder.join(name);
+        let written = std::fs::create_dir(&folder)
+            .and_then(|()| std::fs::write(&path, contents))
+            .and_then(|()| {
+                use std::os::unix::fs::PermissionsExt as _;
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            });
+        written.map_err(|error| Failure::io("write", path.display(), &error))
+    }
+
+    /// Takes everything away that was only there for the process.
+    fn undo(mut self) -> Result<()> {
+        while let Some(mount) = self.mounts.pop() {
+            drop(mount);
+        }
+        for stub in &self.stubs {
+            remove_stub(self.tree, stub)?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes an empty file or folder, as if it had never been: the folder that it is in keeps its
+/// times.
+fn remove_stub(tree: &Tree, stub: &Place) -> Result<()> {
+    if tree.resolve(stub.parent().as_bytes())? != stub.parent() {
+        return Ok(());
+    }
+    let Some(status) = tree.status(stub)? else {
+        return Ok(());
+    };
+    let is_folder = rustix::fs::FileType::from_raw_mode(status.st_mode).is_dir();
+    let is_empty = if is_folder {
+        tree.names(stub)?.is_empty()
+    } else {
+        status.st_size == 0
+    };
+    if is_empty {
+        tree.remove_unnoticed(stub)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! One instruction that makes a layer, carried out in a mounted file system.
+
+use std::path::Path;
+
+use backend_api::StepId;
+use containerfile::{Build, Instruction, Run, Security, Step};
+use snapshot::{Owner, Place, Tree, User};
+
+use super::builder::Builder;
+use super::failure::Result;
+use crate::job::Failure;
+
+/// Refuses, before anything begins, what this backend does not do.
+pub(super) fn refuse_what_is_unknown(build: &Build) -> Result<()> {
+    let steps = build.stages.iter().flat_map(|stage| &stage.steps);
+    for step in steps {
+        if let Some(what) = unknown(&step.instruction) {
+            let keyword = step.instruction.keyword();
+            let message = format!("{keyword} {what} is not supported without an engine");
+            let hint = "write it in another way, or use --runtime docker, podman or buildah";
+            return Err(Failure::unsupported(message).with_hint(hint));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(instruction: &Instruction) -> Option<String> {
+    let symbolic = |mode: &Option<String>| {
+        let mode = mode.as_ref()?;
+        mode_of(mode).is_err().then(|| format!("--chmod={mode}"))
+    };
+    match instruction {
+        Instruction::Copy(copy) if copy.parents => Some("--parents".to_owned()),
+        Instruction::Copy(copy) if copy.link => Some("--link".to_owned()),
+        Instruction::Copy(copy) if !copy.exclude.is_empty() => Some("--exclude".to_owned()),
+        Instruction::Copy(copy) => symbolic(&copy.chmod),
+        Instruction::Add(add) if add.link => Some("--link".to_owned()),
+        Instruction::Add(add) if !add.exclude.is_empty() => Some("--exclude".to_owned()),
+        Instruction::Add(add) => add
+            .sources
+            .paths
+            .iter()
+            .find(|path| is_remote(path))
+            .map(|path| format!("of `{path}`, which is on the network,"))
+            .or_else(|| symbolic(&add.chmod)),
+        Instruction::Run(run) => unknown_of_run(run),
+        _ => None,
+    }
+}
+
+fn is_remote(path: &str) -> bool {
+    ["http://", "https://", "git://", "git@", "ssh://"]
+        .iter()
+        .any(|start| path.starts_with(start))
+}
+
+fn unknown_of_run(run: &Run) -> Option<String> {
+    if run.security == Some(Security::Insecure) {
+        return Some("--security=insecure".to_owned());
+    }
+    if let Some(device) = run.devices.first() {
+        return Some(format!("--device={device}"));
+    }
+    let kinds = run.mounts.iter().filter_map(|mount| mount.get("type"));
+    let mut kinds = kinds.filter(|kind| !["bind", "cache", "tmpfs"].contains(kind));
+    kinds.next().map(|kind| format!("--mount=type={kind}"))
+}
+
+/// Reads the number of `--chmod`.
+pub(super) fn mode_of(text: &str) -> Result<u32> {
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777);
+    mode.ok_or_else(|| {
+        let message = format!("`{text}` is no mode: expected an octal number up to 7777");
+        Failure::build(message)
+    })
+}
+
+impl Builder<'_> {
+    /// Carries out a step in the file system at `root`.
+    pub(super) fn carry_out(
+        &mut self,
+        step: &Step,
+        place: Option<StepId>,
+        root: &Path,
+    ) -> Result<()> {
+        let tree = Tree::open(root)?;
+        let done = match &step.instruction {
+            Instruction::Copy(copy) => self.copy(step, copy, &tree),
+            Instruction::Add(add) => self.add(step, add, &tree),
+            Instruction::Run(run) => self.run(step, run, place, &tree, root),
+            Instruction::Workdir(path) => make_working_folder(path, &step.user, &tree),
+            _ => Ok(()),
+        };
+        done.map_err(|mut failure| {
+            let first = step.source.lines().next().unwrap_or_default();
+            failure.message = format!("{first}: {}", failure.message);
+            failure
+        })
+    }
+}
+
+fn make_working_folder(path: &str, user: &str, tree: &Tree) -> Result<()> {
+    let owner = if user.is_empty() {
+        Owner::ROOT
+    } else {
+        User::new(user).owner(tree)?
+    };
+    let place: Place = tree.resolve(path.as_bytes())?;
+    tree.make_folders(&place, 0o755, owner)?;
+    Ok(())
+}

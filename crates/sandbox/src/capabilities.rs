@@ -1,0 +1,52 @@
+//! The rights of root that a build keeps: those that `BuildKit` and Docker leave to a container.
+
+use std::io;
+
+use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+/// What is kept: to own, open and give away any file within, to make devices, to change users, to end
+/// any process within, to listen below port 1024, to send raw packets, to change the root, to write to
+/// the audit log. Nothing of it reaches beyond the name spaces that a process is in.
+const KEPT: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::NET_BIND_SERVICE)
+    .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::SYS_CHROOT)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::AUDIT_WRITE)
+    .union(CapabilitySet::SETFCAP);
+
+/// How many rights a kernel may have.
+const MOST: u32 = 64;
+
+/// Gives all other rights of this process up, and those of all that it starts. By system calls only.
+pub(crate) fn limit() -> io::Result<()> {
+    for number in 0..MOST {
+        let right = CapabilitySet::from_bits_retain(1 << number);
+        if KEPT.contains(right) {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(right) {
+            Ok(()) => {}
+            // The kernel has no more.
+            Err(Errno::INVAL) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    rustix::thread::clear_ambient_capability_set()?;
+    let held = rustix::thread::capabilities(None)?;
+    let kept = held.permitted & KEPT;
+    let sets = CapabilitySets {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    Ok(rustix::thread::set_capabilities(None, sets)?)
+}

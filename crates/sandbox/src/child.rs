@@ -1,0 +1,396 @@
+//! From a copy of the builder to the program: the child's own side, system calls and nothing else.
+//!
+//! The builder has several threads, and the child is a copy of one of them. A lock that another
+//! held at that moment is held for ever in the copy: so here nothing is allocated, and nothing is
+//! called that might.
+
+#![expect(
+    unsafe_code,
+    reason = "a process is made and becomes a program by calls that no library offers as safe"
+)]
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountAttrFlags, MountFlags, OpenTreeFlags, UnmountFlags};
+use rustix::process::{Pid, Resource, Rlimit};
+use rustix::thread::{Gid, Uid};
+
+use crate::capabilities;
+use crate::mount::{attach, detached};
+use crate::namespaces::Rights;
+use crate::process::Network;
+use crate::seccomp::Filter;
+
+/// Everything that the child needs, made before it.
+pub(crate) struct Plan<'a> {
+    pub(crate) programs: &'a [CString],
+    pub(crate) words: &'a [CString],
+    pub(crate) environment: &'a [CString],
+    pub(crate) root: &'a CStr,
+    pub(crate) folder: &'a CStr,
+    pub(crate) user: u32,
+    pub(crate) group: u32,
+    pub(crate) groups: &'a [u32],
+    pub(crate) host_name: &'a [u8],
+    pub(crate) network: Network,
+    pub(crate) rights: Rights,
+    pub(crate) open_files: (u64, u64),
+    pub(crate) input: RawFd,
+    pub(crate) output: RawFd,
+    pub(crate) report: RawFd,
+    pub(crate) filter: &'a Filter,
+}
+
+/// What the child was doing when something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Step {
+    Begin,
+    Network,
+    Mount,
+    Root,
+    Mask,
+    Limits,
+    Filter,
+    User,
+    Folder,
+    Execute,
+}
+
+const STEPS: [Step; 10] = [
+    Step::Begin,
+    Step::Network,
+    Step::Mount,
+    Step::Root,
+    Step::Mask,
+    Step::Limits,
+    Step::Filter,
+    Step::User,
+    Step::Folder,
+    Step::Execute,
+];
+
+impl Step {
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            Self::Begin => "set the process up",
+            Self::Network => "set the loopback interface up",
+            Self::Mount => "mount /proc, /sys or /dev/mqueue",
+            Self::Root => "change the root",
+            Self::Mask => "hide parts of /proc",
+            Self::Limits => "set the limits",
+            Self::Filter => "filter system calls",
+            Self::User => "change the user",
+            Self::Folder => "enter the working folder",
+            Self::Execute => "execute the program",
+        }
+    }
+}
+
+/// Reads what a child that failed has written.
+pub(crate) fn read_report(bytes: [u8; 8]) -> (Step, i32) {
+    let [a, b, c, d, rest @ ..] = bytes;
+    let number = u32::from_ne_bytes([a, b, c, d]);
+    let step = STEPS.into_iter().find(|step| *step as u32 == number);
+    (step.unwrap_or(Step::Begin), i32::from_ne_bytes(rest))
+}
+
+/// Files of `/proc` and `/sys` that tell of the machine, and are empty to a build.
+const HIDDEN: [&CStr; 11] = [
+    c"/proc/acpi",
+    c"/proc/asound",
+    c"/proc/kcore",
+    c"/proc/keys",
+    c"/proc/latency_stats",
+    c"/proc/timer_list",
+    c"/proc/timer_stats",
+    c"/proc/sched_debug",
+    c"/proc/scsi",
+    c"/sys/firmware",
+    c"/sys/devices/virtual/powercap",
+];
+
+/// Folders and files of `/proc` that steer the machine, and can only be read.
+const READ_ONLY: [&CStr; 5] = [
+    c"/proc/bus",
+    c"/proc/fs",
+    c"/proc/irq",
+    c"/proc/sys",
+    c"/proc/sysrq-trigger",
+];
+
+/// The argument of the system call `clone3`.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}
+
+/// Makes the child.
+pub(crate) fn start(plan: &Plan<'_>) -> io::Result<Pid> {
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        let pointers = strings.iter().map(|string| string.as_ptr());
+        pointers.chain([ptr::null()]).collect()
+    };
+    let (words, environment) = (pointers(plan.words), pointers(plan.environment));
+    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
+    flags |= libc::CLONE_NEWUTS;
+    if plan.network == Network::None {
+        flags |= libc::CLONE_NEWNET;
+    }
+    let mut arguments = CloneArguments {
+        // The flags are bits, of which none is the sign.
+        flags: u64::from(flags.cast_unsigned()),
+        exit_signal: libc::SIGCHLD.unsigned_abs().into(),
+        ..CloneArguments::default()
+    };
+    // SAFETY: the arguments are as the kernel wants them, and without a stack of its own the child
+    // is a copy of this thread, as after a fork. It makes system calls only and does not return.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw mut arguments,
+            size_of::<CloneArguments>(),
+        )
+    };
+    match pid {
+        0 => {
+            let step = match become_program(plan, &words, &environment) {
+                Ok(never) => match never {},
+                Err(failed) => failed,
+            };
+            report(plan, step)
+        }
+        pid => i32::try_from(pid)
+            .ok()
+            .filter(|pid| *pid > 0)
+            .and_then(Pid::from_raw)
+            .ok_or_else(io::Error::last_os_error),
+    }
+}
+
+fn report(plan: &Plan<'_>, (step, errno): (Step, Errno)) -> ! {
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&(step as u32).to_ne_bytes());
+    bytes[4..].copy_from_slice(&errno.raw_os_error().to_ne_bytes());
+    // SAFETY: the descriptor is open, the bytes are there, and the process ends without running
+    // anything that the builder has registered for its own end.
+    unsafe {
+        libc::write(plan.report, bytes.as_ptr().cast(), bytes.len());
+        libc::_exit(127)
+    }
+}
+
+/// What cannot be.
+enum Never {}
+
+fn become_program(
+    plan: &Plan<'_>,
+    words: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+) -> Result<Never, (Step, Errno)> {
+    let step = |step: Step| move |errno: Errno| (step, errno);
+    begin(plan).map_err(step(Step::Begin))?;
+    if plan.network == Network::None {
+        set_loopback_up().map_err(step(Step::Network))?;
+    }
+    let root = open(CWD, plan.root).map_err(step(Step::Root))?;
+    mount(plan, &root).map_err(step(Step::Mount))?;
+    change_root(&root).map_err(step(Step::Root))?;
+    hide().map_err(step(Step::Mask))?;
+    limit(plan).map_err(step(Step::Limits))?;
+    // To install a filter takes a right that the next step takes away.
+    let filtered = plan.filter.install();
+    filtered.map_err(|error| (Step::Filter, errno_of(&error)))?;
+    capabilities::limit().map_err(|error| (Step::User, errno_of(&error)))?;
+    change_user(plan).map_err(step(Step::User))?;
+    rustix::process::chdir(plan.folder).map_err(step(Step::Folder))?;
+    Err((Step::Execute, execute(plan, words, environment)))
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// Takes its descriptors, its session, its signals and its name.
+fn begin(plan: &Plan<'_>) -> Result<(), Errno> {
+    rustix::process::setsid()?;
+    let targets = [(plan.input, 0), (plan.output, 1), (plan.output, 2)];
+    for (from, to) in targets {
+        // SAFETY: both are numbers of descriptors; a failure is looked at.
+        if unsafe { libc::dup2(from, to) } < 0 {
+            return Err(last());
+        }
+    }
+    // SAFETY: every descriptor but the first three is closed when the program starts, those that
+    // are needed until then included. Whatever the builder has set for signals is undone.
+    unsafe {
+        let close_on_exec: libc::c_long = 4;
+        if libc::syscall(
+            libc::SYS_close_range,
+            3_i64,
+            i64::from(u32::MAX),
+            close_on_exec,
+        ) < 0
+        {
+            return Err(last());
+        }
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    rustix::system::sethostname(plan.host_name)
+}
+
+fn last() -> Errno {
+    errno_of(&io::Error::last_os_error())
+}
+
+/// What is asked of an interface: the flags `IFF_UP` and `IFF_RUNNING`.
+const UP_AND_RUNNING: libc::c_short = 0x41;
+
+fn set_loopback_up() -> Result<(), Errno> {
+    use rustix::net::{AddressFamily, SocketType, socket};
+
+    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    // SAFETY: a request of zeroes is valid, and it is filled as this call wants it.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l'.cast_signed();
+        request.ifr_name[1] = b'o'.cast_signed();
+        request.ifr_ifru.ifru_flags = UP_AND_RUNNING;
+        if libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) < 0 {
+            return Err(last());
+        }
+    }
+    Ok(())
+}
+
+fn open(folder: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, path, flags, Mode::empty())
+}
+
+fn open_in_root(root: &OwnedFd, path: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
+}
+
+/// Mounts what shows the process's own name spaces. It must be done where another `/proc` can be
+/// seen: the kernel gives none to a name space of users that sees none.
+fn mount(plan: &Plan<'_>, root: &OwnedFd) -> Result<(), Errno> {
+    let safe = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    attach(detached(c"proc", &[], safe)?, open_in_root(root, c"proc")?)?;
+    attach(
+        detached(c"mqueue", &[], safe)?,
+        open_in_root(root, c"dev/mqueue")?,
+    )?;
+    let system = open_in_root(root, c"sys")?;
+    if plan.network == Network::None || plan.rights == Rights::Root {
+        let read_only = safe | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        return attach(detached(c"sysfs", &[], read_only)?, system);
+    }
+    // Who sees the machine's interfaces without owning them may only be shown what there is.
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    attach(rustix::mount::open_tree(CWD, c"/sys", flags)?, system)
+}
+
+fn change_root(root: &OwnedFd) -> Result<(), Errno> {
+    rustix::process::fchdir(root)?;
+    // The old root comes to lie on the new one, and is taken away.
+    rustix::process::pivot_root(c".", c".")?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
+    rustix::process::chdir(c"/")
+}
+
+fn hide() -> Result<(), Errno> {
+    for path in HIDDEN {
+        let hidden = match rustix::mount::mount_bind(c"/dev/null", path) {
+            // It is a folder.
+            Err(Errno::NOTDIR) => {
+                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+                rustix::mount::mount(c"tmpfs", path, c"tmpfs", flags, Some(c"size=0"))
+            }
+            hidden => hidden,
+        };
+        absent_is_well(hidden)?;
+    }
+    for path in READ_ONLY {
+        let bound = rustix::mount::mount_bind_recursive(path, path);
+        let flags = MountFlags::BIND
+            | MountFlags::RDONLY
+            | MountFlags::NOSUID
+            | MountFlags::NODEV
+            | MountFlags::NOEXEC;
+        absent_is_well(bound.and_then(|()| rustix::mount::mount_remount(path, flags, c"")))?;
+    }
+    Ok(())
+}
+
+fn absent_is_well(done: Result<(), Errno>) -> Result<(), Errno> {
+    match done {
+        Err(Errno::NOENT) => Ok(()),
+        done => done,
+    }
+}
+
+fn limit(plan: &Plan<'_>) -> Result<(), Errno> {
+    let (soft, hard) = plan.open_files;
+    // Only who has the right may raise a limit.
+    let most = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let hard = most.map_or(hard, |most| hard.min(most));
+    let limit = Rlimit {
+        current: Some(soft.min(hard)),
+        maximum: Some(hard),
+    };
+    rustix::process::setrlimit(Resource::Nofile, limit)
+}
+
+fn change_user(plan: &Plan<'_>) -> Result<(), Errno> {
+    // SAFETY: a number of a group is what the kernel wants, and the slice is as long as is said.
+    let set =
+        unsafe { libc::syscall(libc::SYS_setgroups, plan.groups.len(), plan.groups.as_ptr()) };
+    if set < 0 {
+        return Err(last());
+    }
+    let (user, group) = (Uid::from_raw(plan.user), Gid::from_raw(plan.group));
+    rustix::thread::set_thread_res_gid(group, group, group)?;
+    rustix::thread::set_thread_res_uid(user, user, user)
+}
+
+fn execute(
+    plan: &Plan<'_>,
+    words: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+) -> Errno {
+    let mut worst = Errno::NOENT;
+    for program in plan.programs {
+        // SAFETY: all are pointers to strings that end, in lists that end.
+        unsafe { libc::execve(program.as_ptr(), words.as_ptr(), environment.as_ptr()) };
+        match last() {
+            Errno::NOENT | Errno::NOTDIR => {}
+            Errno::ACCESS => worst = Errno::ACCESS,
+            errno => return errno,
+        }
+    }
+    worst
+}

@@ -1,0 +1,166 @@
+//! What is mounted for a process before it starts. A target is an open descriptor, so that no link
+//! leads elsewhere.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags,
+    fsconfig_create, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
+
+use crate::error::{Error, Result};
+use crate::namespaces::Rights;
+
+/// The devices of a build, with their numbers.
+const DEVICES: [(&CStr, u32, u32); 6] = [
+    (c"null", 1, 3),
+    (c"zero", 1, 5),
+    (c"full", 1, 7),
+    (c"random", 1, 8),
+    (c"urandom", 1, 9),
+    (c"tty", 5, 0),
+];
+
+/// The links in `/dev`.
+const LINKS: [(&CStr, &CStr); 5] = [
+    (c"/proc/self/fd", c"fd"),
+    (c"/proc/self/fd/0", c"stdin"),
+    (c"/proc/self/fd/1", c"stdout"),
+    (c"/proc/self/fd/2", c"stderr"),
+    (c"pts/ptmx", c"ptmx"),
+];
+
+/// Makes a file system that is not mounted anywhere yet.
+pub(crate) fn detached(
+    kind: &CStr,
+    options: &[(&CStr, &CStr)],
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Errno> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        fsconfig_set_string(context.as_fd(), *key, *value)?;
+    }
+    fsconfig_create(context.as_fd())?;
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Mounts on an open folder or file what is not mounted anywhere yet.
+pub(crate) fn attach(mount: impl AsFd, target: impl AsFd) -> Result<(), Errno> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(mount, c"", target, c"", flags)
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(Errno) -> Error {
+    let what = what.into();
+    move |errno| Error::Mount {
+        what,
+        source: io::Error::from(errno),
+    }
+}
+
+/// Shows `source`, with all that is mounted in it, at the open folder or file `target`.
+pub fn bind(source: impl AsFd, target: impl AsFd, what: &str) -> Result<()> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    open_tree(source, c"", flags)
+        .and_then(|tree| attach(tree, target))
+        .map_err(failed(what))
+}
+
+/// Denies writing to what was mounted last at a path of this process.
+pub fn remount_read_only(path: &CStr, what: &str) -> Result<()> {
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount(path, flags, c"").map_err(failed(what))
+}
+
+/// Mounts an empty file system in memory.
+pub fn temporary(target: impl AsFd, options: &[(&CStr, &CStr)], what: &str) -> Result<()> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    detached(c"tmpfs", options, attributes)
+        .and_then(|mount| attach(mount, target))
+        .map_err(failed(what))
+}
+
+/// Mounts a folder with the devices that every build has, and no other.
+pub fn devices(target: impl AsFd, rights: Rights) -> Result<()> {
+    make_devices(target, rights).map_err(failed("/dev"))
+}
+
+fn make_devices(target: impl AsFd, rights: Rights) -> Result<(), Errno> {
+    let options = [(c"mode", c"755"), (c"size", c"65536k")];
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_STRICTATIME;
+    let folder = detached(c"tmpfs", &options, attributes)?;
+    attach(&folder, target)?;
+    for (name, major, minor) in DEVICES {
+        device(&folder, name, (major, minor), rights)?;
+    }
+    for (link, name) in LINKS {
+        rustix::fs::symlinkat(link, &folder, name)?;
+    }
+    // Not every kernel shows its memory.
+    if rustix::fs::access(c"/proc/kcore", rustix::fs::Access::EXISTS).is_ok() {
+        rustix::fs::symlinkat(c"/proc/kcore", &folder, c"core")?;
+    }
+    let noexec = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let terminals = [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", c"5")];
+    submount(&folder, c"pts", c"devpts", &terminals, noexec)?;
+    let memory = [(c"mode", c"1777"), (c"size", c"65536k")];
+    let nodev = noexec | MountAttrFlags::MOUNT_ATTR_NODEV;
+    submount(&folder, c"shm", c"tmpfs", &memory, nodev)?;
+    // What is mounted here belongs to the process's own name space, and it mounts it.
+    rustix::fs::mkdirat(&folder, c"mqueue", Mode::from_raw_mode(0o755))?;
+    // No other device can be opened here, whoever makes it.
+    let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::STRICTATIME;
+    rustix::mount::mount_remount(path, flags, c"")
+}
+
+fn device(
+    folder: &OwnedFd,
+    name: &CStr,
+    (major, minor): (u32, u32),
+    rights: Rights,
+) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(0o666);
+    let open = |folder: BorrowedFd<'_>, name: &CStr| {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        rustix::fs::openat(folder, name, flags, Mode::empty())
+    };
+    let (source, target);
+    if rights == Rights::Root {
+        let number = rustix::fs::makedev(major, minor);
+        rustix::fs::mknodat(folder, name, FileType::CharacterDevice, mode, number)?;
+        // It is mounted on itself, to stay one where devices are none any more.
+        target = open(folder.as_fd(), name)?;
+        source = open(folder.as_fd(), name)?;
+    } else {
+        // Only the system's root may make a device. Its own is shown, which nobody within may change.
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+        target = rustix::fs::openat(folder, name, flags, mode)?;
+        let path = CString::new([b"/dev/", name.to_bytes()].concat());
+        source = open(CWD, &path.map_err(|_| Errno::INVAL)?)?;
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    attach(open_tree(source, c"", flags)?, target)
+}
+
+fn submount(
+    folder: &OwnedFd,
+    name: &CStr,
+    kind: &CStr,
+    options: &[(&CStr, &CStr)],
+    attributes: MountAttrFlags,
+) -> Result<(), Errno> {
+    rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let target = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    attach(detached(kind, options, attributes)?, target)
+}

@@ -1,0 +1,200 @@
+//! One process of a build: what it is given, and how it ends.
+
+use std::ffi::CString;
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use rustix::process::{Pid, WaitOptions};
+
+use crate::child::{self, Plan, Step};
+use crate::error::{Error, Result};
+use crate::namespaces::Rights;
+use crate::seccomp::Filter;
+
+/// The network that a process sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// A loopback interface, and nothing else.
+    None,
+    /// That of the builder.
+    Builder,
+}
+
+/// A process to be started.
+#[derive(Debug)]
+pub struct Process {
+    /// The program and its arguments. A name without a slash is looked for on the PATH of its
+    /// environment.
+    pub words: Vec<String>,
+    /// Its environment, in order.
+    pub environment: Vec<(String, String)>,
+    /// Its root: a mount point, absolute, on which everything but `/proc`, `/sys` and
+    /// `/dev/mqueue` is mounted already.
+    pub root: PathBuf,
+    /// Its working folder, within its root.
+    pub folder: Vec<u8>,
+    /// Its user.
+    pub user: u32,
+    /// Its first group.
+    pub group: u32,
+    /// Its other groups.
+    pub groups: Vec<u32>,
+    /// What the machine is called.
+    pub host_name: String,
+    /// The network that it sees.
+    pub network: Network,
+    /// How many files it may open: what it begins with, and up to which it may raise that.
+    pub open_files: (u64, u64),
+    /// Where its output and its errors go.
+    pub output: OwnedFd,
+    /// Whose rights the builder has.
+    pub rights: Rights,
+}
+
+/// How a process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It exited with this code.
+    Exited(i32),
+    /// It was ended by this signal.
+    Signalled(i32),
+}
+
+impl Ended {
+    /// Returns the code that a shell would give it: 128 and the number of the signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Signalled(signal) => 128 + signal,
+        }
+    }
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub struct Running {
+    pid: Pid,
+}
+
+impl Running {
+    /// Waits for its end. All that it started has ended with it.
+    pub fn wait(self) -> Result<Ended> {
+        loop {
+            match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
+                Ok(Some((_, status))) => {
+                    return Ok(match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => Ended::Exited(code),
+                        (None, signal) => Ended::Signalled(signal.unwrap_or_default()),
+                    });
+                }
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => {
+                    return Err(Error::Start {
+                        action: "wait for the process",
+                        source: errno.into(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Process {
+    /// Returns the two ends of a pipe: the one to read, and the one for [`output`](Self::output).
+    pub fn pipe() -> Result<(io::PipeReader, OwnedFd)> {
+        let (read, write) = io::pipe().map_err(|source| Error::Start {
+            action: "make a pipe",
+            source,
+        })?;
+        Ok((read, write.into()))
+    }
+
+    /// Starts it.
+    pub fn start(self) -> Result<Running> {
+        let failed = |action| move |source: io::Error| Error::Start { action, source };
+        let (mut errors, report) = io::pipe().map_err(failed("make a pipe"))?;
+        let null = std::fs::File::open("/dev/null").map_err(failed("open /dev/null"))?;
+        let programs = self.programs().map_err(failed("read the command"))?;
+        let words = strings(self.words.iter().map(String::as_bytes));
+        let pairs = self.environment.iter();
+        let pairs = pairs.map(|(name, value)| format!("{name}={value}").into_bytes());
+        let environment = strings(pairs);
+        let folder = CString::new(self.folder.as_slice());
+        let root = CString::new(self.root.as_os_str().as_bytes());
+        let plan = Plan {
+            programs: &programs,
+            words: &words.map_err(failed("read the command"))?,
+            environment: &environment.map_err(failed("read the environment"))?,
+            root: &root.map_err(|error| failed("read the root")(error.into()))?,
+            folder: &folder.map_err(|error| failed("read the folder")(error.into()))?,
+            user: self.user,
+            group: self.group,
+            groups: &self.groups,
+            host_name: self.host_name.as_bytes(),
+            network: self.network,
+            rights: self.rights,
+            open_files: self.open_files,
+            input: null.as_raw_fd(),
+            output: self.output.as_raw_fd(),
+            report: report.as_raw_fd(),
+            filter: &Filter::default_profile(),
+        };
+        let pid = child::start(&plan).map_err(failed("make a process"))?;
+        drop(report);
+        let mut bytes = [0; 8];
+        match errors.read_exact(&mut bytes) {
+            // The pipe was closed by the program's start.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Running { pid }),
+            Err(error) => Err(failed("start the process")(error)),
+            Ok(()) => {
+                let running = Running { pid };
+                running.wait()?;
+                Err(self.failure(&programs, bytes))
+            }
+        }
+    }
+
+    fn failure(&self, programs: &[CString], bytes: [u8; 8]) -> Error {
+        let (step, errno) = child::read_report(bytes);
+        let source = io::Error::from_raw_os_error(errno);
+        let program = self.words.first().cloned().unwrap_or_default();
+        match step {
+            Step::Execute if source.kind() == io::ErrorKind::NotFound && programs.len() != 1 => {
+                Error::NoProgram(program)
+            }
+            Step::Execute => Error::Execute { program, source },
+            step => Error::Start {
+                action: step.action(),
+                source,
+            },
+        }
+    }
+
+    /// Returns the paths at which the program may be.
+    fn programs(&self) -> io::Result<Vec<CString>> {
+        let program = self.words.first().map(String::as_bytes).unwrap_or_default();
+        if program.contains(&b'/') {
+            return strings([program]);
+        }
+        let path = self
+            .environment
+            .iter()
+            .rev()
+            .find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, path)| path.as_str()).unwrap_or_default();
+        let folders = path.split(':');
+        let paths = folders.map(|folder| {
+            let folder = if folder.is_empty() { "." } else { folder };
+            [folder.as_bytes(), b"/", program].concat()
+        });
+        strings(paths)
+    }
+}
+
+fn strings(texts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<Vec<CString>> {
+    let texts = texts.into_iter();
+    let texts = texts.map(|text| CString::new(text.as_ref()).map_err(io::Error::from));
+    texts.collect()
+}

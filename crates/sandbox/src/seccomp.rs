@@ -1,0 +1,359 @@
+//! Which system calls a build may make: those that `BuildKit` and Docker allow to a container
+//! without further rights, and no other.
+//!
+//! The facts are those of Docker's default profile: what it allows to a process with the
+//! capabilities of [`crate::capabilities`]. A 64-bit system runs 32-bit programs too, and their calls
+//! have other numbers: so there are two lists in one filter, of which a process can use both.
+
+#![expect(
+    unsafe_code,
+    reason = "no library offers a filter of two architectures without a C library"
+)]
+
+use std::io;
+use std::str::FromStr as _;
+
+use libc::sock_filter;
+
+/// The calls that are allowed, whatever their arguments, by name: on each architecture those that it
+/// has.
+const ALLOWED: &str = "\
+    _llseek _newselect accept accept4 access adjtimex alarm arch_prctl bind brk cachestat capget \
+    capset chdir chmod chown chown32 chroot clock_adjtime clock_adjtime64 clock_getres \
+    clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep clock_nanosleep_time64 \
+    close close_range connect copy_file_range creat dup dup2 dup3 epoll_create epoll_create1 \
+    epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd eventfd2 \
+    execve execveat exit exit_group faccessat faccessat2 fadvise64 fadvise64_64 fallocate \
+    fanotify_mark fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 \
+    fdatasync fgetxattr flistxattr flock fork fremovexattr fsetxattr fstat fstat64 fstatat64 \
+    fstatfs fstatfs64 fsync ftruncate ftruncate64 futex futex_requeue futex_time64 futex_wait \
+    futex_waitv futex_wake futimesat get_robust_list get_thread_area getcpu getcwd getdents \
+    getdents64 getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 \
+    getitimer getpeername getpgid getpgrp getpid getppid getpriority getrandom getresgid \
+    getresgid32 getresuid getresuid32 getrlimit getrusage getsid getsockname getsockopt gettid \
+    gettimeofday getuid getuid32 getxattr getxattrat inotify_add_watch inotify_init \
+    inotify_init1 inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents \
+    io_pgetevents_time64 io_setup io_submit ioctl ioprio_get ioprio_set ipc kill \
+    landlock_add_rule landlock_create_ruleset landlock_restrict_self lchown lchown32 lgetxattr \
+    link linkat listen listmount listxattr listxattrat llistxattr lremovexattr lseek lsetxattr \
+    lstat lstat64 madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mkdir \
+    mkdirat mknod mknodat mlock mlock2 mlockall mmap mmap2 modify_ldt mprotect mq_getsetattr \
+    mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 \
+    mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap \
+    name_to_handle_at nanosleep newfstatat open openat openat2 pause pidfd_open \
+    pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 \
+    prctl pread64 preadv preadv2 prlimit64 process_mrelease process_vm_readv process_vm_writev \
+    pselect6 pselect6_time64 ptrace pwrite64 pwritev pwritev2 read readahead readlink readlinkat \
+    readv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr \
+    removexattrat rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction \
+    rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait \
+    rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min \
+    sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval \
+    sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam \
+    sched_setscheduler sched_yield seccomp select semctl semget semop semtimedop \
+    semtimedop_time64 sendfile sendfile64 sendmmsg sendmsg sendto set_robust_list \
+    set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 \
+    setgroups setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid \
+    setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid \
+    setuid32 setxattr setxattrat shmat shmctl shmdt shmget shutdown sigaltstack signalfd \
+    signalfd4 sigprocmask sigreturn socketcall socketpair splice stat stat64 statfs statfs64 \
+    statmount statx symlink symlinkat sync sync_file_range syncfs sysinfo tee tgkill time \
+    timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime \
+    timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime \
+    timerfd_settime64 times tkill truncate truncate64 ugetrlimit umask uname unlink unlinkat \
+    uretprobe utime utimensat utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write \
+    writev";
+
+/// The flags of `clone` that make name spaces: mounts, control groups, host name, messages, users,
+/// processes, network.
+const NEW_NAMESPACES: u32 = 0x7e02_0000;
+/// Families of sockets that reach past a network name space, or into the kernel's cryptography.
+const REFUSED_FAMILIES: [u32; 2] = [libc::AF_ALG.cast_unsigned(), libc::AF_VSOCK.cast_unsigned()];
+/// What a process may ask of the kernel's imitation of others: nothing, no random addresses of its
+/// own, the version 2.6, both, and what there is.
+const PERSONALITIES: [u32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+
+/// An architecture: how the kernel calls it in a filter, and the numbers of its calls.
+struct Architecture {
+    audit: u32,
+    number: fn(&str) -> Option<u32>,
+}
+
+macro_rules! architecture {
+    ($audit:literal, $name:ident) => {
+        Architecture {
+            audit: $audit,
+            number: |name| {
+                let call = syscalls::$name::Sysno::from_str(name).ok()?;
+                u32::try_from(call.id()).ok()
+            },
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURES: [Architecture; 2] = [
+    architecture!(0xc000_003e, x86_64),
+    architecture!(0x4000_0003, x86),
+];
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURES: [Architecture; 2] = [
+    architecture!(0xc000_00b7, aarch64),
+    architecture!(0x4000_0028, arm),
+];
+
+/// Where a filter finds the number of a call, its architecture, and its first argument.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const FIRST_ARGUMENT: u32 = 16;
+
+const ALLOW: u32 = 0x7fff_0000;
+const KILL: u32 = 0x8000_0000;
+const REFUSE: u32 = 0x0005_0000 | libc::EPERM.cast_unsigned();
+/// What a program takes as a sign to use an older call.
+const UNKNOWN: u32 = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
+
+/// A filter that the kernel can be given.
+#[derive(Debug)]
+pub(crate) struct Filter(Vec<sock_filter>);
+
+impl Filter {
+    /// Makes the filter for a process without rights beyond [`crate::capabilities`].
+    pub(crate) fn default_profile() -> Self {
+        let mut program = vec![load(ARCHITECTURE)];
+        for architecture in ARCHITECTURES {
+            let mut list = architecture.list();
+            program.push(if_equal(architecture.audit, 1, 0));
+            program.push(skip(list.len()));
+            program.append(&mut list);
+        }
+        program.push(give(KILL));
+        Self(program)
+    }
+
+    /// Has the kernel apply it to this process and all that it starts, for good.
+    pub(crate) fn install(&self) -> io::Result<()> {
+        let program = libc::sock_fprog {
+            // Some hundreds; the kernel takes 4,096.
+            len: u16::try_from(self.0.len()).unwrap_or(u16::MAX),
+            filter: self.0.as_ptr().cast_mut(),
+        };
+        // SAFETY: the program is there during the call, as long as it says, and is not written to.
+        let done = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                0,
+                &raw const program,
+            )
+        };
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
+
+impl Architecture {
+    fn list(&self) -> Vec<sock_filter> {
+        let mut program = vec![load(NUMBER)];
+        let mut call = |name: &str, mut rule: Vec<sock_filter>| {
+            if let Some(number) = (self.number)(name) {
+                program.push(if_equal(number, 1, 0));
+                program.push(skip(rule.len()));
+                program.append(&mut rule);
+            }
+        };
+        call("clone3", vec![give(UNKNOWN)]);
+        call(
+            "clone",
+            vec![
+                load(FIRST_ARGUMENT),
+                if_any_bit(NEW_NAMESPACES, 0, 1),
+                give(REFUSE),
+                give(ALLOW),
+            ],
+        );
+        call("socket", among(&REFUSED_FAMILIES, REFUSE, ALLOW));
+        call("personality", among(&PERSONALITIES, ALLOW, REFUSE));
+        let numbers = ALLOWED.split_whitespace().filter_map(self.number);
+        let mut last = 0;
+        for (low, high) in ranges(numbers.collect()) {
+            last = high;
+            program.extend([
+                if_greater(high, 3, 0),
+                if_at_least(low, 0, 1),
+                give(ALLOW),
+                give(REFUSE),
+            ]);
+        }
+        // Newer than all that this list knows. Whoever asks has another way.
+        program.extend([if_greater(last, 0, 1), give(UNKNOWN), give(REFUSE)]);
+        program
+    }
+}
+
+/// Puts numbers into ranges without gaps, in order.
+fn ranges(mut numbers: Vec<u32>) -> Vec<(u32, u32)> {
+    numbers.sort_unstable();
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, high)) if *high + 1 >= number => *high = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    ranges
+}
+
+/// Gives one answer where the first argument is among the values, and another where it is not.
+fn among(values: &[u32], inside: u32, outside: u32) -> Vec<sock_filter> {
+    let mut program = vec![load(FIRST_ARGUMENT)];
+    for value in values {
+        program.extend([if_equal(*value, 0, 1), give(inside)]);
+    }
+    program.push(give(outside));
+    program
+}
+
+fn load(place: u32) -> sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, place, (0, 0))
+}
+
+fn give(answer: u32) -> sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, answer, (0, 0))
+}
+
+fn skip(count: usize) -> sock_filter {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    instruction(libc::BPF_JMP | libc::BPF_JA, count, (0, 0))
+}
+
+fn if_equal(value: u32, then: u8, otherwise: u8) -> sock_filter {
+    let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    instruction(code, value, (then, otherwise))
+}
+
+fn if_any_bit(bits: u32, then: u8, otherwise: u8) -> sock_filter {
+    let code = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
+    instruction(code, bits, (then, otherwise))
+}
+
+fn if_greater(value: u32, then: u8, otherwise: u8) -> sock_filter {
+    let code = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
+    instruction(code, value, (then, otherwise))
+}
+
+fn if_at_least(value: u32, then: u8, otherwise: u8) -> sock_filter {
+    let code = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+    instruction(code, value, (then, otherwise))
+}
+
+fn instruction(code: u32, k: u32, (jt, jf): (u8, u8)) -> sock_filter {
+    // A code is one byte of a kind and its modes.
+    let code = u16::try_from(code).unwrap_or_default();
+    sock_filter { code, jt, jf, k }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Does what the kernel does with a filter.
+    fn ask(architecture: u32, number: u32, first: u32) -> u32 {
+        let Filter(program) = Filter::default_profile();
+        let mut accumulator = 0;
+        let mut at = 0;
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            let code = u32::from(code);
+            at += 1;
+            let holds = match code & 0xf0 {
+                _ if code & 0x07 == libc::BPF_RET => return k,
+                _ if code & 0x07 == libc::BPF_LD => {
+                    accumulator = match k {
+                        NUMBER => number,
+                        ARCHITECTURE => architecture,
+                        _ => first,
+                    };
+                    continue;
+                }
+                libc::BPF_JA => {
+                    at += k as usize;
+                    continue;
+                }
+                libc::BPF_JEQ => accumulator == k,
+                libc::BPF_JGT => accumulator > k,
+                libc::BPF_JGE => accumulator >= k,
+                libc::BPF_JSET => accumulator & k != 0,
+                other => panic!("no filter has {other}"),
+            };
+            at += usize::from(if holds { jt } else { jf });
+        }
+    }
+
+    #[rstest]
+    #[case("read", 0, ALLOW)]
+    #[case("execve", 0, ALLOW)]
+    #[case("mknod", 0, ALLOW)]
+    #[case("ptrace", 0, ALLOW)]
+    #[case("mount", 0, REFUSE)]
+    #[case("umount2", 0, REFUSE)]
+    #[case("unshare", 0, REFUSE)]
+    #[case("setns", 0, REFUSE)]
+    #[case("bpf", 0, REFUSE)]
+    #[case("keyctl", 0, REFUSE)]
+    #[case("add_key", 0, REFUSE)]
+    #[case("kexec_load", 0, REFUSE)]
+    #[case("init_module", 0, REFUSE)]
+    #[case("open_by_handle_at", 0, REFUSE)]
+    #[case("io_uring_setup", 0, REFUSE)]
+    #[case("userfaultfd", 0, REFUSE)]
+    #[case("perf_event_open", 0, REFUSE)]
+    #[case("clone3", 0, UNKNOWN)]
+    #[case("clone", libc::SIGCHLD.cast_unsigned(), ALLOW)]
+    #[case("clone", libc::CLONE_NEWUSER.cast_unsigned(), REFUSE)]
+    #[case("clone", libc::CLONE_NEWNS.cast_unsigned() | 0x11, REFUSE)]
+    #[case("socket", libc::AF_INET.cast_unsigned(), ALLOW)]
+    #[case("socket", libc::AF_VSOCK.cast_unsigned(), REFUSE)]
+    #[case("socket", libc::AF_ALG.cast_unsigned(), REFUSE)]
+    #[case("personality", 0x8, ALLOW)]
+    #[case("personality", 0x4_0000, REFUSE)]
+    fn calls(#[case] name: &str, #[case] first: u32, #[case] expected: u32) {
+        for architecture in ARCHITECTURES {
+            // Not every call is on every architecture.
+            if let Some(number) = (architecture.number)(name) {
+                let answer = ask(architecture.audit, number, first);
+                assert_eq!(answer, expected, "{name} on {:#x}", architecture.audit);
+            }
+        }
+    }
+
+    #[test]
+    fn calls_that_are_newer_than_the_list_are_unknown() {
+        for architecture in ARCHITECTURES {
+            assert_eq!(ask(architecture.audit, 100_000, 0), UNKNOWN);
+        }
+    }
+
+    #[test]
+    fn other_architectures_have_no_calls() {
+        assert_eq!(ask(0x8000_0016, 1, 0), KILL);
+    }
+
+    #[test]
+    fn every_name_is_known_on_some_architecture() {
+        // As its library knows them: names that are not known are not allowed either.
+        let unknown: Vec<_> = ALLOWED
+            .split_whitespace()
+            .filter(|name| {
+                let knows = |architecture: &Architecture| (architecture.number)(name).is_some();
+                !ARCHITECTURES.iter().any(knows)
+            })
+            .collect();
+        assert_eq!(unknown, Vec::<&str>::new());
+    }
+}
