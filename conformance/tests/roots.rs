@@ -1,0 +1,49 @@
+//! `conformance/engines` keeps the roots of other generations, and removes them; never what is
+//! mounted in one.
+#![expect(
+    clippy::disallowed_types,
+    reason = "it is the script itself that is tested"
+)]
+
+use std::fs;
+use std::process::Command;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/engines");
+
+#[test]
+fn what_is_mounted_in_a_root_is_not_removed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    fs::create_dir_all(folder.join("roots/old/home")).unwrap();
+    fs::create_dir(folder.join("home")).unwrap();
+    fs::write(folder.join("home/file"), "text").unwrap();
+
+    // Whoever may not mount is root in a name space of their own.
+    let script = r#"mount --bind home roots/old/home && exec "$0" --folder roots --remove old"#;
+    let ran = Command::new("unshare")
+        .args(["--mount", "--map-root-user", "sh", "-c", script, SCRIPT])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(5), "{said}");
+    assert!(said.contains("something is mounted at"), "{said}");
+    assert!(said.contains("hint: umount --recursive"), "{said}");
+    assert!(folder.join("home/file").exists());
+
+    let removed = Command::new("unshare")
+        .args([
+            "--map-root-user",
+            SCRIPT,
+            "--folder",
+            "roots",
+            "--remove",
+            "old",
+        ])
+        .current_dir(folder)
+        .status()
+        .unwrap();
+    assert!(removed.success());
+    assert!(!folder.join("roots").exists());
+    assert!(folder.join("home/file").exists());
+}
