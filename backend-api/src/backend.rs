@@ -54,6 +54,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// - The layers of the base come first; after them there is one for every step that the
     ///   engine made a layer for, each with its step, in order.
     /// - Layers are as the engine made them: nothing is reordered, rewritten or left out.
+    /// - They lie in `folder` itself, and stay whole while the image is removed.
     async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error>;
 
     /// Removes from the engine's store what [`build`](Self::build) put into it.

@@ -107,7 +107,7 @@ impl Driver {
         events: &dyn Events,
     ) -> Result<BuiltImage, Error> {
         let work = Work::new(&request.work);
-        work.make()?;
+        work.make(self.sandbox)?;
         let contexts = contexts::prepare(request, &work)?;
         let root = self.enclosure.is_root();
         let arguments = arguments::build(request, contexts, self.sandbox, root, &work);

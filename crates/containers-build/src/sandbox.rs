@@ -39,6 +39,12 @@ impl Sandbox {
         self != Self::Chroot
     }
 
+    /// Tells whether a RUN sees none of the machine's files in memory: a changed root has the
+    /// machine's `/dev`.
+    pub(crate) fn hides_memory(self) -> bool {
+        self != Self::Chroot
+    }
+
     /// Returns the arguments of `build` that ask for it.
     pub(crate) fn arguments(self, root: bool) -> &'static [&'static str] {
         match (self, root) {

@@ -7,18 +7,39 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::statfs;
 
 use crate::enclosure::Enclosure;
 use crate::error::Error;
+use crate::sandbox::Sandbox;
 use crate::tool::Tool;
 
 /// What a RUN finds in `/etc/hosts`: what `BuildKit` gives it. Without a network the engine would
 /// give it nothing, and `localhost` would have no address.
 const HOSTS: &str = "127.0.0.1\tlocalhost buildkitsandbox\n\
                      ::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+/// Where files can be that are to stay in memory.
+const MEMORY: &str = "/dev/shm";
+/// How the kernel names a file system in memory.
+const TMPFS: u64 = 0x0102_1994;
+/// How many bytes must be free there: the records of a large layer take some ten million.
+const ROOM_IN_MEMORY: u64 = 1 << 30;
+
+/// The folders of a store in which the engine keeps its records of layers, images and containers,
+/// for each kind of store, and of itself.
+const RECORDS: [&str; 7] = [
+    "libpod",
+    "overlay-containers",
+    "overlay-images",
+    "overlay-layers",
+    "vfs-containers",
+    "vfs-images",
+    "vfs-layers",
+];
 
 /// The work folder of one build.
 #[derive(Debug, Clone)]
@@ -33,19 +54,32 @@ impl Work {
         Self { folder }
     }
 
-    /// Makes the folders that the engine expects.
-    pub(crate) fn make(&self) -> Result<(), Error> {
+    /// Makes the folders that the engine expects, for a build in `sandbox`.
+    pub(crate) fn make(&self, sandbox: Sandbox) -> Result<(), Error> {
         for folder in [self.store(), self.temporary(), self.images()] {
             fs::create_dir_all(&folder).map_err(|source| Error::file(&folder, source))?;
         }
-        // Whoever else may write to /tmp must not have made it before, nor look into it.
-        let state = self.state();
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&state)
-            .map_err(|source| Error::file(&state, source))?;
+        make_private(&self.state())?;
         let hosts = self.hosts();
-        fs::write(&hosts, HOSTS).map_err(|source| Error::file(&hosts, source))
+        fs::write(&hosts, HOSTS).map_err(|source| Error::file(&hosts, source))?;
+        if sandbox.hides_memory() && has_room(MEMORY.into()) {
+            self.keep_records_in_memory()?;
+        }
+        Ok(())
+    }
+
+    /// Has the engine keep its records in memory: it writes them anew after each instruction and
+    /// waits each time until the disk has them, which is for nothing in a store that is thrown away.
+    fn keep_records_in_memory(&self) -> Result<(), Error> {
+        let (root, records) = (self.root(), self.records());
+        make_private(&root)?;
+        make_private(&records)?;
+        for name in RECORDS {
+            let folder = records.join(name);
+            make_private(&folder)?;
+            symlink(&folder, root.join(name)).map_err(|source| Error::file(&root, source))?;
+        }
+        Ok(())
     }
 
     fn store(&self) -> Utf8PathBuf {
@@ -55,9 +89,23 @@ impl Work {
     /// Returns where the store keeps its state while the engine runs: mount points, locks. Some
     /// versions refuse a path of more than 50 bytes, so it cannot be in the work folder.
     fn state(&self) -> Utf8PathBuf {
+        Utf8Path::new("/tmp").join(self.name())
+    }
+
+    /// Returns where the store keeps its records, if they are in memory.
+    fn records(&self) -> Utf8PathBuf {
+        Utf8Path::new(MEMORY).join(self.name())
+    }
+
+    /// Returns a short name that no other build has.
+    fn name(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.folder.hash(&mut hasher);
-        format!("/tmp/stagex-{:016x}", hasher.finish()).into()
+        format!("stagex-{:016x}", hasher.finish())
+    }
+
+    fn root(&self) -> Utf8PathBuf {
+        self.store().join("root")
     }
 
     /// Returns the file that a RUN sees as `/etc/hosts`. It lies where no path has a colon, which
@@ -70,7 +118,7 @@ impl Work {
     pub(crate) fn store_arguments(&self) -> [String; 4] {
         [
             "--root".to_owned(),
-            self.store().join("root").into_string(),
+            self.root().into_string(),
             "--runroot".to_owned(),
             self.state().into_string(),
         ]
@@ -101,19 +149,23 @@ impl Work {
         if !enclosure.is_root() {
             enclosure.removal(tool, &self.theirs()).run().await?;
         }
-        let (folder, state) = (self.folder.clone(), self.state());
-        let removed = tokio::task::spawn_blocking(move || {
-            remove_contents(&folder)?;
-            remove_contents(&state)?;
-            match fs::remove_dir(&state) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                removed => removed,
-            }
-        })
-        .await;
+        let this = self.clone();
+        let removed = tokio::task::spawn_blocking(move || this.remove_files()).await;
         removed
             .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
             .map_err(|source| Error::file(&self.folder, source))
+    }
+
+    fn remove_files(&self) -> io::Result<()> {
+        remove_contents(&self.folder)?;
+        for folder in [self.state(), self.records()] {
+            remove_contents(&folder)?;
+            match fs::remove_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
+        }
+        Ok(())
     }
 
     /// Deletes what the engine made in the background, once what was told to end has ended.
@@ -122,9 +174,29 @@ impl Work {
     }
 
     /// Returns the folders that the engine writes to as its own users.
-    fn theirs(&self) -> [Utf8PathBuf; 3] {
-        [self.store(), self.state(), self.temporary()]
+    fn theirs(&self) -> [Utf8PathBuf; 4] {
+        [
+            self.store(),
+            self.state(),
+            self.records(),
+            self.temporary(),
+        ]
     }
+}
+
+/// Makes a folder in a place that others may write to as well: it must not have been there, and
+/// nobody else may look into it.
+fn make_private(folder: &Utf8Path) -> Result<(), Error> {
+    let made = fs::DirBuilder::new().mode(0o700).create(folder);
+    made.map_err(|source| Error::file(folder, source))
+}
+
+/// Tells whether `folder` is in memory, and has room for the records of any build.
+fn has_room(folder: &Utf8Path) -> bool {
+    statfs(folder.as_std_path()).is_ok_and(|found| {
+        let free = found.f_bavail.saturating_mul(found.f_bsize.unsigned_abs());
+        found.f_type.unsigned_abs() == TMPFS && free >= ROOM_IN_MEMORY
+    })
 }
 
 fn remove_contents(folder: &Utf8Path) -> io::Result<()> {
@@ -160,12 +232,30 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap().join("w");
         let work = Work::new(&folder);
-        remove_contents(&folder).unwrap();
-        work.make().unwrap();
+        work.remove_files().unwrap();
+        work.make(Sandbox::Chroot).unwrap();
         fs::write(work.image_id(), "x").unwrap();
-        remove_contents(&folder).unwrap();
+        work.remove_files().unwrap();
         assert_eq!(folder.read_dir_utf8().unwrap().count(), 0);
-        remove_contents(&work.state()).unwrap();
-        fs::remove_dir(work.state()).unwrap();
+        assert!(!work.state().exists());
+    }
+
+    #[test]
+    fn records_in_memory_go_with_the_rest() {
+        let temporary = tempfile::tempdir().unwrap();
+        let work = Work::new(Utf8Path::from_path(temporary.path()).unwrap());
+        work.make(Sandbox::Chroot).unwrap();
+        assert!(!work.records().exists(), "a RUN in a chroot would see them");
+        work.keep_records_in_memory().unwrap();
+        fs::write(work.root().join("overlay-layers/layers.json"), "[]").unwrap();
+        assert!(work.records().join("overlay-layers/layers.json").exists());
+        work.remove_files().unwrap();
+        assert!(!work.records().exists());
+    }
+
+    #[test]
+    fn a_disk_is_not_taken_for_memory() {
+        assert!(!has_room("/proc".into()));
+        assert!(!has_room("/nowhere".into()));
     }
 }

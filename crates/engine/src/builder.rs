@@ -104,27 +104,25 @@ impl Builder {
                 return Err(Error::Interrupted);
             }
         };
-        let written = self.export(work, &built, order, log, interrupted).await;
-        self.remove(built, log).await;
-        written
+        let exported = self.export(work, &built, interrupted).await;
+        // The layers are ours now: the engine's image goes while they are read.
+        let write = async { self.write(work, exported?, order, log).await };
+        tokio::join!(write, self.remove(built, log)).0
     }
 
-    /// Takes the layers of a built image and writes the canonical one.
+    /// Takes the layers of a built image.
     async fn export(
-        self: &Arc<Self>,
+        &self,
         work: &Work,
         built: &BuiltImage,
-        order: Order,
-        log: &Arc<Log>,
         interrupted: &mut watch::Receiver<bool>,
-    ) -> Result<Digest, Error> {
+    ) -> Result<EngineImage, Error> {
         let folder = work.folder().join("layers");
         context::make_folder(&folder)?;
-        let layers: EngineImage = tokio::select! {
-            layers = self.backend.export(built, &folder) => layers?,
-            () = stopped(interrupted) => return Err(Error::Interrupted),
-        };
-        self.write(work, layers, order, log).await
+        tokio::select! {
+            layers = self.backend.export(built, &folder) => Ok(layers?),
+            () = stopped(interrupted) => Err(Error::Interrupted),
+        }
     }
 
     /// Writes the canonical image, and hands it to whoever ordered it.

@@ -19,7 +19,7 @@ use crate::instruction::{Argument, Instruction};
 ///
 /// The text holds the stages that the target needs, and the target is the last of them. It resolves to the same steps
 /// as the original, save that a heredoc is copied from the side context or is an argument of an exec form, that a
-/// `COPY` stands before a `WORKDIR` where the dialect has no layers for it, that inherited arguments are declared again,
+/// `COPY` stands before a `WORKDIR` where the dialect has no layers for it and somebody needs one, that inherited arguments are declared again,
 /// and that triggers of stages are written out. Build arguments and the platform are to be those of the original.
 ///
 /// # Errors

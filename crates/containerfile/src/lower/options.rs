@@ -20,7 +20,8 @@ pub struct Dialect {
     /// `RUN --mount=type=bind,from=` of a folder onto a place below `/dev`, which a heredoc that begins with `#!`
     /// becomes where there are no heredocs.
     pub script_mounts: bool,
-    /// `WORKDIR` makes its folder at once, in a layer of its own.
+    /// `WORKDIR` makes its folder at once, in a layer of its own. Without that a `RUN` makes the folder that it begins
+    /// in, of user and group 0 and with permissions 0755, and nothing else does.
     pub workdir_layers: bool,
     /// `ADD` unpacks an archive that is compressed with zstd.
     pub add_zstd: bool,

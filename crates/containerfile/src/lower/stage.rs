@@ -81,7 +81,7 @@ impl Writer<'_> {
     }
 
     fn step(&mut self, step: &Step) -> Result<(), Fault> {
-        let makes_layer = step.makes_layer();
+        let makes_layer = step.makes_layer() && !self.is_made_by_run(step);
         if step.origin == Origin::ImageTrigger {
             self.placed(step, makes_layer);
             return Ok(());
@@ -315,6 +315,23 @@ impl Writer<'_> {
             contents,
         });
         Ok(path)
+    }
+
+    /// Tells whether the folder of a `WORKDIR` needs no layer: the image has none of this stage's, and the next thing
+    /// to happen in it is a `RUN` of root, which makes the folder that it begins in. Each layer has its price.
+    fn is_made_by_run(&self, step: &Step) -> bool {
+        let Instruction::Workdir(path) = &step.instruction else {
+            return false;
+        };
+        let chain = self.build.chain();
+        let mut later = self.stage.steps.iter().skip(step.id.index + 1);
+        !self.options.dialect.workdir_layers
+            && chain.iter().all(|stage| stage.id != self.stage.id)
+            && later.find(|step| step.makes_layer()).is_some_and(|next| {
+                matches!(&next.instruction, Instruction::Run(run) if run.mounts.is_empty())
+                    && next.working_directory == *path
+                    && [step, next].iter().all(|step| step.user.is_empty())
+            })
     }
 
     /// Copies nothing into a folder, which makes it, with its parents, in a layer.

@@ -272,6 +272,30 @@ RUN c
     assert_eq!(lowered.steps.len(), steps);
 }
 
+#[rstest]
+#[case::run("WORKDIR /a\nENV b=c\nRUN x", false)]
+#[case::nothing("WORKDIR /a", true)]
+#[case::copy("WORKDIR /a\nCOPY x y\nRUN x", true)]
+#[case::elsewhere("WORKDIR /a\nWORKDIR /\nRUN x", true)]
+#[case::mount("WORKDIR /a\nRUN --mount=type=tmpfs,target=/a x", true)]
+#[case::of_a_user("USER 5\nWORKDIR /a\nUSER 0\nRUN x", true)]
+#[case::by_a_user("WORKDIR /a\nUSER 5\nRUN x", true)]
+fn a_folder_that_only_a_run_needs_is_left_to_it(#[case] steps: &str, #[case] copied: bool) {
+    let copy = "COPY --from=side";
+    let source = format!("FROM scratch AS b\n{steps}\nFROM scratch\nCOPY --from=b / /\n");
+    let (build, lowered) = lowered_with(&source, &options(BARE));
+    assert_eq!(lowered.text.contains(copy), copied, "{}", lowered.text);
+    let is_workdir = |id| matches!(build.step(id).unwrap().instruction, Instruction::Workdir(_));
+    let layers = lowered.steps.iter().filter(|step| step.makes_layer);
+    let layers = layers.filter(|step| is_workdir(step.step)).count();
+    assert_eq!(layers, usize::from(copied));
+
+    // The image has a layer of each WORKDIR in its own stages.
+    let source = format!("FROM scratch AS b\n{steps}\nFROM b\n");
+    let (_, lowered) = lowered_with(&source, &options(BARE));
+    assert!(lowered.text.contains(copy), "{}", lowered.text);
+}
+
 #[test]
 fn a_script_is_mounted_where_it_can_be() {
     let dialect = Dialect {
