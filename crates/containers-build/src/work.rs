@@ -175,12 +175,7 @@ impl Work {
 
     /// Returns the folders that the engine writes to as its own users.
     fn theirs(&self) -> [Utf8PathBuf; 4] {
-        [
-            self.store(),
-            self.state(),
-            self.records(),
-            self.temporary(),
-        ]
+        [self.store(), self.state(), self.records(), self.temporary()]
     }
 }
 
