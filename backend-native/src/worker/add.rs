@@ -8,8 +8,8 @@ use super::failure::Result;
 use super::step::mode_of;
 use crate::job::Failure;
 
-impl Builder<'_> {
-    pub(super) fn copy(&mut self, step: &Step, copy: &Copy, into: &Tree) -> Result<()> {
+impl Builder {
+    pub(super) fn copy(&self, step: &Step, copy: &Copy, into: &Tree) -> Result<()> {
         let order = Order {
             sources: &copy.sources,
             from: copy.from.as_deref(),
@@ -20,7 +20,7 @@ impl Builder<'_> {
         self.bring(step, &order, into)
     }
 
-    pub(super) fn add(&mut self, step: &Step, add: &Add, into: &Tree) -> Result<()> {
+    pub(super) fn add(&self, step: &Step, add: &Add, into: &Tree) -> Result<()> {
         let order = Order {
             sources: &add.sources,
             from: None,
@@ -31,7 +31,7 @@ impl Builder<'_> {
         self.bring(step, &order, into)
     }
 
-    fn bring(&mut self, step: &Step, order: &Order<'_>, into: &Tree) -> Result<()> {
+    fn bring(&self, step: &Step, order: &Order<'_>, into: &Tree) -> Result<()> {
         let destination = destination(&step.working_directory, &order.sources.destination);
         let owner = order.chown.map(|text| User::new(text).owner(into));
         let mut copying = Copying {

@@ -1,12 +1,14 @@
-//! One build: its stages in order, and the layers of the image that is asked for.
+//! One build: its stages, all at once, and the layers of the image that is asked for.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 
 use backend_api::StepId;
 use camino::Utf8PathBuf;
-use containerfile::{Base, Build, Platform, ResolvedStage, Scope, StageId, Step};
+use containerfile::{Base, Build, Platform, Scope, StageId, Step};
 use sandbox::Rights;
 use snapshot::{Mounted, Ownership, Stack, Tree};
 
@@ -17,43 +19,62 @@ use super::report::Report;
 use crate::backend::{layer_name, layers};
 use crate::job::{BuildJob, Context, ContextKind, Failure, FailureKind};
 
-/// A build under way.
-pub(super) struct Builder<'a> {
-    pub(super) job: &'a BuildJob,
-    pub(super) build: &'a Build,
-    pub(super) folders: &'a Folders,
+/// A build under way. Its stages are built at once, each on a thread of its own, which waits for
+/// another stage only where it takes something from it.
+pub(super) struct Builder {
+    pub(super) job: BuildJob,
+    pub(super) folders: Folders,
     pub(super) rights: Rights,
-    pub(super) report: &'a Report,
-    images: BTreeMap<&'a str, Image>,
-    unpacked: BTreeMap<Utf8PathBuf, PathBuf>,
-    stages: BTreeMap<StageId, Stack>,
+    pub(super) report: Arc<Report>,
+    build: Build,
+    images: BTreeMap<String, Image>,
+    layers: Layers,
+    unpacked: Mutex<BTreeMap<Utf8PathBuf, Unpacked>>,
+    stages: Mutex<BTreeMap<StageId, Stack>>,
+    /// Notified when a stage is built.
+    built: Condvar,
 }
 
+/// The folder of a layer, once it is unpacked.
+type Unpacked = Arc<Mutex<Option<PathBuf>>>;
+
 /// Builds, and writes the layers of the steps that are asked for.
-pub(super) fn build(job: &BuildJob, rights: Rights, report: &Report) -> Result<()> {
+///
+/// The first stage that fails fails the build: what the others are doing ends with this process.
+pub(super) fn build(job: BuildJob, rights: Rights, report: &Arc<Report>) -> Result<()> {
     let mut images = BTreeMap::new();
     for context in &job.contexts {
         if context.kind == ContextKind::Image {
-            images.insert(context.name.as_str(), Image::read(&context.path)?);
+            images.insert(context.name.clone(), Image::read(&context.path)?);
         }
     }
-    let build = resolve(job, &images)?;
+    let build = resolve(&job, &images)?;
     super::step::refuse_what_is_unknown(&build)?;
-    let layers = layers_of(job, &build)?;
-    let folders = Folders::enter(&job.work)?;
-    let mut builder = Builder {
+    let builder = Arc::new(Builder {
+        layers: layers_of(&job, &build)?,
+        folders: Folders::enter(&job.work)?,
         job,
-        build: &build,
-        folders: &folders,
         rights,
-        report,
+        report: Arc::clone(report),
+        build,
         images,
-        unpacked: BTreeMap::new(),
-        stages: BTreeMap::new(),
-    };
-    for stage in &build.stages {
-        let stack = builder.stage(stage, &layers)?;
-        builder.stages.insert(stage.id, stack);
+        unpacked: Mutex::default(),
+        stages: Mutex::default(),
+        built: Condvar::new(),
+    });
+    let (done, results) = mpsc::channel();
+    for stage in &builder.build.stages {
+        let (builder, done, id) = (Arc::clone(&builder), done.clone(), stage.id);
+        thread::spawn(move || {
+            // Nobody listens any more once a stage has failed.
+            let _ = done.send(builder.stage(id));
+        });
+    }
+    drop(done);
+    results.into_iter().collect::<Result<()>>()?;
+    if lock(&builder.stages).len() < builder.build.stages.len() {
+        let message = "a stage ended without a word";
+        return Err(Failure::new(FailureKind::Internal, message));
     }
     Ok(())
 }
@@ -68,7 +89,7 @@ pub(super) struct Wanted {
 type Layers = BTreeMap<containerfile::StepId, Wanted>;
 
 /// Reads the Containerfile, and finds out what the target needs.
-fn resolve(job: &BuildJob, images: &BTreeMap<&str, Image>) -> Result<Build> {
+fn resolve(job: &BuildJob, images: &BTreeMap<String, Image>) -> Result<Build> {
     let path = &job.containerfile;
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::io("read", path, &error))?;
@@ -81,7 +102,7 @@ fn resolve(job: &BuildJob, images: &BTreeMap<&str, Image>) -> Result<Build> {
     scope.target.clone_from(&job.target);
     let facts = images.iter();
     scope.images = facts
-        .map(|(name, image)| ((*name).to_owned(), image.facts.clone()))
+        .map(|(name, image)| (name.clone(), image.facts.clone()))
         .collect();
     let build = containerfile::parse(&text).and_then(|file| file.resolve(&scope));
     build.map_err(|error| Failure::build(format!("{path}: {error}")))
@@ -104,52 +125,81 @@ fn layers_of(job: &BuildJob, build: &Build) -> Result<Layers> {
     Ok(steps.into_iter().zip(wanted).collect())
 }
 
-impl Builder<'_> {
-    fn stage(&mut self, stage: &ResolvedStage, layers: &Layers) -> Result<Stack> {
+impl Builder {
+    /// Builds a stage, and makes its file system known to the others.
+    fn stage(&self, id: StageId) -> Result<()> {
+        let Some(stage) = self.build.stage(id) else {
+            return Ok(());
+        };
         let mut stack = self.base(&stage.base)?;
-        let steps: Vec<&Step> = stage
-            .steps
-            .iter()
-            .filter(|step| step.makes_layer())
-            .collect();
+        let steps = stage.steps.iter().filter(|step| step.makes_layer());
+        let steps: Vec<&Step> = steps.collect();
         for (number, step) in steps.iter().enumerate() {
-            let wanted = layers.get(&step.id).copied();
+            let wanted = self.layers.get(&step.id).copied();
             let place = wanted.map(|wanted| wanted.step);
-            let name = stage.name.clone().unwrap_or_else(|| stage.id.0.to_string());
+            let name = stage.name.clone().unwrap_or_else(|| id.0.to_string());
             let (number, count) = (number + 1, steps.len());
             let first = step.source.lines().next().unwrap_or_default();
             self.report
                 .line(place, format!("[{name} {number}/{count}] {first}"));
             self.step(step, &mut stack, wanted)?;
         }
-        Ok(stack)
+        lock(&self.stages).insert(id, stack);
+        self.built.notify_all();
+        Ok(())
     }
 
-    fn base(&mut self, base: &Base) -> Result<Stack> {
+    fn base(&self, base: &Base) -> Result<Stack> {
         match base {
             Base::Scratch => Ok(Stack::default()),
-            Base::Stage(id) => Ok(self.stages.get(id).cloned().unwrap_or_default()),
+            Base::Stage(id) => Ok(self.wait_for(*id)),
             Base::Image(name) => self.image(name),
         }
     }
 
-    fn image(&mut self, name: &str) -> Result<Stack> {
-        match self.images.get(name) {
-            Some(image) => image.stack(self.folders, &mut self.unpacked),
-            None => Err(unknown(name)),
+    /// Returns the file system of a stage, when it is built. If it is never built, neither is this
+    /// one: the build has failed, and the process ends.
+    fn wait_for(&self, id: StageId) -> Stack {
+        let mut stages = lock(&self.stages);
+        loop {
+            if let Some(stack) = stages.get(&id) {
+                return stack.clone();
+            }
+            let waited = self.built.wait(stages);
+            stages = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    /// Returns the file system of an image; its layers are unpacked if they have not been yet.
+    fn image(&self, name: &str) -> Result<Stack> {
+        let image = self.images.get(name).ok_or_else(|| unknown(name))?;
+        let mut stack = Stack::default();
+        for layer in image.layers() {
+            let unpacked = Arc::clone(lock(&self.unpacked).entry(layer.clone()).or_default());
+            let mut unpacked = lock(&unpacked);
+            if unpacked.is_none() {
+                let folder = self.folders.folder()?;
+                let file = File::open(layer).map_err(|error| Failure::io("open", layer, &error))?;
+                snapshot::unpack(file, layer.as_str(), &Tree::open(&folder)?)?;
+                *unpacked = Some(folder);
+            }
+            stack.push(unpacked.as_deref().unwrap_or(Folders::empty()));
+        }
+        Ok(stack)
+    }
+
     /// Does a step, and puts its changes on the stack.
-    fn step(&mut self, step: &Step, stack: &mut Stack, wanted: Option<Wanted>) -> Result<()> {
+    fn step(&self, step: &Step, stack: &mut Stack, wanted: Option<Wanted>) -> Result<()> {
         let snapshot = self.folders.snapshot()?;
         let place = wanted.map(|wanted| wanted.step);
-        {
+        let stubs = {
             let (upper, work) = (&snapshot.upper, &snapshot.work);
             let root = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;
-            self.carry_out(step, place, root.path())?;
-        }
+            self.carry_out(step, place, root.path())?
+            // Whatever was mounted in it goes with it.
+        };
         let upper = Tree::open(&snapshot.upper)?;
+        stubs.remove(&upper)?;
         if let Some(wanted) = wanted {
             self.write_layer(&upper, stack, wanted)?;
         }
@@ -187,14 +237,14 @@ impl Builder<'_> {
     }
 
     /// Returns what a `COPY`, an `ADD` or a mount takes files from.
-    pub(super) fn source(&mut self, from: Option<&str>) -> Result<(View, Ownership)> {
+    pub(super) fn source(&self, from: Option<&str>) -> Result<(View, Ownership)> {
         let Some(from) = from else {
             let folder = self.job.context.clone().into();
             return Ok((View::Folder(folder), Ownership::Root));
         };
         let stack = match self.build.source(from) {
             Base::Scratch => Stack::default(),
-            Base::Stage(id) => self.stages.get(&id).cloned().unwrap_or_default(),
+            Base::Stage(id) => self.wait_for(id),
             Base::Image(name) => match self.context(&name) {
                 Some(context) if context.kind == ContextKind::Folder => {
                     let folder = context.path.clone().into();
@@ -213,6 +263,11 @@ impl Builder<'_> {
         let mut contexts = self.job.contexts.iter();
         contexts.find(|context| context.name == name)
     }
+}
+
+/// What is behind the lock is whole whenever it is released, so a poisoned one is as good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A file system that is only read.

@@ -1,6 +1,5 @@
 //! Images that a build begins with or copies from: OCI layouts, read as far as that takes.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
@@ -8,10 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::ImageFacts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use snapshot::{Stack, Tree};
 
 use super::failure::Result;
-use super::folders::Folders;
 use crate::job::{Failure, FailureKind};
 
 /// An image in a layout.
@@ -19,7 +16,6 @@ use crate::job::{Failure, FailureKind};
 pub(super) struct Image {
     /// What it hands on to a stage that begins with it.
     pub(super) facts: ImageFacts,
-    /// The files of its layers, from the lowest on.
     layers: Vec<Utf8PathBuf>,
 }
 
@@ -97,25 +93,9 @@ impl Image {
         })
     }
 
-    /// Returns its file system; layers that were unpacked before are in `unpacked`.
-    pub(super) fn stack(
-        &self,
-        folders: &Folders,
-        unpacked: &mut BTreeMap<Utf8PathBuf, std::path::PathBuf>,
-    ) -> Result<Stack> {
-        let mut stack = Stack::default();
-        for layer in &self.layers {
-            if let Some(folder) = unpacked.get(layer) {
-                stack.push(folder);
-                continue;
-            }
-            let folder = folders.folder()?;
-            let file = File::open(layer).map_err(|error| Failure::io("open", layer, &error))?;
-            snapshot::unpack(file, layer.as_str(), &Tree::open(&folder)?)?;
-            unpacked.insert(layer.clone(), folder.clone());
-            stack.push(folder);
-        }
-        Ok(stack)
+    /// Returns the files of its layers, from the lowest on.
+    pub(super) fn layers(&self) -> &[Utf8PathBuf] {
+        &self.layers
     }
 }
 

@@ -11,10 +11,12 @@ mod image;
 mod report;
 mod run;
 mod step;
+mod stubs;
 mod trial;
 
 use std::io::Read as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use sandbox::Rights;
 
@@ -44,7 +46,7 @@ fn is_worker() -> bool {
 }
 
 fn main() -> ExitCode {
-    let report = Report::new();
+    let report = Arc::new(Report::new());
     let mut text = Vec::new();
     let job = std::io::stdin()
         .read_to_end(&mut text)
@@ -69,13 +71,13 @@ fn main() -> ExitCode {
     })
 }
 
-fn work(job: Job, rights: Rights, report: &Report) -> Result<Message> {
+fn work(job: Job, rights: Rights, report: &Arc<Report>) -> Result<Message> {
     match job {
         Job::Probe { work } => {
             let details = trial::try_out(&work, rights)?;
             Ok(Message::Found { details })
         }
-        Job::Build(job) => builder::build(&job, rights, report).map(|()| Message::Done),
+        Job::Build(job) => builder::build(*job, rights, report).map(|()| Message::Done),
         Job::Remove { work } => folders::clear(&work).map(|()| Message::Done),
     }
 }

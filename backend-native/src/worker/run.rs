@@ -9,11 +9,12 @@ use backend_api::StepId;
 use containerfile::{Mount, NetworkMode, Run, Step};
 use rustix::fs::{CWD, Mode, OFlags};
 use sandbox::{Network, Process};
-use snapshot::{Identity, Mounted, Owner, Place, Tree, User};
+use snapshot::{Identity, Owner, Place, Tree, User};
 
 use super::builder::{Builder, View};
 use super::failure::Result;
 use super::folders::Folders;
+use super::stubs::Stubs;
 use crate::job::Failure;
 
 /// What the machine is called.
@@ -30,17 +31,17 @@ const NAMES: &str = "/etc/hosts";
 /// How long a line of output may be before it is cut in two.
 const LINE: usize = 1 << 16;
 
-impl Builder<'_> {
+impl Builder {
     pub(super) fn run(
-        &mut self,
+        &self,
         step: &Step,
         run: &Run,
         place: Option<StepId>,
         tree: &Tree,
         root: &Path,
-    ) -> Result<()> {
+    ) -> Result<Stubs> {
         let Some(invocation) = step.invocation() else {
-            return Ok(());
+            return Ok(Stubs::default());
         };
         let identity = User::new(&step.user).identity(tree)?;
         let identity = identity.ok_or_else(|| {
@@ -52,38 +53,40 @@ impl Builder<'_> {
             _ if self.job.offline => Network::None,
             _ => Network::Builder,
         };
-        let mut fitting = Fitting::new(tree, root);
-        let fitted = self
-            .fit(&mut fitting, step, run, network)
-            .and_then(|()| match &invocation.script {
-                Some(script) => fitting.write_script(&script.name, &script.contents),
-                None => Ok(()),
-            })
-            .and_then(|()| make_folder(tree, &step.working_directory, identity.owner))
-            .and_then(|()| {
-                self.run_process(step, invocation.words, identity, network, place, root)
-            });
-        fitting.undo()?;
-        fitted
+        let mut fitting = Fitting {
+            tree,
+            root,
+            views: Vec::new(),
+            stubs: Stubs::default(),
+        };
+        self.fit(&mut fitting, step, run, network)?;
+        if let Some(script) = &invocation.script {
+            fitting.write_script(&script.name, &script.contents)?;
+        }
+        make_folder(tree, &step.working_directory, identity.owner)?;
+        self.run_process(step, invocation.words, identity, network, place, root)?;
+        Ok(fitting.stubs)
     }
 
     /// Mounts what the process finds.
     fn fit(
-        &mut self,
+        &self,
         fitting: &mut Fitting<'_>,
         step: &Step,
         run: &Run,
         network: Network,
     ) -> Result<()> {
+        for path in [RESOLVER, NAMES] {
+            fitting.stubs.note(fitting.tree, path)?;
+        }
         for mount in &run.mounts {
-            fitting.note(&target(mount, step)?)?;
+            fitting.stubs.note(fitting.tree, &target(mount, step)?)?;
         }
         for path in ["/proc", "/sys", "/dev"] {
             make_folder(fitting.tree, path, Owner::ROOT)?;
         }
         let device = fitting.tree.resolve(b"/dev")?;
         sandbox::devices(fitting.tree.folder(&device)?, self.rights)?;
-        fitting.mounted(&device);
         let resolver = match network {
             Network::None => Vec::new(),
             Network::Builder => std::fs::read(RESOLVER).unwrap_or_default(),
@@ -100,7 +103,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn fit_mount(&mut self, fitting: &mut Fitting<'_>, mount: &Mount, step: &Step) -> Result<()> {
+    fn fit_mount(&self, fitting: &mut Fitting<'_>, mount: &Mount, step: &Step) -> Result<()> {
         let target = target(mount, step)?;
         let is_set = |names: &[&str]| {
             let mut fields = mount.fields.iter().rev();
@@ -241,48 +244,22 @@ enum Writing {
     Forgotten,
 }
 
-/// What was mounted for a process, and what has to go after it.
+/// What is mounted for a process, in the file system that is its root.
 struct Fitting<'a> {
     tree: &'a Tree,
     root: &'a Path,
-    mounts: Vec<Mounted>,
     /// What is mounted from.
     views: Vec<View>,
-    /// What was not there, innermost first: it goes again, if it is still empty.
-    stubs: Vec<Place>,
+    /// What was not there before.
+    stubs: Stubs,
 }
 
-impl<'a> Fitting<'a> {
-    fn new(tree: &'a Tree, root: &'a Path) -> Self {
-        let mut fitting = Self {
-            tree,
-            root,
-            mounts: Vec::new(),
-            views: Vec::new(),
-            stubs: Vec::new(),
-        };
-        for path in [RESOLVER, NAMES] {
-            // What cannot be found out now is found out when it is mounted.
-            let _ = fitting.note(path);
-        }
-        fitting
-    }
-
-    /// Takes note of what is not there on the way to a target.
-    fn note(&mut self, path: &str) -> Result<()> {
-        let mut place = self.tree.resolve(path.as_bytes())?;
-        while !place.is_root() && self.tree.status(&place)?.is_none() {
-            self.stubs.push(place.clone());
-            place = place.parent();
-        }
-        Ok(())
-    }
-
-    fn mounted(&mut self, place: &Place) {
-        let path = self
-            .root
-            .join(std::ffi::OsStr::from_bytes(place.relative()));
-        self.mounts.push(Mounted::at(path));
+impl Fitting<'_> {
+    /// Returns the path of a place to this process. No process is there yet that could change what it
+    /// leads to.
+    fn path(&self, place: &Place) -> PathBuf {
+        self.root
+            .join(std::ffi::OsStr::from_bytes(place.relative()))
     }
 
     fn bind(&mut self, source: &Path, target: &str, writing: Writing) -> Result<()> {
@@ -303,12 +280,8 @@ impl<'a> Fitting<'a> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
         let onto = self.tree.open_at(&place, flags, Mode::empty())?;
         sandbox::bind(opened, onto, target)?;
-        self.mounted(&place);
         if writing == Writing::Denied {
-            let path = self
-                .root
-                .join(std::ffi::OsStr::from_bytes(place.relative()));
-            let path = CString::new(path.as_os_str().as_bytes());
+            let path = CString::new(self.path(&place).as_os_str().as_bytes());
             let path = path.map_err(|error| Failure::io("mount", target, &error.into()))?;
             sandbox::remount_read_only(&path, target)?;
         }
@@ -319,13 +292,13 @@ impl<'a> Fitting<'a> {
         let place = self.tree.resolve(target.as_bytes())?;
         self.tree.make_folders(&place, 0o755, Owner::ROOT)?;
         sandbox::temporary(self.tree.folder(&place)?, &[], target)?;
-        self.mounted(&place);
         Ok(())
     }
 
     /// Writes a script where the process finds it, below `/dev`, which is its own.
-    fn write_script(&mut self, name: &str, contents: &str) -> Result<()> {
-        let folder = self.root.join("dev/pipes");
+    fn write_script(&self, name: &str, contents: &str) -> Result<()> {
+        let device = self.tree.resolve(b"/dev")?;
+        let folder = self.path(&device).join("pipes");
         let path = folder.join(name);
         let written = std::fs::create_dir(&folder)
             .and_then(|()| std::fs::write(&path, contents))
@@ -335,36 +308,4 @@ impl<'a> Fitting<'a> {
             });
         written.map_err(|error| Failure::io("write", path.display(), &error))
     }
-
-    /// Takes everything away that was only there for the process.
-    fn undo(mut self) -> Result<()> {
-        while let Some(mount) = self.mounts.pop() {
-            drop(mount);
-        }
-        for stub in &self.stubs {
-            remove_stub(self.tree, stub)?;
-        }
-        Ok(())
-    }
-}
-
-/// Removes an empty file or folder, as if it had never been: the folder that it is in keeps its
-/// times.
-fn remove_stub(tree: &Tree, stub: &Place) -> Result<()> {
-    if tree.resolve(stub.parent().as_bytes())? != stub.parent() {
-        return Ok(());
-    }
-    let Some(status) = tree.status(stub)? else {
-        return Ok(());
-    };
-    let is_folder = rustix::fs::FileType::from_raw_mode(status.st_mode).is_dir();
-    let is_empty = if is_folder {
-        tree.names(stub)?.is_empty()
-    } else {
-        status.st_size == 0
-    };
-    if is_empty {
-        tree.remove_unnoticed(stub)?;
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use snapshot::{Owner, Place, Tree, User};
 
 use super::builder::Builder;
 use super::failure::Result;
+use super::stubs::Stubs;
 use crate::job::Failure;
 
 /// Refuses, before anything begins, what this backend does not do.
@@ -77,21 +78,23 @@ pub(super) fn mode_of(text: &str) -> Result<u32> {
     })
 }
 
-impl Builder<'_> {
-    /// Carries out a step in the file system at `root`.
+impl Builder {
+    /// Carries out a step in the file system at `root`. Returns what was made for it only.
     pub(super) fn carry_out(
-        &mut self,
+        &self,
         step: &Step,
         place: Option<StepId>,
         root: &Path,
-    ) -> Result<()> {
+    ) -> Result<Stubs> {
         let tree = Tree::open(root)?;
         let done = match &step.instruction {
-            Instruction::Copy(copy) => self.copy(step, copy, &tree),
-            Instruction::Add(add) => self.add(step, add, &tree),
+            Instruction::Copy(copy) => self.copy(step, copy, &tree).map(|()| Stubs::default()),
+            Instruction::Add(add) => self.add(step, add, &tree).map(|()| Stubs::default()),
             Instruction::Run(run) => self.run(step, run, place, &tree, root),
-            Instruction::Workdir(path) => make_working_folder(path, &step.user, &tree),
-            _ => Ok(()),
+            Instruction::Workdir(path) => {
+                make_working_folder(path, &step.user, &tree).map(|()| Stubs::default())
+            }
+            _ => Ok(Stubs::default()),
         };
         done.map_err(|mut failure| {
             let first = step.source.lines().next().unwrap_or_default();

@@ -102,10 +102,12 @@ impl Entry {
             let number = given.and_then(|text| text.parse().ok()).unwrap_or(field);
             u32::try_from(number).map_err(io::Error::other)
         };
+        let fields = header.as_old();
         let owner = Owner {
-            user: id(text("uid"), header.uid()?)?,
-            group: id(text("gid"), header.gid()?)?,
+            user: id(text("uid"), number(&fields.uid, || header.uid())?)?,
+            group: id(text("gid"), number(&fields.gid, || header.gid())?)?,
         };
+        let mode = number(&fields.mode, || header.mode().map(u64::from))?;
         let time = text("mtime")
             .and_then(decimal_time)
             .unwrap_or_else(|| header_time(header));
@@ -117,7 +119,7 @@ impl Entry {
             })
             .collect();
         Ok(Some(Self {
-            mode: header.mode()? & 0o7777,
+            mode: u32::try_from(mode & 0o7777).unwrap_or_default(),
             path,
             kind,
             owner,
@@ -178,6 +180,14 @@ impl Entry {
         }
         set_times(folder, name, &self.times)
     }
+}
+
+/// Reads a number of a header. One that is not there is 0, to Go as well.
+fn number(field: &[u8], read: impl FnOnce() -> io::Result<u64>) -> io::Result<u64> {
+    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(0);
+    }
+    read()
 }
 
 /// Tells whether an attribute of a file goes with it. Others are the system's own affair.
