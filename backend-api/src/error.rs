@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use crate::step::StepId;
+
 /// What a backend was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -57,11 +59,15 @@ pub enum ErrorKind {
 
 /// Why an engine did not do what it was asked.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     kind: ErrorKind,
     runtime: Cow<'static, str>,
     operation: Operation,
     message: String,
+    step: Option<StepId>,
     hint: Option<String>,
     output: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -75,73 +81,90 @@ impl Error {
         kind: ErrorKind,
         message: impl Into<String>,
     ) -> Self {
-        let (hint, output, source) = (None, None, None);
-        Self {
+        let (step, hint, output, source) = (None, None, None, None);
+        Self(Box::new(Details {
             kind,
             runtime: runtime.into(),
             operation,
             message: message.into(),
+            step,
             hint,
             output,
             source,
-        }
+        }))
+    }
+
+    /// Adds the instruction that failed, where that is known.
+    #[must_use]
+    pub fn with_step(mut self, step: Option<StepId>) -> Self {
+        self.0.step = step;
+        self
     }
 
     /// Adds what the user can do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// Adds what the engine printed, whole.
     #[must_use]
     pub fn with_output(mut self, output: impl Into<String>) -> Self {
-        self.output = Some(output.into()).filter(|text: &String| !text.trim().is_empty());
+        self.0.output = Some(output.into()).filter(|text: &String| !text.trim().is_empty());
         self
     }
 
     /// Adds the error that this one comes from.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// Returns what kind of thing went wrong.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// Returns the name of the runtime that it went wrong with.
     pub fn runtime(&self) -> &str {
-        &self.runtime
+        &self.0.runtime
     }
 
     /// Returns what was being done.
     pub fn operation(&self) -> Operation {
-        self.operation
+        self.0.operation
+    }
+
+    /// Returns the instruction that failed, if one did and it is known which.
+    pub fn step(&self) -> Option<StepId> {
+        self.0.step
     }
 
     /// Returns what the user can do about it, if anything is known.
     pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0.hint.as_deref()
     }
 
     /// Returns what the engine printed, if it printed anything.
     pub fn output(&self) -> Option<&str> {
-        self.output.as_deref()
+        self.0.output.as_deref()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.runtime, self.operation, self.message)
+        write!(
+            f,
+            "{} {}: {}",
+            self.0.runtime, self.0.operation, self.0.message
+        )
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }

@@ -27,4 +27,4 @@ pub use request::{
     BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, LoadRequest, NamedContext,
     Network, OpenFiles,
 };
-pub use step::{Step, StepId, StepKind};
+pub use step::{Stage, Step, StepId, StepKind};

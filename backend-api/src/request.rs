@@ -5,7 +5,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use crate::step::Step;
+use crate::step::{Stage, Step};
 
 /// Identifies one build. Unique among all that run or ran on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ pub struct BuildRequest {
     /// in the lowered file as in the original. (Where the dialect has no layers for WORKDIR, a
     /// step of that kind stands for the COPY that was put in its place.)
     pub steps: Vec<Step>,
+    /// The stages in the lowered file, in order.
+    pub stages: Vec<Stage>,
     /// How many layers the base image has; 0 for scratch.
     pub base_layers: usize,
     /// The platform, as `os/architecture[/variant]`.

@@ -33,11 +33,22 @@ pub enum StepKind {
     Workdir,
 }
 
-/// An instruction that makes a layer of the image that is asked for.
+/// An instruction that makes a layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Its place in the original Containerfile.
     pub id: StepId,
     /// Its kind in the original Containerfile.
     pub kind: StepKind,
+}
+
+/// A stage of the lowered Containerfile: what an engine's output is read by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Whether it begins with an image; otherwise with another stage, or with nothing.
+    pub begins_with_image: bool,
+    /// Its instructions that make a layer, in order; those that the image is not made of too.
+    pub steps: Vec<Step>,
 }

@@ -33,7 +33,7 @@ pub(crate) fn version(answer: &[u8]) -> Option<Version> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use backend_api::{Step, StepId, StepKind};
+    use backend_api::{Stage, Step, StepId, StepKind};
     use containers_build::Progress;
     use rstest::rstest;
 
@@ -63,17 +63,28 @@ mod tests {
     #[case(include_str!("../tests/samples/buildah-1.43.2/build.txt"))]
     fn lines_of_a_build(#[case] output: &str) {
         let place = |stage, index| StepId { stage, index };
-        let steps = [(0, 0), (0, 2), (2, 1), (2, 2)].map(|(stage, index)| Step {
-            id: place(stage, index),
-            kind: StepKind::Run,
-        });
-        let mut progress = Progress::new(&steps);
+        let stage = |places: &[(usize, usize)]| Stage {
+            name: None,
+            begins_with_image: false,
+            steps: places
+                .iter()
+                .map(|&(stage, index)| Step {
+                    id: place(stage, index),
+                    kind: StepKind::Run,
+                })
+                .collect(),
+        };
+        let stages = [
+            stage(&[(0, 0), (0, 2)]),
+            stage(&[(1, 0)]),
+            stage(&[(2, 1), (2, 2)]),
+        ];
+        let mut progress = Progress::new(&stages);
         let steps_of: BTreeMap<&str, _> = output
             .lines()
             .map(|line| (line, progress.step_of(line)))
             .collect();
-        // Of three stages the image is made of two, and which is the first cannot be told.
-        assert_eq!(steps_of["in the first stage"], None);
+        assert_eq!(steps_of["in the first stage"], Some(place(0, 2)));
         assert_eq!(steps_of["[3/3] STEP 2/4: WORKDIR /work"], None);
         let copy = "[3/3] STEP 3/4: COPY --from=side /side /work/side";
         assert_eq!(steps_of[copy], Some(place(2, 1)));

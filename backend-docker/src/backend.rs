@@ -395,8 +395,8 @@ async fn run_build(
     output: Output<'_>,
     events: &dyn Events,
 ) -> Result<(), DockerError> {
-    let bases_are_images = matches!(output, Output::Store(_)) && request.base_layers > 0;
-    let steps = Steps::new(&request.steps, request.target.as_deref(), bases_are_images);
+    let bases_are_images = matches!(output, Output::Store(_));
+    let steps = Steps::new(&request.stages, bases_are_images);
     let mut progress = Progress::new(steps);
     let mut line = |_, text: &str| {
         let (step, line) = (progress.line(text), text.to_owned());
@@ -462,6 +462,7 @@ mod tests {
             contexts: Vec::new(),
             target: None,
             steps: Vec::new(),
+            stages: Vec::new(),
             base_layers: 0,
             platform: "linux/amd64".into(),
             build_arguments: Vec::new(),

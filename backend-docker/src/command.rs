@@ -207,6 +207,7 @@ mod tests {
             contexts: Vec::new(),
             target: Some("package-x".to_owned()),
             steps: Vec::new(),
+            stages: Vec::new(),
             base_layers: 0,
             platform: "linux/amd64".to_owned(),
             build_arguments: vec![BuildArgument {

@@ -29,7 +29,7 @@ pub(crate) enum DockerError {
         output: String,
     },
     /// The client could not be run to its end.
-    #[error("the client could not be run")]
+    #[error("the client cannot be run")]
     Process(#[from] process::Error),
     /// A file of ours could not be read or written.
     #[error("{what}")]
@@ -135,9 +135,10 @@ impl From<Failure> for Error {
             None => api,
         };
         match error {
-            DockerError::Instruction { output, .. } | DockerError::Failed { output, .. } => {
-                api.with_output(output)
+            DockerError::Instruction { failed, output } => {
+                api.with_step(failed.step).with_output(output)
             }
+            DockerError::Failed { output, .. } => api.with_output(output),
             DockerError::Process(source) => api.with_source(source),
             DockerError::File { source, .. } | DockerError::Output(source) => {
                 api.with_source(source)

@@ -3,48 +3,52 @@
 
 use std::collections::BTreeMap;
 
-use backend_api::{Step, StepId, StepKind};
+use backend_api::{Stage, StepId, StepKind};
 
 /// What the steps of a build are called in its progress.
 #[derive(Debug, Clone)]
 pub(crate) struct Steps {
-    all: Vec<Step>,
-    target: Option<String>,
-    /// Whether BuildKit counts the FROM of the first stage as its first instruction.
-    base_is_counted: bool,
+    stages: Vec<Stage>,
+    /// Whether bases are given as images. BuildKit counts the FROM of such a stage as its first
+    /// instruction, but not one that names a stage, `scratch`, or a context.
+    images: bool,
 }
 
 impl Steps {
-    /// Describes the steps of a build of the stage `target`.
-    ///
-    /// BuildKit gives a FROM a number if it names an image, but not if it names a stage,
-    /// `scratch`, or a context. `images` says whether bases are given as images.
-    pub(crate) fn new(steps: &[Step], target: Option<&str>, images: bool) -> Self {
-        let only_stage = steps.first().map(|step| step.id.stage);
+    /// Describes the steps of a build of `stages`. `images` says whether bases are given as images.
+    pub(crate) fn new(stages: &[Stage], images: bool) -> Self {
         Self {
-            all: steps.to_vec(),
-            target: target.map(str::to_owned),
-            base_is_counted: images && steps.iter().all(|step| Some(step.id.stage) == only_stage),
+            stages: stages.to_vec(),
+            images,
         }
     }
 
     fn find(&self, vertex: &Vertex<'_>) -> Option<StepId> {
         let stage = self.stage(vertex.stage)?;
-        let mut of_stage = self.all.iter().filter(|step| step.id.stage == stage);
-        let before = if self.base_is_counted { 2 } else { 1 };
-        let step = of_stage.nth(vertex.number.checked_sub(before)?)?;
+        let before = if self.images && stage.begins_with_image {
+            2
+        } else {
+            1
+        };
+        let step = stage.steps.get(vertex.number.checked_sub(before)?)?;
         // The number alone would be wrong where a FROM is counted against expectation.
         (Some(step.kind) == kind(vertex.instruction)).then_some(step.id)
     }
 
-    /// Finds the stage that a vertex calls `name`. Names of stages are not known here, but the
-    /// target's is, and BuildKit numbers the nameless.
-    fn stage(&self, name: Option<&str>) -> Option<usize> {
-        match name {
-            None => Some(0),
-            Some(name) if self.target.as_deref() == Some(name) => Some(self.all.last()?.id.stage),
-            Some(name) => name.strip_prefix("stage-")?.parse().ok(),
-        }
+    /// Finds the stage that a vertex calls `name`. BuildKit numbers the nameless, and leaves the
+    /// name out where there is but one stage.
+    fn stage(&self, name: Option<&str>) -> Option<&Stage> {
+        let Some(name) = name else {
+            return self.stages.first();
+        };
+        let mut stages = self.stages.iter();
+        // BuildKit writes names in small letters.
+        let is_it = |own: &String| own.eq_ignore_ascii_case(name);
+        let named = stages.find(|stage| stage.name.as_ref().is_some_and(is_it));
+        named.or_else(|| {
+            self.stages
+                .get(name.strip_prefix("stage-")?.parse::<usize>().ok()?)
+        })
     }
 }
 
@@ -86,6 +90,8 @@ impl<'a> Vertex<'a> {
 pub(crate) struct FailedInstruction {
     /// The instruction with its stage and number: `[build 2/3] RUN make`.
     pub(crate) instruction: String,
+    /// Which it is, where that is known.
+    pub(crate) step: Option<StepId>,
     /// What the engine says: `exit code: 3`.
     pub(crate) reason: String,
 }
@@ -122,6 +128,7 @@ impl Progress {
         if let Some(error) = text.strip_prefix("ERROR: ") {
             self.failed = Some(FailedInstruction {
                 instruction: instruction.clone(),
+                step: *step,
                 reason: reason(error).to_owned(),
             });
         }
@@ -149,6 +156,7 @@ fn reason(error: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use backend_api::Step;
     use rstest::rstest;
 
     use super::*;
@@ -164,16 +172,24 @@ mod tests {
         Step { id, kind }
     }
 
-    /// The steps of the Containerfile that the samples `build.txt` are of:
+    fn stage(name: Option<&str>, steps: Vec<Step>) -> Stage {
+        Stage {
+            name: name.map(str::to_owned),
+            begins_with_image: true,
+            steps,
+        }
+    }
+
+    /// The stages of the Containerfile that the samples `build.txt` are of:
     /// `FROM scratch AS build`, three steps, `FROM build`, `WORKDIR /`, two steps.
-    fn steps() -> Vec<Step> {
-        vec![
+    fn stages() -> [Stage; 2] {
+        let build = vec![
             step(0, 0, StepKind::Copy),
             step(0, 1, StepKind::Workdir),
             step(0, 2, StepKind::Run),
-            step(1, 1, StepKind::Copy),
-            step(1, 2, StepKind::Run),
-        ]
+        ];
+        let last = vec![step(1, 1, StepKind::Copy), step(1, 2, StepKind::Run)];
+        [stage(Some("build"), build), stage(None, last)]
     }
 
     #[rstest]
@@ -181,7 +197,7 @@ mod tests {
     #[case::trixie(sample!("docker-26.1.5/build.txt"))]
     #[case::sid(sample!("docker-28.5.2/build.txt"))]
     fn output_goes_to_its_step(#[case] text: &str) {
-        let mut progress = Progress::new(Steps::new(&steps(), None, false));
+        let mut progress = Progress::new(Steps::new(&stages(), false));
         let mut again = Vec::new();
         for line in text.lines() {
             let step = progress.line(line);
@@ -198,7 +214,7 @@ mod tests {
     #[case::trixie(sample!("docker-26.1.5/build-cached.txt"))]
     #[case::sid(sample!("docker-28.5.2/build-cached.txt"))]
     fn cached_steps_come_in_any_order(#[case] text: &str) {
-        let mut progress = Progress::new(Steps::new(&steps(), Some("build"), false));
+        let mut progress = Progress::new(Steps::new(&stages(), false));
         for line in text.lines() {
             let found = progress.line(line);
             if line.ends_with("[stage-1 1/3] COPY busybox /b") {
@@ -208,15 +224,20 @@ mod tests {
     }
 
     #[rstest]
-    #[case::platform("#4 [linux/amd64 stage-2 1/1] COPY a /b", false, 2)]
-    #[case::nameless("#4 [1/1] COPY a /b", false, 0)]
-    #[case::target("#4 [linux/amd64 package-x 1/1] COPY a /b", false, 3)]
-    #[case::after_an_image("#4 [package-x 2/2] COPY a /b", true, 3)]
-    fn stages_are_found(#[case] line: &str, #[case] images: bool, #[case] stage: usize) {
-        let steps = [step(stage, 4, StepKind::Copy)];
-        let steps = Steps::new(&steps, Some("package-x"), images);
-        let found = Progress::new(steps).line(line);
-        assert_eq!(found, Some(StepId { stage, index: 4 }));
+    #[case::platform("#4 [linux/amd64 stage-1 1/1] COPY a /b", false, 3)]
+    #[case::nameless("#4 [1/1] COPY a /b", false, 2)]
+    #[case::named("#4 [linux/amd64 package-x 1/1] COPY a /b", false, 2)]
+    #[case::after_an_image("#4 [package-x 2/2] COPY a /b", true, 2)]
+    fn stages_are_found(#[case] line: &str, #[case] images: bool, #[case] place: usize) {
+        // The stages before them were left out of the lowered file.
+        let copy = |place| vec![step(place, 4, StepKind::Copy)];
+        let stages = [stage(Some("Package-X"), copy(2)), stage(None, copy(3))];
+        let found = Progress::new(Steps::new(&stages, images)).line(line);
+        let expected = StepId {
+            stage: place,
+            index: 4,
+        };
+        assert_eq!(found, Some(expected));
     }
 
     #[rstest]
@@ -227,11 +248,9 @@ mod tests {
     #[case::status("#4 DONE 0.1s")]
     #[case::free_text("------")]
     fn nothing_is_guessed(#[case] line: &str) {
-        let steps = [step(0, 0, StepKind::Copy)];
-        assert_eq!(
-            Progress::new(Steps::new(&steps, None, false)).line(line),
-            None
-        );
+        let stages = [stage(None, vec![step(0, 0, StepKind::Copy)])];
+        let found = Progress::new(Steps::new(&stages, false)).line(line);
+        assert_eq!(found, None);
     }
 
     #[rstest]
@@ -240,7 +259,7 @@ mod tests {
     #[case(sample!("docker-28.5.2/instruction-failed.txt"), "exit code: 3")]
     #[case(sample!("docker-20.10.24/copy-failed.txt"), "\"/nothing\" not found: not found")]
     fn the_failed_instruction_is_found(#[case] text: &str, #[case] reason: &str) {
-        let mut progress = Progress::new(Steps::new(&[], None, false));
+        let mut progress = Progress::new(Steps::new(&[], false));
         for line in text.lines() {
             progress.line(line);
         }

@@ -1,6 +1,6 @@
 //! How the worker is started, and what it is given. Runs nothing.
 
-use backend_api::{BuildRequest, ContextSource, Network};
+use backend_api::{BuildRequest, ContextSource, Network, Step, StepId};
 use camino::{Utf8Path, Utf8PathBuf, absolute_utf8};
 use process::Invocation;
 
@@ -37,7 +37,12 @@ pub(crate) fn build(request: &BuildRequest) -> Job {
         context: absolute(&request.context),
         contexts: contexts.collect(),
         target: request.target.clone(),
-        steps: request.steps.iter().map(|step| step.id).collect(),
+        steps: places(&request.steps),
+        stages: request
+            .stages
+            .iter()
+            .map(|stage| places(&stage.steps))
+            .collect(),
         platform: request.platform.clone(),
         build_arguments: arguments
             .map(|argument| (argument.name.clone(), argument.value.clone()))
@@ -46,6 +51,10 @@ pub(crate) fn build(request: &BuildRequest) -> Job {
         open_files: (request.open_files.soft, request.open_files.hard),
         work: absolute(&request.work),
     }))
+}
+
+fn places(steps: &[Step]) -> Vec<StepId> {
+    steps.iter().map(|step| step.id).collect()
 }
 
 /// Returns a path that a worker understands, which has a folder of its own.

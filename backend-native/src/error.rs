@@ -36,10 +36,13 @@ impl Error {
         match self {
             Self::Process(source) => error.with_source(source),
             Self::Ended { output } => error.with_output(output),
-            Self::Failed { failure, output } => match failure.hint {
-                Some(hint) => error.with_hint(hint).with_output(output),
-                None => error.with_output(output),
-            },
+            Self::Failed { failure, output } => {
+                let error = error.with_step(failure.step).with_output(output);
+                match failure.hint {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                }
+            }
             Self::File { source, .. } => error.with_source(source),
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct BuildJob {
     pub(crate) contexts: Vec<Context>,
     pub(crate) target: Option<String>,
     pub(crate) steps: Vec<StepId>,
+    /// The steps that make layers in each stage of the Containerfile, in its order.
+    pub(crate) stages: Vec<Vec<StepId>>,
     pub(crate) platform: String,
     pub(crate) build_arguments: Vec<(String, String)>,
     /// No RUN may reach the network.
@@ -73,6 +75,9 @@ pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// The step that failed.
+    #[serde(default)]
+    pub(crate) step: Option<StepId>,
 }
 
 /// What kind of failure it is.

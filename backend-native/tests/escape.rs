@@ -441,6 +441,7 @@ impl Build {
                     kind,
                 })
                 .collect(),
+            stages: Vec::new(),
             base_layers: 0,
             platform: "linux/amd64".to_owned(),
             build_arguments: Vec::new(),

@@ -145,7 +145,7 @@ impl Settings {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => {
-                let message = format!("could not read {path}: {error}");
+                let message = format!("cannot read {path}: {error}");
                 return Err(Failure::of(Exit::Environment, [(message, None)]));
             }
         };

@@ -69,6 +69,8 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let reason = &again["packages"][0]["reasons"][0]["reason"];
     expect(reason == "asked", &format!("after clean, since {reason}"))?;
 
+    a_failure_is_placed(tree, runtime)?;
+
     // What is new is new also where it was recorded a moment ago.
     only_the_package(tree);
     let words = ["--format", "json", "digests", "new-digests"];
@@ -79,7 +81,6 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     engines::nothing_is_left(tree, program)
 }
 
-/// Leaves nothing of a tree but the package, and another digest of it on record.
 /// Puts the package's image into the engine's own store, where it is found.
 fn is_imported(tree: &Path, runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let imported = make(tree, runtime, &[&format!("import-{PACKAGE}")])?;
@@ -92,6 +93,24 @@ fn is_imported(tree: &Path, runtime: &str, program: &Utf8Path) -> Result<(), Fai
     )
 }
 
+/// Fails the package in a stage that its image is not made of, and looks where that is said to be.
+fn a_failure_is_placed(tree: &Path, runtime: &str) -> Result<(), Failed> {
+    let path = "packages/bootstrap/seed/Containerfile";
+    let file = std::fs::read_to_string(tree.join(path)).unwrap();
+    let (before, after) = file.split_once("\nFROM scratch AS package").unwrap();
+    let line = before.matches('\n').count() + 2;
+    let failing = format!(
+        "{before}\nRUN --network=none [\"/seed\", \"/no/folder\"]\nFROM scratch AS package{after}"
+    );
+    std::fs::write(tree.join(path), failing).unwrap();
+    let failed = make(tree, runtime, &[PACKAGE]);
+    std::fs::write(tree.join(path), file).unwrap();
+    let failed = failed.expect_err("there is no such folder");
+    let message = failed.message().unwrap_or_default();
+    expect(message.contains(&format!("{path}:{line}:1: ")), message)
+}
+
+/// Leaves nothing of a tree but the package, and another digest of it on record.
 fn only_the_package(tree: &Path) {
     let packages = tree.join("packages");
     for stage in std::fs::read_dir(packages).unwrap() {

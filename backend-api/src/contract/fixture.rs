@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     Availability, Backend, BuildKey, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage,
-    NamedContext, Network, OpenFiles, Step, StepId, StepKind,
+    NamedContext, Network, OpenFiles, Stage, Step, StepId, StepKind,
 };
 
 /// A program that exits with its number of arguments, itself not counted: an ELF header, one
@@ -78,6 +78,12 @@ impl Fixture {
             id: StepId { stage: 0, index },
             kind,
         });
+        let steps: Vec<Step> = steps.collect();
+        let stage = Stage {
+            name: None,
+            begins_with_image: base_layers > 0,
+            steps: steps.clone(),
+        };
         let file = format!("{name}/Containerfile");
         BuildRequest {
             key: key(name),
@@ -85,7 +91,8 @@ impl Fixture {
             context: self.folder.join("context"),
             contexts: Vec::new(),
             target: None,
-            steps: steps.collect(),
+            steps,
+            stages: vec![stage],
             base_layers,
             platform: "linux/amd64".to_owned(),
             build_arguments: Vec::new(),

@@ -29,6 +29,7 @@ pub(super) struct Builder {
     build: Build,
     images: BTreeMap<String, Image>,
     layers: Layers,
+    places: Places,
     unpacked: Mutex<BTreeMap<Utf8PathBuf, Unpacked>>,
     stages: Mutex<BTreeMap<StageId, Stack>>,
     /// Notified when a stage is built.
@@ -52,6 +53,7 @@ pub(super) fn build(job: BuildJob, rights: Rights, report: &Arc<Report>) -> Resu
     super::step::refuse_what_is_unknown(&build)?;
     let builder = Arc::new(Builder {
         layers: layers_of(&job, &build)?,
+        places: places_of(&job, &build),
         folders: Folders::enter(&job.work)?,
         job,
         rights,
@@ -79,14 +81,16 @@ pub(super) fn build(job: BuildJob, rights: Rights, report: &Arc<Report>) -> Resu
     Ok(())
 }
 
-/// A layer that is asked for: its place among the request's steps, and the step's name there.
+/// A layer that is asked for: its place among the request's steps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) place: usize,
-    pub(super) step: StepId,
 }
 
 type Layers = BTreeMap<containerfile::StepId, Wanted>;
+
+/// What steps are called outside, where their places are those of the original file.
+type Places = BTreeMap<containerfile::StepId, StepId>;
 
 /// Reads the Containerfile, and finds out what the target needs.
 fn resolve(job: &BuildJob, images: &BTreeMap<String, Image>) -> Result<Build> {
@@ -120,9 +124,17 @@ fn layers_of(job: &BuildJob, build: &Build) -> Result<Layers> {
         );
         return Err(Failure::new(FailureKind::Internal, message));
     }
-    let wanted = job.steps.iter().enumerate();
-    let wanted = wanted.map(|(place, step)| Wanted { place, step: *step });
+    let wanted = (0..job.steps.len()).map(|place| Wanted { place });
     Ok(steps.into_iter().zip(wanted).collect())
+}
+
+fn places_of(job: &BuildJob, build: &Build) -> Places {
+    let stages = build.stages.iter().zip(&job.stages);
+    let steps = stages.flat_map(|(stage, names)| {
+        let steps = stage.steps.iter().filter(|step| step.makes_layer());
+        steps.map(|step| step.id).zip(names.iter().copied())
+    });
+    steps.collect()
 }
 
 impl Builder {
@@ -136,13 +148,14 @@ impl Builder {
         let steps: Vec<&Step> = steps.collect();
         for (number, step) in steps.iter().enumerate() {
             let wanted = self.layers.get(&step.id).copied();
-            let place = wanted.map(|wanted| wanted.step);
+            let place = self.places.get(&step.id).copied();
             let name = stage.name.clone().unwrap_or_else(|| id.0.to_string());
             let (number, count) = (number + 1, steps.len());
             let first = step.source.lines().next().unwrap_or_default();
             self.report
                 .line(place, format!("[{name} {number}/{count}] {first}"));
-            self.step(step, &mut stack, wanted)?;
+            let done = self.step(step, &mut stack, place, wanted);
+            done.map_err(|failure| failure.at(place))?;
         }
         lock(&self.stages).insert(id, stack);
         self.built.notify_all();
@@ -189,9 +202,14 @@ impl Builder {
     }
 
     /// Does a step, and puts its changes on the stack.
-    fn step(&self, step: &Step, stack: &mut Stack, wanted: Option<Wanted>) -> Result<()> {
+    fn step(
+        &self,
+        step: &Step,
+        stack: &mut Stack,
+        place: Option<StepId>,
+        wanted: Option<Wanted>,
+    ) -> Result<()> {
         let snapshot = self.folders.snapshot()?;
-        let place = wanted.map(|wanted| wanted.step);
         let stubs = {
             let (upper, work) = (&snapshot.upper, &snapshot.work);
             let root = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use backend_api::StepId;
+
 use crate::job::{Failure, FailureKind};
 
 /// A result of a worker.
@@ -13,7 +15,15 @@ impl Failure {
             kind,
             message: message.into(),
             hint: None,
+            step: None,
         }
+    }
+
+    /// Says which step failed.
+    #[must_use]
+    pub(super) fn at(mut self, step: Option<StepId>) -> Self {
+        self.step = step;
+        self
     }
 
     /// The package's own fault.

@@ -46,7 +46,7 @@ pub(super) fn of_files<'a>(
     let mut found = Vec::new();
     for name in &files {
         let text = fs::read_to_string(global.directory.join(name)).map_err(|error| {
-            let message = format!("could not read {name}: {error}");
+            let message = format!("cannot read {name}: {error}");
             Failure::of(Exit::Environment, [(message, None)])
         })?;
         let file = containerfile::parse(&text).map_err(|error| {

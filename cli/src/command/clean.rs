@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit,
         cleaned += remove(global, Clean::Cache)?;
         let forgotten = crate::environment::findings().clear();
         cleaned.files += forgotten.map_err(|error| {
-            let message = format!("could not forget what is known about engines: {error}");
+            let message = format!("cannot forget what is known about engines: {error}");
             Failure::of(Exit::Environment, [(message, None)])
         })?;
     }

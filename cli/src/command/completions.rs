@@ -25,7 +25,7 @@ pub(super) fn manual(arguments: &Manual) -> Result<Exit, Failure> {
         clap_mangen::generate_to(Arguments::command(), &arguments.folder)
     };
     pages().map_err(|error| {
-        let message = format!("could not write pages to {}: {error}", arguments.folder);
+        let message = format!("cannot write pages to {}: {error}", arguments.folder);
         Failure::of(Exit::Environment, [(message, None)])
     })?;
     Ok(Exit::Success)

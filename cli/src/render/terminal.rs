@@ -1,5 +1,5 @@
-//! What happens, on a terminal: a line for each package that is being built, with its time and
-//! the last line of its output; a bar for the whole, with an estimate of what is left; and above
+//! What happens, on a terminal: a line for each package that is being built, with its time, its
+//! step and the last line of its output; a bar for the whole, with an estimate of what is left; and above
 //! them what is finished.
 
 use std::collections::BTreeMap;
@@ -14,6 +14,9 @@ use super::plain::Plain;
 /// How often running times are drawn anew.
 const TICK: Duration = Duration::from_millis(200);
 
+/// How much of an instruction is shown, in characters.
+const INSTRUCTION: usize = 24;
+
 /// Shows what happens on a terminal.
 #[derive(Debug)]
 pub(super) struct Terminal {
@@ -26,7 +29,29 @@ pub(super) struct Terminal {
 #[derive(Debug)]
 struct State {
     total: ProgressBar,
-    running: BTreeMap<String, ProgressBar>,
+    running: BTreeMap<String, Running>,
+}
+
+/// A package that is being built.
+#[derive(Debug)]
+struct Running {
+    bar: ProgressBar,
+    /// Its step: `3/7 RUN make`.
+    step: String,
+}
+
+impl Running {
+    /// Shows `line` behind the step; as much of both as the terminal is wide.
+    fn show(&self, line: &str) {
+        let step = super::printable(&self.step);
+        let line = super::printable(line.trim());
+        self.bar
+            .set_message(match (step.is_empty(), line.is_empty()) {
+                (true, _) => line.into_owned(),
+                (_, true) => step.into_owned(),
+                _ => format!("{step} \u{b7} {line}"),
+            });
+    }
 }
 
 impl Terminal {
@@ -66,11 +91,23 @@ impl Listener for Terminal {
                     .with_prefix(package.clone());
                 let bar = self.screen.insert_before(&state.total, bar);
                 bar.enable_steady_tick(TICK);
-                state.running.insert(package.clone(), bar);
+                let step = String::new();
+                state.running.insert(package.clone(), Running { bar, step });
+            }
+            Event::Step {
+                package,
+                number,
+                count,
+                instruction,
+            } => {
+                if let Some(running) = state.running.get_mut(package) {
+                    running.step = format!("{number}/{count} {}", shortened(instruction));
+                    running.show("");
+                }
             }
             Event::Output { package, line } => {
-                if let Some(bar) = state.running.get(package) {
-                    bar.set_message(super::printable(line.trim()).into_owned());
+                if let Some(running) = state.running.get(package) {
+                    running.show(line);
                 }
             }
             Event::Remaining { duration } => {
@@ -81,8 +118,8 @@ impl Listener for Terminal {
             | Event::Failed { package, .. }
             | Event::Fresh { package, .. }
             | Event::Skipped { package } => {
-                if let Some(bar) = state.running.remove(package) {
-                    bar.finish_and_clear();
+                if let Some(running) = state.running.remove(package) {
+                    running.bar.finish_and_clear();
                 }
                 state.total.inc(1);
                 if state.total.position() == state.total.length().unwrap_or_default() {
@@ -98,12 +135,22 @@ impl Listener for Terminal {
     }
 }
 
+/// Returns the beginning of an instruction, so that there is room for its output.
+fn shortened(instruction: &str) -> String {
+    match instruction.char_indices().nth(INSTRUCTION) {
+        Some((end, _)) => format!("{}\u{2026}", instruction[..end].trim_end()),
+        None => instruction.to_owned(),
+    }
+}
+
 /// Returns what is still to be seen of an event when it is over. Digests are not: they are
 /// printed at the end, and with them a line would be too long for most terminals.
 fn lasting(plain: Plain, event: &Event) -> Option<String> {
     match event {
         Event::Started { .. } if plain.reasons => plain.line(event),
-        Event::Output { .. } | Event::Started { .. } | Event::Fresh { .. } => None,
+        Event::Started { .. } | Event::Step { .. } | Event::Output { .. } | Event::Fresh { .. } => {
+            None
+        }
         Event::Built {
             package, duration, ..
         } => Some(format!(

@@ -102,7 +102,9 @@ impl Backend for Plugin {
         let built = async {
             let program = probe::find(&self.program)?;
             let asked = Request::build(request);
-            let built: Built = self.ask(&program, &asked, &request.steps, events).await?;
+            let steps = request.stages.iter().flat_map(|stage| &stage.steps);
+            let steps: Vec<Step> = steps.cloned().collect();
+            let built: Built = self.ask(&program, &asked, &steps, events).await?;
             Ok(BuiltImage {
                 key: request.key.clone(),
                 reference: built.reference,

@@ -1,7 +1,9 @@
 //! What a plugin is told: the requests, in the protocol's own shapes, so that a change of a type
 //! in Rust does not change the protocol. Runs nothing.
 
-use backend_api::{BuildArgument, BuildRequest, BuiltImage, Cache, ContextSource, Network, Step};
+use backend_api::{
+    BuildArgument, BuildRequest, BuiltImage, Cache, ContextSource, Network, Stage, Step,
+};
 use camino::Utf8Path;
 use process::Invocation;
 use serde::Serialize;
@@ -40,6 +42,7 @@ impl Request {
             "contexts": contexts.collect::<Vec<_>>(),
             "target": request.target,
             "steps": steps(&request.steps),
+            "stages": request.stages.iter().map(stage).collect::<Vec<_>>(),
             "base_layers": request.base_layers,
             "platform": request.platform,
             "build_arguments": arguments.collect::<Vec<_>>(),
@@ -92,6 +95,14 @@ fn image(image: &BuiltImage) -> Value {
         "steps": steps(&image.steps),
         "base_layers": image.base_layers,
         "work": image.work,
+    })
+}
+
+fn stage(stage: &Stage) -> Value {
+    json!({
+        "name": stage.name,
+        "begins_with_image": stage.begins_with_image,
+        "steps": steps(&stage.steps),
     })
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::backend::Limits;
 use crate::error::{Cause, Error};
-use crate::parse::{self, Message};
+use crate::parse::{self, Message, Refusal};
 
 /// The longest line that is read, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -136,13 +136,14 @@ impl Conversation<'_> {
         }
         let message =
             parse::message(line).map_err(|why| format!("sent a line that {why}: `{}`", shown()))?;
+        if let Message::Output { step, .. } | Message::Error(Refusal { step, .. }) = &message
+            && let Some(step) = step
+            && !self.steps.iter().any(|known| known.id == *step)
+        {
+            return Err(format!("sent word of step {step}, which is none"));
+        }
         match message {
             Message::Output { line, step } => {
-                if let Some(step) = step
-                    && !self.steps.iter().any(|known| known.id == step)
-                {
-                    return Err(format!("sent output of step {step}, which is none"));
-                }
                 self.events.emit(Event::Output { step, line });
             }
             Message::Notice { message } => self.events.emit(Event::Notice { message }),

@@ -58,10 +58,9 @@ impl Error {
             None => error,
         };
         match *self.cause {
-            Cause::Refused(Refusal {
-                output: Some(output),
-                ..
-            }) => error.with_output(output),
+            Cause::Refused(Refusal { output, step, .. }) => error
+                .with_step(step)
+                .with_output(output.unwrap_or(self.stderr)),
             Cause::Process(source) => error.with_source(source).with_output(self.stderr),
             _ => error.with_output(self.stderr),
         }

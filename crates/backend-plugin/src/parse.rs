@@ -30,6 +30,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
     pub(crate) output: Option<String>,
+    #[serde(default)]
+    pub(crate) step: Option<StepId>,
 }
 
 /// Why a plugin's engine cannot build here and now.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use backend_api::{
     Availability, Backend as _, BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, Error,
-    ErrorKind, Event, Events, NamedContext, Network, OpenFiles, Reason, Step, StepId, StepKind,
-    Unavailable,
+    ErrorKind, Event, Events, NamedContext, Network, OpenFiles, Reason, Stage, Step, StepId,
+    StepKind, Unavailable,
 };
 use backend_plugin::{Limits, Plugin};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -82,6 +82,11 @@ impl Fake {
     }
 }
 
+const RUN: Step = Step {
+    id: StepId { stage: 1, index: 2 },
+    kind: StepKind::Run,
+};
+
 fn request() -> BuildRequest {
     BuildRequest {
         key: BuildKey::new("core-x"),
@@ -98,9 +103,11 @@ fn request() -> BuildRequest {
             },
         ],
         target: None,
-        steps: vec![Step {
-            id: StepId { stage: 1, index: 2 },
-            kind: StepKind::Run,
+        steps: vec![RUN],
+        stages: vec![Stage {
+            name: None,
+            begins_with_image: true,
+            steps: vec![RUN],
         }],
         base_layers: 3,
         platform: "linux/amd64".to_owned(),
@@ -183,6 +190,11 @@ fn a_build_is_told_everything_and_tells_what_happens() {
             ],
             "target": null,
             "steps": [{ "stage": 1, "index": 2, "kind": "run" }],
+            "stages": [{
+                "name": null,
+                "begins_with_image": true,
+                "steps": [{ "stage": 1, "index": 2, "kind": "run" }],
+            }],
             "base_layers": 3,
             "platform": "linux/amd64",
             "build_arguments": [{ "name": "A", "value": "1" }],
@@ -298,7 +310,7 @@ fn output_belongs_to_a_step_that_there_is() {
     assert!(
         error
             .to_string()
-            .contains("output of step 9.9, which is none"),
+            .contains("word of step 9.9, which is none"),
         "{error}"
     );
 }
@@ -306,10 +318,11 @@ fn output_belongs_to_a_step_that_there_is() {
 #[test]
 fn a_build_that_fails_is_the_packages_fault() {
     let fake = Fake::saying(
-        r#"{"type":"error","kind":"build-failed","message":"RUN make: exit status 2","hint":"h","output":"o"}"#,
+        r#"{"type":"error","kind":"build-failed","message":"RUN make: exit status 2","hint":"h","output":"o","step":{"stage":1,"index":2}}"#,
     );
     let error = fake.build(&()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BuildFailed);
+    assert_eq!(error.step(), Some(RUN.id));
     assert_eq!((error.hint(), error.output()), (Some("h"), Some("o")));
     assert!(
         error.to_string().ends_with("RUN make: exit status 2"),

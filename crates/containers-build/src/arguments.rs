@@ -119,6 +119,7 @@ mod tests {
             contexts: Vec::new(),
             target: Some("package-x".into()),
             steps: Vec::new(),
+            stages: Vec::new(),
             base_layers: 0,
             platform: "linux/amd64".into(),
             build_arguments: vec![

@@ -116,7 +116,7 @@ impl Driver {
             _ => Interfaces::Machine,
         };
 
-        let mut progress = Progress::new(&request.steps);
+        let mut progress = Progress::new(&request.stages);
         let done = self
             .invocation(&work, interfaces)
             .folder(&work.images())
@@ -130,7 +130,7 @@ impl Driver {
         // A tool that was told to end may say that it succeeded, but then there is no image.
         let id = match fs::read_to_string(work.image_id()) {
             Ok(id) if done.succeeded() => id,
-            _ => return Err(Error::failed(done.stderr)),
+            _ => return Err(Error::failed(done.stderr).at(progress.step())),
         };
         Ok(BuiltImage::of(request, id.trim()))
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use backend_api::{ErrorKind, Operation};
+use backend_api::{ErrorKind, Operation, StepId};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::failure::Failure;
@@ -21,6 +21,8 @@ pub enum Error {
         message: String,
         /// What kind of failure that is.
         kind: ErrorKind,
+        /// The instruction that it is of, where that is known.
+        step: Option<StepId>,
         /// What the user can do about it, if it is a known one.
         hint: Option<&'static str>,
         /// All that it wrote to standard error.
@@ -51,9 +53,18 @@ impl Error {
         Self::Failed {
             message,
             kind,
+            step: None,
             hint,
             stderr,
         }
+    }
+
+    /// Says at which step of a build it happened.
+    pub(crate) fn at(mut self, at: Option<StepId>) -> Self {
+        if let Self::Failed { step, .. } = &mut self {
+            *step = at;
+        }
+        self
     }
 
     /// Returns what kind of thing went wrong.
@@ -90,7 +101,7 @@ impl Error {
             None => error,
         };
         match self {
-            Self::Failed { stderr, .. } => error.with_output(stderr),
+            Self::Failed { stderr, step, .. } => error.with_step(step).with_output(stderr),
             Self::Process(source) => error.with_source(source),
             Self::File { source, .. } => error.with_source(source),
         }

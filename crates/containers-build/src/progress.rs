@@ -1,60 +1,49 @@
 //! Finds out from what the builder prints which step it is at. Knows the builder's lines, not
 //! what the steps do.
 
-use backend_api::{Step, StepId};
+use backend_api::{Stage, StepId};
 
 /// Follows a build's output.
 #[derive(Debug)]
 pub struct Progress<'a> {
-    steps: &'a [Step],
-    /// The stage that is being built, if the image is made of it.
-    stage: Option<usize>,
+    stages: &'a [Stage],
+    /// The stage that is being built.
+    stage: Option<&'a Stage>,
     /// How many of its instructions that make layers have begun.
     begun: usize,
 }
 
 impl<'a> Progress<'a> {
-    /// Begins to follow a build of `steps`.
-    pub fn new(steps: &'a [Step]) -> Self {
+    /// Begins to follow a build of `stages`, all that the Containerfile has.
+    pub fn new(stages: &'a [Stage]) -> Self {
         Self {
-            steps,
+            stages,
             stage: None,
             begun: 0,
         }
     }
 
-    /// Takes the next line, and returns the step that it belongs to.
-    ///
-    /// A line of a stage that the image is not made of belongs to none, and so does one that
-    /// comes before the first instruction that makes a layer.
+    /// Takes the next line, and returns the step that it belongs to. One that comes before the
+    /// first instruction that makes a layer belongs to none.
     pub fn step_of(&mut self, line: &str) -> Option<StepId> {
-        if let Some(header) = Header::parse(line) {
-            let stage = self.stage_at(header.position, header.stages);
-            if header.is_first || stage != self.stage {
-                (self.stage, self.begun) = (stage, 0);
+        if let Some(header) = Header::parse(line)
+            // Otherwise the builder counts what is not known here.
+            && header.stages == self.stages.len()
+        {
+            if header.is_first {
+                (self.stage, self.begun) = (self.stages.get(header.position - 1), 0);
             }
             if matches!(header.instruction, "ADD" | "COPY" | "RUN") {
                 self.begun += 1;
             }
         }
-        let stage = self.stage?;
-        let mut of_stage = self.steps.iter().filter(|step| step.id.stage == stage);
-        Some(of_stage.nth(self.begun.checked_sub(1)?)?.id)
+        self.step()
     }
 
-    /// Returns the stage of the original that is the builder's number `position` of `stages`.
-    ///
-    /// The builder counts the stages that the target needs, and the target is the last. Those
-    /// that the image is made of are known, so the others can be told only if there are none, or
-    /// if it is the last.
-    fn stage_at(&self, position: usize, stages: usize) -> Option<usize> {
-        let mut known: Vec<usize> = self.steps.iter().map(|step| step.id.stage).collect();
-        known.dedup();
-        if known.len() == stages {
-            known.get(position - 1).copied()
-        } else {
-            known.last().copied().filter(|_| position == stages)
-        }
+    /// Returns the step that the build is at.
+    pub fn step(&self) -> Option<StepId> {
+        let steps = &self.stage?.steps;
+        Some(steps.get(self.begun.checked_sub(1)?)?.id)
     }
 }
 
@@ -95,20 +84,26 @@ fn fraction(text: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use backend_api::StepKind;
+    use backend_api::{Step, StepKind};
 
     use super::*;
 
-    fn steps(places: &[(usize, usize)]) -> Vec<Step> {
-        let step = |&(stage, index)| Step {
+    /// Makes stages, of each the places of its steps.
+    fn stages(stages: &[&[(usize, usize)]]) -> Vec<Stage> {
+        let step = |&(stage, index): &(usize, usize)| Step {
             id: StepId { stage, index },
             kind: StepKind::Run,
         };
-        places.iter().map(step).collect()
+        let stage = |steps: &&[(usize, usize)]| Stage {
+            name: None,
+            begins_with_image: false,
+            steps: steps.iter().map(step).collect(),
+        };
+        stages.iter().map(stage).collect()
     }
 
-    fn follow(steps: &[Step], lines: &[&str]) -> Vec<Option<(usize, usize)>> {
-        let mut progress = Progress::new(steps);
+    fn follow(stages: &[Stage], lines: &[&str]) -> Vec<Option<(usize, usize)>> {
+        let mut progress = Progress::new(stages);
         let place = |step: StepId| (step.stage, step.index);
         let lines = lines.iter();
         lines
@@ -134,32 +129,26 @@ mod tests {
             Some((0, 2)),
             Some((0, 2)),
         ];
-        assert_eq!(follow(&steps(&[(0, 1), (0, 2)]), &lines), expected);
+        assert_eq!(follow(&stages(&[&[(0, 1), (0, 2)]]), &lines), expected);
     }
 
     #[test]
-    fn stages_that_the_image_is_not_made_of_have_no_steps() {
-        let lines = [
-            "[1/3] STEP 1/2: FROM scratch AS a",
-            "[1/3] STEP 2/2: COPY a b",
-            "[3/3] STEP 1/2: FROM scratch AS c",
-            "[3/3] STEP 2/2: COPY --from=a b c",
-            "[3/3] COMMIT localhost/stagex/k",
-        ];
-        let expected = [None, None, None, Some((2, 0)), Some((2, 0))];
-        assert_eq!(follow(&steps(&[(2, 0)]), &lines), expected);
-    }
-
-    #[test]
-    fn stages_that_the_image_is_made_of_follow_one_another() {
+    fn stages_follow_one_another() {
         let lines = [
             "[1/2] STEP 1/2: FROM scratch AS a",
             "[1/2] STEP 2/2: COPY a b",
             "[2/2] STEP 1/2: FROM 0123456789ab AS c",
             "[2/2] STEP 2/2: RUN make",
+            "[2/2] COMMIT localhost/stagex/k",
         ];
-        let expected = [None, Some((1, 4)), None, Some((3, 0))];
-        assert_eq!(follow(&steps(&[(1, 4), (3, 0)]), &lines), expected);
+        let expected = [None, Some((1, 4)), None, Some((3, 0)), Some((3, 0))];
+        assert_eq!(follow(&stages(&[&[(1, 4)], &[(3, 0)]]), &lines), expected);
+    }
+
+    #[test]
+    fn stages_that_are_not_known_have_no_steps() {
+        let lines = ["[2/3] STEP 1/2: FROM scratch", "[2/3] STEP 2/2: RUN make"];
+        assert_eq!(follow(&stages(&[&[(0, 0)], &[(1, 0)]]), &lines), [None; 2]);
     }
 
     #[test]
@@ -180,6 +169,6 @@ mod tests {
             Some((0, 0)),
             Some((0, 0)),
         ];
-        assert_eq!(follow(&steps(&[(0, 0), (0, 1)]), &lines), expected);
+        assert_eq!(follow(&stages(&[&[(0, 0), (0, 1)]]), &lines), expected);
     }
 }

@@ -105,6 +105,7 @@ fn request(folder: &Utf8Path) -> Result<BuildRequest, Error> {
         contexts: Vec::new(),
         target: None,
         steps: Vec::new(),
+        stages: Vec::new(),
         base_layers: 0,
         platform: "linux/amd64".to_owned(),
         build_arguments: Vec::new(),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use backend_api::{Backend, BuiltImage, Cache, EngineImage, Ready};
+use backend_api::{Backend, BuiltImage, Cache, EngineImage, Ready, StepId};
 use camino::Utf8PathBuf;
 use oci_image::{Digest, Layout};
 use tokio::sync::watch;
@@ -91,13 +91,16 @@ impl Builder {
             let nothing = EngineImage { layers: Vec::new() };
             return self.write(work, nothing, order, log).await;
         }
+        log.follow(steps(&order.resolved, &prepared));
         let claim = Claim {
             runtime: self.backend.id().to_owned(),
             image: abandoned(&prepared),
         };
         work.claim(&claim)?;
         let built = tokio::select! {
-            built = self.backend.build(&prepared.request, log.as_ref()) => built?,
+            built = self.backend.build(&prepared.request, log.as_ref()) => {
+                built.map_err(|error| order.resolved.place(error))?
+            }
             () = stopped(interrupted) => {
                 // Whatever of it came into the engine's store goes away again.
                 self.remove(claim.image, log).await;
@@ -158,6 +161,19 @@ impl Builder {
 fn abandoned(prepared: &Prepared) -> BuiltImage {
     let request = &prepared.request;
     BuiltImage::of(request, request.key.name())
+}
+
+/// Returns the steps that the engine will do, each with its instruction in one line.
+fn steps(resolved: &Resolved, prepared: &Prepared) -> Vec<(StepId, String)> {
+    let stages = prepared.request.stages.iter();
+    let steps = stages.flat_map(|stage| &stage.steps);
+    let steps = steps.filter_map(|step| Some((step.id, resolved.step(step.id)?)));
+    steps
+        .map(|(id, step)| {
+            let line = step.source.lines().next().unwrap_or_default();
+            (id, line.trim_end_matches(['\\', ' ']).to_owned())
+        })
+        .collect()
 }
 
 /// Ends when the user has interrupted the work.

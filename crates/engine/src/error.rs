@@ -3,6 +3,7 @@
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::Position;
 
 /// The platforms whose programs run without an emulator, and whose images have been compared with
 /// what StageX publishes.
@@ -13,7 +14,7 @@ pub const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/386"];
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused something.
-    #[error("could not {action} {path}")]
+    #[error("cannot {action} {path}")]
     Io {
         /// What was tried: `open`, `make folder`.
         action: &'static str,
@@ -90,6 +91,16 @@ pub enum Error {
     SeveralPlatforms {
         /// The platforms.
         platforms: Vec<String>,
+    },
+    /// An instruction failed.
+    #[error("{path}:{}:{}: {source}", position.line, position.column)]
+    Instruction {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// Where in it.
+        position: Position,
+        /// Why.
+        source: Box<backend_api::Error>,
     },
     /// The engine failed.
     #[error(transparent)]
@@ -191,7 +202,7 @@ impl Error {
                 "make room; `stagex clean` removes what can be built again, --logs only the logs"
                     .into(),
             ),
-            Self::Backend(error) => error.hint().map(str::to_owned),
+            Self::Backend(error) | Self::Instruction { source: error, .. } => error.hint().map(str::to_owned),
             Self::Layout(_) | Self::Config(_) | Self::Listing(_) => Some(
                 "an image in out/ is built again when its folder is removed, or by `stagex make \
                  --no-cache` of its package"
@@ -201,6 +212,17 @@ impl Error {
                 "if another user has built here (root, with sudo), give out/ to yourself or remove it"
                     .into(),
             ),
+            Self::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists
+                ) =>
+            {
+                Some("something that is no folder is in its way: move it elsewhere".into())
+            }
+            Self::DigestLine { .. } => {
+                Some("mend the line, or take the file from version control again".into())
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
                 "the disk is full: `out/` can be removed, everything in it can be built again"
                     .into(),

@@ -33,6 +33,18 @@ pub enum Event {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         reasons: Vec<Reason>,
     },
+    /// A build has come to an instruction that makes a layer. Engines may do several at once; then
+    /// this is one of them.
+    Step {
+        /// The package.
+        package: String,
+        /// Which one it is in the order of the Containerfile, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+        /// The instruction, in one line.
+        instruction: String,
+    },
     /// The engine printed a line.
     Output {
         /// The package.

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backend_api::Events;
+use backend_api::{Events, StepId};
 use camino::Utf8Path;
 
 use crate::error::{Error, IoContext};
@@ -25,6 +25,10 @@ pub(crate) struct Log {
 struct State {
     file: BufWriter<File>,
     last: VecDeque<String>,
+    /// The steps of the build, each with its instruction.
+    steps: Vec<(StepId, String)>,
+    /// The one that the last line is of.
+    current: Option<StepId>,
 }
 
 impl Log {
@@ -38,6 +42,8 @@ impl Log {
         let state = Mutex::new(State {
             file,
             last: VecDeque::with_capacity(KEPT),
+            steps: Vec::new(),
+            current: None,
         });
         Ok(Self {
             package: package.to_owned(),
@@ -61,6 +67,31 @@ impl Log {
         state.last.push_back(line.to_owned());
     }
 
+    /// Says which steps the build has, each with its instruction, in one line.
+    pub(crate) fn follow(&self, steps: Vec<(StepId, String)>) {
+        self.state().steps = steps;
+    }
+
+    /// Tells the listener of the step that the build has come to, once.
+    fn reach(&self, step: StepId) {
+        let mut state = self.state();
+        if state.current.replace(step) == Some(step) {
+            return;
+        }
+        let mut steps = state.steps.iter();
+        let Some(place) = steps.position(|(id, _)| *id == step) else {
+            return;
+        };
+        let event = Event::Step {
+            package: self.package.clone(),
+            number: place + 1,
+            count: state.steps.len(),
+            instruction: state.steps[place].1.clone(),
+        };
+        drop(state);
+        self.listener.hear(event);
+    }
+
     /// Says something that a person should know although the build goes on.
     pub(crate) fn notice(&self, message: &str) {
         self.line(&format!("notice: {message}"));
@@ -79,8 +110,11 @@ impl Log {
 impl Events for Log {
     fn emit(&self, event: backend_api::Event) {
         match event {
-            backend_api::Event::Output { line, .. } => {
+            backend_api::Event::Output { step, line } => {
                 self.line(&line);
+                if let Some(step) = step {
+                    self.reach(step);
+                }
                 let package = self.package.clone();
                 self.listener.hear(Event::Output { package, line });
             }

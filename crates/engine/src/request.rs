@@ -7,11 +7,13 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 
 use backend_api::{
-    BuildArgument, BuildKey, BuildRequest, ContextSource, NamedContext, Network, Step, StepId,
-    StepKind,
+    BuildArgument, BuildKey, BuildRequest, ContextSource, NamedContext, Network, Stage, Step,
+    StepId, StepKind,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use containerfile::{Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice};
+use containerfile::{
+    Base, Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice, ResolvedStage,
+};
 
 use crate::builder::Builder;
 use crate::context::{self, Fetched};
@@ -102,6 +104,7 @@ pub(crate) fn prepare(
         // The target is the last stage of the lowered file.
         target: None,
         steps: steps(build),
+        stages: stages(build, &lowered),
         base_layers: resolved
             .base()?
             .map_or(0, |layout| layout.manifest().layers().len()),
@@ -196,7 +199,27 @@ fn contexts(
 /// Returns the steps that make the image's layers, as a backend knows them.
 fn steps(build: &Build) -> Vec<Step> {
     let steps = build.image_steps().filter(|step| step.makes_layer());
-    let step = |step: &containerfile::Step| Step {
+    steps.map(step).collect()
+}
+
+/// Returns the stages of the lowered file with all steps that make layers there.
+fn stages(build: &Build, lowered: &Lowered) -> Vec<Stage> {
+    let steps_of = |stage: &ResolvedStage| {
+        let steps = lowered.steps.iter().filter(|lowered| lowered.makes_layer);
+        let steps = steps.filter(|lowered| lowered.step.stage == stage.id);
+        let steps = steps.filter_map(|lowered| build.step(lowered.step));
+        steps.map(step).collect()
+    };
+    let stages = build.stages.iter().map(|stage| Stage {
+        name: stage.name.clone(),
+        begins_with_image: matches!(stage.base, Base::Image(_)),
+        steps: steps_of(stage),
+    });
+    stages.collect()
+}
+
+fn step(step: &containerfile::Step) -> Step {
+    Step {
         id: step_id(step.id),
         kind: match step.instruction {
             Instruction::Add(_) => StepKind::Add,
@@ -204,8 +227,7 @@ fn steps(build: &Build) -> Vec<Step> {
             Instruction::Run(_) => StepKind::Run,
             _ => StepKind::Workdir,
         },
-    };
-    steps.map(step).collect()
+    }
 }
 
 /// Returns a step's place as a backend knows it.

@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use containerfile::{Build, Containerfile, Platform, ReferenceKind, Scope};
+use containerfile::{
+    Build, Containerfile, Platform, Position, ReferenceKind, Scope, StageId, Step, StepId,
+};
 use oci_image::Layout;
 
 use crate::context::ContextFile;
@@ -25,6 +27,26 @@ impl Resolved {
         match self.build.base_image() {
             Some(name) => Ok(self.recipe.image(name)?),
             None => Ok(None),
+        }
+    }
+
+    /// Returns the step that a backend knows as `id`.
+    pub(crate) fn step(&self, id: backend_api::StepId) -> Option<&Step> {
+        self.build.step(StepId {
+            stage: StageId(id.stage),
+            index: id.index,
+        })
+    }
+
+    /// Says where the instruction stands that an engine failed with, if it says which.
+    pub(crate) fn place(&self, error: backend_api::Error) -> Error {
+        match error.step().and_then(|id| self.step(id)) {
+            Some(step) => Error::Instruction {
+                path: self.recipe.containerfile.clone(),
+                position: Position::in_source(&self.file.source, step.span.start),
+                source: Box::new(error),
+            },
+            None => error.into(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub enum Error {
         program: Utf8PathBuf,
     },
     /// The operating system could not start the program, or its output could not be read.
-    #[error("`{program}` could not be run")]
+    #[error("`{program}` cannot be run")]
     Io {
         /// The program's path.
         program: Utf8PathBuf,
