@@ -16,7 +16,8 @@ pub struct Dialect {
     pub run_network: bool,
     /// A FROM or `--from=` may name a context given beside the file. Where it may not, the
     /// backend puts each context into the engine's store under the context's name, which is
-    /// then a valid image reference.
+    /// then a valid image reference, as an image of the platform that is built for: no FROM says
+    /// another.
     pub named_contexts: bool,
     /// WORKDIR makes its folder at once, in a layer of its own.
     pub workdir_layers: bool,

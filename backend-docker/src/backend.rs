@@ -11,14 +11,12 @@ use backend_api::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
+use image_store::{Given, Layout, Names, Store};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use crate::archive;
 use crate::command::{Client, Output};
 use crate::error::{DockerError, Failure};
-use crate::layout::Layout;
-use crate::names::{self, Names};
 use crate::probe::{Engine, Results, probe};
 use crate::progress::{Progress, Steps};
 
@@ -155,12 +153,13 @@ impl Docker {
         events: &dyn Events,
     ) -> Result<(String, Vec<String>), DockerError> {
         let reference = request.key.name();
-        let mut taken = own_names(request)?;
+        let mut taken = image_store::own_names(request)?;
         taken.push(reference.clone());
         let network = self.network(engine, request, events);
-        let names = Names::take(&engine.client, taken);
+        let store = engine.client.store();
+        let names = Names::take(&store, taken);
         let built = async {
-            put_contexts(&engine.client, request, ours).await?;
+            put_contexts(&engine.client, &store, request, ours).await?;
             let output = Output::Store(&reference);
             run_build(&engine.client, request, network, &[], output, events).await
         };
@@ -182,55 +181,36 @@ impl Docker {
         folder: &Utf8Path,
     ) -> Result<EngineImage, DockerError> {
         let engine = self.engine().await?;
-        let unreadable = |source| DockerError::from_io("the layers cannot be written", source);
-        let (image, folder) = (image.clone(), folder.to_owned());
         if engine.results == Results::Layouts {
-            return blocking(move || export_layout(&image, &folder))
-                .await
-                .map_err(unreadable);
+            let (image, folder) = (image.clone(), folder.to_owned());
+            let exported = spawn_blocking(move || export_layout(&image, &folder)).await;
+            return exported
+                .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
+                .map_err(|source| DockerError::from_io("the layers cannot be written", source));
         }
-        let saved = image.work.join(OURS).join(SAVED);
-        let finished = engine.client.save(&image.reference, &saved).run().await?;
-        if !finished.succeeded() {
-            return Err(DockerError::failed("docker image save", finished.stderr));
-        }
-        blocking(move || {
-            let made = archive::extract(&saved, &image, &folder)?;
-            std::fs::remove_file(&saved)?;
-            Ok(made)
-        })
-        .await
-        .map_err(unreadable)
+        let archive = image.work.join(OURS).join(SAVED);
+        let store = engine.client.store();
+        Ok(store.export(image, &archive, folder).await?)
     }
 
     async fn try_load(&self, request: &LoadRequest) -> Result<(), DockerError> {
-        let engine = self.engine().await?;
-        let archive = request.work.join(TO_LOAD);
-        let (images, path) = (
-            vec![(request.name.clone(), request.layout.clone())],
-            archive.clone(),
-        );
-        blocking(move || archive::write(&images, &path))
-            .await
-            .map_err(|source| DockerError::from_io("the archive cannot be written", source))?;
-        let finished = engine.client.load(&archive).run().await?;
-        if !finished.succeeded() {
-            return Err(DockerError::failed("docker image load", finished.stderr));
-        }
-        Ok(())
+        let images = vec![Given::new(&request.name, &request.layout)];
+        let store = self.engine().await?.client.store();
+        Ok(store.load(images, &request.work.join(TO_LOAD)).await?)
     }
 
     async fn try_remove(&self, image: BuiltImage) -> Result<(), DockerError> {
         let engine = self.engine().await?;
         if engine.results == Results::Named {
+            let store = engine.client.store();
             let mut names = image.also_made;
             if names.is_empty() {
                 // A build that was killed could not say what it had made by then.
-                names = names::find(&engine.client, &image.key).await?;
+                names = store.find(&image.key).await?;
             } else {
                 names.push(image.reference);
             }
-            Names::take(&engine.client, names).remove().await?;
+            Names::take(&store, names).remove().await?;
         }
         let ours = image.work.join(OURS);
         let removed = remove_folder(&ours).await;
@@ -283,13 +263,6 @@ fn in_operation(operation: Operation, error: DockerError) -> Error {
     Failure { operation, error }.into()
 }
 
-/// Runs what reads and writes files on a thread where that disturbs nobody.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
 /// Removes a folder with all that is in it. That it is gone already is no error.
 async fn remove_folder(folder: &Utf8Path) -> io::Result<()> {
     match tokio::fs::remove_dir_all(folder).await {
@@ -323,27 +296,10 @@ fn contexts(contexts: &[NamedContext]) -> Result<Vec<(String, String)>, DockerEr
     contexts.iter().map(place).collect()
 }
 
-/// Returns the contexts' names, which are to be given in the daemon's store.
-fn own_names(request: &BuildRequest) -> Result<Vec<String>, DockerError> {
-    let own = |context: &NamedContext| {
-        let name = &context.name;
-        if names::is_own(name, &request.key) {
-            return Ok(name.clone());
-        }
-        Err(DockerError::Unsupported {
-            what: format!("the context `{name}` would get a name that belongs to somebody else"),
-            hint: format!(
-                "names in Docker's store begin with `{}`",
-                request.key.name()
-            ),
-        })
-    };
-    request.contexts.iter().map(own).collect()
-}
-
 /// Puts the contexts into the daemon's store.
 async fn put_contexts(
     client: &Client,
+    store: &Store,
     request: &BuildRequest,
     ours: &Utf8Path,
 ) -> Result<(), DockerError> {
@@ -351,24 +307,14 @@ async fn put_contexts(
     let mut folders = Vec::new();
     for NamedContext { name, source } in &request.contexts {
         match source {
-            ContextSource::Image(layout) => images.push((name.clone(), layout.clone())),
+            ContextSource::Image(layout) => {
+                images.push(Given::new(name, layout).on(&request.platform));
+            }
             ContextSource::Folder(folder) => folders.push((name, folder)),
         }
     }
     if !images.is_empty() {
-        let cannot = |source| DockerError::File {
-            what: "the images that the build needs cannot be handed to Docker".to_owned(),
-            source,
-        };
-        let archive = ours.join(TO_LOAD);
-        let path = archive.clone();
-        let written = blocking(move || archive::write(&images, &path)).await;
-        written.map_err(cannot)?;
-        let finished = client.load(&archive).run().await?;
-        if !finished.succeeded() {
-            return Err(DockerError::failed("docker image load", finished.stderr));
-        }
-        tokio::fs::remove_file(&archive).await.map_err(cannot)?;
+        store.load(images, &ours.join(TO_LOAD)).await?;
     }
     for (name, folder) in folders {
         let containerfile = ours.join(FOLDER_CONTAINERFILE);
@@ -419,7 +365,7 @@ fn export_layout(image: &BuiltImage, folder: &Utf8Path) -> io::Result<EngineImag
     let layout = read_layout(Utf8Path::new(&image.reference), image)?;
     let mut layers = Vec::new();
     for (place, layer) in layout.layers.iter().enumerate() {
-        let tar = archive::layer_path(folder, place);
+        let tar = image_store::layer_path(folder, place);
         // A link costs nothing, but does not reach another file system.
         std::fs::hard_link(&layer.tar, &tar)
             .or_else(|_| std::fs::copy(&layer.tar, &tar).map(drop))?;

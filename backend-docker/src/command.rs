@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use backend_api::{BuildRequest, Cache, Network};
 use camino::{Utf8Path, Utf8PathBuf};
+use image_store::{Commands, Store};
 use process::Invocation;
 
 use crate::parse;
 
 /// How long a question may take. A daemon that takes longer is hanging.
 const QUESTION_LIMIT: Duration = Duration::from_secs(10);
-/// How long the removal of an image may take, on a slow disk.
-const REMOVAL_LIMIT: Duration = Duration::from_secs(120);
 
 /// Docker's client.
 #[derive(Debug, Clone)]
@@ -55,6 +54,22 @@ impl Client {
             .variable("BUILDX_GIT_LABELS", "false")
     }
 
+    /// Returns the daemon's store.
+    pub(crate) fn store(&self) -> Store {
+        Store::new(
+            self.invocation(),
+            Commands {
+                load: "docker image load",
+                save: "docker image save",
+                list: "docker image ls",
+                remove: "docker image rm",
+                removal_arguments: &[],
+                only_absent: parse::only_absent,
+                is_race: parse::is_race,
+            },
+        )
+    }
+
     fn question(&self, arguments: &[&str]) -> Invocation {
         self.invocation()
             .arguments(arguments)
@@ -68,7 +83,7 @@ impl Client {
     }
 
     /// Asks how the daemon stores images.
-    pub(crate) fn store(&self) -> Invocation {
+    pub(crate) fn store_kind(&self) -> Invocation {
         self.question(&["info", "--format", parse::STORE_TEMPLATE])
     }
 
@@ -155,31 +170,6 @@ impl Client {
             .arguments(["--progress", "plain", "--file"])
             .argument(containerfile)
             .arguments(["--platform", platform])
-    }
-
-    /// Loads the images in an archive.
-    pub(crate) fn load(&self, archive: &Utf8Path) -> Invocation {
-        self.invocation()
-            .arguments(["image", "load", "--quiet", "--input", archive.as_str()])
-    }
-
-    /// Saves an image as an archive.
-    pub(crate) fn save(&self, name: &str, archive: &Utf8Path) -> Invocation {
-        self.invocation()
-            .arguments(["image", "save", "--output", archive.as_str(), "--", name])
-    }
-
-    /// Asks for all names of images, one in each line.
-    pub(crate) fn names(&self) -> Invocation {
-        self.question(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])
-    }
-
-    /// Removes names, and the images that have no other.
-    pub(crate) fn remove(&self, names: &[String]) -> Invocation {
-        self.invocation()
-            .arguments(["image", "rm", "--"])
-            .arguments(names)
-            .time_limit(REMOVAL_LIMIT)
     }
 }
 

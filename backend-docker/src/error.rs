@@ -94,6 +94,21 @@ impl DockerError {
     }
 }
 
+impl From<image_store::Error> for DockerError {
+    fn from(error: image_store::Error) -> Self {
+        match error {
+            image_store::Error::Process(error) => Self::Process(error),
+            image_store::Error::Failed { command, output } => Self::Failed { command, output },
+            image_store::Error::File { what, source } => Self::from_io(what, source),
+            image_store::Error::Foreign(_) => Self::Unsupported {
+                what: error.to_string(),
+                hint: "names in Docker's store begin with `localhost/stagex/` and the build's key"
+                    .to_owned(),
+            },
+        }
+    }
+}
+
 /// What a user can do about a kind of failure.
 fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {

@@ -3,13 +3,10 @@
 //! This crate knows Docker's command line and what it prints. It knows nothing of other engines,
 //! of package trees, of the Containerfile's grammar, or of the canonical format.
 
-mod archive;
 mod backend;
 mod command;
 mod daemon;
 mod error;
-mod layout;
-mod names;
 mod parse;
 mod probe;
 mod progress;

@@ -114,7 +114,7 @@ async fn ask(client: &Client) -> Result<(Said, Daemon), Unavailable> {
     release(&server_version, &found)?;
 
     let (store, buildx, builder, bridge) = tokio::join!(
-        client.store().run(),
+        client.store_kind().run(),
         client.buildx_version().run(),
         client.builder().run(),
         client.bridge().run(),

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
 use tokio::sync::OnceCell;
 
-use crate::probe::{self, Found};
+use crate::probe::{self, Builder, Found};
 
 /// The runtime's name.
 pub(crate) const ID: &str = "podman";
@@ -64,26 +64,34 @@ impl Backend for Podman {
         request: &BuildRequest,
         events: &dyn Events,
     ) -> Result<BuiltImage, Error> {
-        let driver = &self.found(Operation::Build).await?.driver;
-        let built = driver.build(request, events).await;
+        let built = match &self.found(Operation::Build).await?.builder {
+            Builder::Here(driver) => driver.build(request, events).await,
+            Builder::There(remote) => remote.build(request, events).await,
+        };
         built.map_err(|error| error.of(ID, Operation::Build))
     }
 
     async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
-        let driver = &self.found(Operation::Export).await?.driver;
-        let exported = driver.export(image, folder).await;
+        let exported = match &self.found(Operation::Export).await?.builder {
+            Builder::Here(driver) => driver.export(image, folder).await,
+            Builder::There(remote) => remote.export(image, folder).await,
+        };
         exported.map_err(|error| error.of(ID, Operation::Export))
     }
 
     async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
-        let driver = &self.found(Operation::Remove).await?.driver;
-        let removed = driver.remove(&image.work).await;
+        let removed = match &self.found(Operation::Remove).await?.builder {
+            Builder::Here(driver) => driver.remove(&image.work).await,
+            Builder::There(remote) => remote.remove(image).await,
+        };
         removed.map_err(|error| error.of(ID, Operation::Remove))
     }
 
     async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
-        let driver = &self.found(Operation::Load).await?.driver;
-        let loaded = driver.load(request).await;
+        let loaded = match &self.found(Operation::Load).await?.builder {
+            Builder::Here(driver) => driver.load(request).await,
+            Builder::There(remote) => remote.load(request).await,
+        };
         loaded.map_err(|error| error.of(ID, Operation::Load))
     }
 }

@@ -9,23 +9,38 @@ use process::Invocation;
 /// How long a program that only has to print its version may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
-/// What comes before every subcommand: a service elsewhere, which `CONTAINER_HOST` may name, sees
-/// other folders than the caller.
-const LOCAL: &[&str] = &["--remote=false"];
+/// Where Podman builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Where it is called, in stores of our own.
+    Local,
+    /// Where a service is that the user's environment or configuration names.
+    Remote,
+}
 
-/// Prepares to ask for the version; [`parse::version`](crate::parse::version) reads the answer.
+impl Mode {
+    /// Returns what comes before every subcommand.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Local => &["--remote=false"],
+            Self::Remote => &["--remote"],
+        }
+    }
+}
+
+/// Prepares to ask for the version; [`parse::version`](crate::parse::version) reads the answer, which
+/// also says whether a service gave it.
 pub(crate) fn version(program: &Utf8Path) -> Invocation {
     Invocation::new(program)
-        .arguments(LOCAL)
         .arguments(["version", "--format", "json"])
         .time_limit(VERSION_LIMIT)
 }
 
 /// Returns how the shared builder is reached.
-pub(crate) fn tool(program: Utf8PathBuf) -> Tool {
+pub(crate) fn tool(program: Utf8PathBuf, mode: Mode) -> Tool {
     Tool {
         program,
-        global_arguments: LOCAL,
+        global_arguments: mode.arguments(),
         push_arguments: &[],
         // Each command would say it again.
         variables: &[("PODMAN_IGNORE_CGROUPSV1_WARNING", "1")],

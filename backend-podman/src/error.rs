@@ -17,6 +17,11 @@ pub(crate) enum Error {
         program: Utf8PathBuf,
         message: String,
     },
+    #[error("`{program}` builds elsewhere, and nothing answers there: {message}")]
+    Unreachable {
+        program: Utf8PathBuf,
+        message: String,
+    },
     #[error("`{program}` is version {version}, expected {oldest} or later")]
     TooOld {
         program: Utf8PathBuf,
@@ -38,6 +43,7 @@ impl Error {
             Self::NotFound { .. } | Self::NotExecutable { .. } | Self::WillNotRun { .. } => {
                 ErrorKind::ProgramUnavailable
             }
+            Self::Unreachable { .. } => ErrorKind::DaemonUnreachable,
             Self::TooOld { .. } => ErrorKind::Unsupported,
             Self::NoSandbox { source, .. } => source.kind(),
         };
@@ -60,6 +66,11 @@ impl Error {
             }
             Self::NotExecutable { .. } => "give the file the execute permission",
             Self::WillNotRun { .. } => "run it by hand to see what is wrong with it",
+            Self::Unreachable { .. } => {
+                "start the service there (systemctl start podman.socket), see where the connection \
+                 leads (podman system connection list), or unset CONTAINER_HOST and \
+                 CONTAINER_CONNECTION to build here"
+            }
             Self::TooOld { .. } => "install a later version, or use another runtime",
             Self::NoSandbox { source, .. } => source
                 .hint()
@@ -76,6 +87,7 @@ impl From<Error> for Unavailable {
             Error::NotFound { .. } => (Reason::NotFound, None, None),
             Error::NotExecutable { program } => (Reason::PermissionDenied, Some(program), None),
             Error::WillNotRun { program, .. } => (Reason::WillNotRun, Some(program), None),
+            Error::Unreachable { program, .. } => (Reason::DaemonUnreachable, Some(program), None),
             Error::TooOld {
                 program, version, ..
             } => (Reason::TooOld, Some(program), Some(version)),

@@ -11,22 +11,49 @@ pub(crate) struct Version {
     pub(crate) number: (u32, u32),
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    client: Client,
+/// What Podman says of its versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Versions {
+    /// That of the program.
+    pub(crate) client: Version,
+    /// That of the service that builds, if the program does not do it itself.
+    pub(crate) service: Option<Version>,
+}
+
+impl Versions {
+    /// Returns the version of what builds.
+    pub(crate) fn builder(&self) -> &Version {
+        self.service.as_ref().unwrap_or(&self.client)
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Client {
+struct Answer {
+    client: Side,
+    server: Option<Side>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Side {
     version: String,
 }
 
 /// Reads the answer to [`command::version`](crate::command::version).
-pub(crate) fn version(answer: &[u8]) -> Option<Version> {
-    let Answer { client } = serde_json::from_slice(answer).ok()?;
-    let text = client.version;
+pub(crate) fn version(answer: &[u8]) -> Option<Versions> {
+    let Answer { client, server } = serde_json::from_slice(answer).ok()?;
+    let service = match server {
+        Some(side) => Some(number(side.version)?),
+        None => None,
+    };
+    Some(Versions {
+        client: number(client.version)?,
+        service,
+    })
+}
+
+fn number(text: String) -> Option<Version> {
     let mut parts = text.split('.').map(str::parse);
     match (parts.next(), parts.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => Some(Version {
@@ -35,6 +62,11 @@ pub(crate) fn version(answer: &[u8]) -> Option<Version> {
         }),
         _ => None,
     }
+}
+
+/// Tells whether a failed command has found no service where its connection leads.
+pub(crate) fn is_unreachable(stderr: &str) -> bool {
+    stderr.contains("Cannot connect to Podman") || stderr.contains("unable to connect to Podman")
 }
 
 #[cfg(test)]
@@ -54,7 +86,24 @@ mod tests {
     #[case(br#"{"Client":{"Version":"6.0.0-rc1"}}"#, "6.0.0-rc1", (6, 0))]
     fn versions(#[case] answer: &[u8], #[case] text: &str, #[case] number: (u32, u32)) {
         let text = text.to_owned();
-        assert_eq!(version(answer), Some(Version { text, number }));
+        let client = Version { text, number };
+        let service = None;
+        assert_eq!(version(answer), Some(Versions { client, service }));
+    }
+
+    #[test]
+    fn a_service_has_a_version_of_its_own() {
+        let answer = br#"{"Client":{"Version":"5.4.2"},"Server":{"Version":"4.3.1"}}"#;
+        let versions = version(answer).unwrap();
+        assert_eq!(versions.client.number, (5, 4));
+        assert_eq!(versions.builder().text, "4.3.1");
+    }
+
+    #[test]
+    fn a_service_that_does_not_answer() {
+        let said = include_str!("../tests/samples/podman-4.3.1/unreachable.txt");
+        assert!(is_unreachable(said));
+        assert!(!is_unreachable("Error: statfs: permission denied"));
     }
 
     #[rstest]

@@ -1,73 +1,126 @@
-//! Finds out whether Podman can build here, and what its version can do.
+//! Finds out whether Podman can build, and where, and what its version can do.
 
 use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use containers_build::{Driver, Sandbox, circumstances};
+use containers_build::{Driver, Elsewhere, Remote, Sandbox, circumstances};
 use findings::Findings;
+use process::Environment;
+use serde::{Deserialize, Serialize};
 
-use crate::command;
+use crate::command::{self, Mode};
 use crate::error::Error;
-use crate::parse::{self, Version};
+use crate::parse::{self, Versions};
 
 /// The oldest version that is supported: the oldest that was tried.
 const OLDEST: (u32, u32) = (4, 3);
 /// The first version with `RUN --network=`.
 const RUN_NETWORK: (u32, u32) = (4, 5);
 
-/// A Podman that can build here.
+/// A Podman that can build.
 #[derive(Debug)]
 pub(crate) struct Found {
     program: Utf8PathBuf,
-    version: Version,
-    pub(crate) driver: Driver,
+    versions: Versions,
+    pub(crate) builder: Builder,
 }
 
-/// Finds out whether the program `name`, a path or a name on PATH, can build here.
+/// What builds.
+#[derive(Debug)]
+pub(crate) enum Builder {
+    /// The program itself.
+    Here(Driver),
+    /// A service that it is connected to.
+    There(Remote),
+}
+
+/// What is kept of what was found out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    versions: Versions,
+    way: Way,
+}
+
+/// How it builds, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Way {
+    Here(Sandbox),
+    There(Elsewhere),
+}
+
+/// Finds out whether the program `name`, a path or a name on PATH, can build.
 ///
-/// It is asked for its version, and then runs a program of a few bytes in a store of its own:
-/// which sandbox works depends on more than can be asked for. What an earlier process found out
-/// under the same circumstances is taken from `findings`.
+/// It is asked for its version, and then builds with a program of a few bytes, in a store of its own
+/// or elsewhere: which sandbox works depends on more than can be asked for. What an earlier process
+/// found out under the same circumstances is taken from `findings`; but a service elsewhere is always
+/// asked whether it is still the same.
 pub(crate) async fn find(name: &Utf8Path, findings: &Findings) -> Result<Found, Error> {
     let program = process::find(name).map_err(|_| Error::NotFound {
         program: name.to_owned(),
     })?;
     let entry = findings.entry(circumstances(&program));
-    let tool = command::tool(program.clone());
-    if let Some((version, sandbox)) = entry.recall::<(Version, Sandbox)>()
-        && let Ok(driver) = Driver::known(tool.clone(), sandbox, entry.clone())
+    let kept = entry.recall::<Kept>();
+    if let Some(Kept {
+        versions,
+        way: Way::Here(sandbox),
+    }) = &kept
+        && let Ok(driver) = Driver::known(
+            command::tool(program.clone(), Mode::Local),
+            *sandbox,
+            entry.clone(),
+        )
     {
         return Ok(Found {
             program,
-            version,
-            driver,
+            versions: versions.clone(),
+            builder: Builder::Here(driver),
         });
     }
-    let version = ask(&program).await?;
-    if version.number < OLDEST {
-        return Err(Error::TooOld {
-            program,
-            version: version.text,
-            oldest: "4.3",
-        });
-    }
-    match Driver::find(tool).await {
-        Ok(driver) => {
-            entry.keep(&(&version, driver.sandbox()));
-            Ok(Found {
+    let versions = ask(&program).await?;
+    for version in [&versions.client, versions.builder()] {
+        if version.number < OLDEST {
+            return Err(Error::TooOld {
                 program,
-                version,
-                driver,
-            })
+                version: version.text.clone(),
+                oldest: "4.3",
+            });
         }
-        Err(source) => Err(Error::NoSandbox {
-            program,
-            version: version.text,
-            source,
-        }),
     }
+    let known = kept.filter(|kept| kept.versions == versions);
+    let builder = match (&versions.service, known) {
+        (None, _) => Driver::find(command::tool(program.clone(), Mode::Local))
+            .await
+            .map(Builder::Here),
+        (Some(_), known) => {
+            let tool = command::tool(program.clone(), Mode::Remote);
+            if let Some(Way::There(elsewhere)) = known.map(|kept| kept.way) {
+                Ok(Remote::known(tool, elsewhere, entry.clone()))
+            } else {
+                Remote::find(tool).await
+            }
+            .map(Builder::There)
+        }
+    };
+    let builder = builder.map_err(|source| Error::NoSandbox {
+        program: program.clone(),
+        version: versions.builder().text.clone(),
+        source,
+    })?;
+    // What falls short because of how a service elsewhere is set up may do so no longer next time.
+    let is_here = matches!(builder, Builder::Here(_));
+    if is_here || builder.sandbox().has_networks() {
+        entry.keep(&Kept {
+            versions: versions.clone(),
+            way: builder.way(),
+        });
+    }
+    Ok(Found {
+        program,
+        versions,
+        builder,
+    })
 }
 
-async fn ask(program: &Utf8Path) -> Result<Version, Error> {
+async fn ask(program: &Utf8Path) -> Result<Versions, Error> {
     let will_not_run = |message| Error::WillNotRun {
         program: program.to_owned(),
         message,
@@ -80,31 +133,66 @@ async fn ask(program: &Utf8Path) -> Result<Version, Error> {
             error => will_not_run(error.to_string()),
         })?;
     if !done.succeeded() {
-        return Err(will_not_run(done.stderr.trim().to_owned()));
+        let message = done.stderr.trim().to_owned();
+        return Err(if parse::is_unreachable(&message) {
+            let program = program.to_owned();
+            let last = message.lines().last().unwrap_or_default();
+            let message = last.trim_start_matches("Error: ").to_owned();
+            Error::Unreachable { program, message }
+        } else {
+            will_not_run(message)
+        });
     }
     parse::version(&done.stdout)
         .ok_or_else(|| will_not_run("expected a version, as JSON".to_owned()))
 }
 
+impl Builder {
+    fn way(&self) -> Way {
+        match self {
+            Self::Here(driver) => Way::Here(driver.sandbox()),
+            Self::There(remote) => Way::There(remote.elsewhere()),
+        }
+    }
+
+    fn sandbox(&self) -> Sandbox {
+        match self {
+            Self::Here(driver) => driver.sandbox(),
+            Self::There(remote) => remote.elsewhere().sandbox,
+        }
+    }
+}
+
 impl Found {
     /// Returns what is known of it, in the API's words.
     pub(crate) fn ready(&self) -> Ready {
-        let sandbox = self.driver.sandbox();
+        let sandbox = self.builder.sandbox();
+        let is_here = matches!(self.builder, Builder::Here(_));
+        let mut details = vec![("isolation".to_owned(), sandbox.to_string())];
+        if !is_here {
+            details.insert(0, ("connection".to_owned(), connection()));
+        }
+        if *self.versions.builder() != self.versions.client {
+            details.insert(0, ("client".to_owned(), self.versions.client.text.clone()));
+        }
+        let version = self.versions.builder();
         Ready {
             program: self.program.clone(),
-            version: self.version.text.clone(),
-            details: vec![("isolation".to_owned(), sandbox.to_string())],
+            version: version.text.clone(),
+            details,
             capabilities: Capabilities {
                 dialect: Dialect {
                     // Later versions have them, but expand variables in them, or run them as a
                     // file that the chroot does not have: each version in its own way.
                     heredocs: false,
-                    run_network: self.version.number >= RUN_NETWORK && sandbox.has_networks(),
-                    named_contexts: true,
+                    run_network: version.number >= RUN_NETWORK && sandbox.has_networks(),
+                    // A layout on this disk is none elsewhere.
+                    named_contexts: is_here,
                     workdir_layers: false,
                     add_zstd: true,
                 },
-                offline_builds: true,
+                // Around an engine elsewhere nothing can be put that takes its network away.
+                offline_builds: is_here || sandbox.has_networks(),
                 layers: LayerRecord::Touched,
                 leaves_mount_points: true,
             },
@@ -112,9 +200,23 @@ impl Found {
     }
 }
 
+/// Returns which service the program is connected to, as the user has named it.
+fn connection() -> String {
+    let environment = Environment::pinned();
+    let named = |wanted: &str| {
+        let mut variables = environment.iter();
+        let found = variables.find(|(name, value)| *name == wanted && !value.is_empty());
+        found.map(|(_, value)| value.to_owned())
+    };
+    named("CONTAINER_HOST")
+        .or_else(|| named("CONTAINER_CONNECTION"))
+        .unwrap_or_else(|| "the default of its configuration".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::Version;
 
     #[test]
     fn what_an_earlier_process_found_out_is_not_found_out_again() {
@@ -129,15 +231,21 @@ mod tests {
             number: (4, 3),
         };
         let entry = findings.entry(circumstances(program));
-        entry.keep(&(version, Sandbox::Chroot));
+        entry.keep(&Kept {
+            versions: Versions {
+                client: version,
+                service: None,
+            },
+            way: Way::Here(Sandbox::Chroot),
+        });
 
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         let found = runtime.block_on(find(program, &findings)).unwrap();
-        assert_eq!(found.version.text, "4.3.1");
-        assert_eq!(found.driver.sandbox(), Sandbox::Chroot);
+        assert_eq!(found.versions.client.text, "4.3.1");
+        assert_eq!(found.builder.sandbox(), Sandbox::Chroot);
 
         let afresh = runtime.block_on(find(program, &findings.afresh()));
         assert!(

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
 fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let temporary = example_tree();
     let tree = temporary.path();
+    let images = engines::images(program)?;
     let plan = Command::new(env!("CARGO_BIN_EXE_stagex"))
         .arg("-C")
         .arg(tree)
@@ -76,7 +77,7 @@ fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         check.status.success() && check.stdout == [0; 1024],
         "a check is not an empty archive",
     )?;
-    engines::nothing_is_left(tree, program)
+    engines::nothing_is_left(tree, program, &images)
 }
 
 /// Starts what the generated rule of a package starts.

@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
         &["backend-api", "containers-build", "findings", "process"],
     ),
-    ("backend-docker", &["backend-api", "findings", "process"]),
+    (
+        "backend-docker",
+        &["backend-api", "findings", "image-store", "process"],
+    ),
     (
         "backend-native",
         &[
@@ -47,13 +50,17 @@ const ARROWS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("containerfile", &[]),
-    ("containers-build", &["backend-api", "findings", "process"]),
+    (
+        "containers-build",
+        &["backend-api", "findings", "image-store", "process"],
+    ),
     (
         "engine",
         &["backend-api", "containerfile", "oci-image", "package-tree"],
     ),
     ("findings", &[]),
     ("go-flate", &[]),
+    ("image-store", &["backend-api", "process"]),
     ("oci-image", &["containerfile", "go-flate"]),
     ("package-tree", &["containerfile"]),
     ("process", &[]),

@@ -37,6 +37,7 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let rounds = variable("STAGEX_ROUNDS").map_or(5, |text| text.parse().unwrap());
     let temporary = example_tree();
     let tree = temporary.path();
+    let images = engines::images(program)?;
     let states = states();
 
     let mut finished = BTreeMap::new();
@@ -80,7 +81,7 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         "the digests are not those recorded",
     )?;
 
-    engines::nothing_is_left(tree, program)?;
+    engines::nothing_is_left(tree, program, &images)?;
     // Whatever else is being built on this machine has its own there, and takes it away again.
     let mut stray = self::states();
     stray.retain(|each| !states.contains(each));

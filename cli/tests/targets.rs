@@ -27,6 +27,7 @@ fn main() -> ExitCode {
 fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let temporary = example_tree();
     let tree = temporary.path();
+    let images = engines::images(program)?;
     let recorded = std::fs::read_to_string(tree.join("digests/bootstrap.txt")).unwrap();
     let of_package = |line: &&str| line.ends_with(&format!(" {PACKAGE}"));
     let recorded = recorded.lines().find(of_package).unwrap();
@@ -78,7 +79,7 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let names = new["new_digests"].as_array().unwrap().iter();
     let names: Vec<_> = names.map(|each| each["name"].as_str()).collect();
     expect(names == [Some(PACKAGE)], &new.to_string())?;
-    engines::nothing_is_left(tree, program)
+    engines::nothing_is_left(tree, program, &images)
 }
 
 /// Puts the package's image into the engine's own store, where it is found.

@@ -88,8 +88,31 @@ pub(crate) fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {
     if holds { Ok(()) } else { Err(otherwise.into()) }
 }
 
-/// Fails the test if builds have left something in the tree's work folder or in the engine's store.
-pub(crate) fn nothing_is_left(tree: &Path, program: &Utf8Path) -> Result<(), Failed> {
+/// Returns the images in the engine's store, by their ids, with those that have no name.
+pub(crate) fn images(program: &Utf8Path) -> Result<Vec<String>, Failed> {
+    if program == "native" {
+        // It has no store beside the work folder.
+        return Ok(Vec::new());
+    }
+    let list = ["images", "--all", "--quiet", "--no-trunc"];
+    let listed = Command::new(program).args(list).output().unwrap();
+    expect(
+        listed.status.success(),
+        "the engine's images cannot be listed",
+    )?;
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let mut images: Vec<String> = listed.lines().map(str::to_owned).collect();
+    images.sort();
+    Ok(images)
+}
+
+/// Fails the test if builds have left something in the tree's work folder or in the engine's store,
+/// in which there were these images.
+pub(crate) fn nothing_is_left(
+    tree: &Path,
+    program: &Utf8Path,
+    before: &[String],
+) -> Result<(), Failed> {
     let left: Vec<_> = fs::read_dir(tree.join("out/.stagex/work"))
         .unwrap()
         .collect();
@@ -97,18 +120,7 @@ pub(crate) fn nothing_is_left(tree: &Path, program: &Utf8Path) -> Result<(), Fai
         left.is_empty(),
         &format!("left in the work folder: {left:?}"),
     )?;
-    if program == "native" {
-        // It has no store beside the work folder.
-        return Ok(());
-    }
-    let images = Command::new(program).arg("images").output().unwrap();
-    expect(
-        images.status.success(),
-        "the engine's images cannot be listed",
-    )?;
-    let images = String::from_utf8_lossy(&images.stdout);
-    expect(
-        !images.contains("localhost/stagex"),
-        &format!("left in the store:\n{images}"),
-    )
+    let mut images = images(program)?;
+    images.retain(|image| !before.contains(image));
+    expect(images.is_empty(), &format!("left in the store: {images:?}"))
 }

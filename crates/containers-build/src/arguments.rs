@@ -4,16 +4,34 @@ use backend_api::{BuildRequest, Cache, Network};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
+use crate::parcel::Parcel;
 use crate::sandbox::Sandbox;
 use crate::work::Work;
 
+/// Where a build takes place, and what it is given there.
+pub(crate) enum Place<'a> {
+    /// On this machine, in a store of the build's own.
+    Here {
+        work: &'a Work,
+        /// The arguments that name contexts.
+        contexts: Vec<String>,
+    },
+    /// Elsewhere: the contexts are in the store there, and the result gets a name in it.
+    There {
+        name: &'a str,
+        parcel: &'a Parcel,
+        /// How many processes a RUN is limited to, if it has to be.
+        processes: Option<u64>,
+    },
+}
+
 /// Returns the arguments of `build`, from the subcommand's name to the context's folder.
+/// `privileged` is whether a RUN may be given capabilities of root.
 pub(crate) fn build(
     request: &BuildRequest,
-    contexts: Vec<String>,
     sandbox: Sandbox,
-    root: bool,
-    work: &Work,
+    privileged: bool,
+    place: Place<'_>,
 ) -> Vec<String> {
     let mut arguments = Arguments::default();
     // Each instruction becomes a layer only with --layers; nothing may come from a registry; and
@@ -27,25 +45,16 @@ pub(crate) fn build(
         "--format=docker",
         "--force-rm",
     ]);
-    if request.cache == Cache::Refuse {
+    // Elsewhere nothing that a build makes stays for the next one.
+    if request.cache == Cache::Refuse || matches!(place, Place::There { .. }) {
         arguments.add(["--no-cache"]);
     }
-    arguments.add(sandbox.arguments(root).iter().copied());
+    arguments.add(sandbox.arguments(privileged).iter().copied());
     if request.network == Network::None && sandbox.has_networks() {
         arguments.add(["--network=none"]);
     }
-    arguments.add(["--no-hosts"]);
-    arguments.pair("--volume", format!("{}:/etc/hosts:ro", work.hosts()));
     let files = request.open_files;
     arguments.pair("--ulimit", format!("nofile={}:{}", files.soft, files.hard));
-    if let Some(limit) = processes() {
-        arguments.pair("--ulimit", format!("nproc={limit}:{limit}"));
-    }
-    if root {
-        for name in capabilities() {
-            arguments.pair("--cap-add", name.to_owned());
-        }
-    }
     arguments.pair("--platform", request.platform.clone());
     if let Some(target) = &request.target {
         arguments.pair("--target", target.clone());
@@ -56,13 +65,45 @@ pub(crate) fn build(
             format!("{}={}", argument.name, argument.value),
         );
     }
-    arguments.words.extend(contexts);
-    arguments.pair("--tag", request.key.name());
-    arguments.pair("--iidfile", work.image_id().into_string());
-    arguments.pair("--file", request.containerfile.to_string());
-    arguments.add(["--", request.context.as_str()]);
+    let processes = match place {
+        Place::Here { .. } => processes(),
+        Place::There { processes, .. } => processes,
+    };
+    if let Some(limit) = processes {
+        arguments.pair("--ulimit", format!("nproc={limit}:{limit}"));
+    }
+    match place {
+        Place::Here { work, contexts } => {
+            arguments.add(["--no-hosts"]);
+            arguments.pair("--volume", format!("{}:/etc/hosts:ro", work.hosts()));
+            if privileged {
+                arguments.capabilities(capabilities());
+            }
+            arguments.words.extend(contexts);
+            arguments.pair("--tag", request.key.name());
+            arguments.pair("--iidfile", work.image_id().into_string());
+            arguments.pair("--file", request.containerfile.to_string());
+            arguments.add(["--", request.context.as_str()]);
+        }
+        Place::There { name, parcel, .. } => {
+            if privileged {
+                arguments.capabilities(CAPABILITIES.map(|(_, name)| name));
+            }
+            arguments.pair("--tag", name.to_owned());
+            arguments.pair("--file", parcel.containerfile.to_string());
+            arguments.add(["--", parcel.folder.as_str()]);
+        }
+    }
     arguments.words
 }
+
+/// What a RUN may do with BuildKit, and with the builder only when it is told so: to make device
+/// files above all.
+const CAPABILITIES: [(CapabilitySet, &str); 3] = [
+    (CapabilitySet::MKNOD, "CAP_MKNOD"),
+    (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
+    (CapabilitySet::AUDIT_WRITE, "CAP_AUDIT_WRITE"),
+];
 
 #[derive(Default)]
 struct Arguments {
@@ -78,6 +119,12 @@ impl Arguments {
         self.words.push(flag.to_owned());
         self.words.push(value);
     }
+
+    fn capabilities(&mut self, names: impl IntoIterator<Item = &'static str>) {
+        for name in names {
+            self.pair("--cap-add", name.to_owned());
+        }
+    }
 }
 
 /// Returns how many processes a RUN may have, if there is a limit.
@@ -91,17 +138,13 @@ fn processes() -> Option<u64> {
     Some(limit.min(ids.unwrap_or(u64::MAX)))
 }
 
-/// Returns what a RUN may do with BuildKit, and with the builder only when it is told so: to make
-/// device files above all. What this process may not do cannot be handed on.
+/// Returns those of [`CAPABILITIES`] that this process has: what it may not do itself cannot be
+/// handed on.
 fn capabilities() -> impl Iterator<Item = &'static str> {
-    [
-        (CapabilitySet::MKNOD, "CAP_MKNOD"),
-        (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
-        (CapabilitySet::AUDIT_WRITE, "CAP_AUDIT_WRITE"),
-    ]
-    .into_iter()
-    .filter(|(capability, _)| capability_is_in_bounding_set(*capability).unwrap_or(false))
-    .map(|(_, name)| name)
+    let has = |capability| capability_is_in_bounding_set(capability).unwrap_or(false);
+    let all = CAPABILITIES.into_iter();
+    all.filter(move |(capability, _)| has(*capability))
+        .map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -144,7 +187,34 @@ mod tests {
 
     fn line(sandbox: Sandbox, root: bool) -> String {
         let work = Work::new(Utf8Path::new("/w"));
-        build(&request(), vec!["CONTEXTS".into()], sandbox, root, &work).join(" ")
+        let place = Place::Here {
+            work: &work,
+            contexts: vec!["CONTEXTS".into()],
+        };
+        build(&request(), sandbox, root, place).join(" ")
+    }
+
+    #[test]
+    fn elsewhere_nothing_of_this_machine_is_named() {
+        let parcel = Parcel {
+            folder: "/w/parcel".into(),
+            containerfile: "/w/parcel/file".into(),
+        };
+        let place = Place::There {
+            name: "localhost/stagex/core-x/side",
+            parcel: &parcel,
+            processes: None,
+        };
+        let line = build(&request(), Sandbox::Runtime, true, place).join(" ");
+        for absent in ["--volume", "--no-hosts", "nproc", "--runtime"] {
+            assert!(!line.contains(absent), "{line}");
+        }
+        let end = "--tag localhost/stagex/core-x/side --file /w/parcel/file -- /w/parcel";
+        assert!(line.ends_with(end), "{line}");
+        assert!(
+            line.contains("--no-cache --isolation oci --network=none"),
+            "{line}"
+        );
     }
 
     #[test]
@@ -153,9 +223,10 @@ mod tests {
         let parts = [
             "build --layers --pull=never",
             "--no-cache --isolation oci --runtime runc --network=none",
-            "--no-hosts --volume /tmp/stagex-",
-            ":/etc/hosts:ro --ulimit nofile=2048:16384",
+            "--ulimit nofile=2048:16384",
             "--platform linux/amd64 --target package-x --build-arg B=2 --build-arg A=1 = 1",
+            "--no-hosts --volume /tmp/stagex-",
+            ":/etc/hosts:ro",
             "CONTEXTS --tag localhost/stagex/core-x --iidfile /w/image-id",
             "--file /c/Containerfile -- /c/context",
         ];

@@ -25,9 +25,10 @@ const HELPER_FOLDERS: [&str; 2] = ["/usr/libexec/podman", "/usr/lib/podman"];
 
 /// Folders of configuration, below which each file of [`CONFIGURATION`] may be.
 const CONFIGURATION_FOLDERS: [&str; 2] = ["/etc/containers", "/usr/share/containers"];
-const CONFIGURATION: [&str; 5] = [
+const CONFIGURATION: [&str; 6] = [
     "containers.conf",
     "containers.conf.d",
+    "podman-connections.json",
     "storage.conf",
     "registries.conf",
     "policy.json",

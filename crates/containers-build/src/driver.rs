@@ -11,14 +11,14 @@ use camino::Utf8Path;
 use findings::Entry;
 use process::Invocation;
 
-use crate::arguments;
+use crate::arguments::{self, Place};
 use crate::contexts;
 use crate::enclosure::{Enclosure, Interfaces};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::sandbox::Sandbox;
 use crate::tool::Tool;
-use crate::trial;
+use crate::trial::{self, Builds};
 use crate::work::Work;
 
 /// One tool in one sandbox.
@@ -110,7 +110,11 @@ impl Driver {
         work.make(self.sandbox)?;
         let contexts = contexts::prepare(request, &work)?;
         let root = self.enclosure.is_root();
-        let arguments = arguments::build(request, contexts, self.sandbox, root, &work);
+        let place = Place::Here {
+            work: &work,
+            contexts,
+        };
+        let arguments = arguments::build(request, self.sandbox, root, place);
         let interfaces = match (request.network, self.sandbox.has_networks()) {
             (Network::None, false) => Interfaces::None,
             _ => Interfaces::Machine,
@@ -165,7 +169,7 @@ impl Driver {
         let layout = layout.map_err(|source| Error::file(&request.layout, source))?;
         symlink(&layout, &path).map_err(|source| Error::file(&path, source))?;
         let run = async |arguments: &[&str]| {
-            let run = self.in_own_store().folder(&request.work);
+            let run = self.tool.in_own_store().folder(&request.work);
             let done = run.arguments(arguments).run().await?;
             if done.succeeded() {
                 Ok(String::from_utf8_lossy(&done.stdout).into_owned())
@@ -182,16 +186,6 @@ impl Driver {
         Ok(())
     }
 
-    /// Prepares a run over the store that the tool has for its user, as the user would run it.
-    fn in_own_store(&self) -> Invocation {
-        let variables = self.tool.variables.iter();
-        variables
-            .fold(Invocation::new(&self.tool.program), |run, (name, value)| {
-                run.variable(name, value)
-            })
-            .arguments(self.tool.global_arguments)
-    }
-
     /// Removes all that a build has put into its work folder.
     pub async fn remove(&self, work: &Utf8Path) -> Result<(), Error> {
         Work::new(work).remove(&self.tool, &self.enclosure).await
@@ -202,6 +196,16 @@ impl Driver {
             .invocation(&self.tool, interfaces)
             .variable("TMPDIR", work.temporary().as_str())
             .arguments(work.store_arguments())
+    }
+}
+
+impl Builds for Driver {
+    async fn build(&self, request: &BuildRequest) -> Result<BuiltImage, Error> {
+        Self::build(self, request, &()).await
+    }
+
+    async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
+        Self::remove(self, &image.work).await
     }
 }
 

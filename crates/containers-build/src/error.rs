@@ -28,6 +28,14 @@ pub enum Error {
         /// All that it wrote to standard error.
         stderr: String,
     },
+    /// The request asks for what cannot be done here. Nothing was started.
+    #[error("{message}")]
+    Unsupported {
+        /// What cannot be done.
+        message: String,
+        /// What the user can do about it.
+        hint: &'static str,
+    },
     /// A file of the request, or one that the builder wrote, could not be read or written.
     #[error("{path}: {source}")]
     File {
@@ -75,6 +83,7 @@ impl Error {
             ) => ErrorKind::ProgramUnavailable,
             Self::Process(_) => ErrorKind::EngineFailed,
             Self::Failed { kind, .. } => *kind,
+            Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::Other => ErrorKind::Unexpected,
                 _ => ErrorKind::Storage,
@@ -82,10 +91,16 @@ impl Error {
         }
     }
 
+    /// Tells whether the program failed with this among what it said.
+    pub(crate) fn has_said(&self, text: &str) -> bool {
+        matches!(self, Self::Failed { stderr, .. } if stderr.contains(text))
+    }
+
     /// Returns what the user can do about it, if anything is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Failed { hint, .. } => *hint,
+            Self::Unsupported { hint, .. } => Some(hint),
             Self::Process(process::Error::NotFound { program }) if program == "unshare" => {
                 Some("install util-linux, whose `unshare` shuts the engine off")
             }
@@ -104,6 +119,21 @@ impl Error {
             Self::Failed { stderr, step, .. } => error.with_step(step).with_output(stderr),
             Self::Process(source) => error.with_source(source),
             Self::File { source, .. } => error.with_source(source),
+            Self::Unsupported { .. } => error,
+        }
+    }
+}
+
+impl From<image_store::Error> for Error {
+    fn from(error: image_store::Error) -> Self {
+        match error {
+            image_store::Error::Process(error) => Self::Process(error),
+            image_store::Error::Failed { output, .. } => Self::failed(output),
+            image_store::Error::File { what, source } => Self::file(what.into(), source),
+            image_store::Error::Foreign(_) => Self::Unsupported {
+                message: error.to_string(),
+                hint: "names in the engine's store begin with `localhost/stagex/` and the build's key",
+            },
         }
     }
 }

@@ -15,7 +15,12 @@ pub(crate) struct Failure {
 /// A failure that is known: what the output has in it, all of it, and what that means.
 type Known = (&'static [&'static str], ErrorKind, &'static str);
 
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 13] = [
+    (
+        &["unable to connect to", "socket"],
+        ErrorKind::DaemonUnreachable,
+        "see whether the engine's service runs where the connection leads",
+    ),
     (
         &["no space left on device"],
         ErrorKind::Storage,

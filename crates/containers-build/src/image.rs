@@ -26,7 +26,7 @@ const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// The name of the machine that a RUN sees: the one that `BuildKit` gives it.
-const HOST_NAME: &str = "buildkitsandbox";
+pub(crate) const HOST_NAME: &str = "buildkitsandbox";
 
 /// The one image in an OCI layout.
 #[derive(Debug)]

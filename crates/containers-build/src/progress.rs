@@ -40,6 +40,13 @@ impl<'a> Progress<'a> {
         self.step()
     }
 
+    /// Returns the image that a line says was made of an instruction: `--> 0123456789ab`.
+    pub(crate) fn image_of(line: &str) -> Option<&str> {
+        let id = line.strip_prefix("--> ")?.trim();
+        let is_id = id.len() >= 11 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then_some(id)
+    }
+
     /// Returns the step that the build is at.
     pub fn step(&self) -> Option<StepId> {
         let steps = &self.stage?.steps;
@@ -109,6 +116,19 @@ mod tests {
         lines
             .map(|line| progress.step_of(line).map(place))
             .collect()
+    }
+
+    #[test]
+    fn an_instructions_image_is_in_a_line_of_its_own() {
+        assert_eq!(Progress::image_of("--> 0123456789a"), Some("0123456789a"));
+        for other in [
+            "--> Using cache 01234567",
+            "0123456789ab",
+            "--> ",
+            "--> feed me now",
+        ] {
+            assert_eq!(Progress::image_of(other), None, "{other}");
+        }
     }
 
     #[test]

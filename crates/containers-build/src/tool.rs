@@ -1,6 +1,7 @@
 //! How one engine's command line differs from that of its siblings. Knows no engine by name.
 
 use camino::Utf8PathBuf;
+use process::Invocation;
 
 /// A program that builds with the shared builder, and how it is called.
 #[derive(Debug, Clone)]
@@ -13,4 +14,16 @@ pub struct Tool {
     pub push_arguments: &'static [&'static str],
     /// Variables that the program is to see beside the pinned environment.
     pub variables: &'static [(&'static str, &'static str)],
+}
+
+impl Tool {
+    /// Prepares a run over the store that the tool has for its user, as the user would run it.
+    pub(crate) fn in_own_store(&self) -> Invocation {
+        let variables = self.variables.iter();
+        variables
+            .fold(Invocation::new(&self.program), |run, (name, value)| {
+                run.variable(name, value)
+            })
+            .arguments(self.global_arguments)
+    }
 }

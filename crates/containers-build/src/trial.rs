@@ -3,10 +3,9 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use backend_api::{BuildKey, BuildRequest, Cache, Network, OpenFiles};
+use backend_api::{BuildKey, BuildRequest, BuiltImage, Cache, Network, OpenFiles};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::driver::Driver;
 use crate::error::Error;
 
 /// A program that exits with 0: an ELF header, one program header, and
@@ -37,10 +36,22 @@ const WORK: &str = "work";
 
 const CONTAINERFILE: &str = "FROM scratch\nCOPY program /\nRUN [\"/program\"]\n";
 
+/// What can be tried.
+pub(crate) trait Builds: Sync {
+    /// Builds an image.
+    fn build(
+        &self,
+        request: &BuildRequest,
+    ) -> impl Future<Output = Result<BuiltImage, Error>> + Send;
+
+    /// Removes it.
+    fn remove(&self, image: BuiltImage) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
 /// Builds an image with a RUN without network, and removes it.
 ///
 /// Only x86-64 has a program to run; elsewhere the best sandbox is taken to work.
-pub(crate) async fn run(driver: &Driver) -> Result<(), Error> {
+pub(crate) async fn run(driver: &impl Builds) -> Result<(), Error> {
     if !cfg!(target_arch = "x86_64") {
         return Ok(());
     }
@@ -62,13 +73,13 @@ pub(crate) async fn run(driver: &Driver) -> Result<(), Error> {
     let held = File::create(&lock).and_then(|file| file.lock().map(|()| file));
     let _held = held.map_err(|source| Error::file(&lock, source))?;
     let request = request(&folder)?;
-    driver.build(&request, &()).await?;
-    driver.remove(&request.work).await
+    let image = driver.build(&request).await?;
+    driver.remove(image).await
 }
 
 /// Removes what trials that were killed have left: their folders, whose locks nobody holds. That
 /// one cannot be removed keeps nobody from trying anew.
-async fn remove_abandoned(driver: &Driver, parent: &Utf8Path) {
+async fn remove_abandoned(driver: &impl Builds, parent: &Utf8Path) {
     let entries = parent.read_dir_utf8().into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().starts_with(PREFIX)) {
         let folder = entry.path();
@@ -81,27 +92,34 @@ async fn remove_abandoned(driver: &Driver, parent: &Utf8Path) {
         }
         let lock = File::open(folder.join(LOCK));
         if lock.is_ok_and(|file| file.try_lock().is_ok()) {
-            let removed = driver.remove(&folder.join(WORK)).await;
+            let request = described(folder);
+            let image = BuiltImage::of(&request, request.key.name());
+            let removed = driver.remove(image).await;
             let removed = removed.is_ok() && fs::remove_dir_all(folder).is_ok();
             tracing::debug!(%folder, removed, "was left by a trial");
         }
     }
 }
 
+/// Lays out what is built, and describes it.
 fn request(folder: &Utf8Path) -> Result<BuildRequest, Error> {
-    let (context, work) = (folder.join("context"), folder.join(WORK));
-    let containerfile = folder.join("Containerfile");
-    let program = context.join("program");
-    let written = fs::create_dir(&context)
-        .and_then(|()| fs::create_dir(&work))
-        .and_then(|()| fs::write(&containerfile, CONTAINERFILE))
+    let request = described(folder);
+    let program = request.context.join("program");
+    let written = fs::create_dir(&request.context)
+        .and_then(|()| fs::create_dir(&request.work))
+        .and_then(|()| fs::write(&request.containerfile, CONTAINERFILE))
         .and_then(|()| fs::write(&program, PROGRAM))
         .and_then(|()| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)));
     written.map_err(|source| Error::file(folder, source))?;
-    Ok(BuildRequest {
-        key: BuildKey::new("trial"),
-        containerfile,
-        context,
+    Ok(request)
+}
+
+fn described(folder: &Utf8Path) -> BuildRequest {
+    BuildRequest {
+        // Where all builds share a store, no two trials have one name.
+        key: BuildKey::new(folder.file_name().unwrap_or("trial")),
+        containerfile: folder.join("Containerfile"),
+        context: folder.join("context"),
         contexts: Vec::new(),
         target: None,
         steps: Vec::new(),
@@ -115,8 +133,8 @@ fn request(folder: &Utf8Path) -> Result<BuildRequest, Error> {
             soft: 256,
             hard: 256,
         },
-        work,
-    })
+        work: folder.join(WORK),
+    }
 }
 
 fn not_text() -> std::io::Error {

@@ -65,6 +65,8 @@ pub(crate) fn prepare(
             script_mounts: true,
             workdir_layers: capabilities.dialect.workdir_layers,
             add_zstd: capabilities.dialect.add_zstd,
+            // In its store there is one image behind a name of ours.
+            image_platforms: capabilities.dialect.named_contexts,
         },
         side_context: name(SIDE),
         references: contexts

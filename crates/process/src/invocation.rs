@@ -72,7 +72,7 @@ impl Finished {
 ///
 /// Dropping the future of [`run`](Self::run) or [`run_with`](Self::run_with) ends the whole
 /// process group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Invocation {
     program: Utf8PathBuf,
     arguments: Vec<OsString>,

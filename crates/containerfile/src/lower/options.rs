@@ -25,6 +25,9 @@ pub struct Dialect {
     pub workdir_layers: bool,
     /// `ADD` unpacks an archive that is compressed with zstd.
     pub add_zstd: bool,
+    /// `FROM --platform=` says which image of a name is meant. Without that there is one behind each name, which is
+    /// of the platform that is built for.
+    pub image_platforms: bool,
 }
 
 impl Dialect {
@@ -35,6 +38,7 @@ impl Dialect {
         script_mounts: true,
         workdir_layers: true,
         add_zstd: true,
+        image_platforms: true,
     };
 }
 

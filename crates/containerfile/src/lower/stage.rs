@@ -47,7 +47,9 @@ impl Writer<'_> {
             Base::Image(name) => self.renamed(name),
         };
         let mut words = vec!["FROM".to_owned()];
-        if let Some(platform) = &self.stage.platform_flag {
+        if let Some(platform) = &self.stage.platform_flag
+            && self.options.dialect.image_platforms
+        {
             words.push(format!("--platform={platform}"));
         }
         words.push(base);

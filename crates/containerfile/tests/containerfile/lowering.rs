@@ -16,6 +16,7 @@ const BARE: Dialect = Dialect {
     script_mounts: false,
     workdir_layers: false,
     add_zstd: false,
+    image_platforms: false,
 };
 
 fn options(dialect: Dialect) -> LowerOptions {
@@ -486,4 +487,12 @@ ENTRYPOINT [\"/bin/a\"]
     assert_eq!(meaning(&again, &files), meaning(&build, &BTreeMap::new()));
     let instructions: usize = again.stages.iter().map(|stage| stage.steps.len()).sum();
     assert_eq!(lowered.steps.len(), instructions);
+}
+
+#[test]
+fn where_one_image_is_behind_a_name_no_from_says_a_platform() {
+    let source = "FROM --platform=linux/386 tree/base\nCOPY a /\n";
+    let text = |dialect| lowered_with(source, &options(dialect)).1.text;
+    assert!(text(Dialect::FULL).contains("FROM --platform=linux/386 tree/base"));
+    assert!(text(BARE).contains("\nFROM tree/base\n"));
 }

@@ -1,4 +1,4 @@
-//! Finds the parts of the one image in an OCI layout: what Docker must be told of a dependency.
+//! Finds the parts of the one image in an OCI layout: what an engine must be told of a dependency.
 //! Knows the layout's files, not what is in a layer.
 
 use std::fs::File;
@@ -8,22 +8,24 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// A blob: its digest's hex digits, and where it lies.
+/// A blob in a layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Blob {
-    pub(crate) hex: String,
-    pub(crate) path: Utf8PathBuf,
+pub struct Blob {
+    /// The hex digits of its digest.
+    pub hex: String,
+    /// Where it lies.
+    pub path: Utf8PathBuf,
 }
 
 /// The one image in an OCI layout.
 #[derive(Debug)]
-pub(crate) struct Layout {
+pub struct Layout {
     /// What the layout's index points to: the image, or an index that holds just it.
-    pub(crate) top: Blob,
+    pub top: Blob,
     /// The image's configuration.
-    pub(crate) config: Blob,
+    pub config: Blob,
     /// The image's layers, the lowest first.
-    pub(crate) layers: Vec<Blob>,
+    pub layers: Vec<Blob>,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +52,7 @@ impl Layout {
     /// # Errors
     ///
     /// [`io::ErrorKind::InvalidData`] with a sentence if it cannot be understood.
-    pub(crate) fn open(folder: &Utf8Path) -> io::Result<Self> {
+    pub fn open(folder: &Utf8Path) -> io::Result<Self> {
         let mut top = None;
         let mut index: Index = read(&folder.join("index.json"))?;
         loop {

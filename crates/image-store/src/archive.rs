@@ -5,14 +5,15 @@
 //! themselves, and never become paths.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
 use backend_api::{BuiltImage, EngineImage, EngineLayer};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::layout::{Blob, Layout};
+use crate::layout::Layout;
 
 /// The member that lists the archive's images.
 const MANIFEST: &str = "manifest.json";
@@ -27,44 +28,113 @@ struct Image {
     layers: Option<Vec<String>>,
 }
 
-/// Writes an archive to `path` with the images in these OCI layouts, each under its name.
+/// An image that is put into a store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// The name that it gets.
+    pub name: String,
+    /// A folder with an OCI layout that holds this one image.
+    pub layout: Utf8PathBuf,
+    /// What its configuration says otherwise there: members that replace those of the image's own,
+    /// objects member by member; null takes one away.
+    pub patch: Value,
+}
+
+impl Given {
+    /// Gives the image in `layout` as it is.
+    pub fn new(name: impl Into<String>, layout: impl Into<Utf8PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            layout: layout.into(),
+            patch: json!({}),
+        }
+    }
+
+    /// Gives it as one of another platform, `os/architecture[/variant]`: engines take an image only
+    /// for the platform that they build for.
+    #[must_use]
+    pub fn on(mut self, platform: &str) -> Self {
+        let mut parts = platform.split('/');
+        for key in ["os", "architecture", "variant"] {
+            self.patch[key] = parts.next().into();
+        }
+        self
+    }
+}
+
+impl Given {
+    /// Returns the configuration that the image gets: byte by byte its own, unless it is patched.
+    fn config(&self, layout: &Layout) -> io::Result<Vec<u8>> {
+        let bytes = fs::read(&layout.config.path)?;
+        if self.patch == json!({}) {
+            return Ok(bytes);
+        }
+        let mut config = serde_json::from_slice(&bytes)?;
+        merge(&mut config, &self.patch);
+        Ok(serde_json::to_vec(&config)?)
+    }
+}
+
+/// Changes `value` as `patch` says, which is a merge patch (RFC 7396).
+fn merge(value: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else {
+        value.clone_from(patch);
+        return;
+    };
+    if !value.is_object() {
+        *value = json!({});
+    }
+    let members = value.as_object_mut().expect("it was made one");
+    for (name, patch) in patch {
+        if patch.is_null() {
+            members.remove(name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), patch);
+        }
+    }
+}
+
+/// Writes an archive to `path` with these images.
 ///
 /// A blob that several images share is written once. Layers stay compressed, as `docker load`
 /// takes them either way.
-pub(crate) fn write(images: &[(String, Utf8PathBuf)], path: &Utf8Path) -> io::Result<()> {
+pub(crate) fn write(images: &[Given], path: &Utf8Path) -> io::Result<()> {
     let mut archive = tar::Builder::new(BufWriter::new(File::create(path)?));
     archive.mode(tar::HeaderMode::Deterministic);
     let mut written = BTreeSet::new();
-    let mut append = |blob: &Blob, name: &str| -> io::Result<()> {
-        if written.insert(name.to_owned()) {
-            archive.append_file(name, &mut File::open(&blob.path)?)?;
-        }
-        Ok(())
-    };
     let mut manifest = Vec::new();
-    for (name, folder) in images {
-        let layout = Layout::open(folder)?;
-        let config = format!("{}.json", layout.config.hex);
-        append(&layout.config, &config)?;
+    for (place, given) in images.iter().enumerate() {
+        let layout = Layout::open(&given.layout)?;
+        let config = format!("{place}.json");
+        append_bytes(&mut archive, &config, &given.config(&layout)?)?;
         let mut layers = Vec::new();
         for layer in &layout.layers {
             let member = format!("{}/layer.tar", layer.hex);
-            append(layer, &member)?;
+            if written.insert(member.clone()) {
+                archive.append_file(&member, &mut File::open(&layer.path)?)?;
+            }
             layers.push(member);
         }
         manifest.push(Image {
             config,
-            repo_tags: Some(vec![tagged(name)]),
+            repo_tags: Some(vec![tagged(&given.name)]),
             layers: Some(layers),
         });
     }
-    let manifest = serde_json::to_vec(&manifest)?;
-    let mut header = tar::Header::new_ustar();
-    header.set_size(manifest.len() as u64);
-    header.set_mode(0o644);
-    archive.append_data(&mut header, MANIFEST, manifest.as_slice())?;
+    append_bytes(&mut archive, MANIFEST, &serde_json::to_vec(&manifest)?)?;
     // It is read once, at once, and removed: no need to wait for the disk.
     archive.into_inner()?.flush()
+}
+
+fn append_bytes<W: Write>(
+    archive: &mut tar::Builder<W>,
+    name: &str,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, name, bytes)
 }
 
 /// Returns an image's name with its tag, without which `docker load` does not take it.
@@ -117,7 +187,7 @@ pub(crate) fn extract(
 }
 
 /// Returns the path of the layer at `place` above the base.
-pub(crate) fn layer_path(folder: &Utf8Path, place: usize) -> Utf8PathBuf {
+pub fn layer_path(folder: &Utf8Path, place: usize) -> Utf8PathBuf {
     folder.join(format!("{place:04}.tar"))
 }
 
@@ -180,6 +250,7 @@ mod tests {
     use backend_api::{BuildKey, Step, StepId, StepKind};
 
     use super::*;
+    use crate::layout::Blob;
 
     fn image(base_layers: usize, steps: usize) -> BuiltImage {
         let step = |index| Step {
@@ -287,21 +358,14 @@ mod tests {
         std::fs::write(folder.join("index.json"), index).unwrap();
 
         let path = folder.join("to-load.tar");
-        let images = ["localhost/x", "localhost/y:1"].map(|name| (name.to_owned(), folder.clone()));
+        let images = ["localhost/x", "localhost/y:1"].map(|name| Given::new(name, &*folder));
         write(&images, &path).unwrap();
 
         let mut file = File::open(&path).unwrap();
         let members = Members::read(&mut file).unwrap();
         let names: Vec<_> = members.files.keys().cloned().collect();
-        let (a, c) = ("a".repeat(64), "c".repeat(64));
-        assert_eq!(
-            names,
-            [
-                format!("{a}/layer.tar"),
-                format!("{c}.json"),
-                MANIFEST.to_owned()
-            ]
-        );
+        let layer = format!("{}/layer.tar", "a".repeat(64));
+        assert_eq!(names, ["0.json", "1.json", &layer, MANIFEST]);
         let manifest = members.find(MANIFEST).unwrap();
         let manifest: Vec<Image> =
             serde_json::from_reader(manifest.open(&mut file).unwrap()).unwrap();
@@ -310,5 +374,30 @@ mod tests {
             .filter_map(|image| image.repo_tags)
             .collect();
         assert_eq!(tags, [["localhost/x:latest"], ["localhost/y:1"]]);
+    }
+    #[test]
+    fn a_configuration_is_its_own_unless_it_is_patched() {
+        let (_temporary, folder) = folder();
+        let path = folder.join("config");
+        let text = r#"{"os":"linux","architecture":"arm","variant":"v7","config":{"Env":["A=1"]}}"#;
+        std::fs::write(&path, text).unwrap();
+        let blob = || Blob {
+            hex: String::new(),
+            path: path.clone(),
+        };
+        let layout = Layout {
+            top: blob(),
+            config: blob(),
+            layers: Vec::new(),
+        };
+        let mut given = Given::new("x", "y");
+        assert_eq!(given.config(&layout).unwrap(), text.as_bytes());
+
+        given = given.on("linux/386");
+        given.patch["config"] = json!({ "Hostname": "x" });
+        let config: Value = serde_json::from_slice(&given.config(&layout).unwrap()).unwrap();
+        let expected = json!({ "os": "linux", "architecture": "386",
+                               "config": { "Env": ["A=1"], "Hostname": "x" } });
+        assert_eq!(config, expected);
     }
 }
