@@ -51,14 +51,14 @@ fn read(source: &str) -> Result<Containerfile, Fault> {
     let mut lines = Lines::new(source);
     let mut arguments = Vec::new();
     let mut stages: Vec<Stage> = Vec::new();
-    while let Some(mut line) = lines.next()? {
+    while let Some(line) = lines.next()? {
         let (word, keyword_span) = words::keyword(&line);
         let keyword = statement::keyword(word, keyword_span)?;
         if keyword == "FROM" {
             stages.push(stage(&line, lines.escape)?);
             continue;
         }
-        let statement = statement::read(&mut line, &mut lines)?;
+        let statement = statement::read(keyword, &line, &mut lines)?;
         match (stages.last_mut(), statement.instruction) {
             (Some(stage), instruction) => stage.statements.push(Statement {
                 instruction,
@@ -92,7 +92,7 @@ fn read(source: &str) -> Result<Containerfile, Fault> {
 fn stage(line: &Line, escape: char) -> Result<Stage, Fault> {
     let parts = words::split(line, escape);
     let flags = Flags::check("FROM", &parts.flags, &[("platform", Kind::Text)])?;
-    let arguments = words::plain(parts.arguments);
+    let arguments: Vec<_> = words::plain(parts.arguments).collect();
     let (base, name) = match arguments.as_slice() {
         [base] => (base, None),
         [base, between, name] if between.eq_ignore_ascii_case("as") => {
@@ -121,7 +121,7 @@ fn stage(line: &Line, escape: char) -> Result<Stage, Fault> {
     Ok(Stage {
         name,
         base: Spanned {
-            value: base.clone(),
+            value: (*base).to_owned(),
             span: line.span_of(parts.arguments_at, parts.arguments_at + base.len()),
         },
         platform: flags.text("platform"),

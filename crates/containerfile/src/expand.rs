@@ -2,6 +2,8 @@
 //!
 //! It knows neither instructions nor where values come from: a lookup is passed in.
 
+use std::borrow::Cow;
+
 use crate::pattern::{Pattern, Reach};
 
 /// Why a word could not be expanded.
@@ -93,13 +95,17 @@ impl Rules {
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Returns `word` with its variables expanded; blanks between words stay.
-pub(crate) fn expand(word: &str, rules: Rules, lookup: Lookup) -> Result<String, ExpansionError> {
+pub(crate) fn expand<'word>(
+    word: &'word str,
+    rules: Rules,
+    lookup: Lookup,
+) -> Result<Cow<'word, str>, ExpansionError> {
     if stands_for_itself(word, rules) {
-        return Ok(word.to_owned());
+        return Ok(word.into());
     }
     Lexer::new(word, rules, lookup)
         .read_until(None, rules.escapes)
-        .map(|(text, _)| text)
+        .map(|(text, _)| text.into())
 }
 
 /// Tells whether there is nothing to expand in a word: most have neither variables nor quotes.
@@ -123,7 +129,8 @@ pub(crate) fn words(
 }
 
 struct Lexer<'a> {
-    text: Vec<char>,
+    text: &'a str,
+    /// In bytes.
     at: usize,
     rules: Rules,
     escapes: Escapes,
@@ -139,12 +146,11 @@ struct Words {
 
 impl Words {
     fn split(&mut self, text: &str) {
-        for character in text.chars() {
-            if !character.is_whitespace() {
-                self.current.push(character);
-            } else if !self.current.is_empty() {
+        for (place, part) in text.split(char::is_whitespace).enumerate() {
+            if place > 0 && !self.current.is_empty() {
                 self.done.push(std::mem::take(&mut self.current));
             }
+            self.current.push_str(part);
         }
     }
 
@@ -161,9 +167,9 @@ impl Words {
 }
 
 impl<'a> Lexer<'a> {
-    fn new(text: &str, rules: Rules, lookup: Lookup<'a>) -> Self {
+    fn new(text: &'a str, rules: Rules, lookup: Lookup<'a>) -> Self {
         Self {
-            text: text.chars().collect(),
+            text,
             at: 0,
             rules,
             escapes: rules.escapes,
@@ -172,19 +178,30 @@ impl<'a> Lexer<'a> {
     }
 
     fn peek(&self) -> Option<char> {
-        self.text.get(self.at).copied()
+        self.text[self.at..].chars().next()
     }
 
     fn next(&mut self) -> Option<char> {
         let character = self.peek()?;
-        self.at += 1;
+        self.at += character.len_utf8();
         Some(character)
     }
 
     fn take_if(&mut self, expected: char) -> bool {
         let found = self.peek() == Some(expected);
-        self.at += usize::from(found);
+        if found {
+            self.at += expected.len_utf8();
+        }
         found
+    }
+
+    /// Takes characters as long as they fit.
+    fn take_while(&mut self, fits: impl Fn(char) -> bool) -> &'a str {
+        let rest = &self.text[self.at..];
+        let length = rest.find(|character| !fits(character));
+        let taken = &rest[..length.unwrap_or(rest.len())];
+        self.at += taken.len();
+        taken
     }
 
     /// Reads up to `stop`, which is taken, or to the end.
@@ -204,7 +221,7 @@ impl<'a> Lexer<'a> {
         let mut words = Words::default();
         while let Some(character) = self.peek() {
             if stop == Some(character) {
-                self.at += 1;
+                self.next();
                 return Ok((text, words.finish()));
             }
             let ordinary_quotes = self.rules.quotes == Quotes::Ordinary;
@@ -216,8 +233,8 @@ impl<'a> Lexer<'a> {
                 }
                 '<' => {
                     let value = self.heredoc_mark();
-                    words.whole(&value);
-                    text.push_str(&value);
+                    words.whole(value);
+                    text.push_str(value);
                 }
                 '\'' if !ordinary_quotes => {
                     let value = self.single_quoted()?;
@@ -230,7 +247,7 @@ impl<'a> Lexer<'a> {
                     text.push_str(&value);
                 }
                 _ if character == self.rules.escape => {
-                    self.at += 1;
+                    self.next();
                     let mut value = String::new();
                     if self.escapes == Escapes::Keep {
                         value.push(character);
@@ -240,9 +257,14 @@ impl<'a> Lexer<'a> {
                     text.push_str(&value);
                 }
                 _ => {
-                    self.at += 1;
-                    words.split(character.encode_utf8(&mut [0; 4]));
-                    text.push(character);
+                    let escape = self.rules.escape;
+                    let ordinary = self.take_while(|character| {
+                        let quote = !ordinary_quotes && matches!(character, '\'' | '"');
+                        let special = quote || matches!(character, '$' | '<');
+                        !special && character != escape && Some(character) != stop
+                    });
+                    words.split(ordinary);
+                    text.push_str(ordinary);
                 }
             }
         }
@@ -254,29 +276,26 @@ impl<'a> Lexer<'a> {
     }
 
     fn single_quoted(&mut self) -> Result<String, ExpansionError> {
-        self.at += 1;
-        let mut text = String::new();
-        while let Some(character) = self.next() {
-            if character == '\'' {
-                return Ok(self.requote(text, '\''));
-            }
-            text.push(character);
+        self.next();
+        let text = self.take_while(|character| character != '\'');
+        match self.next() {
+            Some(_) => Ok(self.requote(text.to_owned(), '\'')),
+            None => Err(ExpansionError::Unclosed('\'')),
         }
-        Err(ExpansionError::Unclosed('\''))
     }
 
     fn double_quoted(&mut self) -> Result<String, ExpansionError> {
-        self.at += 1;
+        self.next();
         let mut text = String::new();
         while let Some(character) = self.peek() {
             match character {
                 '"' => {
-                    self.at += 1;
+                    self.next();
                     return Ok(self.requote(text, '"'));
                 }
                 '$' => text.push_str(&self.dollar()?),
                 _ if character == self.rules.escape => {
-                    self.at += 1;
+                    self.next();
                     match self.peek() {
                         // An escape before anything else is an ordinary character here.
                         Some(escaped)
@@ -285,7 +304,7 @@ impl<'a> Lexer<'a> {
                             if self.escapes == Escapes::Keep {
                                 text.push(character);
                             }
-                            self.at += 1;
+                            self.next();
                             text.push(escaped);
                         }
                         Some(_) => {
@@ -298,7 +317,7 @@ impl<'a> Lexer<'a> {
                     }
                 }
                 _ => {
-                    self.at += 1;
+                    self.next();
                     text.push(character);
                 }
             }
@@ -314,15 +333,13 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads `<`, or `<<` with the blanks after it: they belong to the word that names a heredoc.
-    fn heredoc_mark(&mut self) -> String {
+    fn heredoc_mark(&mut self) -> &'a str {
         let start = self.at;
-        self.at += 1;
+        self.next();
         if self.take_if('<') {
-            while matches!(self.peek(), Some('\t' | '\r' | ' ')) {
-                self.at += 1;
-            }
+            self.take_while(|character| matches!(character, '\t' | '\r' | ' '));
         }
-        self.text[start..self.at].iter().collect()
+        &self.text[start..self.at]
     }
 
     fn value(&self, name: &str) -> Option<String> {
@@ -334,13 +351,13 @@ impl<'a> Lexer<'a> {
     }
 
     fn dollar(&mut self) -> Result<String, ExpansionError> {
-        self.at += 1;
+        self.next();
         if !self.take_if('{') {
             let name = self.name();
             if name.is_empty() {
                 return Ok("$".to_owned());
             }
-            let value = self.value(&name);
+            let value = self.value(name);
             if self.keeps_unset(value.as_ref()) {
                 return Ok(format!("${name}"));
             }
@@ -354,20 +371,20 @@ impl<'a> Lexer<'a> {
         let name = self.name();
         match self.next() {
             Some('}') => {
-                let value = self.value(&name);
+                let value = self.value(name);
                 if self.keeps_unset(value.as_ref()) {
                     return Ok(format!("${{{name}}}"));
                 }
                 Ok(value.unwrap_or_default())
             }
             Some(':') => match self.next() {
-                Some(modifier @ ('+' | '-' | '?')) => self.conditional(&name, modifier, true),
+                Some(modifier @ ('+' | '-' | '?')) => self.conditional(name, modifier, true),
                 Some(other) => Err(ExpansionError::UnknownModifier(format!(":{other}"))),
                 None => Err(ExpansionError::MissingBrace),
             },
-            Some(modifier @ ('+' | '-' | '?')) => self.conditional(&name, modifier, false),
-            Some(side @ ('#' | '%')) => self.trim(&name, side),
-            Some('/') => self.replace(&name),
+            Some(modifier @ ('+' | '-' | '?')) => self.conditional(name, modifier, false),
+            Some(side @ ('#' | '%')) => self.trim(name, side),
+            Some('/') => self.replace(name),
             Some(other) => Err(ExpansionError::UnknownModifier(other.to_string())),
             None => Err(ExpansionError::MissingBrace),
         }
@@ -439,25 +456,16 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads a name: letters, digits and `_`; or digits only; or one of the shell's special parameters.
-    fn name(&mut self) -> String {
-        let start = self.at;
+    fn name(&mut self) -> &'a str {
         match self.peek() {
-            Some(digit) if digit.is_numeric() => {
-                while self.peek().is_some_and(char::is_numeric) {
-                    self.at += 1;
-                }
+            Some(digit) if digit.is_numeric() => self.take_while(char::is_numeric),
+            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => {
+                let start = self.at;
+                self.next();
+                &self.text[start..self.at]
             }
-            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => self.at += 1,
-            _ => {
-                while self
-                    .peek()
-                    .is_some_and(|character| character.is_alphanumeric() || character == '_')
-                {
-                    self.at += 1;
-                }
-            }
+            _ => self.take_while(|character| character.is_alphanumeric() || character == '_'),
         }
-        self.text[start..self.at].iter().collect()
     }
 }
 

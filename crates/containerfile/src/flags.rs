@@ -19,14 +19,14 @@ pub(crate) enum Kind {
 /// The flags of one instruction, checked.
 #[derive(Debug)]
 pub(crate) struct Flags<'line> {
-    given: &'line [Flag],
+    given: &'line [Flag<'line>],
 }
 
 impl<'line> Flags<'line> {
     /// Checks the flags `given` to `keyword` against those that it knows.
     pub(crate) fn check(
         keyword: &'static str,
-        given: &'line [Flag],
+        given: &'line [Flag<'line>],
         known: &[(&str, Kind)],
     ) -> Result<Self, Fault> {
         for (index, flag) in given.iter().enumerate() {
@@ -34,7 +34,7 @@ impl<'line> Flags<'line> {
                 let names: Vec<_> = known.iter().map(|(name, _)| format!("--{name}")).collect();
                 let kind = ErrorKind::UnknownFlag {
                     keyword,
-                    flag: flag.name.clone(),
+                    flag: flag.name.to_string(),
                     expected: if names.is_empty() {
                         "none".to_owned()
                     } else {
@@ -46,7 +46,7 @@ impl<'line> Flags<'line> {
             let repeated = given[..index].iter().any(|other| other.name == flag.name);
             if repeated && *kind != Kind::Texts {
                 return Err(Fault::new(
-                    ErrorKind::RepeatedFlag(flag.name.clone()),
+                    ErrorKind::RepeatedFlag(flag.name.to_string()),
                     flag.span,
                 ));
             }
@@ -61,15 +61,16 @@ impl<'line> Flags<'line> {
         Ok(Self { given })
     }
 
-    fn find(&self, name: &str) -> Option<&'line Flag> {
+    fn find(&self, name: &str) -> Option<&'line Flag<'line>> {
         self.given.iter().find(|flag| flag.name == name)
     }
 
     /// Returns the text of a flag; an empty text is none.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.find(name)
-            .and_then(|flag| flag.value.clone())
+            .and_then(|flag| flag.value.as_deref())
             .filter(|value| !value.is_empty())
+            .map(str::to_owned)
     }
 
     /// Returns each text of a flag that may stand several times.
@@ -77,7 +78,8 @@ impl<'line> Flags<'line> {
         self.given
             .iter()
             .filter(|flag| flag.name == name)
-            .filter_map(|flag| flag.value.clone())
+            .filter_map(|flag| flag.value.as_deref())
+            .map(str::to_owned)
             .collect()
     }
 
@@ -114,8 +116,8 @@ fn switch(value: &str) -> Option<bool> {
 
 fn bad(flag: &Flag, expected: &'static str) -> Fault {
     let kind = ErrorKind::BadFlag {
-        flag: flag.name.clone(),
-        value: flag.value.clone().unwrap_or_default(),
+        flag: flag.name.to_string(),
+        value: flag.value.as_deref().unwrap_or_default().to_owned(),
         expected,
     };
     Fault::new(kind, flag.span)

@@ -61,12 +61,12 @@ pub(crate) fn mark(text: &str) -> Option<Mark> {
         <[String; 1]>::try_from(words).ok().map(|[word]| word)
     };
     let name = single(Quotes::Remove)?;
-    let raw = single(Quotes::Keep)?;
     let quotes = |word: &str| word.matches(['\'', '"']).count();
+    let expand = quotes(rest) == 0 || quotes(&name) == quotes(&single(Quotes::Keep)?);
     Some(Mark {
-        expand: quotes(&name) == quotes(&raw),
         name,
         strip_tabs,
+        expand,
     })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! It does not know any instruction.
 
+use std::borrow::Cow;
+
 use crate::error::{ErrorKind, Fault};
 use crate::span::Span;
 
@@ -18,36 +20,20 @@ pub struct Directive {
 
 /// An instruction's text with its continuations joined, and comments and empty lines between them dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
-    pub(crate) text: String,
-    /// For each joined piece: where it begins in `text`, and where in the source.
-    pieces: Vec<(usize, usize)>,
+pub(crate) struct Line<'source> {
+    pub(crate) text: Cow<'source, str>,
+    /// For each piece behind the first: where it begins in `text`, and where in the source.
+    joined: Vec<(usize, usize)>,
     pub(crate) span: Span,
 }
 
-impl Line {
-    /// Returns a line that stands nowhere in the source.
-    #[cfg(test)]
-    pub(crate) fn synthetic(text: &str, span: Span) -> Self {
-        Self {
-            text: text.to_owned(),
-            pieces: Vec::new(),
-            span,
-        }
-    }
-
+impl Line<'_> {
     /// Returns the part of the line that begins at `at`.
-    pub(crate) fn tail(&self, at: usize) -> Self {
-        let mut pieces = vec![(0, self.offset(at))];
-        pieces.extend(
-            self.pieces
-                .iter()
-                .filter(|(begin, _)| *begin > at)
-                .map(|(begin, source)| (begin - at, *source)),
-        );
-        Self {
-            text: self.text[at..].to_owned(),
-            pieces,
+    pub(crate) fn tail(&self, at: usize) -> Line<'_> {
+        let later = self.joined.iter().filter(|(begin, _)| *begin > at);
+        Line {
+            text: Cow::Borrowed(&self.text[at..]),
+            joined: later.map(|(begin, source)| (begin - at, *source)).collect(),
             span: Span {
                 start: self.offset(at),
                 ..self.span
@@ -57,11 +43,12 @@ impl Line {
 
     /// Returns the offset in the source of the byte at `at` of the text.
     pub(crate) fn offset(&self, at: usize) -> usize {
-        let after = self.pieces.partition_point(|(begin, _)| *begin <= at);
-        match after.checked_sub(1).map(|index| self.pieces[index]) {
-            Some((begin, source)) => (source + at - begin).min(self.span.end),
-            None => self.span.start,
-        }
+        let after = self.joined.partition_point(|(begin, _)| *begin <= at);
+        let (begin, source) = match after.checked_sub(1) {
+            Some(index) => self.joined[index],
+            None => (0, self.span.start),
+        };
+        (source + at - begin).min(self.span.end)
     }
 
     /// Returns the span in the source of a range of the text.
@@ -103,25 +90,20 @@ impl<'source> Lines<'source> {
         }
     }
 
-    fn physical(&mut self) -> Option<(&'source str, usize)> {
+    fn physical(&mut self) -> Option<Physical<'source>> {
         let start = self.at;
         let rest = self.source.get(start..).filter(|rest| !rest.is_empty())?;
         let length = rest.find('\n').map_or(rest.len(), |newline| newline + 1);
         self.at += length;
-        Some((&rest[..length], start))
-    }
-
-    fn without_end(&mut self) -> Option<Physical<'source>> {
-        let (text, start) = self.physical()?;
         Some(Physical {
-            text: text.trim_end_matches(['\r', '\n']),
+            text: rest[..length].trim_end_matches(['\r', '\n']),
             start,
         })
     }
 
     /// Returns the next instruction's line, or nothing at the end of the file.
-    pub(crate) fn next(&mut self) -> Result<Option<Line>, Fault> {
-        while let Some(physical) = self.without_end() {
+    pub(crate) fn next(&mut self) -> Result<Option<Line<'source>>, Fault> {
+        while let Some(physical) = self.physical() {
             let text = physical.text.trim_start();
             let start = physical.start + physical.text.len() - text.len();
             let span = Span {
@@ -134,12 +116,12 @@ impl<'source> Lines<'source> {
             }
             let (text, mut continues) = self.without_continuation(text);
             let mut line = Line {
-                text: text.to_owned(),
-                pieces: vec![(0, start)],
+                text: Cow::Borrowed(text),
+                joined: Vec::new(),
                 span,
             };
             while continues {
-                let Some(physical) = self.without_end() else {
+                let Some(physical) = self.physical() else {
                     break;
                 };
                 let bare = physical.text.trim_start();
@@ -147,9 +129,9 @@ impl<'source> Lines<'source> {
                     continue;
                 }
                 line.span.end = physical.start + physical.text.len();
-                line.pieces.push((line.text.len(), physical.start));
+                line.joined.push((line.text.len(), physical.start));
                 let (text, more) = self.without_continuation(physical.text);
-                line.text.push_str(text);
+                line.text.to_mut().push_str(text);
                 continues = more;
             }
             if line.text.trim().is_empty() {
@@ -198,26 +180,24 @@ impl<'source> Lines<'source> {
         Ok(())
     }
 
-    /// Reads the body of a heredoc, up to the line that ends it; `line` becomes longer by that.
+    /// Reads the body of a heredoc whose mark stands in `line`; returns it, and where the line
+    /// that ends it ends.
     pub(crate) fn heredoc_body(
         &mut self,
-        line: &mut Line,
+        line: &Line,
         name: &str,
         strip_tabs: bool,
-    ) -> Result<String, Fault> {
-        let mut body = String::new();
-        while let Some((text, start)) = self.physical() {
-            let bare = text.trim_end_matches(['\r', '\n']);
-            line.span.end = start + bare.len();
+    ) -> Result<(&'source str, usize), Fault> {
+        let begin = self.at;
+        while let Some(Physical { text, start }) = self.physical() {
             let candidate = if strip_tabs {
-                bare.trim_start_matches('\t')
+                text.trim_start_matches('\t')
             } else {
-                bare
+                text
             };
             if candidate == name {
-                return Ok(body);
+                return Ok((&self.source[begin..start], start + text.len()));
             }
-            body.push_str(text);
         }
         Err(Fault::new(
             ErrorKind::UnterminatedHeredoc(name.to_owned()),
@@ -243,7 +223,7 @@ mod tests {
     fn texts(source: &str) -> Vec<String> {
         let mut lines = Lines::new(source);
         std::iter::from_fn(|| lines.next().unwrap())
-            .map(|line| line.text)
+            .map(|line| line.text.into_owned())
             .collect()
     }
 
@@ -296,9 +276,12 @@ mod tests {
     #[test]
     fn a_heredoc_ends_at_its_name() {
         let mut lines = Lines::new("RUN <<-EOF\n\ta\n EOF\n\t\tEOF\nRUN b");
-        let mut line = lines.next().unwrap().unwrap();
-        let body = lines.heredoc_body(&mut line, "EOF", true).unwrap();
-        assert_eq!(body, "\ta\n EOF\n");
+        let line = lines.next().unwrap().unwrap();
+        let body = lines.heredoc_body(&line, "EOF", true).unwrap();
+        assert_eq!(
+            body,
+            ("\ta\n EOF\n", "RUN <<-EOF\n\ta\n EOF\n\t\tEOF".len())
+        );
         assert_eq!(lines.next().unwrap().unwrap().text, "RUN b");
     }
 }

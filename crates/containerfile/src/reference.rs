@@ -2,6 +2,8 @@
 //!
 //! It does not know where an image comes from.
 
+use std::borrow::Cow;
+
 use crate::containerfile::{Containerfile, Stage};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::expand::{self, Rules};
@@ -100,7 +102,7 @@ impl Containerfile {
                 let value = match (scope.build_arg(&argument.name), &argument.value) {
                     (Some(given), _) => Some(given.to_owned()),
                     (None, Some(default)) => {
-                        Some(self.expand(default, &globals, arguments.span)?)
+                        Some(self.expand(default, &globals, arguments.span)?.into_owned())
                     }
                     (None, None) => None,
                 };
@@ -112,12 +114,12 @@ impl Containerfile {
         Ok(globals)
     }
 
-    pub(crate) fn expand(
+    pub(crate) fn expand<'word>(
         &self,
-        word: &str,
+        word: &'word str,
         variables: &Variables,
         span: Span,
-    ) -> Result<String, Fault> {
+    ) -> Result<Cow<'word, str>, Fault> {
         let lookup = |name: &str| variables.get(name).map(str::to_owned);
         expand::expand(word, Rules::word(self.escape), &lookup)
             .map_err(|error| Fault::new(error, span))
@@ -134,11 +136,10 @@ impl Containerfile {
         let earlier = self.stages[..stage.0]
             .iter()
             .rposition(|other| other.name.as_deref() == Some(&name));
-        Ok(match earlier {
-            Some(number) => Base::Stage(StageId(number)),
-            None if name == "scratch" => Base::Scratch,
-            None => image(&name, written.span)?,
-        })
+        match earlier {
+            Some(number) => Ok(Base::Stage(StageId(number))),
+            None => scratch_or_image(&name, written.span),
+        }
     }
 
     /// Returns what an instruction takes files from, besides the build's context.
@@ -186,7 +187,11 @@ impl Containerfile {
 
     /// Returns the last stage with a name, in any case of letters.
     pub(crate) fn stage_named(&self, name: &str) -> Option<StageId> {
-        let name = name.to_lowercase();
+        let name = if name.contains(char::is_uppercase) {
+            Cow::Owned(name.to_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        };
         self.stages
             .iter()
             .rposition(|stage| stage.name.as_deref() == Some(&name))
@@ -226,11 +231,10 @@ impl Containerfile {
     }
 
     fn named(&self, name: &str, span: Span) -> Result<Base, Fault> {
-        Ok(match self.stage_named(name) {
-            Some(stage) => Base::Stage(stage),
-            None if name == "scratch" => Base::Scratch,
-            None => image(name, span)?,
-        })
+        match self.stage_named(name) {
+            Some(stage) => Ok(Base::Stage(stage)),
+            None => scratch_or_image(name, span),
+        }
     }
 
     fn no_such_number(&self, number: &str, span: Span) -> Fault {
@@ -242,7 +246,11 @@ impl Containerfile {
     }
 }
 
-fn image(name: &str, span: Span) -> Result<Base, Fault> {
+/// Returns what a name stands for that is no stage's.
+fn scratch_or_image(name: &str, span: Span) -> Result<Base, Fault> {
+    if name == "scratch" {
+        return Ok(Base::Scratch);
+    }
     let usual = |character: char| {
         character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | '/' | ':' | '@')
     };

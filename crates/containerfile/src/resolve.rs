@@ -270,7 +270,7 @@ impl<'file> Resolver<'file> {
             Base::Image(_) => flag.as_ref().map(|(_, platform)| platform.clone()),
         };
         Ok((
-            flag.map(|(text, _)| text),
+            flag.map(|(text, _)| text.into_owned()),
             platform.unwrap_or_else(|| self.scope.platform.clone()),
         ))
     }

@@ -264,7 +264,7 @@ impl Words<'_> {
     }
 
     fn word(&self, word: &mut String) -> Result<(), ErrorKind> {
-        *word = expand::expand(word, Rules::word(self.escape), &self.lookup())?;
+        *word = expand::expand(word, Rules::word(self.escape), &self.lookup())?.into_owned();
         Ok(())
     }
 
@@ -303,7 +303,7 @@ impl Words<'_> {
     fn heredoc(&self, heredoc: &mut Heredoc) -> Result<(), ErrorKind> {
         let contents = heredoc.contents();
         heredoc.body = if heredoc.expand {
-            expand::expand(&contents, Rules::heredoc_body(), &self.lookup())?
+            expand::expand(&contents, Rules::heredoc_body(), &self.lookup())?.into_owned()
         } else {
             contents
         };

@@ -71,14 +71,26 @@ pub(crate) fn keyword(word: &str, span: Span) -> Result<&'static str, Fault> {
     Err(Fault::new(kind, span))
 }
 
-/// Reads the instruction in `line`, and the bodies of its heredocs from `lines`.
-pub(crate) fn read(line: &mut Line, lines: &mut Lines) -> Result<Statement, Fault> {
+/// Reads the instruction in `line`, whose keyword is known, and the bodies of its heredocs from `lines`.
+pub(crate) fn read(
+    keyword: &'static str,
+    line: &Line,
+    lines: &mut Lines,
+) -> Result<Statement, Fault> {
     let escape = lines.escape;
-    let heredocs = heredocs(line, lines)?;
     let parts = words::split(line, escape);
+    let mut span = line.span;
+    let mut heredocs = Vec::new();
+    if takes_heredocs(keyword, line, &parts, escape)? {
+        for mark in heredoc::marks(&line.text) {
+            let (body, end) = lines.heredoc_body(line, &mark.name, mark.strip_tabs)?;
+            heredocs.push(with_body(mark, body));
+            span.end = end;
+        }
+    }
     let instruction = Reader {
         line,
-        keyword: keyword(parts.keyword, parts.keyword_span)?,
+        keyword,
         parts: &parts,
         escape,
         heredocs,
@@ -86,13 +98,13 @@ pub(crate) fn read(line: &mut Line, lines: &mut Lines) -> Result<Statement, Faul
     .read()?;
     Ok(Statement {
         instruction,
-        span: line.span,
+        span,
         arguments: parts.arguments_span,
         flags: parts
             .flags
             .iter()
             .map(|flag| Spanned {
-                value: flag.name.clone(),
+                value: flag.name.to_string(),
                 span: flag.span,
             })
             .collect(),
@@ -103,11 +115,13 @@ pub(crate) fn read(line: &mut Line, lines: &mut Lines) -> Result<Statement, Faul
 pub(crate) fn read_trigger(text: &str, span: Span) -> Result<Statement, Fault> {
     let mut lines = Lines::new(text);
     let at_span = |fault: Fault| Fault::new(fault.kind, span);
-    let mut line = lines
+    let line = lines
         .next()
         .map_err(at_span)?
         .ok_or_else(|| Fault::new(ErrorKind::BadTrigger(text.to_owned()), span))?;
-    let mut statement = read(&mut line, &mut lines).map_err(at_span)?;
+    let (word, keyword_span) = words::keyword(&line);
+    let keyword = keyword(word, keyword_span).map_err(at_span)?;
+    let mut statement = read(keyword, &line, &mut lines).map_err(at_span)?;
     if lines.next().map_err(at_span)?.is_some() {
         return Err(Fault::new(ErrorKind::BadTrigger(text.to_owned()), span));
     }
@@ -120,40 +134,36 @@ pub(crate) fn read_trigger(text: &str, span: Span) -> Result<Statement, Fault> {
     Ok(statement)
 }
 
-/// Reads the bodies of the heredocs whose marks stand in `line`, where its instruction can have any.
-fn heredocs(line: &mut Line, lines: &mut Lines) -> Result<Vec<Heredoc>, Fault> {
-    if !heredoc::may_mark(&line.text) || !takes_heredocs(line, lines.escape)? {
-        return Ok(Vec::new());
-    }
-    heredoc::marks(&line.text)
-        .into_iter()
-        .map(|mark| {
-            let body = lines.heredoc_body(line, &mark.name, mark.strip_tabs)?;
-            Ok(with_body(mark, body))
-        })
-        .collect()
-}
-
-fn with_body(mark: Mark, body: String) -> Heredoc {
+fn with_body(mark: Mark, body: &str) -> Heredoc {
     Heredoc {
         name: mark.name,
         strip_tabs: mark.strip_tabs,
         expand: mark.expand,
-        body,
+        body: body.to_owned(),
     }
 }
 
-fn takes_heredocs(line: &Line, escape: char) -> Result<bool, Fault> {
-    let parts = words::split(line, escape);
-    match parts.keyword.to_ascii_uppercase().as_str() {
+/// Tells whether marks of heredocs in `line` are any: not in every instruction, nor in JSON.
+fn takes_heredocs(keyword: &str, line: &Line, parts: &Parts, escape: char) -> Result<bool, Fault> {
+    if !heredoc::may_mark(&line.text) {
+        return Ok(false);
+    }
+    match keyword {
         "ADD" | "COPY" | "RUN" => Ok(words::json(parts.arguments, parts.arguments_span)?.is_none()),
-        "ONBUILD" => takes_heredocs(&line.tail(parts.arguments_at), escape),
+        "ONBUILD" => {
+            let trigger = line.tail(parts.arguments_at);
+            let parts = words::split(&trigger, escape);
+            match self::keyword(parts.keyword, parts.keyword_span) {
+                Ok(keyword) => takes_heredocs(keyword, &trigger, &parts, escape),
+                Err(_) => Ok(false),
+            }
+        }
         _ => Ok(false),
     }
 }
 
 struct Reader<'line> {
-    line: &'line Line,
+    line: &'line Line<'line>,
     keyword: &'static str,
     parts: &'line Parts<'line>,
     escape: char,
@@ -176,7 +186,7 @@ impl<'line> Reader<'line> {
             }
             "ENV" => Instruction::Env(self.pairs()?),
             "EXPOSE" => {
-                let mut ports = words::plain(self.text("a port")?);
+                let mut ports = owned(self.text("a port")?);
                 ports.sort();
                 Instruction::Expose(ports)
             }
@@ -289,40 +299,35 @@ impl<'line> Reader<'line> {
 
     fn sources(&self) -> Result<Sources, Fault> {
         let text = self.arguments("sources and a destination")?;
-        let (mut words, json) = match self.json()? {
+        let (mut paths, json) = match self.json()? {
             Some(words) => (words, true),
-            None => (words::plain(text), false),
+            None => (owned(text), false),
         };
-        let destination = words.pop().unwrap_or_default();
-        if words.is_empty() {
+        let destination = paths.pop().unwrap_or_default();
+        if paths.is_empty() {
             return Err(self.bad("source... destination"));
         }
         if heredoc::mark(&destination).is_some() {
             return Err(self.fault(ErrorKind::HeredocDestination));
         }
-        let mut sources = Sources {
-            paths: Vec::new(),
-            heredocs: Vec::new(),
+        let mut heredocs = Vec::new();
+        paths.retain(|path| {
+            let Some(mark) = heredoc::mark(path) else {
+                return true;
+            };
+            // Of two heredocs with one name, both get the body of the last.
+            let named = |heredoc: &&Heredoc| heredoc.name == mark.name;
+            let last = self.heredocs.iter().rev().find(named);
+            let body = last.map_or("", |heredoc| &heredoc.body);
+            heredocs.push(with_body(mark, body));
+            false
+        });
+        Ok(Sources {
+            paths,
+            heredocs,
             destination,
             json,
-        };
-        for word in words {
-            match heredoc::mark(&word) {
-                Some(mark) => {
-                    // Of two heredocs with one name, both get the body of the last.
-                    let body = self
-                        .heredocs
-                        .iter()
-                        .rev()
-                        .find(|heredoc| heredoc.name == mark.name)
-                        .map(|heredoc| heredoc.body.clone())
-                        .unwrap_or_default();
-                    sources.heredocs.push(with_body(mark, body));
-                }
-                None => sources.paths.push(word),
-            }
-        }
-        Ok(sources)
+        })
     }
 
     fn copy(&self) -> Result<Copy, Fault> {
@@ -409,7 +414,7 @@ impl<'line> Reader<'line> {
         let text = self.text("a path")?;
         let words = match self.json()? {
             Some(words) => words,
-            None => words::plain(text),
+            None => owned(text),
         };
         let volumes: Vec<String> = words.iter().map(|word| word.trim().to_owned()).collect();
         if volumes.is_empty() || volumes.iter().any(String::is_empty) {
@@ -492,6 +497,10 @@ impl<'line> Reader<'line> {
             instruction: Box::new(instruction),
         })
     }
+}
+
+fn owned(text: &str) -> Vec<String> {
+    words::plain(text).map(str::to_owned).collect()
 }
 
 fn mount(text: &str) -> Mount {

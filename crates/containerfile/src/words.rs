@@ -2,16 +2,18 @@
 //!
 //! It does not know what an instruction does with its words, and it expands nothing.
 
+use std::borrow::Cow;
+
 use crate::error::{ErrorKind, Fault};
 use crate::lines::Line;
 use crate::span::Span;
 
 /// A flag as it was written.
 #[derive(Debug, Clone)]
-pub(crate) struct Flag {
-    pub(crate) name: String,
+pub(crate) struct Flag<'line> {
+    pub(crate) name: Cow<'line, str>,
     /// The text after `=`, without quotes and escapes.
-    pub(crate) value: Option<String>,
+    pub(crate) value: Option<Cow<'line, str>>,
     pub(crate) span: Span,
 }
 
@@ -19,7 +21,7 @@ pub(crate) struct Flag {
 #[derive(Debug)]
 pub(crate) struct Parts<'line> {
     pub(crate) keyword: &'line str,
-    pub(crate) flags: Vec<Flag>,
+    pub(crate) flags: Vec<Flag<'line>>,
     /// What follows the flags, without blanks around it.
     pub(crate) arguments: &'line str,
     /// Where the arguments begin in the line's text.
@@ -29,7 +31,7 @@ pub(crate) struct Parts<'line> {
 }
 
 /// Returns the word that a line begins with, and where it stands.
-pub(crate) fn keyword(line: &Line) -> (&str, Span) {
+pub(crate) fn keyword<'line>(line: &'line Line) -> (&'line str, Span) {
     let (start, end) = keyword_range(&line.text);
     (&line.text[start..end], line.span_of(start, end))
 }
@@ -41,8 +43,8 @@ fn keyword_range(text: &str) -> (usize, usize) {
 }
 
 /// Splits a line at its keyword and its flags.
-pub(crate) fn split(line: &Line, escape: char) -> Parts<'_> {
-    let text = line.text.as_str();
+pub(crate) fn split<'line>(line: &'line Line, escape: char) -> Parts<'line> {
+    let text = &*line.text;
     let (start, keyword_end) = keyword_range(text);
     let (flags, arguments_start) = flags(line, keyword_end, escape);
     let arguments = text[arguments_start..].trim();
@@ -64,8 +66,8 @@ fn is_blank(character: char) -> bool {
 }
 
 /// Reads flags from `start` on; returns them, and where the arguments begin.
-fn flags(line: &Line, start: usize, escape: char) -> (Vec<Flag>, usize) {
-    let text = line.text.as_str();
+fn flags<'line>(line: &'line Line, start: usize, escape: char) -> (Vec<Flag<'line>>, usize) {
+    let text = &*line.text;
     let mut flags = Vec::new();
     let mut at = start;
     loop {
@@ -79,24 +81,44 @@ fn flags(line: &Line, start: usize, escape: char) -> (Vec<Flag>, usize) {
         if word == "--" {
             return (flags, at);
         }
-        let mut word = word.as_str();
-        while let Some(rest) = word.strip_prefix("--") {
-            word = rest;
-        }
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (word, None),
+        let (name, value) = match word {
+            Cow::Borrowed(word) => {
+                let (name, value) = name_and_value(word);
+                (name.into(), value.map(Cow::from))
+            }
+            Cow::Owned(word) => {
+                let (name, value) = name_and_value(&word);
+                (
+                    name.to_owned().into(),
+                    value.map(|value| value.to_owned().into()),
+                )
+            }
         };
         flags.push(Flag {
-            name: name.to_owned(),
+            name,
             value,
             span: line.span_of(begin, at),
         });
     }
 }
 
+fn name_and_value(word: &str) -> (&str, Option<&str>) {
+    let word = word.trim_start_matches("--");
+    match word.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (word, None),
+    }
+}
+
 /// Reads one flag up to the next blank; returns it without quotes and escapes, and its length in bytes.
-fn flag_word(text: &str, escape: char) -> (String, usize) {
+fn flag_word(text: &str, escape: char) -> (Cow<'_, str>, usize) {
+    let ends = |character: char| {
+        character.is_whitespace() || matches!(character, '\'' | '"') || character == escape
+    };
+    let plain = text.find(ends).unwrap_or(text.len());
+    if !text[plain..].starts_with(['\'', '"', escape]) {
+        return (text[..plain].into(), plain);
+    }
     let mut word = String::new();
     let mut quote = None;
     let mut characters = text.char_indices();
@@ -106,22 +128,19 @@ fn flag_word(text: &str, escape: char) -> (String, usize) {
         } else if quote == Some(character) {
             quote = None;
         } else if quote.is_none() && character.is_whitespace() {
-            return (word, at);
+            return (word.into(), at);
         } else if quote.is_none() && matches!(character, '\'' | '"') {
             quote = Some(character);
         } else {
             word.push(character);
         }
     }
-    (word, text.len())
+    (word.into(), text.len())
 }
 
 /// Splits at blanks, without regard to quotes.
-pub(crate) fn plain(text: &str) -> Vec<String> {
-    text.split(is_blank)
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+pub(crate) fn plain(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_blank).filter(|word| !word.is_empty())
 }
 
 /// Splits at blanks that stand neither in quotes nor behind an escape; quotes and escapes stay.
@@ -197,18 +216,11 @@ pub(crate) fn comma_separated(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lines::Lines;
     use rstest::rstest;
 
-    fn line(text: &str) -> Line {
-        Line::synthetic(text, Span { start: 0, end: 0 })
-    }
-
-    fn flags_of(text: &str) -> Vec<(String, Option<String>)> {
-        split(&line(text), '\\')
-            .flags
-            .into_iter()
-            .map(|flag| (flag.name, flag.value))
-            .collect()
+    fn line(text: &str) -> Line<'_> {
+        Lines::new(text).next().unwrap().unwrap()
     }
 
     #[rstest]
@@ -229,11 +241,12 @@ mod tests {
         let line = line(text);
         let parts = split(&line, '\\');
         assert_eq!((parts.keyword, parts.arguments), (keyword, arguments));
-        let found: Vec<_> = flags_of(text)
-            .into_iter()
-            .map(|(name, value)| match value {
-                Some(value) => format!("{name}={value}"),
-                None => name,
+        let found: Vec<_> = parts
+            .flags
+            .iter()
+            .map(|flag| match &flag.value {
+                Some(value) => format!("{}={value}", flag.name),
+                None => flag.name.to_string(),
             })
             .collect();
         assert_eq!(found, flags);
