@@ -179,14 +179,19 @@ impl Oracle {
             ),
             "annotation.org.opencontainers.image.created=1970-01-01T00:00:01Z",
         ];
-        let file = context.join(package.containerfile.file_name().unwrap_or("Containerfile"));
+        let file = context.join(
+            package
+                .containerfile()
+                .file_name()
+                .unwrap_or("Containerfile"),
+        );
         let mut command = Invocation::new(&self.program)
             .arguments(["buildx", "build", "--provenance=false", "--no-cache"])
             .arguments(["--ulimit", "nofile=2048:16384"])
             .arguments(["--progress", "plain", "--output", &output.join(",")])
             .arguments(["--platform", &package.platforms.join(",")])
             .arguments(["--file", file.as_str()]);
-        let arguments = package.build_args.iter();
+        let arguments = package.build_arguments().into_iter();
         for (name, value) in arguments.filter(|(name, _)| name != OPINION) {
             command = command
                 .argument("--build-arg")
@@ -196,7 +201,7 @@ impl Oracle {
             command = command.arguments(["--target", target]);
         }
         let folders = Folders::of_tree(bench.root());
-        for dependency in &package.dependencies {
+        for dependency in package.dependencies() {
             // With its digest, or the client would write a lock file into the layout.
             let digest = bench.layout(dependency)?.manifest_digest();
             let layout = folders.output(dependency);
@@ -211,7 +216,7 @@ impl Oracle {
 /// Lays out what StageX's command gives a package for its context.
 fn assemble(root: &Utf8Path, package: &PlannedPackage, context: &Utf8Path) -> io::Result<()> {
     copy_folder(&root.join(&package.context), context)?;
-    let fetch = root.join(&package.fetch);
+    let fetch = root.join(package.fetch());
     if !package.sources.is_empty() {
         copy_folder(&fetch, &context.join("fetch"))?;
     }

@@ -106,7 +106,7 @@ impl Suite {
             subjects.push(Subject {
                 name: package.name.clone(),
                 property: String::new(),
-                output: package.name,
+                output: package.name.clone(),
             });
         }
         subjects.sort();

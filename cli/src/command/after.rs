@@ -59,7 +59,7 @@ pub(super) fn run(
                     let built = engine::Digests::of_outputs(&global.directory, names);
                     let built = built.map_err(failure)?.get(&package.stage, &package.name);
                     let hex = built.map_or_else(String::new, |digest| digest.hex());
-                    lines.push((package.name, hex, package.platforms.join(",")));
+                    lines.push((package.name.clone(), hex, package.platforms.join(",")));
                 }
                 Done::DigestsOf(lines)
             }

@@ -29,9 +29,9 @@ pub(super) fn of_tree(
     let files: BTreeSet<_> = plan
         .packages
         .iter()
-        .map(|package| &package.containerfile)
+        .map(|package| package.containerfile())
         .collect();
-    of_files(global, files, deny_warnings, render::result)
+    of_files(global, &files, deny_warnings, render::result)
 }
 
 /// Checks Containerfiles, each of whose paths is relative to the folder that is worked on. What came

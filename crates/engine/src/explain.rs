@@ -79,12 +79,12 @@ pub fn explain(root: &Utf8Path, plan: &Plan, no_cache: bool) -> Result<Vec<Expla
         // What is built again is taken for what it was: that it may change is a reason by itself.
         let mut needed = BTreeMap::new();
         let mut again = Vec::new();
-        for name in &package.dependencies {
-            match fresh.get(name.as_str()) {
+        for name in package.dependencies() {
+            match fresh.get(name) {
                 Some(digest) => {
-                    needed.insert(name.clone(), *digest);
+                    needed.insert(name.to_owned(), *digest);
                 }
-                None => again.push(name.clone()),
+                None => again.push(name.to_owned()),
             }
         }
         let now = inputs(package, &files, &needed);
@@ -118,7 +118,7 @@ pub fn explain_cleaned(plan: &Plan) -> Vec<Explanation> {
         }
         reasons.push(Reason::NeverBuilt);
         let needs = |package| Reason::Needs { package };
-        reasons.extend(package.dependencies.iter().cloned().map(needs));
+        reasons.extend(package.dependencies().map(str::to_owned).map(needs));
         Explanation {
             name: package.name.clone(),
             reasons,

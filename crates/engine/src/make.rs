@@ -321,9 +321,7 @@ fn dependencies(plan: &Plan) -> Vec<Vec<usize>> {
         .enumerate()
         .map(|(place, package)| (package.name.as_str(), place))
         .collect();
-    let needs = |package: &PlannedPackage| {
-        let names = package.dependencies.iter();
-        names.map(|name| places[name.as_str()]).collect()
-    };
+    let needs =
+        |package: &PlannedPackage| package.dependencies().map(|name| places[name]).collect();
     plan.packages.iter().map(needs).collect()
 }

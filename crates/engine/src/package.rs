@@ -241,11 +241,11 @@ pub(crate) fn inputs(
     inputs.add("output", &package.name, package.tag());
     inputs.add("platforms", "", &package.platforms.join(","));
     inputs.add("target", "", package.target.as_deref().unwrap_or_default());
-    for (name, value) in &package.build_args {
+    for (name, value) in &package.build_arguments() {
         inputs.add("argument", name, value);
     }
     inputs.extend(files);
-    for source in &package.sources {
+    for source in &*package.sources {
         inputs.add("source", &source.file, &source.hash);
     }
     for (name, digest) in needed {

@@ -82,26 +82,26 @@ impl Recipe {
     /// Returns the recipe of a package. What it needs is found in the tree's `out/`.
     pub(crate) fn of_package(root: &Utf8Path, package: &PlannedPackage) -> Self {
         let folders = Folders::of_tree(Utf8Path::new(""));
-        let image = |name: &String| {
+        let image = |name: &str| {
             let layout = folders.output(name);
             (format!("{PACKAGES}{name}"), Context::Image(layout))
         };
-        let mut contexts: BTreeMap<_, _> = package.dependencies.iter().map(image).collect();
+        let mut contexts: BTreeMap<_, _> = package.dependencies().map(image).collect();
         contexts.insert(FETCH.to_owned(), Context::Sources);
         Self {
             root: root.to_owned(),
             name: package.name.clone(),
             repository: format!("{PACKAGES}{}", package.name),
             tag: package.tag().to_owned(),
-            platforms: package.platforms.clone(),
-            containerfile: package.containerfile.clone(),
+            platforms: package.platforms.to_vec(),
+            containerfile: package.containerfile(),
             target: package.target.clone(),
             context: package.context.clone(),
             sources: Sources::Checked {
-                folder: package.fetch.clone(),
-                sources: package.sources.clone(),
+                folder: package.fetch(),
+                sources: package.sources.to_vec(),
             },
-            build_arguments: package.build_args.clone(),
+            build_arguments: package.build_arguments(),
             contexts,
             open_files: OPEN_FILES,
         }

@@ -6,6 +6,7 @@
 mod manifest;
 mod near;
 mod output;
+mod package;
 mod plan;
 mod problem;
 mod reader;
@@ -13,6 +14,7 @@ mod source;
 mod target;
 mod tree;
 mod version;
+mod versions;
 
 pub use output::{Output, TOOL_ARGUMENTS};
 pub use plan::{Plan, PlannedPackage};

@@ -2,7 +2,7 @@
 //!
 //! Knows one file. What needs other packages (`version_from`) is left to the tree.
 
-use camino::Utf8Path;
+use containerfile::Position;
 
 use crate::problem::Problem;
 use crate::reader::{Placed, Reader};
@@ -26,19 +26,23 @@ const SOURCE_KEYS: [&str; 6] = ["hash", "mirrors", "file", "format", "version", 
 pub(crate) struct Manifest {
     pub version: Option<String>,
     /// The package whose version this one has, and where that is said.
-    pub version_from: Option<(String, std::ops::Range<usize>)>,
+    pub version_from: Option<(String, Position)>,
     pub platforms: Vec<String>,
     pub subpackages: Vec<String>,
     /// How much memory its build needs, in bytes, where it says so.
     pub memory: Option<u64>,
     /// In the order of the file, each with its place.
-    pub sources: Vec<(Description, std::ops::Range<usize>)>,
+    pub sources: Vec<(Description, Position)>,
 }
 
 impl Manifest {
-    /// Reads `text`, the contents of `file`, which belongs to the package `name`.
-    pub(crate) fn read(file: &Utf8Path, text: &str, name: &str) -> Result<Self, Vec<Problem>> {
-        let reader = Reader::new(file, text);
+    /// Reads `text`, which belongs to the package `name`.
+    ///
+    /// # Errors
+    ///
+    /// All problems, which do not know their file, in its order.
+    pub(crate) fn read(text: &str, name: &str) -> Result<Self, Vec<Problem>> {
+        let reader = Reader::new(text);
         let document = reader.document();
         let root = document.get_ref();
         reader.only(root, &["package", "build", "sources"]);
@@ -90,7 +94,7 @@ impl Manifest {
         self.version = version
             .map(|version| version.value)
             .filter(|version| !version.is_empty());
-        self.version_from = version_from.map(|from| (from.value, from.place));
+        self.version_from = version_from.map(|from| (from.value, reader.position(&from.place)));
 
         for platform in reader.texts(table.value, "platforms") {
             if platform.value.parse::<containerfile::Platform>().is_err() {
@@ -170,7 +174,8 @@ impl Manifest {
                 version: filled("version"),
                 git_sha: filled("git_sha"),
             };
-            self.sources.push((description, key.span()));
+            let position = reader.position(&key.span());
+            self.sources.push((description, position));
         }
     }
 }
@@ -198,14 +203,13 @@ mod tests {
     use rstest::rstest;
 
     fn problems(text: &str) -> String {
-        let problems = Manifest::read(Utf8Path::new("p.toml"), text, "x").unwrap_err();
-        let line = |problem: &Problem| {
-            format!(
-                "{problem} {}\n",
-                problem.hint.as_deref().unwrap_or_default()
-            )
+        let problems = Manifest::read(text, "x").unwrap_err();
+        let line = |problem: Problem| {
+            let problem = problem.in_file("p.toml");
+            let hint = problem.hint.as_deref().unwrap_or_default();
+            format!("{problem} {hint}\n")
         };
-        problems.iter().map(line).collect()
+        problems.into_iter().map(line).collect()
     }
 
     #[test]
@@ -218,7 +222,7 @@ mod tests {
             source("a"),
             source("m")
         );
-        let manifest = Manifest::read(Utf8Path::new("p.toml"), &text, "x").unwrap();
+        let manifest = Manifest::read(&text, "x").unwrap();
         let keys: Vec<_> = manifest
             .sources
             .iter()

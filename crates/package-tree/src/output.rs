@@ -1,8 +1,11 @@
 //! An output: what one build of a package gives, `<stage>-<name>`, with everything that the
 //! build is given.
 
+use std::sync::Arc;
+
 use camino::Utf8PathBuf;
 
+use crate::package::Reference;
 use crate::source::Source;
 use crate::version::Version;
 
@@ -35,14 +38,9 @@ pub struct Output {
     pub target: Option<String>,
     /// The package's folder, relative to the tree's root.
     pub context: Utf8PathBuf,
-    /// The Containerfile, relative to the tree's root.
-    pub containerfile: Utf8PathBuf,
-    /// The folder that holds the sources, relative to the tree's root.
-    pub fetch: Utf8PathBuf,
     /// The sources, in the order of `package.toml`.
-    pub sources: Vec<Source>,
-    /// The full names of the outputs that it is built from, in the order of the Containerfile.
-    pub dependencies: Vec<String>,
+    pub sources: Arc<[Source]>,
+    pub(crate) references: Arc<[Reference]>,
     /// How much memory its build needs, in bytes, where the package says so.
     pub memory: Option<u64>,
 }
@@ -51,6 +49,24 @@ impl Output {
     /// Returns the image's tag: the version, or `latest`.
     pub fn tag(&self) -> &str {
         self.version.as_deref().unwrap_or("latest")
+    }
+
+    /// Returns the Containerfile, relative to the tree's root.
+    pub fn containerfile(&self) -> Utf8PathBuf {
+        self.context.join("Containerfile")
+    }
+
+    /// Returns the folder that holds the sources, relative to the tree's root.
+    pub fn fetch(&self) -> Utf8PathBuf {
+        ["fetch", &self.stage, &self.origin].iter().collect()
+    }
+
+    /// Returns the full names of the outputs that it is built from, in the order of the
+    /// Containerfile.
+    pub fn dependencies(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.references
+            .iter()
+            .map(|reference| reference.name.as_str())
     }
 
     /// Returns the build arguments, in order: [`TOOL_ARGUMENTS`], then the forms of the
@@ -75,7 +91,7 @@ impl Output {
                 pair("VERSION_STRIP_SUFFIX", version.strip_suffix()),
             ]);
         }
-        for source in &self.sources {
+        for source in &*self.sources {
             let key = source.key.to_uppercase();
             if let Some(version) = &source.version {
                 arguments.push(pair(&format!("{key}_VERSION"), version.as_str()));

@@ -1,18 +1,19 @@
 //! The plan: what is selected and all that it needs, in an order that can be built.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::ops::Deref;
+use std::sync::Arc;
 
-use camino::Utf8PathBuf;
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
+use crate::output::Output;
 use crate::problem::{Problem, Problems};
-use crate::source::Source;
 use crate::target::select;
 use crate::tree::Tree;
 
 /// What is to be built, in an order that can be built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Plan {
     /// Raised when a field changes its meaning or goes away.
     pub version: u32,
@@ -20,53 +21,49 @@ pub struct Plan {
     pub packages: Vec<PlannedPackage>,
 }
 
-/// A package of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A package of a plan: an output, and what the plan says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedPackage {
-    /// The full name, `<stage>-<name>`.
-    pub name: String,
-    /// The stage.
-    pub stage: String,
-    /// The name without the stage.
-    pub package: String,
-    /// The package whose files it is built from.
-    pub origin: String,
-    /// The version, where there is one.
-    pub version: Option<String>,
-    /// The platforms.
-    pub platforms: Vec<String>,
-    /// The stage of the Containerfile that is built; the last where there is none.
-    pub target: Option<String>,
-    /// The Containerfile, relative to the tree's root.
-    pub containerfile: Utf8PathBuf,
-    /// The package's folder, relative to the tree's root.
-    pub context: Utf8PathBuf,
-    /// The folder with the sources, relative to the tree's root.
-    pub fetch: Utf8PathBuf,
-    /// The build arguments, in order.
-    #[serde(serialize_with = "pairs")]
-    pub build_args: Vec<(String, String)>,
-    /// The full names of the packages that it is built from.
-    pub dependencies: Vec<String>,
-    /// The sources.
-    pub sources: Vec<Source>,
-    /// How much memory its build needs, in bytes, where the package says so.
-    pub memory: Option<u64>,
+    /// What is built.
+    pub output: Arc<Output>,
+    /// The platforms that it is built for: its own, or the user's.
+    pub platforms: Arc<[String]>,
     /// Whether it was asked for, or is only needed.
     pub requested: bool,
     /// The names, without `.tgz`, of the archives of it that were asked for.
     pub archives: Vec<String>,
 }
 
-impl PlannedPackage {
-    /// Returns the image's tag: the version, or `latest`.
-    pub fn tag(&self) -> &str {
-        self.version.as_deref().unwrap_or("latest")
+impl Deref for PlannedPackage {
+    type Target = Output;
+
+    fn deref(&self) -> &Output {
+        &self.output
     }
 }
 
-fn pairs<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(pairs)
+/// All that a build is given, in one object.
+impl Serialize for PlannedPackage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("PlannedPackage", 16)?;
+        fields.serialize_field("name", &self.name)?;
+        fields.serialize_field("stage", &self.stage)?;
+        fields.serialize_field("package", &self.package)?;
+        fields.serialize_field("origin", &self.origin)?;
+        fields.serialize_field("version", &self.version)?;
+        fields.serialize_field("platforms", &*self.platforms)?;
+        fields.serialize_field("target", &self.target)?;
+        fields.serialize_field("containerfile", &self.containerfile())?;
+        fields.serialize_field("context", &self.context)?;
+        fields.serialize_field("fetch", &self.fetch())?;
+        fields.serialize_field("build_args", &self.build_arguments())?;
+        fields.serialize_field("dependencies", &self.dependencies().collect::<Vec<_>>())?;
+        fields.serialize_field("sources", &*self.sources)?;
+        fields.serialize_field("memory", &self.memory)?;
+        fields.serialize_field("requested", &self.requested)?;
+        fields.serialize_field("archives", &self.archives)?;
+        fields.end()
+    }
 }
 
 impl Tree {
@@ -79,37 +76,26 @@ impl Tree {
     pub fn plan(&self, targets: &[String], platform: &str) -> Result<Plan, Problems> {
         let selection = select(self, targets)?;
         let order = self.order(&selection.outputs)?;
+        let usual = Arc::from([platform.to_owned()]);
         let package = |place: usize| {
-            let output = self.at(place);
+            let output = Arc::clone(self.at(place));
             let archives = selection.archives.iter();
             let archives = archives.filter(|(_, of)| **of == place);
             let platforms = if output.platforms.is_empty() {
-                vec![platform.to_owned()]
+                Arc::clone(&usual)
             } else {
-                output.platforms.clone()
+                output.platforms.as_slice().into()
             };
             PlannedPackage {
-                name: output.name.clone(),
-                stage: output.stage.clone(),
-                package: output.package.clone(),
-                origin: output.origin.clone(),
-                version: output.version.clone(),
+                output,
                 platforms,
-                target: output.target.clone(),
-                containerfile: output.containerfile.clone(),
-                context: output.context.clone(),
-                fetch: output.fetch.clone(),
-                build_args: output.build_arguments(),
-                dependencies: output.dependencies.clone(),
-                sources: output.sources.clone(),
-                memory: output.memory,
                 requested: selection.outputs.contains(&place),
                 archives: archives.map(|(archive, _)| archive.clone()).collect(),
             }
         };
         Ok(Plan {
             version: 1,
-            packages: order.into_par_iter().map(package).collect(),
+            packages: order.into_iter().map(package).collect(),
         })
     }
 
@@ -120,7 +106,7 @@ impl Tree {
         // How many of its dependencies each output that is needed still waits for.
         let mut waits: Vec<Option<usize>> = vec![None; count];
         let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); count];
-        let mut ready = BTreeSet::new();
+        let mut ready = BinaryHeap::new();
         let mut pending: Vec<usize> = selected.iter().copied().collect();
         let mut rest = 0;
         while let Some(place) = pending.pop() {
@@ -131,7 +117,7 @@ impl Tree {
             waits[place] = Some(needs.len());
             rest += 1;
             if needs.is_empty() {
-                ready.insert(place);
+                ready.push(Reverse(place));
             }
             for &need in needs {
                 needed_by[need].push(place);
@@ -141,13 +127,13 @@ impl Tree {
 
         let mut order = Vec::with_capacity(rest);
         // Outputs are sorted by name, and so are their places.
-        while let Some(place) = ready.pop_first() {
+        while let Some(Reverse(place)) = ready.pop() {
             order.push(place);
             for &dependent in &needed_by[place] {
                 if let Some(count) = &mut waits[dependent] {
                     *count -= 1;
                     if *count == 0 {
-                        ready.insert(dependent);
+                        ready.push(Reverse(dependent));
                     }
                 }
             }
@@ -175,7 +161,7 @@ impl Tree {
                     .iter()
                     .map(|&each| self.at(each).name.as_str());
                 let trail = names.collect::<Vec<_>>().join(" -> ");
-                let file = self.at(next).containerfile.clone();
+                let file = self.at(next).containerfile();
                 return Problem::new(format!("packages need one another in a circle: {trail}"))
                     .in_file(file);
             }

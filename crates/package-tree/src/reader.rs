@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use camino::Utf8Path;
 use containerfile::Position;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -14,7 +13,6 @@ use crate::problem::Problem;
 
 /// A TOML file while it is read.
 pub(crate) struct Reader<'a> {
-    file: &'a Utf8Path,
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
 }
@@ -26,12 +24,16 @@ pub(crate) struct Placed<T> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(file: &'a Utf8Path, text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self {
-            file,
             text,
             problems: RefCell::default(),
         }
+    }
+
+    /// Returns where a place begins that is given in bytes.
+    pub(crate) fn position(&self, place: &Range<usize>) -> Position {
+        Position::in_source(self.text, place.start)
     }
 
     /// Notes a problem at a place, given in bytes.
@@ -41,10 +43,8 @@ impl<'a> Reader<'a> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        let position = Position::in_source(self.text, place.start);
-        let mut problem = Problem::new(message)
-            .in_file(self.file)
-            .at(position.line, position.column);
+        let position = self.position(place);
+        let mut problem = Problem::new(message).at(position.line, position.column);
         problem.hint = hint;
         self.problems.borrow_mut().push(problem);
     }

@@ -1,76 +1,32 @@
 //! A whole tree: every package read, versions and dependencies resolved, outputs named.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::ops::Range;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use containerfile::{Platform, Position, Scope};
+use containerfile::{Platform, Scope};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use crate::manifest::Manifest;
 use crate::near::did_you_mean;
 use crate::output::Output;
+use crate::package::{NoPackage, Package, Reference, Texts};
 use crate::problem::{Problem, Problems};
 use crate::source::Source;
+use crate::versions::Versions;
 
 /// The platform that packages are built for unless they or the user say otherwise.
 pub const DEFAULT_PLATFORM: &str = "linux/amd64";
-
-/// What the names of packages begin with in a Containerfile.
-const REFERENCE: &str = "stagex/";
 
 /// A package tree that was read without a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     /// Sorted by name.
-    outputs: Vec<Output>,
+    outputs: Vec<Arc<Output>>,
     /// For each output the places of those that it is built from.
     needs: Vec<Vec<usize>>,
     warnings: Vec<Problem>,
-}
-
-/// A package while the tree is read.
-struct Package {
-    stage: String,
-    name: String,
-    folder: Utf8PathBuf,
-    manifest: Manifest,
-    text: String,
-    references: Vec<Reference>,
-}
-
-/// A package that a Containerfile names, and where.
-struct Reference {
-    name: String,
-    position: Position,
-}
-
-impl Package {
-    fn manifest_path(&self) -> Utf8PathBuf {
-        self.folder.join("package.toml")
-    }
-
-    fn full_name(&self) -> String {
-        format!("{}-{}", self.stage, self.name)
-    }
-
-    /// Returns the names that its outputs have, without the stage.
-    fn yields(&self) -> &[String] {
-        if self.manifest.subpackages.is_empty() {
-            std::slice::from_ref(&self.name)
-        } else {
-            &self.manifest.subpackages
-        }
-    }
-
-    /// Makes a problem at a place in its `package.toml`.
-    fn problem(&self, place: &Range<usize>, message: impl Into<String>) -> Problem {
-        let position = Position::in_source(&self.text, place.start);
-        let problem = Problem::new(message).in_file(self.manifest_path());
-        problem.at(position.line, position.column)
-    }
 }
 
 impl Tree {
@@ -83,17 +39,11 @@ impl Tree {
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
         let mut packages = Vec::new();
-        // Half of the time goes by in the file system, and the rest is parsing.
-        let folders = folders(root)?;
-        let read: Vec<_> = folders
-            .par_iter()
-            .map(|folder| read(root, folder))
-            .collect();
-        for read in read {
+        for read in read(root, &stages(root)?)?.into_iter().flatten() {
             match read {
-                Ok(Read::Package(package)) => packages.push(*package),
-                Ok(Read::Skipped(why)) => warnings.extend(why),
-                Err(found) => problems.extend(found),
+                Ok(package) => packages.push(package),
+                Err(NoPackage::Skipped(why)) => warnings.extend(why),
+                Err(NoPackage::Wrong(found)) => problems.extend(found),
             }
         }
         if problems.is_empty() && packages.is_empty() {
@@ -116,22 +66,22 @@ impl Tree {
 
     /// Returns all outputs, sorted by name.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> {
-        self.outputs.iter()
+        self.outputs.iter().map(Arc::as_ref)
     }
 
     /// Returns the output with this full name.
     pub fn output(&self, name: &str) -> Option<&Output> {
-        self.place(name).map(|place| &self.outputs[place])
+        self.place(name).map(|place| &*self.outputs[place])
     }
 
     /// Returns the place of the output with this full name among all.
     pub(crate) fn place(&self, name: &str) -> Option<usize> {
-        let named = |output: &Output| output.name.as_str().cmp(name);
+        let named = |output: &Arc<Output>| output.name.as_str().cmp(name);
         self.outputs.binary_search_by(named).ok()
     }
 
     /// Returns the output at a place.
-    pub(crate) fn at(&self, place: usize) -> &Output {
+    pub(crate) fn at(&self, place: usize) -> &Arc<Output> {
         &self.outputs[place]
     }
 
@@ -147,33 +97,35 @@ impl Tree {
     }
 }
 
-/// What a package's folder turned out to be.
-enum Read {
-    Package(Box<Package>),
-    /// No package, with a warning if somebody may think it is one.
-    Skipped(Option<Problem>),
+/// A stage: the folder of its packages, relative to the root, and their names, sorted.
+struct Stage {
+    folder: Utf8PathBuf,
+    packages: Vec<String>,
 }
 
-/// Lists `packages/<stage>/<name>`, sorted, relative to the root.
-fn folders(root: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Problem> {
-    let list = |folder: &Utf8PathBuf| -> Result<Vec<Utf8PathBuf>, Problem> {
-        let failed = |error: io::Error| {
-            Problem::new(format!("cannot be read: {error}")).in_file(folder.clone())
-        };
-        list(root, folder).map_err(failed)
-    };
+/// Lists `packages/<stage>/<name>`, sorted.
+fn stages(root: &Utf8Path) -> Result<Vec<Stage>, Problem> {
     let top = Utf8PathBuf::from("packages");
-    let stages = list(&top).map_err(|problem| {
-        problem
-            .in_file(root.join(&top))
+    let stages = list(root, &top).map_err(|error| {
+        unreadable(root.join(&top), &error)
             .hint("a tree has its packages in packages/<stage>/<name>/")
     })?;
-    let packages: Vec<_> = stages.par_iter().map(list).collect::<Result<_, _>>()?;
-    Ok(packages.into_iter().flatten().collect())
+    let stage = |name: &String| {
+        let folder = top.join(name);
+        match list(root, &folder) {
+            Ok(packages) => Ok(Stage { folder, packages }),
+            Err(error) => Err(unreadable(folder, &error)),
+        }
+    };
+    stages.par_iter().map(stage).collect()
+}
+
+fn unreadable(folder: Utf8PathBuf, error: &io::Error) -> Problem {
+    Problem::new(format!("cannot be read: {error}")).in_file(folder)
 }
 
 /// Lists the folders in `folder` of the tree in `root`, sorted, without hidden ones.
-fn list(root: &Utf8Path, folder: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
+fn list(root: &Utf8Path, folder: &Utf8Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in root.join(folder).read_dir_utf8()? {
         let entry = entry?;
@@ -186,87 +138,33 @@ fn list(root: &Utf8Path, folder: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
         }
     }
     names.sort_unstable();
-    Ok(names.iter().map(|name| folder.join(name)).collect())
+    Ok(names)
 }
 
-/// Reads one package's files.
-fn read(root: &Utf8Path, folder: &Utf8Path) -> Result<Read, Vec<Problem>> {
-    let place = root.join(folder);
-    let load = |name: &str| match fs::read_to_string(place.join(name)) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            let problem = Problem::new(format!("cannot be read: {error}"));
-            Err(vec![problem.in_file(folder.join(name))])
-        }
-    };
-    let (containerfile, text) = match (load("Containerfile")?, load("package.toml")?) {
-        (Some(containerfile), Some(text)) => (containerfile, text),
-        (None, None) => return Ok(Read::Skipped(None)),
-        (Some(_), None) => {
-            let problem = Problem::new("is left out: there is no package.toml beside it");
-            return Ok(Read::Skipped(Some(
-                problem.in_file(folder.join("Containerfile")),
-            )));
-        }
-        (None, Some(_)) => {
-            let problem = Problem::new("there is no Containerfile beside it");
-            return Err(vec![problem.in_file(folder.join("package.toml"))]);
-        }
-    };
-    let last = |folder: Option<&Utf8Path>| {
-        let name = folder.and_then(Utf8Path::file_name);
-        name.unwrap_or_default().to_owned()
-    };
-    let (name, stage) = (last(Some(folder)), last(folder.parent()));
-    let manifest = Manifest::read(&folder.join("package.toml"), &text, &name);
-    let references = references(folder, &containerfile);
-    match (manifest, references) {
-        (Ok(manifest), Ok(references)) => {
-            let folder = folder.to_owned();
-            let package = Package {
-                stage,
-                name,
-                folder,
-                manifest,
-                text,
-                references,
-            };
-            Ok(Read::Package(Box::new(package)))
-        }
-        (Err(mut problems), Err(problem)) => {
-            problems.push(problem);
-            Err(problems)
-        }
-        (Err(problems), Ok(_)) => Err(problems),
-        (Ok(_), Err(problem)) => Err(vec![problem]),
-    }
-}
-
-/// Finds the packages that the Containerfile in `folder` names, each once, in the order of the file.
-fn references(folder: &Utf8Path, text: &str) -> Result<Vec<Reference>, Problem> {
-    let wrong = |error| Problem::of_containerfile(folder.join("Containerfile"), &error);
-    let file = containerfile::parse(text).map_err(wrong)?;
+/// Reads all packages, in the order of their folders. Each stage is opened once: the way to each of
+/// its files is short then.
+fn read(
+    root: &Utf8Path,
+    stages: &[Stage],
+) -> Result<Vec<Vec<Result<Package, NoPackage>>>, Problem> {
     let platform: Platform = DEFAULT_PLATFORM.parse().expect("the default is a platform");
-    let mut found: Vec<Reference> = Vec::new();
-    for reference in file.references(&Scope::new(platform)).map_err(wrong)? {
-        let Some(name) = reference.name.strip_prefix(REFERENCE) else {
-            continue;
-        };
-        let name = name.split([':', '@']).next().unwrap_or_default();
-        if found.iter().all(|known| known.name != name) {
-            let position = Position::in_source(text, reference.span.start);
-            found.push(Reference {
-                name: name.to_owned(),
-                position,
-            });
-        }
-    }
-    Ok(found)
+    let scope = Scope::new(platform);
+    let read = |stage: &Stage| {
+        let folder = File::open(root.join(&stage.folder))
+            .map_err(|error| unreadable(stage.folder.clone(), &error))?;
+        let name = stage.folder.file_name().unwrap_or_default();
+        let packages = stage.packages.par_iter();
+        Ok(packages
+            .map_init(Texts::default, |texts, package| {
+                texts.read(&folder, name, package, &scope)
+            })
+            .collect())
+    };
+    stages.par_iter().map(read).collect()
 }
 
 /// Names every output and resolves what packages say of one another.
-fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Output> {
+fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Arc<Output>> {
     let versions = Versions::new(packages);
     let resolved: Vec<_> = packages
         .par_iter()
@@ -280,7 +178,7 @@ fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Output> {
         }
     }
     // Of those with one name, the first package's stays first.
-    all.sort_by(|one: &Output, other| one.name.cmp(&other.name));
+    all.sort_by(|one: &Arc<Output>, other| one.name.cmp(&other.name));
     for pair in all.windows(2) {
         if let [one, other] = pair
             && one.name == other.name
@@ -294,11 +192,11 @@ fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Output> {
 }
 
 /// Names the outputs of one package.
-fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Output>, Vec<Problem>> {
+fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>>, Vec<Problem>> {
     let version = versions.of(package).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let mut sources: Vec<Source> = Vec::with_capacity(package.manifest.sources.len());
-    for (description, place) in &package.manifest.sources {
+    for (description, position) in &package.manifest.sources {
         match description.expand(version.as_deref()) {
             Ok(source) => {
                 let same_file = |other: &&Source| other.file == source.file;
@@ -309,25 +207,31 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Output>, Ve
                         "sources `{}` and `{}` are both called `{}`",
                         other.key, source.key, source.file
                     );
-                    let problem = package.problem(place, message);
+                    let problem = package.problem(*position, message);
                     problems.push(problem.hint("give one another `file`"));
                 }
                 sources.push(source);
             }
             Err(message) => {
                 let message = format!("source `{}`: {message}", description.key);
-                problems.push(package.problem(place, message));
+                problems.push(package.problem(*position, message));
             }
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let output = |yielded: &String| output(package, yielded, version.clone(), &sources);
+    let sources = Arc::from(sources);
+    let output = |yielded: &String| output(package, yielded, version.clone(), &sources).into();
     Ok(package.yields().iter().map(output).collect())
 }
 
-fn output(package: &Package, yielded: &str, version: Option<String>, sources: &[Source]) -> Output {
+fn output(
+    package: &Package,
+    yielded: &str,
+    version: Option<String>,
+    sources: &Arc<[Source]>,
+) -> Output {
     let is_subpackage = !package.manifest.subpackages.is_empty();
     Output {
         name: format!("{}-{yielded}", package.stage),
@@ -337,17 +241,9 @@ fn output(package: &Package, yielded: &str, version: Option<String>, sources: &[
         version,
         platforms: package.manifest.platforms.clone(),
         target: is_subpackage.then(|| format!("package-{yielded}")),
-        context: package.folder.clone(),
-        containerfile: package.folder.join("Containerfile"),
-        fetch: Utf8Path::new("fetch")
-            .join(&package.stage)
-            .join(&package.name),
-        sources: sources.to_vec(),
-        dependencies: package
-            .references
-            .iter()
-            .map(|each| each.name.clone())
-            .collect(),
+        context: package.folder(),
+        sources: Arc::clone(sources),
+        references: Arc::clone(&package.references),
         memory: package.manifest.memory,
     }
 }
@@ -357,17 +253,15 @@ fn output(package: &Package, yielded: &str, version: Option<String>, sources: &[
 /// # Errors
 ///
 /// A problem for each package that is named and is not there.
-fn needs(packages: &[Package], outputs: &[Output]) -> Result<Vec<Vec<usize>>, Problems> {
+fn needs(packages: &[Package], outputs: &[Arc<Output>]) -> Result<Vec<Vec<usize>>, Problems> {
     let places: BTreeMap<&str, usize> = outputs
         .iter()
         .enumerate()
         .map(|(place, output)| (output.name.as_str(), place))
         .collect();
-    let needs = |output: &Output| -> Option<Vec<usize>> {
-        let names = output.dependencies.iter();
-        names
-            .map(|name| places.get(name.as_str()).copied())
-            .collect()
+    let needs = |output: &Arc<Output>| -> Option<Vec<usize>> {
+        let names = output.dependencies();
+        names.map(|name| places.get(name).copied()).collect()
     };
     let found: Option<Vec<_>> = outputs.par_iter().map(needs).collect();
     found.ok_or_else(|| {
@@ -383,9 +277,8 @@ fn missing(package: &Package, places: &BTreeMap<&str, usize>) -> Vec<Problem> {
     let absent = |reference: &&Reference| !places.contains_key(reference.name.as_str());
     let problem = |reference: &Reference| {
         let name = &reference.name;
-        let mut problem = Problem::new(format!("there is no package `{name}`"))
-            .in_file(package.folder.join("Containerfile"))
-            .at(reference.position.line, reference.position.column);
+        let message = format!("there is no package `{name}`");
+        let mut problem = package.problem_of_containerfile(reference.position, message);
         problem.hint = did_you_mean(name, places.keys().copied());
         problem
     };
@@ -395,56 +288,4 @@ fn missing(package: &Package, places: &BTreeMap<&str, usize>) -> Vec<Problem> {
         .filter(absent)
         .map(problem)
         .collect()
-}
-
-/// The versions of all packages, with those that are another's.
-struct Versions<'a> {
-    /// By full name: of packages, and of their outputs; empty if nobody asks for any.
-    packages: BTreeMap<String, &'a Package>,
-}
-
-impl<'a> Versions<'a> {
-    fn new(packages: &'a [Package]) -> Self {
-        let asks = |package: &Package| package.manifest.version_from.is_some();
-        if !packages.iter().any(asks) {
-            return Self {
-                packages: BTreeMap::new(),
-            };
-        }
-        let mut by_name = BTreeMap::new();
-        for package in packages {
-            for yielded in package.yields() {
-                by_name.insert(format!("{}-{yielded}", package.stage), package);
-            }
-        }
-        for package in packages {
-            by_name.entry(package.full_name()).or_insert(package);
-        }
-        Self { packages: by_name }
-    }
-
-    /// Returns a package's version, following `version_from` as far as it goes.
-    fn of(&self, package: &'a Package) -> Result<Option<String>, Problem> {
-        if package.manifest.version_from.is_none() {
-            return Ok(package.manifest.version.clone());
-        }
-        let mut trail = vec![package.full_name()];
-        let mut current = package;
-        while let Some((from, place)) = &current.manifest.version_from {
-            let Some(next) = self.packages.get(from) else {
-                let message =
-                    format!("`version_from` names `{from}`, and there is no such package");
-                let mut problem = current.problem(place, message);
-                problem.hint = did_you_mean(from, self.packages.keys().map(String::as_str));
-                return Err(problem);
-            };
-            trail.push(next.full_name());
-            if trail[..trail.len() - 1].contains(&trail[trail.len() - 1]) {
-                let message = format!("`version_from` goes in a circle: {}", trail.join(" -> "));
-                return Err(current.problem(place, message));
-            }
-            current = next;
-        }
-        Ok(current.manifest.version.clone())
-    }
 }

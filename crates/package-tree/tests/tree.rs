@@ -180,9 +180,9 @@ fn versions_are_followed_and_subpackages_have_their_targets() {
         (linux.origin.as_str(), linux.context.as_str()),
         ("kernel", "packages/user/kernel")
     );
-    assert_eq!(linux.fetch, "fetch/user/kernel");
-    assert_eq!(linux.platforms, ["linux/386"]);
-    assert_eq!(find("core-make").platforms, [DEFAULT_PLATFORM]);
+    assert_eq!(linux.fetch(), "fetch/user/kernel");
+    assert_eq!(*linux.platforms, ["linux/386"]);
+    assert_eq!(*find("core-make").platforms, [DEFAULT_PLATFORM]);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn build_arguments_come_in_their_order() {
         .plan(&[])
         .unwrap();
     let arguments: Vec<String> = plan.packages[0]
-        .build_args
+        .build_arguments()
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
