@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -9,7 +10,7 @@ use std::thread;
 use backend_api::StepId;
 use camino::Utf8PathBuf;
 use containerfile::{Base, Build, Platform, Scope, StageId, Step};
-use sandbox::Rights;
+use sandbox::Inside;
 use snapshot::{Mounted, Ownership, Stack, Tree};
 
 use super::failure::Result;
@@ -24,7 +25,7 @@ use crate::job::{BuildJob, Context, ContextKind, Failure, FailureKind};
 pub(super) struct Builder {
     pub(super) job: BuildJob,
     pub(super) folders: Folders,
-    pub(super) rights: Rights,
+    pub(super) inside: Inside,
     pub(super) report: Arc<Report>,
     build: Build,
     images: BTreeMap<String, Image>,
@@ -42,7 +43,7 @@ type Unpacked = Arc<Mutex<Option<PathBuf>>>;
 /// Builds, and writes the layers of the steps that are asked for.
 ///
 /// The first stage that fails fails the build: what the others are doing ends with this process.
-pub(super) fn build(job: BuildJob, rights: Rights, report: &Arc<Report>) -> Result<()> {
+pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Result<()> {
     let mut images = BTreeMap::new();
     for context in &job.contexts {
         if context.kind == ContextKind::Image {
@@ -56,7 +57,7 @@ pub(super) fn build(job: BuildJob, rights: Rights, report: &Arc<Report>) -> Resu
         places: places_of(&job, &build),
         folders: Folders::enter(&job.work)?,
         job,
-        rights,
+        inside,
         report: Arc::clone(report),
         build,
         images,
@@ -236,6 +237,7 @@ impl Builder {
             .write(true)
             .read(true)
             .create_new(true)
+            .mode(0o600)
             .open(&path);
         let file = file.map_err(|error| Failure::io("make", &path, &error))?;
         Ok(snapshot::write_archive(&changes, upper, file)?)

@@ -38,7 +38,7 @@ impl Failure {
 
     /// What the system does not do.
     pub(super) fn io(action: &str, path: impl std::fmt::Display, source: &io::Error) -> Self {
-        let message = format!("cannot {action} `{path}`: {source}");
+        let message = format!("cannot {action} `{path}`: {}", told(source));
         Self::new(kind(source), message)
     }
 
@@ -58,16 +58,26 @@ fn kind(error: &io::Error) -> FailureKind {
     }
 }
 
+/// Says what is wrong, in words of our own where a person can do something about it.
+fn told(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 impl From<snapshot::Error> for Failure {
     fn from(error: snapshot::Error) -> Self {
-        let kind = match &error {
-            snapshot::Error::Io { source, .. } => match kind(source) {
-                FailureKind::Storage => FailureKind::Storage,
-                _ => FailureKind::Build,
-            },
-            _ => FailureKind::Build,
-        };
-        Self::new(kind, error.to_string())
+        if let snapshot::Error::Io {
+            action,
+            path,
+            source,
+        } = &error
+            && kind(source) == FailureKind::Storage
+        {
+            return Self::io(action, path, source);
+        }
+        Self::build(error.to_string())
     }
 }
 

@@ -9,9 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::CWD;
+use sandbox::Rights;
 
 use super::failure::Result;
 use crate::job::Failure;
+
+/// How much a disk has left that is full: less than the smallest program writes at once.
+const LEFT: u64 = 64 << 10;
 
 /// The folders of a build.
 #[derive(Debug)]
@@ -40,7 +44,7 @@ impl Folders {
             .create(&root)
             .and_then(|()| std::env::set_current_dir(&root))
             .and_then(|()| make_folder(Self::empty(), 0o755))
-            .and_then(|()| fs::create_dir(crate::backend::layers(work)));
+            .and_then(|()| make_folder(crate::backend::layers(work).as_std_path(), 0o700));
         made.map_err(|error| Failure::io("make", &root, &error))?;
         Ok(Self {
             root: root.into(),
@@ -80,6 +84,19 @@ impl Folders {
                 .map_err(|error| Failure::io("make", self.absolute(folder).display(), &error))?;
         }
         Ok(snapshot)
+    }
+
+    /// Tells whether the disk has no room any more for this process.
+    pub(super) fn disk_is_full(&self, rights: Rights) -> bool {
+        rustix::fs::statvfs(&self.root).is_ok_and(|disk| {
+            let blocks = match rights {
+                // What is set aside is set aside for it.
+                Rights::Root => disk.f_bfree,
+                Rights::User => disk.f_bavail,
+            };
+            let left = blocks.saturating_mul(disk.f_frsize);
+            left < LEFT || (disk.f_files > 0 && disk.f_ffree == 0)
+        })
     }
 
     /// Returns a path as others see it.

@@ -14,70 +14,82 @@ mod step;
 mod stubs;
 mod trial;
 
-use std::io::Read as _;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use sandbox::Rights;
+use sandbox::Inside;
 
 use crate::command::WORKER;
-use crate::job::{Job, Message};
+use crate::job::{Failure, FailureKind, Job, Message};
 use failure::Result;
 use report::Report;
+
+/// The argument of the process within, which does the work.
+const WITHIN: &str = "--stagex-native-worker-within";
 
 /// Becomes a worker, if that is what this process was started as.
 #[ctor::ctor(unsafe)]
 fn begin() {
-    if !is_worker() {
-        return;
-    }
-    let code = main();
+    let mut words = words().into_iter();
+    let code = match words.next() {
+        Some(word) if word == WORKER => enter(),
+        Some(word) if word == WITHIN => work(sandbox::inside(words)),
+        _ => return,
+    };
     let code = i32::from(code != ExitCode::SUCCESS);
     #[expect(clippy::exit, reason = "the program's own `main` must not run")]
     std::process::exit(code);
 }
 
-/// Tells whether this process is a worker. Not every system's library has the arguments ready
-/// before `main`; the kernel has.
-fn is_worker() -> bool {
+/// Returns this process's arguments. Not every system's library has them ready before `main`; the
+/// kernel has.
+fn words() -> Vec<OsString> {
     let arguments = std::fs::read("/proc/self/cmdline").unwrap_or_default();
-    let mut arguments = arguments.split(|byte| *byte == 0).skip(1);
-    arguments.next() == Some(WORKER.as_bytes())
+    let arguments = arguments.strip_suffix(b"\0").unwrap_or(&arguments);
+    let words = arguments.split(|byte| *byte == 0).skip(1);
+    words
+        .map(|word| OsString::from_vec(word.to_vec()))
+        .collect()
 }
 
-fn main() -> ExitCode {
+/// Waits outside for the process that does the work.
+fn enter() -> ExitCode {
+    sandbox::enter(WITHIN).unwrap_or_else(|error| work(Err(error)))
+}
+
+/// Does the job that is on standard input, or says why it cannot be done.
+fn work(inside: sandbox::Result<Inside>) -> ExitCode {
     let report = Arc::new(Report::new());
-    let mut text = Vec::new();
-    let job = std::io::stdin()
-        .read_to_end(&mut text)
-        .ok()
-        .and_then(|_| serde_json::from_slice(&text).ok());
-    let Some(job) = job else {
+    let done = inside.map_err(Failure::from).and_then(|inside| {
         // Nobody but this crate starts a worker, and it is given what it needs.
-        return ExitCode::FAILURE;
-    };
-    sandbox::enter(|rights| {
-        let done = rights.map_err(Into::into).and_then(|rights| {
-            let done = work(job, rights, &report);
-            done.map(|message| report.say(&message))
+        let job = serde_json::from_reader(std::io::stdin());
+        let job = job.map_err(|error| {
+            let message = format!("the worker was given no job: {error}");
+            Failure::new(FailureKind::Internal, message)
         });
-        match done {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => {
-                report.say(&Message::Failed(failure));
-                ExitCode::FAILURE
-            }
+        do_job(job?, inside, &report)
+    });
+    match done {
+        Ok(message) => {
+            report.say(&message);
+            ExitCode::SUCCESS
         }
-    })
+        Err(failure) => {
+            report.say(&Message::Failed(failure));
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn work(job: Job, rights: Rights, report: &Arc<Report>) -> Result<Message> {
+fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
     match job {
         Job::Probe { work } => {
-            let details = trial::try_out(&work, rights)?;
+            let details = trial::try_out(&work, &inside)?;
             Ok(Message::Found { details })
         }
-        Job::Build(job) => builder::build(*job, rights, report).map(|()| Message::Done),
+        Job::Build(job) => builder::build(*job, inside, report).map(|()| Message::Done),
         Job::Remove { work } => folders::clear(&work).map(|()| Message::Done),
     }
 }

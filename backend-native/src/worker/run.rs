@@ -1,6 +1,5 @@
 //! RUN: a process in the step's file system, which finds there what `BuildKit` would show it.
 
-use std::ffi::CString;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -8,14 +7,16 @@ use std::path::{Path, PathBuf};
 use backend_api::StepId;
 use containerfile::{Mount, NetworkMode, Run, Step};
 use rustix::fs::{CWD, Mode, OFlags};
-use sandbox::{Network, Process};
+use sandbox::{Access, Exceeded, Met, Network, Process};
 use snapshot::{Identity, Owner, Place, Tree, User};
 
 use super::builder::{Builder, View};
 use super::failure::Result;
 use super::folders::Folders;
+use super::report::shortened;
 use super::stubs::Stubs;
-use crate::job::Failure;
+use super::trial::mebibytes;
+use crate::job::{Failure, FailureKind};
 
 /// What the machine is called.
 const HOST_NAME: &str = "buildkitsandbox";
@@ -29,7 +30,7 @@ const RESOLVER: &str = "/etc/resolv.conf";
 const NAMES: &str = "/etc/hosts";
 
 /// How long a line of output may be before it is cut in two.
-const LINE: usize = 1 << 16;
+const LINE: usize = 1 << 14;
 
 impl Builder {
     pub(super) fn run(
@@ -83,10 +84,11 @@ impl Builder {
             fitting.stubs.note(fitting.tree, &target(mount, step)?)?;
         }
         for path in ["/proc", "/sys", "/dev"] {
+            refuse_link(fitting.tree, path)?;
             make_folder(fitting.tree, path, Owner::ROOT)?;
         }
         let device = fitting.tree.resolve(b"/dev")?;
-        sandbox::devices(fitting.tree.folder(&device)?, self.rights)?;
+        sandbox::devices(fitting.tree.folder(&device)?, self.inside.rights)?;
         let resolver = match network {
             Network::None => Vec::new(),
             Network::Builder => std::fs::read(RESOLVER).unwrap_or_default(),
@@ -173,7 +175,8 @@ impl Builder {
             environment.push(("HOME".to_owned(), home));
         }
         let (output, end) = Process::pipe()?;
-        let shown = words.join(" ");
+        let shown = shortened(&words.join(" "));
+        let before = self.inside.bounds.met();
         let running = Process {
             words,
             environment,
@@ -186,7 +189,8 @@ impl Builder {
             network,
             open_files: self.job.open_files,
             output: end,
-            rights: self.rights,
+            rights: self.inside.rights,
+            bounds: self.inside.bounds.clone(),
         }
         .start()?;
         let mut output = BufReader::new(output);
@@ -200,9 +204,35 @@ impl Builder {
             0 => Ok(()),
             code => {
                 let message = format!("`{shown}` exited with {code}");
-                Err(Failure::build(message))
+                Err(self.explain(Failure::build(message), before))
             }
         }
+    }
+}
+
+impl Builder {
+    /// Says what a process may have failed for, if it is that it had too much of something.
+    fn explain(&self, mut failure: Failure, before: Met) -> Failure {
+        if self.folders.disk_is_full(self.inside.rights) {
+            let message = format!("{}: the disk is full", failure.message);
+            let hint = format!("make room where `{}` is", self.job.work);
+            return Failure::new(FailureKind::Storage, message).with_hint(hint);
+        }
+        match self.inside.bounds.exceeded(before) {
+            Some(Exceeded::Processes(most)) => {
+                let more = format!(": a build may have {most} processes, and had them");
+                failure.message.push_str(&more);
+            }
+            Some(Exceeded::Memory(most)) => {
+                let more = format!(
+                    ": a build may have {} of memory, and a process was ended for more",
+                    mebibytes(most)
+                );
+                failure.message.push_str(&more);
+            }
+            None => {}
+        }
+        failure
     }
 }
 
@@ -227,6 +257,16 @@ fn target(mount: &Mount, step: &Step) -> Result<String> {
         return Ok(target.to_owned());
     }
     Ok(format!("{}/{target}", step.working_directory))
+}
+
+/// Refuses a link where something is mounted that shows the machine: it could come to lie where what is
+/// not to be seen of it is not hidden. Engines refuse it as well.
+fn refuse_link(tree: &Tree, path: &str) -> Result<()> {
+    if tree.resolve(path.as_bytes())? == Place::new(path) {
+        return Ok(());
+    }
+    let message = format!("`{path}` is a symbolic link: no process can be run there");
+    Err(Failure::build(message))
 }
 
 fn make_folder(tree: &Tree, path: &str, owner: Owner) -> Result<()> {
@@ -279,13 +319,11 @@ impl Fitting<'_> {
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
         let onto = self.tree.open_at(&place, flags, Mode::empty())?;
-        sandbox::bind(opened, onto, target)?;
-        if writing == Writing::Denied {
-            let path = CString::new(self.path(&place).as_os_str().as_bytes());
-            let path = path.map_err(|error| Failure::io("mount", target, &error.into()))?;
-            sandbox::remount_read_only(&path, target)?;
-        }
-        Ok(())
+        let access = match writing {
+            Writing::Denied => Access::Read,
+            Writing::Allowed | Writing::Forgotten => Access::Write,
+        };
+        Ok(sandbox::bind(opened, onto, access, target)?)
     }
 
     fn temporary(&mut self, target: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use snapshot::{Owner, Place, Tree, User};
 
 use super::builder::Builder;
 use super::failure::Result;
+use super::report::shortened;
 use super::stubs::Stubs;
 use crate::job::Failure;
 
@@ -97,7 +98,7 @@ impl Builder {
             _ => Ok(Stubs::default()),
         };
         done.map_err(|mut failure| {
-            let first = step.source.lines().next().unwrap_or_default();
+            let first = shortened(step.source.lines().next().unwrap_or_default());
             failure.message = format!("{first}: {}", failure.message);
             failure
         })

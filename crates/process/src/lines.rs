@@ -2,7 +2,7 @@
 //! where the bytes come from.
 
 /// The longest line that is handed on whole; a longer one is handed on in pieces.
-const LONGEST: usize = 16 * 1024;
+pub const LONGEST_LINE: usize = 16 * 1024;
 
 /// Cuts bytes into lines. Both newline and carriage return (progress bars) end a line; empty
 /// lines made by `\r\n` are not reported twice.
@@ -26,7 +26,7 @@ impl Lines {
                 _ => {
                     self.after_return = false;
                     self.pending.push(byte);
-                    if self.pending.len() >= LONGEST {
+                    if self.pending.len() >= LONGEST_LINE {
                         self.flush(line);
                     }
                 }
@@ -77,10 +77,10 @@ mod tests {
 
     #[test]
     fn endless_lines_come_in_pieces() {
-        let found = cut(&[&vec![b'x'; LONGEST * 2 + 1]]);
+        let found = cut(&[&vec![b'x'; LONGEST_LINE * 2 + 1]]);
         assert_eq!(
             found.iter().map(String::len).collect::<Vec<_>>(),
-            [LONGEST, LONGEST, 1]
+            [LONGEST_LINE, LONGEST_LINE, 1]
         );
     }
 }

@@ -5,6 +5,8 @@ use std::io;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use crate::process::Network;
+
 /// What is kept: to own, open and give away any file within, to make devices, to change users, to end
 /// any process within, to listen below port 1024, to send raw packets, to change the root, to write to
 /// the audit log. Nothing of it reaches beyond the name spaces that a process is in.
@@ -27,10 +29,16 @@ const KEPT: CapabilitySet = CapabilitySet::CHOWN
 const MOST: u32 = 64;
 
 /// Gives all other rights of this process up, and those of all that it starts. By system calls only.
-pub(crate) fn limit() -> io::Result<()> {
+///
+/// Raw packets of the machine's own network are none of a build's: they are what others say there.
+pub(crate) fn limit(network: Network) -> io::Result<()> {
+    let kept = match network {
+        Network::None => KEPT,
+        Network::Builder => KEPT.difference(CapabilitySet::NET_RAW),
+    };
     for number in 0..MOST {
         let right = CapabilitySet::from_bits_retain(1 << number);
-        if KEPT.contains(right) {
+        if kept.contains(right) {
             continue;
         }
         match rustix::thread::remove_capability_from_bounding_set(right) {
@@ -42,7 +50,7 @@ pub(crate) fn limit() -> io::Result<()> {
     }
     rustix::thread::clear_ambient_capability_set()?;
     let held = rustix::thread::capabilities(None)?;
-    let kept = held.permitted & KEPT;
+    let kept = held.permitted & kept;
     let sets = CapabilitySets {
         effective: kept,
         permitted: kept,

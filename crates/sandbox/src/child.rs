@@ -14,17 +14,16 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountAttrFlags, MountFlags, OpenTreeFlags, UnmountFlags};
+use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, Resource, Rlimit};
-use rustix::thread::{Gid, Uid};
+use rustix::thread::{Gid, Uid, UnshareFlags};
 
-use crate::capabilities;
-use crate::mount::{attach, detached};
 use crate::namespaces::Rights;
 use crate::process::Network;
 use crate::seccomp::Filter;
+use crate::{capabilities, sockets, view};
 
 /// Everything that the child needs, made before it.
 pub(crate) struct Plan<'a> {
@@ -40,9 +39,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) network: Network,
     pub(crate) rights: Rights,
     pub(crate) open_files: (u64, u64),
-    pub(crate) input: RawFd,
     pub(crate) output: RawFd,
     pub(crate) report: RawFd,
+    /// Files that a process writes itself to.
+    pub(crate) entrances: &'a [RawFd],
     pub(crate) filter: &'a Filter,
 }
 
@@ -50,11 +50,11 @@ pub(crate) struct Plan<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Step {
+    Group,
     Begin,
     Network,
     Mount,
     Root,
-    Mask,
     Limits,
     Filter,
     User,
@@ -63,11 +63,11 @@ pub(crate) enum Step {
 }
 
 const STEPS: [Step; 10] = [
+    Step::Group,
     Step::Begin,
     Step::Network,
     Step::Mount,
     Step::Root,
-    Step::Mask,
     Step::Limits,
     Step::Filter,
     Step::User,
@@ -78,11 +78,11 @@ const STEPS: [Step; 10] = [
 impl Step {
     pub(crate) fn action(self) -> &'static str {
         match self {
+            Self::Group => "enter the control groups",
             Self::Begin => "set the process up",
             Self::Network => "set the loopback interface up",
-            Self::Mount => "mount /proc, /sys or /dev/mqueue",
+            Self::Mount => "mount /proc, /sys or /dev/mqueue, or hide parts of them",
             Self::Root => "change the root",
-            Self::Mask => "hide parts of /proc",
             Self::Limits => "set the limits",
             Self::Filter => "filter system calls",
             Self::User => "change the user",
@@ -99,30 +99,6 @@ pub(crate) fn read_report(bytes: [u8; 8]) -> (Step, i32) {
     let step = STEPS.into_iter().find(|step| *step as u32 == number);
     (step.unwrap_or(Step::Begin), i32::from_ne_bytes(rest))
 }
-
-/// Files of `/proc` and `/sys` that tell of the machine, and are empty to a build.
-const HIDDEN: [&CStr; 11] = [
-    c"/proc/acpi",
-    c"/proc/asound",
-    c"/proc/kcore",
-    c"/proc/keys",
-    c"/proc/latency_stats",
-    c"/proc/timer_list",
-    c"/proc/timer_stats",
-    c"/proc/sched_debug",
-    c"/proc/scsi",
-    c"/sys/firmware",
-    c"/sys/devices/virtual/powercap",
-];
-
-/// Folders and files of `/proc` that steer the machine, and can only be read.
-const READ_ONLY: [&CStr; 5] = [
-    c"/proc/bus",
-    c"/proc/fs",
-    c"/proc/irq",
-    c"/proc/sys",
-    c"/proc/sysrq-trigger",
-];
 
 /// The argument of the system call `clone3`.
 #[repr(C)]
@@ -167,11 +143,12 @@ pub(crate) fn start(plan: &Plan<'_>) -> io::Result<Pid> {
     };
     match pid {
         0 => {
-            let step = match become_program(plan, &words, &environment) {
+            let mut errors = plan.report;
+            let failed = match become_program(plan, &words, &environment, &mut errors) {
                 Ok(never) => match never {},
                 Err(failed) => failed,
             };
-            report(plan, step)
+            report(errors, failed)
         }
         pid => i32::try_from(pid)
             .ok()
@@ -181,14 +158,14 @@ pub(crate) fn start(plan: &Plan<'_>) -> io::Result<Pid> {
     }
 }
 
-fn report(plan: &Plan<'_>, (step, errno): (Step, Errno)) -> ! {
+fn report(errors: RawFd, (step, errno): (Step, Errno)) -> ! {
     let mut bytes = [0; 8];
     bytes[..4].copy_from_slice(&(step as u32).to_ne_bytes());
     bytes[4..].copy_from_slice(&errno.raw_os_error().to_ne_bytes());
     // SAFETY: the descriptor is open, the bytes are there, and the process ends without running
     // anything that the builder has registered for its own end.
     unsafe {
-        libc::write(plan.report, bytes.as_ptr().cast(), bytes.len());
+        libc::write(errors, bytes.as_ptr().cast(), bytes.len());
         libc::_exit(127)
     }
 }
@@ -200,21 +177,29 @@ fn become_program(
     plan: &Plan<'_>,
     words: &[*const libc::c_char],
     environment: &[*const libc::c_char],
+    errors: &mut RawFd,
 ) -> Result<Never, (Step, Errno)> {
     let step = |step: Step| move |errno: Errno| (step, errno);
+    enter_groups(plan.entrances).map_err(step(Step::Group))?;
     begin(plan).map_err(step(Step::Begin))?;
     if plan.network == Network::None {
         set_loopback_up().map_err(step(Step::Network))?;
     }
     let root = open(CWD, plan.root).map_err(step(Step::Root))?;
-    mount(plan, &root).map_err(step(Step::Mount))?;
+    view::mount(&root, plan.network, plan.rights).map_err(step(Step::Mount))?;
+    // Not the machine's, whose mode and times could be changed through the descriptor.
+    let null = view::null(&root, OFlags::RDONLY).map_err(step(Step::Mount))?;
     change_root(&root).map_err(step(Step::Root))?;
-    hide().map_err(step(Step::Mask))?;
+    let forgotten = forget_descriptors(root, null, errors);
+    forgotten.map_err(step(Step::Begin))?;
     limit(plan).map_err(step(Step::Limits))?;
+    if plan.network == Network::Builder {
+        sockets::shut_off().map_err(step(Step::Network))?;
+    }
     // To install a filter takes a right that the next step takes away.
     let filtered = plan.filter.install();
     filtered.map_err(|error| (Step::Filter, errno_of(&error)))?;
-    capabilities::limit().map_err(|error| (Step::User, errno_of(&error)))?;
+    capabilities::limit(plan.network).map_err(|error| (Step::User, errno_of(&error)))?;
     change_user(plan).map_err(step(Step::User))?;
     rustix::process::chdir(plan.folder).map_err(step(Step::Folder))?;
     Err((Step::Execute, execute(plan, words, environment)))
@@ -224,30 +209,33 @@ fn errno_of(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
+/// Enters the control groups, of which it then sees no more than what is below them.
+fn enter_groups(entrances: &[RawFd]) -> Result<(), Errno> {
+    for entrance in entrances {
+        // SAFETY: the descriptor is open, and stays so.
+        let entrance = unsafe { BorrowedFd::borrow_raw(*entrance) };
+        rustix::io::write(entrance, b"0")?;
+    }
+    // SAFETY: nothing relies on the old name space.
+    match unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) } {
+        // A kernel without any.
+        Err(Errno::INVAL) => Ok(()),
+        done => done,
+    }
+}
+
 /// Takes its descriptors, its session, its signals and its name.
 fn begin(plan: &Plan<'_>) -> Result<(), Errno> {
     rustix::process::setsid()?;
-    let targets = [(plan.input, 0), (plan.output, 1), (plan.output, 2)];
-    for (from, to) in targets {
-        // SAFETY: both are numbers of descriptors; a failure is looked at.
-        if unsafe { libc::dup2(from, to) } < 0 {
-            return Err(last());
-        }
+    for number in [1, 2] {
+        take_as(plan.output, number)?;
     }
-    // SAFETY: every descriptor but the first three is closed when the program starts, those that
-    // are needed until then included. Whatever the builder has set for signals is undone.
+    // SAFETY: whatever the builder has set for signals is undone.
     unsafe {
-        let close_on_exec: libc::c_long = 4;
-        if libc::syscall(
-            libc::SYS_close_range,
-            3_i64,
-            i64::from(u32::MAX),
-            close_on_exec,
-        ) < 0
-        {
-            return Err(last());
+        for signal in 1..=SIGNALS {
+            // Two have no action that could be set.
+            libc::signal(signal, libc::SIG_DFL);
         }
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
@@ -255,6 +243,37 @@ fn begin(plan: &Plan<'_>) -> Result<(), Errno> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::system::sethostname(plan.host_name)
 }
+
+/// Closes every descriptor but the first three and that for errors. It cannot be left to the start
+/// of the program: its working folder or its own path may be one of `/proc/self/fd`.
+fn forget_descriptors(root: OwnedFd, null: OwnedFd, errors: &mut RawFd) -> Result<(), Errno> {
+    const ERRORS: RawFd = 3;
+    take_as(null.as_raw_fd(), 0)?;
+    // They are closed with the others, among which their numbers may be.
+    std::mem::forget((root, null));
+    if *errors != ERRORS {
+        take_as(*errors, ERRORS)?;
+        *errors = ERRORS;
+    }
+    // SAFETY: nothing that is closed is used any more, and nothing here closes it again.
+    let done = unsafe {
+        libc::fcntl(ERRORS, libc::F_SETFD, libc::FD_CLOEXEC);
+        libc::syscall(libc::SYS_close_range, 4_i64, i64::from(u32::MAX), 0_i64)
+    };
+    if done < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Makes a descriptor known under the number `to`.
+fn take_as(from: RawFd, to: RawFd) -> Result<(), Errno> {
+    // SAFETY: both are numbers of descriptors; a failure is looked at.
+    if unsafe { libc::dup2(from, to) } < 0 {
+        return Err(last());
+    }
+    Ok(())
+}
+
+/// How many signals there are.
+const SIGNALS: libc::c_int = 64;
 
 fn last() -> Errno {
     errno_of(&io::Error::last_os_error())
@@ -285,72 +304,12 @@ fn open(folder: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(folder, path, flags, Mode::empty())
 }
 
-fn open_in_root(root: &OwnedFd, path: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
-}
-
-/// Mounts what shows the process's own name spaces. It must be done where another `/proc` can be
-/// seen: the kernel gives none to a name space of users that sees none.
-fn mount(plan: &Plan<'_>, root: &OwnedFd) -> Result<(), Errno> {
-    let safe = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    attach(detached(c"proc", &[], safe)?, open_in_root(root, c"proc")?)?;
-    attach(
-        detached(c"mqueue", &[], safe)?,
-        open_in_root(root, c"dev/mqueue")?,
-    )?;
-    let system = open_in_root(root, c"sys")?;
-    if plan.network == Network::None || plan.rights == Rights::Root {
-        let read_only = safe | MountAttrFlags::MOUNT_ATTR_RDONLY;
-        return attach(detached(c"sysfs", &[], read_only)?, system);
-    }
-    // Who sees the machine's interfaces without owning them may only be shown what there is.
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_RECURSIVE;
-    attach(rustix::mount::open_tree(CWD, c"/sys", flags)?, system)
-}
-
 fn change_root(root: &OwnedFd) -> Result<(), Errno> {
     rustix::process::fchdir(root)?;
     // The old root comes to lie on the new one, and is taken away.
     rustix::process::pivot_root(c".", c".")?;
     rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
     rustix::process::chdir(c"/")
-}
-
-fn hide() -> Result<(), Errno> {
-    for path in HIDDEN {
-        let hidden = match rustix::mount::mount_bind(c"/dev/null", path) {
-            // It is a folder.
-            Err(Errno::NOTDIR) => {
-                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-                rustix::mount::mount(c"tmpfs", path, c"tmpfs", flags, Some(c"size=0"))
-            }
-            hidden => hidden,
-        };
-        absent_is_well(hidden)?;
-    }
-    for path in READ_ONLY {
-        let bound = rustix::mount::mount_bind_recursive(path, path);
-        let flags = MountFlags::BIND
-            | MountFlags::RDONLY
-            | MountFlags::NOSUID
-            | MountFlags::NODEV
-            | MountFlags::NOEXEC;
-        absent_is_well(bound.and_then(|()| rustix::mount::mount_remount(path, flags, c"")))?;
-    }
-    Ok(())
-}
-
-fn absent_is_well(done: Result<(), Errno>) -> Result<(), Errno> {
-    match done {
-        Err(Errno::NOENT) => Ok(()),
-        done => done,
-    }
 }
 
 fn limit(plan: &Plan<'_>) -> Result<(), Errno> {

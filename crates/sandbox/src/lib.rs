@@ -10,12 +10,17 @@
 mod capabilities;
 mod child;
 mod error;
+mod group;
 mod mount;
 mod namespaces;
 mod process;
+mod program;
 mod seccomp;
+mod sockets;
+mod view;
 
 pub use error::{Error, Result};
-pub use mount::{bind, devices, remount_read_only, temporary};
-pub use namespaces::{Rights, enter};
+pub use group::{Bounds, Exceeded, Met};
+pub use mount::{Access, bind, devices, temporary};
+pub use namespaces::{Inside, Rights, enter, inside};
 pub use process::{Ended, Network, Process, Running};

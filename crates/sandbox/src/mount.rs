@@ -14,6 +14,7 @@ use rustix::mount::{
 
 use crate::error::{Error, Result};
 use crate::namespaces::Rights;
+use crate::view::set_attributes;
 
 /// The devices of a build, with their numbers.
 const DEVICES: [(&CStr, u32, u32); 6] = [
@@ -62,21 +63,32 @@ fn failed(what: impl Into<String>) -> impl FnOnce(Errno) -> Error {
     }
 }
 
-/// Shows `source`, with all that is mounted in it, at the open folder or file `target`.
-pub fn bind(source: impl AsFd, target: impl AsFd, what: &str) -> Result<()> {
+/// What may be done with what is shown to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It may be read.
+    Read,
+    /// It may be read and written.
+    Write,
+}
+
+/// Shows `source`, with all that is mounted in it, at the open folder or file `target`. No device in it
+/// can be opened, and no program there gives rights.
+pub fn bind(source: impl AsFd, target: impl AsFd, access: Access, what: &str) -> Result<()> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
-    open_tree(source, c"", flags)
-        .and_then(|tree| attach(tree, target))
-        .map_err(failed(what))
-}
-
-/// Denies writing to what was mounted last at a path of this process.
-pub fn remount_read_only(path: &CStr, what: &str) -> Result<()> {
-    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount_remount(path, flags, c"").map_err(failed(what))
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    if access == Access::Read {
+        attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
+    let shown = || -> Result<(), Errno> {
+        let tree = open_tree(source, c"", flags)?;
+        set_attributes(&tree, attributes)?;
+        attach(tree, target)
+    };
+    shown().map_err(failed(what))
 }
 
 /// Mounts an empty file system in memory.

@@ -1,16 +1,22 @@
 //! The name spaces of a builder: of users where it is not root, of mounts and of processes.
 //!
-//! What it mounts is seen by nobody else, and all that it starts ends with it. It is entered by a
-//! process with a single thread, which becomes two: one stays outside and waits.
+//! What it mounts is seen by nobody else, and all that it starts ends with it. They are entered by a
+//! process with a single thread, which becomes two: one stays outside and waits, the other starts the
+//! program again, within.
 
+use std::ffi::{CString, OsString};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::mount::{MountFlags, MountPropagationFlags};
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
 use crate::error::{Error, Result};
+use crate::group::{self, Bounds, Group};
+use crate::program;
 
 /// Whose rights a builder has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,53 +36,104 @@ impl Rights {
             Self::User
         }
     }
-}
 
-/// Which of the two processes goes on.
-pub(crate) enum Side {
-    /// The one within, which is process 1 there.
-    Within,
-    /// The one outside, after the other has ended.
-    Outside(ExitCode),
-}
-
-/// Enters name spaces, and does `work` in them as process 1. Returns how that ended, to the
-/// process outside only.
-///
-/// # Errors
-///
-/// Within, `work` is given the error; outside it does not show.
-pub fn enter(work: impl FnOnce(Result<Rights>) -> ExitCode) -> ExitCode {
-    match split() {
-        Ok((Side::Outside(code), _)) => code,
-        Ok((Side::Within, rights)) => {
-            let code = work(prepare(rights).map(|()| rights));
-            leave(code)
+    fn word(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::User => "user",
         }
-        Err(error) => work(Err(error)),
     }
 }
 
-/// Ends the process within. It must not return into the code of the process that it was made of.
-fn leave(code: ExitCode) -> ! {
-    let failed = code != ExitCode::SUCCESS;
-    #[expect(clippy::exit, reason = "a forked process has nothing to return to")]
-    std::process::exit(i32::from(failed));
+/// What a builder is, within.
+#[derive(Debug)]
+pub struct Inside {
+    /// Whose rights it has.
+    pub rights: Rights,
+    /// What holds back the processes that it starts.
+    pub bounds: Bounds,
 }
 
-fn split() -> Result<(Side, Rights)> {
+/// What is added to the number of an error that the process within ends with before it is the
+/// program again, which itself ends with 0 or 1.
+const FAILED: i32 = 110;
+
+/// Makes name spaces, and starts this program again in them as process 1, with the argument `word` and
+/// what [`inside`] reads. Returns how that ended.
+pub fn enter(word: &str) -> Result<ExitCode> {
+    let group = Group::make();
+    let ended = split(&group).and_then(|rights| fork(|| start_again(word, rights, &group)));
+    group.remove();
+    ended
+}
+
+/// Returns only why that failed.
+fn start_again(word: &str, rights: Rights, group: &Group) -> io::Error {
+    let folders = group.folders().map(|path| path.as_os_str().as_bytes());
+    let words = [b"stagex", word.as_bytes(), rights.word().as_bytes()];
+    let words = words.into_iter().chain(folders).map(CString::new);
+    match words.collect::<Result<Vec<_>, _>>() {
+        Ok(words) => program::become_with(&words),
+        Err(error) => error.into(),
+    }
+}
+
+/// Makes the name spaces that this process was started in by [`enter`] its own. `words` are its
+/// arguments after the first.
+pub fn inside(words: impl IntoIterator<Item = OsString>) -> Result<Inside> {
+    let mut words = words.into_iter();
+    let rights = match words.next() {
+        Some(word) if word == Rights::Root.word() => Rights::Root,
+        _ => Rights::User,
+    };
+    prepare()?;
+    Ok(Inside {
+        rights,
+        bounds: Bounds::of(words.map(PathBuf::from).collect()),
+    })
+}
+
+/// Ends a copy of a process. It must not return into the code of the process that it was made of.
+fn leave(code: i32) -> ! {
+    #[expect(clippy::exit, reason = "a forked process has nothing to return to")]
+    std::process::exit(code);
+}
+
+fn split(group: &Group) -> Result<Rights> {
     let rights = Rights::of_this_process();
     let flags = UnshareFlags::NEWNS | UnshareFlags::NEWPID;
     match rights {
         Rights::Root => unshare(flags, "make name spaces")?,
         Rights::User => {
             let mapper = Mapper::start()?;
+            let limit = rustix::process::getrlimit(Resource::Nproc);
+            if group.folders().next().is_none() {
+                limit_processes(limit)?;
+            }
             unshare(flags | UnshareFlags::NEWUSER, "make a name space of users")?;
+            // What holds for the name space is settled; a build sees what it always sees.
+            set_processes(limit)?;
             mapper.map()?;
         }
     }
-    let outside = rustix::process::getpid();
-    Ok((fork(outside)?, rights))
+    Ok(rights)
+}
+
+/// Holds back all processes of the name space of users that is made next, for want of a control group:
+/// the kernel counts them as this user's.
+fn limit_processes(mut limit: Rlimit) -> Result<()> {
+    if let Some(most) = group::most_processes() {
+        limit.current = Some(limit.current.map_or(most, |current| current.min(most)));
+    }
+    set_processes(limit)
+}
+
+fn set_processes(limit: Rlimit) -> Result<()> {
+    let set = rustix::process::setrlimit(Resource::Nproc, limit);
+    set.map_err(|errno| Error::Namespaces {
+        action: "limit processes",
+        source: errno.into(),
+    })
 }
 
 #[expect(
@@ -92,13 +149,11 @@ fn unshare(flags: UnshareFlags, action: &'static str) -> Result<()> {
     })
 }
 
-/// Becomes two processes, the second of which is process 1 of the new name space and ends with
-/// the first.
-fn fork(outside: Pid) -> Result<Side> {
-    let (mut ready, begin) = io::pipe().map_err(|source| Error::Namespaces {
-        action: "make a pipe",
-        source,
-    })?;
+/// Becomes two processes, the second of which is process 1 of the new name space, does `within`, and
+/// ends with the first. Returns how it ended.
+fn fork(within: impl FnOnce() -> io::Error) -> Result<ExitCode> {
+    let failed = |action| move |source: io::Error| Error::Namespaces { action, source };
+    let (mut ready, mut begin) = io::pipe().map_err(failed("make a pipe"))?;
     #[expect(unsafe_code, reason = "there is no safe way to become two processes")]
     // SAFETY: this process has a single thread, so the copy is whole.
     let child = unsafe { libc::fork() };
@@ -107,39 +162,33 @@ fn fork(outside: Pid) -> Result<Side> {
             return Err(last_error("make a process"));
         }
         drop(begin);
-        let signal = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-        signal.map_err(|errno| Error::Namespaces {
-            action: "end with the process outside",
-            source: errno.into(),
-        })?;
-        // Whoever was killed before that sends no signal any more, and closes the pipe unwritten.
-        let mut byte = [0];
-        if ready.read_exact(&mut byte).is_err() {
-            leave(ExitCode::FAILURE);
-        }
-        return Ok(Side::Within);
+        let error = end_with_parent(&mut ready).map_or_else(|error| error, |()| within());
+        leave(FAILED + error.raw_os_error().unwrap_or_default())
     };
     drop(ready);
-    let mut begin = begin;
-    let begun = begin.write_all(&[1]);
-    debug_assert!(rustix::process::getpid() == outside);
-    begun.map_err(|source| Error::Namespaces {
-        action: "begin",
-        source,
-    })?;
+    begin.write_all(&[1]).map_err(failed("begin"))?;
     let status = loop {
         match rustix::process::waitpid(Some(child), WaitOptions::empty()) {
             Ok(Some((_, status))) => break status,
             Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return Ok(Side::Outside(ExitCode::FAILURE)),
+            Err(errno) => return Err(failed("wait for the process within")(errno.into())),
         }
     };
-    let code = status
-        .exit_status()
-        .and_then(|code| u8::try_from(code).ok());
-    Ok(Side::Outside(
-        code.map_or(ExitCode::FAILURE, ExitCode::from),
-    ))
+    match status.exit_status() {
+        Some(0) => Ok(ExitCode::SUCCESS),
+        Some(code) if code >= FAILED => {
+            let error = io::Error::from_raw_os_error(code - FAILED);
+            Err(failed("start this program within")(error))
+        }
+        _ => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// Has this process end with the one that made it, also if that has been killed already: then it
+/// sends no signal any more, and closes the pipe unwritten.
+fn end_with_parent(ready: &mut io::PipeReader) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    ready.read_exact(&mut [0])
 }
 
 fn last_error(action: &'static str) -> Error {
@@ -180,7 +229,7 @@ impl Mapper {
                 // Whoever does not listen any more has ended.
                 let _ = result.write_all(answer.as_bytes());
             }
-            leave(ExitCode::SUCCESS);
+            leave(0);
         }
         Ok(Self { begin, done })
     }
@@ -264,7 +313,7 @@ fn ranges(list: &str, id: u32, name: Option<&str>) -> Vec<(u32, u32)> {
 }
 
 /// Makes the name space of mounts the builder's own, with a view of its own processes.
-fn prepare(_rights: Rights) -> Result<()> {
+fn prepare() -> Result<()> {
     let failed = |action| {
         move |errno: rustix::io::Errno| Error::Namespaces {
             action,

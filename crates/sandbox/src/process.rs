@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -10,6 +10,7 @@ use rustix::process::{Pid, WaitOptions};
 
 use crate::child::{self, Plan, Step};
 use crate::error::{Error, Result};
+use crate::group::Bounds;
 use crate::namespaces::Rights;
 use crate::seccomp::Filter;
 
@@ -51,6 +52,8 @@ pub struct Process {
     pub output: OwnedFd,
     /// Whose rights the builder has.
     pub rights: Rights,
+    /// What holds it back.
+    pub bounds: Bounds,
 }
 
 /// How a process has ended.
@@ -115,7 +118,6 @@ impl Process {
     pub fn start(self) -> Result<Running> {
         let failed = |action| move |source: io::Error| Error::Start { action, source };
         let (mut errors, report) = io::pipe().map_err(failed("make a pipe"))?;
-        let null = std::fs::File::open("/dev/null").map_err(failed("open /dev/null"))?;
         let programs = self.programs().map_err(failed("read the command"))?;
         let words = strings(self.words.iter().map(String::as_bytes));
         let pairs = self.environment.iter();
@@ -123,6 +125,9 @@ impl Process {
         let environment = strings(pairs);
         let folder = CString::new(self.folder.as_slice());
         let root = CString::new(self.root.as_os_str().as_bytes());
+        let groups = self.bounds.entrances();
+        let groups = groups.map_err(failed("enter the control groups"))?;
+        let entrances: Vec<_> = groups.iter().map(AsRawFd::as_raw_fd).collect();
         let plan = Plan {
             programs: &programs,
             words: &words.map_err(failed("read the command"))?,
@@ -136,9 +141,9 @@ impl Process {
             network: self.network,
             rights: self.rights,
             open_files: self.open_files,
-            input: null.as_raw_fd(),
             output: self.output.as_raw_fd(),
             report: report.as_raw_fd(),
+            entrances: &entrances,
             filter: &Filter::default_profile(),
         };
         let pid = child::start(&plan).map_err(failed("make a process"))?;

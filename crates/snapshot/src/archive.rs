@@ -190,9 +190,10 @@ fn number(field: &[u8], read: impl FnOnce() -> io::Result<u64>) -> io::Result<u6
     read()
 }
 
-/// Tells whether an attribute of a file goes with it. Others are the system's own affair.
+/// Tells whether an attribute of a file goes with it. Others are the system's own affair, and so are
+/// those by which folders are stacked: from an archive they would say what hides what.
 pub(crate) fn is_kept(key: &str) -> bool {
-    key == CAPABILITY || key.starts_with("user.")
+    key == CAPABILITY || (key.starts_with("user.") && !key.starts_with("user.overlay."))
 }
 
 /// Sets an attribute of a file or folder. That a file system has none is no error.

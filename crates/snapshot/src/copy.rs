@@ -348,7 +348,7 @@ fn copy_attributes(
     };
     let keys = list[..length].split(|byte| *byte == 0);
     for key in keys.filter_map(|key| str::from_utf8(key).ok()) {
-        if !is_kept(key) || key.starts_with("user.overlay.") {
+        if !is_kept(key) {
             continue;
         }
         let mut value = vec![0_u8; 1 << 16];

@@ -1,0 +1,199 @@
+//! Builds that take what there is: processes, memory, the disk. Each is held back, said, and leaves
+//! nothing behind.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+
+use crate::support::{self, Build, expect, refused};
+
+/// Forks until it may not, without any other program.
+const FORKS: &str = "mkfifo /wait; while { read word </wait & }; do :; done";
+
+/// Without a control group the kernel counts this user's processes, to the limit that this process has.
+pub(crate) fn a_process_that_forks_for_ever_ends() -> Result<(), Failed> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nproc);
+    limit.current = Some(limit.current.map_or(1000, |current| current.min(1000)));
+    setrlimit(Resource::Nproc, limit)?;
+    let build = Build::new();
+    refused(build.shell(FORKS), "can't fork")?;
+    no_more_of("/wait")
+}
+
+pub(crate) fn processes_are_held_back() -> Result<(), Failed> {
+    let group = Small::new("pids", "pids.max", 400)?;
+    let build = Build::new();
+    refused(build.shell(FORKS), "a build may have 200 processes")?;
+    // The builder itself is not held back by what a build has had: it begins others.
+    build.shell("true")?;
+    group.leave()
+}
+
+pub(crate) fn memory_is_held_back() -> Result<(), Failed> {
+    let group = Small::new("memory", "memory.limit_in_bytes", 512 << 20)?;
+    let build = Build::new();
+    let hog = "dd if=/dev/zero of=/dev/null bs=1G count=1";
+    refused(build.shell(hog), "a build may have 256 MiB of memory")?;
+    let in_memory = "dd if=/dev/zero of=/memory/file bs=1M count=1024";
+    let built = build.shell_with("--mount=type=tmpfs,target=/memory", in_memory);
+    refused(built, "a build may have 256 MiB of memory")?;
+    group.leave()
+}
+
+/// A group that is locked has a builder; one that is not has none any more.
+pub(crate) fn groups_of_builders_that_were_killed_are_removed() -> Result<(), Failed> {
+    let own = Small::own("pids")?;
+    let (dead, alive) = (own.join("stagex-0.test"), own.join("stagex-1.test"));
+    for group in [&dead, &alive] {
+        fs::create_dir(group)?;
+    }
+    let lock = File::open(&alive)?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
+    Build::new().shell("true")?;
+    let there = (dead.exists(), alive.exists());
+    drop(lock);
+    Build::new().shell("true")?;
+    expect(there == (false, true), &format!("there are: {there:?}"))?;
+    expect(!alive.exists(), "what nobody holds any more was left")
+}
+
+pub(crate) fn a_disk_that_is_full_is_said() -> Result<(), Failed> {
+    let disk = Disk::new()?;
+    let build = Build::new_in(&disk.0);
+    let built = build.shell("dd if=/dev/zero of=/file bs=1M count=100");
+    refused(built, "Storage: ").and_then(|()| {
+        refused(
+            build.shell("dd if=/dev/zero of=/file bs=1M"),
+            "the disk is full",
+        )
+    })?;
+    let left: Vec<_> = fs::read_dir(build.folder.join("work-1"))?.collect();
+    expect(left.is_empty(), &format!("there is left: {left:?}"))
+}
+
+pub(crate) fn a_disk_that_a_copy_fills_is_said() -> Result<(), Failed> {
+    let disk = Disk::new()?;
+    let build = Build::new_in(&disk.0);
+    fs::write(build.folder.join("context/big"), vec![1; 9 << 20])?;
+    refused(build.run("COPY big /\nCOPY big /other"), "Storage: ")
+        .and_then(|()| refused(build.run("COPY big /\nCOPY big /other"), "the disk is full"))
+}
+
+pub(crate) fn a_sparse_file_takes_neither_time_nor_room() -> Result<(), Failed> {
+    const LENGTH: u64 = 10 << 30;
+    let build = Build::new();
+    let start = Instant::now();
+    let built = build.shell(
+        "truncate -s 10737418240 /sparse; \
+         printf middle | dd of=/sparse bs=1 seek=5368709120 conv=notrunc 2>/dev/null",
+    )?;
+    expect(
+        start.elapsed() < Duration::from_secs(60),
+        "it took too long",
+    )?;
+    let layer = built.layers.last().ok_or("there is no layer")?;
+    let status = fs::metadata(layer)?;
+    expect(
+        status.len() > LENGTH,
+        &format!("it has {} bytes", status.len()),
+    )?;
+    expect(
+        status.blocks() < 2048,
+        &format!("it takes {} blocks", status.blocks()),
+    )?;
+    let mut archive = tar::Archive::new(File::open(layer)?);
+    let entry = archive.entries_with_seek()?.last().ok_or("it is empty")??;
+    expect(
+        entry.path_bytes() == &b"sparse"[..],
+        "another file came last",
+    )?;
+    expect(entry.size() == LENGTH, "the header has another size")?;
+    let mut bytes = [0; 8];
+    let mut file = File::open(layer)?;
+    file.seek(SeekFrom::Start(entry.raw_file_position() + LENGTH / 2 - 1))?;
+    file.read_exact(&mut bytes)?;
+    expect(
+        bytes == *b"\0middle\0",
+        &format!("in the middle there is {bytes:?}"),
+    )
+}
+
+pub(crate) fn an_endless_line_is_cut() -> Result<(), Failed> {
+    let built = Build::new().shell("dd if=/dev/zero bs=1M count=4 2>/dev/null | tr '\\0' a")?;
+    let lines = built.output.lines().map(str::len);
+    let (count, longest) = (lines.clone().sum::<usize>(), lines.max());
+    expect(count == 4 << 20, &format!("there are {count} bytes"))?;
+    expect(
+        longest < Some(1 << 14),
+        &format!("there is a line of {longest:?}"),
+    )
+}
+
+/// Fails if there are processes with `mark` on their command line.
+fn no_more_of(mark: &str) -> Result<(), Failed> {
+    let left = fs::read_dir("/proc")?.filter_map(Result::ok).any(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(mark) && line.starts_with(b"/bin/busybox")
+    });
+    expect(!left, "a process has outlived its step")
+}
+
+/// A file system that is soon full, seen by this thread and what it starts.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new() -> Result<Self, Failed> {
+        support::share_mounts()?;
+        let folder = PathBuf::from("/mnt");
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount(c"tmpfs", &folder, c"tmpfs", flags, Some(c"size=24m"))?;
+        Ok(Self(folder))
+    }
+}
+
+/// A control group with a small limit, in which this thread is, and what it starts.
+struct Small {
+    own: PathBuf,
+    folder: PathBuf,
+}
+
+impl Small {
+    /// Returns the folder of the group that this process is in.
+    fn own(controller: &str) -> Result<PathBuf, Failed> {
+        let groups = fs::read_to_string("/proc/thread-self/cgroup")?;
+        let own = groups.lines().find_map(|line| {
+            let (_, rest) = line.split_once(':')?;
+            rest.strip_prefix(controller)?.strip_prefix(":/")
+        });
+        let own = own.ok_or("there are no control groups of the first version")?;
+        Ok(Path::new("/sys/fs/cgroup").join(controller).join(own))
+    }
+
+    fn new(controller: &str, file: &str, limit: u64) -> Result<Self, Failed> {
+        let own = Self::own(controller)?;
+        let folder = own.join(format!("small-{}", std::process::id()));
+        fs::create_dir(&folder)?;
+        fs::write(folder.join(file), limit.to_string())?;
+        fs::write(folder.join("tasks"), "0")?;
+        Ok(Self { own, folder })
+    }
+
+    /// Fails if a builder has left its own group there.
+    fn leave(self) -> Result<(), Failed> {
+        fs::write(self.own.join("tasks"), "0")?;
+        Ok(fs::remove_dir(&self.folder)?)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // This thread does other tests too.
+        let _ = fs::write(self.own.join("tasks"), "0");
+    }
+}

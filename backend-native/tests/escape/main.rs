@@ -1,0 +1,73 @@
+//! What a hostile build tries, each with what it must not get. Nothing of the machine outside of the
+//! build's own files is to be read, written, signalled, used up or left behind.
+//!
+//! Where this system does not allow builds without an engine the tests are listed as ignored, with
+//! the reason; `STAGEX_REQUIRE=native` turns that into failures. Ignored as well is what takes a user that
+//! this one is not.
+
+mod bounds;
+mod files;
+mod processes;
+mod support;
+
+use std::process::ExitCode;
+
+use support::{Case, cases};
+
+fn main() -> ExitCode {
+    let for_all = cases![
+        files::a_source_leads_nowhere_outside,
+        files::a_destination_leads_nowhere_outside,
+        files::a_working_folder_leads_nowhere_outside,
+        files::an_archive_unpacks_nothing_outside,
+        files::an_archive_links_nothing_outside,
+        files::mount_points_lead_nowhere_outside,
+        files::links_in_the_way_of_mount_points_change_nothing_outside,
+        files::names_in_any_bytes_come_back,
+        files::links_where_the_machine_is_shown_are_refused,
+        files::what_is_bound_can_only_be_read,
+        files::what_is_written_over_a_bound_folder_is_forgotten,
+        processes::the_roots_of_processes_are_the_builds,
+        processes::no_device_but_those_of_every_build_can_be_opened,
+        processes::nothing_can_be_mounted,
+        processes::the_machines_settings_can_only_be_read,
+        processes::no_descriptor_is_left_open,
+        processes::no_other_process_can_be_seen_or_signalled,
+        processes::what_runs_on_ends_with_its_step,
+        processes::no_descriptor_of_the_builder_is_a_way_out,
+        processes::a_held_folder_is_no_way_out_of_a_root,
+        processes::the_machines_null_device_is_not_a_builds,
+        processes::the_builders_program_cannot_be_changed,
+        processes::what_is_shown_of_the_system_can_only_be_read,
+        processes::control_groups_cannot_be_reached,
+        processes::sockets_without_a_file_are_the_machines_own,
+        processes::calls_of_the_kernels_own_affairs_are_refused,
+        processes::mounts_of_a_build_are_seen_by_nobody_else,
+        processes::what_is_built_is_closed_to_others,
+        processes::no_terminal_can_be_typed_into,
+        bounds::a_sparse_file_takes_neither_time_nor_room,
+        bounds::an_endless_line_is_cut,
+    ];
+    let for_root = cases![
+        bounds::processes_are_held_back,
+        bounds::memory_is_held_back,
+        bounds::groups_of_builders_that_were_killed_are_removed,
+        bounds::a_disk_that_is_full_is_said,
+        bounds::a_disk_that_a_copy_fills_is_said,
+    ];
+    let for_others = cases![bounds::a_process_that_forks_for_ever_ends];
+    let is_root = rustix::process::geteuid().is_root();
+    let only_if = |holds: bool, why: &'static str| {
+        let absence = (!holds).then_some(why);
+        move |case| Case { absence, ..case }
+    };
+    let for_root = for_root.into_iter().map(only_if(
+        is_root,
+        "it takes a disk or a control group of root's own",
+    ));
+    let for_others = for_others.into_iter().map(only_if(
+        !is_root,
+        "the kernel does not count root's processes by user",
+    ));
+    support::main(for_all.into_iter().chain(for_root).chain(for_others))
+}
