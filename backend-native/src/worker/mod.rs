@@ -5,6 +5,7 @@
 
 mod add;
 mod builder;
+mod deputy;
 mod failure;
 mod folders;
 mod image;

@@ -191,6 +191,7 @@ impl Builder {
             output: end,
             rights: self.inside.rights,
             bounds: self.inside.bounds.clone(),
+            deputy: super::deputy::deputy(),
         }
         .start()?;
         let mut output = BufReader::new(output);

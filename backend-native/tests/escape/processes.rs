@@ -25,8 +25,8 @@ pub(crate) fn the_roots_of_processes_are_the_builds() -> Result<(), Failed> {
 
 pub(crate) fn no_device_but_those_of_every_build_can_be_opened() -> Result<(), Failed> {
     let build = Build::new();
-    // The numbers of the machine's memory, of whatever disk it has, and of the device that takes
-    // everything: that can be opened where any can.
+    // The numbers of the machine's memory, of whatever disk it has, and of the device of zeroes:
+    // that can be read where any can.
     let disks = fs::read_to_string("/proc/partitions")?;
     let disk = disks.lines().skip(2).find_map(|line| {
         let mut numbers = line.split_whitespace();
@@ -39,8 +39,9 @@ pub(crate) fn no_device_but_those_of_every_build_can_be_opened() -> Result<(), F
     let script = format!(
         "for place in {places}; do mkdir -p $place; \
            mknod $place/disk b {disk}; mknod $place/memory c 1 1; \
-           mknod $place/any c 1 3; for name in disk memory any; do \
-             head -c 1 $place/$name >/dev/null 2>&1 && echo opened $place/$name; done; done; \
+           mknod $place/any c 1 5; for name in disk memory any; do \
+             [ $(head -c 1 $place/$name 2>/dev/null | wc -c) = 0 ] || echo opened $place/$name; \
+           done; done; \
          head -c 3 /dev/zero | wc -c"
     );
     let built = build.shell_with(flags, &script)?;

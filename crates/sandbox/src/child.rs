@@ -44,6 +44,8 @@ pub(crate) struct Plan<'a> {
     /// Files that a process writes itself to.
     pub(crate) entrances: &'a [RawFd],
     pub(crate) filter: &'a Filter,
+    /// The filter holds calls up.
+    pub(crate) asks: bool,
 }
 
 /// What the child was doing when something failed.
@@ -197,8 +199,11 @@ fn become_program(
         sockets::shut_off().map_err(step(Step::Network))?;
     }
     // To install a filter takes a right that the next step takes away.
-    let filtered = plan.filter.install();
-    filtered.map_err(|error| (Step::Filter, errno_of(&error)))?;
+    let filtered = plan.filter.install(plan.asks);
+    let listener = filtered.map_err(|error| (Step::Filter, errno_of(&error)))?;
+    if let Some(listener) = listener {
+        hand_over(*errors, listener).map_err(step(Step::Filter))?;
+    }
     capabilities::limit(plan.network).map_err(|error| (Step::User, errno_of(&error)))?;
     change_user(plan).map_err(step(Step::User))?;
     rustix::process::chdir(plan.folder).map_err(step(Step::Folder))?;
@@ -261,6 +266,23 @@ fn forget_descriptors(root: OwnedFd, null: OwnedFd, errors: &mut RawFd) -> Resul
         libc::syscall(libc::SYS_close_range, 4_i64, i64::from(u32::MAX), 0_i64)
     };
     if done < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Gives a descriptor to the builder.
+fn hand_over(socket: RawFd, descriptor: RawFd) -> Result<(), Errno> {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+
+    // SAFETY: both are open, and stay so.
+    let (socket, descriptors) = unsafe {
+        let descriptor = BorrowedFd::borrow_raw(descriptor);
+        (BorrowedFd::borrow_raw(socket), [descriptor])
+    };
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let bytes = [io::IoSlice::new(b"f")];
+    rustix::net::sendmsg(socket, &bytes, &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
 }
 
 /// Makes a descriptor known under the number `to`.

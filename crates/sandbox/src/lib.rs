@@ -9,6 +9,7 @@
 
 mod capabilities;
 mod child;
+mod deputy;
 mod error;
 mod group;
 mod mount;
@@ -19,6 +20,7 @@ mod seccomp;
 mod sockets;
 mod view;
 
+pub use deputy::Deputy;
 pub use error::{Error, Result};
 pub use group::{Bounds, Exceeded, Met};
 pub use mount::{Access, bind, devices, temporary};

@@ -1,14 +1,17 @@
 //! One process of a build: what it is given, and how it ends.
 
 use std::ffi::CString;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions};
 
 use crate::child::{self, Plan, Step};
+use crate::deputy::{self, Deputy};
 use crate::error::{Error, Result};
 use crate::group::Bounds;
 use crate::namespaces::Rights;
@@ -54,6 +57,9 @@ pub struct Process {
     pub rights: Rights,
     /// What holds it back.
     pub bounds: Bounds,
+    /// Where the kernel does not do all that a build may ask for: the first user that is beyond what
+    /// is set aside, and who does it.
+    pub deputy: Option<(u32, Arc<dyn Deputy>)>,
 }
 
 /// How a process has ended.
@@ -117,7 +123,8 @@ impl Process {
     /// Starts it.
     pub fn start(self) -> Result<Running> {
         let failed = |action| move |source: io::Error| Error::Start { action, source };
-        let (mut errors, report) = io::pipe().map_err(failed("make a pipe"))?;
+        let (errors, report) = sockets().map_err(|errno| failed("make sockets")(errno.into()))?;
+        let beyond = self.deputy.as_ref().map(|(beyond, _)| *beyond);
         let programs = self.programs().map_err(failed("read the command"))?;
         let words = strings(self.words.iter().map(String::as_bytes));
         let pairs = self.environment.iter();
@@ -144,19 +151,27 @@ impl Process {
             output: self.output.as_raw_fd(),
             report: report.as_raw_fd(),
             entrances: &entrances,
-            filter: &Filter::default_profile(),
+            filter: &Filter::default_profile(beyond),
+            asks: beyond.is_some(),
         };
         let pid = child::start(&plan).map_err(failed("make a process"))?;
         drop(report);
-        let mut bytes = [0; 8];
-        match errors.read_exact(&mut bytes) {
-            // The pipe was closed by the program's start.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Running { pid }),
-            Err(error) => Err(failed("start the process")(error)),
-            Ok(()) => {
-                let running = Running { pid };
-                running.wait()?;
-                Err(self.failure(&programs, bytes))
+        let running = Running { pid };
+        loop {
+            let mut bytes = [0; 8];
+            let told = receive(&errors, &mut bytes).map_err(failed("start the process"))?;
+            match (told, &self.deputy) {
+                // The socket was closed by the program's start.
+                (Told::Nothing, _) => return Ok(running),
+                (Told::Listener(listener), Some((_, deputy))) => {
+                    let deputy = Arc::clone(deputy);
+                    std::thread::spawn(move || deputy::answer(&listener, &deputy));
+                }
+                (Told::Listener(_), None) => {}
+                (Told::Failure, _) => {
+                    running.wait()?;
+                    return Err(self.failure(&programs, bytes));
+                }
             }
         }
     }
@@ -196,6 +211,44 @@ impl Process {
         });
         strings(paths)
     }
+}
+
+/// Returns two connected sockets, between which messages keep their bounds.
+fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+}
+
+/// What a process says before it is its program.
+enum Told {
+    Nothing,
+    /// By this the calls are answered that are held up.
+    Listener(OwnedFd),
+    Failure,
+}
+
+fn receive(socket: &OwnedFd, bytes: &mut [u8]) -> io::Result<Told> {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut buffers = [io::IoSliceMut::new(bytes)];
+    let received = recvmsg(socket, &mut buffers, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let listener = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok(match (listener, received.bytes) {
+        (Some(listener), _) => Told::Listener(listener),
+        (None, 0) => Told::Nothing,
+        (None, _) => Told::Failure,
+    })
 }
 
 fn strings(texts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<Vec<CString>> {

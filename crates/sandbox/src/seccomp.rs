@@ -11,6 +11,7 @@
 )]
 
 use std::io;
+use std::os::fd::RawFd;
 use std::str::FromStr as _;
 
 use libc::sock_filter;
@@ -113,16 +114,82 @@ const REFUSE: u32 = 0x0005_0000 | libc::EPERM.cast_unsigned();
 /// What a program takes as a sign to use an older call.
 const UNKNOWN: u32 = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
 
+/// Held up until the builder has answered.
+const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
+
+/// What a call does that an ordinary user's kernel does not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It makes a device file.
+    Device,
+    /// It gives a file to somebody, by its path.
+    Owner {
+        /// Its first argument is the folder that the path begins at.
+        at: bool,
+        /// Where its flags are.
+        flags: Option<usize>,
+    },
+    /// It gives a link to somebody.
+    LinkOwner,
+    /// It gives an open file to somebody.
+    DescriptorOwner,
+}
+
+/// The calls that may be held up, with the place of the file among their arguments, behind which are
+/// mode and number, or user and group. (Those with users of 16 bits never go beyond a range.)
+const HELD_UP: [(&str, Kind, usize); 9] = [
+    ("mknod", Kind::Device, 0),
+    ("mknodat", Kind::Device, 1),
+    (
+        "chown32",
+        Kind::Owner {
+            at: false,
+            flags: None,
+        },
+        0,
+    ),
+    ("lchown32", Kind::LinkOwner, 0),
+    ("fchown32", Kind::DescriptorOwner, 0),
+    (
+        "fchownat",
+        Kind::Owner {
+            at: true,
+            flags: Some(4),
+        },
+        1,
+    ),
+    // Where users are of 32 bits by themselves.
+    (
+        "chown",
+        Kind::Owner {
+            at: false,
+            flags: None,
+        },
+        0,
+    ),
+    ("lchown", Kind::LinkOwner, 0),
+    ("fchown", Kind::DescriptorOwner, 0),
+];
+
+/// Returns what a call that was held up does.
+pub(crate) fn held_up(audit: u32, number: u32) -> Option<(Kind, usize)> {
+    let architecture = ARCHITECTURES.into_iter().find(|each| each.audit == audit)?;
+    let mut calls = architecture.held_up();
+    calls.find_map(|(each, kind, place)| (each == number).then_some((kind, place)))
+}
+
 /// A filter that the kernel can be given.
 #[derive(Debug)]
 pub(crate) struct Filter(Vec<sock_filter>);
 
 impl Filter {
-    /// Makes the filter for a process without rights beyond [`crate::capabilities`].
-    pub(crate) fn default_profile() -> Self {
+    /// Makes the filter for a process without rights beyond [`crate::capabilities`]. `beyond` is the
+    /// first user that this system's root has not set aside for it, if there is one: what the kernel
+    /// does not do then is held up.
+    pub(crate) fn default_profile(beyond: Option<u32>) -> Self {
         let mut program = vec![load(ARCHITECTURE)];
         for architecture in ARCHITECTURES {
-            let mut list = architecture.list();
+            let mut list = architecture.list(beyond);
             program.push(if_equal(architecture.audit, 1, 0));
             program.push(skip(list.len()));
             program.append(&mut list);
@@ -131,8 +198,9 @@ impl Filter {
         Self(program)
     }
 
-    /// Has the kernel apply it to this process and all that it starts, for good.
-    pub(crate) fn install(&self) -> io::Result<()> {
+    /// Has the kernel apply it to this process and all that it starts, for good. Returns the number of
+    /// the descriptor by which calls that are held up are answered, if `asks`.
+    pub(crate) fn install(&self, asks: bool) -> io::Result<Option<RawFd>> {
         let program = libc::sock_fprog {
             // Some hundreds; the kernel takes 4,096.
             len: u16::try_from(self.0.len()).unwrap_or(u16::MAX),
@@ -143,20 +211,33 @@ impl Filter {
             libc::syscall(
                 libc::SYS_seccomp,
                 libc::SECCOMP_SET_MODE_FILTER,
-                0,
+                if asks {
+                    libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
+                } else {
+                    0
+                },
                 &raw const program,
             )
         };
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
+        match RawFd::try_from(done) {
+            Ok(listener) if listener >= 0 => Ok(asks.then_some(listener)),
+            _ => Err(io::Error::last_os_error()),
         }
     }
 }
 
 impl Architecture {
-    fn list(&self) -> Vec<sock_filter> {
+    /// Returns the numbers of the calls that may be held up.
+    fn held_up(&self) -> impl Iterator<Item = (u32, Kind, usize)> {
+        // A 32-bit architecture has two of each, and those of 16 bits are not meant.
+        let has = |name: &str| (self.number)(name).is_some();
+        let calls = HELD_UP.into_iter().filter(move |(name, ..)| {
+            !["chown", "lchown", "fchown"].contains(name) || !has(&format!("{name}32"))
+        });
+        calls.filter_map(|(name, kind, place)| Some(((self.number)(name)?, kind, place)))
+    }
+
+    fn list(&self, beyond: Option<u32>) -> Vec<sock_filter> {
         let mut program = vec![load(NUMBER)];
         let mut call = |name: &str, mut rule: Vec<sock_filter>| {
             if let Some(number) = (self.number)(name) {
@@ -177,6 +258,17 @@ impl Architecture {
         );
         call("socket", among(&REFUSED_FAMILIES, REFUSE, ALLOW));
         call("personality", among(&PERSONALITIES, ALLOW, REFUSE));
+        if let Some(beyond) = beyond {
+            for (number, kind, place) in self.held_up() {
+                let mut rule = match kind {
+                    Kind::Device => device(place + 1),
+                    _ => owner(place + 1, beyond),
+                };
+                program.push(if_equal(number, 1, 0));
+                program.push(skip(rule.len()));
+                program.append(&mut rule);
+            }
+        }
         let numbers = ALLOWED.split_whitespace().filter_map(self.number);
         let mut last = 0;
         for (low, high) in ranges(numbers.collect()) {
@@ -215,6 +307,39 @@ fn among(values: &[u32], inside: u32, outside: u32) -> Vec<sock_filter> {
     }
     program.push(give(outside));
     program
+}
+
+/// Holds up what makes a device, by the mode that stands at this place among the arguments.
+fn device(mode: usize) -> Vec<sock_filter> {
+    const KINDS: u32 = 0o170_000;
+    vec![
+        load(argument(mode)),
+        instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, KINDS, (0, 0)),
+        if_equal(libc::S_IFCHR, 1, 0),
+        if_equal(libc::S_IFBLK, 0, 1),
+        give(ASK),
+        give(ALLOW),
+    ]
+}
+
+/// Holds up what gives a file to a user or a group beyond what is set aside; none is the largest.
+fn owner(user: usize, beyond: u32) -> Vec<sock_filter> {
+    vec![
+        load(argument(user)),
+        if_equal(u32::MAX, 1, 0),
+        if_at_least(beyond, 3, 0),
+        load(argument(user + 1)),
+        if_equal(u32::MAX, 2, 0),
+        if_at_least(beyond, 0, 1),
+        give(ASK),
+        give(ALLOW),
+    ]
+}
+
+/// Returns where a filter finds the lower half of an argument.
+fn argument(place: usize) -> u32 {
+    // There are six.
+    FIRST_ARGUMENT + 8 * u32::try_from(place).unwrap_or(0)
 }
 
 fn load(place: u32) -> sock_filter {
@@ -262,9 +387,18 @@ mod tests {
 
     use super::*;
 
-    /// Does what the kernel does with a filter.
     fn ask(architecture: u32, number: u32, first: u32) -> u32 {
-        let Filter(program) = Filter::default_profile();
+        run(
+            &Filter::default_profile(None),
+            architecture,
+            number,
+            [first, 0, 0, 0],
+        )
+    }
+
+    /// Does what the kernel does with a filter.
+    fn run(filter: &Filter, architecture: u32, number: u32, arguments: [u32; 4]) -> u32 {
+        let Filter(program) = filter;
         let mut accumulator = 0;
         let mut at = 0;
         loop {
@@ -277,8 +411,12 @@ mod tests {
                     accumulator = match k {
                         NUMBER => number,
                         ARCHITECTURE => architecture,
-                        _ => first,
+                        place => arguments[(place - FIRST_ARGUMENT) as usize / 8],
                     };
+                    continue;
+                }
+                libc::BPF_AND if code & 0x07 == libc::BPF_ALU => {
+                    accumulator &= k;
                     continue;
                 }
                 libc::BPF_JA => {
@@ -329,6 +467,42 @@ mod tests {
                 let answer = ask(architecture.audit, number, first);
                 assert_eq!(answer, expected, "{name} on {:#x}", architecture.audit);
             }
+        }
+    }
+
+    #[rstest]
+    #[case("mknod", [0, 0o020_644, 5, 0], ASK)]
+    #[case("mknod", [0, 0o060_644, 5, 0], ASK)]
+    #[case("mknod", [0, 0o010_644, 0, 0], ALLOW)]
+    #[case("mknod", [0, 0o100_644, 0, 0], ALLOW)]
+    #[case("mknodat", [0, 0, 0o020_644, 5], ASK)]
+    #[case("mknodat", [0, 0, 0o010_644, 0], ALLOW)]
+    #[case("fchownat", [0, 0, 1000, 1000], ALLOW)]
+    #[case("fchownat", [0, 0, 65_536, 0], ASK)]
+    #[case("fchownat", [0, 0, 0, 65_536], ASK)]
+    #[case("fchownat", [0, 0, u32::MAX, 4_000_000_000], ASK)]
+    #[case("fchownat", [0, 0, 4_000_000_000, u32::MAX], ASK)]
+    #[case("fchownat", [0, 0, u32::MAX, u32::MAX], ALLOW)]
+    #[case("fchownat", [0, 0, 65_535, u32::MAX], ALLOW)]
+    fn what_an_ordinary_users_kernel_does_not_do_is_held_up(
+        #[case] name: &str,
+        #[case] arguments: [u32; 4],
+        #[case] expected: u32,
+    ) {
+        let filter = Filter::default_profile(Some(65_536));
+        for architecture in ARCHITECTURES {
+            let Some(number) = (architecture.number)(name) else {
+                continue;
+            };
+            let answer = run(&filter, architecture.audit, number, arguments);
+            assert_eq!(answer, expected, "{name} on {:#x}", architecture.audit);
+            let roots = run(
+                &Filter::default_profile(None),
+                architecture.audit,
+                number,
+                arguments,
+            );
+            assert_eq!(roots, ALLOW);
         }
     }
 

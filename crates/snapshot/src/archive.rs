@@ -14,7 +14,8 @@ use tar::{EntryType, Header};
 
 use crate::change::{Change, File as Found};
 use crate::error::{Context as _, Error, Result};
-use crate::tree::{Tree, kind, set_mode, set_owner, set_times};
+use crate::special::{self, make_device, set_owner};
+use crate::tree::{Tree, kind, set_mode, set_times};
 use crate::users::Owner;
 
 /// What tar's extended headers call the attributes of a file.
@@ -152,7 +153,7 @@ impl Entry {
                 rustix::fs::symlinkat(OsStr::from_bytes(target), folder, path)?;
             }
             EntryKind::Device { kind, number } => {
-                rustix::fs::mknodat(folder, path, *kind, private, *number)?;
+                make_device(folder, path, (*kind, private), *number)?;
             }
             EntryKind::Fifo => rustix::fs::mknodat(folder, path, FileType::Fifo, private, 0)?,
             EntryKind::Link(_) => return Ok(()),
@@ -191,9 +192,11 @@ fn number(field: &[u8], read: impl FnOnce() -> io::Result<u64>) -> io::Result<u6
 }
 
 /// Tells whether an attribute of a file goes with it. Others are the system's own affair, and so are
-/// those by which folders are stacked: from an archive they would say what hides what.
+/// those by which folders are stacked, and which say what a file stands for.
 pub(crate) fn is_kept(key: &str) -> bool {
-    key == CAPABILITY || (key.starts_with("user.") && !key.starts_with("user.overlay."))
+    let ours = ["user.overlay.", special::PREFIX];
+    let is_ours = || ours.iter().any(|prefix| key.starts_with(prefix));
+    key == CAPABILITY || (key.starts_with("user.") && !is_ours())
 }
 
 /// Sets an attribute of a file or folder. That a file system has none is no error.

@@ -14,9 +14,8 @@ use crate::error::{Context as _, Error, Result};
 use crate::expand::{expand, is_archive};
 use crate::pattern;
 use crate::place::Place;
-use crate::tree::{
-    Tree, kind, names, permissions, remove_below, set_mode, set_owner, set_times, times,
-};
+use crate::special::{self, set_owner};
+use crate::tree::{Tree, kind, names, permissions, remove_below, set_mode, set_times, times};
 use crate::users::Owner;
 
 /// The mode of folders that are made on the way to a destination, whatever is asked for what is
@@ -200,8 +199,7 @@ impl Copier<'_> {
         existing: Existing,
     ) -> Result<()> {
         let path = OsStr::from_bytes(name);
-        let status = rustix::fs::statat(from, path, AtFlags::SYMLINK_NOFOLLOW);
-        let status = status.at("ask about", name)?;
+        let status = special::status_at(from, path).at("ask about", name)?;
         if kind(&status) == FileType::Directory {
             return self.copy_folder(from, name, &status, to, existing);
         }
@@ -240,7 +238,7 @@ impl Copier<'_> {
                     kind => kind,
                 };
                 let mode = Mode::RUSR | Mode::WUSR;
-                rustix::fs::mknodat(&folder, new_path, kind, mode, status.st_rdev)
+                special::make_device(folder.as_fd(), new_path, (kind, mode), status.st_rdev)
                     .at("make", to.as_bytes())?;
             }
         }

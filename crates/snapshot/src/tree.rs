@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::error::{Context as _, Error, Result};
 use crate::place::Place;
+use crate::special::{self, set_owner};
 use crate::users::Owner;
 
 /// How many symbolic links are followed on one path.
@@ -107,9 +108,13 @@ impl Tree {
     pub fn status(&self, place: &Place) -> Result<Option<Stat>> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
         match self.open_flags(place, flags, Mode::empty()) {
-            Ok(file) => rustix::fs::fstat(file)
-                .at("ask about", place.as_bytes())
-                .map(Some),
+            Ok(file) => {
+                let seen = rustix::fs::fstat(&file).and_then(|mut status| {
+                    special::see(&mut status, file.as_fd())?;
+                    Ok(status)
+                });
+                seen.at("ask about", place.as_bytes()).map(Some)
+            }
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error).at("ask about", place.as_bytes()),
         }
@@ -253,18 +258,6 @@ pub(crate) fn names(folder: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
     }
     names.sort_unstable();
     Ok(names)
-}
-
-pub(crate) fn set_owner(folder: BorrowedFd<'_>, name: &[u8], owner: Owner) -> Result<(), Errno> {
-    let (user, group) = owner.ids();
-    let name = OsStr::from_bytes(name);
-    rustix::fs::chownat(
-        folder,
-        name,
-        Some(user),
-        Some(group),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )
 }
 
 /// Sets the permissions of a file; a link has none, and is not followed.
