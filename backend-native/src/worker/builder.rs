@@ -8,17 +8,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use backend_api::StepId;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Base, Build, Platform, Scope, StageId, Step};
 use sandbox::Inside;
-use snapshot::{Mounted, Ownership, Stack, Tree};
+use snapshot::{Mounted, Ownership, Stack, Stacking, Tree};
 
 use super::failure::Result;
 use super::folders::Folders;
 use super::image::Image;
 use super::report::Report;
 use crate::backend::{layer_name, layers};
-use crate::job::{BuildJob, Context, ContextKind, Failure, FailureKind};
+use crate::job::{BuildJob, Context, ContextKind, Failure, FailureKind, Message};
 
 /// A build under way. Its stages are built at once, each on a thread of its own, which waits for
 /// another stage only where it takes something from it.
@@ -31,6 +31,7 @@ pub(super) struct Builder {
     images: BTreeMap<String, Image>,
     layers: Layers,
     places: Places,
+    stacking: Stacking,
     unpacked: Mutex<BTreeMap<Utf8PathBuf, Unpacked>>,
     stages: Mutex<BTreeMap<StageId, Stack>>,
     /// Notified when a stage is built.
@@ -52,10 +53,13 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
     }
     let build = resolve(&job, &images)?;
     super::step::refuse_what_is_unknown(&build)?;
+    let layers = layers_of(&job, &build)?;
+    let folders = Folders::enter(&job.work)?;
     let builder = Arc::new(Builder {
-        layers: layers_of(&job, &build)?,
+        layers,
         places: places_of(&job, &build),
-        folders: Folders::enter(&job.work)?,
+        stacking: stacking(&folders, report)?,
+        folders,
         job,
         inside,
         report: Arc::clone(report),
@@ -80,6 +84,21 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         return Err(Failure::new(FailureKind::Internal, message));
     }
     Ok(())
+}
+
+/// Finds out whether folders can be stacked where this build has its own: not on every file system.
+fn stacking(folders: &Folders, report: &Report) -> Result<Stacking> {
+    let trial = folders.snapshot()?;
+    let (upper, work, at) = (&trial.upper, &trial.work, &trial.merged);
+    let mounted = Stack::default().mount(upper, work, Folders::empty(), at);
+    let Err(error) = mounted else {
+        return Ok(Stacking::Overlay);
+    };
+    let message = format!(
+        "every step copies all files of the step before it, since none can be stacked here: {error}"
+    );
+    report.say(&Message::Notice { message });
+    Ok(Stacking::Copies)
 }
 
 /// A layer that is asked for: its place among the request's steps.
@@ -165,7 +184,7 @@ impl Builder {
 
     fn base(&self, base: &Base) -> Result<Stack> {
         match base {
-            Base::Scratch => Ok(Stack::default()),
+            Base::Scratch => Ok(self.stack()),
             Base::Stage(id) => Ok(self.wait_for(*id)),
             Base::Image(name) => self.image(name),
         }
@@ -187,19 +206,48 @@ impl Builder {
     /// Returns the file system of an image; its layers are unpacked if they have not been yet.
     fn image(&self, name: &str) -> Result<Stack> {
         let image = self.images.get(name).ok_or_else(|| unknown(name))?;
-        let mut stack = Stack::default();
+        if self.stacking == Stacking::Copies {
+            return self.image_in_one(name, image);
+        }
+        let mut stack = self.stack();
         for layer in image.layers() {
             let unpacked = Arc::clone(lock(&self.unpacked).entry(layer.clone()).or_default());
             let mut unpacked = lock(&unpacked);
             if unpacked.is_none() {
                 let folder = self.folders.folder()?;
-                let file = File::open(layer).map_err(|error| Failure::io("open", layer, &error))?;
-                snapshot::unpack(file, layer.as_str(), &Tree::open(&folder)?)?;
+                self.unpack(layer, &Tree::open(&folder)?)?;
                 *unpacked = Some(folder);
             }
             stack.push(unpacked.as_deref().unwrap_or(Folders::empty()));
         }
         Ok(stack)
+    }
+
+    fn unpack(&self, layer: &Utf8Path, into: &Tree) -> Result<()> {
+        let file = File::open(layer).map_err(|error| Failure::io("open", layer, &error))?;
+        Ok(snapshot::unpack(file, layer.as_str(), into, self.stacking)?)
+    }
+
+    /// Returns the file system of an image as one folder.
+    fn image_in_one(&self, name: &str, image: &Image) -> Result<Stack> {
+        let unpacked = Arc::clone(lock(&self.unpacked).entry(name.into()).or_default());
+        let mut unpacked = lock(&unpacked);
+        if unpacked.is_none() {
+            let folder = self.folders.folder()?;
+            let into = Tree::open(&folder)?;
+            for layer in image.layers() {
+                self.unpack(layer, &into)?;
+            }
+            *unpacked = Some(folder);
+        }
+        let mut stack = self.stack();
+        stack.push(unpacked.as_deref().unwrap_or(Folders::empty()));
+        Ok(stack)
+    }
+
+    /// Returns a stack of nothing.
+    pub(super) fn stack(&self) -> Stack {
+        Stack::new(self.stacking)
     }
 
     /// Does a step, and puts its changes on the stack.
@@ -222,16 +270,15 @@ impl Builder {
         if let Some(wanted) = wanted {
             self.write_layer(&upper, stack, wanted)?;
         }
-        if !upper.names(&snapshot::Place::root())?.is_empty() {
-            stack.push(snapshot.upper);
-        }
+        let is_empty = upper.names(&snapshot::Place::root())?.is_empty();
+        stack.grow(snapshot.upper, is_empty);
         Ok(())
     }
 
     fn write_layer(&self, upper: &Tree, below: &Stack, wanted: Wanted) -> Result<()> {
         let lower = self.view(below)?;
         let tree = lower.as_ref().map(View::tree).transpose()?;
-        let changes = snapshot::changes(upper, tree.as_ref())?;
+        let changes = snapshot::changes(upper, tree.as_ref(), self.stacking)?;
         let path = layers(&self.job.work).join(layer_name(wanted.place));
         let file = File::options()
             .write(true)
@@ -263,7 +310,7 @@ impl Builder {
             return Ok((View::Folder(folder), Ownership::Root));
         };
         let stack = match self.build.source(from) {
-            Base::Scratch => Stack::default(),
+            Base::Scratch => self.stack(),
             Base::Stage(id) => self.wait_for(id),
             Base::Image(name) => match self.context(&name) {
                 Some(context) if context.kind == ContextKind::Folder => {

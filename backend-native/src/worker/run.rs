@@ -151,7 +151,7 @@ impl Builder {
     /// Returns a folder that looks like another one, and takes what is written to it.
     fn throwaway(&self, fitting: &mut Fitting<'_>, source: &Path) -> Result<PathBuf> {
         let snapshot = self.folders.snapshot()?;
-        let mut stack = snapshot::Stack::default();
+        let mut stack = self.stack();
         stack.push(source);
         let (upper, work) = (&snapshot.upper, &snapshot.work);
         let mounted = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;

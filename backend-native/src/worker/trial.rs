@@ -21,8 +21,10 @@ pub(super) fn try_out(folder: &Utf8Path, inside: &Inside) -> Result<Vec<(String,
         ["upper", "work", "empty", "merged"].map(|name| folder.join(name).into_std_path_buf());
     let mounted = Stack::default().mount(&upper, &work, &empty, &merged);
     let files = match mounted {
-        Ok(_) => "overlay",
-        Err(error) => return Err(Failure::from(error)),
+        Ok(_) => "overlay".to_owned(),
+        Err(error) => {
+            format!("copies ({error}; where it is a module: `modprobe overlay`)")
+        }
     };
     let users = match inside.rights {
         Rights::Root => "root",
@@ -30,7 +32,7 @@ pub(super) fn try_out(folder: &Utf8Path, inside: &Inside) -> Result<Vec<(String,
     };
     let details = [
         ("rights", users.to_owned()),
-        ("snapshots", files.to_owned()),
+        ("snapshots", files),
         ("limits", limits(&inside.bounds, inside.rights)),
     ];
     let details = details.map(|(name, value)| (name.to_owned(), value));

@@ -11,9 +11,10 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use crate::archive::{CAPABILITY, open_for_attributes};
+use crate::copies;
 use crate::error::{Context as _, Result};
 use crate::place::Place;
-use crate::stack::OPAQUE;
+use crate::stack::{OPAQUE, Stacking};
 use crate::tree::{Tree, kind, names, permissions};
 use crate::users::Owner;
 
@@ -51,9 +52,12 @@ pub struct File {
 /// Returns what `upper`, the folder that took a step's changes, has that `lower` has not, in the
 /// order of a canonical layer: each folder before what is in it, and the names in it in the order
 /// of their bytes.
-pub fn changes(upper: &Tree, lower: Option<&Tree>) -> Result<Vec<Change>> {
+///
+/// Of copies, `upper` is the whole of one, and `lower` what it was copied from.
+pub fn changes(upper: &Tree, lower: Option<&Tree>, stacking: Stacking) -> Result<Vec<Change>> {
     let mut walk = Walk {
         upper,
+        stacking,
         changes: Vec::new(),
         pending: Vec::new(),
         first: BTreeMap::new(),
@@ -61,7 +65,8 @@ pub fn changes(upper: &Tree, lower: Option<&Tree>) -> Result<Vec<Change>> {
     };
     let view = View {
         lower,
-        complete: false,
+        complete: stacking == Stacking::Copies,
+        anew: false,
     };
     walk.folder(&Place::root(), view)?;
     Ok(walk.changes)
@@ -74,6 +79,8 @@ struct View<'a> {
     lower: Option<&'a Tree>,
     /// The folder has all that there is: what is below shows through nowhere.
     complete: bool,
+    /// It, or one that it is in, was made anew in place of what is below.
+    anew: bool,
 }
 
 /// A file by its number, and that of the device it is on.
@@ -81,6 +88,7 @@ type Inode = (u64, u64);
 
 struct Walk<'a> {
     upper: &'a Tree,
+    stacking: Stacking,
     changes: Vec<Change>,
     /// Folders that are the same as below, and will be recorded if something in them is.
     pending: Vec<(Place, Stat)>,
@@ -111,7 +119,7 @@ impl Walk<'_> {
             None => None,
         };
         let status = self.upper.status(&place)?;
-        let Some(status) = status.filter(|status| !is_whiteout(status)) else {
+        let Some(status) = status.filter(|status| !self.is_whiteout(status)) else {
             if below.is_some() {
                 self.include_parents()?;
                 self.changes.push(Change::Delete(place));
@@ -129,7 +137,7 @@ impl Walk<'_> {
             return if !same {
                 self.include_parents()?;
                 self.put(place, &status)
-            } else if view.complete && status.st_nlink > 1 {
+            } else if view.anew && status.st_nlink > 1 {
                 self.keep(place, &status)
             } else {
                 Ok(())
@@ -142,9 +150,11 @@ impl Walk<'_> {
             self.put(place.clone(), &status)?;
         }
         let is_folder_below = below.is_some_and(|below| kind(&below) == FileType::Directory);
+        let anew = view.anew || self.is_anew(&place)?;
         let inner = View {
             lower: view.lower.filter(|_| is_folder_below),
-            complete: view.complete || self.hides(&place)?,
+            complete: view.complete || anew,
+            anew,
         };
         self.folder(&place, inner)?;
         // It is the last one, if nothing in it was recorded.
@@ -152,14 +162,23 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Tells whether a folder hides what is below it.
-    fn hides(&self, place: &Place) -> Result<bool> {
+    /// Tells whether a folder was made anew: then it hides what is below it.
+    fn is_anew(&self, place: &Place) -> Result<bool> {
+        if self.stacking == Stacking::Copies {
+            return Ok(!copies::is_marked(self.upper, place)?);
+        }
         let folder = self.upper.folder(place)?;
         match rustix::fs::fgetxattr(folder, OPAQUE.name(), &mut [0_u8; 1][..]) {
             Ok(_) | Err(Errno::RANGE) => Ok(true),
             Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
             Err(error) => Err(error).at("ask about", place.as_bytes()),
         }
+    }
+
+    fn is_whiteout(&self, status: &Stat) -> bool {
+        self.stacking == Stacking::Overlay
+            && kind(status) == FileType::CharacterDevice
+            && status.st_rdev == rustix::fs::makedev(0, 0)
     }
 
     /// Records the folders on the way to what is recorded next.
@@ -264,10 +283,6 @@ impl Walk<'_> {
 
 fn inode(status: &Stat) -> Inode {
     (status.st_dev, status.st_ino)
-}
-
-fn is_whiteout(status: &Stat) -> bool {
-    kind(status) == FileType::CharacterDevice && status.st_rdev == rustix::fs::makedev(0, 0)
 }
 
 fn capability(tree: &Tree, place: &Place) -> Result<Option<Vec<u8>>> {

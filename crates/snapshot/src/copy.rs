@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::archive::{copy_contents, is_kept, open_for_attributes, set_attribute};
+use crate::copies;
 use crate::error::{Context as _, Error, Result};
 use crate::expand::{expand, is_archive};
 use crate::pattern;
@@ -168,6 +169,7 @@ fn copy_one(
         copying,
         into,
         links: BTreeMap::new(),
+        exactness: Exactness::Copy,
     };
     let (folder, name) = source.tree.parent(followed)?;
     copier.copy(folder.as_fd(), name, &destination, Existing::Kept)
@@ -188,6 +190,37 @@ struct Copier<'a> {
     into: &'a Tree,
     /// The copies of files that have several names.
     links: BTreeMap<u64, Place>,
+    exactness: Exactness,
+}
+
+/// How exact a copy is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exactness {
+    /// As that of a `COPY`.
+    Copy,
+    /// All is as it was, and each folder is marked.
+    Snapshot,
+}
+
+/// Fills an empty tree with all of another.
+pub(crate) fn duplicate(from: &Tree, into: &Tree) -> Result<()> {
+    let mut copier = Copier {
+        ownership: Ownership::Kept,
+        copying: &Copying {
+            destination: b"/",
+            owner: None,
+            mode: None,
+            unpack: false,
+        },
+        into,
+        links: BTreeMap::new(),
+        exactness: Exactness::Snapshot,
+    };
+    let root = Place::root();
+    let status = from.status(&root)?;
+    let status = status.ok_or_else(|| Error::NotFound(root.to_string()))?;
+    let folder = from.folder(&root)?;
+    copier.copy_folder(folder.as_fd(), b".", &status, &root, Existing::Overwritten)
 }
 
 impl Copier<'_> {
@@ -224,7 +257,8 @@ impl Copier<'_> {
                     }
                     self.links.insert(status.st_ino, to.clone());
                 }
-                copy_file(from, name, &status, &folder, new).at("copy to", to.as_bytes())?;
+                copy_file(from, name, &status, &folder, new, self.exactness)
+                    .at("copy to", to.as_bytes())?;
             }
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(from, path, Vec::new());
@@ -233,9 +267,9 @@ impl Copier<'_> {
             }
             kind => {
                 // BuildKit makes a character device of every device.
-                let kind = match kind {
-                    FileType::BlockDevice => FileType::CharacterDevice,
-                    kind => kind,
+                let kind = match (kind, self.exactness) {
+                    (FileType::BlockDevice, Exactness::Copy) => FileType::CharacterDevice,
+                    (kind, _) => kind,
                 };
                 let mode = Mode::RUSR | Mode::WUSR;
                 special::make_device(folder.as_fd(), new_path, (kind, mode), status.st_rdev)
@@ -270,6 +304,9 @@ impl Copier<'_> {
         for name in names(&folder).at("read", name)? {
             let to = to.join(&name);
             self.copy(folder.as_fd(), &name, &to, Existing::Overwritten)?;
+        }
+        if self.exactness == Exactness::Snapshot {
+            copies::mark(self.into, to)?;
         }
         let (parent, new) = self.into.parent(to)?;
         if created || existing == Existing::Overwritten {
@@ -316,6 +353,7 @@ fn copy_file(
     status: &Stat,
     folder: &OwnedFd,
     new: &[u8],
+    exactness: Exactness,
 ) -> std::io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let source = rustix::fs::openat(from, OsStr::from_bytes(name), flags, Mode::empty())?;
@@ -323,6 +361,10 @@ fn copy_file(
     let mode = Mode::RUSR | Mode::WUSR;
     let copy = rustix::fs::openat(folder, OsStr::from_bytes(new), flags, mode)?;
     let size = u64::try_from(status.st_size).unwrap_or(0);
+    if exactness == Exactness::Snapshot && rustix::fs::ioctl_ficlone(&copy, &source).is_ok() {
+        // The two share their blocks.
+        return Ok(());
+    }
     copy_contents(&File::from(source), &File::from(copy), size, 0)
 }
 

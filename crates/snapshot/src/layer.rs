@@ -1,6 +1,7 @@
 //! A layer of an image becomes a folder that can be stacked: what it deletes is what the overlay
-//! file system takes for deleted.
+//! file system takes for deleted. Or it comes over the layers before it, in a folder that has them all.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,7 +14,7 @@ use rustix::io::Errno;
 use crate::archive::{self, Entry, EntryKind};
 use crate::error::{Context as _, Error, Result};
 use crate::place::Place;
-use crate::stack::OPAQUE;
+use crate::stack::{OPAQUE, Stacking};
 use crate::tree::{Tree, kind, remove_below, set_times};
 use crate::users::Owner;
 
@@ -22,14 +23,16 @@ const WHITEOUT: &[u8] = b".wh.";
 /// What marks a folder as hiding all that is below it.
 const HIDING: &[u8] = b".wh..wh..opq";
 
-/// Unpacks a layer, which may be compressed, into an empty folder.
-pub fn unpack(layer: File, name: &str, into: &Tree) -> Result<()> {
+/// Unpacks a layer, which may be compressed, into an empty folder; for copies, into one that has the
+/// layers before it.
+pub fn unpack(layer: File, name: &str, into: &Tree, stacking: Stacking) -> Result<()> {
     let wrong = |source: io::Error| Error::Archive {
         name: name.to_owned(),
         source,
     };
     let mut archive = archive::open(layer, name)?;
     let mut folders = Vec::new();
+    let mut made = BTreeSet::new();
     for entry in archive.entries().map_err(wrong)? {
         let mut source = entry.map_err(wrong)?;
         let Some(entry) = Entry::read(&mut source).map_err(wrong)? else {
@@ -47,8 +50,12 @@ pub fn unpack(layer: File, name: &str, into: &Tree) -> Result<()> {
                 .at("set the mode of", b"/")?;
             continue;
         }
-        into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
+        made.extend(into.make_folders(&place.parent(), 0o755, Owner::ROOT)?);
+        if stacking == Stacking::Copies && delete(&place, into, &made)? {
+            continue;
+        }
         place_entry(&entry, &place, into, &mut source)?;
+        made.insert(place.clone());
         if entry.kind == EntryKind::Folder {
             folders.push((place, entry.times));
         }
@@ -59,6 +66,23 @@ pub fn unpack(layer: File, name: &str, into: &Tree) -> Result<()> {
         set_times(folder.as_fd(), name, times).at("set the times of", place.as_bytes())?;
     }
     Ok(())
+}
+
+/// Deletes what an entry says is gone, but for what this layer has made. Returns whether it says so.
+fn delete(place: &Place, into: &Tree, made: &BTreeSet<Place>) -> Result<bool> {
+    let parent = place.parent();
+    let gone = match place.name() {
+        Some(HIDING) => into.names(&parent)?,
+        Some(name) if name.starts_with(WHITEOUT) => vec![name[WHITEOUT.len()..].to_vec()],
+        _ => return Ok(false),
+    };
+    for name in gone {
+        let place = parent.join(&name);
+        if !made.contains(&place) {
+            into.remove(&place)?;
+        }
+    }
+    Ok(true)
 }
 
 fn place_entry(entry: &Entry, place: &Place, into: &Tree, source: &mut impl Read) -> Result<()> {

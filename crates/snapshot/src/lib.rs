@@ -8,6 +8,7 @@
 
 mod archive;
 mod change;
+mod copies;
 mod copy;
 mod decompress;
 mod error;
@@ -27,7 +28,7 @@ pub use expand::is_archive;
 pub use layer::unpack;
 pub use place::Place;
 pub use special::{give, make_device, stand_in};
-pub use stack::{Mounted, Stack};
+pub use stack::{Mounted, Stack, Stacking};
 pub use tree::{CreatedFolder, Tree};
 pub use users::{Identity, Owner, User};
 

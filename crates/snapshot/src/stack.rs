@@ -28,14 +28,42 @@ impl Attribute {
 /// layer it has to be; nothing has to reach the disk, since what a crash leaves is thrown away.
 const OPTIONS: &str = "userxattr,index=off,xino=off,volatile";
 
-/// Folders, one on another.
+/// How a snapshot is made of another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stacking {
+    /// The kernel shows a folder of changes over those below it.
+    #[default]
+    Overlay,
+    /// All of it is copied, and the copy changed.
+    Copies,
+}
+
+/// Folders, one on another. Copies are one folder at most, which has everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stack {
     /// From the lowest to the highest.
     folders: Vec<PathBuf>,
+    stacking: Stacking,
 }
 
 impl Stack {
+    /// Returns an empty one.
+    pub fn new(stacking: Stacking) -> Self {
+        Self {
+            folders: Vec::new(),
+            stacking,
+        }
+    }
+
+    /// Puts what a step left in `upper` on top, of which there may be nothing.
+    pub fn grow(&mut self, upper: PathBuf, is_empty: bool) {
+        match self.stacking {
+            Stacking::Overlay if is_empty => {}
+            Stacking::Overlay => self.folders.push(upper),
+            Stacking::Copies => self.folders = vec![upper],
+        }
+    }
+
     /// Adds a folder on top. Its path should be short: the kernel takes all of a stack in one
     /// page. It must have neither comma, colon nor backslash.
     pub fn push(&mut self, folder: impl Into<PathBuf>) {
@@ -50,6 +78,10 @@ impl Stack {
     /// Mounts the stack at `at`, with `upper` taking what is changed. `work` is an empty folder
     /// beside `upper`, and `empty` one that stays empty.
     pub fn mount(&self, upper: &Path, work: &Path, empty: &Path, at: &Path) -> Result<Mounted> {
+        if self.stacking == Stacking::Copies {
+            let folder = self.folders.first().map(PathBuf::as_path);
+            return crate::copies::mount(folder, upper, at);
+        }
         let mut options = b"lowerdir=".to_vec();
         options.extend(self.lower(empty));
         for (name, path) in [("upperdir", upper), ("workdir", work)] {
