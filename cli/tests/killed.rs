@@ -1,6 +1,10 @@
 //! A `make` that is killed at any moment: what was finished stays, what was begun is gone, and the
 //! next one goes on from there. One test for each runtime that is here; those that
 //! `STAGEX_REQUIRE` names must be. `STAGEX_ROUNDS=50` kills more often than the usual few times.
+//!
+//! What is looked for afterwards: the processes that were there when it was killed, whatever they are
+//! called, and all whose command line names the tree; mounts, in this name space or in one of a process
+//! that is left; and control groups.
 
 #![expect(
     clippy::unwrap_used,
@@ -41,9 +45,11 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let states = states();
 
     let mut finished = BTreeMap::new();
+    let mut looked_at = 0;
     for round in 0..rounds {
         let mut child = make(tree, runtime);
         let ended = wait(&mut child, moment(round));
+        let started = descendants(child.id());
         let signal = if round % 2 == 0 {
             rustix::process::Signal::KILL
         } else {
@@ -58,6 +64,16 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
             within(GRACE, || processes(tree).is_empty()),
             &format!("round {round}: still there: {:?}", processes(tree)),
         )?;
+        expect(
+            within(GRACE, || started.iter().all(|process| !process.is_there())),
+            &format!("round {round}: still there of {started:?}"),
+        )?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        expect(
+            !mounts.contains(tree.to_str().unwrap()),
+            &format!("round {round}: still mounted:\n{mounts}"),
+        )?;
+        looked_at += started.len();
         let now = records(tree);
         unchanged(&finished, &now, round)?;
         finished = now;
@@ -71,6 +87,8 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         }
     }
 
+    expect(looked_at > 0, "it was never killed while something ran")?;
+
     let mut last = make(tree, runtime);
     expect(last.wait().unwrap().success(), "the last make failed")?;
     unchanged(&finished, &records(tree), rounds)?;
@@ -82,6 +100,11 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     )?;
 
     engines::nothing_is_left(tree, program, &images)?;
+    let groups = groups_of_nobody();
+    expect(
+        groups.is_empty(),
+        &format!("control groups are left: {groups:?}"),
+    )?;
     // Whatever else is being built on this machine has its own there, and takes it away again.
     let mut stray = self::states();
     stray.retain(|each| !states.contains(each));
@@ -130,6 +153,81 @@ fn processes(tree: &Path) -> Vec<String> {
         line.contains(tree).then_some(line)
     });
     lines.collect()
+}
+
+/// A process, which no other is even if it has the same number later.
+#[derive(Debug)]
+struct Process {
+    id: u32,
+    started: String,
+    #[expect(dead_code, reason = "it is shown where a process is left")]
+    name: String,
+}
+
+impl Process {
+    fn read(id: u32) -> Option<(Self, u32)> {
+        let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // A name may have anything in it.
+        let (before, after) = text.rsplit_once(')')?;
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let parent = fields.get(1)?.parse().ok()?;
+        let started = (*fields.get(19)?).to_owned();
+        let name = before.to_owned();
+        Some((Self { id, started, name }, parent))
+    }
+
+    fn is_there(&self) -> bool {
+        Self::read(self.id).is_some_and(|(now, _)| now.started == self.started)
+    }
+}
+
+/// Returns the processes that one has started, and those that these have, also in other name spaces.
+fn descendants(id: u32) -> Vec<Process> {
+    let entries = fs::read_dir("/proc").unwrap();
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let all: Vec<(Process, u32)> = ids.filter_map(Process::read).collect();
+    let mut family = vec![id];
+    let mut known = 0;
+    while known < family.len() {
+        let parent = family[known];
+        let children = all.iter().filter(|(_, of)| *of == parent);
+        family.extend(children.map(|(child, _)| child.id));
+        known += 1;
+    }
+    let started = all.into_iter().map(|(process, _)| process);
+    started
+        .filter(|process| process.id != id && family.contains(&process.id))
+        .collect()
+}
+
+/// Returns the control groups of builders that have ended.
+fn groups_of_nobody() -> Vec<PathBuf> {
+    let find = |folder: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+            .collect()
+    };
+    let mut folders = find(Path::new("/sys/fs/cgroup"));
+    let mut known = 0;
+    while known < folders.len() {
+        let below = find(&folders[known]);
+        folders.extend(below);
+        known += 1;
+    }
+    folders.retain(|folder| {
+        let name = folder.file_name().unwrap().to_string_lossy();
+        // Whoever has one has it locked.
+        let lock = || {
+            fs::File::open(folder).and_then(|file| {
+                let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+                Ok(rustix::fs::flock(&file, operation)?)
+            })
+        };
+        name.starts_with("stagex-") && lock().is_ok()
+    });
+    folders
 }
 
 /// Returns what tells one record of a finished package from another: they are written anew, and
