@@ -2,6 +2,7 @@
 //! of it. Knows nothing of what is tried.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -247,16 +248,19 @@ impl Built {
 
 /// Puts the program that makes system calls into a context, for a system of so many bits.
 pub(crate) fn put_call(build: &Build, bits: u32, name: &str) -> Result<(), Failed> {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/escape/call.c");
     let program = build.folder.join("context").join(name);
     #[expect(clippy::disallowed_types, reason = "a test compiles what it tries")]
-    let compiled = std::process::Command::new("cc")
+    let mut compiler = std::process::Command::new("cc")
         .arg(format!("-m{bits}"))
         .args(
             "-O1 -nostdlib -static -ffreestanding -fno-pic -no-pie -fno-stack-protector".split(' '),
         )
-        .args(["-o", program.as_str(), source])
-        .status()?;
+        .args(["-x", "c", "-o", program.as_str(), "-"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()?;
+    let source = compiler.stdin.take().ok_or("it has no input")?;
+    { source }.write_all(include_bytes!("call.c"))?;
+    let compiled = compiler.wait()?;
     expect(compiled.success(), "cc has failed")
 }
 
