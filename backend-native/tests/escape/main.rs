@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         processes::a_held_folder_is_no_way_out_of_a_root,
         processes::the_machines_null_device_is_not_a_builds,
         processes::the_builders_program_cannot_be_changed,
+        processes::rights_are_those_of_a_container,
         processes::what_is_shown_of_the_system_can_only_be_read,
         processes::control_groups_cannot_be_reached,
         processes::sockets_without_a_file_are_the_machines_own,

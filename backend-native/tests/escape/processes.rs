@@ -171,7 +171,7 @@ pub(crate) fn the_machines_null_device_is_not_a_builds() -> Result<(), Failed> {
     let build = Build::new();
     let before = fs::metadata("/dev/null")?.modified()?;
     let script = "for way in /proc/self/fd/0 /proc/1/fd/0 /dev/stdin /dev/null; do \
-                    touch -d @1000 $way; done; cat /dev/null";
+                    touch $way; done; cat /dev/null";
     build.shell(&format!("{script} 2>/dev/null || true"))?;
     let after = fs::metadata("/dev/null")?.modified()?;
     expect(
@@ -191,11 +191,12 @@ pub(crate) fn the_builders_program_cannot_be_changed() -> Result<(), Failed> {
     let build = Build::new();
     support::put_call(&build, 64, "loader")?;
     // As a 64-bit program on amd64 names it. To change the mode: call 90.
-    let built = build.run(
+    let another = (before & 0o777) ^ 0o001;
+    let built = build.run(&format!(
         "COPY loader /lib64/ld-linux-x86-64.so.2\n\
-         RUN [\"/proc/self/exe\", \"90\", \"/proc/self/exe\", \"448\", \",\", \
-              \"2\", \"/proc/self/exe\", \"1\"]",
-    )?;
+         RUN [\"/proc/self/exe\", \"90\", \"/proc/self/exe\", \"{another}\", \",\", \
+              \"2\", \"/proc/self/exe\", \"1\"]"
+    ))?;
     expect(
         mode(&program)? == before,
         "a build has changed the mode of the builder's program",
@@ -210,6 +211,34 @@ pub(crate) fn the_builders_program_cannot_be_changed() -> Result<(), Failed> {
             .is_some_and(|line| line.starts_with('-')),
         &built.output,
     )
+}
+
+/// The fourteen that Docker leaves to a container; on the machine's network all but that to raw
+/// packets; and none to whom is not root.
+pub(crate) fn rights_are_those_of_a_container() -> Result<(), Failed> {
+    for (network, expected) in [
+        (Network::None, "00000000a80425fb"),
+        (Network::Default, "00000000a80405fb"),
+    ] {
+        let mut build = Build::new();
+        build.network = network;
+        let built = build.run(
+            "RUN [\"/bin/busybox\", \"grep\", \"Cap\", \"/proc/self/status\"]\n\
+             USER 1000:1000\n\
+             RUN [\"/bin/busybox\", \"grep\", \"Cap\", \"/proc/self/status\"]",
+        )?;
+        let none = "0000000000000000";
+        let rights: Vec<_> = built
+            .output
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        // What is inherited, allowed, in effect, the most there can be, and ambient.
+        let of_root = [none, expected, expected, expected, none];
+        let of_others = [none, none, none, expected, none];
+        expect(rights == [of_root, of_others].concat(), &built.output)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn what_is_shown_of_the_system_can_only_be_read() -> Result<(), Failed> {
