@@ -68,6 +68,19 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// [`BuildKey::name`]: crate::BuildKey::name
     async fn remove(&self, image: BuiltImage) -> Result<(), Error>;
 
+    /// Removes all that builds have kept in a folder of [`Cache::Use`]. A backend that does not say
+    /// otherwise keeps nothing there.
+    ///
+    /// # Behavior
+    ///
+    /// - Nobody builds with this folder meanwhile.
+    /// - What is gone already is no error.
+    ///
+    /// [`Cache::Use`]: crate::Cache::Use
+    async fn forget(&self, _folder: &Utf8Path) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Puts a finished image into the store in which the engine's user finds images, under the name
     /// that is asked for. A backend that does not say otherwise cannot.
     ///

@@ -134,10 +134,13 @@ pub enum Network {
 }
 
 /// Whether the engine may reuse the results of earlier builds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cache {
-    /// It may.
-    Use,
+    /// It may. A backend whose results no engine keeps may keep them itself, in this folder: it is
+    /// on the file system of [`BuildRequest::work`], may not be there yet, outlives every build, and
+    /// is this runtime's own until [`Backend::forget`](crate::Backend::forget). Builds that run at
+    /// once may have the same.
+    Use(Utf8PathBuf),
     /// It must run every instruction.
     Refuse,
 }

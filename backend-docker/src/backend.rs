@@ -90,7 +90,7 @@ impl Docker {
 
     /// Returns whether earlier results may be reused, and says so if they may not.
     fn cache(&self, engine: &Engine, request: &BuildRequest, events: &dyn Events) -> Cache {
-        if request.cache == Cache::Use && !engine.cache_knows_owners {
+        if request.cache != Cache::Refuse && !engine.cache_knows_owners {
             self.notice(
                 events,
                 "this version of Docker takes files for equal that differ in their owners only: \
@@ -98,7 +98,7 @@ impl Docker {
             );
             return Cache::Refuse;
         }
-        request.cache
+        request.cache.clone()
     }
 
     async fn try_build(
@@ -413,13 +413,13 @@ mod tests {
             platform: "linux/amd64".into(),
             build_arguments: Vec::new(),
             network: Network::None,
-            cache: Cache::Use,
+            cache: Cache::Use("/k".into()),
             open_files: OpenFiles { soft: 1, hard: 1 },
             work: "/w".into(),
         };
         let docker = Docker::new(None, Findings::none());
         let cache = |knows| docker.cache(&engine(knows), &request, &());
-        assert_eq!(cache(true), Cache::Use);
+        assert_eq!(cache(true), request.cache);
         assert_eq!(cache(false), Cache::Refuse);
     }
 }

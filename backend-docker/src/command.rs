@@ -244,7 +244,7 @@ mod tests {
         let request = BuildRequest {
             target: None,
             build_arguments: Vec::new(),
-            cache: Cache::Use,
+            cache: Cache::Use("/k".into()),
             ..request()
         };
         let output = Output::Store("localhost/stagex/core-x");

@@ -96,6 +96,11 @@ impl Backend for Native {
         let removed = remove(&self.program, &image.work).await;
         removed.map_err(|error| error.of(Operation::Remove))
     }
+
+    async fn forget(&self, folder: &Utf8Path) -> Result<(), Error> {
+        let removed = remove(&self.program, folder).await;
+        removed.map_err(|error| error.of(Operation::Remove))
+    }
 }
 
 /// Returns the folder of a build's layers, in its work folder.
@@ -130,12 +135,13 @@ async fn build(
     answer.finish(&done.stderr).map(|_| ())
 }
 
-/// Removes all that a build has put into its work folder. What is gone already is no error.
+/// Removes all that builds have put into a folder. What is gone already is no error.
 async fn remove(program: &Utf8Path, work: &Utf8Path) -> Result<(), crate::error::Error> {
-    if work
-        .read_dir_utf8()
-        .is_ok_and(|mut entries| entries.next().is_none())
-    {
+    let is_empty = match work.read_dir_utf8() {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    if is_empty {
         return Ok(());
     }
     let mut answer = Answer::default();

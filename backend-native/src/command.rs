@@ -1,16 +1,19 @@
 //! How the worker is started, and what it is given. Runs nothing.
 
-use backend_api::{BuildRequest, ContextSource, Network, Step, StepId};
+use backend_api::{BuildRequest, Cache, ContextSource, Network, Step, StepId};
 use camino::{Utf8Path, Utf8PathBuf, absolute_utf8};
 use process::Invocation;
 
-use crate::job::{BuildJob, Context, ContextKind, Job};
+use crate::job::{BuildJob, CacheJob, Context, ContextKind, Job};
 
 /// The one argument that makes a worker of this program.
 pub(crate) const WORKER: &str = "--stagex-native-worker";
 
 /// This program, whatever has become of its file.
 pub(crate) const PROGRAM: &str = "/proc/self/exe";
+
+/// How many bytes of the disk the results of earlier builds may take.
+const CACHE_LIMIT: u64 = 10 << 30;
 
 /// Prepares a worker that does `job`: `program`, which has this crate in it.
 pub(crate) fn worker(program: &Utf8Path, job: &Job) -> Invocation {
@@ -49,6 +52,13 @@ pub(crate) fn build(request: &BuildRequest) -> Job {
             .collect(),
         offline: request.network == Network::None,
         open_files: (request.open_files.soft, request.open_files.hard),
+        cache: match &request.cache {
+            Cache::Use(folder) => Some(CacheJob {
+                folder: absolute(folder),
+                limit: CACHE_LIMIT,
+            }),
+            Cache::Refuse => None,
+        },
         work: absolute(&request.work),
     }))
 }

@@ -33,7 +33,18 @@ pub(crate) struct BuildJob {
     pub(crate) offline: bool,
     /// How many files a process may open: what it begins with, and the most.
     pub(crate) open_files: (u64, u64),
+    /// Where results are kept for later builds; nothing where every instruction must run.
+    pub(crate) cache: Option<CacheJob>,
     pub(crate) work: Utf8PathBuf,
+}
+
+/// Where results are kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CacheJob {
+    /// On the file system of the work folder. It may not be there yet.
+    pub(crate) folder: Utf8PathBuf,
+    /// How many bytes of the disk they may take when the build has ended.
+    pub(crate) limit: u64,
 }
 
 /// Something that FROM or `--from=` names.

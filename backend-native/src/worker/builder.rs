@@ -8,38 +8,43 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use backend_api::StepId;
-use camino::{Utf8Path, Utf8PathBuf};
-use containerfile::{Base, Build, Platform, Scope, StageId, Step};
+use containerfile::{Build, Platform, ResolvedStage, Scope, StageId, Step};
 use sandbox::Inside;
-use snapshot::{Mounted, Ownership, Stack, Stacking, Tree};
+use snapshot::{Digest, Stack, Stacking, Tree};
 
+use super::cache::{Cache, Part};
 use super::failure::Result;
-use super::folders::Folders;
-use super::image::Image;
+use super::floor::{Floor, View};
+use super::folders::{Folders, Snapshot, hand_on};
+use super::image::{Blob, Image};
+use super::key::{self, Key};
+use super::plan::Plan;
 use super::report::Report;
 use crate::backend::{layer_name, layers};
-use crate::job::{BuildJob, Context, ContextKind, Failure, FailureKind, Message};
+use crate::job::{BuildJob, ContextKind, Failure, FailureKind, Message};
 
 /// A build under way. Its stages are built at once, each on a thread of its own, which waits for
 /// another stage only where it takes something from it.
 pub(super) struct Builder {
     pub(super) job: BuildJob,
-    pub(super) folders: Folders,
+    pub(super) folders: Arc<Folders>,
     pub(super) inside: Inside,
     pub(super) report: Arc<Report>,
-    build: Build,
-    images: BTreeMap<String, Image>,
+    pub(super) build: Build,
+    pub(super) cache: Option<Cache>,
+    pub(super) circumstances: Digest,
+    pub(super) images: BTreeMap<String, Image>,
     layers: Layers,
     places: Places,
-    stacking: Stacking,
-    unpacked: Mutex<BTreeMap<Utf8PathBuf, Unpacked>>,
-    stages: Mutex<BTreeMap<StageId, Stack>>,
+    pub(super) stacking: Stacking,
+    pub(super) unpacked: Mutex<BTreeMap<Vec<Blob>, Unpacked>>,
+    pub(super) stages: Mutex<BTreeMap<StageId, Floor>>,
     /// Notified when a stage is built.
-    built: Condvar,
+    pub(super) built: Condvar,
 }
 
-/// The folder of a layer, once it is unpacked.
-type Unpacked = Arc<Mutex<Option<PathBuf>>>;
+/// The folder of one layer or several, once they are unpacked.
+pub(super) type Unpacked = Arc<Mutex<Option<PathBuf>>>;
 
 /// Builds, and writes the layers of the steps that are asked for.
 ///
@@ -54,34 +59,60 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
     let build = resolve(&job, &images)?;
     super::step::refuse_what_is_unknown(&build)?;
     let layers = layers_of(&job, &build)?;
-    let folders = Folders::enter(&job.work)?;
+    let folders = Arc::new(Folders::enter(&job.work)?);
+    let stacking = stacking(&folders, report)?;
+    // A copy has everything, and so is no result of one step.
+    let cache = job.cache.as_ref().filter(|_| stacking == Stacking::Overlay);
+    let cache = cache.and_then(|cache| {
+        let opened = Cache::open(cache, &folders, report);
+        let failed = |error| {
+            let message = format!("nothing is kept in `{}`: {error}", cache.folder);
+            report.say(&Message::Notice { message });
+        };
+        opened.map_err(failed).ok()
+    });
     let builder = Arc::new(Builder {
         layers,
         places: places_of(&job, &build),
-        stacking: stacking(&folders, report)?,
+        stacking,
+        circumstances: key::circumstances(inside.rights),
         folders,
         job,
         inside,
         report: Arc::clone(report),
         build,
+        cache,
         images,
         unpacked: Mutex::default(),
         stages: Mutex::default(),
         built: Condvar::new(),
     });
-    let (done, results) = mpsc::channel();
+    let plan = Arc::new(builder.plan());
     for stage in &builder.build.stages {
-        let (builder, done, id) = (Arc::clone(&builder), done.clone(), stage.id);
+        builder.take_kept(stage, &plan)?;
+    }
+    let needed = builder.build.stages.iter();
+    let needed: Vec<StageId> = needed
+        .map(|stage| stage.id)
+        .filter(|id| plan.needs(*id))
+        .collect();
+    let (done, results) = mpsc::channel();
+    for id in &needed {
+        let (builder, plan, done, id) =
+            (Arc::clone(&builder), Arc::clone(&plan), done.clone(), *id);
         thread::spawn(move || {
             // Nobody listens any more once a stage has failed.
-            let _ = done.send(builder.stage(id));
+            let _ = done.send(builder.stage(id, &plan));
         });
     }
     drop(done);
     results.into_iter().collect::<Result<()>>()?;
-    if lock(&builder.stages).len() < builder.build.stages.len() {
+    if lock(&builder.stages).len() < needed.len() {
         let message = "a stage ended without a word";
         return Err(Failure::new(FailureKind::Internal, message));
+    }
+    if let Some(cache) = &builder.cache {
+        cache.shrink();
     }
     Ok(())
 }
@@ -158,206 +189,155 @@ fn places_of(job: &BuildJob, build: &Build) -> Places {
 }
 
 impl Builder {
-    /// Builds a stage, and makes its file system known to the others.
-    fn stage(&self, id: StageId) -> Result<()> {
+    /// Tells whether a step makes a layer that is asked for.
+    pub(super) fn makes_layer(&self, step: &Step) -> bool {
+        self.layers.contains_key(&step.id)
+    }
+
+    /// Hands on the layers of the steps that were kept.
+    fn take_kept(&self, stage: &ResolvedStage, plan: &Plan) -> Result<()> {
+        for ((label, step), entry) in labelled(stage).zip(plan.kept(stage.id)) {
+            let place = self.places.get(&step.id).copied();
+            self.report.line(place, format!("CACHED {label}"));
+            if let Some(wanted) = self.layers.get(&step.id) {
+                hand_on(&entry.layer(), &self.layer(*wanted))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds a stage from where it was kept on, and makes its file system known to the others.
+    fn stage(&self, id: StageId, plan: &Plan) -> Result<()> {
         let Some(stage) = self.build.stage(id) else {
             return Ok(());
         };
-        let mut stack = self.base(&stage.base)?;
-        let steps = stage.steps.iter().filter(|step| step.makes_layer());
-        let steps: Vec<&Step> = steps.collect();
-        for (number, step) in steps.iter().enumerate() {
+        let mut floor = self.base(&stage.base)?;
+        let kept = plan.kept(id);
+        for entry in kept {
+            let files = self.folders.link(&entry.files())?;
+            let digest = entry.digest;
+            floor.put(files, Some(digest))?;
+        }
+        for (label, step) in labelled(stage).skip(kept.len()) {
             let wanted = self.layers.get(&step.id).copied();
             let place = self.places.get(&step.id).copied();
-            let name = stage.name.clone().unwrap_or_else(|| id.0.to_string());
-            let (number, count) = (number + 1, steps.len());
-            let first = step.source.lines().next().unwrap_or_default();
-            self.report
-                .line(place, format!("[{name} {number}/{count}] {first}"));
-            let done = self.step(step, &mut stack, place, wanted);
+            self.report.line(place, label);
+            let done = self.step(step, &mut floor, place, wanted);
             done.map_err(|failure| failure.at(place))?;
         }
-        lock(&self.stages).insert(id, stack);
+        lock(&self.stages).insert(id, floor);
         self.built.notify_all();
         Ok(())
     }
 
-    fn base(&self, base: &Base) -> Result<Stack> {
-        match base {
-            Base::Scratch => Ok(self.stack()),
-            Base::Stage(id) => Ok(self.wait_for(*id)),
-            Base::Image(name) => self.image(name),
-        }
-    }
-
-    /// Returns the file system of a stage, when it is built. If it is never built, neither is this
-    /// one: the build has failed, and the process ends.
-    fn wait_for(&self, id: StageId) -> Stack {
-        let mut stages = lock(&self.stages);
-        loop {
-            if let Some(stack) = stages.get(&id) {
-                return stack.clone();
-            }
-            let waited = self.built.wait(stages);
-            stages = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Returns the file system of an image; its layers are unpacked if they have not been yet.
-    fn image(&self, name: &str) -> Result<Stack> {
-        let image = self.images.get(name).ok_or_else(|| unknown(name))?;
-        if self.stacking == Stacking::Copies {
-            return self.image_in_one(name, image);
-        }
-        let mut stack = self.stack();
-        for layer in image.layers() {
-            let unpacked = Arc::clone(lock(&self.unpacked).entry(layer.clone()).or_default());
-            let mut unpacked = lock(&unpacked);
-            if unpacked.is_none() {
-                let folder = self.folders.folder()?;
-                self.unpack(layer, &Tree::open(&folder)?)?;
-                *unpacked = Some(folder);
-            }
-            stack.push(unpacked.as_deref().unwrap_or(Folders::empty()));
-        }
-        Ok(stack)
-    }
-
-    fn unpack(&self, layer: &Utf8Path, into: &Tree) -> Result<()> {
-        let file = File::open(layer).map_err(|error| Failure::io("open", layer, &error))?;
-        Ok(snapshot::unpack(file, layer.as_str(), into, self.stacking)?)
-    }
-
-    /// Returns the file system of an image as one folder.
-    fn image_in_one(&self, name: &str, image: &Image) -> Result<Stack> {
-        let unpacked = Arc::clone(lock(&self.unpacked).entry(name.into()).or_default());
-        let mut unpacked = lock(&unpacked);
-        if unpacked.is_none() {
-            let folder = self.folders.folder()?;
-            let into = Tree::open(&folder)?;
-            for layer in image.layers() {
-                self.unpack(layer, &into)?;
-            }
-            *unpacked = Some(folder);
-        }
-        let mut stack = self.stack();
-        stack.push(unpacked.as_deref().unwrap_or(Folders::empty()));
-        Ok(stack)
-    }
-
-    /// Returns a stack of nothing.
-    pub(super) fn stack(&self) -> Stack {
-        Stack::new(self.stacking)
-    }
-
-    /// Does a step, and puts its changes on the stack.
+    /// Does a step, and puts its changes on what is below it.
     fn step(
         &self,
         step: &Step,
-        stack: &mut Stack,
+        floor: &mut Floor,
         place: Option<StepId>,
         wanted: Option<Wanted>,
     ) -> Result<()> {
+        let key = self.key_if_kept(step, floor);
         let snapshot = self.folders.snapshot()?;
         let stubs = {
             let (upper, work) = (&snapshot.upper, &snapshot.work);
-            let root = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;
+            let root = floor
+                .stack
+                .mount(upper, work, Folders::empty(), &snapshot.merged)?;
             self.carry_out(step, place, root.path())?
             // Whatever was mounted in it goes with it.
         };
         let upper = Tree::open(&snapshot.upper)?;
         stubs.remove(&upper)?;
-        if let Some(wanted) = wanted {
-            self.write_layer(&upper, stack, wanted)?;
+        let layer = wanted.map(|wanted| self.layer(wanted));
+        if let Some(layer) = &layer {
+            self.write_layer(&upper, &floor.stack, layer)?;
         }
-        let is_empty = upper.names(&snapshot::Place::root())?.is_empty();
-        stack.grow(snapshot.upper, is_empty);
-        Ok(())
+        let (files, digest) = self.keep(step, floor, key, (snapshot, layer.as_deref()))?;
+        floor.put(files, digest)
     }
 
-    fn write_layer(&self, upper: &Tree, below: &Stack, wanted: Wanted) -> Result<()> {
+    /// Returns the key of a step that is about to be done, if it can be kept.
+    fn key_if_kept(&self, step: &Step, floor: &Floor) -> Option<Key> {
+        let below = self.cache.as_ref().and(floor.digest)?;
+        // What is wrong with a step is said when it is done.
+        let key = self.key(step, below, &|id| self.wait_for(id).digest);
+        key.ok().flatten()
+    }
+
+    /// Keeps what a step has made. Returns where the files of its result are from now on, and their
+    /// digest if they were kept.
+    fn keep(
+        &self,
+        step: &Step,
+        floor: &Floor,
+        key: Option<Key>,
+        (snapshot, layer): (Snapshot, Option<&Path>),
+    ) -> Result<(PathBuf, Option<Digest>)> {
+        let own = snapshot.upper;
+        let (Some(cache), Some(key)) = (&self.cache, key) else {
+            return Ok((own, None));
+        };
+        // What others can write to may have been something else by the time it was copied.
+        if key.is_shared && self.key_if_kept(step, floor) != Some(key) {
+            return Ok((own, None));
+        }
+        if let Some(digest) = cache.keep(key.digest, &snapshot.entry, layer) {
+            return Ok((own, Some(digest)));
+        }
+        // Another build was faster: its result is as good, and has been kept.
+        let parts = [Part::Files, Part::Layer];
+        let parts = &parts[..if layer.is_some() { 2 } else { 1 }];
+        let theirs = cache.find(key.digest);
+        let theirs = theirs.filter(|entry| parts.iter().all(|part| entry.is_whole(*part)));
+        let Some(entry) = theirs else {
+            return Ok((own, None));
+        };
+        if let Some(layer) = layer {
+            std::fs::remove_file(layer)
+                .map_err(|error| Failure::io("replace", layer.display(), &error))?;
+            hand_on(&entry.layer(), layer)?;
+        }
+        Ok((self.folders.link(&entry.files())?, Some(entry.digest)))
+    }
+
+    /// Returns the path of the layer of a step.
+    fn layer(&self, wanted: Wanted) -> PathBuf {
+        layers(&self.job.work)
+            .join(layer_name(wanted.place))
+            .into_std_path_buf()
+    }
+
+    fn write_layer(&self, upper: &Tree, below: &Stack, path: &Path) -> Result<()> {
         let lower = self.view(below)?;
         let tree = lower.as_ref().map(View::tree).transpose()?;
         let changes = snapshot::changes(upper, tree.as_ref(), self.stacking)?;
-        let path = layers(&self.job.work).join(layer_name(wanted.place));
         let file = File::options()
             .write(true)
             .read(true)
             .create_new(true)
             .mode(0o600)
-            .open(&path);
-        let file = file.map_err(|error| Failure::io("make", &path, &error))?;
+            .open(path);
+        let file = file.map_err(|error| Failure::io("make", path.display(), &error))?;
         Ok(snapshot::write_archive(&changes, upper, file)?)
     }
+}
 
-    /// Returns a stack as a tree to be read; nothing where it has no folder.
-    fn view(&self, stack: &Stack) -> Result<Option<View>> {
-        match stack.folders() {
-            [] => Ok(None),
-            [only] => Ok(Some(View::Folder(only.clone()))),
-            _ => {
-                let at = self.folders.folder()?;
-                let mounted = stack.mount_to_read(Folders::empty(), &at)?;
-                Ok(Some(View::Mounted(mounted)))
-            }
-        }
-    }
-
-    /// Returns what a `COPY`, an `ADD` or a mount takes files from.
-    pub(super) fn source(&self, from: Option<&str>) -> Result<(View, Ownership)> {
-        let Some(from) = from else {
-            let folder = self.job.context.clone().into();
-            return Ok((View::Folder(folder), Ownership::Root));
-        };
-        let stack = match self.build.source(from) {
-            Base::Scratch => self.stack(),
-            Base::Stage(id) => self.wait_for(id),
-            Base::Image(name) => match self.context(&name) {
-                Some(context) if context.kind == ContextKind::Folder => {
-                    let folder = context.path.clone().into();
-                    return Ok((View::Folder(folder), Ownership::Root));
-                }
-                Some(_) => self.image(&name)?,
-                None => return Err(unknown(&name)),
-            },
-        };
-        let view = self.view(&stack)?;
-        let empty = || View::Folder(Folders::empty().to_owned());
-        Ok((view.unwrap_or_else(empty), Ownership::Kept))
-    }
-
-    fn context(&self, name: &str) -> Option<&Context> {
-        let mut contexts = self.job.contexts.iter();
-        contexts.find(|context| context.name == name)
-    }
+/// Returns the steps of a stage that make a layer, each with what is said of it.
+fn labelled(stage: &ResolvedStage) -> impl Iterator<Item = (String, &Step)> {
+    let name = stage.name.clone().unwrap_or_else(|| stage.id.0.to_string());
+    let steps = stage.steps.iter().filter(|step| step.makes_layer());
+    let steps: Vec<&Step> = steps.collect();
+    let count = steps.len();
+    steps.into_iter().enumerate().map(move |(place, step)| {
+        let first = step.source.lines().next().unwrap_or_default();
+        let label = format!("[{name} {}/{count}] {first}", place + 1);
+        (label, step)
+    })
 }
 
 /// What is behind the lock is whole whenever it is released, so a poisoned one is as good.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A file system that is only read.
-#[derive(Debug)]
-pub(super) enum View {
-    Folder(PathBuf),
-    Mounted(Mounted),
-}
-
-impl View {
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Self::Folder(path) => path,
-            Self::Mounted(mounted) => mounted.path(),
-        }
-    }
-
-    pub(super) fn tree(&self) -> Result<Tree> {
-        Ok(Tree::open(self.path())?)
-    }
-}
-
-fn unknown(name: &str) -> Failure {
-    let message = format!("the build was given nothing for `{name}`");
-    Failure::new(FailureKind::Internal, message)
 }

@@ -14,6 +14,9 @@ use sandbox::Rights;
 use super::failure::Result;
 use crate::job::Failure;
 
+/// The files themselves, in the folder of what can be kept.
+pub(super) const FILES: &str = "u";
+
 /// How much a disk has left that is full: less than the smallest program writes at once.
 const LEFT: u64 = 64 << 10;
 
@@ -27,6 +30,8 @@ pub(super) struct Folders {
 /// The folders of one snapshot.
 #[derive(Debug)]
 pub(super) struct Snapshot {
+    /// What can be kept of it when it is finished.
+    pub(super) entry: PathBuf,
     /// What takes the changes.
     pub(super) upper: PathBuf,
     /// What the kernel works in.
@@ -46,10 +51,15 @@ impl Folders {
             .and_then(|()| make_folder(Self::empty(), 0o755))
             .and_then(|()| make_folder(crate::backend::layers(work).as_std_path(), 0o700));
         made.map_err(|error| Failure::io("make", &root, &error))?;
-        Ok(Self {
-            root: root.into(),
+        Ok(Self::at(root.into()))
+    }
+
+    /// Names the folders in `root`, which is there.
+    pub(super) fn at(root: PathBuf) -> Self {
+        Self {
+            root,
             next: AtomicUsize::new(0),
-        })
+        }
     }
 
     /// Returns a folder that is always empty.
@@ -63,25 +73,36 @@ impl Folders {
         PathBuf::from(number.to_string())
     }
 
+    /// Returns a path that nothing has yet, as others see it.
+    pub(super) fn elsewhere(&self) -> PathBuf {
+        self.absolute(&self.unused())
+    }
+
     /// Makes a folder for a purpose of its own.
     pub(super) fn folder(&self) -> Result<PathBuf> {
         let path = self.unused();
-        make_folder(&path, 0o755)
-            .map_err(|error| Failure::io("make", self.absolute(&path).display(), &error))?;
+        self.make(&path)?;
         Ok(path)
     }
 
     /// Makes the folders of a new snapshot.
     pub(super) fn snapshot(&self) -> Result<Snapshot> {
         let path = self.folder()?;
+        let entry = path.join("e");
         let snapshot = Snapshot {
-            upper: path.join("u"),
+            upper: entry.join(FILES),
             work: path.join("w"),
             merged: path.join("m"),
+            entry,
         };
-        for folder in [&snapshot.upper, &snapshot.work, &snapshot.merged] {
-            make_folder(folder, 0o755)
-                .map_err(|error| Failure::io("make", self.absolute(folder).display(), &error))?;
+        let Snapshot {
+            entry,
+            upper,
+            work,
+            merged,
+        } = &snapshot;
+        for folder in [entry, upper, work, merged] {
+            self.make(folder)?;
         }
         Ok(snapshot)
     }
@@ -99,6 +120,28 @@ impl Folders {
         })
     }
 
+    /// Makes a folder for files that can be kept, and the folder that these go into.
+    pub(super) fn entry(&self) -> Result<(PathBuf, PathBuf)> {
+        let entry = self.folder()?.join("e");
+        let files = entry.join(FILES);
+        self.make(&entry)?;
+        self.make(&files)?;
+        Ok((entry, files))
+    }
+
+    fn make(&self, folder: &Path) -> Result<()> {
+        make_folder(folder, 0o755)
+            .map_err(|error| Failure::io("make", self.absolute(folder).display(), &error))
+    }
+
+    /// Returns a short path of a folder that is elsewhere.
+    pub(super) fn link(&self, folder: &Path) -> Result<PathBuf> {
+        let path = self.unused();
+        let linked = std::os::unix::fs::symlink(folder, &path);
+        linked.map_err(|error| Failure::io("link", folder.display(), &error))?;
+        Ok(path)
+    }
+
     /// Returns a path as others see it.
     pub(super) fn absolute(&self, path: &Path) -> PathBuf {
         self.root.join(path)
@@ -107,6 +150,13 @@ impl Folders {
 
 fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
     fs::DirBuilder::new().mode(mode).create(path)
+}
+
+/// Gives a file another name, or its copy where that cannot be.
+pub(super) fn hand_on(from: &Path, to: &Path) -> Result<()> {
+    fs::hard_link(from, to)
+        .or_else(|_| fs::copy(from, to).map(|_| ()))
+        .map_err(|error| Failure::io("hand on", from.display(), &error))
 }
 
 /// Removes all that is in a folder. What is gone already is no error.

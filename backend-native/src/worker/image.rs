@@ -16,7 +16,15 @@ use crate::job::{Failure, FailureKind};
 pub(super) struct Image {
     /// What it hands on to a stage that begins with it.
     pub(super) facts: ImageFacts,
-    layers: Vec<Utf8PathBuf>,
+    layers: Vec<Blob>,
+}
+
+/// A file of a layout, whose name is its digest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Blob {
+    /// The sha256 that it has to have, in hex.
+    pub(super) sha256: String,
+    pub(super) path: Utf8PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -63,13 +71,13 @@ impl Image {
                 let message = format!("expected one image in {layout}, found {count}");
                 return Err(Failure::new(FailureKind::Internal, message));
             };
-            let path = blob(layout, only)?;
+            let Blob { path, .. } = blob(layout, only)?;
             if only.media_type.contains("manifest.v") {
                 break read(&path)?;
             }
             index = read(&path)?;
         };
-        let Document { config } = read(&blob(layout, &manifest.config)?)?;
+        let Document { config } = read(&blob(layout, &manifest.config)?.path)?;
         let environment = config.env.unwrap_or_default();
         let layers = manifest.layers.unwrap_or_default();
         Ok(Self {
@@ -93,8 +101,8 @@ impl Image {
         })
     }
 
-    /// Returns the files of its layers, from the lowest on.
-    pub(super) fn layers(&self) -> &[Utf8PathBuf] {
+    /// Returns its layers, from the lowest on.
+    pub(super) fn layers(&self) -> &[Blob] {
         &self.layers
     }
 }
@@ -107,11 +115,14 @@ fn read<T: DeserializeOwned>(path: &Utf8Path) -> Result<T> {
     })
 }
 
-/// Returns a blob's path. The digest is what a document says, so only hex digits are taken.
-fn blob(layout: &Utf8Path, descriptor: &Descriptor) -> Result<Utf8PathBuf> {
+/// Finds a blob. The digest is what a document says, so only hex digits are taken.
+fn blob(layout: &Utf8Path, descriptor: &Descriptor) -> Result<Blob> {
     match descriptor.digest.strip_prefix("sha256:") {
         Some(hex) if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            Ok(layout.join("blobs/sha256").join(hex))
+            Ok(Blob {
+                sha256: hex.to_owned(),
+                path: layout.join("blobs/sha256").join(hex),
+            })
         }
         _ => {
             let message = format!("expected a sha256 digest, found `{}`", descriptor.digest);

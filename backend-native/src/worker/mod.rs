@@ -5,10 +5,14 @@
 
 mod add;
 mod builder;
+mod cache;
 mod deputy;
 mod failure;
+mod floor;
 mod folders;
 mod image;
+mod key;
+mod plan;
 mod report;
 mod run;
 mod step;

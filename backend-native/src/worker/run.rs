@@ -10,8 +10,9 @@ use rustix::fs::{CWD, Mode, OFlags};
 use sandbox::{Access, Exceeded, Met, Network, Process};
 use snapshot::{Identity, Owner, Place, Tree, User};
 
-use super::builder::{Builder, View};
+use super::builder::Builder;
 use super::failure::Result;
+use super::floor::View;
 use super::folders::Folders;
 use super::report::shortened;
 use super::stubs::Stubs;

@@ -1,5 +1,8 @@
 //! `stagex clean`: removes what was made.
 
+use std::sync::Arc;
+
+use backend_api::Backend;
 use engine::{Clean, Cleaned, Folders};
 use serde_json::json;
 
@@ -60,7 +63,7 @@ fn clean_stores(global: &Global) -> Result<usize, Failure> {
                 ));
                 continue;
             }
-            let listener = std::sync::Arc::clone(&listener);
+            let listener = Arc::clone(&listener);
             let cleaning = engine::clean_store(&folders, backend.as_ref(), listener);
             let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
             builds += cleaned.map_err(failure)?;
@@ -75,10 +78,17 @@ pub(super) fn remove(global: &Global, what: Clean) -> Result<Cleaned, Failure> {
     let listener = render::listener(global, Show::default());
     super::block_on(async {
         let mut interrupted = interruption::watch();
-        let cleaning = engine::clean(folders, what, listener);
+        let cleaning = engine::clean(folders, what, backends(global), listener);
         let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
         cleaned.map_err(|error| super::make::failure(&error))
     })?
+}
+
+/// Returns the backends of all runtimes that may have kept something in a tree.
+pub(super) fn backends(global: &Global) -> Vec<Arc<dyn Backend>> {
+    let (programs, findings) = (global.programs(), crate::environment::findings());
+    let backend = |name| runtimes::backend(name, &programs, &findings);
+    runtimes::NAMES.into_iter().filter_map(backend).collect()
 }
 
 /// Prints what was removed, and of how many builds something was left in engines' stores.

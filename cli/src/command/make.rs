@@ -157,7 +157,9 @@ fn build(
         if goals.clean {
             // Not before there is something that can build it again.
             let folders = Folders::of_tree(&global.directory);
-            let cleaning = engine::clean(folders, Clean::Everything, Arc::clone(&listener));
+            let backends = super::clean::backends(global);
+            let listener = Arc::clone(&listener);
+            let cleaning = engine::clean(folders, Clean::Everything, backends, listener);
             let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
             cleaned.map_err(|error| failure(&error))?;
         }

@@ -51,7 +51,8 @@ impl Request {
                 Network::None => "none",
             },
             "cache": match request.cache {
-                Cache::Use => "use",
+                // A plugin keeps what it likes in places of its own.
+                Cache::Use(_) => "use",
                 Cache::Refuse => "refuse",
             },
             "open_files": { "soft": request.open_files.soft, "hard": request.open_files.hard },

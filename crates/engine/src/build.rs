@@ -119,10 +119,10 @@ async fn build_in(
     mut interrupted: watch::Receiver<bool>,
 ) -> Result<Digest, Error> {
     let builder = Builder {
+        cache: cache(job.no_cache, &folders, job.backend.as_ref()),
         folders,
         backend: job.backend,
         ready: job.ready,
-        cache: cache(job.no_cache),
         offline: job.offline,
     };
     let recipe = job.recipe;

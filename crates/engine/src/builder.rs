@@ -184,9 +184,12 @@ async fn stopped(interrupted: &mut watch::Receiver<bool>) {
     }
 }
 
-/// Returns what an engine may reuse.
-pub(crate) fn cache(no_cache: bool) -> Cache {
-    if no_cache { Cache::Refuse } else { Cache::Use }
+/// Returns what may be reused by the runtime of `backend`.
+pub(crate) fn cache(no_cache: bool, folders: &Folders, backend: &dyn Backend) -> Cache {
+    if no_cache {
+        return Cache::Refuse;
+    }
+    Cache::Use(folders.kept(backend.id()))
 }
 
 /// Runs work that blocks where it does not hold up others.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use backend_api::Backend;
 use camino::Utf8Path;
-use tokio::task::spawn_blocking;
 use walkdir::WalkDir;
 
+use crate::builder::blocking;
 use crate::claim;
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
@@ -26,7 +26,8 @@ pub enum Clean {
     Everything,
     /// The logs of builds.
     Logs,
-    /// What is remembered of files and outputs, to be found out again.
+    /// What is remembered of files and outputs, to be found out again, and what runtimes have kept
+    /// themselves for later builds.
     Cache,
 }
 
@@ -46,31 +47,41 @@ impl AddAssign for Cleaned {
     }
 }
 
-/// Removes what was made in the tree of `folders`, as soon as no other `stagex` builds in it.
+/// Removes what was made in the tree of `folders`, as soon as no other `stagex` builds in it. What
+/// runtimes have kept themselves is removed by those of them that are among `backends`.
 ///
 /// What a killed build has left is not removed: the next `make` has its engine remove it.
 ///
 /// # Errors
 ///
-/// What the operating system does not let go.
+/// What a runtime or the operating system does not let go.
 pub async fn clean(
     folders: Folders,
     what: Clean,
+    backends: Vec<Arc<dyn Backend>>,
     listener: Arc<dyn Listener>,
 ) -> Result<Cleaned, Error> {
-    let work = move || remove(&folders, what, listener.as_ref());
-    spawn_blocking(work)
-        .await
-        .expect("removing files does not panic")
-}
-
-fn remove(folders: &Folders, what: Clean, listener: &dyn Listener) -> Result<Cleaned, Error> {
     let mut cleaned = Cleaned::default();
     if !folders.out().exists() {
         return Ok(cleaned);
     }
-    let mut waiting = |process| listener.hear(Event::Waiting { process });
-    let _lock = folders.open(Access::Alone, &mut waiting)?;
+    let of = folders.clone();
+    let mut waiting = move |process| listener.hear(Event::Waiting { process });
+    let _lock = blocking(move || of.open(Access::Alone, &mut waiting)).await?;
+    for backend in backends.iter().filter(|_| what != Clean::Logs) {
+        let kept = folders.kept(backend.id());
+        if kept.exists() {
+            cleaned.count(&kept);
+            backend.forget(&kept).await?;
+            remove_folder(&kept).at("remove", &kept)?;
+        }
+    }
+    cleaned += blocking(move || remove(&folders, what)).await?;
+    Ok(cleaned)
+}
+
+fn remove(folders: &Folders, what: Clean) -> Result<Cleaned, Error> {
+    let mut cleaned = Cleaned::default();
     let kept = [folders.own(), folders.lock(), folders.work()];
     let parents = match what {
         Clean::Everything => vec![folders.out(), folders.own()],
@@ -167,14 +178,14 @@ mod tests {
         }
         std::os::unix::fs::symlink(&source, root.join("out/link")).unwrap();
 
-        let logs = clean(folders.clone(), Clean::Logs, Arc::new(())).await;
+        let logs = clean(folders.clone(), Clean::Logs, Vec::new(), Arc::new(())).await;
         assert_eq!(logs.unwrap(), Cleaned { files: 1, bytes: 4 });
         assert!(image.exists());
 
-        let everything = clean(folders.clone(), Clean::Everything, Arc::new(())).await;
+        let everything = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(())).await;
         assert_eq!(everything.unwrap().files, 2, "the image's and the link");
         assert!(!image.exists() && source.exists() && left.exists());
-        let again = clean(folders, Clean::Everything, Arc::new(())).await;
+        let again = clean(folders, Clean::Everything, Vec::new(), Arc::new(())).await;
         assert_eq!(again.unwrap(), Cleaned::default());
     }
 }

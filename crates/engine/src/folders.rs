@@ -59,6 +59,11 @@ impl Folders {
         self.own().join("work")
     }
 
+    /// Returns the folder of what a runtime keeps itself for later builds, if it is one that does.
+    pub(crate) fn kept(&self, runtime: &str) -> Utf8PathBuf {
+        self.own().join(runtime)
+    }
+
     /// Returns the folder with all outputs.
     pub(crate) fn out(&self) -> Utf8PathBuf {
         self.out.clone()

@@ -64,10 +64,10 @@ impl Maker {
         );
         let options = job.options;
         let builder = Builder {
+            cache: cache(options.no_cache, &folders, job.backend.as_ref()),
             folders,
             backend: Arc::clone(&job.backend),
             ready: job.ready.clone(),
-            cache: cache(options.no_cache),
             offline: options.offline,
         };
         Self {

@@ -121,7 +121,7 @@ pub(crate) fn prepare(
             })
             .collect(),
         network,
-        cache: builder.cache,
+        cache: builder.cache.clone(),
         open_files: recipe.open_files,
         work: engine_folder,
     };

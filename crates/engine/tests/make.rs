@@ -189,7 +189,7 @@ async fn what_clean_changes_is_explained_before() {
     let tree = Tree::open(&scene.root).unwrap();
     let plan = tree.plan(&["core-b".to_owned()], DEFAULT_PLATFORM).unwrap();
     let before = engine::explain_cleaned(&plan);
-    let cleaning = engine::clean(scene.folders(), Clean::Everything, Arc::new(()));
+    let cleaning = engine::clean(scene.folders(), Clean::Everything, Vec::new(), Arc::new(()));
     cleaning.await.unwrap();
     let after = engine::explain(&scene.root, &plan, true).unwrap();
     assert_eq!(before, after);

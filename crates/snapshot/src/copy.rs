@@ -74,8 +74,9 @@ pub fn copy(source: Source<'_>, path: &[u8], into: &Tree, copying: &Copying<'_>)
     Ok(())
 }
 
-/// Returns what a path or pattern stands for, in the order of a walk.
-fn find(tree: &Tree, path: &[u8]) -> Result<Vec<Place>> {
+/// Returns what a path or pattern stands for, in the order of a walk. A pattern may stand for
+/// nothing; whether there is something at a path is not asked.
+pub fn find(tree: &Tree, path: &[u8]) -> Result<Vec<Place>> {
     let place = Place::new(path);
     let names: Vec<&[u8]> = place.names().collect();
     let Some(first) = names.iter().position(|name| pattern::is_pattern(name)) else {

@@ -11,6 +11,7 @@ mod change;
 mod copies;
 mod copy;
 mod decompress;
+mod digest;
 mod error;
 mod expand;
 mod layer;
@@ -22,7 +23,8 @@ mod tree;
 mod users;
 
 pub use change::{Change, changes};
-pub use copy::{Copying, Ownership, Source, copy};
+pub use copy::{Copying, Ownership, Source, copy, find};
+pub use digest::{Digest, Digester, Found, digest, sha256};
 pub use error::{Error, Result};
 pub use expand::is_archive;
 pub use layer::unpack;

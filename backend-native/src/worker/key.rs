@@ -1,0 +1,231 @@
+//! What the result of a step is a function of, as one digest: the key under which it is kept.
+//!
+//! Two steps with the same key make the same files, as far as what they run makes the same files
+//! twice. So everything is in it that a step can see, and that is not the same in every build: the
+//! files that it stands on and takes, with their times, its environment, and who carries it out.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use containerfile::{Base, Instruction, NetworkMode, Run, Sources, StageId, Step};
+use rustix::process::Resource;
+use sandbox::Rights;
+use snapshot::{Digest, Digester, Tree};
+
+use super::builder::Builder;
+use super::failure::Result;
+use super::image::Image;
+use crate::job::ContextKind;
+
+/// Raised when the same program may mean something else by the same key.
+const FORMAT: &str = "stagex native 1";
+
+/// The key of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) digest: Digest,
+    /// A file that the step takes has names elsewhere, so that somebody might have written to it
+    /// before it was copied.
+    pub(super) is_shared: bool,
+}
+
+/// Where a `COPY`, an `ADD` or a mount takes files from.
+pub(super) enum Origin<'a> {
+    Nothing,
+    /// Somebody's folder.
+    Folder(PathBuf),
+    Stage(StageId),
+    Image(&'a Image),
+}
+
+/// Returns what is the same for all that is kept by one program under one user.
+pub(super) fn circumstances(rights: Rights) -> Digest {
+    // Another program may do the same thing in another way, whatever its version says.
+    let program = fs::metadata("/proc/self/exe");
+    let program = program.map(|file| (file.size(), file.mtime(), file.mtime_nsec()));
+    let facts = format!("{program:?} {rights:?}");
+    Digester::default().part(FORMAT).part(facts).finish()
+}
+
+/// Returns what tells an image's file system from any other.
+pub(super) fn of_image(image: &Image) -> Digest {
+    let layers = image.layers().iter();
+    let digester = Digester::default().part("image");
+    layers
+        .fold(digester, |all, layer| all.part(&layer.sha256))
+        .finish()
+}
+
+/// Returns what tells the empty file system from any other.
+pub(super) fn of_nothing() -> Digest {
+    Digester::default().part("nothing").finish()
+}
+
+/// Returns what tells a file system from any other that is `below` with `files` put on it.
+pub(super) fn of_stack(below: Digest, files: Digest) -> Digest {
+    let digester = Digester::default().part("stack");
+    digester
+        .part(below.as_bytes())
+        .part(files.as_bytes())
+        .finish()
+}
+
+impl Builder {
+    /// Returns the key of the unpacked files of a layer.
+    pub(super) fn key_of_layer(&self, sha256: &str) -> Digest {
+        let digester = Digester::default().part(self.circumstances.as_bytes());
+        digester.part("layer").part(sha256).finish()
+    }
+
+    /// Returns the key of a step of the image or of another stage, on what `below` stands for.
+    /// `stage` tells what is known of a stage. Nothing if a stage that it takes from is not known.
+    pub(super) fn key(
+        &self,
+        step: &Step,
+        below: Digest,
+        stage: &dyn Fn(StageId) -> Option<Digest>,
+    ) -> Result<Option<Key>> {
+        let mut parts = Parts {
+            builder: self,
+            stage,
+            digester: Digester::default()
+                .part(self.circumstances.as_bytes())
+                .part(below.as_bytes())
+                // Only a step of the image is kept with its layer.
+                .part(if self.makes_layer(step) { "layer" } else { "" })
+                .part(step.instruction.keyword()),
+            is_shared: false,
+        };
+        let all_known = match &step.instruction {
+            Instruction::Run(run) => parts.run(step, run)?,
+            Instruction::Copy(copy) => {
+                parts.add(format!("{copy:?}"));
+                parts.sources(step, copy.from.as_deref(), &copy.sources)?
+            }
+            Instruction::Add(add) => {
+                parts.add(format!("{add:?}"));
+                parts.sources(step, None, &add.sources)?
+            }
+            Instruction::Workdir(path) => {
+                parts.add(path);
+                parts.add(&step.user);
+                true
+            }
+            _ => true,
+        };
+        Ok(all_known.then(|| Key {
+            digest: parts.digester.finish(),
+            is_shared: parts.is_shared,
+        }))
+    }
+
+    /// Returns what a `--from`, or the lack of one, stands for.
+    pub(super) fn origin(&self, from: Option<&str>) -> Result<Origin<'_>> {
+        let Some(from) = from else {
+            return Ok(Origin::Folder(self.job.context.clone().into()));
+        };
+        Ok(match self.build.source(from) {
+            Base::Scratch => Origin::Nothing,
+            Base::Stage(id) => Origin::Stage(id),
+            Base::Image(name) => {
+                let mut contexts = self.job.contexts.iter();
+                match contexts.find(|context| context.name == name) {
+                    Some(context) if context.kind == ContextKind::Folder => {
+                        Origin::Folder(context.path.clone().into())
+                    }
+                    _ => Origin::Image(self.known_image(&name)?),
+                }
+            }
+        })
+    }
+}
+
+/// The parts of a key, as they are found.
+struct Parts<'a> {
+    builder: &'a Builder,
+    stage: &'a dyn Fn(StageId) -> Option<Digest>,
+    digester: Digester,
+    is_shared: bool,
+}
+
+impl Parts<'_> {
+    fn add(&mut self, part: impl AsRef<[u8]>) {
+        self.digester = std::mem::take(&mut self.digester).part(part);
+    }
+
+    /// Takes what a process finds. Returns whether all of it is known.
+    fn run(&mut self, step: &Step, run: &Run) -> Result<bool> {
+        // How they are written down does not matter, as long as other values are other texts.
+        self.add(format!("{:?}", step.invocation()));
+        self.add(format!("{:?}", step.environment));
+        self.add(format!("{:?}", (&step.working_directory, &step.user)));
+        let offline = self.builder.job.offline || run.network == Some(NetworkMode::None);
+        let most = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let files = self.builder.job.open_files;
+        self.add(format!("{offline} {files:?} {most:?}"));
+        self.add(format!("{:?} {:?}", run.mounts, self.builder.job.platform));
+        for mount in &run.mounts {
+            if mount.get("type").unwrap_or("bind") != "bind" {
+                continue;
+            }
+            let path = mount.get("source").or_else(|| mount.get("src"));
+            let path = path.unwrap_or("/");
+            if !self.origin(mount.from(), |parts, tree| {
+                let place = tree.resolve(path.as_bytes())?;
+                parts.files(tree, &place)
+            })? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes what is copied. Returns whether all of it is known.
+    fn sources(&mut self, step: &Step, from: Option<&str>, sources: &Sources) -> Result<bool> {
+        self.add(&step.working_directory);
+        if sources.paths.is_empty() {
+            return Ok(true);
+        }
+        self.origin(from, |parts, tree| {
+            for path in &sources.paths {
+                let found = snapshot::find(tree, path.as_bytes())?;
+                parts.add(found.len().to_string());
+                for place in found {
+                    parts.add(place.as_bytes());
+                    parts.files(tree, &tree.resolve(place.as_bytes())?)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes what a `--from` stands for: of a folder what `look` finds in it. Returns whether it is
+    /// known.
+    fn origin(
+        &mut self,
+        from: Option<&str>,
+        look: impl FnOnce(&mut Self, &Tree) -> Result<()>,
+    ) -> Result<bool> {
+        let digest = match self.builder.origin(from)? {
+            Origin::Folder(path) => {
+                look(self, &Tree::open(&path)?)?;
+                return Ok(true);
+            }
+            Origin::Nothing => Some(of_nothing()),
+            Origin::Image(image) => Some(of_image(image)),
+            Origin::Stage(id) => (self.stage)(id),
+        };
+        if let Some(digest) = digest {
+            self.add(digest.as_bytes());
+        }
+        Ok(digest.is_some())
+    }
+
+    fn files(&mut self, tree: &Tree, place: &snapshot::Place) -> Result<()> {
+        let found = snapshot::digest(tree, place)?;
+        self.add(found.digest.as_bytes());
+        self.is_shared |= found.is_shared;
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! How much of a build was kept by earlier ones, found out before anything is built.
+//!
+//! A step is looked up under a key that has in it what the steps before it made, not only what they
+//! are: a step that is made again makes files with other times, and so whatever stands on it is
+//! made again as well. What is kept for a stage is therefore its first steps, and all of a stage if
+//! it is kept whole. Of what is found only that is read which is needed: the layers of the image,
+//! and the files of stages that a step stands on, or takes from, that has to be done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::thread;
+
+use containerfile::{Base, Instruction, ResolvedStage, StageId, Step};
+use snapshot::Digest;
+
+use super::builder::{Builder, lock};
+use super::cache::{Cache, Entry, Part};
+use super::key::{self, Origin};
+
+/// What there is before the build begins.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    stages: BTreeMap<StageId, Head>,
+    /// The stages whose files are needed. Of no other is anything done.
+    needed: BTreeSet<StageId>,
+}
+
+/// What was kept of a stage.
+#[derive(Debug, Default)]
+struct Head {
+    /// Its first steps that make a layer, in order.
+    kept: Vec<Entry>,
+    /// What tells its file system from any other, if all of its steps were kept.
+    whole: Option<Digest>,
+}
+
+impl Plan {
+    /// Returns what was kept of a stage: its first steps, in order.
+    pub(super) fn kept(&self, id: StageId) -> &[Entry] {
+        self.stages.get(&id).map_or(&[], |head| &head.kept)
+    }
+
+    /// Tells whether a stage's files are needed.
+    pub(super) fn needs(&self, id: StageId) -> bool {
+        self.needed.contains(&id)
+    }
+}
+
+impl Builder {
+    /// Finds out what was kept, and that all of it that is needed is whole.
+    pub(super) fn plan(&self) -> Plan {
+        loop {
+            let plan = self.look_up();
+            let Some(cache) = &self.cache else {
+                return plan;
+            };
+            let broken = self.broken(&plan);
+            if broken.is_empty() {
+                return plan;
+            }
+            for key in broken {
+                cache.discard(key);
+            }
+        }
+    }
+
+    fn look_up(&self) -> Plan {
+        let mut plan = Plan::default();
+        for stage in &self.build.stages {
+            let head = match &self.cache {
+                Some(cache) => self.head(stage, cache, &plan),
+                None => Head::default(),
+            };
+            plan.stages.insert(stage.id, head);
+        }
+        let target = self.build.target;
+        if plan
+            .stages
+            .get(&target)
+            .is_none_or(|head| head.whole.is_none())
+        {
+            self.need(target, &mut plan);
+        }
+        plan
+    }
+
+    fn head(&self, stage: &ResolvedStage, cache: &Cache, plan: &Plan) -> Head {
+        let known = |id: StageId| plan.stages.get(&id)?.whole;
+        let mut head = Head::default();
+        let mut top = match &stage.base {
+            Base::Scratch => Some(key::of_nothing()),
+            Base::Image(name) => self.known_image(name).ok().map(key::of_image),
+            Base::Stage(id) => known(*id),
+        };
+        for step in stage.steps.iter().filter(|step| step.makes_layer()) {
+            let Some(below) = top else { break };
+            // What is wrong with a step is said when it is done.
+            let key = self.key(step, below, &known).ok().flatten();
+            let entry = key.and_then(|key| cache.find(key.digest));
+            top = entry
+                .as_ref()
+                .map(|entry| key::of_stack(below, entry.digest));
+            head.kept.extend(entry);
+        }
+        head.whole = top;
+        head
+    }
+
+    /// Takes note that the files of a stage are needed, and so are those that its steps take which
+    /// have to be done.
+    fn need(&self, id: StageId, plan: &mut Plan) {
+        let Some(stage) = self.build.stage(id) else {
+            return;
+        };
+        if !plan.needed.insert(id) {
+            return;
+        }
+        if let Base::Stage(base) = stage.base {
+            self.need(base, plan);
+        }
+        let steps = stage.steps.iter().filter(|step| step.makes_layer());
+        let missing: Vec<&Step> = steps.skip(plan.kept(id).len()).collect();
+        for from in missing.into_iter().flat_map(sources) {
+            if let Ok(Origin::Stage(id)) = self.origin(Some(from)) {
+                self.need(id, plan);
+            }
+        }
+    }
+
+    /// Returns the keys of what is needed and not what it was.
+    fn broken(&self, plan: &Plan) -> Vec<Digest> {
+        let mut parts = Vec::new();
+        for stage in &self.build.stages {
+            let steps = stage.steps.iter().filter(|step| step.makes_layer());
+            for (step, entry) in steps.zip(plan.kept(stage.id)) {
+                if self.makes_layer(step) {
+                    parts.push((entry, Part::Layer));
+                }
+                if plan.needs(stage.id) {
+                    parts.push((entry, Part::Files));
+                }
+            }
+        }
+        let (parts, broken) = (Mutex::new(parts), Mutex::new(Vec::new()));
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            for _ in 0..cores.min(lock(&parts).len()) {
+                scope.spawn(|| {
+                    loop {
+                        let next = lock(&parts).pop();
+                        let Some((entry, part)) = next else { break };
+                        if !entry.is_whole(part) {
+                            lock(&broken).push(entry.key);
+                        }
+                    }
+                });
+            }
+        });
+        broken.into_inner().unwrap_or_default()
+    }
+}
+
+/// Returns what a step takes files from, as it is named.
+fn sources(step: &Step) -> Vec<&str> {
+    match &step.instruction {
+        Instruction::Copy(copy) => copy.from.as_deref().into_iter().collect(),
+        Instruction::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,478 @@
+//! What builds keep for later ones, tried with whole builds: what is reused, what makes a step anew,
+//! and that nothing that is broken, half made or somebody else's comes into an image.
+//!
+//! Where this system does not allow builds without an engine the tests are listed as ignored, with
+//! the reason; `STAGEX_REQUIRE=native` turns that into failures.
+
+mod scene;
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use backend_api::{Availability, Backend as _, BuiltImage, Cache, Network};
+use camino::Utf8Path;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use scene::{Build, Built, Lines, Scene, block_on, expect, expect_equal, native};
+
+/// The start of every build: a stage with a shell.
+const SHELL: &str = "FROM scratch AS shell\n\
+                     COPY busybox /bin/\n\
+                     RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
+                     ENV PATH=/bin\n";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let absence = match block_on(native().probe()) {
+        Availability::Ready(_) => None,
+        Availability::Unavailable(why) => Some(why.message),
+    };
+    let required = required();
+    let trials = CASES.iter().map(|(name, case)| {
+        let reason = absence.clone();
+        let trial = Trial::test(*name, move || match reason {
+            Some(reason) => Err(reason.into()),
+            None => case(),
+        });
+        match &absence {
+            Some(reason) if !required => trial.with_ignored_flag(true).with_kind(reason.clone()),
+            _ => trial,
+        }
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+type Case = fn() -> Result<(), Failed>;
+
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        const CASES: &[(&str, Case)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+cases![
+    what_is_kept_gives_the_same_layers,
+    the_steps_before_a_change_are_reused,
+    whatever_a_step_sees_makes_it_anew,
+    what_a_step_does_not_see_makes_nothing_anew,
+    a_stage_that_is_not_needed_is_not_built,
+    a_broken_file_is_made_again,
+    a_broken_layer_is_made_again,
+    a_broken_layer_of_an_image_is_unpacked_again,
+    what_stands_on_something_made_again_is_made_again,
+    a_build_that_may_reuse_nothing_neither_reads_nor_writes,
+    what_a_killed_build_had_finished_is_reused,
+    builds_at_once_share_what_they_keep,
+    what_was_kept_can_be_forgotten,
+];
+
+fn what_is_kept_gives_the_same_layers() -> Result<(), Failed> {
+    let scene = Scene::new();
+    scene.write("context/a/one", "1");
+    scene.write("context/a/two", "2");
+    // Each is clamped to one time, as in an image: what is made within one second is not the same.
+    let text = format!(
+        "{SHELL}FROM shell AS build\n\
+         WORKDIR /w\n\
+         COPY a/ /w/a/\n\
+         RUN chmod 4755 a/one && ln a/two linked && mkfifo pipe && ln -s a/one link\n\
+         RUN rm a/one && mv a b && chown 1:2 pipe && head -c 100000 /dev/zero >zeros\n\
+         RUN rm -r b && mkdir b && echo new >b/new && touch -d @1000000000 b/new\n\
+         FROM build\n\
+         COPY --from=build --chown=3:4 /w/ /copy/\n\
+         RUN touch /w/linked && echo >>/w/zeros\n"
+    );
+    let cold = scene.build(&text).cache(Cache::Refuse).run()?;
+    let first = scene.build(&text).run()?;
+    let second = scene.build(&text).run()?;
+    expect_equal(&first.summary(), &cold.summary())?;
+    expect_equal(&second.layers, &first.layers)?;
+    expect_equal(&second.made, &[""; 0])?;
+    // Only what is below is kept: the comparison with it is the same.
+    let changed = text.replace("echo >>", "echo  >>");
+    let rebuilt = scene.build(&changed).run()?;
+    expect_equal(&rebuilt.made, &["RUN touch /w/linked && echo  >>/w/zeros"])?;
+    expect_equal(&rebuilt.summary(), &cold.summary())
+}
+
+fn the_steps_before_a_change_are_reused() -> Result<(), Failed> {
+    let scene = Scene::new();
+    scene.write("context/file", "one");
+    let text = format!("{SHELL}RUN echo 1 >/1\nCOPY file /file\nRUN echo 2 >/2\nRUN echo 3 >/3\n");
+    let first = scene.build(&text).run()?;
+    expect_equal(&first.kept, &[""; 0])?;
+    let changed = text.replace("echo 2", "echo 4");
+    let second = scene.build(&changed).run()?;
+    expect_equal(&second.made, &["RUN echo 4 >/2", "RUN echo 3 >/3"])?;
+    expect_equal(&second.kept.len(), &4)?;
+    expect_equal(&second.layers[..4], &first.layers[..4])?;
+    expect(second.contents("2") == "4\n", "the change is there")?;
+    let back = scene.build(&text).run()?;
+    expect_equal(&back.made, &[""; 0])?;
+    expect_equal(&back.layers, &first.layers)
+}
+
+/// Changes something that a build is made of.
+type Change = for<'a> fn(&'a Scene, Build<'a>) -> Build<'a>;
+
+/// Each change, and the first step of its stage that has to be made anew.
+const CHANGES: &[(&str, &str, Change)] = &[
+    ("a file of the context", "COPY d/ /d/", |scene, build| {
+        scene.write("context/d/file", "other");
+        build
+    }),
+    ("the mode of one", "COPY d/ /d/", |scene, build| {
+        scene.set_mode("context/d/file", 0o600);
+        build
+    }),
+    ("the time of one", "COPY d/ /d/", |scene, build| {
+        scene.set_time("context/d/file", 5);
+        build
+    }),
+    ("the name of one", "COPY d/ /d/", |scene, build| {
+        let path = |name: &str| scene.folder.join("context/d").join(name);
+        fs::rename(path("file"), path("fild")).expect("a test may do that");
+        scene.set_time("context/d", 1);
+        build
+    }),
+    ("one more", "COPY p* /p/", |scene, build| {
+        scene.write("context/p2", "2");
+        build
+    }),
+    ("an archive", "ADD a.tar /a/", |scene, build| {
+        scene.archive("context/a.tar", "file", "other");
+        build
+    }),
+    (
+        "a file of another folder",
+        "COPY --from=other f /f",
+        |scene, build| {
+            scene.write("other/f", "changed");
+            build
+        },
+    ),
+    ("an image", "COPY --from=image /i /i", |scene, build| {
+        scene.image("image", "i", "changed");
+        build
+    }),
+    ("a base", "RUN true in-base", |scene, build| {
+        scene.image("base", "b", "changed");
+        build
+    }),
+    (
+        "what a mount shows",
+        "RUN --mount=type=bind,source=m,target=/m true",
+        |scene, build| {
+            scene.write("context/m", "changed");
+            build
+        },
+    ),
+    ("a build argument", "RUN echo argument", |_, build| {
+        build.argument("A", "2")
+    }),
+    ("the network", "RUN echo argument", |_, build| {
+        build.network(Network::Default)
+    }),
+    ("the open files", "RUN echo argument", |_, build| {
+        build.open_files(200)
+    }),
+    (
+        "another step's environment",
+        "RUN echo environment",
+        |_, build| build.replace("ENV E=1", "ENV E=2"),
+    ),
+    ("another step's user", "RUN echo user", |_, build| {
+        build.replace("USER 1", "USER 2")
+    }),
+    ("another step's folder", "RUN echo folder", |_, build| {
+        build.replace("WORKDIR /d\n", "WORKDIR /d/\nWORKDIR /e\n")
+    }),
+    ("another step's shell", "RUN echo shell", |_, build| {
+        build.replace("SHELL [\"sh\", \"-c\"]", "SHELL [\"sh\", \"-ec\"]")
+    }),
+    ("a heredoc", "COPY <<END /h", |_, build| {
+        build.replace("heredoc", "other")
+    }),
+];
+
+fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
+    let text = format!(
+        "{SHELL}FROM base AS based\nUSER 0\nENV PATH=/bin\nRUN true in-base\n\
+         FROM shell AS stage\n\
+         COPY d/ /d/\nCOPY p* /p/\nADD a.tar /a/\nCOPY --from=other f /f\n\
+         COPY --from=image /i /i\n\
+         RUN --mount=type=bind,source=m,target=/m true\n\
+         FROM shell AS arguments\nARG A=1\nRUN echo argument\n\
+         FROM shell AS environment\nENV E=1\nRUN echo environment\n\
+         FROM shell AS users\nUSER 1\nRUN echo user\n\
+         FROM shell AS folders\nWORKDIR /d\nRUN echo folder\n\
+         FROM shell AS shells\nSHELL [\"sh\", \"-c\"]\nRUN echo shell\n\
+         FROM shell AS heredocs\nCOPY <<END /h\nheredoc\nEND\n\
+         FROM scratch\n\
+         COPY --from=based /bin /1/\nCOPY --from=stage /d /2/\nCOPY --from=arguments /bin /3/\n\
+         COPY --from=environment /bin /4/\nCOPY --from=users /bin /5/\n\
+         COPY --from=folders /bin /6/\nCOPY --from=shells /bin /7/\nCOPY --from=heredocs /h /8\n"
+    );
+    let scene = Scene::new();
+    for (path, contents) in [("d/file", "one"), ("p1", "1"), ("m", "mount")] {
+        scene.write(&format!("context/{path}"), contents);
+    }
+    scene.set_time("context/d", 1);
+    scene.archive("context/a.tar", "file", "one");
+    scene.write("other/f", "f");
+    scene.build(&text).run()?;
+    for (name, step, change) in CHANGES {
+        // What was changed before has been built.
+        let again = scene.build(&text).run()?;
+        expect_equal(&again.made, &[""; 0])?;
+        let changed = change(&scene, scene.build(&text)).run()?;
+        let made = |line: &str| changed.made.iter().any(|made| made == line);
+        expect(made(step), &format!("{name}: {step} was not made anew"))?;
+        let mut stages = text.split("FROM ");
+        let stage = stages
+            .find(|stage| stage.contains(step))
+            .ok_or("no stage has the step")?;
+        let mut before = stage.lines().take_while(|line| line != step);
+        let needless = before.find(|line| made(line) && !line.starts_with("WORKDIR"));
+        expect(
+            needless.is_none(),
+            &format!("{name}: {needless:?} was made anew"),
+        )?;
+    }
+    Ok(())
+}
+
+fn what_a_step_does_not_see_makes_nothing_anew() -> Result<(), Failed> {
+    let scene = Scene::new();
+    scene.write("context/file", "one");
+    let text = format!("{SHELL}ENV A=1\nCOPY file /file\nFROM shell\nCOPY --from=shell /file /f\n");
+    scene.build(&text).run()?;
+    scene.write("context/unused", "");
+    // A COPY has no environment, and a comment is no instruction.
+    let text = text.replace("ENV A=1", "# Nothing.\nENV B=2\nLABEL a=b");
+    let built = scene.build(&text).run()?;
+    expect_equal(&built.made, &[""; 0])
+}
+
+fn a_stage_that_is_not_needed_is_not_built() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let text = format!(
+        "{SHELL}FROM shell AS build\nRUN echo 1 >/1\nFROM scratch\nCOPY --from=build /1 /2\n"
+    );
+    scene.build(&text).run()?;
+    // What is broken and not needed is nobody's concern.
+    let path = scene.kept_file("u/1", |text| text == "1\n")?;
+    fs::write(&path, "2\n")?;
+    let built = scene.build(&text).run()?;
+    expect_equal(&built.made, &[""; 0])?;
+    expect(
+        built.contents("2") == "1\n",
+        "the layer that was kept is taken",
+    )?;
+    expect_equal(&built.notices, &[""; 0])
+}
+
+fn a_broken_file_is_made_again() -> Result<(), Failed> {
+    type Break = fn(&Utf8Path);
+    let breaks: &[Break] = &[
+        |path| {
+            let modified = fs::metadata(path)
+                .expect("a test may do that")
+                .modified()
+                .expect("a test may do that");
+            fs::write(path, "2\n").expect("a test may do that");
+            File::open(path)
+                .expect("a test may do that")
+                .set_modified(modified)
+                .expect("a test may do that");
+        },
+        |path| fs::remove_file(path).expect("a test may do that"),
+        |path| {
+            fs::set_permissions(path, Permissions::from_mode(0o777)).expect("a test may do that");
+        },
+        |path| {
+            File::create(path)
+                .expect("a test may do that")
+                .set_len(0)
+                .expect("a test may do that");
+        },
+    ];
+    for break_it in breaks {
+        let scene = Scene::new();
+        let text = format!("{SHELL}RUN echo 1 >/1\nRUN cp /1 /2\n");
+        scene.build(&text).run()?;
+        break_it(&scene.kept_file("u/1", |text| text == "1\n")?);
+        let text = text.replace("cp /1", "cp  /1");
+        let built = scene.build(&text).run()?;
+        expect(
+            built.contents("2") == "1\n",
+            "what was broken came into an image",
+        )?;
+        expect_equal(&built.made, &["RUN echo 1 >/1", "RUN cp  /1 /2"])?;
+        let [notice] = built.notices.as_slice() else {
+            return Err(format!("expected a notice, found {:?}", built.notices).into());
+        };
+        expect(notice.contains("is broken, and is made again"), notice)?;
+        let again = scene.build(&text).run()?;
+        expect_equal(&again.made, &[""; 0])?;
+        expect_equal(&again.layers, &built.layers)?;
+    }
+    Ok(())
+}
+
+fn a_broken_layer_is_made_again() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let text = format!("{SHELL}RUN echo contents-of-a-file >/1\n");
+    let first = scene.build(&text).run()?;
+    let path = scene.kept_file("layer", |text| text.contains("contents-of-a-file"))?;
+    let broken = fs::read_to_string(&path)?.replace("contents", "contempt");
+    fs::write(&path, broken)?;
+    let built = scene.build(&text).run()?;
+    expect_equal(&built.summary(), &first.summary())?;
+    expect_equal(&built.made, &["RUN echo contents-of-a-file >/1"])?;
+    expect_equal(&built.notices.len(), &1)
+}
+
+fn a_broken_layer_of_an_image_is_unpacked_again() -> Result<(), Failed> {
+    let scene = Scene::new();
+    scene.image("image", "i", "from the image");
+    let text = format!("{SHELL}COPY --from=image /i /1\n");
+    scene.build(&text).run()?;
+    let path = scene.kept_file("u/i", |text| text == "from the image")?;
+    fs::write(path, "from somewhere")?;
+    let text = text.replace("/i /1", "/i /2");
+    let built = scene.build(&text).run()?;
+    expect(
+        built.contents("2") == "from the image",
+        "what was broken came into an image",
+    )?;
+    expect_equal(&built.notices.len(), &1)?;
+    let text = text.replace("/i /2", "/i /3");
+    expect_equal(&scene.build(&text).run()?.notices, &[""; 0])
+}
+
+fn what_stands_on_something_made_again_is_made_again() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let run = "RUN cat /proc/sys/kernel/random/uuid >/1";
+    let text = format!(
+        "{SHELL}FROM shell AS build\n{run}\nRUN cp /1 /2\nFROM shell\n\
+                        COPY --from=build /1 /a\nCOPY --from=build /2 /b\n"
+    );
+    let first = scene.build(&text).run()?;
+    expect(
+        first.contents("a") == first.contents("b"),
+        "both are of one run",
+    )?;
+    // The first of the two is gone, what stands on it is still there.
+    let path = scene.kept_file("u/1", |text| text == first.contents("a"))?;
+    let entry = path
+        .parent()
+        .and_then(Utf8Path::parent)
+        .ok_or("an entry has a folder")?;
+    fs::remove_dir_all(entry)?;
+    let text = format!("{text}COPY --from=build /2 /c\n");
+    let built = scene.build(&text).run()?;
+    expect_equal(&built.kept.len(), &2)?;
+    let all = ["a", "b", "c"].map(|name| built.contents(name));
+    expect(
+        all[0] == all[1] && all[1] == all[2],
+        &format!("not of one run: {all:?}"),
+    )?;
+    expect(all[0] != first.contents("a"), "the run was made again")
+}
+
+fn a_build_that_may_reuse_nothing_neither_reads_nor_writes() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let text = format!("{SHELL}RUN cat /proc/sys/kernel/random/uuid >/1\n");
+    let refused = scene.build(&text).cache(Cache::Refuse).run()?;
+    expect(!scene.kept().exists(), "something was kept")?;
+    let first = scene.build(&text).run()?;
+    let before = scene.keys()?;
+    let again = scene.build(&text).cache(Cache::Refuse).run()?;
+    let all = [&refused, &first, &again].map(|built| built.contents("1"));
+    expect(
+        all[0] != all[1] && all[1] != all[2],
+        &format!("something was reused: {all:?}"),
+    )?;
+    expect_equal(&scene.keys()?, &before)
+}
+
+fn what_a_killed_build_had_finished_is_reused() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let text = format!("{SHELL}RUN echo 1 >/1\nRUN echo begun; sleep 600\n");
+    let (request, lines) = (scene.build(&text).request(), Lines::default());
+    let native = native();
+    block_on(async {
+        let begun = async {
+            while !lines.has("begun") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            built = native.build(&request, &lines) => panic!("it was built: {built:?}"),
+            () = begun => {}
+        }
+    });
+    let keys = scene.keys()?;
+    expect_equal(&keys.len(), &3)?;
+    let left = BuiltImage::of(&request, "gone");
+    block_on(native.remove(left))?;
+    expect(
+        request.work.read_dir_utf8()?.next().is_none(),
+        "something is left of it",
+    )?;
+    let built = scene.build(&text.replace("sleep 600", "sleep 0")).run()?;
+    expect_equal(&built.made, &["RUN echo begun; sleep 0"])?;
+    expect_equal(&built.notices, &[""; 0])
+}
+
+fn builds_at_once_share_what_they_keep() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let text = format!("{SHELL}RUN cat /proc/sys/kernel/random/uuid >/1\nRUN cp /1 /2\n");
+    let built = std::thread::scope(|scope| {
+        let builds: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| scene.build(&text).run()))
+            .collect();
+        let built = builds
+            .into_iter()
+            .map(|build| build.join().expect("a test may panic"));
+        built.collect::<Result<Vec<Built>, Failed>>()
+    })?;
+    let last = scene.build(&text).run()?;
+    expect_equal(&last.made, &[""; 0])?;
+    for built in &built {
+        expect(
+            built.contents("1") == built.contents("2"),
+            "two results were mixed",
+        )?;
+        expect_equal(&built.notices, &[""; 0])?;
+    }
+    expect(
+        last.contents("1") == last.contents("2"),
+        "two results were mixed",
+    )
+}
+
+fn what_was_kept_can_be_forgotten() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let text = format!("{SHELL}RUN mkdir /d && touch /d/f && chmod 0 /d && chown 5:5 /d\n");
+    scene.build(&text).run()?;
+    let native = native();
+    block_on(native.forget(&scene.kept()))?;
+    expect(scene.keys()?.is_empty(), "something is left")?;
+    block_on(native.forget(&scene.kept()))?;
+    fs::remove_dir(scene.kept())?;
+    block_on(native.forget(&scene.kept()))?;
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test program reads its own variables"
+)]
+fn required() -> bool {
+    let required = std::env::var("STAGEX_REQUIRE").unwrap_or_default();
+    required.split(',').any(|name| name.trim() == "native")
+}

@@ -1,0 +1,437 @@
+//! Builds that keep their results in one folder, and what came of them.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use backend_api::{
+    Backend as _, BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, Event, Events,
+    NamedContext, Network, OpenFiles, Step, StepId, StepKind,
+};
+use backend_native::Native;
+use camino::Utf8PathBuf;
+use libtest_mimic::Failed;
+
+/// A static program, for want of anything else in an empty file system.
+const BUSYBOX: &str = "/bin/busybox";
+
+/// Builds that keep their results in one folder.
+pub(crate) struct Scene {
+    pub(crate) folder: Utf8PathBuf,
+    _temporary: tempfile::TempDir,
+    count: AtomicU32,
+}
+
+/// A build that is about to begin.
+pub(crate) struct Build<'a> {
+    scene: &'a Scene,
+    text: String,
+    cache: Cache,
+    arguments: Vec<BuildArgument>,
+    network: Network,
+    open_files: u64,
+}
+
+/// A build that went through.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The first lines of the steps that were done, and those of steps that were kept.
+    pub(crate) made: Vec<String>,
+    pub(crate) kept: Vec<String>,
+    pub(crate) notices: Vec<String>,
+    pub(crate) layers: Vec<Vec<u8>>,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        // Not in /tmp, in which layers may not be stacked.
+        let temporary = tempfile::tempdir_in("/var/tmp").expect("a test may make folders");
+        let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned());
+        let scene = Self {
+            folder: folder.expect("TMPDIR is text"),
+            _temporary: temporary,
+            count: AtomicU32::new(0),
+        };
+        scene.write("context/busybox", "");
+        scene.write("other/unused", "");
+        let program = scene.folder.join("context/busybox");
+        fs::copy(BUSYBOX, program).expect("busybox is there (make test installs it)");
+        scene.image("image", "i", "i");
+        scene.image("base", "b", "b");
+        scene
+    }
+
+    pub(crate) fn write(&self, path: &str, contents: &str) {
+        let path = self.folder.join(path);
+        fs::create_dir_all(path.parent().expect("a test may do that")).expect("a test may do that");
+        fs::write(&path, contents).expect("a test may do that");
+        let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        File::open(&path)
+            .expect("a test may do that")
+            .set_modified(time)
+            .expect("a test may do that");
+    }
+
+    pub(crate) fn set_mode(&self, path: &str, mode: u32) {
+        fs::set_permissions(self.folder.join(path), Permissions::from_mode(mode))
+            .expect("a test may do that");
+    }
+
+    pub(crate) fn set_time(&self, path: &str, nanoseconds: u32) {
+        let time = UNIX_EPOCH + Duration::new(1_000_000_000, nanoseconds);
+        let file = File::open(self.folder.join(path)).expect("a test may do that");
+        file.set_modified(time).expect("a test may do that");
+    }
+
+    /// Writes an archive of one file.
+    pub(crate) fn archive(&self, path: &str, name: &str, contents: &str) {
+        let bytes = archive(&[(name, contents.as_bytes())]);
+        self.write(path, "");
+        fs::write(self.folder.join(path), bytes).expect("a test may do that");
+        self.set_time(path, 1);
+    }
+
+    /// Writes the layout of an image with a shell and one file.
+    pub(crate) fn image(&self, image: &str, name: &str, contents: &str) {
+        use std::fmt::Write as _;
+
+        let program = fs::read(BUSYBOX).expect("a test may do that");
+        let files = [("bin/true", program.as_slice()), ("bin/sh", &program)];
+        let layer = archive(&[files[0], files[1], (name, contents.as_bytes())]);
+        let blob = |bytes: &[u8]| {
+            let sha256 = sha256(bytes);
+            let path = format!("{image}/blobs/sha256/{sha256}");
+            self.write(&path, "");
+            fs::write(self.folder.join(path), bytes).expect("a test may do that");
+            sha256
+        };
+        let layer = blob(&layer);
+        let config = blob(br#"{"architecture":"amd64","os":"linux","config":{}}"#);
+        let mut manifest = String::new();
+        write!(
+            manifest,
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:{config}","size":1}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:{layer}","size":1}}]}}"#
+        )
+        .expect("a test may do that");
+        let manifest = blob(manifest.as_bytes());
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:{manifest}","size":1}}]}}"#
+        );
+        self.write(&format!("{image}/index.json"), &index);
+    }
+
+    /// Returns the folder in which things are kept.
+    pub(crate) fn kept(&self) -> Utf8PathBuf {
+        self.folder.join("kept")
+    }
+
+    /// Returns the keys under which there is something.
+    pub(crate) fn keys(&self) -> Result<Vec<String>, Failed> {
+        let mut keys = Vec::new();
+        for entry in self.kept().read_dir_utf8()? {
+            keys.push(entry?.file_name().to_owned());
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// Finds the one entry that has a file with such contents, and returns the file.
+    pub(crate) fn kept_file(
+        &self,
+        name: &str,
+        is_it: impl Fn(&str) -> bool,
+    ) -> Result<Utf8PathBuf, Failed> {
+        let mut found = Vec::new();
+        for key in self.keys()? {
+            let path = self.kept().join(key).join(name);
+            let is_file = fs::metadata(&path).is_ok_and(|file| file.is_file());
+            if is_file && is_it(&String::from_utf8_lossy(&fs::read(&path)?)) {
+                found.push(path);
+            }
+        }
+        match found.as_slice() {
+            [only] => Ok(only.clone()),
+            found => Err(format!("expected one entry with {name}, found {found:?}").into()),
+        }
+    }
+
+    pub(crate) fn build(&self, text: &str) -> Build<'_> {
+        Build {
+            scene: self,
+            text: text.to_owned(),
+            cache: Cache::Use(self.kept()),
+            arguments: Vec::new(),
+            network: Network::None,
+            open_files: 256,
+        }
+    }
+}
+
+impl Build<'_> {
+    pub(crate) fn cache(mut self, cache: Cache) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    pub(crate) fn argument(mut self, name: &str, value: &str) -> Self {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.arguments.push(BuildArgument { name, value });
+        self
+    }
+
+    pub(crate) fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    pub(crate) fn open_files(mut self, soft: u64) -> Self {
+        self.open_files = soft;
+        self
+    }
+
+    pub(crate) fn replace(mut self, from: &str, to: &str) -> Self {
+        assert!(self.text.contains(from), "there is no {from}");
+        self.text = self.text.replace(from, to);
+        self
+    }
+
+    pub(crate) fn request(&self) -> BuildRequest {
+        let count = self.scene.count.fetch_add(1, Ordering::Relaxed);
+        let folder = self.scene.folder.join(format!("build-{count}"));
+        let [work, exported] = ["work", "layers"].map(|name| folder.join(name));
+        for folder in [&work, &exported] {
+            fs::create_dir_all(folder).expect("a test may do that");
+        }
+        let containerfile = folder.join("Containerfile");
+        fs::write(&containerfile, &self.text).expect("a test may do that");
+        let context = |name: &str, source| NamedContext {
+            name: name.to_owned(),
+            source,
+        };
+        let path = |name: &str| self.scene.folder.join(name);
+        BuildRequest {
+            key: BuildKey::new(&format!("cache-{count}")),
+            containerfile,
+            context: path("context"),
+            contexts: vec![
+                context("other", ContextSource::Folder(path("other"))),
+                context("image", ContextSource::Image(path("image"))),
+                context("base", ContextSource::Image(path("base"))),
+            ],
+            target: None,
+            steps: self.steps(),
+            stages: Vec::new(),
+            base_layers: 0,
+            platform: "linux/amd64".to_owned(),
+            build_arguments: self.arguments.clone(),
+            network: self.network,
+            cache: self.cache.clone(),
+            open_files: OpenFiles {
+                soft: self.open_files,
+                hard: 1024,
+            },
+            work,
+        }
+    }
+
+    /// Returns the steps of the last stage, and of those that it begins with.
+    fn steps(&self) -> Vec<Step> {
+        let stages: Vec<&str> = self.text.split("FROM ").skip(1).collect();
+        let named = |name: &str| {
+            let name = format!(" AS {name}\n");
+            stages.iter().position(|stage| {
+                stage
+                    .split_inclusive('\n')
+                    .next()
+                    .expect("a test may do that")
+                    .ends_with(&name)
+            })
+        };
+        let (mut chain, mut next) = (Vec::new(), Some(stages.len() - 1));
+        while let Some(stage) = next {
+            chain.insert(0, stage);
+            next = named(
+                stages[stage]
+                    .split_whitespace()
+                    .next()
+                    .expect("a test may do that"),
+            );
+        }
+        let mut steps = Vec::new();
+        for stage in chain {
+            let kinds = stages[stage]
+                .lines()
+                .filter_map(|line| match line.split(' ').next()? {
+                    "COPY" => Some(StepKind::Copy),
+                    "ADD" => Some(StepKind::Add),
+                    "RUN" => Some(StepKind::Run),
+                    "WORKDIR" => Some(StepKind::Workdir),
+                    _ => None,
+                });
+            let ids = kinds.enumerate().map(|(index, kind)| Step {
+                id: StepId { stage, index },
+                kind,
+            });
+            steps.extend(ids);
+        }
+        steps
+    }
+
+    pub(crate) fn run(self) -> Result<Built, Failed> {
+        let request = self.request();
+        let exported = request.work.with_file_name("layers");
+        let (lines, native) = (Lines::default(), native());
+        let built = block_on(native.build(&request, &lines));
+        let built =
+            built.map_err(|error| format!("{error}\n{}", error.output().unwrap_or_default()))?;
+        let image = block_on(native.export(&built, &exported))?;
+        let layers = image.layers.iter().map(|layer| fs::read(&layer.tar));
+        let layers = layers.collect::<Result<_, _>>()?;
+        block_on(native.remove(built))?;
+        let left = request.work.read_dir_utf8()?.count();
+        expect(left == 0, "something is left in the work folder")?;
+        let (lines, notices) = lines.0.into_inner().map_err(|_| "a test panicked")?;
+        let (mut made, mut kept) = (Vec::new(), Vec::new());
+        for line in lines {
+            let list = if line.starts_with("CACHED [") {
+                &mut kept
+            } else {
+                &mut made
+            };
+            if let Some((start, step)) = line.split_once("] ")
+                && start.trim_start_matches("CACHED ").starts_with('[')
+            {
+                list.push(step.to_owned());
+            }
+        }
+        Ok(Built {
+            made,
+            kept,
+            notices,
+            layers,
+        })
+    }
+}
+
+impl Built {
+    /// Returns the contents of a file, as the last layer with it has them.
+    pub(crate) fn contents(&self, path: &str) -> String {
+        let mut contents = None;
+        for layer in &self.layers {
+            let mut archive = tar::Archive::new(layer.as_slice());
+            for mut entry in archive.entries().expect("a test may do that").flatten() {
+                if entry.path_bytes().as_ref() == path.as_bytes() {
+                    contents =
+                        Some(std::io::read_to_string(&mut entry).expect("a test may do that"));
+                }
+            }
+        }
+        contents.unwrap_or_else(|| panic!("no layer has {path}"))
+    }
+
+    /// Returns what is in the layers, without times of today.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (number, layer) in self.layers.iter().enumerate() {
+            let mut archive = tar::Archive::new(layer.as_slice());
+            for mut entry in archive.entries().expect("a test may do that").flatten() {
+                let header = entry.header().clone();
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut entry, &mut bytes).expect("a test may do that");
+                lines.push(format!(
+                    "{number} {:?} {:?} {:o} {}:{} {:?} {} {}",
+                    String::from_utf8_lossy(&entry.path_bytes()),
+                    header.entry_type(),
+                    header.mode().expect("a test may do that"),
+                    header.uid().expect("a test may do that"),
+                    header.gid().expect("a test may do that"),
+                    entry.link_name_bytes(),
+                    header
+                        .mtime()
+                        .expect("a test may do that")
+                        .min(1_000_000_001),
+                    sha256(&bytes),
+                ));
+            }
+        }
+        lines
+    }
+}
+
+fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, contents) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o755);
+        header.set_size(contents.len() as u64);
+        archive
+            .append_data(&mut header, name, *contents)
+            .expect("a test may do that");
+    }
+    archive.into_inner().expect("a test may do that")
+}
+
+/// Returns the sha256 of some bytes, in hex.
+fn sha256(bytes: &[u8]) -> String {
+    let mut file = tempfile::tempfile().expect("a test may do that");
+    std::io::Write::write_all(&mut file, bytes).expect("a test may do that");
+    std::io::Seek::rewind(&mut file).expect("a test may do that");
+    snapshot::sha256(file)
+        .expect("a test may do that")
+        .to_string()
+}
+
+/// Keeps every line and every notice.
+#[derive(Default)]
+pub(crate) struct Lines(Mutex<(Vec<String>, Vec<String>)>);
+
+impl Lines {
+    pub(crate) fn has(&self, line: &str) -> bool {
+        self.0
+            .lock()
+            .expect("a test may do that")
+            .0
+            .iter()
+            .any(|known| known == line)
+    }
+}
+
+impl Events for Lines {
+    fn emit(&self, event: Event) {
+        let mut kept = self.0.lock().expect("a test may do that");
+        match event {
+            Event::Output { line, .. } => kept.0.push(line),
+            Event::Notice { message } => kept.1.push(message),
+            _ => {}
+        }
+    }
+}
+
+pub(crate) fn native() -> Native {
+    Native::new(None, findings::Findings::none())
+}
+
+pub(crate) fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(otherwise.into()) }
+}
+
+pub(crate) fn expect_equal<A, B>(found: &A, expected: &B) -> Result<(), Failed>
+where
+    A: PartialEq<B> + std::fmt::Debug + ?Sized,
+    B: std::fmt::Debug + ?Sized,
+{
+    expect(
+        found == expected,
+        &format!("expected {expected:?}, found {found:?}"),
+    )
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(future)
+}
