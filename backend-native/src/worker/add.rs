@@ -15,6 +15,8 @@ impl Builder {
             from: copy.from.as_deref(),
             chown: copy.chown.as_deref(),
             chmod: copy.chmod.as_deref(),
+            exclude: &copy.exclude,
+            parents: copy.parents,
             unpack: false,
         };
         self.bring(step, &order, into)
@@ -26,6 +28,8 @@ impl Builder {
             from: None,
             chown: add.chown.as_deref(),
             chmod: add.chmod.as_deref(),
+            exclude: &add.exclude,
+            parents: false,
             unpack: add.unpack.unwrap_or(true),
         };
         self.bring(step, &order, into)
@@ -34,21 +38,29 @@ impl Builder {
     fn bring(&self, step: &Step, order: &Order<'_>, into: &Tree) -> Result<()> {
         let destination = destination(&step.working_directory, &order.sources.destination);
         let owner = order.chown.map(|text| User::new(text).owner(into));
+        let mode = order.chmod.map(mode_of).transpose()?;
         let mut copying = Copying {
             destination: &destination,
             owner: owner.transpose()?,
-            mode: order.chmod.map(mode_of).transpose()?,
+            mode: mode.as_ref(),
             unpack: order.unpack,
+            include: None,
+            exclude: order.exclude,
         };
         if !order.sources.paths.is_empty() {
             let (view, ownership) = self.source(order.from)?;
             let tree = &view.tree()?;
             let source = Source { tree, ownership };
             for path in &order.sources.paths {
-                snapshot::copy(source, path.as_bytes(), into, &copying)?;
+                if order.parents {
+                    copy_with_parents(source, path, into, &copying)?;
+                } else {
+                    snapshot::copy(source, path.as_bytes(), into, &copying)?;
+                }
             }
         }
         copying.unpack = false;
+        copying.exclude = &[];
         for heredoc in &order.sources.heredocs {
             self.write_heredoc(heredoc, into, &copying)?;
         }
@@ -80,12 +92,39 @@ impl Builder {
     }
 }
 
+/// Copies a file with the folders that it is in: from the source's root on, or from `/./` in its path.
+fn copy_with_parents(
+    source: Source<'_>,
+    path: &str,
+    into: &Tree,
+    copying: &Copying<'_>,
+) -> Result<()> {
+    let (folder, pattern) = path.split_once("/./").unwrap_or(("/", path));
+    let below = snapshot::Place::new(pattern);
+    let is_plain = !format!("{folder}/{pattern}").contains(['*', '?', '[']);
+    if is_plain {
+        let whole = source
+            .tree
+            .resolve(format!("{folder}/{pattern}").as_bytes())?;
+        if source.tree.status(&whole)?.is_none() {
+            return Err(snapshot::Error::NotFound(path.to_owned()).into());
+        }
+    }
+    let copying = Copying {
+        include: below.as_bytes().strip_prefix(b"/"),
+        ..*copying
+    };
+    Ok(snapshot::copy(source, folder.as_bytes(), into, &copying)?)
+}
+
 /// What a COPY and an ADD have in common.
 struct Order<'a> {
     sources: &'a Sources,
     from: Option<&'a str>,
     chown: Option<&'a str>,
     chmod: Option<&'a str>,
+    exclude: &'a [String],
+    parents: bool,
     unpack: bool,
 }
 

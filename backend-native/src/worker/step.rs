@@ -4,7 +4,7 @@ use std::path::Path;
 
 use backend_api::StepId;
 use containerfile::{Build, Instruction, Run, Security, Step};
-use snapshot::{Owner, Place, Tree, User};
+use snapshot::{BadMode, Owner, Permissions, Place, Tree, User};
 
 use super::builder::Builder;
 use super::failure::Result;
@@ -27,24 +27,15 @@ pub(super) fn refuse_what_is_unknown(build: &Build) -> Result<()> {
 }
 
 fn unknown(instruction: &Instruction) -> Option<String> {
-    let symbolic = |mode: &Option<String>| {
-        let mode = mode.as_ref()?;
-        mode_of(mode).is_err().then(|| format!("--chmod={mode}"))
-    };
     match instruction {
-        Instruction::Copy(copy) if copy.parents => Some("--parents".to_owned()),
         Instruction::Copy(copy) if copy.link => Some("--link".to_owned()),
-        Instruction::Copy(copy) if !copy.exclude.is_empty() => Some("--exclude".to_owned()),
-        Instruction::Copy(copy) => symbolic(&copy.chmod),
         Instruction::Add(add) if add.link => Some("--link".to_owned()),
-        Instruction::Add(add) if !add.exclude.is_empty() => Some("--exclude".to_owned()),
         Instruction::Add(add) => add
             .sources
             .paths
             .iter()
             .find(|path| is_remote(path))
-            .map(|path| format!("of `{path}`, which is on the network,"))
-            .or_else(|| symbolic(&add.chmod)),
+            .map(|path| format!("of `{path}`, which is on the network,")),
         Instruction::Run(run) => unknown_of_run(run),
         _ => None,
     }
@@ -68,15 +59,10 @@ fn unknown_of_run(run: &Run) -> Option<String> {
     kinds.next().map(|kind| format!("--mount=type={kind}"))
 }
 
-/// Reads the number of `--chmod`.
-pub(super) fn mode_of(text: &str) -> Result<u32> {
-    let mode = u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o7777);
-    mode.ok_or_else(|| {
-        let message = format!("`{text}` is no mode: expected an octal number up to 7777");
-        Failure::build(message)
-    })
+/// Reads `--chmod`.
+pub(super) fn mode_of(text: &str) -> Result<Permissions> {
+    text.parse()
+        .map_err(|error: BadMode| Failure::build(error.to_string()))
 }
 
 impl Builder {

@@ -7,6 +7,7 @@
 
 mod bounds;
 mod files;
+mod flags;
 mod processes;
 mod support;
 
@@ -46,6 +47,9 @@ fn main() -> ExitCode {
         processes::mounts_of_a_build_are_seen_by_nobody_else,
         processes::what_is_built_is_closed_to_others,
         processes::no_terminal_can_be_typed_into,
+        flags::parents_come_along,
+        flags::what_is_excluded_stays,
+        flags::modes_can_be_changes,
         bounds::a_sparse_file_takes_neither_time_nor_room,
         bounds::an_endless_line_is_cut,
     ];

@@ -237,6 +237,17 @@ impl Built {
         names
     }
 
+    /// Returns the mode of an entry, as the last layer that has it says.
+    pub(crate) fn mode(&self, path: &str) -> Option<u32> {
+        self.layers.iter().rev().find_map(|layer| {
+            let layer = fs::File::open(layer).ok()?;
+            let mut archive = tar::Archive::new(layer);
+            let mut entries = archive.entries().ok()?.flatten();
+            let entry = entries.find(|entry| *entry.path_bytes() == *path.as_bytes())?;
+            entry.header().mode().ok()
+        })
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         let names = self.raw_names();
         names

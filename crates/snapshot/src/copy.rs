@@ -13,6 +13,8 @@ use crate::archive::{copy_contents, is_kept, open_for_attributes, set_attribute}
 use crate::copies;
 use crate::error::{Context as _, Error, Result};
 use crate::expand::{expand, is_archive};
+use crate::filter::{Below, Filter};
+use crate::mode::Permissions;
 use crate::pattern;
 use crate::place::Place;
 use crate::special::{self, set_owner};
@@ -50,7 +52,12 @@ pub struct Copying<'a> {
     pub owner: Option<Owner>,
     /// The permissions of what is copied, if not those of the source. Folders that are made on the
     /// way, and what is unpacked, have their own.
-    pub mode: Option<u32>,
+    pub mode: Option<&'a Permissions>,
+    /// What is copied of a folder, if not everything: a pattern, from that folder on. The folders on
+    /// the way to it come along.
+    pub include: Option<&'a [u8]>,
+    /// What is not copied of a folder: patterns, from that folder on.
+    pub exclude: &'a [String],
     /// Archives are unpacked.
     pub unpack: bool,
 }
@@ -58,6 +65,7 @@ pub struct Copying<'a> {
 /// Copies what `path`, which may be a pattern, stands for in `source`. A pattern may stand for
 /// nothing, a path may not.
 pub fn copy(source: Source<'_>, path: &[u8], into: &Tree, copying: &Copying<'_>) -> Result<()> {
+    let filter = &Filter::new(copying.include, copying.exclude)?;
     for found in find(source.tree, path)? {
         let followed = source.tree.resolve(found.as_bytes())?;
         if copying.unpack && is_archive(source.tree, &followed)? {
@@ -69,7 +77,7 @@ pub fn copy(source: Source<'_>, path: &[u8], into: &Tree, copying: &Copying<'_>)
             expand(source.tree, &followed, &below)?;
             continue;
         }
-        copy_one(source, &found, &followed, into, copying)?;
+        copy_one(source, &found, &followed, into, (copying, filter.as_ref()))?;
     }
     Ok(())
 }
@@ -138,7 +146,7 @@ fn copy_one(
     found: &Place,
     followed: &Place,
     into: &Tree,
-    copying: &Copying<'_>,
+    (copying, filter): (&Copying<'_>, Option<&Filter>),
 ) -> Result<()> {
     let owner = copying.owner.unwrap_or(Owner::ROOT);
     let end = copying.destination.iter().rposition(|byte| *byte == b'/');
@@ -171,9 +179,12 @@ fn copy_one(
         into,
         links: BTreeMap::new(),
         exactness: Exactness::Copy,
+        filter,
+        folders: Vec::new(),
     };
     let (folder, name) = source.tree.parent(followed)?;
-    copier.copy(folder.as_fd(), name, &destination, Existing::Kept)
+    let at = At::top(folder.as_fd(), name);
+    copier.copy(&at, &destination, Existing::Kept)
 }
 
 /// What becomes of the mode and the owner of a folder that is there already.
@@ -192,6 +203,40 @@ struct Copier<'a> {
     /// The copies of files that have several names.
     links: BTreeMap<u64, Place>,
     exactness: Exactness,
+    /// What is copied, if not everything.
+    filter: Option<&'a Filter>,
+    /// With a filter, the folders on the way to what is copied next.
+    folders: Vec<OnTheWay>,
+}
+
+/// Where something is that may be copied.
+struct At<'a> {
+    folder: BorrowedFd<'a>,
+    name: &'a [u8],
+    /// It is copied itself, whatever is in it.
+    included: bool,
+    below: Below,
+}
+
+impl<'a> At<'a> {
+    /// What is named is copied.
+    fn top(folder: BorrowedFd<'a>, name: &'a [u8]) -> Self {
+        Self {
+            folder,
+            name,
+            included: true,
+            below: Below::default(),
+        }
+    }
+}
+
+/// A folder that is made when something in it is copied.
+struct OnTheWay {
+    folder: OwnedFd,
+    name: Vec<u8>,
+    status: Stat,
+    to: Place,
+    made: bool,
 }
 
 /// How exact a copy is.
@@ -212,31 +257,35 @@ pub(crate) fn duplicate(from: &Tree, into: &Tree) -> Result<()> {
             owner: None,
             mode: None,
             unpack: false,
+            include: None,
+            exclude: &[],
         },
         into,
         links: BTreeMap::new(),
         exactness: Exactness::Snapshot,
+        filter: None,
+        folders: Vec::new(),
     };
     let root = Place::root();
     let status = from.status(&root)?;
     let status = status.ok_or_else(|| Error::NotFound(root.to_string()))?;
     let folder = from.folder(&root)?;
-    copier.copy_folder(folder.as_fd(), b".", &status, &root, Existing::Overwritten)
+    let at = At::top(folder.as_fd(), b".");
+    copier.copy_folder(&at, &status, &root, Existing::Overwritten)
 }
 
 impl Copier<'_> {
-    fn copy(
-        &mut self,
-        from: BorrowedFd<'_>,
-        name: &[u8],
-        to: &Place,
-        existing: Existing,
-    ) -> Result<()> {
+    fn copy(&mut self, at: &At<'_>, to: &Place, existing: Existing) -> Result<()> {
+        let (from, name) = (at.folder, at.name);
         let path = OsStr::from_bytes(name);
         let status = special::status_at(from, path).at("ask about", name)?;
         if kind(&status) == FileType::Directory {
-            return self.copy_folder(from, name, &status, to, existing);
+            return self.copy_folder(at, &status, to, existing);
         }
+        if !at.included {
+            return Ok(());
+        }
+        self.make_folders_on_the_way()?;
         let (folder, new) = self.into.parent(to)?;
         let there = self.into.status(to)?;
         if there.is_some_and(|status| kind(&status) == FileType::Directory) {
@@ -282,29 +331,47 @@ impl Copier<'_> {
 
     fn copy_folder(
         &mut self,
-        from: BorrowedFd<'_>,
-        name: &[u8],
+        at: &At<'_>,
         status: &Stat,
         to: &Place,
         existing: Existing,
     ) -> Result<()> {
-        let there = self.into.status(to)?;
-        let created = match there.map(|there| kind(&there)) {
-            Some(FileType::Directory) => false,
-            Some(_) => return Err(Error::NotAFolder(to.to_string())),
-            None => {
-                let (folder, new) = self.into.parent(to)?;
-                rustix::fs::mkdirat(folder, OsStr::from_bytes(new), Mode::RWXU)
-                    .at("make the folder", to.as_bytes())?;
-                true
-            }
-        };
+        let (from, name) = (at.folder, at.name);
+        let mut created = false;
+        if at.included {
+            self.make_folders_on_the_way()?;
+            created = self.make_folder(to)?;
+        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(from, OsStr::from_bytes(name), flags, Mode::empty());
         let folder = folder.at("open", name)?;
+        if self.filter.is_some() {
+            let of = folder.try_clone().at("open", name)?;
+            self.folders.push(OnTheWay {
+                folder: of,
+                name: b".".to_vec(),
+                status: *status,
+                to: to.clone(),
+                made: at.included,
+            });
+        }
         for name in names(&folder).at("read", name)? {
             let to = to.join(&name);
-            self.copy(folder.as_fd(), &name, &to, Existing::Overwritten)?;
+            let (included, below) = match self.filter {
+                Some(filter) => filter.step(&at.below, &name),
+                None => (true, Below::default()),
+            };
+            let at = At {
+                folder: folder.as_fd(),
+                name: &name,
+                included,
+                below,
+            };
+            self.copy(&at, &to, Existing::Overwritten)?;
+        }
+        self.folders.pop();
+        if !at.included {
+            return Ok(());
         }
         if self.exactness == Exactness::Snapshot {
             copies::mark(self.into, to)?;
@@ -315,6 +382,46 @@ impl Copier<'_> {
         } else {
             set_times(parent.as_fd(), new, &times(status)).at("set the times of", to.as_bytes())
         }
+    }
+
+    /// Makes a folder, if there is none. Returns whether it did.
+    fn make_folder(&self, to: &Place) -> Result<bool> {
+        match self.into.status(to)?.map(|there| kind(&there)) {
+            Some(FileType::Directory) => Ok(false),
+            Some(_) => Err(Error::NotAFolder(to.to_string())),
+            None => {
+                let (folder, new) = self.into.parent(to)?;
+                rustix::fs::mkdirat(folder, OsStr::from_bytes(new), Mode::RWXU)
+                    .at("make the folder", to.as_bytes())?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Makes the folders that something that is copied is in. Of those that are there, the modes become
+    /// the source's.
+    fn make_folders_on_the_way(&mut self) -> Result<()> {
+        let mut folders = std::mem::take(&mut self.folders);
+        for on_the_way in folders.iter_mut().filter(|folder| !folder.made) {
+            let OnTheWay {
+                folder: from,
+                name,
+                status,
+                to,
+                made,
+            } = on_the_way;
+            let created = self.make_folder(to)?;
+            let (folder, new) = self.into.parent(to)?;
+            if created {
+                self.copy_status((from.as_fd(), name), status, &folder, new, to)?;
+            } else {
+                let mode = permissions(status);
+                set_mode(folder.as_fd(), new, mode).at("set the mode of", to.as_bytes())?;
+            }
+            *made = true;
+        }
+        self.folders = folders;
+        Ok(())
     }
 
     /// Gives a copy its owner, mode, times and attributes.
@@ -335,7 +442,10 @@ impl Copier<'_> {
             },
         };
         let owner = self.copying.owner.unwrap_or_else(kept);
-        let mode = self.copying.mode.unwrap_or_else(|| permissions(status));
+        let is_folder = kind(status) == FileType::Directory;
+        let before = permissions(status);
+        let mode = self.copying.mode;
+        let mode = mode.map_or(before, |mode| mode.apply(before, is_folder));
         let set = || -> Result<(), Errno> {
             set_owner(folder, new, owner)?;
             set_mode(folder, new, mode)?;

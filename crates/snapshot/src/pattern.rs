@@ -21,28 +21,70 @@ pub(crate) fn is_pattern(text: &[u8]) -> bool {
 /// Tells whether a path matches a pattern, name by name.
 pub(crate) fn matches(pattern: &[u8], path: &[u8]) -> Result<bool> {
     let bad = || Error::BadPattern(String::from_utf8_lossy(pattern).into_owned());
-    let tokens = tokens(pattern).ok_or_else(bad)?;
+    let tokens = tokens(pattern, Depth::One).ok_or_else(bad)?;
     Ok(matches_tokens(&tokens, path))
 }
 
+/// A pattern in which `**` matches any number of folders.
+#[derive(Debug)]
+pub(crate) struct Deep(Vec<Token>);
+
+impl Deep {
+    /// Reads a pattern.
+    pub(crate) fn new(pattern: &[u8]) -> Result<Self> {
+        let bad = || Error::BadPattern(String::from_utf8_lossy(pattern).into_owned());
+        // As one without `**` it has to be a pattern too.
+        tokens(pattern, Depth::One)
+            .and_then(|_| tokens(pattern, Depth::Any))
+            .map(Self)
+            .ok_or_else(bad)
+    }
+
+    /// Tells whether a path matches it.
+    pub(crate) fn matches(&self, path: &[u8]) -> bool {
+        matches_tokens(&self.0, path)
+    }
+}
+
+/// How deep a pattern reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    One,
+    Any,
+}
+
+#[derive(Debug)]
 enum Token {
     Literal(char),
     /// A byte that is part of no character.
     Byte(u8),
     One,
     Many,
+    /// Folders, or none.
+    Folders,
+    /// All that there is.
+    Rest,
     Class {
         ranges: Vec<(char, char)>,
         negated: bool,
     },
 }
 
-fn tokens(pattern: &[u8]) -> Option<Vec<Token>> {
+fn tokens(pattern: &[u8], depth: Depth) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();
     let mut rest = pattern;
     while let Some((first, after)) = character(rest) {
         rest = after;
         tokens.push(match first {
+            Ok('*') if depth == Depth::Any && rest.starts_with(b"*") => {
+                rest = &rest[1..];
+                rest = rest.strip_prefix(b"/").unwrap_or(rest);
+                if rest.is_empty() {
+                    Token::Rest
+                } else {
+                    Token::Folders
+                }
+            }
             Ok('*') => Token::Many,
             Ok('?') => Token::One,
             Ok('\\') => {
@@ -113,6 +155,14 @@ fn matches_tokens(tokens: &[Token], text: &[u8]) -> bool {
     let Some((token, after)) = tokens.split_first() else {
         return text.is_empty();
     };
+    if matches!(token, Token::Rest) {
+        return true;
+    }
+    if matches!(token, Token::Folders) {
+        let slashes = text.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let mut starts = [0].into_iter().chain(slashes.map(|(place, _)| place + 1));
+        return starts.any(|start| matches_tokens(after, &text[start..]));
+    }
     if matches!(token, Token::Many) {
         let mut rest = text;
         loop {

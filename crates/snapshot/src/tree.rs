@@ -307,3 +307,28 @@ pub(crate) fn remove_below(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Er
     }
     rustix::fs::unlinkat(folder, path, AtFlags::REMOVEDIR)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_comes_in_between_is_no_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inside, outside) = (folder.path().join("inside"), folder.path().join("outside"));
+        for path in [&inside, &outside] {
+            std::fs::create_dir(path).unwrap();
+        }
+        std::fs::write(outside.join("secret"), "").unwrap();
+        let tree = Tree::open(&inside).unwrap();
+        // Where it leads to was found out before it was a link.
+        let place = tree.resolve(b"/way/secret").unwrap();
+        for target in [outside.as_path(), Path::new("../outside")] {
+            std::os::unix::fs::symlink(target, inside.join("way")).unwrap();
+            assert!(tree.read(&place).is_err());
+            assert!(tree.folder(&place.parent()).is_err());
+            assert!(tree.make_folders(&place, 0o755, Owner::ROOT).is_err());
+            std::fs::remove_file(inside.join("way")).unwrap();
+        }
+    }
+}
