@@ -224,3 +224,38 @@ pub(crate) fn what_is_written_over_a_bound_folder_is_forgotten() -> Result<(), F
         "a build has removed a file of its context",
     )
 }
+
+/// What an ordinary user's kernel does not make, the builder makes in its place: by a path of the build's.
+pub(crate) fn devices_and_owners_lead_nowhere_outside() -> Result<(), Failed> {
+    let build = Build::new();
+    let outside = build.outside();
+    let script = format!(
+        "mkdir -p {outside} /folder; ln -s {outside} /out; ln -s ../../../..{outside} /folder/out; cd /folder; \
+         for path in /out/one out/two ../../../..{outside}/three /proc/self/cwd/four; do \
+           mknod $path c 1 5 && chown 4000000000:4000000000 $path && echo made $path; done; \
+         for path in /bound/file /bound /etc/hosts /proc/self/exe /proc/self/fd/0 /dev/stdout; do \
+           chown 4000000000:0 $path && echo given $path; done; \
+         mknod /bound/device c 1 5 && echo made /bound; \
+         chroot / mknod /made c 1 5"
+    );
+    let flags = "--mount=type=bind,target=/bound";
+    let built = build.shell_with(flags, &format!("({script}) 2>/dev/null; true"))?;
+    for path in ["/out/one", "out/two", "/three"] {
+        let made = built.output.lines().any(|line| line.ends_with(path));
+        expect(made, &format!("no {path}: {}", built.output))?;
+    }
+    let is_shut = ["given /bound", "made /bound", "given /etc"]
+        .iter()
+        .all(|line| !built.output.contains(line));
+    expect(is_shut, &built.output)?;
+    build.is_untouched()?;
+    let names = fs::read_dir(build.folder.join("context"))?.count();
+    expect(names == 2, "a build has written into its context")?;
+    // Who has no right to it is not served either.
+    let built = build.run(
+        "RUN [\"/bin/busybox\", \"mkdir\", \"-m\", \"777\", \"/open\"]\n\
+         USER 1000\n\
+         RUN [\"/bin/busybox\", \"mknod\", \"/open/device\", \"c\", \"1\", \"5\"]",
+    );
+    refused(built, "Operation not permitted")
+}
