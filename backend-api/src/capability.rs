@@ -46,6 +46,9 @@ pub struct Capabilities {
     pub offline_builds: bool,
     /// How it decides what belongs into a layer.
     pub layers: LayerRecord,
+    /// The platforms, beside the machine's own, whose programs it runs: by an emulator.
+    #[serde(default)]
+    pub platforms: Vec<String>,
     /// It may leave empty mount points behind in a RUN's layer (`etc/hosts`, `run/` and the
     /// like), which the build itself did not make.
     pub leaves_mount_points: bool,

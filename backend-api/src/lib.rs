@@ -9,6 +9,7 @@ mod backend;
 mod capability;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod emulation;
 mod error;
 mod event;
 mod image;
@@ -19,6 +20,7 @@ mod step;
 pub use availability::{Availability, Ready, Reason, Unavailable};
 pub use backend::Backend;
 pub use capability::{Capabilities, Dialect, LayerRecord};
+pub use emulation::emulated_platforms;
 pub use error::{Error, ErrorKind, Operation};
 pub use event::{Event, Events};
 pub use image::{BuiltImage, EngineImage, EngineLayer};

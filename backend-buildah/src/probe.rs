@@ -1,6 +1,6 @@
 //! Finds out whether Buildah can build here, and what its version can do.
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready, emulated_platforms};
 use camino::{Utf8Path, Utf8PathBuf};
 use containers_build::{Driver, Sandbox, circumstances};
 use findings::Findings;
@@ -106,6 +106,7 @@ impl Found {
                 },
                 offline_builds: true,
                 layers: LayerRecord::Touched,
+                platforms: emulated_platforms(),
                 leaves_mount_points: true,
             },
         }

@@ -1,6 +1,8 @@
 //! Finds out which Docker there is, and whether and how it can build.
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable};
+use backend_api::{
+    Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable, emulated_platforms,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
 use process::Finished;
@@ -212,6 +214,7 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
             Results::Layouts => LayerRecord::Changes,
             Results::Named => LayerRecord::Touched,
         },
+        platforms: emulated_platforms(),
         leaves_mount_points: !modern,
     }
 }

@@ -1,6 +1,6 @@
 //! What can be done here: found out by a worker that does it, on a small scale.
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready, emulated_platforms};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::command;
@@ -27,24 +27,27 @@ impl Found {
                 .unwrap_or_else(|_| program.to_owned()),
             version: VERSION.to_owned(),
             details: self.details.clone(),
-            capabilities: CAPABILITIES,
+            capabilities: capabilities(),
         }
     }
 }
 
 /// What this backend can do: everything, since it follows `BuildKit` where it differs from others.
-const CAPABILITIES: Capabilities = Capabilities {
-    dialect: Dialect {
-        heredocs: true,
-        run_network: true,
-        named_contexts: true,
-        workdir_layers: true,
-        add_zstd: true,
-    },
-    offline_builds: true,
-    layers: LayerRecord::Changes,
-    leaves_mount_points: false,
-};
+fn capabilities() -> Capabilities {
+    Capabilities {
+        dialect: Dialect {
+            heredocs: true,
+            run_network: true,
+            named_contexts: true,
+            workdir_layers: true,
+            add_zstd: true,
+        },
+        offline_builds: true,
+        layers: LayerRecord::Changes,
+        platforms: emulated_platforms(),
+        leaves_mount_points: false,
+    }
+}
 
 /// Finds out what can be done here, by a worker that is `program`.
 pub(crate) async fn find(program: &Utf8Path) -> Result<Found, Error> {

@@ -1,6 +1,6 @@
 //! Finds out whether Podman can build, and where, and what its version can do.
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready, emulated_platforms};
 use camino::{Utf8Path, Utf8PathBuf};
 use containers_build::{Driver, Elsewhere, Remote, Sandbox, circumstances};
 use findings::Findings;
@@ -194,6 +194,12 @@ impl Found {
                 // Around an engine elsewhere nothing can be put that takes its network away.
                 offline_builds: is_here || sandbox.has_networks(),
                 layers: LayerRecord::Touched,
+                platforms: if is_here {
+                    emulated_platforms()
+                } else {
+                    // It cannot be asked for them.
+                    Vec::new()
+                },
                 leaves_mount_points: true,
             },
         }

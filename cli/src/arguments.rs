@@ -223,7 +223,8 @@ pub(crate) struct Make {
     #[arg(long)]
     pub(crate) offline: bool,
 
-    /// Build for this platform what does not say its own: `linux/amd64` unless said.
+    /// Build for this platform what does not say its own: `linux/amd64` unless said. Several,
+    /// separated by commas, become one image with an index
     #[arg(long, value_name = "OS/ARCHITECTURE")]
     pub(crate) platform: Option<String>,
 

@@ -57,6 +57,8 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         is_imported(tree, runtime, program)?;
     }
 
+    for_two_platforms(tree, runtime, hex)?;
+
     let words = ["--dry-run", "--explain", "clean", PACKAGE];
     let explained = make(tree, runtime, &words)?;
     let expected = ["without any cache", "never built"];
@@ -80,6 +82,42 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let names: Vec<_> = names.map(|each| each["name"].as_str()).collect();
     expect(names == [Some(PACKAGE)], &new.to_string())?;
     engines::nothing_is_left(tree, program, &images)
+}
+
+/// Makes the package for a second platform too: that of the first is the same as before, and the other
+/// has a line of its own.
+fn for_two_platforms(tree: &Path, runtime: &str, first: &str) -> Result<(), Failed> {
+    let digests = format!("digests-{PACKAGE}");
+    let words = ["--format", "json", "--platform", "linux/amd64,linux/386"];
+    let words = [&words[..], &[&digests, "digests"]].concat();
+    for outcome in ["built", "fresh"] {
+        let made: Value = serde_json::from_str(&make(tree, runtime, &words)?).unwrap();
+        expect(made["packages"][0]["outcome"] == outcome, &made.to_string())?;
+        let images = made["images"].as_array().unwrap().iter();
+        let images: Vec<_> = images
+            .map(|image| {
+                let digest = image["digest"].as_str().unwrap();
+                (
+                    image["platform"].as_str().unwrap(),
+                    &digest["sha256:".len()..],
+                )
+            })
+            .collect();
+        let [("linux/amd64", amd64), ("linux/386", other)] = images[..] else {
+            return Err(format!("{images:?}").into());
+        };
+        expect(amd64 == first && other != first, &format!("{images:?}"))?;
+        let recorded = std::fs::read_to_string(tree.join("digests/bootstrap.txt")).unwrap();
+        let lines = format!("{first} {PACKAGE}\n{other} {PACKAGE} linux/386\n");
+        expect(recorded.contains(&lines), &recorded)?;
+    }
+    let check = Command::new(env!("CARGO_BIN_EXE_stagex"))
+        .arg("-C")
+        .arg(tree)
+        .args(["digests", "--check"])
+        .status()
+        .unwrap();
+    expect(check.success(), "the digests are not those recorded")
 }
 
 /// Puts the package's image into the engine's own store, where it is found.

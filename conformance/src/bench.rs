@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use backend_api::{Backend, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Folders, Job, Options, Outcome};
-use oci_image::{Digest, Layout, first_difference};
+use oci_image::{Digest, ImageSet, first_difference};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use tokio::sync::watch;
 
@@ -81,17 +81,18 @@ impl Bench {
         slot.get_or_init(|| self.build(subject)).clone()
     }
 
-    /// Returns the image of a package that has been built.
-    pub fn layout(&self, output: &str) -> Result<Layout, String> {
-        Layout::open(&Folders::of_tree(&self.root).output(output)).map_err(text)
+    /// Returns the image of a package that has been built, for each of its platforms.
+    pub fn images(&self, output: &str) -> Result<ImageSet, String> {
+        ImageSet::open(&Folders::of_tree(&self.root).output(output)).map_err(text)
     }
 
     /// Returns the first difference between this bench's image of a package and another's.
     pub(crate) fn difference(&self, other: &Self, subject: &Subject) -> Option<Contrast> {
-        let expected = self.layout(&subject.output).ok()?;
-        let found = other.layout(&subject.output).ok()?;
-        let difference = first_difference(&expected, &found).ok()??;
-        Some(Contrast::from(&difference))
+        let expected = self.images(&subject.output).ok()?;
+        let found = other.images(&subject.output).ok()?;
+        let mut pairs = expected.images().iter().zip(found.images());
+        let first = |(expected, found)| first_difference(expected, found).ok()?;
+        Some(Contrast::from(&pairs.find_map(first)?))
     }
 
     /// Plans a package, and all that it needs, in the bench's tree.
@@ -136,7 +137,7 @@ impl Bench {
                 ));
             }
         }
-        Ok(self.layout(&subject.output)?.manifest_digest())
+        Ok(self.images(&subject.output)?.digest())
     }
 }
 

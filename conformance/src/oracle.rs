@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use engine::Folders;
-use oci_image::{Digest, Layout, Manifest, first_difference, json};
+use oci_image::{Digest, ImageSet, Layout, Manifest, first_difference, json};
 use package_tree::PlannedPackage;
 use process::{Invocation, find};
 use serde_json::Value;
@@ -135,11 +135,26 @@ impl Oracle {
         let folder = work.join("image");
         let unpack = || tar::Archive::new(fs::File::open(&archive)?).unpack(&folder);
         unpack().map_err(text)?;
-        let found = Layout::open(&folder).map_err(text)?;
-        let expected = bench.layout(&subject.output)?;
-        let sentence = self.compare(&expected, &found);
+        let found = ImageSet::open(&folder).map_err(text)?;
+        let expected = bench.images(&subject.output)?;
+        let sentence = self.compare_all(&expected, &found);
         fs::remove_dir_all(work).map_err(text)?;
         sentence
+    }
+
+    fn compare_all(&self, expected: &ImageSet, found: &ImageSet) -> Result<Sentence, String> {
+        let platforms = |images: &ImageSet| images.images().iter().map(Layout::platform).collect();
+        let (wanted, given): (Vec<_>, Vec<_>) = (platforms(expected), platforms(found));
+        if wanted != given {
+            return Err(format!("expected images for {wanted:?}, found {given:?}"));
+        }
+        for (expected, found) in expected.images().iter().zip(found.images()) {
+            let sentence = self.compare(expected, found)?;
+            if !matches!(sentence, Sentence::Same) {
+                return Ok(sentence);
+            }
+        }
+        Ok(Sentence::Same)
     }
 
     fn compare(&self, expected: &Layout, found: &Layout) -> Result<Sentence, String> {
@@ -203,7 +218,7 @@ impl Oracle {
         let folders = Folders::of_tree(bench.root());
         for dependency in package.dependencies() {
             // With its digest, or the client would write a lock file into the layout.
-            let digest = bench.layout(dependency)?.manifest_digest();
+            let digest = bench.images(dependency)?.digest();
             let layout = folders.output(dependency);
             command = command.argument("--build-context").argument(format!(
                 "stagex/{dependency}=oci-layout://{layout}@{digest}"

@@ -100,7 +100,7 @@ impl Suite {
         let mut subjects = Vec::new();
         let mut recorded = Recorded::default();
         for package in plan.packages.into_iter().filter(|each| each.requested) {
-            if let Some(digest) = digests.get(&package.stage, &package.name) {
+            if let Some(digest) = digests.only(&package.stage, &package.name) {
                 recorded.set(&package.name, digest);
             }
             subjects.push(Subject {

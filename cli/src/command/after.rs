@@ -55,11 +55,10 @@ pub(super) fn run(
             After::DigestsOf(target) => {
                 let mut lines = Vec::new();
                 for package in selected(target)? {
-                    let names = [(package.stage.as_str(), package.name.as_str())];
-                    let built = engine::Digests::of_outputs(&global.directory, names);
-                    let built = built.map_err(failure)?.get(&package.stage, &package.name);
-                    let hex = built.map_or_else(String::new, |digest| digest.hex());
-                    lines.push((package.name.clone(), hex, package.platforms.join(",")));
+                    let images = engine::Digests::of_output(&global.directory, &package.name);
+                    for (platform, digest) in images.map_err(failure)? {
+                        lines.push((package.name.clone(), digest.hex(), platform));
+                    }
                 }
                 Done::DigestsOf(lines)
             }
@@ -153,7 +152,7 @@ impl Done {
             Self::NewDigests(compared) => {
                 for each in compared {
                     let hex = each.built.map_or_else(String::new, |digest| digest.hex());
-                    let _ = writeln!(text, "{hex} {}", each.name);
+                    let _ = writeln!(text, "{hex} {}", each.image());
                 }
             }
             Self::DigestsOf(images) => {
@@ -180,7 +179,9 @@ fn list(contents: &Contents, text: &mut String) {
     }
     for (place, layer) in (1..).zip(&contents.layers) {
         let count = contents.layers.len();
-        let _ = writeln!(text, "\nlayer {place} of {count}: {}", layer.digest);
+        let platform = layer.platform.as_deref().unwrap_or_default();
+        let title = format!("layer {place} of {count}: {} {platform}", layer.digest);
+        let _ = writeln!(text, "\n{}", title.trim_end());
         for entry in &layer.entries {
             let _ = writeln!(text, "{}", line(entry));
         }

@@ -60,7 +60,14 @@ pub(super) fn compare(
 
 /// Returns how what was built compares with what was recorded, for programs.
 pub(super) fn document(compared: &[Comparison]) -> Vec<Value> {
-    let package = |each: &Comparison| json!({ "name": each.name, "recorded": each.recorded, "built": each.built });
+    let package = |each: &Comparison| {
+        let mut package =
+            json!({ "name": each.name, "recorded": each.recorded, "built": each.built });
+        if let Some(platform) = &each.platform {
+            package["platform"] = json!(platform);
+        }
+        package
+    };
     compared.iter().map(package).collect()
 }
 
@@ -69,7 +76,7 @@ pub(super) fn human(compared: &[Comparison]) -> String {
     let mut text = String::new();
     for each in compared {
         let Some(built) = each.built else { continue };
-        let _ = write!(text, "{} {}", built.hex(), each.name);
+        let _ = write!(text, "{} {}", built.hex(), each.image());
         let _ = match each.recorded {
             Some(recorded) if each.differs() => writeln!(text, "  (recorded: {})", recorded.hex()),
             None => writeln!(text, "  (not recorded before)"),

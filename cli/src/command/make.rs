@@ -32,9 +32,11 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         return super::check::of_tree(global, &tree, &goals.targets, false);
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
-    if !engine::PLATFORMS.contains(&platform) {
-        let platform = platform.to_owned();
-        return Err(failure(&Error::Platform { platform }));
+    for name in platform.split(',') {
+        if name.parse::<containerfile::Platform>().is_err() {
+            let (platform, expected) = (name.to_owned(), vec!["os/architecture".to_owned()]);
+            return Err(failure(&Error::Platform { platform, expected }));
+        }
     }
     let plan = super::tree::plan_for(&tree, &goals.targets, platform)?;
     if arguments.dry_run {

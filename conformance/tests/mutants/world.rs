@@ -99,9 +99,11 @@ impl Engine {
             let layers = recording.get(&subject.output);
             let layers = layers.map_or(Ok(Vec::new()), Clone::clone);
             let Ok(layers) = layers else { continue };
-            let Ok(layout) = bench.layout(&subject.output) else {
+            // A mutant changes one image.
+            let Ok(images) = bench.images(&subject.output) else {
                 continue;
             };
+            let layout = images.first().clone();
             let digest = layout.manifest_digest();
             if self.suite.recorded.get(&subject.name) != Some(digest) {
                 continue;

@@ -24,6 +24,8 @@ pub(crate) fn prepare(request: &BuildRequest, work: &Work) -> Result<Vec<String>
     let images = read_images(request)?;
     let mut platforms: BTreeSet<String> = images.values().map(Image::platform).collect();
     platforms.insert(request.platform.clone());
+    // Some versions ask for that of this machine, whatever they build for.
+    platforms.insert(own_platform().to_owned());
     let mut arguments = Vec::new();
     for (index, context) in request.contexts.iter().enumerate() {
         let value = match &context.source {
@@ -40,6 +42,15 @@ pub(crate) fn prepare(request: &BuildRequest, work: &Work) -> Result<Vec<String>
         arguments.push(format!("{}={value}", context.name));
     }
     Ok(arguments)
+}
+
+/// Returns this machine's platform.
+fn own_platform() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86" => "linux/386",
+        "aarch64" => "linux/arm64",
+        _ => "linux/amd64",
+    }
 }
 
 /// Reads the images among the contexts, by their places.

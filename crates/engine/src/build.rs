@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use backend_api::{Backend, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_image::{Digest, Layout};
+use oci_image::{Digest, ImageSet};
 use tokio::sync::watch;
 
 use crate::builder::{Builder, Destination, Order, blocking, cache};
@@ -128,22 +128,24 @@ async fn build_in(
     let recipe = job.recipe;
     let resolved = blocking(move || {
         let files = context::list(&recipe.root.join(&recipe.context), Fetched::Present)?;
-        resolve::resolve(recipe, files)
+        resolve::resolve(&recipe, files)
     })
     .await?;
     let order = match delivery {
         Delivery::Folder(folder) => Order {
-            resolved: Arc::new(resolved),
+            resolved,
             destination: Destination::Folder(folder),
             keep: Box::new(|_| Ok(())),
         },
         Delivery::File(path) => Order {
-            resolved: Arc::new(resolved),
+            resolved,
             destination: Destination::Work,
-            keep: Box::new(move |image| oci_image::write_tar_file(image, &path).at("write", &path)),
+            keep: Box::new(move |image| {
+                oci_image::write_tar_file(image.first(), &path).at("write", &path)
+            }),
         },
         Delivery::Stream(stream) => Order {
-            resolved: Arc::new(resolved),
+            resolved,
             destination: Destination::Work,
             keep: Box::new(move |image| send(image, stream)),
         },
@@ -151,7 +153,7 @@ async fn build_in(
     Arc::new(builder).build(order, log, &mut interrupted).await
 }
 
-fn send(image: &Layout, mut stream: Box<dyn Write + Send>) -> Result<(), Error> {
-    let sent = oci_image::write_tar(image, &mut stream).and_then(|()| stream.flush());
+fn send(image: &ImageSet, mut stream: Box<dyn Write + Send>) -> Result<(), Error> {
+    let sent = oci_image::write_tar(image.first(), &mut stream).and_then(|()| stream.flush());
     sent.at("write", Utf8Path::new("the image"))
 }

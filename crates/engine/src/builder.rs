@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use backend_api::{Backend, BuiltImage, Cache, EngineImage, Ready, StepId};
-use camino::Utf8PathBuf;
-use oci_image::{Digest, Layout};
+use backend_api::{Backend, BuildKey, BuiltImage, Cache, EngineImage, Ready, StepId};
+use camino::{Utf8Path, Utf8PathBuf};
+use oci_image::{Digest, ImageSet, Layout};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::folders::Folders;
 use crate::image;
 use crate::log::Log;
+use crate::platform;
 use crate::request::{self, Prepared};
 use crate::resolve::Resolved;
 
@@ -35,14 +36,25 @@ pub(crate) struct Builder {
 
 /// An image to build.
 pub(crate) struct Order {
-    pub resolved: Arc<Resolved>,
+    /// What it is built from, for each of its platforms; at least one.
+    pub resolved: Vec<Resolved>,
     pub destination: Destination,
     /// What to do with the image as soon as it is there.
     pub keep: Keep,
 }
 
 /// What is done with an image that is there.
-pub(crate) type Keep = Box<dyn FnOnce(&Layout) -> Result<(), Error> + Send>;
+pub(crate) type Keep = Box<dyn FnOnce(&ImageSet) -> Result<(), Error> + Send>;
+
+/// Where one platform's image is built.
+struct Place {
+    /// The folder that its build works in.
+    folder: Utf8PathBuf,
+    /// What its build is called in the engine's store.
+    key: BuildKey,
+    /// Where its layout is written.
+    image: Utf8PathBuf,
+}
 
 /// Where an image's layout is written.
 pub(crate) enum Destination {
@@ -60,9 +72,11 @@ impl Builder {
         log: &Arc<Log>,
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<Digest, Error> {
-        let (this, name) = (Arc::clone(self), order.resolved.recipe.name.clone());
+        let recipe = &order.resolved[0].recipe;
+        platform::check(&self.ready, &recipe.platforms)?;
+        let (this, name) = (Arc::clone(self), recipe.name.clone());
         let work = blocking(move || Work::begin(&this.folders, &name)).await?;
-        let result = self.build_in(&work, order, log, interrupted).await;
+        let result = self.build_all(&work, order, log, interrupted).await;
         // After an interruption the claim stays: a daemon may not have noticed yet.
         let keep_claim = matches!(result, Err(Error::Interrupted));
         if let Err(error) = blocking(move || work.end(keep_claim)).await {
@@ -71,16 +85,65 @@ impl Builder {
         result
     }
 
-    async fn build_in(
+    /// Has the image of each platform built, one after the other, and puts them together.
+    async fn build_all(
         self: &Arc<Self>,
         work: &Work,
         order: Order,
         log: &Arc<Log>,
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<Digest, Error> {
-        let this = Arc::clone(self);
-        let (resolved, folder) = (Arc::clone(&order.resolved), work.folder().to_owned());
-        let prepare = move || request::prepare(&this, &resolved, &folder);
+        let folder = work.folder();
+        let destination = match order.destination {
+            Destination::Folder(folder) => folder,
+            Destination::Work => folder.join("image"),
+        };
+        let name = folder.file_name().unwrap_or_default();
+        let several = order.resolved.len() > 1;
+        let mut images = Vec::new();
+        for resolved in order.resolved {
+            let place = if several {
+                log.line(&format!("for {}:", resolved.name));
+                let key = BuildKey::new(&format!("{name}-{}", resolved.name));
+                let folder = folder.join(key.as_str());
+                context::make_folder(&folder)?;
+                let image = folder.join("image");
+                Place { folder, key, image }
+            } else {
+                Place {
+                    folder: folder.to_owned(),
+                    key: BuildKey::new(name),
+                    image: destination.clone(),
+                }
+            };
+            images.push(place.image.clone());
+            self.build_one(work, place, Arc::new(resolved), log, interrupted)
+                .await?;
+        }
+        blocking(move || {
+            if several {
+                let images = images.iter().map(|image| Layout::open(image));
+                let images: Vec<Layout> = images.collect::<Result<_, _>>()?;
+                oci_image::put_together(&images, &destination)?;
+            }
+            let image = ImageSet::open(&destination)?;
+            (order.keep)(&image)?;
+            Ok(image.digest())
+        })
+        .await
+    }
+
+    async fn build_one(
+        self: &Arc<Self>,
+        work: &Work,
+        place: Place,
+        resolved: Arc<Resolved>,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let Place { folder, key, image } = place;
+        let (this, subject, below) = (Arc::clone(self), Arc::clone(&resolved), folder.clone());
+        let prepare = move || request::prepare(&this, &subject, key, &below);
         let prepared = blocking(prepare).await?;
         for notice in &prepared.notices {
             log.notice(notice);
@@ -89,9 +152,9 @@ impl Builder {
         if prepared.request.steps.is_empty() {
             // There is nothing that an engine could make, and some refuse to make nothing.
             let nothing = EngineImage { layers: Vec::new() };
-            return self.write(work, nothing, order, log).await;
+            return self.write(nothing, resolved, image, log).await;
         }
-        log.follow(steps(&order.resolved, &prepared));
+        log.follow(steps(&resolved, &prepared));
         let claim = Claim {
             runtime: self.backend.id().to_owned(),
             image: abandoned(&prepared),
@@ -99,7 +162,7 @@ impl Builder {
         work.claim(&claim)?;
         let built = tokio::select! {
             built = self.backend.build(&prepared.request, log.as_ref()) => {
-                built.map_err(|error| order.resolved.place(error))?
+                built.map_err(|error| resolved.place(error))?
             }
             () = stopped(interrupted) => {
                 // Whatever of it came into the engine's store goes away again.
@@ -107,20 +170,20 @@ impl Builder {
                 return Err(Error::Interrupted);
             }
         };
-        let exported = self.export(work, &built, interrupted).await;
+        let exported = self.export(&folder, &built, interrupted).await;
         // The layers are ours now: the engine's image goes while they are read.
-        let write = async { self.write(work, exported?, order, log).await };
+        let write = async { self.write(exported?, resolved, image, log).await };
         tokio::join!(write, self.remove(built, log)).0
     }
 
     /// Takes the layers of a built image.
     async fn export(
         &self,
-        work: &Work,
+        work: &Utf8Path,
         built: &BuiltImage,
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<EngineImage, Error> {
-        let folder = work.folder().join("layers");
+        let folder = work.join("layers");
         context::make_folder(&folder)?;
         tokio::select! {
             layers = self.backend.export(built, &folder) => Ok(layers?),
@@ -128,25 +191,16 @@ impl Builder {
         }
     }
 
-    /// Writes the canonical image, and hands it to whoever ordered it.
+    /// Writes the canonical image to `destination`.
     async fn write(
         self: &Arc<Self>,
-        work: &Work,
         layers: EngineImage,
-        order: Order,
+        resolved: Arc<Resolved>,
+        destination: Utf8PathBuf,
         log: &Arc<Log>,
-    ) -> Result<Digest, Error> {
+    ) -> Result<(), Error> {
         let (this, log) = (Arc::clone(self), Arc::clone(log));
-        let destination = match order.destination {
-            Destination::Folder(folder) => folder,
-            Destination::Work => work.folder().join("image"),
-        };
-        blocking(move || {
-            let digest = image::write(&this, &order.resolved, &layers, &destination, &log)?;
-            (order.keep)(&Layout::open(&destination)?)?;
-            Ok(digest)
-        })
-        .await
+        blocking(move || image::write(&this, &resolved, &layers, &destination, &log)).await
     }
 
     /// Removes an image from the engine's store. That this fails is no reason to fail a build.

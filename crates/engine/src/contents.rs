@@ -1,7 +1,7 @@
 //! What is in an image in `out/`: its files, and the entries of its layers.
 
 use camino::Utf8Path;
-use oci_image::{Descriptor, Layout, ListedEntry, list_layer};
+use oci_image::{Descriptor, ImageSet, Layout, ListedEntry, list_layer};
 use serde::Serialize;
 use walkdir::WalkDir;
 
@@ -31,6 +31,9 @@ pub struct ContentFile {
 /// A layer of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ContentLayer {
+    /// The platform of the image that it is of, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     /// The digest of the blob.
     pub digest: String,
     /// Its entries, in their order.
@@ -41,7 +44,7 @@ impl Contents {
     /// Reads what is in the image of the output `name` of the tree in `root`.
     pub fn of_output(root: &Utf8Path, name: &str) -> Result<Self, Error> {
         let folder = Folders::of_tree(root).output(name);
-        let layout = Layout::open(&folder)?;
+        let images = ImageSet::open(&folder)?;
         let mut files = Vec::new();
         for entry in WalkDir::new(&folder).sort_by_file_name() {
             let entry = entry.map_err(std::io::Error::from).at("read", &folder)?;
@@ -54,13 +57,21 @@ impl Contents {
                 });
             }
         }
-        let layer = |layer: &Descriptor| {
+        let several = images.images().len() > 1;
+        let layer = |(image, layer): (&Layout, &Descriptor)| {
             Ok(ContentLayer {
+                platform: several.then(|| image.platform()),
                 digest: layer.digest.to_string(),
-                entries: list_layer(&layout, layer)?,
+                entries: list_layer(image, layer)?,
             })
         };
-        let layers = layout.manifest().layers().iter().map(layer);
+        let of_image = |image| {
+            Layout::manifest(image)
+                .layers()
+                .iter()
+                .map(move |layer| (image, layer))
+        };
+        let layers = images.images().iter().flat_map(of_image).map(layer);
         Ok(Self {
             name: name.to_owned(),
             files,

@@ -1,13 +1,16 @@
 //! `digests/<stage>.txt`: the digest of each package's manifest, as a tree publishes them.
 //!
-//! One line for each package, `<64 hex digits> <stage>-<name>`, sorted by name. Knows files and
-//! what lies in `out/`; does not know how it got there.
+//! One line for each package, `<64 hex digits> <stage>-<name>`, sorted by name, which is that of its
+//! first platform. Each other platform has a line behind it, with the platform for a third word. Knows
+//! files and what lies in `out/`; does not know how it got there.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_image::Digest;
+use containerfile::Platform;
+use oci_image::{Digest, ImageSet};
 
 use crate::error::{Error, IoContext};
 use crate::folders::{Folders, write_whole};
@@ -15,14 +18,20 @@ use crate::folders::{Folders, write_whole};
 /// The digests of a tree's packages, by stage and by full name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Digests {
-    stages: BTreeMap<String, BTreeMap<String, Digest>>,
+    stages: BTreeMap<String, Lines>,
 }
+
+/// The digests of a stage's packages: of each, that of its first platform, which has no name here, and
+/// of the others.
+type Lines = BTreeMap<String, Vec<(Option<String>, Digest)>>;
 
 /// How what was built compares with what is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
     /// The package's full name.
     pub name: String,
+    /// The platform, if it is not the package's first.
+    pub platform: Option<String>,
     /// The recorded digest, if one is.
     pub recorded: Option<Digest>,
     /// The digest of what lies in `out/`, if anything does.
@@ -30,6 +39,15 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Returns what is compared, as it stands in the files: the package, and a platform that is not
+    /// its first.
+    pub fn image(&self) -> String {
+        match &self.platform {
+            Some(platform) => format!("{} {platform}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// Tells whether what was built is what is recorded.
     pub fn agrees(&self) -> bool {
         self.built.is_some() && self.built == self.recorded
@@ -69,42 +87,79 @@ impl Digests {
         root: &Utf8Path,
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Error> {
-        let folders = Folders::of_tree(root);
         let mut digests = Self::default();
         for (stage, name) in names {
-            let layout = folders.output(name);
-            if layout.join("index.json").exists() {
-                let digest = oci_image::Layout::open(&layout)?.manifest_digest();
-                digests.set(stage, name, digest);
+            let images = Self::of_output(root, name)?.into_iter().enumerate();
+            let line = |(place, (platform, digest))| (Some(platform).filter(|_| place > 0), digest);
+            let images: Vec<_> = images.map(line).collect();
+            if !images.is_empty() {
+                digests.set(stage, name, images);
             }
         }
         Ok(digests)
     }
 
-    /// Returns the digest of the package `name` of `stage`.
-    pub fn get(&self, stage: &str, name: &str) -> Option<Digest> {
-        self.stages.get(stage)?.get(name).copied()
+    /// Returns each platform and digest of what lies in `out/` of the package `name`; nothing if
+    /// nothing does.
+    pub fn of_output(root: &Utf8Path, name: &str) -> Result<Vec<(String, Digest)>, Error> {
+        let layout = Folders::of_tree(root).output(name);
+        if !layout.join("index.json").exists() {
+            return Ok(Vec::new());
+        }
+        Ok(ImageSet::open(&layout)?.platforms())
     }
 
-    fn set(&mut self, stage: &str, name: &str, digest: Digest) {
+    /// Returns the digest of the package `name` of `stage`, if it has but one platform.
+    pub fn only(&self, stage: &str, name: &str) -> Option<Digest> {
+        match self.all(stage, name) {
+            [(None, digest)] => Some(*digest),
+            _ => None,
+        }
+    }
+
+    /// Returns the digests of the package `name` of `stage`.
+    fn all(&self, stage: &str, name: &str) -> &[(Option<String>, Digest)] {
+        let lines = self.stages.get(stage).and_then(|lines| lines.get(name));
+        lines.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn set(&mut self, stage: &str, name: &str, digests: Vec<(Option<String>, Digest)>) {
         self.stages
             .entry(stage.to_owned())
             .or_default()
-            .insert(name.to_owned(), digest);
+            .insert(name.to_owned(), digests);
     }
 
-    /// Compares what was `built` with this, for each of `names`, in their order.
+    /// Compares what was `built` with this, for each of `names`, in their order: each platform of what
+    /// was built, or else of what is recorded.
     pub fn compare<'a>(
         &self,
         built: &Self,
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Vec<Comparison> {
-        let compare = |(stage, name): (&str, &str)| Comparison {
-            name: name.to_owned(),
-            recorded: self.get(stage, name),
-            built: built.get(stage, name),
+        let compare = |(stage, name): (&str, &str)| {
+            let (recorded, built) = (self.all(stage, name), built.all(stage, name));
+            let mut platforms: Vec<_> = built.iter().chain(recorded).map(|(of, _)| of).collect();
+            platforms.sort();
+            platforms.dedup();
+            if platforms.is_empty() {
+                platforms.push(&None);
+            }
+            let compare = |platform: &Option<String>| {
+                let of = |digests: &[(Option<String>, Digest)]| {
+                    let found = digests.iter().find(|(of, _)| of == platform);
+                    found.map(|(_, digest)| *digest)
+                };
+                Comparison {
+                    name: name.to_owned(),
+                    platform: platform.clone(),
+                    recorded: of(recorded),
+                    built: of(built),
+                }
+            };
+            platforms.into_iter().map(compare).collect::<Vec<_>>()
         };
-        names.into_iter().map(compare).collect()
+        names.into_iter().flat_map(compare).collect()
     }
 
     /// Takes over the digests of what was `built`, and drops those of packages that are not
@@ -116,11 +171,12 @@ impl Digests {
     ) -> Vec<String> {
         let mut kept = Self::default();
         for (stage, name) in names {
-            if let Some(digest) = built.get(stage, name).or_else(|| self.get(stage, name)) {
-                kept.set(stage, name, digest);
+            let digests = [built, self].map(|each| each.all(stage, name));
+            if let Some(digests) = digests.into_iter().find(|digests| !digests.is_empty()) {
+                kept.set(stage, name, digests.to_vec());
             }
         }
-        let gone = |(stage, lines): (&String, &BTreeMap<String, Digest>)| {
+        let gone = |(stage, lines): (&String, &Lines)| {
             let known = kept.stages.get(stage);
             let gone = |name: &&String| known.is_none_or(|known| !known.contains_key(*name));
             lines.keys().filter(gone).cloned().collect::<Vec<_>>()
@@ -138,8 +194,16 @@ impl Digests {
     pub fn write(&self, root: &Utf8Path) -> Result<(), Error> {
         for (stage, lines) in &self.stages {
             let path = folder(root).join(format!("{stage}.txt"));
-            let line = |(name, digest): (&String, &Digest)| format!("{} {name}\n", digest.hex());
-            let text: String = lines.iter().map(line).collect();
+            let mut text = String::new();
+            for (name, digests) in lines {
+                for (platform, digest) in digests {
+                    let _ = write!(text, "{} {name}", digest.hex());
+                    if let Some(platform) = platform {
+                        let _ = write!(text, " {platform}");
+                    }
+                    text.push('\n');
+                }
+            }
             write_whole(&path, text.as_bytes()).at("write", &path)?;
         }
         Ok(())
@@ -150,18 +214,28 @@ fn folder(root: &Utf8Path) -> Utf8PathBuf {
     root.join("digests")
 }
 
-fn parse(text: &str, path: &Utf8Path) -> Result<BTreeMap<String, Digest>, Error> {
-    let line = |(number, line): (usize, &str)| {
-        let parsed = line
-            .split_once(' ')
-            .and_then(|(hex, name)| Some((name.to_owned(), format!("sha256:{hex}").parse().ok()?)));
-        parsed.ok_or_else(|| Error::DigestLine {
+fn parse(text: &str, path: &Utf8Path) -> Result<Lines, Error> {
+    let mut lines = Lines::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let (name, platform, digest) = parse_line(line).ok_or_else(|| Error::DigestLine {
             path: path.to_owned(),
             line: number,
             text: line.to_owned(),
-        })
+        })?;
+        lines.entry(name).or_default().push((platform, digest));
+    }
+    Ok(lines)
+}
+
+fn parse_line(line: &str) -> Option<(String, Option<String>, Digest)> {
+    let mut words = line.split(' ');
+    let digest = format!("sha256:{}", words.next()?).parse().ok()?;
+    let name = words.next()?.to_owned();
+    let platform = match words.next() {
+        Some(platform) => Some(platform.parse::<Platform>().ok()?.to_string()),
+        None => None,
     };
-    (1..).zip(text.lines()).map(line).collect()
+    words.next().is_none().then_some((name, platform, digest))
 }
 
 #[cfg(test)]
@@ -172,6 +246,10 @@ mod tests {
 
     fn digest(text: &str) -> Digest {
         Digest::of(text.as_bytes())
+    }
+
+    fn only(text: &str) -> Vec<(Option<String>, Digest)> {
+        vec![(None, digest(text))]
     }
 
     fn root() -> (tempfile::TempDir, Utf8PathBuf) {
@@ -185,7 +263,7 @@ mod tests {
         let (_temporary, root) = root();
         let mut digests = Digests::default();
         for (stage, name) in NAMES {
-            digests.set(stage, name, digest(name));
+            digests.set(stage, name, only(name));
         }
         digests.write(&root).unwrap();
         let text = std::fs::read_to_string(root.join("digests/core.txt")).unwrap();
@@ -199,18 +277,57 @@ mod tests {
     #[test]
     fn packages_that_were_not_built_keep_their_lines() {
         let mut digests = Digests::default();
-        digests.set("core", "core-a", digest("old a"));
-        digests.set("core", "core-b", digest("old b"));
-        digests.set("core", "core-gone", digest("gone"));
+        digests.set("core", "core-a", only("old a"));
+        digests.set("core", "core-b", only("old b"));
+        digests.set("core", "core-gone", only("gone"));
         let mut built = Digests::default();
-        built.set("core", "core-b", digest("new b"));
-        built.set("user", "user-a", digest("new a"));
+        built.set("core", "core-b", only("new b"));
+        built.set("user", "user-a", only("new a"));
 
         assert_eq!(digests.update(&built, NAMES), ["core-gone"]);
-        assert_eq!(digests.get("core", "core-a"), Some(digest("old a")));
-        assert_eq!(digests.get("core", "core-b"), Some(digest("new b")));
-        assert_eq!(digests.get("user", "user-a"), Some(digest("new a")));
-        assert_eq!(digests.get("core", "core-gone"), None);
+        assert_eq!(digests.all("core", "core-a"), only("old a"));
+        assert_eq!(digests.all("core", "core-b"), only("new b"));
+        assert_eq!(digests.all("user", "user-a"), only("new a"));
+        assert_eq!(digests.all("core", "core-gone"), []);
+    }
+
+    #[test]
+    fn other_platforms_have_lines_of_their_own() {
+        let (_temporary, root) = root();
+        let other = Some("linux/386".to_owned());
+        let mut digests = Digests::default();
+        let both = vec![(None, digest("a")), (other.clone(), digest("a 386"))];
+        digests.set("core", "core-a", both.clone());
+        digests.set("core", "core-b", only("b"));
+        digests.write(&root).unwrap();
+        let text = std::fs::read_to_string(root.join("digests/core.txt")).unwrap();
+        let hex = |text| digest(text).hex();
+        let expected = format!(
+            "{} core-a\n{} core-a linux/386\n{} core-b\n",
+            hex("a"),
+            hex("a 386"),
+            hex("b")
+        );
+        assert_eq!(text, expected);
+        assert_eq!(Digests::read(&root).unwrap(), digests);
+
+        let mut built = Digests::default();
+        built.set(
+            "core",
+            "core-a",
+            vec![(None, digest("a")), (other.clone(), digest("new"))],
+        );
+        let compared = digests.compare(&built, [("core", "core-a")]);
+        let differs: Vec<_> = compared
+            .iter()
+            .map(|each| (&each.platform, each.differs()))
+            .collect();
+        assert_eq!(differs, [(&None, false), (&other, true)]);
+
+        // One that is not built any more has no line any more.
+        built.set("core", "core-a", only("a"));
+        digests.update(&built, NAMES);
+        assert_eq!(digests.all("core", "core-a"), only("a"));
     }
 
     #[test]

@@ -5,10 +5,6 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::Position;
 
-/// The platforms whose programs run without an emulator, and whose images have been compared with
-/// what StageX publishes.
-pub const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/386"];
-
 /// Why a package could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -86,11 +82,13 @@ pub enum Error {
         /// The runtime.
         runtime: String,
     },
-    /// A package asks for several platforms.
-    #[error("several platforms are asked for ({}): only one can be built", platforms.join(", "))]
-    SeveralPlatforms {
-        /// The platforms.
-        platforms: Vec<String>,
+    /// A Containerfile uses one name for the images of two platforms.
+    #[error("{path}: `{reference}` is asked for on two platforms")]
+    TwoPlatforms {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// The name.
+        reference: String,
     },
     /// An instruction failed.
     #[error("{path}:{}:{}: {source}", position.line, position.column)]
@@ -131,10 +129,12 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] oci_image::ConfigError),
     /// A platform cannot be understood, or nothing here runs its programs.
-    #[error("nothing can be built for `{platform}`: expected {}", PLATFORMS.join(" or "))]
+    #[error("nothing can be built for `{platform}` here: expected {}", expected.join(" or "))]
     Platform {
         /// The platform.
         platform: String,
+        /// Those whose programs the engine runs.
+        expected: Vec<String>,
     },
     /// There is less room on the disk than is needed.
     #[error(
@@ -192,10 +192,14 @@ impl Error {
             Self::NoOffline { .. } => {
                 Some("see `stagex runtimes` for one that can, and for what this one lacks".into())
             }
-            Self::SeveralPlatforms { .. } => Some("name one platform in package.toml".into()),
+            Self::TwoPlatforms { .. } => Some(
+                "copy from a stage that begins with it on the one platform, and name the other in a \
+                 package of its own"
+                    .into(),
+            ),
             Self::Platform { .. } => Some(
-                "its programs would need an emulator (binfmt), and no digests of such images are \
-                 published that they could be compared with"
+                "its programs need an emulator that the kernel knows, with the flag F (binfmt_misc; \
+                 Debian: apt-get install qemu-user-static), where the engine is"
                     .into(),
             ),
             Self::DiskSpace { .. } => Some(

@@ -211,7 +211,8 @@ impl fmt::Display for Reason {
         };
         let what = match input {
             "argument" => format!("build argument {name}"),
-            "platforms" | "target" => format!("its {input}"),
+            "platforms" => "its list of platforms".to_owned(),
+            "target" => "its target".to_owned(),
             "output" => "its version".to_owned(),
             "order" => return f.write_str("the order of its build arguments changed"),
             _ => format!("{input} {name}"),

@@ -3,7 +3,7 @@
 use backend_api::{EngineImage, LayerRecord};
 use camino::Utf8Path;
 use containerfile::{Build, Step};
-use oci_image::{Digest, ImageRequest, LayerEvent, LayerSource, Recorded};
+use oci_image::{ImageRequest, LayerEvent, LayerSource, Recorded};
 
 use crate::builder::Builder;
 use crate::error::Error;
@@ -15,15 +15,14 @@ use crate::resolve::Resolved;
 /// The newest time that anything in an image may have, in seconds since 1970.
 const EPOCH: i64 = 1;
 
-/// Writes the image whose layers were exported as a layout to `destination`, and returns its
-/// digest.
+/// Writes the image whose layers were exported as a layout to `destination`.
 pub(crate) fn write(
     builder: &Builder,
     resolved: &Resolved,
     layers: &EngineImage,
     destination: &Utf8Path,
     log: &Log,
-) -> Result<Digest, Error> {
+) -> Result<(), Error> {
     let Resolved { recipe, build, .. } = resolved;
     check(builder, build, layers)?;
     let capabilities = &builder.ready.capabilities;
@@ -43,16 +42,12 @@ pub(crate) fn write(
             Vec::new()
         },
     };
-    let base = resolved.base()?;
-    let name = recipe.platform()?;
     let request = ImageRequest {
         repository: recipe.repository.clone(),
         tag: recipe.tag.clone(),
-        platform: name.parse().map_err(|_| Error::Platform {
-            platform: name.to_owned(),
-        })?,
+        platform: resolved.platform.clone(),
         epoch: EPOCH,
-        base: base.as_ref(),
+        base: resolved.base(),
         build,
         layers: build
             .image_steps()
@@ -73,7 +68,7 @@ pub(crate) fn write(
              decided for each is in the log"
         ));
     }
-    Ok(image.manifest)
+    Ok(())
 }
 
 /// Refuses layers that are of no step, of one that has a layer already, or out of order.

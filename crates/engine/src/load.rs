@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use backend_api::{Backend, LoadRequest};
 use camino::Utf8Path;
+use oci_image::ImageSet;
 use tokio::sync::watch;
 
 use crate::builder::blocking;
@@ -36,10 +37,19 @@ pub async fn load(
     let reference = format!("stagex/{name}:local");
     let folder = work.folder().join("engine");
     context::make_folder(&folder)?;
+    let images = ImageSet::open(&folders.output(name))?;
+    let image = images.for_platform(platform)?;
+    let layout = if images.images().len() == 1 {
+        folders.output(name)
+    } else {
+        let layout = work.folder().join("image");
+        image.link(&layout)?;
+        layout
+    };
     let request = LoadRequest {
-        layout: folders.output(name),
+        layout,
         name: reference.clone(),
-        platform: platform.to_owned(),
+        platform: image.platform(),
         work: folder,
     };
     let loading = async { Ok(backend.load(&request).await?) };

@@ -69,7 +69,8 @@ impl Log {
 
     /// Says which steps the build has, each with its instruction, in one line.
     pub(crate) fn follow(&self, steps: Vec<(StepId, String)>) {
-        self.state().steps = steps;
+        let mut state = self.state();
+        (state.steps, state.current) = (steps, None);
     }
 
     /// Tells the listener of the step that the build has come to, once.

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use oci_image::{Digest, Layout};
+use oci_image::{Digest, ImageSet, Layout};
 
 use crate::error::{Error, IoContext};
 use crate::folders::{Folders, write_whole};
@@ -93,18 +93,18 @@ impl Outputs {
             duration: Duration::from_millis(record.milliseconds),
             whole: false,
         };
-        let layout = Layout::open(&self.folders.output(name));
-        let Ok(layout) = layout.as_ref() else {
+        let Ok(image) = ImageSet::open(&self.folders.output(name)) else {
             return Ok(Some(output));
         };
-        let blobs = || layout.blobs().map(|blob| &blob.digest);
+        let all = image.blobs();
+        let blobs = || all.iter().map(|blob| &blob.digest);
         let Ok((files, state)) = self.state(name, blobs()) else {
             return Ok(Some(output));
         };
         // The first two are the record and the index, whose sizes nothing says.
         let sizes = files[2..].iter().map(|file| file.size);
-        output.whole = layout.manifest_digest() == output.digest
-            && sizes.eq(layout.blobs().map(|blob| blob.size));
+        output.whole =
+            image.digest() == output.digest && sizes.eq(all.iter().map(|blob| blob.size));
         if output.whole && files.iter().all(|file| file.rested_at(second)) {
             let seen = Seen {
                 key: output.key.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_image::{Digest, Layout};
+use oci_image::{Digest, ImageSet};
 use package_tree::PlannedPackage;
 use tokio::sync::watch;
 
@@ -21,6 +21,7 @@ use crate::hashes::Hashes;
 use crate::log::Log;
 use crate::make::Job;
 use crate::outputs::Outputs;
+use crate::platform;
 use crate::recipe::Recipe;
 use crate::record::{DEPENDENCY, Inputs, Record};
 use crate::resolve::{self, Resolved};
@@ -163,7 +164,8 @@ impl Maker {
         };
         let reasons = situation.reasons(&inputs);
         let recipe = Recipe::of_package(&self.job.root, package);
-        let resolved = resolve::resolve(recipe, files)?;
+        platform::check(&self.job.ready, &recipe.platforms)?;
+        let resolved = resolve::resolve(&recipe, files)?;
         Ok(Studied::Stale(Box::new(Subject {
             resolved,
             inputs,
@@ -185,10 +187,10 @@ impl Maker {
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<Digest, Error> {
         let (this, start) = (Arc::clone(self), Instant::now());
-        let keep = move |layout: &Layout| {
+        let keep = move |image: &ImageSet| {
             let record = Record {
                 key: subject.inputs.key(),
-                digest: layout.manifest_digest(),
+                digest: image.digest(),
                 runtime: this.builder.backend.id().to_owned(),
                 milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
                 inputs: subject.inputs,
@@ -197,7 +199,7 @@ impl Maker {
             this.archive(place)
         };
         let order = Order {
-            resolved: Arc::new(subject.resolved),
+            resolved: subject.resolved,
             destination: Destination::Folder(self.folders().output(&self.package(place).name)),
             keep: Box::new(keep),
         };
@@ -208,9 +210,9 @@ impl Maker {
     fn archive(&self, place: usize) -> Result<(), Error> {
         let package = self.package(place);
         for name in &package.archives {
-            let layout = Layout::open(&self.folders().output(&package.name))?;
+            let image = ImageSet::open(&self.folders().output(&package.name))?;
             let path = self.folders().archive(name);
-            oci_image::write_archive(&layout, &path).at("write", &path)?;
+            oci_image::write_archive(image.first(), &path).at("write", &path)?;
         }
         Ok(())
     }
@@ -224,7 +226,7 @@ enum Studied {
 
 /// A package that has to be built.
 struct Subject {
-    resolved: Resolved,
+    resolved: Vec<Resolved>,
     inputs: Inputs,
     /// Why it has to be.
     reasons: Vec<Reason>,

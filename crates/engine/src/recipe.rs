@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 
 use backend_api::OpenFiles;
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_image::{Layout, LayoutError};
+use oci_image::{ImageSet, LayoutError};
 use package_tree::{PlannedPackage, Source};
 
-use crate::error::{Error, PLATFORMS};
 use crate::folders::Folders;
 
 /// The name of the context, and of the folder of a context, that holds sources.
@@ -35,7 +34,7 @@ pub struct Recipe {
     pub repository: String,
     /// The image's tag.
     pub tag: String,
-    /// The platforms that it is asked for.
+    /// The platforms that it is asked for; an image is built for each.
     pub platforms: Vec<String>,
     /// The Containerfile.
     pub containerfile: Utf8PathBuf,
@@ -107,19 +106,6 @@ impl Recipe {
         }
     }
 
-    /// Returns the platform that it is built for.
-    pub(crate) fn platform(&self) -> Result<&str, Error> {
-        match self.platforms.as_slice() {
-            [only] if PLATFORMS.contains(&only.as_str()) => Ok(only),
-            [other] => Err(Error::Platform {
-                platform: other.clone(),
-            }),
-            _ => Err(Error::SeveralPlatforms {
-                platforms: self.platforms.clone(),
-            }),
-        }
-    }
-
     /// Returns what `reference` names, and under which name that is known. The tag and the digest
     /// of a package's image do not matter: there is only one.
     pub(crate) fn named(&self, reference: &str) -> Option<(&String, &Context)> {
@@ -128,10 +114,10 @@ impl Recipe {
         found.or_else(|| self.contexts.get_key_value(bare()))
     }
 
-    /// Opens the layout of the image that `reference` names, if it names one.
-    pub(crate) fn image(&self, reference: &str) -> Result<Option<Layout>, LayoutError> {
+    /// Opens the images that `reference` names, one for each platform, if it names any.
+    pub(crate) fn images(&self, reference: &str) -> Result<Option<ImageSet>, LayoutError> {
         match self.named(reference) {
-            Some((_, Context::Image(layout))) => Layout::open(&self.root.join(layout)).map(Some),
+            Some((_, Context::Image(layout))) => ImageSet::open(&self.root.join(layout)).map(Some),
             _ => Ok(None),
         }
     }

@@ -14,6 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{
     Base, Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice, ResolvedStage,
 };
+use oci_image::ImageSet;
 
 use crate::builder::Builder;
 use crate::context::{self, Fetched};
@@ -32,15 +33,15 @@ pub(crate) struct Prepared {
     pub notices: Vec<String>,
 }
 
-/// Lays out in `work` all that a build is given, and writes down the request for it.
+/// Lays out in `work` all that the build of `key` is given, and writes down the request for it.
 pub(crate) fn prepare(
     builder: &Builder,
     resolved: &Resolved,
+    key: BuildKey,
     work: &Utf8Path,
 ) -> Result<Prepared, Error> {
     let Resolved { recipe, build, .. } = resolved;
     let capabilities = &builder.ready.capabilities;
-    let key = BuildKey::new(work.file_name().unwrap_or(&recipe.name));
     let network = network(builder, recipe, build)?;
 
     let main = work.join("context");
@@ -96,7 +97,7 @@ pub(crate) fn prepare(
         .map(|(to, source)| (name(&to), source))
         .collect();
     let request = BuildRequest {
-        key: key.clone(),
+        key,
         containerfile,
         context: main,
         contexts: named
@@ -108,9 +109,9 @@ pub(crate) fn prepare(
         steps: steps(build),
         stages: stages(build, &lowered),
         base_layers: resolved
-            .base()?
+            .base()
             .map_or(0, |layout| layout.manifest().layers().len()),
-        platform: recipe.platform()?.to_owned(),
+        platform: resolved.name.clone(),
         build_arguments: recipe
             .build_arguments
             .iter()
@@ -184,7 +185,10 @@ fn contexts(
             });
         };
         let source = match context {
-            Context::Image(layout) => ContextSource::Image(resolved.recipe.root.join(layout)),
+            Context::Image(layout) => {
+                let layout = resolved.recipe.root.join(layout);
+                ContextSource::Image(only_image(resolved, written, layout, work)?)
+            }
             Context::Sources => ContextSource::Folder(main.join(FETCH)),
             Context::Folder(folder) => {
                 let folder = resolved.recipe.root.join(folder);
@@ -196,6 +200,26 @@ fn contexts(
         contexts.insert(written.clone(), (name.clone(), source));
     }
     Ok(contexts)
+}
+
+/// Returns a layout that holds just the image which `written` stands for: `layout`, or where that
+/// has several, another one below `work`.
+fn only_image(
+    resolved: &Resolved,
+    written: &str,
+    layout: Utf8PathBuf,
+    work: &Utf8Path,
+) -> Result<Utf8PathBuf, Error> {
+    let image = &resolved.images[written];
+    if ImageSet::open(&layout)?.images().len() == 1 {
+        return Ok(layout);
+    }
+    let folder = work.join("images");
+    let link = folder.join(BuildKey::new(written).as_str());
+    if !link.exists() {
+        image.link(&link)?;
+    }
+    Ok(link)
 }
 
 /// Returns the steps that make the image's layers, as a backend knows them.

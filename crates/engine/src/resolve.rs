@@ -1,33 +1,39 @@
 //! From a recipe's Containerfile to the build that its target needs: every variable expanded,
 //! with what the base images hand on.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 
 use containerfile::{
-    Build, Containerfile, Platform, Position, ReferenceKind, Scope, StageId, Step, StepId,
+    Build, Containerfile, ImageFacts, Platform, Position, ReferenceKind, Scope, StageId, Step,
+    StepId,
 };
 use oci_image::Layout;
 
 use crate::context::ContextFile;
 use crate::error::{Error, IoContext};
+use crate::platform;
 use crate::recipe::Recipe;
 
-/// A recipe with its Containerfile read and understood.
+/// A recipe with its Containerfile read and understood, for one of its platforms.
 pub(crate) struct Resolved {
     pub recipe: Recipe,
+    /// The platform, as it was asked for.
+    pub name: String,
+    pub platform: Platform,
     pub file: Containerfile,
     pub build: Build,
+    /// The image that each name stands for which the build uses.
+    pub images: BTreeMap<String, Layout>,
     /// The files of the context.
-    pub files: Vec<ContextFile>,
+    pub files: Arc<[ContextFile]>,
 }
 
 impl Resolved {
-    /// Returns the layout of the image that the build begins with, if it begins with one.
-    pub(crate) fn base(&self) -> Result<Option<Layout>, Error> {
-        match self.build.base_image() {
-            Some(name) => Ok(self.recipe.image(name)?),
-            None => Ok(None),
-        }
+    /// Returns the image that the build begins with, if it begins with one.
+    pub(crate) fn base(&self) -> Option<&Layout> {
+        self.images.get(self.build.base_image()?)
     }
 
     /// Returns the step that a backend knows as `id`.
@@ -51,39 +57,106 @@ impl Resolved {
     }
 }
 
-/// Reads and resolves the Containerfile of a recipe. `files` are those of its context.
-pub(crate) fn resolve(recipe: Recipe, files: Vec<ContextFile>) -> Result<Resolved, Error> {
+/// Reads and resolves the Containerfile of a recipe for each of its platforms. `files` are those of
+/// its context.
+pub(crate) fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>, Error> {
     let path = recipe.root.join(&recipe.containerfile);
-    let wrong = |error: containerfile::Error| Error::Containerfile {
-        path: recipe.containerfile.clone(),
-        source: Box::new(error),
-    };
     let text = fs::read_to_string(&path).at("read", &path)?;
-    let file = containerfile::parse(&text).map_err(wrong)?;
+    let file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
+    let files: Arc<[ContextFile]> = files.into();
+    let resolved = |name: &String| {
+        let platform = platform::parse(name)?;
+        let (build, images) = resolve_for(recipe, &file, name, &platform)?;
+        Ok(Resolved {
+            recipe: recipe.clone(),
+            name: name.clone(),
+            platform,
+            file: file.clone(),
+            build,
+            images,
+            files: Arc::clone(&files),
+        })
+    };
+    recipe.platforms.iter().map(resolved).collect()
+}
 
-    let name = recipe.platform()?;
-    let wanted: Platform = name.parse().map_err(|_| Error::Platform {
-        platform: name.to_owned(),
-    })?;
-    let mut scope = Scope::new(wanted);
+/// Resolves a Containerfile for one platform, called `name`, and chooses the images that it uses.
+fn resolve_for(
+    recipe: &Recipe,
+    file: &Containerfile,
+    name: &str,
+    platform: &Platform,
+) -> Result<(Build, BTreeMap<String, Layout>), Error> {
+    let wrong = |error| wrong(recipe, error);
+    let mut scope = Scope::new(platform.clone());
     scope.build_platform = build_platform();
     scope.build_args.clone_from(&recipe.build_arguments);
     scope.target.clone_from(&recipe.target);
+    // Which image of a name is meant stands in the file, whose arguments may be an image's: at first it
+    // is taken to be the one for the platform that is built for.
+    let mut bases = BTreeMap::new();
     for reference in file.references(&scope).map_err(wrong)? {
         if reference.kind == ReferenceKind::Base
-            && let Some(base) = recipe.image(&reference.name)?
+            && let Some(images) = recipe.images(&reference.name)?
         {
-            let facts = oci_image::image_facts(base.config())?;
-            scope.images.insert(reference.name, facts);
+            let image = images.for_platform(name).unwrap_or(images.first());
+            scope.images.insert(reference.name.clone(), facts(image)?);
+            bases.insert(reference.name, image.manifest_digest());
         }
     }
     let build = file.resolve(&scope).map_err(wrong)?;
-    Ok(Resolved {
-        recipe,
-        file,
-        build,
-        files,
-    })
+    let images = choose(recipe, &build, name)?;
+    let is_other = |(name, image): &(&String, &Layout)| {
+        let taken = bases.get(*name);
+        taken.is_some_and(|digest| *digest != image.manifest_digest())
+    };
+    let others: Vec<_> = images.iter().filter(is_other).collect();
+    if others.is_empty() {
+        return Ok((build, images));
+    }
+    for (name, image) in others {
+        scope.images.insert(name.clone(), facts(image)?);
+    }
+    Ok((file.resolve(&scope).map_err(wrong)?, images))
+}
+
+fn wrong(recipe: &Recipe, error: containerfile::Error) -> Error {
+    Error::Containerfile {
+        path: recipe.containerfile.clone(),
+        source: Box::new(error),
+    }
+}
+
+fn facts(image: &Layout) -> Result<ImageFacts, Error> {
+    Ok(oci_image::image_facts(image.config())?)
+}
+
+/// Chooses an image for each name that a build for `platform` uses: the one for the platform that
+/// the FROM asks for, or that is built for.
+fn choose(
+    recipe: &Recipe,
+    build: &Build,
+    platform: &str,
+) -> Result<BTreeMap<String, Layout>, Error> {
+    let mut chosen: BTreeMap<String, Layout> = BTreeMap::new();
+    for reference in &build.references {
+        let Some(images) = recipe.images(&reference.name)? else {
+            continue;
+        };
+        let wanted = match (reference.kind, build.stage(reference.stage)) {
+            (ReferenceKind::Base, Some(stage)) => stage.platform.to_string(),
+            _ => platform.to_owned(),
+        };
+        let image = images.for_platform(&wanted)?;
+        let known = chosen.insert(reference.name.clone(), image.clone());
+        if known.is_some_and(|known| known.manifest_digest() != image.manifest_digest()) {
+            return Err(Error::TwoPlatforms {
+                path: recipe.containerfile.clone(),
+                reference: reference.name.clone(),
+            });
+        }
+    }
+    Ok(chosen)
 }
 
 /// Returns the platform that builds run on, as BUILDPLATFORM names it.

@@ -11,11 +11,12 @@ mod nothing;
 use std::fs;
 use std::sync::Arc;
 
+use backend_api::Ready;
 use camino::Utf8PathBuf;
-use engine::{Clean, Folders, Job, Options, Outcome};
+use engine::{Clean, Digests, Error, Folders, Job, Options, Outcome, Report};
 use nothing::Nothing;
-use oci_image::Layout;
-use package_tree::{DEFAULT_PLATFORM, Tree};
+use oci_image::{ImageSet, Layout};
+use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use tokio::sync::watch;
 
 /// A tree of three packages, each of which needs the one before.
@@ -23,6 +24,13 @@ struct Scene {
     _temporary: tempfile::TempDir,
     root: Utf8PathBuf,
 }
+
+const OPTIONS: Options = Options {
+    jobs: 2,
+    keep_going: false,
+    no_cache: false,
+    offline: false,
+};
 
 const BASE: &str = "FROM scratch\nCOPY file /\n";
 
@@ -74,21 +82,15 @@ impl Scene {
     async fn make(&self, no_cache: bool, targets: &[&str]) -> Vec<String> {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
         let tree = Tree::open(&self.root).unwrap();
+        let plan = Arc::new(tree.plan(&targets, DEFAULT_PLATFORM).unwrap());
         let engine = Arc::new(Nothing::default());
-        let job = Job {
-            root: self.root.clone(),
-            plan: Arc::new(tree.plan(&targets, DEFAULT_PLATFORM).unwrap()),
-            backend: Arc::clone(&engine) as _,
-            ready: nothing::ready(),
-            options: Options {
-                jobs: 2,
-                keep_going: false,
-                no_cache,
-                offline: false,
-            },
+        let options = Options {
+            no_cache,
+            ..OPTIONS
         };
-        let (_sender, interrupted) = watch::channel(false);
-        let report = engine::make(job, Arc::new(()), interrupted).await.unwrap();
+        let report = self
+            .run(&engine, nothing::ready(), Arc::clone(&plan), options)
+            .await;
         let built: Vec<_> = report
             .packages
             .into_iter()
@@ -98,8 +100,43 @@ impl Scene {
                 other => panic!("{name}: {other:?}"),
             })
             .collect();
-        assert_eq!(engine.built(), built.len());
+        let packages = plan.packages.iter();
+        let images = packages.filter(|package| built.contains(&package.name));
+        let images: usize = images.map(|package| package.platforms.len()).sum();
+        assert_eq!(engine.built(), images);
         built
+    }
+
+    async fn run(
+        &self,
+        engine: &Arc<Nothing>,
+        ready: Ready,
+        plan: Arc<Plan>,
+        options: Options,
+    ) -> Report {
+        let job = Job {
+            root: self.root.clone(),
+            plan,
+            backend: Arc::clone(engine) as _,
+            ready,
+            options,
+        };
+        let (_sender, interrupted) = watch::channel(false);
+        engine::make(job, Arc::new(()), interrupted).await.unwrap()
+    }
+
+    /// Says the platforms of a package.
+    fn set_platforms(&self, package: &str, platforms: &str) {
+        let manifest = format!(
+            "[package]\nname = \"{package}\"\nversion = \"1\"\nplatforms = [{platforms}]\n"
+        );
+        self.write(package, "package.toml", &manifest);
+    }
+
+    /// Returns the platforms of what lies in `out/`.
+    fn platforms(&self, output: &str) -> Vec<String> {
+        let images = Digests::of_output(&self.root, output).unwrap();
+        images.into_iter().map(|(platform, _)| platform).collect()
     }
 }
 
@@ -200,4 +237,82 @@ async fn an_archive_is_written_of_what_is_up_to_date() {
     let scene = Scene::new().await;
     assert_eq!(scene.make(false, &["out/core-b.tgz"]).await, [""; 0]);
     assert!(scene.folders().archive("core-b").exists());
+}
+
+#[tokio::test]
+async fn an_image_of_two_platforms_is_up_to_date_or_not_as_a_whole() {
+    let scene = Scene::new().await;
+    scene.set_platforms("a", "\"linux/amd64\", \"linux/386\"");
+    scene.set_platforms("b", "\"linux/386\", \"linux/amd64\"");
+    let all = ["core-a", "core-b", "core-c"];
+    assert_eq!(scene.make(false, &[]).await, all);
+    assert_eq!(scene.platforms("core-a"), ["linux/amd64", "linux/386"]);
+    assert_eq!(scene.platforms("core-b"), ["linux/386", "linux/amd64"]);
+    assert_eq!(scene.platforms("core-c"), ["linux/amd64"]);
+    assert_eq!(scene.make(false, &[]).await, [""; 0]);
+
+    let folder = scene.folders().output("core-a");
+    let images = ImageSet::open(&folder).unwrap();
+    let second = images.images()[1].manifest_digest();
+    fs::remove_file(Layout::blob(&folder, &second)).unwrap();
+    assert_eq!(scene.make(false, &[]).await, ["core-a"]);
+
+    scene.write(
+        "c",
+        "Containerfile",
+        "FROM --platform=linux/arm64 stagex/core-a\nCOPY file /\n",
+    );
+    let tree = Tree::open(&scene.root).unwrap();
+    let plan = Arc::new(tree.plan(&["core-c".to_owned()], DEFAULT_PLATFORM).unwrap());
+    let engine = Arc::new(Nothing::default());
+    let ready = nothing::ready();
+    let report = scene.run(&engine, ready, plan, OPTIONS).await;
+    let Some((_, Outcome::Failed(failure))) = report.packages.last() else {
+        panic!("{report:?}");
+    };
+    let message = failure.error.to_string();
+    assert!(
+        message.contains("found those for linux/amd64, linux/386"),
+        "{message}"
+    );
+    scene.write("c", "Containerfile", "FROM stagex/core-b\nCOPY file /\n");
+
+    // In another order, it is another image.
+    scene.set_platforms("a", "\"linux/386\", \"linux/amd64\"");
+    assert_eq!(
+        scene.explain(false, &["core-a"]),
+        [
+            "core-a: file package.toml changed",
+            "core-a: its list of platforms was `linux/amd64,linux/386`, is `linux/386,linux/amd64`"
+        ]
+    );
+    // What begins with it is for the same platforms, and came out the same.
+    assert_eq!(scene.make(false, &[]).await, ["core-a", "core-b"]);
+
+    // Nothing is for the second platform any more.
+    scene.set_platforms("a", "\"linux/amd64\"");
+    scene.set_platforms("b", "\"linux/amd64\"");
+    assert_eq!(scene.make(false, &[]).await, all);
+    assert_eq!(scene.platforms("core-a"), ["linux/amd64"]);
+}
+
+#[tokio::test]
+async fn other_platforms_are_those_of_the_engine() {
+    let scene = Scene::new().await;
+    scene.set_platforms("a", "\"linux/arm64\"");
+    let tree = Tree::open(&scene.root).unwrap();
+    let plan = Arc::new(tree.plan(&["core-a".to_owned()], DEFAULT_PLATFORM).unwrap());
+    let engine = Arc::new(Nothing::default());
+    let mut ready = nothing::ready();
+    let refused = scene.run(&engine, ready.clone(), Arc::clone(&plan), OPTIONS);
+    let (_, outcome) = refused.await.packages.pop().unwrap();
+    let Outcome::Failed(failure) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(matches!(failure.error, Error::Platform { .. }), "{failure}");
+    assert_eq!(engine.built(), 0);
+
+    ready.capabilities.platforms = vec!["linux/arm64".to_owned()];
+    scene.run(&engine, ready, plan, OPTIONS).await;
+    assert_eq!(scene.platforms("core-a"), ["linux/arm64"]);
 }

@@ -154,10 +154,10 @@ pub fn assemble(request: &ImageRequest<'_>, destination: &Utf8Path) -> Result<Im
     let manifest = writer.add(&manifest.to_bytes())?;
     let mut entry = Descriptor::new(MANIFEST, manifest);
     entry.platform = Some(PlatformFields::from(&request.platform));
-    let index = writer.add(&Index::of(entry).to_blob())?;
+    let index = writer.add(&Index::of(vec![entry]).to_blob())?;
     let mut entry = Descriptor::new(INDEX, index);
     entry.annotations = names(request);
-    writer.finish(&Index::of(entry))?;
+    writer.finish(&Index::of(vec![entry]))?;
     Ok(Image {
         manifest: manifest.digest,
         config: config.digest,

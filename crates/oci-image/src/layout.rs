@@ -3,9 +3,10 @@
 //!
 //! It knows files and digests. It does not know what is in a layer or a config.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::digest::{Digest, Measured};
-use crate::manifest::{Descriptor, Index, LAYER, Manifest, OCI_LAYOUT};
+use crate::manifest::{Descriptor, Index, LAYER, Manifest, OCI_LAYOUT, PlatformFields};
 
 /// The file of a layout that says what lies in it.
 const INDEX_FILE: &str = "index.json";
@@ -57,6 +58,16 @@ pub enum LayoutError {
         /// How many there are.
         found: usize,
     },
+    /// None of several images is of a platform.
+    #[error("expected an image for {platform} in {folder}, found those for {}", found.join(", "))]
+    NoPlatform {
+        /// The layout.
+        folder: Utf8PathBuf,
+        /// The platform.
+        platform: String,
+        /// Those that there are.
+        found: Vec<String>,
+    },
     /// A blob is not what its name says.
     #[error("{path} was changed: expected {expected_size} bytes, found {found:?}")]
     Changed {
@@ -85,51 +96,81 @@ pub enum LayoutError {
     },
 }
 
-/// The layout of one image.
+/// One image in a layout.
 #[derive(Debug, Clone)]
 pub struct Layout {
     folder: Utf8PathBuf,
     manifest_digest: Digest,
     manifest: Manifest,
     config: Vec<u8>,
+    platform: PlatformFields,
     /// The blobs that lead to the manifest, and itself.
     documents: Vec<Descriptor>,
 }
 
 impl Layout {
-    /// Opens a layout. Indexes are followed while they name one image; manifest and config are
+    /// Opens a layout of one image, however many indexes lead to it; manifest and config are
     /// verified, layers are not: see [`Layout::verify`].
     pub fn open(folder: &Utf8Path) -> Result<Self, LayoutError> {
+        let mut images = Self::open_all(folder)?;
+        match (images.pop(), images.len()) {
+            (Some(only), 0) => Ok(only),
+            (_, others) => Err(LayoutError::NotOne {
+                folder: folder.to_owned(),
+                found: others + usize::from(others > 0),
+            }),
+        }
+    }
+
+    /// Opens each image of a layout, in the order of its index.
+    pub(crate) fn open_all(folder: &Utf8Path) -> Result<Vec<Self>, LayoutError> {
         let path = Self::index(folder);
         let bytes = fs::read(&path).map_err(at(&path))?;
         let mut index: Index = parse(&path, &bytes, "an index")?;
         let mut documents = Vec::new();
-        let (manifest_digest, manifest) = loop {
-            let [entry] = index.manifests.as_slice() else {
-                return Err(LayoutError::NotOne {
-                    folder: folder.to_owned(),
-                    found: index.manifests.len(),
-                });
-            };
-            let bytes = read_blob(folder, entry)?;
-            let path = blob_path(folder, &entry.digest);
-            documents.push(entry.clone());
-            if entry.media_type.contains("manifest.v") {
-                let mut manifest: Manifest = parse(&path, &bytes, "a manifest")?;
-                for layer in manifest.layers.iter_mut().flatten() {
-                    expect_layer(folder, layer)?;
+        loop {
+            // Only the last index may name several: they are one image for several platforms.
+            match index.manifests.as_slice() {
+                [entry] if !entry.is_manifest() => {
+                    let bytes = read_blob(folder, entry)?;
+                    let path = blob_path(folder, &entry.digest);
+                    documents.push(entry.clone());
+                    index = parse(&path, &bytes, "an index")?;
                 }
-                break (entry.digest, manifest);
+                entries if entries.iter().all(Descriptor::is_manifest) => {
+                    let image = |entry| Self::open_image(folder, entry, &documents);
+                    return entries.iter().map(image).collect();
+                }
+                entries => {
+                    return Err(LayoutError::NotOne {
+                        folder: folder.to_owned(),
+                        found: entries.len(),
+                    });
+                }
             }
-            index = parse(&path, &bytes, "an index")?;
-        };
+        }
+    }
+
+    fn open_image(
+        folder: &Utf8Path,
+        entry: &Descriptor,
+        indexes: &[Descriptor],
+    ) -> Result<Self, LayoutError> {
+        let bytes = read_blob(folder, entry)?;
+        let path = blob_path(folder, &entry.digest);
+        let mut manifest: Manifest = parse(&path, &bytes, "a manifest")?;
+        for layer in manifest.layers.iter_mut().flatten() {
+            expect_layer(folder, layer)?;
+        }
         let config = read_blob(folder, &manifest.config)?;
+        let path = blob_path(folder, &manifest.config.digest);
         Ok(Self {
             folder: folder.to_owned(),
-            manifest_digest,
+            manifest_digest: entry.digest,
             manifest,
+            platform: parse(&path, &config, "a config")?,
             config,
-            documents,
+            documents: indexes.iter().chain([entry]).cloned().collect(),
         })
     }
 
@@ -148,6 +189,27 @@ impl Layout {
         &self.manifest
     }
 
+    /// Returns the platform that the config says, as `os/architecture[/variant]`.
+    pub fn platform(&self) -> String {
+        self.platform.to_string()
+    }
+
+    /// Returns what leads to the manifest.
+    pub(crate) fn manifest_descriptor(&self) -> &Descriptor {
+        self.documents.last().expect("the manifest is the last")
+    }
+
+    /// Returns the digest of the index that leads to the manifest, or its own if none does.
+    pub(crate) fn parent_digest(&self) -> Digest {
+        let place = self.documents.len().saturating_sub(2);
+        self.documents[place].digest
+    }
+
+    /// Returns what is noted beside the first thing in the layout: the names of the image.
+    pub(crate) fn names(&self) -> &BTreeMap<String, String> {
+        &self.documents[0].annotations
+    }
+
     /// Returns the bytes of the config.
     pub fn config(&self) -> &[u8] {
         &self.config
@@ -155,9 +217,24 @@ impl Layout {
 
     /// Returns every blob of the image: indexes, the manifest, the config and the layers.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        let config = std::iter::once(&self.manifest.config);
-        let documents = self.documents.iter().chain(config);
-        documents.chain(self.manifest.layers())
+        self.documents.iter().chain(self.contents())
+    }
+
+    /// Returns the config and the layers.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &Descriptor> {
+        std::iter::once(&self.manifest.config).chain(self.manifest.layers())
+    }
+
+    /// Makes the new folder `to` a layout of this one image, whose blobs are where they are.
+    pub fn link(&self, to: &Utf8Path) -> Result<(), LayoutError> {
+        let blobs = self.folder.join("blobs");
+        let index = Index::of(vec![self.manifest_descriptor().clone()]);
+        let made = fs::create_dir_all(to)
+            .and_then(|()| blobs.canonicalize())
+            .and_then(|blobs| symlink(blobs, to.join("blobs")))
+            .and_then(|()| fs::write(to.join(INDEX_FILE), index.to_file()))
+            .and_then(|()| fs::write(to.join("oci-layout"), OCI_LAYOUT));
+        made.map_err(at(to))
     }
 
     /// Returns the path of the blob with `digest` in the layout in `folder`.
@@ -258,7 +335,7 @@ impl LayoutWriter {
     }
 
     /// Writes the layout's own files, verifies all, and puts the layout into its place.
-    pub(crate) fn finish(self, index: &Index) -> Result<Layout, LayoutError> {
+    pub(crate) fn finish(self, index: &Index) -> Result<(), LayoutError> {
         for (name, bytes) in [
             (INDEX_FILE, index.to_file()),
             ("oci-layout", OCI_LAYOUT.into()),
@@ -270,19 +347,16 @@ impl LayoutWriter {
             });
             written.map_err(at(&path))?;
         }
-        let layout = Layout::open(&self.root)?;
-        layout.verify()?;
+        for image in Layout::open_all(&self.root)? {
+            image.verify()?;
+        }
 
         let blobs = self.blobs();
         for folder in [blobs.as_path(), &self.root.join("blobs"), &self.root] {
             sync_folder(folder).map_err(at(folder))?;
         }
         fs::set_permissions(&self.root, Permissions::from_mode(0o755)).map_err(at(&self.root))?;
-        put_into_place(self.folder, &self.destination).map_err(at(&self.destination))?;
-        Ok(Layout {
-            folder: self.destination,
-            ..layout
-        })
+        put_into_place(self.folder, &self.destination).map_err(at(&self.destination))
     }
 }
 

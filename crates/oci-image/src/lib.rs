@@ -16,6 +16,7 @@ mod listing;
 mod manifest;
 mod pack;
 mod path;
+mod set;
 mod timestamp;
 
 pub use config::{ConfigError, ConfigRequest, config, image_facts};
@@ -33,3 +34,4 @@ pub use listing::{ListedEntry, ListedKind, ListingError, list_layer};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
 pub use pack::{write_archive, write_tar, write_tar_file};
 pub use path::{InvalidPath, TreePath};
+pub use set::{ImageSet, put_together};

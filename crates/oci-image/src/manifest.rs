@@ -3,6 +3,7 @@
 //! It knows their fields and the order of these. It does not know where blobs are, nor configs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use containerfile::Platform;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,11 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Tells whether an image's manifest is described, and not a list of them.
+    pub(crate) fn is_manifest(&self) -> bool {
+        self.media_type.contains("manifest.v")
+    }
+
     /// Makes a descriptor without annotations or platform.
     pub(crate) fn new(media_type: &str, measured: Measured) -> Self {
         Self {
@@ -63,6 +69,16 @@ pub struct PlatformFields {
     /// Such as `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
+}
+
+impl fmt::Display for PlatformFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl From<&Platform> for PlatformFields {
@@ -134,12 +150,12 @@ pub struct Index {
 }
 
 impl Index {
-    /// Makes an index of one entry.
-    pub(crate) fn of(entry: Descriptor) -> Self {
+    /// Makes an index of these entries.
+    pub(crate) fn of(manifests: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
             media_type: INDEX.to_owned(),
-            manifests: vec![entry],
+            manifests,
         }
     }
 
@@ -200,7 +216,7 @@ mod tests {
         entry.platform = Some(PlatformFields::from(
             &"linux/arm/v7".parse::<Platform>().unwrap(),
         ));
-        let written = String::from_utf8(Index::of(entry).to_file()).unwrap();
+        let written = String::from_utf8(Index::of(vec![entry]).to_file()).unwrap();
         let digest = Digest::of(b"");
         let expected = format!(
             "{{\"schemaVersion\":2,\"mediaType\":\"{INDEX}\",\"manifests\":[{{\"mediaType\":\"{MANIFEST}\",\

@@ -103,6 +103,9 @@ impl Manifest {
                     platform.value
                 );
                 reader.problem(&platform.place, message, None);
+            } else if self.platforms.contains(&platform.value) {
+                let message = format!("`{}` is named twice", platform.value);
+                reader.problem(&platform.place, message, None);
             }
             self.platforms.push(platform.value);
         }

@@ -68,7 +68,7 @@ impl Serialize for PlannedPackage {
 
 impl Tree {
     /// Plans what `targets` select, and all that it needs; nothing selects everything.
-    /// `platform` is for packages that do not say theirs.
+    /// `platform` is for packages that do not say theirs; it may be several, separated by commas.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl Tree {
     pub fn plan(&self, targets: &[String], platform: &str) -> Result<Plan, Problems> {
         let selection = select(self, targets)?;
         let order = self.order(&selection.outputs)?;
-        let usual = Arc::from([platform.to_owned()]);
+        let usual: Arc<[String]> = platform.split(',').map(str::to_owned).collect();
         let package = |place: usize| {
             let output = Arc::clone(self.at(place));
             let archives = selection.archives.iter();

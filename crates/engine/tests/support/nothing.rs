@@ -38,6 +38,7 @@ pub(crate) fn ready() -> Ready {
             },
             offline_builds: true,
             layers: LayerRecord::Changes,
+            platforms: Vec::new(),
             leaves_mount_points: false,
         },
     }

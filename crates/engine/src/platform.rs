@@ -1,0 +1,34 @@
+//! For which platforms images can be built: those whose programs an engine runs.
+//!
+//! It does not know which engine that is, nor what makes it run them.
+
+use backend_api::Ready;
+use containerfile::Platform;
+
+use crate::error::Error;
+
+/// The platforms whose programs run without an emulator, and whose images have been compared with
+/// published digests.
+pub(crate) const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/386"];
+
+/// Refuses platforms whose programs an engine does not run.
+pub(crate) fn check(ready: &Ready, platforms: &[String]) -> Result<(), Error> {
+    let emulated = ready.capabilities.platforms.iter().cloned();
+    let own = PLATFORMS.iter().map(|platform| (*platform).to_owned());
+    let expected: Vec<String> = own.chain(emulated).collect();
+    let missing = platforms
+        .iter()
+        .find(|platform| !expected.contains(*platform));
+    match missing.cloned() {
+        Some(platform) => Err(Error::Platform { platform, expected }),
+        None => Ok(()),
+    }
+}
+
+/// Reads a platform's name.
+pub(crate) fn parse(name: &str) -> Result<Platform, Error> {
+    name.parse().map_err(|_| Error::Platform {
+        platform: name.to_owned(),
+        expected: PLATFORMS.map(str::to_owned).into(),
+    })
+}

@@ -1,0 +1,99 @@
+//! The images in a layout, one for each platform: opened together, found by platform, or put
+//! together into one layout.
+//!
+//! It knows platforms and digests. It does not know how an image is made.
+
+use camino::Utf8Path;
+
+use crate::digest::Digest;
+use crate::layout::{Layout, LayoutError, LayoutWriter};
+use crate::manifest::{Descriptor, INDEX, Index};
+
+/// The images in a layout, in the order of its index; at least one.
+#[derive(Debug, Clone)]
+pub struct ImageSet {
+    images: Vec<Layout>,
+}
+
+impl ImageSet {
+    /// Opens all images of the layout in `folder`; see [`Layout::open`].
+    pub fn open(folder: &Utf8Path) -> Result<Self, LayoutError> {
+        let images = Layout::open_all(folder)?;
+        if images.is_empty() {
+            let folder = folder.to_owned();
+            return Err(LayoutError::NotOne { folder, found: 0 });
+        }
+        Ok(Self { images })
+    }
+
+    /// Returns the images.
+    pub fn images(&self) -> &[Layout] {
+        &self.images
+    }
+
+    /// Returns the first image.
+    pub fn first(&self) -> &Layout {
+        &self.images[0]
+    }
+
+    /// Returns the digest that stands for all of it: that of the manifest where there is one image,
+    /// and that of the index where there are several.
+    pub fn digest(&self) -> Digest {
+        match self.images.as_slice() {
+            [only] => only.manifest_digest(),
+            several => several[0].parent_digest(),
+        }
+    }
+
+    /// Returns each image's platform and the digest of its manifest.
+    pub fn platforms(&self) -> Vec<(String, Digest)> {
+        let image = |image: &Layout| (image.platform(), image.manifest_digest());
+        self.images.iter().map(image).collect()
+    }
+
+    /// Returns every blob, each once.
+    pub fn blobs(&self) -> Vec<&Descriptor> {
+        let mut blobs: Vec<&Descriptor> = Vec::new();
+        for blob in self.images.iter().flat_map(Layout::blobs) {
+            if !blobs.iter().any(|known| known.digest == blob.digest) {
+                blobs.push(blob);
+            }
+        }
+        blobs
+    }
+
+    /// Returns the image for `platform`. Where there is but one, it was chosen when it was built.
+    pub fn for_platform(&self, platform: &str) -> Result<&Layout, LayoutError> {
+        if let [only] = self.images.as_slice() {
+            return Ok(only);
+        }
+        let mut images = self.images.iter();
+        let found = images.find(|image| image.platform() == platform);
+        found.ok_or_else(|| LayoutError::NoPlatform {
+            folder: self.first().folder().to_owned(),
+            platform: platform.to_owned(),
+            found: self.images.iter().map(Layout::platform).collect(),
+        })
+    }
+}
+
+/// Puts images of one name together into one layout at `destination`, in their order, in place of what
+/// is there. Each is the only one of its own layout; bytes are shared where the file system can.
+pub fn put_together(images: &[Layout], destination: &Utf8Path) -> Result<Digest, LayoutError> {
+    let writer = LayoutWriter::new(destination)?;
+    let mut entries = Vec::new();
+    for image in images {
+        let manifest = image.manifest_descriptor();
+        for blob in image.contents().chain([manifest]) {
+            writer.share(image, blob)?;
+        }
+        entries.push(manifest.clone());
+    }
+    let index = writer.add(&Index::of(entries).to_blob())?;
+    let mut entry = Descriptor::new(INDEX, index);
+    if let Some(image) = images.first() {
+        entry.annotations.clone_from(image.names());
+    }
+    writer.finish(&Index::of(vec![entry]))?;
+    Ok(index.digest)
+}
