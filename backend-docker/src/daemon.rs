@@ -117,6 +117,11 @@ impl Surroundings {
         )
     }
 
+    /// Tells whether the daemon is on this machine, as far as that is understood.
+    pub(crate) fn is_here(&self) -> bool {
+        self.socket().is_some()
+    }
+
     /// Asks the daemon. `None` if only the client can do that, or if there is no usual answer.
     pub(crate) fn ask(&self) -> Option<Daemon> {
         let socket = self.socket()?;
@@ -309,7 +314,7 @@ mod tests {
             .keep(&Said {
                 version: "26.1.5".to_owned(),
                 buildx: Some("0.13.1".to_owned()),
-                driver: None,
+                builder: None,
             });
         let info = format!("HTTP/1.0 200 OK\r\n\r\n{INFO}").leak();
         let answering = scene.daemon(info, "HTTP/1.0 404 Not Found\r\n\r\n");

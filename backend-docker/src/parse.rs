@@ -1,11 +1,11 @@
 //! What Docker's short answers mean. Pure functions over text; the long answer, a build's
 //! progress, has a module of its own.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The beginning of a version number: `20.10.24+dfsg1` is release 20.10.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Release {
     pub(crate) major: u32,
     pub(crate) minor: u32,
@@ -100,10 +100,68 @@ pub(crate) fn buildx_version(text: &str) -> Option<String> {
     Some(version.split_whitespace().next()?.to_owned())
 }
 
-/// Reads the driver of the current builder out of `docker buildx inspect`.
-pub(crate) fn buildx_driver(text: &str) -> Option<String> {
-    let driver = text.lines().find_map(|line| line.strip_prefix("Driver:"))?;
-    Some(driver.trim().to_owned()).filter(|driver| !driver.is_empty())
+/// What buildx says of its current builder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Builder {
+    pub(crate) name: String,
+    /// How its BuildKit is reached: `docker` for the one inside of the daemon.
+    pub(crate) driver: String,
+    /// Whether it answers.
+    pub(crate) is_running: bool,
+    /// BuildKit's version, if it says one.
+    pub(crate) release: Option<Release>,
+    /// The platforms whose programs it runs, its own among them.
+    pub(crate) platforms: Vec<String>,
+}
+
+/// What the names of an x86 machine's own platforms begin with.
+const OWN: [&str; 2] = ["linux/amd64", "linux/386"];
+
+impl Builder {
+    /// Tells whether it is the one inside of the daemon.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.driver == "docker"
+    }
+
+    /// Returns the platforms whose programs it runs by an emulator.
+    pub(crate) fn emulated(self) -> Vec<String> {
+        let is_own = |platform: &String| OWN.iter().any(|own| platform.starts_with(own));
+        let platforms = self.platforms.into_iter();
+        platforms.filter(|platform| !is_own(platform)).collect()
+    }
+}
+
+/// Reads `docker buildx inspect`: the builder, and then its nodes, of which the first counts.
+pub(crate) fn builder(text: &str) -> Option<Builder> {
+    let field = |names: &[&str]| {
+        let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.find(|(name, _)| names.contains(&name.trim()));
+        let value = found.map(|(_, value)| value.trim());
+        value.filter(|value| !value.is_empty())
+    };
+    let release = field(&["BuildKit version", "BuildKit", "Buildkit"])
+        .and_then(|version| Release::parse(version.trim_start_matches('v')))
+        // What is built without a version says this one.
+        .filter(|release| (release.major, release.minor) != (0, 0));
+    let platforms = field(&["Platforms"]).unwrap_or_default().split(',');
+    Some(Builder {
+        name: field(&["Name"])?.to_owned(),
+        driver: field(&["Driver"])?.to_owned(),
+        is_running: field(&["Status"]) == Some("running"),
+        release,
+        platforms: platforms
+            .map(|platform| platform.trim().trim_end_matches('*').to_owned())
+            .filter(|platform| !platform.is_empty())
+            .collect(),
+    })
+}
+
+/// Returns why there is no current builder, if what buildx says of it means that.
+pub(crate) fn no_builder(stderr: &str) -> Option<&str> {
+    let mut lines = stderr
+        .lines()
+        .map(|line| line.trim_start_matches("ERROR: "));
+    lines.find(|line| line.starts_with("no builder "))
 }
 
 /// Tells whether all that a failed `docker image rm` has to say is that there is no such image.
@@ -242,7 +300,32 @@ mod tests {
     #[case(sample!("docker-28.5.2/buildx-inspect.txt"), Some("docker"))]
     #[case::no_daemon(sample!("docker-28.5.2/buildx-inspect-unreachable.txt"), None)]
     fn drivers_are_read(#[case] text: &str, #[case] expected: Option<&str>) {
-        assert_eq!(buildx_driver(text).as_deref(), expected);
+        let driver = builder(text).map(|builder| builder.driver);
+        assert_eq!(driver.as_deref(), expected);
+    }
+
+    #[test]
+    fn builders_of_other_drivers_are_read() {
+        let nobody = builder(sample!("docker-26.1.5/buildx-inspect-nobody.txt")).unwrap();
+        assert_eq!((nobody.name.as_str(), nobody.is_running), ("nobody", false));
+        let there = builder(sample!("docker-26.1.5/buildx-inspect-remote.txt")).unwrap();
+        assert!(there.is_running && !there.is_inside());
+        assert_eq!((there.driver.as_str(), there.release), ("remote", None));
+        assert_eq!(there.platforms[..2], ["linux/amd64", "linux/amd64/v2"]);
+        assert_eq!(there.emulated(), [""; 0]);
+        let versioned = sample!("docker-26.1.5/buildx-inspect-remote.txt");
+        let versioned = versioned.replace("v0.0.0+unknown", "v0.11.6");
+        let versioned = versioned.replace("amd64/v4", "amd64/v4, linux/arm64*");
+        let versioned = builder(&versioned).unwrap();
+        let release = versioned.release.unwrap();
+        assert_eq!(versioned.emulated(), ["linux/arm64"]);
+        assert_eq!((release.major, release.minor), (0, 11));
+        let missing = "ERROR: no builder \"missing\" found\n";
+        assert_eq!(no_builder(missing), Some("no builder \"missing\" found"));
+        assert_eq!(
+            no_builder("ERROR: Cannot connect to the Docker daemon"),
+            None
+        );
     }
 
     #[rstest]

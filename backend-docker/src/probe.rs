@@ -1,5 +1,7 @@
 //! Finds out which Docker there is, and whether and how it can build.
 
+use std::fmt::Write as _;
+
 use backend_api::{
     Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable, emulated_platforms,
 };
@@ -12,7 +14,7 @@ use tokio::task::spawn_blocking;
 use crate::command::Client;
 use crate::daemon::{Daemon, Surroundings};
 use crate::error::{DAEMON_HINT, PERMISSION_HINT};
-use crate::parse::{self, Complaint, Release, Store, Versions};
+use crate::parse::{self, Builder, Complaint, Release, Store, Versions};
 
 /// The oldest release that is supported.
 const OLDEST: Release = Release {
@@ -31,6 +33,20 @@ const WITH_OWNERS_IN_CACHE: Release = Release {
     major: 24,
     minor: 0,
 };
+
+/// The same two of BuildKit itself, where it is not the one inside of a daemon.
+const BUILDKIT_WITH_HEREDOCS: Release = Release {
+    major: 0,
+    minor: 10,
+};
+const BUILDKIT_WITH_OWNERS: Release = Release {
+    major: 0,
+    minor: 11,
+};
+
+/// What to do where buildx's builder is not there.
+const BUILDER_HINT: &str = "see what there is (`docker buildx ls`), choose another (`docker buildx \
+     use`, or the variable BUILDX_BUILDER), or the daemon's own: `docker buildx use default`";
 
 /// A Docker that can build.
 #[derive(Debug, Clone)]
@@ -61,8 +77,8 @@ pub(crate) struct Said {
     pub(crate) version: String,
     /// The version of buildx.
     pub(crate) buildx: Option<String>,
-    /// The driver of buildx's current builder.
-    pub(crate) driver: Option<String>,
+    /// Its current builder.
+    pub(crate) builder: Option<Builder>,
 }
 
 /// Finds out whether the Docker called `program`, or the one on PATH, can build.
@@ -87,16 +103,20 @@ pub(crate) async fn probe_in(
         .as_ref()
         .and_then(|surroundings| surroundings.circumstances(client.program()));
     let entry = findings.entry(circumstances);
+    let is_here = surroundings.as_ref().is_some_and(Surroundings::is_here);
     if let Some(said) = entry.recall::<Said>() {
         let ask = move || surroundings?.ask();
         let daemon = spawn_blocking(ask).await.expect("asking does not panic");
         if let Some(daemon) = daemon {
-            return engine(client, said, daemon);
+            return engine(client, said, daemon, is_here);
         }
     }
     let (said, daemon) = ask(&client).await?;
-    let engine = engine(client, said.clone(), daemon)?;
-    entry.keep(&said);
+    let engine = engine(client, said.clone(), daemon, is_here)?;
+    // Another builder than the daemon's own can go away by itself.
+    if said.builder.as_ref().is_none_or(Builder::is_inside) {
+        entry.keep(&said);
+    }
     Ok(engine)
 }
 
@@ -121,6 +141,15 @@ async fn ask(client: &Client) -> Result<(Said, Daemon), Unavailable> {
         client.builder().run(),
         client.bridge().run(),
     );
+    if let Ok(answer) = &builder
+        && let Some(message) = parse::no_builder(&answer.stderr)
+    {
+        return Err(found.because(
+            Reason::Incomplete,
+            format!("buildx: {message}"),
+            BUILDER_HINT.to_owned(),
+        ));
+    }
     let text = |answer: Result<Finished, process::Error>| {
         answer.map_or(String::new(), |finished| {
             finished.stdout_text().into_owned()
@@ -139,7 +168,7 @@ async fn ask(client: &Client) -> Result<(Said, Daemon), Unavailable> {
     let said = Said {
         version: client_version,
         buildx: parse::buildx_version(&text(buildx)),
-        driver: parse::buildx_driver(&text(builder)),
+        builder: parse::builder(&text(builder)),
     };
     let daemon = Daemon {
         version: server_version,
@@ -150,7 +179,14 @@ async fn ask(client: &Client) -> Result<(Said, Daemon), Unavailable> {
 }
 
 /// Concludes from what was said what Docker can do.
-fn engine(client: Client, said: Said, daemon: Daemon) -> Result<Engine, Unavailable> {
+///
+/// `is_here` is whether the daemon is known to be on this machine.
+fn engine(
+    client: Client,
+    said: Said,
+    daemon: Daemon,
+    is_here: bool,
+) -> Result<Engine, Unavailable> {
     let found = Found {
         program: client.program(),
         version: Some(daemon.version.clone()),
@@ -162,21 +198,34 @@ fn engine(client: Client, said: Said, daemon: Daemon) -> Result<Engine, Unavaila
         client_release,
         &daemon.store,
         said.buildx.as_deref(),
-        said.driver.as_deref(),
+        said.builder.as_ref(),
     )?;
-    let modern = server_release >= WITH_BUILDX;
-    let mut details = vec![
-        (
-            "builder".to_owned(),
-            said.buildx
-                .map_or("built in".to_owned(), |v| format!("buildx {v}")),
+    let other = said.builder.filter(|builder| !builder.is_inside());
+    // A BuildKit of its own has a version of its own, and networks of its own.
+    let (modern, knows_owners) = match &other {
+        None => (
+            server_release >= WITH_BUILDX,
+            server_release >= WITH_OWNERS_IN_CACHE,
         ),
-        ("store".to_owned(), describe(&daemon.store)),
-    ];
+        Some(builder) => {
+            let since = |oldest| builder.release.is_none_or(|release| release >= oldest);
+            (since(BUILDKIT_WITH_HEREDOCS), since(BUILDKIT_WITH_OWNERS))
+        }
+    };
+    let has_bridge = daemon.has_bridge || other.is_some();
+    let buildx = said.buildx;
+    let mut builder = buildx.map_or("built in".to_owned(), |version| format!("buildx {version}"));
+    if let Some(Builder { name, driver, .. }) = &other {
+        let _ = write!(builder, ", `{name}` (driver {driver})");
+    }
+    let mut details = vec![("builder".to_owned(), builder)];
+    if other.is_none() {
+        details.push(("store".to_owned(), describe(&daemon.store)));
+    }
     if said.version != daemon.version {
         details.insert(0, ("client".to_owned(), said.version));
     }
-    if !daemon.has_bridge {
+    if !has_bridge {
         details.push((
             "network".to_owned(),
             "none: the daemon has no bridge".to_owned(),
@@ -190,13 +239,20 @@ fn engine(client: Client, said: Said, daemon: Daemon) -> Result<Engine, Unavaila
             program: client.program().to_owned(),
             version: daemon.version,
             details,
-            capabilities: capabilities(modern, results),
+            capabilities: Capabilities {
+                platforms: match other {
+                    Some(builder) => builder.emulated(),
+                    None if is_here => emulated_platforms(),
+                    None => Vec::new(),
+                },
+                ..capabilities(modern, results)
+            },
         },
         client,
         results,
-        has_bridge: daemon.has_bridge,
+        has_bridge,
         honours_limits: modern,
-        cache_knows_owners: server_release >= WITH_OWNERS_IN_CACHE,
+        cache_knows_owners: knows_owners,
     })
 }
 
@@ -214,7 +270,7 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
             Results::Layouts => LayerRecord::Changes,
             Results::Named => LayerRecord::Touched,
         },
-        platforms: emulated_platforms(),
+        platforms: Vec::new(),
         leaves_mount_points: !modern,
     }
 }
@@ -349,12 +405,19 @@ fn results(
     client: Release,
     store: &Store,
     buildx: Option<&str>,
-    driver: Option<&str>,
+    builder: Option<&Builder>,
 ) -> Result<Results, Unavailable> {
     if buildx.is_some() {
+        if let Some(Builder { name, driver, .. }) =
+            builder.filter(|builder| builder.driver == "remote" && !builder.is_running)
+        {
+            // One of another driver is started when it is needed.
+            let message = format!("buildx's builder `{name}` (driver {driver}) does not answer");
+            return Err(found.because(Reason::DaemonUnreachable, message, BUILDER_HINT.to_owned()));
+        }
         // BuildKit inside the daemon can export a layout only from containerd's store; a
         // BuildKit of its own always can.
-        let inside = driver.is_none_or(|driver| driver == "docker");
+        let inside = builder.is_none_or(Builder::is_inside);
         return Ok(if inside && !store.containerd {
             Results::Named
         } else {
@@ -386,7 +449,7 @@ mod tests {
         client: &str,
         containerd: bool,
         buildx: bool,
-        driver: Option<&str>,
+        driver: Option<(&str, bool)>,
     ) -> Result<Results, Reason> {
         let found = Found {
             program: Utf8Path::new("/usr/bin/docker"),
@@ -398,14 +461,23 @@ mod tests {
         };
         let client = Release::parse(client).unwrap();
         let buildx = buildx.then_some("0.13.1");
-        results(&found, client, &store, buildx, driver).map_err(|error| error.reason)
+        let builder = driver.map(|(driver, is_running)| Builder {
+            name: "x".to_owned(),
+            driver: driver.to_owned(),
+            is_running,
+            release: None,
+            platforms: Vec::new(),
+        });
+        results(&found, client, &store, buildx, builder.as_ref()).map_err(|error| error.reason)
     }
 
     #[rstest]
     #[case::bookworm("20.10", false, false, None, Ok(Results::Named))]
-    #[case::trixie("26.1", true, true, Some("docker"), Ok(Results::Layouts))]
-    #[case::graph_driver("26.1", false, true, Some("docker"), Ok(Results::Named))]
-    #[case::own_buildkit("26.1", false, true, Some("docker-container"), Ok(Results::Layouts))]
+    #[case::trixie("26.1", true, true, Some(("docker", true)), Ok(Results::Layouts))]
+    #[case::graph_driver("26.1", false, true, Some(("docker", true)), Ok(Results::Named))]
+    #[case::own_buildkit("26.1", false, true, Some(("docker-container", false)), Ok(Results::Layouts))]
+    #[case::elsewhere("26.1", false, true, Some(("remote", true)), Ok(Results::Layouts))]
+    #[case::nobody("26.1", true, true, Some(("remote", false)), Err(Reason::DaemonUnreachable))]
     #[case::no_buildx("28.2", true, false, None, Err(Reason::Incomplete))]
     #[case::no_buildx("28.2", false, false, None, Err(Reason::Incomplete))]
     #[case::old_client_new_daemon("20.10", true, false, None, Err(Reason::Incomplete))]
@@ -413,7 +485,7 @@ mod tests {
         #[case] client: &str,
         #[case] containerd: bool,
         #[case] buildx: bool,
-        #[case] driver: Option<&str>,
+        #[case] driver: Option<(&str, bool)>,
         #[case] expected: Result<Results, Reason>,
     ) {
         assert_eq!(decide(client, containerd, buildx, driver), expected);
