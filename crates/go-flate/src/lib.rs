@@ -27,6 +27,7 @@
 
 mod block;
 mod chains;
+mod company;
 mod compressor;
 mod deflate;
 mod gzip;
@@ -40,6 +41,7 @@ mod stretch;
 mod token;
 mod window;
 
+pub use company::Company;
 pub use deflate::{DeflateEncoder, deflate};
 pub use gzip::{GzipEncoder, gzip};
 pub use level::Level;

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::block;
+use crate::company::{Company, Member};
 use crate::gzip::Frame;
 use crate::level::{Effort, Level};
 use crate::sink::BitSink;
@@ -68,13 +69,20 @@ pub struct ParallelGzipEncoder<W: Write + Send> {
 impl<W: Write + Send> ParallelGzipEncoder<W> {
     /// Returns an encoder at the default level that writes its file to `output`.
     pub fn new(output: W) -> Self {
-        Self::cut(output, Level::DEFAULT, Cut::for_cores())
+        Self::cut(output, Level::DEFAULT, Cut::for_cores(), None)
     }
 
-    fn cut(output: W, level: Level, cut: Cut) -> Self {
+    /// Returns an encoder that shares the cores with others. It belongs to them from now on, until it
+    /// is finished or dropped.
+    pub fn in_company(output: W, company: &Company) -> Self {
+        let member = Some(company.join());
+        Self::cut(output, Level::DEFAULT, Cut::for_cores(), member)
+    }
+
+    fn cut(output: W, level: Level, cut: Cut, member: Option<Member>) -> Self {
         Self {
             output,
-            compressor: ParallelCompressor::new(level.effort(), cut),
+            compressor: ParallelCompressor::new(level.effort(), cut, member),
             frame: Frame::new(level),
             failed: false,
         }
@@ -137,6 +145,8 @@ impl<W: Write + Send> Write for ParallelGzipEncoder<W> {
 struct ParallelCompressor {
     effort: Effort,
     cut: Cut,
+    /// What it shares the cores with, if there is anything.
+    member: Option<Member>,
     /// Where in the input `bytes` starts.
     start: u64,
     /// What is to be parsed next.
@@ -160,10 +170,11 @@ struct Batch {
 }
 
 impl ParallelCompressor {
-    fn new(effort: Effort, cut: Cut) -> Self {
+    fn new(effort: Effort, cut: Cut, member: Option<Member>) -> Self {
         Self {
             effort,
             cut,
+            member,
             start: 0,
             bytes: Vec::new(),
             ends: Vec::new(),
@@ -181,16 +192,25 @@ impl ParallelCompressor {
 
     /// Takes `data`, and hands on the blocks that are finished.
     fn write(&mut self, mut data: &[u8], output: &mut (impl Write + Send)) -> io::Result<()> {
-        let full = self.cut.stretch * self.cut.batch + BEHIND;
         while !data.is_empty() {
-            if self.bytes.len() == full {
+            let full = self.cut.stretch * self.batch() + BEHIND;
+            if self.bytes.len() >= full {
                 self.turn(false, output)?;
+                continue;
             }
             let taken = data.len().min(full - self.bytes.len());
             self.bytes.extend_from_slice(&data[..taken]);
             data = &data[taken..];
         }
         Ok(())
+    }
+
+    /// Returns how many stretches are to be parsed at once as things are now.
+    fn batch(&self) -> usize {
+        match &self.member {
+            Some(member) if member.has_one_core() => 1,
+            _ => self.cut.batch,
+        }
     }
 
     /// Notes that a write ends here.
@@ -218,10 +238,10 @@ impl ParallelCompressor {
         let count = if is_last {
             (bytes.len() / stretch).clamp(1, self.cut.batch)
         } else {
-            let next = stretch * self.cut.batch;
+            let count = (bytes.len() - BEHIND) / stretch;
             self.bytes.reserve_exact(bytes.len());
-            self.bytes.extend_from_slice(&bytes[next..]);
-            self.cut.batch
+            self.bytes.extend_from_slice(&bytes[stretch * count..]);
+            count
         };
         let start = self.start;
         let stretches = (stretch * count) as u64;
@@ -448,7 +468,7 @@ mod tests {
     /// Compresses in both ways, with writes that end at `ends`, and compares. Returns the file.
     fn compare(data: &[u8], ends: &[usize], level: Level, cut: Cut) -> Vec<u8> {
         let mut one = GzipEncoder::with_level(Vec::new(), level);
-        let mut several = ParallelGzipEncoder::cut(Vec::new(), level, cut);
+        let mut several = ParallelGzipEncoder::cut(Vec::new(), level, cut, None);
         let mut from = 0;
         for &end in ends.iter().chain([&data.len()]) {
             one.write_all(&data[from..end]).unwrap();
@@ -550,6 +570,25 @@ mod tests {
             batch: 2,
         };
         compare(&data, &[70_000, STRETCH], Level::DEFAULT, cut);
+    }
+
+    #[test]
+    fn encoders_that_get_and_lose_cores_on_the_way_do() {
+        for seed in 0..40 {
+            let data = input(seed, 500_000);
+            let mut numbers = Numbers(seed);
+            let company = Company::of(1);
+            let member = Some(company.join());
+            let mut encoder = ParallelGzipEncoder::cut(Vec::new(), Level::DEFAULT, SHORT, member);
+            let mut rest = data.as_slice();
+            while !rest.is_empty() {
+                company.set([0, usize::MAX][numbers.below(2)]);
+                let (part, later) = rest.split_at(rest.len().min(1 + numbers.below(90_000)));
+                encoder.write_all(part).unwrap();
+                rest = later;
+            }
+            assert!(encoder.finish().unwrap() == crate::gzip(&data), "{seed}");
+        }
     }
 
     #[test]

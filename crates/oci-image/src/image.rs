@@ -6,17 +6,20 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::sync::mpsc;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Build, Instruction, Platform};
 use flate2::read::MultiGzDecoder;
+use go_flate::Company;
 
 use crate::config::{ConfigError, ConfigRequest, config};
 use crate::digest::Digest;
 use crate::layer::{
-    Archive, ArchiveError, Comparison, Cores, Event, LayerBlob, LayerSource, Means, Normalised,
-    Recorded, Tree, find_changes, keep_changes, write_blob,
+    Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, Means, Normalised, Recorded,
+    Tree, Written, find_changes, keep_changes, write_blob,
 };
 use crate::layout::{Layout, LayoutError, LayoutWriter};
 use crate::manifest::{Descriptor, INDEX, Index, LAYER, MANIFEST, Manifest, PlatformFields};
@@ -194,18 +197,42 @@ fn check(request: &ImageRequest<'_>) -> Result<(), ImageError> {
 }
 
 /// Writes the layers above the base into `blobs`. What each records is found out in order, since
-/// it depends on those below; they are compressed side by side, and one that has more than its
-/// share of the work on all cores.
+/// it depends on those below; they are compressed side by side, each on one core as long as there
+/// are enough of them. A thread beside those waits for the disk, so that no core does.
 fn write_layers(
     request: &ImageRequest<'_>,
     destination: &Utf8Path,
     blobs: &Utf8Path,
 ) -> Result<(Vec<LayerBlob>, Vec<LayerEvent>), ImageError> {
+    let (sender, written) = mpsc::channel::<(usize, io::Result<Written>)>();
+    let keep = |(layer, written): (usize, io::Result<Written>)| {
+        (layer, written.and_then(|written| written.keep(blobs)))
+    };
+    let (events, kept) = thread::scope(|threads| {
+        let keeper = threads.spawn(|| written.into_iter().map(keep).collect::<BTreeMap<_, _>>());
+        let events = compress_layers(request, blobs, sender);
+        let kept = keeper.join();
+        (events, kept.unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let events = events?;
+    let layers = kept.into_values().collect::<Result<_, _>>();
+    let layers = layers.map_err(|source| ImageError::Write {
+        destination: destination.to_owned(),
+        source,
+    })?;
+    Ok((layers, events))
+}
+
+/// Compresses the layers above the base, and sends each with its place.
+fn compress_layers(
+    request: &ImageRequest<'_>,
+    blobs: &Utf8Path,
+    sender: Sender<(usize, io::Result<Written>)>,
+) -> Result<Vec<LayerEvent>, ImageError> {
     let mut lower = lower_tree(request)?;
     let mut events = Vec::new();
-    let (sender, written) = mpsc::channel();
-    let cores = cores(&request.layers);
-    rayon::in_place_scope(|scope| {
+    let company = Company::of(request.layers.len());
+    rayon::in_place_scope(move |scope| {
         for (layer, (source, (step, means))) in
             request.layers.iter().zip(steps(request.build)).enumerate()
         {
@@ -218,42 +245,14 @@ fn write_layers(
             events.extend(told.map(|event| LayerEvent { layer, event }));
             let records = normalised.records;
             lower.apply(&records);
-            let (sender, cores) = (sender.clone(), cores[layer]);
+            let (sender, company) = (sender.clone(), company.clone());
             scope.spawn(move |_| {
                 // The receiver outlives the scope.
-                let _ = sender.send((layer, write_blob(&records, epoch, blobs, cores)));
+                let _ = sender.send((layer, write_blob(&records, epoch, blobs, &company)));
             });
         }
-        Ok::<_, ImageError>(())
-    })?;
-    drop(sender);
-    let by_layer: BTreeMap<_, _> = written.into_iter().collect();
-    let layers = by_layer.into_values().collect::<Result<_, _>>();
-    let layers = layers.map_err(|source| ImageError::Write {
-        destination: destination.to_owned(),
-        source,
-    })?;
-    Ok((layers, events))
-}
-
-/// Decides on how many cores each layer is compressed: on one as long as the others keep the rest
-/// busy, since several together do a little more than one alone.
-fn cores(layers: &[LayerSource]) -> Vec<Cores> {
-    let size = |layer: &LayerSource| {
-        let tar = layer.tar.as_ref().and_then(|tar| tar.metadata().ok());
-        tar.map_or(0, |tar| tar.len())
-    };
-    let sizes: Vec<u64> = layers.iter().map(size).collect();
-    let all: u64 = sizes.iter().sum();
-    let threads = rayon::current_num_threads() as u64;
-    let of_size = |size: u64| {
-        if size.saturating_mul(threads) > all {
-            Cores::All
-        } else {
-            Cores::One
-        }
-    };
-    sizes.into_iter().map(of_size).collect()
+        Ok(events)
+    })
 }
 
 fn normalise(

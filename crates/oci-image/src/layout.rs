@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::de::DeserializeOwned;
 use tempfile::{NamedTempFile, TempDir};
@@ -255,10 +256,9 @@ impl Layout {
 
     /// Reads all layers and compares them with their digests.
     pub fn verify(&self) -> Result<(), LayoutError> {
-        self.manifest
-            .layers()
-            .iter()
-            .try_for_each(|layer| self.verify_blob(layer))
+        let layers = self.manifest.layers().par_iter();
+        let verified: Vec<_> = layers.map(|layer| self.verify_blob(layer)).collect();
+        verified.into_iter().collect()
     }
 
     fn verify_blob(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {

@@ -31,7 +31,7 @@ pub(crate) use normalise::{Normalised, find_changes, keep_changes};
 pub(crate) use read::{Body, Member, Streamed, TarReader};
 pub(crate) use sink::TarSink;
 pub(crate) use tree::Tree;
-pub(crate) use write::{Cores, write_blob};
+pub(crate) use write::{Written, write_blob};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use go_flate::{GzipEncoder, ParallelGzipEncoder};
+use go_flate::ParallelGzipEncoder;
 
 use crate::digest::Hashing;
 
@@ -15,12 +15,6 @@ pub(crate) trait TarSink: Write {
     /// extended records, before the padding. Its other writes end at whole blocks, where that
     /// makes no difference.
     fn end_write(&mut self);
-}
-
-impl<W: Write> TarSink for GzipEncoder<W> {
-    fn end_write(&mut self) {
-        Self::end_write(self);
-    }
 }
 
 impl<W: Write + Send> TarSink for ParallelGzipEncoder<W> {

@@ -5,7 +5,7 @@
 use std::io::{self, BufWriter, Write};
 
 use camino::Utf8Path;
-use go_flate::{GzipEncoder, ParallelGzipEncoder};
+use go_flate::{Company, ParallelGzipEncoder};
 use tempfile::NamedTempFile;
 
 use super::archive::WHITEOUT;
@@ -27,49 +27,40 @@ pub struct LayerBlob {
     pub blob: Measured,
 }
 
-/// How many cores compress a layer. The bytes are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cores {
-    One,
-    All,
+/// A layer that is compressed, in a file that has no name yet.
+pub(crate) struct Written {
+    file: NamedTempFile,
+    layer: LayerBlob,
 }
 
-/// Writes a layer into `blobs`, a folder, as a blob named by its digest.
+impl Written {
+    /// Waits until the disk has it, and keeps it in `blobs` as a blob named by its digest.
+    pub(crate) fn keep(self, blobs: &Utf8Path) -> io::Result<LayerBlob> {
+        crate::layout::keep_blob(self.file, &self.layer.blob.digest, blobs)?;
+        Ok(self.layer)
+    }
+}
+
+/// Writes a layer into a file in the folder `blobs`; `company` are all layers that are being written.
 pub(crate) fn write_blob(
     records: &[Record],
     epoch: i64,
     blobs: &Utf8Path,
-    cores: Cores,
-) -> io::Result<LayerBlob> {
+    company: &Company,
+) -> io::Result<Written> {
     let mut file = NamedTempFile::new_in(blobs)?;
     let compressed = Hashing::new(BufWriter::with_capacity(1 << 16, &mut file));
-    let (compressed, plain) = match cores {
-        Cores::One => {
-            let encoder = GzipEncoder::new(compressed);
-            let (encoder, plain) = write_into(encoder, records, epoch)?;
-            (encoder.finish()?, plain)
-        }
-        Cores::All => {
-            let encoder = ParallelGzipEncoder::new(compressed);
-            let (encoder, plain) = write_into(encoder, records, epoch)?;
-            (encoder.finish()?, plain)
-        }
-    };
-    let (mut buffered, blob) = compressed.finish();
+    let mut tar = Hashing::new(ParallelGzipEncoder::in_company(compressed, company));
+    write_tar(records, epoch, &mut tar)?;
+    let (encoder, plain) = tar.finish();
+    let (mut buffered, blob) = encoder.finish()?.finish();
     buffered.flush()?;
     drop(buffered);
-    crate::layout::keep_blob(file, &blob.digest, blobs)?;
-    Ok(LayerBlob {
-        diff_id: DiffId(plain.digest),
-        blob,
+    let diff_id = DiffId(plain.digest);
+    Ok(Written {
+        file,
+        layer: LayerBlob { diff_id, blob },
     })
-}
-
-/// Writes a layer as a tar, and measures that.
-fn write_into<S: TarSink>(sink: S, records: &[Record], epoch: i64) -> io::Result<(S, Measured)> {
-    let mut tar = Hashing::new(sink);
-    write_tar(records, epoch, &mut tar)?;
-    Ok(tar.finish())
 }
 
 /// Writes a layer as a tar.
