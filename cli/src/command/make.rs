@@ -33,10 +33,8 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
     for name in platform.split(',') {
-        if name.parse::<containerfile::Platform>().is_err() {
-            let (platform, expected) = (name.to_owned(), vec!["os/architecture".to_owned()]);
-            return Err(failure(&Error::Platform { platform, expected }));
-        }
+        let parsed = name.parse::<containerfile::Platform>();
+        parsed.map_err(|error| failure(&error.into()))?;
     }
     let plan = super::tree::plan_for(&tree, &goals.targets, platform)?;
     if arguments.dry_run {
@@ -291,7 +289,7 @@ pub(super) fn failure(error: &Error) -> Failure {
     let exit = match error {
         Error::DigestLine { .. } | Error::Containerfile { .. } => Exit::Tree,
         Error::Interrupted => Exit::Interrupted,
-        Error::Platform { .. } => Exit::Usage,
+        Error::PlatformName(_) => Exit::Usage,
         _ => Exit::Environment,
     };
     Failure::new(exit, error, error.hint())

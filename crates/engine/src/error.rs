@@ -128,7 +128,10 @@ pub enum Error {
     /// The configuration of a base image cannot be understood.
     #[error(transparent)]
     Config(#[from] oci_image::ConfigError),
-    /// A platform cannot be understood, or nothing here runs its programs.
+    /// A platform cannot be understood.
+    #[error(transparent)]
+    PlatformName(#[from] containerfile::PlatformError),
+    /// Nothing here runs the programs of a platform.
     #[error("nothing can be built for `{platform}` here: expected {}", expected.join(" or "))]
     Platform {
         /// The platform.

@@ -3,7 +3,6 @@
 //! It does not know which engine that is, nor what makes it run them.
 
 use backend_api::Ready;
-use containerfile::Platform;
 
 use crate::error::Error;
 
@@ -23,12 +22,4 @@ pub(crate) fn check(ready: &Ready, platforms: &[String]) -> Result<(), Error> {
         Some(platform) => Err(Error::Platform { platform, expected }),
         None => Ok(()),
     }
-}
-
-/// Reads a platform's name.
-pub(crate) fn parse(name: &str) -> Result<Platform, Error> {
-    name.parse().map_err(|_| Error::Platform {
-        platform: name.to_owned(),
-        expected: PLATFORMS.map(str::to_owned).into(),
-    })
 }

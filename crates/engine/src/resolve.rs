@@ -13,7 +13,6 @@ use oci_image::Layout;
 
 use crate::context::ContextFile;
 use crate::error::{Error, IoContext};
-use crate::platform;
 use crate::recipe::Recipe;
 
 /// A recipe with its Containerfile read and understood, for one of its platforms.
@@ -65,7 +64,7 @@ pub(crate) fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Re
     let file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
     let files: Arc<[ContextFile]> = files.into();
     let resolved = |name: &String| {
-        let platform = platform::parse(name)?;
+        let platform = name.parse::<Platform>()?;
         let (build, images) = resolve_for(recipe, &file, name, &platform)?;
         Ok(Resolved {
             recipe: recipe.clone(),
