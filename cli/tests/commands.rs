@@ -326,9 +326,10 @@ fn help_has_examples() {
 #[test]
 fn what_is_no_platform_is_refused() {
     let tree = sample();
-    let ran = stagex(tree.path(), &["make", "--dry-run", "PLATFORM=linux"]);
+    let words = ["make", "--dry-run", "PLATFORM=linux/amd64,arm64"];
+    let ran = stagex(tree.path(), &words);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    let said = "`linux` is no platform, expected `os/architecture`";
+    let said = "`arm64` is no platform, expected `os/architecture`";
     assert!(ran.stderr.contains(said), "{}", ran.stderr);
 }
 

@@ -154,6 +154,9 @@ fn build(
                 render::note("no engine is ready, so none is used (`stagex runtimes` says why)");
             }
         }
+        let platforms = arguments.platform.iter();
+        let platforms: Vec<_> = platforms.flat_map(|names| names.split(',')).collect();
+        engine::check_platforms(&selected.ready, &platforms).map_err(|error| failure(&error))?;
         if goals.clean {
             // Not before there is something that can build it again.
             let folders = Folders::of_tree(&global.directory);

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::folders::Folders;
 use crate::image;
 use crate::log::Log;
-use crate::platform;
+use crate::platform::check_platforms;
 use crate::request::{self, Prepared};
 use crate::resolve::Resolved;
 
@@ -73,7 +73,7 @@ impl Builder {
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<Digest, Error> {
         let recipe = &order.resolved[0].recipe;
-        platform::check(&self.ready, &recipe.platforms)?;
+        check_platforms(&self.ready, &recipe.platforms)?;
         let (this, name) = (Arc::clone(self), recipe.name.clone());
         let work = blocking(move || Work::begin(&this.folders, &name)).await?;
         let result = self.build_all(&work, order, log, interrupted).await;

@@ -48,4 +48,5 @@ pub use load::load;
 pub use make::{Job, Options, Outcome, Report, make};
 pub use oci_image::{ListedEntry, ListedKind};
 pub use package::Failure;
+pub use platform::check_platforms;
 pub use recipe::{Context, OPEN_FILES, Recipe, Sources};

@@ -21,7 +21,7 @@ use crate::hashes::Hashes;
 use crate::log::Log;
 use crate::make::Job;
 use crate::outputs::Outputs;
-use crate::platform;
+use crate::platform::check_platforms;
 use crate::recipe::Recipe;
 use crate::record::{DEPENDENCY, Inputs, Record};
 use crate::resolve::{self, Resolved};
@@ -164,7 +164,7 @@ impl Maker {
         };
         let reasons = situation.reasons(&inputs);
         let recipe = Recipe::of_package(&self.job.root, package);
-        platform::check(&self.job.ready, &recipe.platforms)?;
+        check_platforms(&self.job.ready, &recipe.platforms)?;
         let resolved = resolve::resolve(&recipe, files)?;
         Ok(Studied::Stale(Box::new(Subject {
             resolved,

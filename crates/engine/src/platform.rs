@@ -11,15 +11,20 @@ use crate::error::Error;
 pub(crate) const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/386"];
 
 /// Refuses platforms whose programs an engine does not run.
-pub(crate) fn check(ready: &Ready, platforms: &[String]) -> Result<(), Error> {
+///
+/// # Errors
+///
+/// [`Error::Platform`] with those that it does.
+pub fn check_platforms(ready: &Ready, platforms: &[impl AsRef<str>]) -> Result<(), Error> {
     let emulated = ready.capabilities.platforms.iter().cloned();
     let own = PLATFORMS.iter().map(|platform| (*platform).to_owned());
     let expected: Vec<String> = own.chain(emulated).collect();
-    let missing = platforms
-        .iter()
-        .find(|platform| !expected.contains(*platform));
-    match missing.cloned() {
-        Some(platform) => Err(Error::Platform { platform, expected }),
+    let mut platforms = platforms.iter().map(AsRef::as_ref);
+    match platforms.find(|platform| !expected.iter().any(|known| known == platform)) {
+        Some(platform) => Err(Error::Platform {
+            platform: platform.to_owned(),
+            expected,
+        }),
         None => Ok(()),
     }
 }
