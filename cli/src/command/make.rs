@@ -292,7 +292,7 @@ pub(super) fn failure(error: &Error) -> Failure {
     let exit = match error {
         Error::DigestLine { .. } | Error::Containerfile { .. } => Exit::Tree,
         Error::Interrupted => Exit::Interrupted,
-        Error::PlatformName(_) => Exit::Usage,
+        Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
         _ => Exit::Environment,
     };
     Failure::new(exit, error, error.hint())
