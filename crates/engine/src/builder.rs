@@ -104,7 +104,9 @@ impl Builder {
         for resolved in order.resolved {
             let place = if several {
                 log.line(&format!("for {}:", resolved.name));
-                let key = BuildKey::new(&format!("{name}-{}", resolved.name));
+                // What makes a key unique stays its last part.
+                let (package, unique) = name.rsplit_once('-').unwrap_or((name, ""));
+                let key = BuildKey::new(&format!("{package}-{}-{unique}", resolved.name));
                 let folder = folder.join(key.as_str());
                 context::make_folder(&folder)?;
                 let image = folder.join("image");
