@@ -141,7 +141,7 @@ Examples:
   stagex clean             remove everything in out/: images, archives, records and logs
   stagex clean --logs      remove the logs of builds
   stagex clean --images    remove what killed builds have left in engines' stores
-  stagex clean --cache     forget what is known of files, outputs and engines
+  stagex clean --cache     forget what is known of files, outputs and engines, and steps without one
 
 Sources in fetch/ and what is recorded in digests/ stay, and so does what engines keep for
 themselves, such as Docker's build cache: docker builder prune.";
@@ -158,8 +158,8 @@ pub(crate) struct Clean {
     #[arg(long)]
     pub(crate) images: bool,
 
-    /// Forget what is remembered: hashes of files, what lies in out/, and what was found out
-    /// about engines. It is found out again.
+    /// Forget what is remembered: hashes of files, what lies in out/, what was found out about
+    /// engines, and the results of steps that were built without an engine. All of it is made again.
     #[arg(long)]
     pub(crate) cache: bool,
 }

@@ -17,7 +17,7 @@ use super::failure::Result;
 use super::floor::{Floor, View};
 use super::folders::{Folders, Snapshot, hand_on};
 use super::image::{Blob, Image};
-use super::key::{self, Key};
+use super::key::{self, Key, LookedAt};
 use super::plan::Plan;
 use super::report::Report;
 use crate::backend::{layer_name, layers};
@@ -33,6 +33,7 @@ pub(super) struct Builder {
     pub(super) build: Build,
     pub(super) cache: Option<Cache>,
     pub(super) circumstances: Digest,
+    pub(super) looked_at: LookedAt,
     pub(super) images: BTreeMap<String, Image>,
     layers: Layers,
     places: Places,
@@ -82,6 +83,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         report: Arc::clone(report),
         build,
         cache,
+        looked_at: LookedAt::default(),
         images,
         unpacked: Mutex::default(),
         stages: Mutex::default(),
@@ -280,8 +282,11 @@ impl Builder {
             return Ok((own, None));
         };
         // What others can write to may have been something else by the time it was copied.
-        if key.is_shared && self.key_if_kept(step, floor) != Some(key) {
-            return Ok((own, None));
+        if key.is_shared {
+            self.looked_at.forget();
+            if self.key_if_kept(step, floor) != Some(key) {
+                return Ok((own, None));
+            }
         }
         if let Some(digest) = cache.keep(key.digest, &snapshot.entry, layer) {
             return Ok((own, Some(digest)));

@@ -4,16 +4,18 @@
 //! twice. So everything is in it that a step can see, and that is not the same in every build: the
 //! files that it stands on and takes, with their times, its environment, and who carries it out.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use containerfile::{Base, Instruction, NetworkMode, Run, Sources, StageId, Step};
 use rustix::process::Resource;
 use sandbox::Rights;
-use snapshot::{Digest, Digester, Tree};
+use snapshot::{Digest, Digester, Found, Place, Tree};
 
-use super::builder::Builder;
+use super::builder::{Builder, lock};
 use super::failure::Result;
 use super::image::Image;
 use crate::job::ContextKind;
@@ -141,6 +143,33 @@ impl Builder {
     }
 }
 
+/// Somebody's folder, open.
+pub(super) struct Folder {
+    path: PathBuf,
+    tree: Tree,
+}
+
+/// What was found in folders before.
+#[derive(Debug, Default)]
+pub(super) struct LookedAt(Mutex<BTreeMap<(PathBuf, Place), Found>>);
+
+impl LookedAt {
+    fn find(&self, folder: &Folder, place: Place) -> Result<Found> {
+        let key = (folder.path.clone(), place);
+        if let Some(found) = lock(&self.0).get(&key) {
+            return Ok(*found);
+        }
+        let found = snapshot::digest(&folder.tree, &key.1)?;
+        lock(&self.0).insert(key, found);
+        Ok(found)
+    }
+
+    /// Forgets all of it: it may have changed.
+    pub(super) fn forget(&self) {
+        lock(&self.0).clear();
+    }
+}
+
 /// The parts of a key, as they are found.
 struct Parts<'a> {
     builder: &'a Builder,
@@ -171,9 +200,9 @@ impl Parts<'_> {
             }
             let path = mount.get("source").or_else(|| mount.get("src"));
             let path = path.unwrap_or("/");
-            if !self.origin(mount.from(), |parts, tree| {
-                let place = tree.resolve(path.as_bytes())?;
-                parts.files(tree, &place)
+            if !self.origin(mount.from(), |parts, folder| {
+                let place = folder.tree.resolve(path.as_bytes())?;
+                parts.files(folder, place)
             })? {
                 return Ok(false);
             }
@@ -187,13 +216,14 @@ impl Parts<'_> {
         if sources.paths.is_empty() {
             return Ok(true);
         }
-        self.origin(from, |parts, tree| {
+        self.origin(from, |parts, folder| {
             for path in &sources.paths {
-                let found = snapshot::find(tree, path.as_bytes())?;
+                let found = snapshot::find(&folder.tree, path.as_bytes())?;
                 parts.add(found.len().to_string());
                 for place in found {
                     parts.add(place.as_bytes());
-                    parts.files(tree, &tree.resolve(place.as_bytes())?)?;
+                    let place = folder.tree.resolve(place.as_bytes())?;
+                    parts.files(folder, place)?;
                 }
             }
             Ok(())
@@ -205,11 +235,12 @@ impl Parts<'_> {
     fn origin(
         &mut self,
         from: Option<&str>,
-        look: impl FnOnce(&mut Self, &Tree) -> Result<()>,
+        look: impl FnOnce(&mut Self, &Folder) -> Result<()>,
     ) -> Result<bool> {
         let digest = match self.builder.origin(from)? {
             Origin::Folder(path) => {
-                look(self, &Tree::open(&path)?)?;
+                let tree = Tree::open(&path)?;
+                look(self, &Folder { path, tree })?;
                 return Ok(true);
             }
             Origin::Nothing => Some(of_nothing()),
@@ -222,8 +253,8 @@ impl Parts<'_> {
         Ok(digest.is_some())
     }
 
-    fn files(&mut self, tree: &Tree, place: &snapshot::Place) -> Result<()> {
-        let found = snapshot::digest(tree, place)?;
+    fn files(&mut self, folder: &Folder, place: Place) -> Result<()> {
+        let found = self.builder.looked_at.find(folder, place)?;
         self.add(found.digest.as_bytes());
         self.is_shared |= found.is_shared;
         Ok(())

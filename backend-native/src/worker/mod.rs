@@ -24,6 +24,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use sandbox::Inside;
 
 use crate::command::WORKER;
@@ -88,7 +89,16 @@ fn work(inside: sandbox::Result<Inside>) -> ExitCode {
     }
 }
 
+/// Raises the limit of open files to the most that this process may have: it holds those of a path
+/// into a tree, and the locks of what it uses. That it cannot is seen when it needs them.
+fn open_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
+    open_many_files();
     match job {
         Job::Probe { work } => {
             let details = trial::try_out(&work, &inside)?;

@@ -15,7 +15,7 @@ use tar::{EntryType, Header};
 use crate::change::{Change, File as Found};
 use crate::error::{Context as _, Error, Result};
 use crate::special::{self, make_device, set_owner};
-use crate::tree::{Tree, kind, set_mode, set_times};
+use crate::tree::{Tree, kind, open_in, set_mode, set_times};
 use crate::users::Owner;
 
 /// What tar's extended headers call the attributes of a file.
@@ -24,6 +24,8 @@ const ATTRIBUTE: &str = "SCHILY.xattr.";
 pub(crate) const CAPABILITY: &str = "security.capability";
 /// The unit of a tar.
 const BLOCK: usize = 512;
+/// How much is written at once.
+const BUFFER: usize = 1 << 17;
 
 /// An entry of a tar, its header understood.
 #[derive(Debug)]
@@ -132,21 +134,22 @@ impl Entry {
         }))
     }
 
-    /// Makes the file under a name that is not taken. `contents` is read for a file only.
-    /// A further name of a file is made by the caller.
+    /// Makes the file under a name that is not taken, and returns it if it is one with contents.
+    /// `contents` is read for such a one only. A further name of a file is made by the caller.
     pub(crate) fn create(
         &self,
         folder: BorrowedFd<'_>,
         name: &[u8],
         contents: &mut impl Read,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<File>> {
         let path = OsStr::from_bytes(name);
         let private = Mode::RUSR | Mode::WUSR;
         match &self.kind {
             EntryKind::File => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let file = rustix::fs::openat(folder, path, flags, private)?;
-                io::copy(contents, &mut File::from(file))?;
+                let mut file = File::from(rustix::fs::openat(folder, path, flags, private)?);
+                io::copy(contents, &mut file)?;
+                return Ok(Some(file));
             }
             EntryKind::Folder => rustix::fs::mkdirat(folder, path, Mode::RWXU)?,
             EntryKind::Symlink(target) => {
@@ -156,9 +159,22 @@ impl Entry {
                 make_device(folder, path, (*kind, private), *number)?;
             }
             EntryKind::Fifo => rustix::fs::mknodat(folder, path, FileType::Fifo, private, 0)?,
-            EntryKind::Link(_) => return Ok(()),
+            EntryKind::Link(_) => {}
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Gives an open file its owner, its mode, its attributes and its times.
+    pub(crate) fn finish_file(&self, file: &File) -> Result<(), Errno> {
+        special::give(file.as_fd(), Some(self.owner.user), Some(self.owner.group))?;
+        // After the owner, which takes the setuid and setgid bits away.
+        rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode & 0o7777))?;
+        for (key, value) in &self.attributes {
+            if is_kept(key) {
+                set_attribute_of(file, key, value)?;
+            }
+        }
+        rustix::fs::futimens(file, &self.times)
     }
 
     /// Gives what was made its owner, its mode, its attributes and its times.
@@ -206,8 +222,14 @@ pub(crate) fn set_attribute(
     key: &str,
     value: &[u8],
 ) -> Result<(), Errno> {
-    let file = open_for_attributes(folder, name)?;
-    let Some(file) = file else { return Ok(()) };
+    match open_for_attributes(folder, name)? {
+        Some(file) => set_attribute_of(&file, key, value),
+        None => Ok(()),
+    }
+}
+
+/// Sets an attribute of an open file. That a file system has none is no error.
+pub(crate) fn set_attribute_of(file: &File, key: &str, value: &[u8]) -> Result<(), Errno> {
     match rustix::fs::fsetxattr(file, key, value, XattrFlags::empty()) {
         Err(Errno::NOTSUP) => Ok(()),
         set => set,
@@ -225,9 +247,7 @@ pub(crate) fn open_for_attributes(
     if !matches!(kind(&status), FileType::RegularFile | FileType::Directory) {
         return Ok(None);
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, path, flags, Mode::empty())?;
-    Ok(Some(file.into()))
+    open_in(folder, name).map(Some)
 }
 
 /// Reads `-5`, `1.5` and the like, as seconds since 1970.
@@ -271,7 +291,11 @@ fn header_time(header: &Header) -> Timespec {
 /// Times before 1970 are an extended header, and so are capabilities; long names are GNU's. Holes
 /// of a sparse file stay holes in the tar's own file.
 pub fn write(changes: &[Change], upper: &Tree, output: File) -> Result<()> {
-    let mut writer = Writer { output, offset: 0 };
+    let mut writer = Writer {
+        output,
+        offset: 0,
+        buffer: Vec::with_capacity(2 * BUFFER),
+    };
     for change in changes {
         writer.change(change, upper)?;
     }
@@ -280,7 +304,9 @@ pub fn write(changes: &[Change], upper: &Tree, output: File) -> Result<()> {
 
 struct Writer {
     output: File,
+    /// How long the tar is, together with what is in the buffer.
     offset: u64,
+    buffer: Vec<u8>,
 }
 
 impl Writer {
@@ -408,13 +434,30 @@ impl Writer {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.output.write_all(bytes)?;
+        self.buffer.extend_from_slice(bytes);
         self.offset += bytes.len() as u64;
+        if self.buffer.len() > BUFFER {
+            self.flush()?;
+        }
         Ok(())
     }
 
-    /// Appends `size` bytes of a file, its holes as holes.
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Appends `size` bytes of a file, the holes of a large one as holes.
     fn contents(&mut self, file: &File, size: u64) -> io::Result<()> {
+        if let Some(size) = small(size) {
+            let start = self.buffer.len();
+            self.buffer.resize(start + size, 0);
+            (&*file).read_exact(&mut self.buffer[start..])?;
+            self.offset += size as u64;
+            return self.pad();
+        }
+        self.flush()?;
         let start = self.offset;
         copy_contents(file, &self.output, size, start)?;
         self.offset = start + size;
@@ -429,13 +472,25 @@ impl Writer {
 
     fn finish(mut self) -> io::Result<()> {
         self.write(&[0; 2 * BLOCK])?;
-        self.output.flush()
+        self.flush()
     }
+}
+
+/// Returns the size of a file that is read at once: to look for its holes would take longer.
+fn small(size: u64) -> Option<usize> {
+    usize::try_from(size).ok().filter(|size| *size <= BUFFER)
 }
 
 /// Copies `size` bytes of one file into another, from `offset` of that on: without bringing them
 /// into this process where the kernel can, and only what is no hole.
 pub(crate) fn copy_contents(from: &File, to: &File, size: u64, offset: u64) -> io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+
+    if let Some(size) = small(size) {
+        let mut bytes = vec![0; size];
+        from.read_exact_at(&mut bytes, 0)?;
+        return to.write_all_at(&bytes, offset);
+    }
     let mut place = 0;
     while place < size {
         let data = match rustix::fs::seek(from, rustix::fs::SeekFrom::Data(place)) {

@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use crate::archive::{CAPABILITY, open_for_attributes};
+use crate::archive::CAPABILITY;
 use crate::copies;
 use crate::error::{Context as _, Result};
 use crate::place::Place;
 use crate::stack::{OPAQUE, Stacking};
-use crate::tree::{Tree, kind, names, permissions};
+use crate::tree::{Tree, kind, names, open_in, permissions, status_in};
 use crate::users::Owner;
 
 /// An entry of a layer.
@@ -83,6 +83,16 @@ struct View<'a> {
     anew: bool,
 }
 
+/// A folder, open in both trees if it is there in both.
+#[derive(Clone, Copy)]
+struct Open<'a> {
+    upper: BorrowedFd<'a>,
+    lower: Option<BorrowedFd<'a>>,
+}
+
+/// What a file may have that an image keeps.
+type Capability = Option<Vec<u8>>;
+
 /// A file by its number, and that of the device it is on.
 type Inode = (u64, u64);
 
@@ -101,24 +111,28 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn folder(&mut self, place: &Place, view: View<'_>) -> Result<()> {
         let folder = self.upper.folder(place)?;
+        let lower = view.lower.map(|lower| lower.folder(place)).transpose()?;
         let mut all = names(&folder).at("read", place.as_bytes())?;
-        if let (true, Some(lower)) = (view.complete, view.lower) {
-            all.extend(lower.names(place)?);
+        if let (true, Some(lower)) = (view.complete, &lower) {
+            all.extend(names(lower).at("read", place.as_bytes())?);
             all.sort_unstable();
             all.dedup();
         }
+        let open = Open {
+            upper: folder.as_fd(),
+            lower: lower.as_ref().map(AsFd::as_fd),
+        };
         for name in all {
-            self.name(place.join(&name), view)?;
+            self.name(place.join(&name), open, view)?;
         }
         Ok(())
     }
 
-    fn name(&mut self, place: Place, view: View<'_>) -> Result<()> {
-        let below = match view.lower {
-            Some(lower) => lower.status(&place)?,
-            None => None,
-        };
-        let status = self.upper.status(&place)?;
+    fn name(&mut self, place: Place, open: Open<'_>, view: View<'_>) -> Result<()> {
+        let name = place.name().unwrap_or_default();
+        let status_in = |folder| status_in(folder, name).at("ask about", place.as_bytes());
+        let below = open.lower.map(status_in).transpose()?.flatten();
+        let status = status_in(open.upper)?;
         let Some(status) = status.filter(|status| !self.is_whiteout(status)) else {
             if below.is_some() {
                 self.include_parents()?;
@@ -129,16 +143,23 @@ impl Walk<'_> {
         if kind(&status) == FileType::Socket {
             return Ok(());
         }
-        let same = match (view.lower, &below) {
-            (Some(lower), Some(below)) => self.is_same(&place, (&status, below), lower)?,
+        let capability_in = |folder, status: &Stat| {
+            capability(folder, name, status).at("ask about", place.as_bytes())
+        };
+        let capability = capability_in(open.upper, &status)?;
+        let same = match (view.lower, open.lower, &below) {
+            (Some(lower), Some(folder), Some(below)) => {
+                capability == capability_in(folder, below)?
+                    && self.is_same(&place, (&status, below), lower)?
+            }
             _ => false,
         };
         if kind(&status) != FileType::Directory {
             return if !same {
                 self.include_parents()?;
-                self.put(place, &status)
+                self.put(place, &status, capability)
             } else if view.anew && status.st_nlink > 1 {
-                self.keep(place, &status)
+                self.keep(place, &status, capability)
             } else {
                 Ok(())
             };
@@ -147,7 +168,7 @@ impl Walk<'_> {
             self.pending.push((place.clone(), status));
         } else {
             self.include_parents()?;
-            self.put(place.clone(), &status)?;
+            self.put(place.clone(), &status, None)?;
         }
         let is_folder_below = below.is_some_and(|below| kind(&below) == FileType::Directory);
         let anew = view.anew || self.is_anew(&place)?;
@@ -184,13 +205,13 @@ impl Walk<'_> {
     /// Records the folders on the way to what is recorded next.
     fn include_parents(&mut self) -> Result<()> {
         for (place, status) in std::mem::take(&mut self.pending) {
-            self.put(place, &status)?;
+            self.put(place, &status, None)?;
         }
         Ok(())
     }
 
-    fn put(&mut self, place: Place, status: &Stat) -> Result<()> {
-        let file = self.file(&place, status)?;
+    fn put(&mut self, place: Place, status: &Stat, capability: Capability) -> Result<()> {
+        let file = self.file(&place, status, capability)?;
         let mut first = None;
         let mut further = Vec::new();
         if file.kind != FileType::Directory && status.st_nlink > 1 {
@@ -218,16 +239,16 @@ impl Walk<'_> {
     }
 
     /// Takes note of a name that is as it was, of a file that may have changed names.
-    fn keep(&mut self, place: Place, status: &Stat) -> Result<()> {
+    fn keep(&mut self, place: Place, status: &Stat, capability: Capability) -> Result<()> {
         if self.first.contains_key(&inode(status)) {
             self.include_parents()?;
-            return self.put(place, status);
+            return self.put(place, status, capability);
         }
         self.unchanged.entry(inode(status)).or_default().push(place);
         Ok(())
     }
 
-    fn file(&self, place: &Place, status: &Stat) -> Result<File> {
+    fn file(&self, place: &Place, status: &Stat, capability: Capability) -> Result<File> {
         let kind = kind(status);
         let target = match kind {
             FileType::Symlink => self.upper.read_link(place)?,
@@ -244,7 +265,7 @@ impl Walk<'_> {
             seconds: status.st_mtime,
             device: status.st_rdev,
             target,
-            capability: capability(self.upper, place)?,
+            capability,
         })
     }
 
@@ -255,9 +276,7 @@ impl Walk<'_> {
         lower: &Tree,
     ) -> Result<bool> {
         let fields = |status: &Stat| (status.st_mode, status.st_uid, status.st_gid, status.st_rdev);
-        if fields(status) != fields(below)
-            || capability(self.upper, place)? != capability(lower, place)?
-        {
+        if fields(status) != fields(below) {
             return Ok(false);
         }
         if kind(status) == FileType::Directory {
@@ -285,22 +304,16 @@ fn inode(status: &Stat) -> Inode {
     (status.st_dev, status.st_ino)
 }
 
-fn capability(tree: &Tree, place: &Place) -> Result<Option<Vec<u8>>> {
-    let (folder, name) = tree.parent(place)?;
-    let status = tree.status(place)?;
-    if status.is_none_or(|status| kind(&status) != FileType::RegularFile) {
+/// Returns the capability of a name in an open folder; only a file has one.
+fn capability(folder: BorrowedFd<'_>, name: &[u8], status: &Stat) -> Result<Capability, Errno> {
+    if kind(status) != FileType::RegularFile {
         return Ok(None);
     }
-    let file = open_for_attributes(folder.as_fd(), name).at("open", place.as_bytes())?;
-    let Some(file) = file else { return Ok(None) };
-    let mut value = vec![0; 64];
-    match rustix::fs::fgetxattr(file, CAPABILITY, &mut value[..]) {
-        Ok(length) => {
-            value.truncate(length);
-            Ok(Some(value))
-        }
+    let mut value = [0; 64];
+    match rustix::fs::fgetxattr(open_in(folder, name)?, CAPABILITY, &mut value[..]) {
+        Ok(length) => Ok(Some(value[..length].to_vec())),
         Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
-        Err(error) => Err(error).at("ask about", place.as_bytes()),
+        Err(error) => Err(error),
     }
 }
 

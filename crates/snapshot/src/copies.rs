@@ -4,6 +4,7 @@
 //! Every folder of a copy is marked with its own path. One that was made anew, or came from elsewhere,
 //! has no such mark, so that it can be told from one whose contents changed.
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, XattrFlags};
@@ -45,9 +46,9 @@ pub(crate) fn mount(folder: Option<&Path>, copy: &Path, at: &Path) -> Result<Mou
     Ok(Mounted::at(at.to_owned()))
 }
 
-/// Marks a folder of a copy. Where a file system has no attributes, every folder counts as made anew.
-pub(crate) fn mark(tree: &Tree, place: &Place) -> Result<()> {
-    let folder = tree.folder(place)?;
+/// Marks a folder of a copy, open. Where a file system has no attributes, every folder counts as made
+/// anew.
+pub(crate) fn mark(folder: BorrowedFd<'_>, place: &Place) -> Result<()> {
     match rustix::fs::fsetxattr(folder, name(), &value(place), XattrFlags::empty()) {
         Err(Errno::NOTSUP) => Ok(()),
         set => set.at("mark", place.as_bytes()),

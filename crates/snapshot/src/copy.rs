@@ -1,5 +1,6 @@
 //! `COPY` and `ADD` of local files, as `BuildKit` does them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::archive::{copy_contents, is_kept, open_for_attributes, set_attribute};
+use crate::archive::{copy_contents, is_kept, set_attribute_of};
 use crate::copies;
 use crate::error::{Context as _, Error, Result};
 use crate::expand::{expand, is_archive};
@@ -18,7 +19,9 @@ use crate::mode::Permissions;
 use crate::pattern;
 use crate::place::Place;
 use crate::special::{self, set_owner};
-use crate::tree::{Tree, kind, names, permissions, remove_below, set_mode, set_times, times};
+use crate::tree::{
+    Tree, kind, names, open_in, permissions, remove_below, set_mode, set_times, status_in, times,
+};
 use crate::users::Owner;
 
 /// The mode of folders that are made on the way to a destination, whatever is asked for what is
@@ -180,11 +183,18 @@ fn copy_one(
         links: BTreeMap::new(),
         exactness: Exactness::Copy,
         filter,
-        folders: Vec::new(),
     };
-    let (folder, name) = source.tree.parent(followed)?;
-    let at = At::top(folder.as_fd(), name);
-    copier.copy(&at, &destination, Existing::Kept)
+    let (from, name) = source.tree.parent(followed)?;
+    let (to, new) = into.parent(&destination)?;
+    let to = Target {
+        folder: &Folder::Made(Made {
+            folder: to,
+            is_new: false,
+        }),
+        name: new,
+        place: &destination,
+    };
+    copier.copy(&At::top(from.as_fd(), name), to, Existing::Kept)
 }
 
 /// What becomes of the mode and the owner of a folder that is there already.
@@ -205,8 +215,6 @@ struct Copier<'a> {
     exactness: Exactness,
     /// What is copied, if not everything.
     filter: Option<&'a Filter>,
-    /// With a filter, the folders on the way to what is copied next.
-    folders: Vec<OnTheWay>,
 }
 
 /// Where something is that may be copied.
@@ -230,13 +238,72 @@ impl<'a> At<'a> {
     }
 }
 
-/// A folder that is made when something in it is copied.
-struct OnTheWay {
+/// Where its copy comes to be.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    folder: &'a Folder<'a>,
+    /// Its name there.
+    name: &'a [u8],
+    place: &'a Place,
+}
+
+/// A folder that copies come into.
+enum Folder<'a> {
+    Made(Made),
+    /// It is made when something in it is copied.
+    OnTheWay {
+        source: BorrowedFd<'a>,
+        status: &'a Stat,
+        to: Target<'a>,
+        made: OnceCell<Made>,
+    },
+}
+
+/// A folder that is there.
+struct Made {
     folder: OwnedFd,
-    name: Vec<u8>,
-    status: Stat,
-    to: Place,
-    made: bool,
+    /// It was made for this copy: nothing can be in it but copies, each of which has a name of its own.
+    is_new: bool,
+}
+
+/// A name in a folder that is there.
+#[derive(Clone, Copy)]
+struct Open<'a> {
+    folder: BorrowedFd<'a>,
+    /// Nothing has the name yet.
+    is_free: bool,
+    name: &'a [u8],
+    place: &'a Place,
+}
+
+impl Open<'_> {
+    /// Returns what kind of file is there.
+    fn there(&self) -> Result<Option<FileType>> {
+        if self.is_free {
+            return Ok(None);
+        }
+        let status = status_in(self.folder, self.name).at("ask about", self.place.as_bytes())?;
+        Ok(status.map(|status| kind(&status)))
+    }
+
+    fn path(&self) -> &OsStr {
+        OsStr::from_bytes(self.name)
+    }
+
+    /// Makes a folder of that name, if there is none, and opens it.
+    fn make_folder(&self) -> Result<Made> {
+        let is_new = match self.there()? {
+            Some(FileType::Directory) => false,
+            Some(_) => return Err(Error::NotAFolder(self.place.to_string())),
+            None => {
+                rustix::fs::mkdirat(self.folder, self.path(), Mode::RWXU)
+                    .at("make the folder", self.place.as_bytes())?;
+                true
+            }
+        };
+        let folder = open_folder(self.folder, self.name).at("open", self.place.as_bytes())?;
+        Ok(Made { folder, is_new })
+    }
 }
 
 /// How exact a copy is.
@@ -264,18 +331,25 @@ pub(crate) fn duplicate(from: &Tree, into: &Tree) -> Result<()> {
         links: BTreeMap::new(),
         exactness: Exactness::Snapshot,
         filter: None,
-        folders: Vec::new(),
     };
     let root = Place::root();
     let status = from.status(&root)?;
     let status = status.ok_or_else(|| Error::NotFound(root.to_string()))?;
     let folder = from.folder(&root)?;
+    let to = Target {
+        folder: &Folder::Made(Made {
+            folder: into.folder(&root)?,
+            is_new: false,
+        }),
+        name: b".",
+        place: &root,
+    };
     let at = At::top(folder.as_fd(), b".");
-    copier.copy_folder(&at, &status, &root, Existing::Overwritten)
+    copier.copy_folder(&at, &status, to, Existing::Overwritten)
 }
 
 impl Copier<'_> {
-    fn copy(&mut self, at: &At<'_>, to: &Place, existing: Existing) -> Result<()> {
+    fn copy(&mut self, at: &At<'_>, to: Target<'_>, existing: Existing) -> Result<()> {
         let (from, name) = (at.folder, at.name);
         let path = OsStr::from_bytes(name);
         let status = special::status_at(from, path).at("ask about", name)?;
@@ -285,35 +359,32 @@ impl Copier<'_> {
         if !at.included {
             return Ok(());
         }
-        self.make_folders_on_the_way()?;
-        let (folder, new) = self.into.parent(to)?;
-        let there = self.into.status(to)?;
-        if there.is_some_and(|status| kind(&status) == FileType::Directory) {
-            return Err(Error::IsAFolder(to.to_string()));
+        let to = self.open(to)?;
+        match to.there()? {
+            None => {}
+            Some(FileType::Directory) => return Err(Error::IsAFolder(to.place.to_string())),
+            Some(_) => remove_below(to.folder, to.name).at("replace", to.place.as_bytes())?,
         }
-        if there.is_some() {
-            remove_below(folder.as_fd(), new).at("replace", to.as_bytes())?;
-        }
-        let new_path = OsStr::from_bytes(new);
         match kind(&status) {
             FileType::RegularFile => {
                 if status.st_nlink > 1 {
                     if let Some(first) = self.links.get(&status.st_ino) {
                         let (other, first) = self.into.parent(first)?;
                         let first = OsStr::from_bytes(first);
-                        rustix::fs::linkat(other, first, &folder, new_path, AtFlags::empty())
-                            .at("link", to.as_bytes())?;
-                        return self.copy_status((from, name), &status, &folder, new, to);
+                        let flags = AtFlags::empty();
+                        rustix::fs::linkat(other, first, to.folder, to.path(), flags)
+                            .at("link", to.place.as_bytes())?;
+                        return self.copy_status((from, name), &status, to);
                     }
-                    self.links.insert(status.st_ino, to.clone());
+                    self.links.insert(status.st_ino, to.place.clone());
                 }
-                copy_file(from, name, &status, &folder, new, self.exactness)
-                    .at("copy to", to.as_bytes())?;
+                return self.copy_file(from, name, &status, to);
             }
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(from, path, Vec::new());
                 let target = target.at("read the link", name)?;
-                rustix::fs::symlinkat(&*target, &folder, new_path).at("link", to.as_bytes())?;
+                rustix::fs::symlinkat(&*target, to.folder, to.path())
+                    .at("link", to.place.as_bytes())?;
             }
             kind => {
                 // BuildKit makes a character device of every device.
@@ -322,118 +393,143 @@ impl Copier<'_> {
                     (kind, _) => kind,
                 };
                 let mode = Mode::RUSR | Mode::WUSR;
-                special::make_device(folder.as_fd(), new_path, (kind, mode), status.st_rdev)
-                    .at("make", to.as_bytes())?;
+                special::make_device(to.folder, to.path(), (kind, mode), status.st_rdev)
+                    .at("make", to.place.as_bytes())?;
             }
         }
-        self.copy_status((from, name), &status, &folder, new, to)
+        self.copy_status((from, name), &status, to)
     }
 
     fn copy_folder(
         &mut self,
         at: &At<'_>,
         status: &Stat,
-        to: &Place,
+        to: Target<'_>,
         existing: Existing,
     ) -> Result<()> {
         let (from, name) = (at.folder, at.name);
-        let mut created = false;
-        if at.included {
-            self.make_folders_on_the_way()?;
-            created = self.make_folder(to)?;
-        }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = rustix::fs::openat(from, OsStr::from_bytes(name), flags, Mode::empty());
-        let folder = folder.at("open", name)?;
-        if self.filter.is_some() {
-            let of = folder.try_clone().at("open", name)?;
-            self.folders.push(OnTheWay {
-                folder: of,
-                name: b".".to_vec(),
-                status: *status,
-                to: to.clone(),
-                made: at.included,
-            });
-        }
-        for name in names(&folder).at("read", name)? {
-            let to = to.join(&name);
+        let source = open_folder(from, name).at("open", name)?;
+        let into = if at.included {
+            Folder::Made(self.open(to)?.make_folder()?)
+        } else {
+            Folder::OnTheWay {
+                source: source.as_fd(),
+                status,
+                to,
+                made: OnceCell::new(),
+            }
+        };
+        for name in names(&source).at("read", name)? {
             let (included, below) = match self.filter {
                 Some(filter) => filter.step(&at.below, &name),
                 None => (true, Below::default()),
             };
             let at = At {
-                folder: folder.as_fd(),
+                folder: source.as_fd(),
                 name: &name,
                 included,
                 below,
             };
-            self.copy(&at, &to, Existing::Overwritten)?;
+            let to = Target {
+                folder: &into,
+                name: &name,
+                place: &to.place.join(&name),
+            };
+            self.copy(&at, to, Existing::Overwritten)?;
         }
-        self.folders.pop();
-        if !at.included {
+        let Folder::Made(made) = &into else {
             return Ok(());
-        }
+        };
         if self.exactness == Exactness::Snapshot {
-            copies::mark(self.into, to)?;
+            copies::mark(made.folder.as_fd(), to.place)?;
         }
-        let (parent, new) = self.into.parent(to)?;
-        if created || existing == Existing::Overwritten {
-            self.copy_status((from, name), status, &parent, new, to)
+        let to = self.open(to)?;
+        if made.is_new || existing == Existing::Overwritten {
+            self.copy_status((from, name), status, to)
         } else {
-            set_times(parent.as_fd(), new, &times(status)).at("set the times of", to.as_bytes())
+            set_times(to.folder, to.name, &times(status))
+                .at("set the times of", to.place.as_bytes())
         }
     }
 
-    /// Makes a folder, if there is none. Returns whether it did.
-    fn make_folder(&self, to: &Place) -> Result<bool> {
-        match self.into.status(to)?.map(|there| kind(&there)) {
-            Some(FileType::Directory) => Ok(false),
-            Some(_) => Err(Error::NotAFolder(to.to_string())),
-            None => {
-                let (folder, new) = self.into.parent(to)?;
-                rustix::fs::mkdirat(folder, OsStr::from_bytes(new), Mode::RWXU)
-                    .at("make the folder", to.as_bytes())?;
-                Ok(true)
-            }
-        }
-    }
-
-    /// Makes the folders that something that is copied is in. Of those that are there, the modes become
-    /// the source's.
-    fn make_folders_on_the_way(&mut self) -> Result<()> {
-        let mut folders = std::mem::take(&mut self.folders);
-        for on_the_way in folders.iter_mut().filter(|folder| !folder.made) {
-            let OnTheWay {
-                folder: from,
-                name,
+    /// Makes the folder that a copy comes into, if it is not there.
+    fn open<'to>(&self, to: Target<'to>) -> Result<Open<'to>> {
+        let made = match to.folder {
+            Folder::Made(made) => made,
+            Folder::OnTheWay {
+                source,
                 status,
                 to,
                 made,
-            } = on_the_way;
-            let created = self.make_folder(to)?;
-            let (folder, new) = self.into.parent(to)?;
-            if created {
-                self.copy_status((from.as_fd(), name), status, &folder, new, to)?;
-            } else {
-                let mode = permissions(status);
-                set_mode(folder.as_fd(), new, mode).at("set the mode of", to.as_bytes())?;
-            }
-            *made = true;
-        }
-        self.folders = folders;
-        Ok(())
+            } => match made.get() {
+                Some(made) => made,
+                None => {
+                    let new = self.make_on_the_way(*source, status, *to)?;
+                    made.get_or_init(|| new)
+                }
+            },
+        };
+        Ok(Open {
+            folder: made.folder.as_fd(),
+            is_free: made.is_new,
+            name: to.name,
+            place: to.place,
+        })
     }
 
-    /// Gives a copy its owner, mode, times and attributes.
-    fn copy_status(
+    /// Makes a folder that something that is copied is in, and those that it is in itself. If it is
+    /// there, its mode becomes the source's.
+    fn make_on_the_way(
         &self,
-        (from, name): (BorrowedFd<'_>, &[u8]),
+        source: BorrowedFd<'_>,
         status: &Stat,
-        folder: &OwnedFd,
-        new: &[u8],
-        to: &Place,
+        to: Target<'_>,
+    ) -> Result<Made> {
+        let to = self.open(to)?;
+        let made = to.make_folder()?;
+        if made.is_new {
+            self.copy_status((source, b"."), status, to)?;
+        } else {
+            let mode = permissions(status);
+            set_mode(to.folder, to.name, mode).at("set the mode of", to.place.as_bytes())?;
+        }
+        Ok(made)
+    }
+
+    /// Copies a file, all that goes with it included, while both are open.
+    fn copy_file(
+        &self,
+        from: BorrowedFd<'_>,
+        name: &[u8],
+        status: &Stat,
+        to: Open<'_>,
     ) -> Result<()> {
-        let folder = folder.as_fd();
+        let copied = || -> std::io::Result<()> {
+            let source = open_in(from, name)?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let mode = Mode::RUSR | Mode::WUSR;
+            let copy = rustix::fs::openat(to.folder, to.path(), flags, mode)?;
+            let copy = File::from(copy);
+            let size = u64::try_from(status.st_size).unwrap_or(0);
+            let share = || rustix::fs::ioctl_ficlone(&copy, &source).is_ok();
+            // Where the two can share their blocks, a snapshot takes no room.
+            if self.exactness == Exactness::Copy || !share() {
+                copy_contents(&source, &copy, size, 0)?;
+            }
+            let (owner, mode) = self.status_of(status);
+            special::give(copy.as_fd(), Some(owner.user), Some(owner.group))?;
+            // After the owner, which takes the setuid and setgid bits away.
+            rustix::fs::fchmod(&copy, Mode::from_raw_mode(mode & 0o7777))?;
+            if self.ownership == Ownership::Kept {
+                copy_attributes(&source, &copy)?;
+            }
+            Ok(rustix::fs::futimens(&copy, &times(status))?)
+        };
+        copied().at("copy to", to.place.as_bytes())
+    }
+
+    /// Returns the owner and the mode of a copy.
+    fn status_of(&self, status: &Stat) -> (Owner, u32) {
         let kept = || match self.ownership {
             Ownership::Root => Owner::ROOT,
             Ownership::Kept => Owner {
@@ -446,65 +542,51 @@ impl Copier<'_> {
         let before = permissions(status);
         let mode = self.copying.mode;
         let mode = mode.map_or(before, |mode| mode.apply(before, is_folder));
+        (owner, mode)
+    }
+
+    /// Gives a copy its owner, mode, times and attributes.
+    fn copy_status(
+        &self,
+        (from, name): (BorrowedFd<'_>, &[u8]),
+        status: &Stat,
+        to: Open<'_>,
+    ) -> Result<()> {
+        let (owner, mode) = self.status_of(status);
+        // To open a device would be to use it.
+        let has_attributes = matches!(kind(status), FileType::RegularFile | FileType::Directory);
         let set = || -> Result<(), Errno> {
-            set_owner(folder, new, owner)?;
-            set_mode(folder, new, mode)?;
-            if self.ownership == Ownership::Kept {
-                copy_attributes(from, name, folder, new, status)?;
+            set_owner(to.folder, to.name, owner)?;
+            set_mode(to.folder, to.name, mode)?;
+            if has_attributes && self.ownership == Ownership::Kept {
+                copy_attributes(&open_in(from, name)?, &open_in(to.folder, to.name)?)?;
             }
-            set_times(folder, new, &times(status))
+            set_times(to.folder, to.name, &times(status))
         };
-        set().at("set the owner, mode or times of", to.as_bytes())
+        set().at("set the owner, mode or times of", to.place.as_bytes())
     }
 }
 
-fn copy_file(
-    from: BorrowedFd<'_>,
-    name: &[u8],
-    status: &Stat,
-    folder: &OwnedFd,
-    new: &[u8],
-    exactness: Exactness,
-) -> std::io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let source = rustix::fs::openat(from, OsStr::from_bytes(name), flags, Mode::empty())?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let mode = Mode::RUSR | Mode::WUSR;
-    let copy = rustix::fs::openat(folder, OsStr::from_bytes(new), flags, mode)?;
-    let size = u64::try_from(status.st_size).unwrap_or(0);
-    if exactness == Exactness::Snapshot && rustix::fs::ioctl_ficlone(&copy, &source).is_ok() {
-        // The two share their blocks.
-        return Ok(());
-    }
-    copy_contents(&File::from(source), &File::from(copy), size, 0)
+fn open_folder(folder: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, OsStr::from_bytes(name), flags, Mode::empty())
 }
 
-fn copy_attributes(
-    from: BorrowedFd<'_>,
-    name: &[u8],
-    folder: BorrowedFd<'_>,
-    new: &[u8],
-    status: &Stat,
-) -> Result<(), Errno> {
-    if !matches!(kind(status), FileType::RegularFile | FileType::Directory) {
-        return Ok(());
-    }
-    let Some(file) = open_for_attributes(from, name)? else {
-        return Ok(());
-    };
-    let mut list = vec![0_u8; 1 << 16];
-    let length = match rustix::fs::flistxattr(&file, &mut list[..]) {
-        Err(Errno::NOTSUP) => return Ok(()),
+fn copy_attributes(from: &File, to: &File) -> Result<(), Errno> {
+    let length = match rustix::fs::flistxattr_query(from) {
+        Err(Errno::NOTSUP) | Ok(0) => return Ok(()),
         length => length?,
     };
+    let mut list = vec![0_u8; length];
+    let length = rustix::fs::flistxattr(from, &mut list[..])?;
     let keys = list[..length].split(|byte| *byte == 0);
     for key in keys.filter_map(|key| str::from_utf8(key).ok()) {
         if !is_kept(key) {
             continue;
         }
         let mut value = vec![0_u8; 1 << 16];
-        let length = rustix::fs::fgetxattr(&file, key, &mut value[..])?;
-        set_attribute(folder, new, key, &value[..length])?;
+        let length = rustix::fs::fgetxattr(from, key, &mut value[..])?;
+        set_attribute_of(to, key, &value[..length])?;
     }
     Ok(())
 }

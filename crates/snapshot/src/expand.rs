@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::fs::{AtFlags, FileType};
@@ -40,6 +40,7 @@ pub(crate) fn expand(source: &Tree, place: &Place, into: &Tree) -> Result<()> {
     };
     let mut archive = archive::open(source.read(place)?, &name)?;
     let mut folders = Vec::new();
+    let mut last: Option<Last> = None;
     for entry in archive.entries().map_err(wrong)? {
         let mut contents = entry.map_err(wrong)?;
         let Some(entry) = Entry::read(&mut contents).map_err(wrong)? else {
@@ -49,7 +50,14 @@ pub(crate) fn expand(source: &Tree, place: &Place, into: &Tree) -> Result<()> {
             let path = String::from_utf8_lossy(&entry.path).into_owned();
             return Err(Error::Breakout(path));
         }
+        if let Some(last) = &last
+            && last.put(&entry, &mut contents)?
+        {
+            continue;
+        }
         let place = into.resolve_parent(Place::new(&entry.path).as_bytes())?;
+        // Any other entry may change where a path leads to.
+        last = None;
         if place.is_root() {
             // The folder itself stays as it is.
             if entry.kind == EntryKind::Folder {
@@ -60,14 +68,63 @@ pub(crate) fn expand(source: &Tree, place: &Place, into: &Tree) -> Result<()> {
         }
         into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
         put(&entry, &place, into, &mut contents)?;
-        if entry.kind == EntryKind::Folder {
-            folders.push((place, entry.times));
+        match entry.kind {
+            EntryKind::Folder => folders.push((place, entry.times)),
+            EntryKind::File => last = Last::of(&entry.path, &place, into)?,
+            _ => {}
         }
     }
     for (place, times) in &folders {
         into.set_times(place, times)?;
     }
     Ok(())
+}
+
+/// The folder that a file was put into: the next one is likely to come into it too.
+struct Last {
+    /// As the archive writes it.
+    written: Vec<u8>,
+    folder: OwnedFd,
+}
+
+impl Last {
+    fn of(path: &[u8], place: &Place, into: &Tree) -> Result<Option<Self>> {
+        let Some((written, _)) = split(path) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            written: written.to_vec(),
+            folder: into.folder(&place.parent())?,
+        }))
+    }
+
+    /// Puts a file into the same folder, if that is where it goes and nothing is in its place.
+    /// Returns whether it did.
+    fn put(&self, entry: &Entry, contents: &mut impl Read) -> Result<bool> {
+        let name = match split(&entry.path) {
+            Some((written, name)) if written == self.written => name,
+            _ => return Ok(false),
+        };
+        if entry.kind != EntryKind::File {
+            return Ok(false);
+        }
+        match entry.create(self.folder.as_fd(), name, contents) {
+            Ok(Some(file)) => entry
+                .finish_file(&file)
+                .at("set the owner, mode or time of", &entry.path)?,
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            created => created.map(|_| ()).at("make", &entry.path)?,
+        }
+        Ok(true)
+    }
+}
+
+/// Returns the folder and the name of a path that says both as plainly as can be.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let slash = path.iter().rposition(|byte| *byte == b'/')?;
+    let (folder, name) = (&path[..slash], &path[slash + 1..]);
+    (!matches!(name, b"" | b"." | b"..")).then_some((folder, name))
 }
 
 fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> Result<()> {
@@ -88,9 +145,12 @@ fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> R
         rustix::fs::linkat(from, from_name, &folder, name, AtFlags::empty())
             .at("link", place.as_bytes())?;
     } else if !merged {
-        entry
-            .create(folder.as_fd(), name, contents)
-            .at("make", place.as_bytes())?;
+        let made = entry.create(folder.as_fd(), name, contents);
+        if let Some(file) = made.at("make", place.as_bytes())? {
+            return entry
+                .finish_file(&file)
+                .at("set the owner, mode or time of", place.as_bytes());
+        }
     }
     entry
         .finish(folder.as_fd(), name, entry.owner)

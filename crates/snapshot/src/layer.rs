@@ -124,10 +124,18 @@ fn place_entry(entry: &Entry, place: &Place, into: &Tree, source: &mut impl Read
         )
         .at("link", place.as_bytes());
     }
-    match entry.create(folder, name, source) {
+    let made = match entry.create(folder, name, source) {
         Err(error)
-            if entry.kind == EntryKind::Folder && error.kind() == io::ErrorKind::AlreadyExists => {}
-        created => created.at("make", place.as_bytes())?,
+            if entry.kind == EntryKind::Folder && error.kind() == io::ErrorKind::AlreadyExists =>
+        {
+            None
+        }
+        made => made.at("make", place.as_bytes())?,
+    };
+    if let Some(file) = made {
+        return entry
+            .finish_file(&file)
+            .at("set the owner, mode or time of", place.as_bytes());
     }
     entry
         .finish(folder, name, entry.owner)

@@ -87,9 +87,9 @@ pub(crate) fn set_owner(folder: BorrowedFd<'_>, name: &[u8], owner: Owner) -> Re
 /// Gives a file, of which the descriptor says no more than where it is, to a user, a group or both.
 pub fn give(file: BorrowedFd<'_>, user: Option<u32>, group: Option<u32>) -> Result<(), Errno> {
     let stand_in = stand_in().unwrap_or(u32::MAX);
-    let mut status = rustix::fs::fstat(file)?;
     let set = [user, group].map(|id| id.map(|id| id.min(stand_in)));
     if set.contains(&Some(stand_in)) {
+        let mut status = rustix::fs::fstat(file)?;
         let kind = FileType::from_raw_mode(status.st_mode);
         if !matches!(kind, FileType::RegularFile | FileType::Directory) {
             // It can have no attribute.

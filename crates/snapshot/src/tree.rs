@@ -224,6 +224,23 @@ fn push_names(ahead: &mut Vec<Vec<u8>>, path: &[u8]) {
     );
 }
 
+/// Returns the status of a name in an open folder, if it is there; a link is not followed.
+pub(crate) fn status_in(folder: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, Errno> {
+    match special::status_at(folder, OsStr::from_bytes(name)) {
+        Ok(status) => Ok(Some(status)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a file in an open folder, to read it and its attributes; a link is not followed.
+pub(crate) fn open_in(folder: BorrowedFd<'_>, name: &[u8]) -> Result<File, Errno> {
+    // A named pipe would wait for its writer.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, OsStr::from_bytes(name), flags, Mode::empty())?;
+    Ok(file.into())
+}
+
 /// Returns what kind of file it is.
 pub(crate) fn kind(status: &Stat) -> FileType {
     FileType::from_raw_mode(status.st_mode)
