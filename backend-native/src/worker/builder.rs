@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use backend_api::StepId;
-use containerfile::{Build, Platform, ResolvedStage, Scope, StageId, Step};
+use containerfile::{Build, Instruction, Platform, ResolvedStage, Scope, StageId, Step};
 use sandbox::Inside;
 use snapshot::{Digest, Stack, Stacking, Tree};
 
@@ -243,10 +243,7 @@ impl Builder {
         let key = self.key_if_kept(step, floor);
         let snapshot = self.folders.snapshot()?;
         let stubs = {
-            let (upper, work) = (&snapshot.upper, &snapshot.work);
-            let root = floor
-                .stack
-                .mount(upper, work, Folders::empty(), &snapshot.merged)?;
+            let root = root(step, &floor.stack, &snapshot)?;
             self.carry_out(step, place, root.path())?
             // Whatever was mounted in it goes with it.
         };
@@ -327,6 +324,18 @@ impl Builder {
         let file = file.map_err(|error| Failure::io("make", path.display(), &error))?;
         Ok(snapshot::write_archive(&changes, upper, file)?)
     }
+}
+
+/// Returns the file system that a step is done in.
+fn root(step: &Step, below: &Stack, snapshot: &Snapshot) -> Result<View> {
+    let upper = &snapshot.upper;
+    let is_run = matches!(step.instruction, Instruction::Run(_));
+    if below.folders().is_empty() && !is_run {
+        // What there is will be what the step has made.
+        return Ok(View::Folder(upper.clone()));
+    }
+    let mounted = below.mount(upper, &snapshot.work, Folders::empty(), &snapshot.merged)?;
+    Ok(View::Mounted(mounted))
 }
 
 /// Returns the steps of a stage that make a layer, each with what is said of it.

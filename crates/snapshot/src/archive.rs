@@ -199,6 +199,14 @@ impl Entry {
     }
 }
 
+/// Refuses the one device that the overlay file system takes for a deleted file, as that itself does.
+pub(crate) fn refuse_whiteout(kind: FileType, number: u64) -> Result<(), Errno> {
+    if kind == FileType::CharacterDevice && number == rustix::fs::makedev(0, 0) {
+        return Err(Errno::PERM);
+    }
+    Ok(())
+}
+
 /// Reads a number of a header. One that is not there is 0, to Go as well.
 fn number(field: &[u8], read: impl FnOnce() -> io::Result<u64>) -> io::Result<u64> {
     if field.iter().all(|byte| matches!(byte, 0 | b' ')) {

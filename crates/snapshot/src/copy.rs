@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::archive::{copy_contents, is_kept, set_attribute_of};
+use crate::archive::{copy_contents, is_kept, refuse_whiteout, set_attribute_of};
 use crate::copies;
 use crate::error::{Context as _, Error, Result};
 use crate::expand::{expand, is_archive};
@@ -393,6 +393,9 @@ impl Copier<'_> {
                     (kind, _) => kind,
                 };
                 let mode = Mode::RUSR | Mode::WUSR;
+                if self.exactness == Exactness::Copy {
+                    refuse_whiteout(kind, status.st_rdev).at("make", to.place.as_bytes())?;
+                }
                 special::make_device(to.folder, to.path(), (kind, mode), status.st_rdev)
                     .at("make", to.place.as_bytes())?;
             }

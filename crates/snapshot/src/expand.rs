@@ -145,6 +145,9 @@ fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> R
         rustix::fs::linkat(from, from_name, &folder, name, AtFlags::empty())
             .at("link", place.as_bytes())?;
     } else if !merged {
+        if let EntryKind::Device { kind, number } = entry.kind {
+            archive::refuse_whiteout(kind, number).at("make", place.as_bytes())?;
+        }
         let made = entry.create(folder.as_fd(), name, contents);
         if let Some(file) = made.at("make", place.as_bytes())? {
             return entry
