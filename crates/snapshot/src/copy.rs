@@ -464,13 +464,14 @@ impl Copier<'_> {
                 status,
                 to,
                 made,
-            } => match made.get() {
-                Some(made) => made,
-                None => {
+            } => {
+                if let Some(made) = made.get() {
+                    made
+                } else {
                     let new = self.make_on_the_way(*source, status, *to)?;
                     made.get_or_init(|| new)
                 }
-            },
+            }
         };
         Ok(Open {
             folder: made.folder.as_fd(),
