@@ -11,7 +11,8 @@ use rustix::fs::{StatVfsMountFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
-use crate::copy::duplicate;
+use crate::copier::{Copier, Exactness};
+use crate::copy::{Copying, Ownership};
 use crate::error::{Context as _, Result};
 use crate::place::Place;
 use crate::special::PREFIX;
@@ -44,6 +45,21 @@ pub(crate) fn mount(folder: Option<&Path>, copy: &Path, at: &Path) -> Result<Mou
     };
     mounted().at("mount", at.as_os_str().as_encoded_bytes())?;
     Ok(Mounted::at(at.to_owned()))
+}
+
+/// Fills an empty tree with all of another.
+fn duplicate(from: &Tree, into: &Tree) -> Result<()> {
+    let copying = Copying {
+        destination: b"/",
+        owner: None,
+        mode: None,
+        unpack: false,
+        include: None,
+        exclude: &[],
+    };
+    let root = Place::root();
+    let mut copier = Copier::new(Ownership::Kept, &copying, into, Exactness::Snapshot);
+    copier.copy_from(from, &root, &root)
 }
 
 /// Marks a folder of a copy, open. Where a file system has no attributes, every folder counts as made

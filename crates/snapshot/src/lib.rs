@@ -8,6 +8,7 @@
 
 mod archive;
 mod change;
+mod copier;
 mod copies;
 mod copy;
 mod decompress;
