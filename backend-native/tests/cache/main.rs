@@ -15,7 +15,9 @@ use backend_api::{Availability, Backend as _, BuiltImage, Cache, Network};
 use camino::Utf8Path;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use scene::{Build, Built, Lines, Scene, block_on, expect, expect_equal, native};
+use scene::{
+    Build, Built, Lines, Scene, block_on, expect, expect_equal, expect_same_files, native,
+};
 
 /// The start of every build: a stage with a shell.
 const SHELL: &str = "FROM scratch AS shell\n\
@@ -87,14 +89,14 @@ fn what_is_kept_gives_the_same_layers() -> Result<(), Failed> {
     let cold = scene.build(&text).cache(Cache::Refuse).run()?;
     let first = scene.build(&text).run()?;
     let second = scene.build(&text).run()?;
-    expect_equal(&first.summary(), &cold.summary())?;
+    expect_same_files(&first, &cold)?;
     expect_equal(&second.layers, &first.layers)?;
     expect_equal(&second.made, &[""; 0])?;
     // Only what is below is kept: the comparison with it is the same.
     let changed = text.replace("echo >>", "echo  >>");
     let rebuilt = scene.build(&changed).run()?;
     expect_equal(&rebuilt.made, &["RUN touch /w/linked && echo  >>/w/zeros"])?;
-    expect_equal(&rebuilt.summary(), &cold.summary())
+    expect_same_files(&rebuilt, &cold)
 }
 
 fn the_steps_before_a_change_are_reused() -> Result<(), Failed> {
@@ -200,23 +202,25 @@ const CHANGES: &[(&str, &str, Change)] = &[
 fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
     let text = format!(
         "{SHELL}FROM base AS based\nUSER 0\nENV PATH=/bin\nRUN true in-base\n\
+         FROM shell AS start\nCOPY mark /mark\n\
          FROM shell AS stage\n\
          COPY d/ /d/\nCOPY p* /p/\nADD a.tar /a/\nCOPY --from=other f /f\n\
          COPY --from=image /i /i\n\
          RUN --mount=type=bind,source=m,target=/m true\n\
-         FROM shell AS arguments\nARG A=1\nRUN echo argument\n\
-         FROM shell AS environment\nENV E=1\nRUN echo environment\n\
-         FROM shell AS users\nUSER 1\nRUN echo user\n\
-         FROM shell AS folders\nWORKDIR /d\nRUN echo folder\n\
-         FROM shell AS shells\nSHELL [\"sh\", \"-c\"]\nRUN echo shell\n\
-         FROM shell AS heredocs\nCOPY <<END /h\nheredoc\nEND\n\
+         FROM start AS arguments\nARG A=1\nRUN echo argument\n\
+         FROM start AS environment\nENV E=1\nRUN echo environment\n\
+         FROM start AS users\nUSER 1\nRUN echo user\n\
+         FROM start AS folders\nWORKDIR /d\nRUN echo folder\n\
+         FROM start AS shells\nSHELL [\"sh\", \"-c\"]\nRUN echo shell\n\
+         FROM start AS heredocs\nCOPY <<END /h\nheredoc\nEND\n\
          FROM scratch\n\
-         COPY --from=based /bin /1/\nCOPY --from=stage /d /2/\nCOPY --from=arguments /bin /3/\n\
-         COPY --from=environment /bin /4/\nCOPY --from=users /bin /5/\n\
-         COPY --from=folders /bin /6/\nCOPY --from=shells /bin /7/\nCOPY --from=heredocs /h /8\n"
+         COPY --from=based /b /1/\nCOPY --from=stage /d /2/\nCOPY --from=arguments /mark /3/\n\
+         COPY --from=environment /mark /4/\nCOPY --from=users /mark /5/\n\
+         COPY --from=folders /mark /6/\nCOPY --from=shells /mark /7/\nCOPY --from=heredocs /h /8\n"
     );
     let scene = Scene::new();
-    for (path, contents) in [("d/file", "one"), ("p1", "1"), ("m", "mount")] {
+    let files = [("d/file", "one"), ("p1", "1"), ("m", "mount"), ("mark", "")];
+    for (path, contents) in files {
         scene.write(&format!("context/{path}"), contents);
     }
     scene.set_time("context/d", 1);
@@ -330,7 +334,7 @@ fn a_broken_layer_is_made_again() -> Result<(), Failed> {
     let broken = fs::read_to_string(&path)?.replace("contents", "contempt");
     fs::write(&path, broken)?;
     let built = scene.build(&text).run()?;
-    expect_equal(&built.summary(), &first.summary())?;
+    expect_same_files(&built, &first)?;
     expect_equal(&built.made, &["RUN echo contents-of-a-file >/1"])?;
     expect_equal(&built.notices.len(), &1)
 }

@@ -1,5 +1,6 @@
 //! Builds that keep their results in one folder, and what came of them.
 
+use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
@@ -41,7 +42,17 @@ pub(crate) struct Built {
     pub(crate) made: Vec<String>,
     pub(crate) kept: Vec<String>,
     pub(crate) notices: Vec<String>,
-    pub(crate) layers: Vec<Vec<u8>>,
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// The bytes of a layer. Where they are not what was expected it is enough to be told that.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Layer(Vec<u8>);
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of sha256 {}", self.0.len(), sha256(&self.0))
+    }
 }
 
 impl Scene {
@@ -287,7 +298,8 @@ impl Build<'_> {
         let built =
             built.map_err(|error| format!("{error}\n{}", error.output().unwrap_or_default()))?;
         let image = block_on(native.export(&built, &exported))?;
-        let layers = image.layers.iter().map(|layer| fs::read(&layer.tar));
+        let layers = image.layers.iter();
+        let layers = layers.map(|layer| fs::read(&layer.tar).map(Layer));
         let layers = layers.collect::<Result<_, _>>()?;
         block_on(native.remove(built))?;
         let left = request.work.read_dir_utf8()?.count();
@@ -320,7 +332,7 @@ impl Built {
     pub(crate) fn contents(&self, path: &str) -> String {
         let mut contents = None;
         for layer in &self.layers {
-            let mut archive = tar::Archive::new(layer.as_slice());
+            let mut archive = tar::Archive::new(layer.0.as_slice());
             for mut entry in archive.entries().expect("a test may do that").flatten() {
                 if entry.path_bytes().as_ref() == path.as_bytes() {
                     contents =
@@ -332,10 +344,10 @@ impl Built {
     }
 
     /// Returns what is in the layers, without times of today.
-    pub(crate) fn summary(&self) -> Vec<String> {
+    fn summary(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (number, layer) in self.layers.iter().enumerate() {
-            let mut archive = tar::Archive::new(layer.as_slice());
+            let mut archive = tar::Archive::new(layer.0.as_slice());
             for mut entry in archive.entries().expect("a test may do that").flatten() {
                 let header = entry.header().clone();
                 let mut bytes = Vec::new();
@@ -426,6 +438,16 @@ where
         found == expected,
         &format!("expected {expected:?}, found {found:?}"),
     )
+}
+
+/// Compares what is in the layers of two builds, and says where they differ first.
+pub(crate) fn expect_same_files(found: &Built, expected: &Built) -> Result<(), Failed> {
+    let (found, expected) = (found.summary(), expected.summary());
+    let pairs = found.iter().zip(&expected);
+    for (found, expected) in pairs {
+        expect_equal(found, expected)?;
+    }
+    expect_equal(&found.len(), &expected.len())
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
