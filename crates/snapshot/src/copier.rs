@@ -425,3 +425,38 @@ fn copy_attributes(from: &File, to: &File) -> Result<(), Errno> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// What the overlay file system takes for a deletion cannot be made on one, so a COPY may not make
+    /// it anywhere; a snapshot has what was there.
+    #[rstest]
+    #[case(Exactness::Copy, false)]
+    #[case(Exactness::Snapshot, true)]
+    fn a_device_that_is_a_deletion(#[case] exactness: Exactness, #[case] is_copied: bool) {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [from, into] = [0, 1].map(|place| Tree::open(folders[place].path()).unwrap());
+        let kind = FileType::CharacterDevice;
+        rustix::fs::mknodat(&from, "deleted", kind, Mode::RUSR, 0).unwrap();
+        let copying = Copying {
+            destination: b"/",
+            owner: Some(Owner {
+                user: rustix::process::getuid().as_raw(),
+                group: rustix::process::getgid().as_raw(),
+            }),
+            mode: None,
+            include: None,
+            exclude: &[],
+            unpack: false,
+        };
+        let mut copier = Copier::new(Ownership::Root, &copying, &into, exactness);
+        let place = Place::new("/deleted");
+        let copied = copier.copy_from(&from, &place, &place);
+        assert_eq!(copied.is_ok(), is_copied, "{copied:?}");
+        assert_eq!(into.status(&place).unwrap().is_some(), is_copied);
+    }
+}
