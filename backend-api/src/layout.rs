@@ -1,5 +1,6 @@
-//! Reads the layers of an image that an engine wrote as an OCI layout with uncompressed layers:
-//! the form that most engines share. Knows the layout's files, not what is in a layer.
+//! Reads OCI layouts: the layers of an image that an engine wrote as one with uncompressed layers, the
+//! form that most engines share, and what a backend must know of a dependency. Knows the layout's
+//! files, not what is in a layer.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -19,14 +20,34 @@ const UNCOMPRESSED: [&str; 2] = [
 /// Where a layout has its blobs.
 const BLOBS: &str = "blobs/sha256";
 
+/// A file of a layout, whose name is its digest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Blob {
+    /// The hex digits of the sha256 that it has to have.
+    pub hex: String,
+    /// Where it lies.
+    pub path: Utf8PathBuf,
+}
+
+/// The one image in an OCI layout.
+#[derive(Debug)]
+pub struct Layout {
+    /// What the layout's index points to: the image, or an index that holds just it.
+    pub top: Blob,
+    /// The image's configuration.
+    pub config: Blob,
+    /// The image's layers, the lowest first.
+    pub layers: Vec<Blob>,
+}
+
 #[derive(Deserialize)]
 struct Index {
     manifests: Vec<Descriptor>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Manifest {
+    config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
 }
 
@@ -35,6 +56,49 @@ struct Manifest {
 struct Descriptor {
     media_type: String,
     digest: String,
+}
+
+impl Layout {
+    /// Reads the layout in `folder`. Nested indexes are followed while they name a single image.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidData`] with a sentence if it cannot be understood.
+    pub fn open(folder: &Utf8Path) -> io::Result<Self> {
+        let (top, manifest) = find(folder)?;
+        let path = manifest.path;
+        let Manifest { config, layers } = read(&path)?;
+        let config = config.ok_or_else(|| invalid(format!("{path}: expected a config")))?;
+        let blobs = folder.join(BLOBS);
+        let layers = layers.iter().flatten();
+        Ok(Self {
+            top,
+            config: blob(&blobs, &config)?,
+            layers: layers
+                .map(|layer| blob(&blobs, layer))
+                .collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+/// Finds what the index of the layout in `folder` points to, and the manifest of the one image there.
+fn find(folder: &Utf8Path) -> io::Result<(Blob, Blob)> {
+    let mut top = None;
+    let mut index: Index = read(&folder.join("index.json"))?;
+    loop {
+        let [only] = index.manifests.as_slice() else {
+            let count = index.manifests.len();
+            return Err(invalid(format!(
+                "expected one image in {folder}, found {count}"
+            )));
+        };
+        let found = blob(&folder.join(BLOBS), only)?;
+        let top = top.get_or_insert_with(|| found.clone());
+        if only.media_type.contains("manifest.v") {
+            return Ok((top.clone(), found));
+        }
+        index = read(&found.path)?;
+    }
 }
 
 /// Reads the layers of the one image in the OCI layout in `folder`, where each step of `image`
@@ -48,20 +112,8 @@ struct Descriptor {
 /// [`io::ErrorKind::InvalidData`] with a sentence if the layout cannot be understood, if a layer
 /// is compressed, or if the number of layers is not that of the base and the steps.
 pub fn read_layout(folder: &Utf8Path, image: &BuiltImage) -> io::Result<EngineImage> {
-    let mut index: Index = read(&folder.join("index.json"))?;
-    loop {
-        let [only] = index.manifests.as_slice() else {
-            let count = index.manifests.len();
-            return Err(invalid(format!(
-                "expected one image in {folder}, found {count}"
-            )));
-        };
-        let path = blob(&folder.join(BLOBS), only)?;
-        if only.media_type.contains("manifest.v") {
-            return read_manifest(&path, &folder.join(BLOBS), image);
-        }
-        index = read(&path)?;
-    }
+    let (_, manifest) = find(folder)?;
+    read_manifest(&manifest.path, &folder.join(BLOBS), image)
 }
 
 /// Reads the layers of the image whose manifest is the file `manifest`, and whose blobs lie in
@@ -96,7 +148,7 @@ pub fn read_manifest(
         }
         Ok(EngineLayer {
             step: step.id,
-            tar: blob(blobs, descriptor)?,
+            tar: blob(blobs, descriptor)?.path,
         })
     });
     Ok(EngineImage {
@@ -111,14 +163,17 @@ fn read<T: DeserializeOwned>(path: &Utf8Path) -> io::Result<T> {
         .map_err(|error| invalid(format!("{path}: {error}")))
 }
 
-/// Returns a blob's path. The digest is an engine's word, so only hex digits are taken.
-fn blob(blobs: &Utf8Path, descriptor: &Descriptor) -> io::Result<Utf8PathBuf> {
+/// Returns a file in the folder `blobs`. The digest is what a document says, so only hex digits are taken.
+fn blob(blobs: &Utf8Path, descriptor: &Descriptor) -> io::Result<Blob> {
     match descriptor.digest.strip_prefix("sha256:") {
         Some(hex) if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            Ok(blobs.join(hex))
+            Ok(Blob {
+                hex: hex.to_owned(),
+                path: blobs.join(hex),
+            })
         }
         _ => Err(invalid(format!(
-            "expected a sha256 digest, found `{}`",
+            "expected a sha256 digest in {blobs}, found `{}`",
             descriptor.digest
         ))),
     }

@@ -24,7 +24,7 @@ pub use emulation::emulated_platforms;
 pub use error::{Error, ErrorKind, Operation};
 pub use event::{Event, Events};
 pub use image::{BuiltImage, EngineImage, EngineLayer};
-pub use layout::{read_layout, read_manifest};
+pub use layout::{Blob, Layout, read_layout, read_manifest};
 pub use request::{
     BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, LoadRequest, NamedContext,
     Network, OpenFiles,

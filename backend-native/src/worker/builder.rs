@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-use backend_api::StepId;
+use backend_api::{Blob, StepId};
 use containerfile::{Build, Instruction, Platform, ResolvedStage, Scope, StageId, Step};
 use sandbox::Inside;
 use snapshot::{Digest, Stack, Stacking, Tree};
@@ -16,7 +16,7 @@ use super::cache::{Cache, Part};
 use super::failure::Result;
 use super::floor::{Floor, View};
 use super::folders::{Folders, Snapshot, hand_on};
-use super::image::{Blob, Image};
+use super::image::Image;
 use super::key::{self, Key, LookedAt};
 use super::plan::Plan;
 use super::report::Report;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use backend_api::Blob;
 use containerfile::{Base, StageId};
 use snapshot::{Digest, Mounted, Ownership, Stack, Stacking, Tree};
 
@@ -12,7 +13,7 @@ use super::builder::{Builder, lock};
 use super::cache::Part;
 use super::failure::Result;
 use super::folders::Folders;
-use super::image::{Blob, Image};
+use super::image::Image;
 use super::key::{self, Origin};
 use crate::job::{Failure, FailureKind};
 
@@ -122,7 +123,7 @@ impl Builder {
     }
 
     fn unpack_layer(&self, layer: &Blob) -> Result<PathBuf> {
-        let key = self.key_of_layer(&layer.sha256);
+        let key = self.key_of_layer(&layer.hex);
         if let Some(cache) = &self.cache
             && let Some(entry) = cache.find(key)
         {
@@ -138,7 +139,7 @@ impl Builder {
             // What is not what its name says is used by nobody else.
             let found = snapshot::sha256(open(layer)?);
             let found = found.map_err(|error| Failure::io("read", &layer.path, &error))?;
-            if found.to_string() == layer.sha256 {
+            if found.to_string() == layer.hex {
                 cache.keep(key, &entry, None);
             }
         }

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use backend_api::{Blob, Layout};
+use camino::Utf8Path;
 use containerfile::ImageFacts;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::failure::Result;
 use crate::job::{Failure, FailureKind};
@@ -17,32 +17,6 @@ pub(super) struct Image {
     /// What it hands on to a stage that begins with it.
     pub(super) facts: ImageFacts,
     layers: Vec<Blob>,
-}
-
-/// A file of a layout, whose name is its digest.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Blob {
-    /// The sha256 that it has to have, in hex.
-    pub(super) sha256: String,
-    pub(super) path: Utf8PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Index {
-    manifests: Vec<Descriptor>,
-}
-
-#[derive(Deserialize)]
-struct Manifest {
-    config: Descriptor,
-    layers: Option<Vec<Descriptor>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    media_type: String,
-    digest: String,
 }
 
 #[derive(Deserialize)]
@@ -64,22 +38,9 @@ struct Config {
 impl Image {
     /// Reads the documents of the one image in a layout.
     pub(super) fn read(layout: &Utf8Path) -> Result<Self> {
-        let mut index: Index = read(&layout.join("index.json"))?;
-        let manifest: Manifest = loop {
-            let [only] = index.manifests.as_slice() else {
-                let count = index.manifests.len();
-                let message = format!("expected one image in {layout}, found {count}");
-                return Err(Failure::new(FailureKind::Internal, message));
-            };
-            let Blob { path, .. } = blob(layout, only)?;
-            if only.media_type.contains("manifest.v") {
-                break read(&path)?;
-            }
-            index = read(&path)?;
-        };
-        let Document { config } = read(&blob(layout, &manifest.config)?.path)?;
+        let layout = Layout::open(layout).map_err(|error| unreadable(&error))?;
+        let Document { config } = read(&layout.config.path)?;
         let environment = config.env.unwrap_or_default();
-        let layers = manifest.layers.unwrap_or_default();
         Ok(Self {
             facts: ImageFacts {
                 environment: environment
@@ -94,10 +55,7 @@ impl Image {
                 shell: config.shell.unwrap_or_default(),
                 triggers: config.on_build.unwrap_or_default(),
             },
-            layers: layers
-                .iter()
-                .map(|layer| blob(layout, layer))
-                .collect::<Result<_>>()?,
+            layers: layout.layers,
         })
     }
 
@@ -107,7 +65,7 @@ impl Image {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Utf8Path) -> Result<T> {
+fn read(path: &Utf8Path) -> Result<Document> {
     let file = File::open(path).map_err(|error| Failure::io("open", path, &error))?;
     serde_json::from_reader(io::BufReader::new(file)).map_err(|error| {
         let message = format!("cannot read `{path}`: {error}");
@@ -115,18 +73,9 @@ fn read<T: DeserializeOwned>(path: &Utf8Path) -> Result<T> {
     })
 }
 
-/// Finds a blob. The digest is what a document says, so only hex digits are taken.
-fn blob(layout: &Utf8Path, descriptor: &Descriptor) -> Result<Blob> {
-    match descriptor.digest.strip_prefix("sha256:") {
-        Some(hex) if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            Ok(Blob {
-                sha256: hex.to_owned(),
-                path: layout.join("blobs/sha256").join(hex),
-            })
-        }
-        _ => {
-            let message = format!("expected a sha256 digest, found `{}`", descriptor.digest);
-            Err(Failure::new(FailureKind::Internal, message))
-        }
-    }
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(
+        FailureKind::Internal,
+        format!("cannot read a layout: {error}"),
+    )
 }

@@ -55,7 +55,7 @@ pub(super) fn of_image(image: &Image) -> Digest {
     let layers = image.layers().iter();
     let digester = Digester::default().part("image");
     layers
-        .fold(digester, |all, layer| all.part(&layer.sha256))
+        .fold(digester, |all, layer| all.part(&layer.hex))
         .finish()
 }
 

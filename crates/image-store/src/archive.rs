@@ -8,12 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
-use backend_api::{BuiltImage, EngineImage, EngineLayer};
+use backend_api::{BuiltImage, EngineImage, EngineLayer, Layout};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-use crate::layout::Layout;
 
 /// The member that lists the archive's images.
 const MANIFEST: &str = "manifest.json";
@@ -247,10 +245,9 @@ fn invalid(message: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use backend_api::{BuildKey, Step, StepId, StepKind};
+    use backend_api::{Blob, BuildKey, Step, StepId, StepKind};
 
     use super::*;
-    use crate::layout::Blob;
 
     fn image(base_layers: usize, steps: usize) -> BuiltImage {
         let step = |index| Step {

@@ -6,12 +6,10 @@
 
 mod archive;
 mod error;
-mod layout;
 mod names;
 mod store;
 
 pub use archive::{Given, layer_path};
 pub use error::Error;
-pub use layout::{Blob, Layout};
 pub use names::{Names, is_own, own_names};
 pub use store::{Commands, Store};
