@@ -45,7 +45,9 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         expect(content.contains(part), &format!("no {part} in {content}"))?;
     }
 
-    if runtime == "native" {
+    if engines::has_store(program) {
+        is_imported(tree, runtime, program)?;
+    } else {
         let refused = make(tree, runtime, &[&format!("import-{PACKAGE}")]);
         let refused = refused.is_err_and(|error| {
             error
@@ -53,8 +55,6 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
                 .is_some_and(|message| message.contains("cannot be loaded"))
         });
         expect(refused, "there is no store that an image could be put into")?;
-    } else {
-        is_imported(tree, runtime, program)?;
     }
 
     for_two_platforms(tree, runtime, hex)?;

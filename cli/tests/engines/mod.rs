@@ -88,10 +88,15 @@ pub(crate) fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {
     if holds { Ok(()) } else { Err(otherwise.into()) }
 }
 
+/// Tells whether a runtime has a store of images: what is no program of its own keeps nothing beside
+/// the work folder.
+pub(crate) fn has_store(program: &Utf8Path) -> bool {
+    which::which(program).is_ok()
+}
+
 /// Returns the images in the engine's store, by their ids, with those that have no name.
 pub(crate) fn images(program: &Utf8Path) -> Result<Vec<String>, Failed> {
-    if program == "native" {
-        // It has no store beside the work folder.
+    if !has_store(program) {
         return Ok(Vec::new());
     }
     let list = ["images", "--all", "--quiet", "--no-trunc"];
