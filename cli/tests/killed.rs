@@ -26,7 +26,7 @@ use libtest_mimic::Failed;
 
 use engines::{example_tree, expect, variable};
 
-/// No kill comes later than this after the start.
+/// No kill comes later than this after the start, nor later than a whole `make` takes.
 const LATEST: Duration = Duration::from_secs(6);
 /// How long what a killed `stagex` had started may take to end.
 const GRACE: Duration = Duration::from_secs(20);
@@ -45,11 +45,28 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let states = states();
 
     let mut finished = BTreeMap::new();
-    let mut looked_at = 0;
+    let mut latest = LATEST;
     for round in 0..rounds {
         let mut child = make(tree, runtime);
-        let ended = wait(&mut child, moment(round));
-        let started = descendants(child.id());
+        let start = Instant::now();
+        let (ended, started) = if round == 0 {
+            // At whatever moment the others come, this one comes while something runs.
+            let mut started = Vec::new();
+            let runs = within(GRACE, || {
+                started = descendants(child.id());
+                !started.is_empty()
+            });
+            expect(runs, "it never ran anything")?;
+            (false, started)
+        } else {
+            let ended = wait(&mut child, moment(round, latest));
+            (ended, descendants(child.id()))
+        };
+        let took = start.elapsed();
+        if ended {
+            let status = child.wait().unwrap();
+            expect(status.success(), &format!("round {round}: it failed: {status}"))?;
+        }
         let signal = if round % 2 == 0 {
             rustix::process::Signal::KILL
         } else {
@@ -73,21 +90,19 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
             !mounts.contains(tree.to_str().unwrap()),
             &format!("round {round}: still mounted:\n{mounts}"),
         )?;
-        looked_at += started.len();
         let now = records(tree);
         unchanged(&finished, &now, round)?;
-        finished = now;
-        if ended && finished.len() > 1 {
-            // Everything is built: begin again with one package less.
-            let (name, _) = finished.pop_first().unwrap();
-            fs::remove_dir_all(tree.join("out").join(&name)).unwrap();
-            // With its record: what is not there was not finished.
-            let record = tree.join(format!("out/.stagex/records/{name}.json"));
-            fs::remove_file(record).unwrap();
+        if ended {
+            // Everything is built: begin again, and kill within the time that it takes.
+            if finished.is_empty() {
+                latest = latest.min(took);
+            }
+            fs::remove_dir_all(tree.join("out")).unwrap();
+            finished = BTreeMap::new();
+        } else {
+            finished = now;
         }
     }
-
-    expect(looked_at > 0, "it was never killed while something ran")?;
 
     let mut last = make(tree, runtime);
     expect(last.wait().unwrap().success(), "the last make failed")?;
@@ -113,8 +128,8 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
 }
 
 /// Returns when to kill: over the rounds, moments fill the time evenly, in no order.
-fn moment(round: u32) -> Duration {
-    LATEST.mul_f64((f64::from(round) * 0.618_034 + 0.05).fract())
+fn moment(round: u32, latest: Duration) -> Duration {
+    latest.mul_f64((f64::from(round) * 0.618_034 + 0.05).fract())
 }
 
 fn make(tree: &Path, runtime: &str) -> Child {
