@@ -2,13 +2,14 @@
 
 use backend_api::{EngineImage, LayerRecord};
 use camino::Utf8Path;
-use containerfile::{Build, Step};
-use oci_image::{ImageRequest, LayerEvent, LayerSource, Recorded};
+use containerfile::{Build, Instruction, Step};
+use oci_image::{Destination, ImageRequest, LayerEvent, LayerSource, Recorded, TreePath};
 
 use crate::builder::Builder;
 use crate::error::Error;
 use crate::leftovers;
 use crate::log::Log;
+use crate::place;
 use crate::request::step_id;
 use crate::resolve::Resolved;
 
@@ -41,6 +42,7 @@ pub(crate) fn write(
         } else {
             Vec::new()
         },
+        destination: destination_of(step),
     };
     let request = ImageRequest {
         repository: recipe.repository.clone(),
@@ -69,6 +71,21 @@ pub(crate) fn write(
         ));
     }
     Ok(())
+}
+
+/// Returns where a step copies to, if it copies.
+fn destination_of(step: &Step) -> Option<Destination> {
+    let (sources, chmod) = match &step.instruction {
+        Instruction::Copy(copy) => (&copy.sources, copy.chmod.as_deref()),
+        // What is unpacked has permissions of its own, and so has the folder that is made for it.
+        Instruction::Add(add) if add.unpack != Some(false) => (&add.sources, None),
+        Instruction::Add(add) => (&add.sources, add.chmod.as_deref()),
+        _ => return None,
+    };
+    Some(Destination {
+        path: TreePath::parse(place::destination(step, sources).as_str().as_bytes()).ok()?,
+        mode: chmod.and_then(|text| u32::from_str_radix(text, 8).ok()),
+    })
 }
 
 /// Refuses layers that are of no step, of one that has a layer already, or out of order.

@@ -9,6 +9,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Base, Build, Instruction, Run, StageId, StepId};
 use oci_image::{Leftover, LeftoverKind, TreePath, leftovers_of_run};
 
+use crate::place;
+
 /// Places relative to the root, each with the shape of what may lie there.
 type Places = BTreeMap<Utf8PathBuf, LeftoverKind>;
 
@@ -34,7 +36,7 @@ fn of_run(run: &Run, folder: &str) -> Places {
             .into_iter()
             .find_map(|key| mount.get(key));
         let Some(target) = target else { continue };
-        let target = relative(&absolute(target, folder));
+        let target = place::relative(&place::absolute(target, folder));
         let folders = target.ancestors().filter(|path| !path.as_str().is_empty());
         for place in folders {
             places
@@ -70,11 +72,14 @@ fn of_step(build: &Build, id: StepId) -> Places {
                 return Places::new();
             };
             let there = of_stage(build, from);
-            let destination = absolute(&copy.sources.destination, &step.working_directory);
+            let destination = place::destination(step, &copy.sources);
             let carried = copy.sources.paths.iter().flat_map(|path| {
-                let source = relative(Utf8Path::new(path));
+                let source = place::relative(Utf8Path::new(path));
                 let below = there.iter().filter_map(|(place, kind)| {
-                    Some((relative(&destination.join(carried(&source, place)?)), *kind))
+                    Some((
+                        place::relative(&destination.join(carried(&source, place)?)),
+                        *kind,
+                    ))
                 });
                 below.collect::<Vec<_>>()
             });
@@ -143,25 +148,6 @@ fn stage_named(build: &Build, name: &str) -> Option<StageId> {
         .find(by_name)
         .map(|stage| stage.id)
         .or_else(by_number)
-}
-
-fn absolute(path: &str, folder: &str) -> Utf8PathBuf {
-    Utf8Path::new(folder).join(path)
-}
-
-/// Returns a path without its root, `.` and `..`, as it stands in a layer.
-fn relative(path: &Utf8Path) -> Utf8PathBuf {
-    let mut result = Utf8PathBuf::new();
-    for component in path.components() {
-        match component {
-            camino::Utf8Component::Normal(name) => result.push(name),
-            camino::Utf8Component::ParentDir => {
-                result.pop();
-            }
-            _ => {}
-        }
-    }
-    result
 }
 
 #[cfg(test)]

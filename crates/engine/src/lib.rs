@@ -24,6 +24,7 @@ mod make;
 mod memory;
 mod outputs;
 mod package;
+mod place;
 mod platform;
 mod recipe;
 mod record;

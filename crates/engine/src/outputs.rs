@@ -238,6 +238,7 @@ mod tests {
                 tar: None,
                 recorded: Recorded::Changes,
                 leftovers: Vec::new(),
+                destination: None,
             };
             let request = ImageRequest {
                 repository: "stagex/core-a".to_owned(),

@@ -142,6 +142,7 @@ fn source(tar: Utf8PathBuf) -> LayerSource {
         tar: Some(tar),
         recorded: Recorded::Touched,
         leftovers: Vec::new(),
+        destination: None,
     }
 }
 

@@ -18,8 +18,8 @@ use go_flate::Company;
 use crate::config::{ConfigError, ConfigRequest, config};
 use crate::digest::Digest;
 use crate::layer::{
-    Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, Means, Normalised, Recorded,
-    Tree, Written, find_changes, keep_changes, write_blob,
+    Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, MadeFolders, Means,
+    Normalised, Recorded, Tree, Written, find_changes, keep_changes, write_blob,
 };
 use crate::layout::{Layout, LayoutError, LayoutWriter};
 use crate::manifest::{Descriptor, INDEX, Index, LAYER, MANIFEST, Manifest, PlatformFields};
@@ -230,6 +230,7 @@ fn compress_layers(
     sender: Sender<(usize, io::Result<Written>)>,
 ) -> Result<Vec<LayerEvent>, ImageError> {
     let mut lower = lower_tree(request)?;
+    let mut made = MadeFolders::default();
     let mut events = Vec::new();
     let company = Company::of(request.layers.len());
     rayon::in_place_scope(move |scope| {
@@ -237,10 +238,11 @@ fn compress_layers(
             request.layers.iter().zip(steps(request.build)).enumerate()
         {
             let epoch = request.epoch;
-            let normalised = normalise(source, &lower, means, epoch).map_err(|(tar, source)| {
-                let step = step.lines().next().unwrap_or_default().to_owned();
-                ImageError::Layer { step, tar, source }
-            })?;
+            let normalised =
+                normalise(source, &lower, &mut made, (means, epoch)).map_err(|(tar, source)| {
+                    let step = step.lines().next().unwrap_or_default().to_owned();
+                    ImageError::Layer { step, tar, source }
+                })?;
             let told = normalised.events.into_iter();
             events.extend(told.map(|event| LayerEvent { layer, event }));
             let records = normalised.records;
@@ -258,15 +260,16 @@ fn compress_layers(
 fn normalise(
     source: &LayerSource,
     lower: &Tree,
-    means: Means,
-    epoch: i64,
+    made: &mut MadeFolders,
+    (means, epoch): (Means, i64),
 ) -> Result<Normalised, (Utf8PathBuf, ArchiveError)> {
     let Some(tar) = &source.tar else {
         return Ok(Normalised::default());
     };
     let failed = |error| (tar.clone(), error);
     let file = File::open(tar).map_err(|error| failed(error.into()))?;
-    let archive = Archive::index(file).map_err(failed)?;
+    let mut archive = Archive::index(file).map_err(failed)?;
+    made.level(&mut archive, lower, source.destination.as_ref());
     let normalised = match source.recorded {
         Recorded::Changes => keep_changes(archive, lower, &source.leftovers),
         Recorded::Touched => {
@@ -285,7 +288,11 @@ fn normalise(
 fn lower_tree(request: &ImageRequest<'_>) -> Result<Tree, ImageError> {
     let mut tree = Tree::default();
     let compares = |layer: &LayerSource| {
-        layer.tar.is_some() && (layer.recorded == Recorded::Touched || !layer.leftovers.is_empty())
+        let mode = layer.destination.as_ref().and_then(|place| place.mode);
+        layer.tar.is_some()
+            && (layer.recorded == Recorded::Touched
+                || !layer.leftovers.is_empty()
+                || mode.is_some())
     };
     let base = request.base.filter(|_| request.layers.iter().any(compares));
     let Some(base) = base else {

@@ -26,8 +26,8 @@ pub use difference::{
 pub use digest::{DiffId, Digest, InvalidDigest, Measured};
 pub use image::{Image, ImageError, ImageRequest, LayerEvent, assemble};
 pub use layer::{
-    ArchiveError, Event, LayerBlob, LayerSource, Leftover, LeftoverKind, Problem, Recorded,
-    leftovers_of_run,
+    ArchiveError, Destination, Event, LayerBlob, LayerSource, Leftover, LeftoverKind, Problem,
+    Recorded, leftovers_of_run,
 };
 pub use layout::{Layout, LayoutError};
 pub use listing::{ListedEntry, ListedKind, ListingError, list_layer};

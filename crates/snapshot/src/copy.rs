@@ -12,9 +12,10 @@ use crate::place::Place;
 use crate::tree::{Tree, kind};
 use crate::users::Owner;
 
-/// The mode of folders that are made on the way to a destination, whatever is asked for what is
-/// copied: as every engine up to `BuildKit` 0.20 has it.
+/// The mode of folders that are made on the way to a destination, if none is asked for what is copied.
 const FOLDER_MODE: u32 = 0o755;
+/// What Docker's daemon takes from the mode that is asked for.
+const UMASK: u32 = 0o022;
 
 /// What is copied from.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +42,8 @@ pub struct Copying<'a> {
     pub destination: &'a [u8],
     /// Who owns what is copied, if not whom the source says.
     pub owner: Option<Owner>,
-    /// The permissions of what is copied, if not those of the source. Folders that are made on the
-    /// way, and what is unpacked, have their own.
+    /// The permissions of what is copied, if not those of the source. If it is a number, folders that
+    /// are made on the way have it too, but what is unpacked has its own.
     pub mode: Option<&'a Permissions>,
     /// What is copied of a folder, if not everything: a pattern, from that folder on. The folders on
     /// the way to it come along.
@@ -64,8 +65,7 @@ pub fn copy(source: Source<'_>, path: &[u8], into: &Tree, copying: &Copying<'_>)
             let owner = copying.owner.unwrap_or(Owner::ROOT);
             into.make_folders(&folder, FOLDER_MODE, owner)?;
             let below = Tree::of(into.folder(&folder)?);
-            // As every engine up to BuildKit 0.20 has it, the archive's owners stay.
-            expand(source.tree, &followed, &below)?;
+            expand(source.tree, &followed, &below, copying.owner)?;
             continue;
         }
         copy_one(source, &found, &followed, into, (copying, filter.as_ref()))?;
@@ -147,7 +147,11 @@ fn copy_one(
     } else {
         folder
     };
-    into.make_folders(&into.resolve(ensured)?, FOLDER_MODE, owner)?;
+    let mode = match copying.mode {
+        Some(Permissions::Are(bits)) => bits & 0o777 & !UMASK,
+        _ => FOLDER_MODE,
+    };
+    into.make_folders(&into.resolve(ensured)?, mode, owner)?;
 
     let mut destination = into.resolve(Place::new(copying.destination).as_bytes())?;
     let status = source.tree.status(followed)?;
@@ -162,7 +166,7 @@ fn copy_one(
     } else {
         destination.parent()
     };
-    into.make_folders(&made, FOLDER_MODE, owner)?;
+    into.make_folders(&made, mode, owner)?;
 
     let mut copier = Copier::new(source.ownership, copying, into, Exactness::Copy);
     copier.filter = filter;

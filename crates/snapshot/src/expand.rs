@@ -31,8 +31,14 @@ pub fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
 }
 
 /// Unpacks an archive into a folder, which is then the root of every path and link in it. Its
-/// entries belong to whom the archive says.
-pub(crate) fn expand(source: &Tree, place: &Place, into: &Tree) -> Result<()> {
+/// entries belong to `owner`, if there is one, or else to whom the archive says. Folders that it has
+/// no entry for are root's.
+pub(crate) fn expand(
+    source: &Tree,
+    place: &Place,
+    into: &Tree,
+    owner: Option<Owner>,
+) -> Result<()> {
     let name = place.to_string();
     let wrong = |source: io::Error| Error::Archive {
         name: name.clone(),
@@ -43,9 +49,10 @@ pub(crate) fn expand(source: &Tree, place: &Place, into: &Tree) -> Result<()> {
     let mut last: Option<Last> = None;
     for entry in archive.entries().map_err(wrong)? {
         let mut contents = entry.map_err(wrong)?;
-        let Some(entry) = Entry::read(&mut contents).map_err(wrong)? else {
+        let Some(mut entry) = Entry::read(&mut contents).map_err(wrong)? else {
             continue;
         };
+        entry.owner = owner.unwrap_or(entry.owner);
         if leaves(&entry.path) {
             let path = String::from_utf8_lossy(&entry.path).into_owned();
             return Err(Error::Breakout(path));

@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::leftover::Leftover;
+use super::made::Destination;
 
 /// The layer of one step, as an engine made it.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct LayerSource {
     pub recorded: Recorded,
     /// What the engine may have left in it that is not the build's.
     pub leftovers: Vec<Leftover>,
+    /// Where its step copies to, if it is a COPY or an ADD.
+    pub destination: Option<Destination>,
 }
 
 /// How an engine decides what belongs into a layer.

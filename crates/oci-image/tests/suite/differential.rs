@@ -68,6 +68,7 @@ fn compare(tar: &Utf8Path) -> Result<(), Failed> {
         tar: Some(tar.to_owned()),
         recorded: Recorded::Changes,
         leftovers: Vec::new(),
+        destination: None,
     };
     let image = make("FROM scratch\nCOPY . .\n", None, vec![layer], &destination)?;
     if image.layers[0].diff_id.0 == Digest::of(&expected) {

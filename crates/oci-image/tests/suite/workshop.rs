@@ -66,6 +66,7 @@ impl Workshop {
             tar: Some(path),
             recorded: Recorded::Touched,
             leftovers: Vec::new(),
+            destination: None,
         })
     }
 

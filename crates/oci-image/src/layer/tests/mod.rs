@@ -15,6 +15,7 @@ mod changes;
 mod headers;
 mod hostile;
 mod leftovers;
+mod made;
 
 use std::fs::File;
 use std::io::{Seek, Write};
