@@ -49,19 +49,20 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     for round in 0..rounds {
         let mut child = make(tree, runtime);
         let start = Instant::now();
-        let (ended, started) = if round == 0 {
-            // At whatever moment the others come, this one comes while something runs.
-            let mut started = Vec::new();
-            let runs = within(GRACE, || {
+        // At whatever moment the others come, the first comes while something runs.
+        let first = round == 0;
+        let limit = if first { GRACE } else { moment(round, latest) };
+        let mut started = Vec::new();
+        within(limit, || {
+            if first {
                 started = descendants(child.id());
-                !started.is_empty()
-            });
-            expect(runs, "it never ran anything")?;
-            (false, started)
-        } else {
-            let ended = wait(&mut child, moment(round, latest));
-            (ended, descendants(child.id()))
-        };
+            }
+            !started.is_empty() || child.try_wait().unwrap().is_some()
+        });
+        let ended = wait(&mut child, Duration::ZERO);
+        if !first {
+            started = descendants(child.id());
+        }
         let took = start.elapsed();
         if ended {
             let status = child.wait().unwrap();
@@ -80,6 +81,7 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
             rustix::process::kill_process(id, signal).unwrap();
             expect(wait(&mut child, GRACE), "it did not end")?;
         }
+        expect(!first || !started.is_empty(), "it never ran anything")?;
         expect(
             within(GRACE, || processes(tree).is_empty()),
             &format!("round {round}: still there: {:?}", processes(tree)),
