@@ -223,6 +223,11 @@ pub(crate) struct Make {
     #[arg(long)]
     pub(crate) offline: bool,
 
+    /// Begin even where the disk has less room than the same builds needed the last time. (Also
+    /// `STAGEX_IGNORE_SPACE=1`.)
+    #[arg(long)]
+    pub(crate) ignore_space: bool,
+
     /// Build for this platform what does not say its own: `linux/amd64` unless said. Several,
     /// separated by commas, become one image with an index
     #[arg(long, value_name = "OS/ARCHITECTURE")]

@@ -29,6 +29,11 @@ pub(crate) fn offline() -> Option<(String, String)> {
     filled("STAGEX_OFFLINE")
 }
 
+/// Returns the variable that says whether to begin where the disk has too little room.
+pub(crate) fn ignore_space() -> Option<(String, String)> {
+    filled("STAGEX_IGNORE_SPACE")
+}
+
 /// Returns a variable and its value, if it is set to something.
 #[expect(
     clippy::disallowed_methods,

@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) jobs: Setting<Option<u32>>,
     /// Whether every RUN is denied the network.
     pub(crate) offline: Setting<bool>,
+    /// Whether to begin where the disk seems to have too little room.
+    pub(crate) ignore_space: Setting<bool>,
     pub(crate) profile: Setting<String>,
     /// The programs of engines.
     pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
@@ -71,6 +73,8 @@ struct File {
     runtime: Option<Spanned<String>>,
     jobs: Option<Spanned<u32>>,
     offline: Option<Spanned<bool>>,
+    #[serde(rename = "ignore-space")]
+    ignore_space: Option<Spanned<bool>>,
     profile: Option<Spanned<String>>,
     engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
 }
@@ -90,6 +94,7 @@ pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
         runtime: default(Choice::Auto),
         jobs: default(None),
         offline: default(false),
+        ignore_space: default(false),
         profile: default(PROFILE.to_owned()),
         engines: BTreeMap::new(),
     };
@@ -127,6 +132,7 @@ pub(crate) fn apply(arguments: &mut Arguments) -> Result<(), Failure> {
     if let Command::Make(make) = &mut arguments.command {
         make.jobs = settings.jobs.value;
         make.offline = settings.offline.value;
+        make.ignore_space = settings.ignore_space.value;
     }
     Ok(())
 }
@@ -182,11 +188,17 @@ impl Settings {
                 source: place(jobs.span()),
             };
         }
-        if let Some(offline) = file.offline {
-            self.offline = Setting {
-                value: *offline.get_ref(),
-                source: place(offline.span()),
-            };
+        let switches = [
+            (file.offline, &mut self.offline),
+            (file.ignore_space, &mut self.ignore_space),
+        ];
+        for (said, setting) in switches {
+            if let Some(said) = said {
+                *setting = Setting {
+                    value: *said.get_ref(),
+                    source: place(said.span()),
+                };
+            }
         }
         if let Some(profile) = file.profile {
             if profile.get_ref() != PROFILE {
@@ -240,13 +252,18 @@ impl Settings {
                 source: Source::Variable(name),
             };
         }
-        if let Some((name, value)) = environment::offline() {
+        let switches = [
+            (environment::offline(), &mut self.offline),
+            (environment::ignore_space(), &mut self.ignore_space),
+        ];
+        for (said, setting) in switches {
+            let Some((name, value)) = said else { continue };
             let said = match value.as_str() {
                 "1" => Ok(true),
                 "0" => Ok(false),
                 _ => Err(wrong(&name, &value, "expected 0 or 1")),
             };
-            self.offline = Setting {
+            *setting = Setting {
                 value: said?,
                 source: Source::Variable(name),
             };
@@ -283,10 +300,14 @@ impl Settings {
                     source: Source::Flag("--jobs"),
                 };
             }
-            if make.offline {
-                self.offline = Setting {
+            let switches = [
+                (make.offline, "--offline", &mut self.offline),
+                (make.ignore_space, "--ignore-space", &mut self.ignore_space),
+            ];
+            for (_, flag, setting) in switches.into_iter().filter(|(said, ..)| *said) {
+                *setting = Setting {
                     value: true,
-                    source: Source::Flag("--offline"),
+                    source: Source::Flag(flag),
                 };
             }
         }
@@ -322,6 +343,7 @@ mod tests {
             runtime: default(Choice::Auto),
             jobs: default(None),
             offline: default(false),
+            ignore_space: default(false),
             profile: default(PROFILE.to_owned()),
             engines: BTreeMap::new(),
         }

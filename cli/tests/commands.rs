@@ -436,12 +436,23 @@ fn the_nearer_to_who_types_the_stronger() {
         files["engines.podman"],
         said("/opt/podman".into(), "stagex.toml:3")
     );
-    let variables = shown(&[], &[("STAGEX_RUNTIME", "buildah"), ("STAGEX_JOBS", "5")]);
+    let variables = shown(
+        &[],
+        &[
+            ("STAGEX_RUNTIME", "buildah"),
+            ("STAGEX_JOBS", "5"),
+            ("STAGEX_OFFLINE", "0"),
+            ("STAGEX_IGNORE_SPACE", "1"),
+        ],
+    );
     assert_eq!(
         variables["runtime"],
         said("buildah".into(), "STAGEX_RUNTIME")
     );
     assert_eq!(variables["jobs"], said(5.into(), "STAGEX_JOBS"));
+    assert_eq!(variables["offline"], said(false.into(), "STAGEX_OFFLINE"));
+    let ignored = said(true.into(), "STAGEX_IGNORE_SPACE");
+    assert_eq!(variables["ignore-space"], ignored);
     let flags = shown(&["--runtime", "docker"], &[("STAGEX_RUNTIME", "buildah")]);
     assert_eq!(flags["runtime"], said("docker".into(), "--runtime"));
 }

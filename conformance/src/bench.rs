@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use backend_api::{Backend, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Folders, Job, Options, Outcome};
+use engine::{Folders, Job, Options, Outcome, Space};
 use oci_image::{Digest, ImageSet, first_difference};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use tokio::sync::watch;
@@ -117,6 +117,7 @@ impl Bench {
                 // The cache of BuildKit looks at no times, and before Docker 24 at no owners:
                 // with it, an image can depend on what was built before.
                 no_cache: true,
+                space: Space::Checked,
                 offline: false,
             },
         };

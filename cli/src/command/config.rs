@@ -49,6 +49,11 @@ fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
             &settings.offline.source,
         ),
         (
+            "ignore-space",
+            settings.ignore_space.value.into(),
+            &settings.ignore_space.source,
+        ),
+        (
             "profile",
             settings.profile.value.as_str().into(),
             &settings.profile.source,

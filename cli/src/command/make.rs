@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use engine::{Clean, Error, Explanation, Folders, Job, Listener, Options, Outcome, Reason, Report};
+use engine::{
+    Clean, Error, Explanation, Folders, Job, Listener, Options, Outcome, Reason, Report, Space,
+};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use serde_json::{Value, json};
 
@@ -133,6 +135,11 @@ fn build(
         keep_going: arguments.keep_going,
         no_cache: arguments.no_cache || goals.clean,
         offline: arguments.offline,
+        space: if arguments.ignore_space {
+            Space::Ignored
+        } else {
+            Space::Checked
+        },
     };
     let (choice, programs) = (global.runtime(), global.programs());
     let show = Show {

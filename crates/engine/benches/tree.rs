@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Job, Options, Outcome, Report};
+use engine::{Job, Options, Outcome, Report, Space};
 use nothing::Nothing;
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use tokio::runtime::Runtime;
@@ -86,6 +86,7 @@ fn make(runtime: &Runtime, root: &Utf8Path, plan: &Arc<Plan>) -> Report {
             keep_going: false,
             no_cache: false,
             offline: false,
+            space: Space::Checked,
         },
     };
     let (_sender, interrupted) = watch::channel(false);

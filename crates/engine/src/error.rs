@@ -206,7 +206,8 @@ impl Error {
                     .into(),
             ),
             Self::DiskSpace { .. } => Some(
-                "make room; `stagex clean` removes what can be built again, --logs only the logs"
+                "make room: `stagex clean` removes what can be built again, --logs only the logs; if \
+                 you know better how much is needed, --ignore-space"
                     .into(),
             ),
             Self::Backend(error) | Self::Instruction { source: error, .. } => error.hint().map(str::to_owned),

@@ -51,3 +51,4 @@ pub use oci_image::{ListedEntry, ListedKind};
 pub use package::Failure;
 pub use platform::check_platforms;
 pub use recipe::{Context, OPEN_FILES, Recipe, Sources};
+pub use space::Space;

@@ -20,7 +20,7 @@ use crate::memory::Memory;
 use crate::package::{Failure, Made, Maker};
 use crate::schedule::Schedule;
 use crate::site::{Site, unless};
-use crate::space;
+use crate::space::{self, Space};
 use crate::survey::survey;
 
 /// How to make packages.
@@ -34,6 +34,8 @@ pub struct Options {
     pub no_cache: bool,
     /// Deny the network to every RUN.
     pub offline: bool,
+    /// What to do where the disk seems to have too little room.
+    pub space: Space,
 }
 
 /// What is to be made, from what, with what.
@@ -150,7 +152,7 @@ impl Work {
             let survey = survey(&maker, &dependencies, &of_survey);
             let packages = maker.job.plan.packages.iter().zip(&survey.fresh);
             let mut stale = packages.filter(|(_, fresh)| fresh.is_none()).peekable();
-            if stale.peek().is_some() {
+            if stale.peek().is_some() && options.space == Space::Checked {
                 let names = stale.map(|(package, _)| package.name.as_str());
                 space::check(&maker.builder.folders, names)?;
             }

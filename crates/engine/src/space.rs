@@ -6,6 +6,15 @@ use walkdir::WalkDir;
 use crate::error::{Error, IoContext};
 use crate::folders::Folders;
 
+/// Whether to begin where the disk seems to have too little room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// It is an error.
+    Checked,
+    /// It is tried.
+    Ignored,
+}
+
 /// What is needed in any case, in bytes.
 const LEAST: u64 = 256 << 20;
 /// How many times a layer is there while it is built: in the engine, exported, written, and for a

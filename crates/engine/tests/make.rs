@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use backend_api::Ready;
 use camino::Utf8PathBuf;
-use engine::{Clean, Digests, Error, Folders, Job, Options, Outcome, Report};
+use engine::{Clean, Digests, Error, Folders, Job, Options, Outcome, Report, Space};
 use nothing::Nothing;
 use oci_image::{ImageSet, Layout};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
@@ -30,6 +30,7 @@ const OPTIONS: Options = Options {
     keep_going: false,
     no_cache: false,
     offline: false,
+    space: Space::Checked,
 };
 
 const BASE: &str = "FROM scratch\nCOPY file /\n";
@@ -114,6 +115,16 @@ impl Scene {
         plan: Arc<Plan>,
         options: Options,
     ) -> Report {
+        self.try_run(engine, ready, plan, options).await.unwrap()
+    }
+
+    async fn try_run(
+        &self,
+        engine: &Arc<Nothing>,
+        ready: Ready,
+        plan: Arc<Plan>,
+        options: Options,
+    ) -> Result<Report, Error> {
         let job = Job {
             root: self.root.clone(),
             plan,
@@ -122,7 +133,7 @@ impl Scene {
             options,
         };
         let (_sender, interrupted) = watch::channel(false);
-        engine::make(job, Arc::new(()), interrupted).await.unwrap()
+        engine::make(job, Arc::new(()), interrupted).await
     }
 
     /// Says the platforms of a package.
@@ -315,4 +326,26 @@ async fn other_platforms_are_those_of_the_engine() {
     ready.capabilities.platforms = vec!["linux/arm64".to_owned()];
     scene.run(&engine, ready, plan, OPTIONS).await;
     assert_eq!(scene.platforms("core-a"), ["linux/arm64"]);
+}
+
+#[tokio::test]
+async fn nothing_begins_without_room_unless_somebody_knows_better() {
+    let scene = Scene::new().await;
+    // A sparse file: what was built the last time was larger than any disk is.
+    let large = scene.folders().output("core-c").join("large");
+    fs::File::create(&large).unwrap().set_len(1 << 42).unwrap();
+    scene.write("c", "file", "two");
+    let plan = Tree::open(&scene.root).unwrap();
+    let plan = Arc::new(plan.plan(&[], DEFAULT_PLATFORM).unwrap());
+    for space in [Space::Checked, Space::Ignored] {
+        let options = Options { space, ..OPTIONS };
+        let engine = Arc::new(Nothing::default());
+        let made = scene.try_run(&engine, nothing::ready(), Arc::clone(&plan), options);
+        match made.await {
+            Ok(_) => assert_eq!(space, Space::Ignored),
+            Err(Error::DiskSpace { .. }) => assert_eq!(space, Space::Checked),
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(engine.built(), usize::from(space == Space::Ignored));
+    }
 }
