@@ -130,17 +130,13 @@ impl Builder {
                 if tree.status(&found)?.is_none() {
                     return Err(snapshot::Error::NotFound(path.to_owned()).into());
                 }
-                let mut source = view.path().to_owned();
+                let (mut source, writing) = if is_set(&["rw", "readwrite"]) {
+                    (self.throwaway(fitting, view.path())?, Writing::Forgotten)
+                } else {
+                    (view.path().to_owned(), Writing::Denied)
+                };
                 if !found.is_root() {
                     source.push(std::ffi::OsStr::from_bytes(found.relative()));
-                }
-                let writing = if is_set(&["rw", "readwrite"]) {
-                    Writing::Forgotten
-                } else {
-                    Writing::Denied
-                };
-                if writing == Writing::Forgotten {
-                    source = self.throwaway(fitting, &source)?;
                 }
                 fitting.bind(&source, &target, writing)?;
                 fitting.views.push(view);
@@ -153,7 +149,8 @@ impl Builder {
     fn throwaway(&self, fitting: &mut Fitting<'_>, source: &Path) -> Result<PathBuf> {
         let snapshot = self.folders.snapshot()?;
         let mut stack = self.stack();
-        stack.push(source);
+        // Its own path may have anything in it.
+        stack.push(self.folders.link(source)?);
         let (upper, work) = (&snapshot.upper, &snapshot.work);
         let mounted = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;
         fitting.views.push(View::Mounted(mounted));

@@ -206,10 +206,11 @@ pub(crate) fn what_is_bound_can_only_be_read() -> Result<(), Failed> {
 pub(crate) fn what_is_written_over_a_bound_folder_is_forgotten() -> Result<(), Failed> {
     let build = Build::new();
     let built = build.shell_with(
-        "--mount=type=bind,target=/bound,rw",
-        "cd /bound; echo other >file; chmod 777 file; touch new; rm busybox; cat file",
+        "--mount=type=bind,target=/bound,rw --mount=type=bind,source=file,target=/one,rw",
+        "cd /bound; echo other >file; chmod 777 file; touch new; rm busybox; cat file; \
+           echo more >>/one; cat /one",
     )?;
-    expect(built.output == "other\n", &built.output)?;
+    expect(built.output == "other\ntext\nmore\n", &built.output)?;
     let context = build.folder.join("context");
     expect(
         fs::read(context.join("file"))? == b"text\n",
@@ -223,6 +224,26 @@ pub(crate) fn what_is_written_over_a_bound_folder_is_forgotten() -> Result<(), F
         context.join("busybox").exists(),
         "a build has removed a file of its context",
     )
+}
+
+/// The kernel takes the folders of a stack as one text, in which a colon ends a folder's path and a comma
+/// ends them all.
+pub(crate) fn what_is_written_over_has_no_way_out_in_its_name() -> Result<(), Failed> {
+    let build = Build::new();
+    let (context, outside) = (build.folder.join("context"), build.outside());
+    let names = [format!("way:{outside}"), format!("way,lowerdir={outside}")];
+    fs::create_dir(context.join("way"))?;
+    for name in &names {
+        fs::create_dir_all(context.join(name))?;
+        fs::write(context.join(name).join("file"), "text\n")?;
+        let built = build.shell_with(
+            &format!("--mount=type=bind,\\\"source={name}\\\",target=/bound,rw"),
+            "cat /bound/*; echo other >/bound/file; cat /bound/file",
+        )?;
+        expect(built.output == "text\nother\n", &built.output)?;
+        build.is_untouched()?;
+    }
+    Ok(())
 }
 
 /// What an ordinary user's kernel does not make, the builder makes in its place: by a path of the build's.

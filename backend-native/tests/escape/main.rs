@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         files::links_where_the_machine_is_shown_are_refused,
         files::what_is_bound_can_only_be_read,
         files::what_is_written_over_a_bound_folder_is_forgotten,
+        files::what_is_written_over_has_no_way_out_in_its_name,
         files::devices_and_owners_lead_nowhere_outside,
         processes::the_roots_of_processes_are_the_builds,
         processes::no_device_but_those_of_every_build_can_be_opened,

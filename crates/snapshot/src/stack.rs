@@ -65,7 +65,7 @@ impl Stack {
     }
 
     /// Adds a folder on top. Its path should be short: the kernel takes all of a stack in one
-    /// page. It must have neither comma, colon nor backslash.
+    /// page. With a comma, a colon or a backslash in it, the stack cannot be mounted.
     pub fn push(&mut self, folder: impl Into<PathBuf>) {
         self.folders.push(folder.into());
     }
@@ -83,7 +83,7 @@ impl Stack {
             return crate::copies::mount(folder, upper, at);
         }
         let mut options = b"lowerdir=".to_vec();
-        options.extend(self.lower(empty));
+        options.extend(self.lower(empty).at("mount", at.as_os_str().as_bytes())?);
         for (name, path) in [("upperdir", upper), ("workdir", work)] {
             options.extend_from_slice(format!(",{name}=").as_bytes());
             options.extend_from_slice(path.as_os_str().as_bytes());
@@ -96,7 +96,7 @@ impl Stack {
     /// Mounts the stack at `at`, to be read.
     pub fn mount_to_read(&self, empty: &Path, at: &Path) -> Result<Mounted> {
         let mut options = b"lowerdir=".to_vec();
-        options.extend(self.lower(empty));
+        options.extend(self.lower(empty).at("mount", at.as_os_str().as_bytes())?);
         if self.folders.len() < 2 {
             // Nothing but a lower folder is refused where there is one only.
             options.extend_from_slice(b":");
@@ -107,13 +107,17 @@ impl Stack {
     }
 
     /// Returns the folders as the kernel takes them: from the highest to the lowest.
-    fn lower(&self, empty: &Path) -> Vec<u8> {
+    fn lower(&self, empty: &Path) -> Result<Vec<u8>, Errno> {
         let folders = self.folders.iter().rev();
         let names: Vec<&[u8]> = folders.map(|path| path.as_os_str().as_bytes()).collect();
-        if names.is_empty() {
-            return empty.as_os_str().as_bytes().to_vec();
+        // The kernel would take what is behind one for another folder, or for another option.
+        if names.concat().iter().any(|byte| b",:\\".contains(byte)) {
+            return Err(Errno::INVAL);
         }
-        names.join(&b':')
+        if names.is_empty() {
+            return Ok(empty.as_os_str().as_bytes().to_vec());
+        }
+        Ok(names.join(&b':'))
     }
 }
 
@@ -149,5 +153,28 @@ impl Drop for Mounted {
         // With all that is mounted in it. Nothing can be done about a failure: the mount goes with
         // the name space that it is in.
         let _ = rustix::mount::unmount(&self.at, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("1", Ok(&b"2:1"[..]))]
+    #[case("1:/root", Err(Errno::INVAL))]
+    #[case("1,upperdir=/root", Err(Errno::INVAL))]
+    #[case("1\\", Err(Errno::INVAL))]
+    fn a_path_is_one_folder_of_the_stack(
+        #[case] path: &str,
+        #[case] expected: Result<&[u8], Errno>,
+    ) {
+        let mut stack = Stack::default();
+        stack.push(path);
+        stack.push("2");
+        let lower = stack.lower(Path::new("empty"));
+        assert_eq!(lower.as_deref().map_err(|errno| *errno), expected);
     }
 }
