@@ -1,11 +1,12 @@
 //! RUN: a process in the step's file system, which finds there what `BuildKit` would show it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use backend_api::StepId;
 use containerfile::{Mount, NetworkMode, Run, Step};
+use process::Lines;
 use rustix::fs::{CWD, Mode, OFlags};
 use sandbox::{Access, Exceeded, Met, Network, Process};
 use snapshot::{Identity, Owner, Place, Tree, User};
@@ -29,9 +30,6 @@ const HOSTS: &str = "127.0.0.1\tlocalhost buildkitsandbox\n\
 /// Files that are mounted for the time of a RUN.
 const RESOLVER: &str = "/etc/resolv.conf";
 const NAMES: &str = "/etc/hosts";
-
-/// How long a line of output may be before it is cut in two.
-const LINE: usize = 1 << 14;
 
 impl Builder {
     pub(super) fn run(
@@ -172,7 +170,7 @@ impl Builder {
             let home = home.unwrap_or_else(|| "/".to_owned());
             environment.push(("HOME".to_owned(), home));
         }
-        let (output, end) = Process::pipe()?;
+        let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
         let before = self.inside.bounds.met();
         let running = Process {
@@ -192,13 +190,16 @@ impl Builder {
             deputy: super::deputy::deputy(),
         }
         .start()?;
-        let mut output = BufReader::new(output);
-        let mut line = Vec::new();
-        while let Ok(true) = read_line(&mut output, &mut line) {
-            let text = String::from_utf8_lossy(&line).into_owned();
-            self.report.line(place, text);
-            line.clear();
+        let mut said = |line: &str| self.report.line(place, line);
+        let (mut lines, mut bytes) = (Lines::default(), [0; 1 << 13]);
+        loop {
+            match output.read(&mut bytes) {
+                Ok(count @ 1..) => lines.push(&bytes[..count], &mut said),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
         }
+        lines.finish(&mut said);
         match running.wait()?.code() {
             0 => Ok(()),
             code => {
@@ -233,17 +234,6 @@ impl Builder {
         }
         failure
     }
-}
-
-/// Reads up to the end of a line, or as much as a line may have. Returns whether there was any.
-fn read_line(output: &mut impl std::io::BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
-    use std::io::Read as _;
-
-    let count = output.take(LINE as u64).read_until(b'\n', line)?;
-    if line.ends_with(b"\n") {
-        line.pop();
-    }
-    Ok(count > 0)
 }
 
 /// Returns where a mount goes.

@@ -164,6 +164,14 @@ pub(crate) fn names_in_any_bytes_come_back() -> Result<(), Failed> {
     expect(built.output.contains("e\u{fffd}f"), &built.output)
 }
 
+pub(crate) fn what_overwrites_a_line_is_another() -> Result<(), Failed> {
+    let built = Build::new().shell("printf '10 percent\\r90 percent\\r\\ndone'")?;
+    expect(
+        built.output.ends_with("10 percent\n90 percent\ndone\n"),
+        &built.output,
+    )
+}
+
 pub(crate) fn links_where_the_machine_is_shown_are_refused() -> Result<(), Failed> {
     for (point, target) in [
         ("proc", "/"),

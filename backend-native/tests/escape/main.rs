@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         files::mount_points_lead_nowhere_outside,
         files::links_in_the_way_of_mount_points_change_nothing_outside,
         files::names_in_any_bytes_come_back,
+        files::what_overwrites_a_line_is_another,
         files::links_where_the_machine_is_shown_are_refused,
         files::what_is_bound_can_only_be_read,
         files::what_is_written_over_a_bound_folder_is_forgotten,

@@ -298,4 +298,10 @@ mod tests {
         let found = problems(text);
         assert!(found.contains(expected), "{found}");
     }
+
+    #[test]
+    fn of_what_is_no_toml_nothing_else_is_said() {
+        let found = problems("[package\nname = \"x\"\n");
+        assert_eq!(found, "p.toml:1:9: TOML: unclosed table, expected `]` \n");
+    }
 }

@@ -1,7 +1,7 @@
 //! Reads typed values out of a TOML table, and notes everything that is not as it should be,
 //! with its place. Knows TOML, not what the keys mean.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 use containerfile::Position;
@@ -15,6 +15,8 @@ use crate::problem::Problem;
 pub(crate) struct Reader<'a> {
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
+    /// It is no TOML: what else could be said of it follows from that.
+    is_broken: Cell<bool>,
 }
 
 /// A value and where it stands.
@@ -28,6 +30,7 @@ impl<'a> Reader<'a> {
         Self {
             text,
             problems: RefCell::default(),
+            is_broken: Cell::default(),
         }
     }
 
@@ -43,6 +46,9 @@ impl<'a> Reader<'a> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
+        if self.is_broken.get() {
+            return;
+        }
         let position = self.position(place);
         let mut problem = Problem::new(message).at(position.line, position.column);
         problem.hint = hint;
@@ -59,11 +65,13 @@ impl<'a> Reader<'a> {
     /// Reads the whole file as a table, as far as it can be.
     pub(crate) fn document(&self) -> Spanned<DeTable<'a>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
+        let is_broken = !errors.is_empty();
         for error in errors {
             let end = self.text.len();
             let place = error.span().unwrap_or(end..end);
             self.problem(&place, format!("TOML: {}", error.message()), None);
         }
+        self.is_broken.set(is_broken);
         table
     }
 

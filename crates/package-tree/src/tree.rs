@@ -107,8 +107,9 @@ struct Stage {
 fn stages(root: &Utf8Path) -> Result<Vec<Stage>, Problem> {
     let top = Utf8PathBuf::from("packages");
     let stages = list(root, &top).map_err(|error| {
-        unreadable(root.join(&top), &error)
-            .hint("a tree has its packages in packages/<stage>/<name>/")
+        unreadable(root.join(&top), &error).hint(
+            "a tree has its packages in packages/<stage>/<name>/; -C DIR works on another one",
+        )
     })?;
     let stage = |name: &String| {
         let folder = top.join(name);

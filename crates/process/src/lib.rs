@@ -13,4 +13,4 @@ pub use environment::{Environment, is_kept};
 pub use error::Error;
 pub use group::wait_for_ended_groups;
 pub use invocation::{Channel, Finished, Invocation, find, find_all};
-pub use lines::LONGEST_LINE;
+pub use lines::{LONGEST_LINE, Lines};

@@ -7,7 +7,7 @@ pub const LONGEST_LINE: usize = 16 * 1024;
 /// Cuts bytes into lines. Both newline and carriage return (progress bars) end a line; empty
 /// lines made by `\r\n` are not reported twice.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub struct Lines {
     pending: Vec<u8>,
     after_return: bool,
 }
@@ -15,7 +15,7 @@ pub(crate) struct Lines {
 impl Lines {
     /// Takes more bytes, and hands on each line that is complete. Bytes that are not UTF-8
     /// become U+FFFD.
-    pub(crate) fn push(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
+    pub fn push(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
         for &byte in bytes {
             match byte {
                 b'\n' if self.after_return => self.after_return = false,
@@ -35,7 +35,7 @@ impl Lines {
     }
 
     /// Hands on what came after the last newline, if anything did.
-    pub(crate) fn finish(&mut self, line: &mut dyn FnMut(&str)) {
+    pub fn finish(&mut self, line: &mut dyn FnMut(&str)) {
         if !self.pending.is_empty() {
             self.flush(line);
         }
