@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFla
 use rustix::io::Errno;
 use tar::{EntryType, Header};
 
+use crate::bounded::Archive;
 use crate::change::{Change, File as Found};
 use crate::error::{Context as _, Error, Result};
 use crate::special::{self, make_device, set_owner};
@@ -576,14 +577,12 @@ fn record(key: &str, value: &[u8]) -> Vec<u8> {
 }
 
 /// Reads a file as an archive.
-pub(crate) fn open(input: impl Read + 'static, name: &str) -> Result<tar::Archive<Box<dyn Read>>> {
+pub(crate) fn open(input: impl Read + 'static, name: &str) -> Result<Archive> {
     let input = crate::decompress::decompress(input).map_err(|source| Error::Archive {
         name: name.to_owned(),
         source,
     })?;
-    let mut archive = tar::Archive::new(input);
-    archive.set_ignore_zeros(false);
-    Ok(archive)
+    Ok(Archive::new(input))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `ADD` of an archive: what is in it is unpacked, over what is there, as Docker does it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -45,7 +46,8 @@ pub(crate) fn expand(
         source,
     };
     let mut archive = archive::open(source.read(place)?, &name)?;
-    let mut folders = Vec::new();
+    // However often an archive has the same one.
+    let mut folders = BTreeMap::new();
     let mut last: Option<Last> = None;
     for entry in archive.entries().map_err(wrong)? {
         let mut contents = entry.map_err(wrong)?;
@@ -76,7 +78,9 @@ pub(crate) fn expand(
         into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
         put(&entry, &place, into, &mut contents)?;
         match entry.kind {
-            EntryKind::Folder => folders.push((place, entry.times)),
+            EntryKind::Folder => {
+                folders.insert(place, entry.times);
+            }
             EntryKind::File => last = Last::of(&entry.path, &place, into)?,
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! A layer of an image becomes a folder that can be stacked: what it deletes is what the overlay
 //! file system takes for deleted. Or it comes over the layers before it, in a folder that has them all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -31,7 +31,8 @@ pub fn unpack(layer: File, name: &str, into: &Tree, stacking: Stacking) -> Resul
         source,
     };
     let mut archive = archive::open(layer, name)?;
-    let mut folders = Vec::new();
+    // However often an archive has the same one.
+    let mut folders = BTreeMap::new();
     let mut made = BTreeSet::new();
     for entry in archive.entries().map_err(wrong)? {
         let mut source = entry.map_err(wrong)?;
@@ -57,11 +58,11 @@ pub fn unpack(layer: File, name: &str, into: &Tree, stacking: Stacking) -> Resul
         place_entry(&entry, &place, into, &mut source)?;
         made.insert(place.clone());
         if entry.kind == EntryKind::Folder {
-            folders.push((place, entry.times));
+            folders.insert(place, entry.times);
         }
     }
     // What comes into a folder changes its time.
-    for (place, times) in folders.iter().rev() {
+    for (place, times) in &folders {
         let (folder, name) = into.parent(place)?;
         set_times(folder.as_fd(), name, times).at("set the times of", place.as_bytes())?;
     }

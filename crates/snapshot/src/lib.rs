@@ -7,6 +7,7 @@
 //! are those of a build, and hostile: none is followed out of the tree that it belongs to.
 
 mod archive;
+mod bounded;
 mod change;
 mod copier;
 mod copies;
