@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 use backend_api::Network;
 use libtest_mimic::Failed;
@@ -106,14 +105,10 @@ pub(crate) fn no_other_process_can_be_seen_or_signalled() -> Result<(), Failed> 
 pub(crate) fn what_runs_on_ends_with_its_step() -> Result<(), Failed> {
     let build = Build::new();
     let mark = format!("{}", 100_000 + std::process::id());
-    let start = Instant::now();
+    // Whoever waited for them would do so for more than a day.
     build.shell(&format!(
         "(setsid sleep {mark} &) ; (trap '' TERM HUP; sleep {mark}) & true"
     ))?;
-    expect(
-        start.elapsed() < Duration::from_secs(60),
-        "somebody waited for it",
-    )?;
     let left = fs::read_dir("/proc")?.filter_map(Result::ok).any(|entry| {
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line)

@@ -25,6 +25,17 @@ const READY: &str = r#"{"type":"result","protocol":1,"version":"7","details":{"b
 "workdir_layers":false,"add_zstd":false},"offline_builds":true,"layers":"touched",
 "leaves_mount_points":false}}"#;
 
+/// Limits of time that nothing comes near to which ends by itself, on a busy machine neither.
+const PATIENT: Limits = Limits {
+    probe: LONG,
+    silence: LONG,
+    farewell: LONG,
+    output: 1 << 16,
+};
+const LONG: Duration = Duration::from_secs(300);
+/// For what never ends by itself.
+const SHORT: Duration = Duration::from_secs(1);
+
 /// A script that is a plugin, in a folder of its own.
 struct Fake {
     folder: Utf8PathBuf,
@@ -48,17 +59,18 @@ impl Fake {
             .run();
         assert!(block_on(copied).unwrap().succeeded());
         fs::create_dir(folder.join("export")).unwrap();
-        let plugin = Plugin::new("fake".parse().unwrap(), Some(program)).with_limits(Limits {
-            probe: Duration::from_secs(2),
-            silence: Duration::from_secs(2),
-            farewell: Duration::from_millis(100),
-            output: 1 << 16,
-        });
+        let plugin = Plugin::new("fake".parse().unwrap(), Some(program)).with_limits(PATIENT);
         Self {
             folder,
             plugin,
             _temporary: temporary,
         }
+    }
+
+    /// Gives it other limits.
+    fn within(mut self, limits: Limits) -> Self {
+        self.plugin = self.plugin.with_limits(limits);
+        self
     }
 
     /// A script that reads the request and then answers with `lines`.
@@ -243,7 +255,6 @@ fn a_plugin_without_its_engine_says_why() {
 #[case::dies("exit 3", "ended without an answer (exit status: 3)")]
 #[case::is_killed("kill -9 $$", "ended without an answer (signal: 9")]
 #[case::says_nothing("true", "ended without an answer (exit status: 0)")]
-#[case::hangs("exec sleep 1000", "did not finish within 2 s")]
 #[case::no_version(r#"echo '{"type":"result"}'"#, "did not say which version")]
 #[case::no_json(
     "echo hello",
@@ -274,11 +285,6 @@ fn faults_in_a_probe(#[case] script: &str, #[case] message: &str) {
     ErrorKind::EngineFailed,
     "ended without an answer"
 )]
-#[case::hangs(
-    "echo reason >&2; exec sleep 1000",
-    ErrorKind::EngineFailed,
-    "wrote nothing for 2 s"
-)]
 #[case::no_result(
     r#"echo reason >&2; echo '{"type":"result"}'"#,
     ErrorKind::Unexpected,
@@ -300,6 +306,22 @@ fn faults_in_a_build(#[case] script: &str, #[case] kind: ErrorKind, #[case] mess
         line: "reason".to_owned(),
     };
     assert!(heard.0.lock().unwrap().contains(&reason));
+}
+
+#[test]
+fn what_hangs_is_ended() {
+    let hangs = |limits| Fake::new("exec sleep 1000").within(limits);
+    let probe = SHORT;
+    let why = hangs(Limits { probe, ..PATIENT }).unavailable();
+    assert_eq!(why.reason, Reason::WillNotRun);
+    let message = "did not finish within 1 s";
+    assert!(why.message.contains(message), "{why:?}");
+    let silence = SHORT;
+    let fake = hangs(Limits { silence, ..PATIENT });
+    let error = fake.build(&()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::EngineFailed);
+    let text = error.to_string();
+    assert!(text.contains("wrote nothing for 1 s"), "{text}");
 }
 
 #[test]
@@ -333,6 +355,11 @@ fn a_build_that_fails_is_the_packages_fault() {
 #[test]
 fn a_plugin_that_does_not_end_after_its_answer_is_ended() {
     let fake = Fake::new(r#"echo '{"type":"result","reference":"r"}'; exec sleep 1000"#);
+    let farewell = SHORT;
+    let fake = fake.within(Limits {
+        farewell,
+        ..PATIENT
+    });
     assert_eq!(fake.build(&()).unwrap().reference, "r");
 }
 

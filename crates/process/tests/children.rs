@@ -1,5 +1,6 @@
 //! Real children: their output, their limits, and that none survives.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -80,17 +81,22 @@ async fn floods_are_ended() {
 #[tokio::test]
 async fn a_grandchild_ends_with_the_time_limit() {
     // The grandchild holds the write end of a fifo: the read below ends when it has ended, and
-    // for no other reason.
+    // for no other reason. Until it has it this test has one too, for whoever opens one end waits
+    // for the other.
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("held").to_str().unwrap().to_owned();
     let made = shell(&format!("mkfifo {fifo}")).run().await.unwrap();
     assert!(made.succeeded());
+    let both = std::fs::File::options().read(true).write(true).open(&fifo);
+    let held = both.unwrap();
+    let mut reader = std::fs::File::open(&fifo).unwrap();
     let script = format!("(exec 3>{fifo}; sleep 1000) & wait");
     let limited = shell(&script).time_limit(Duration::from_millis(500)).run();
-    let reader = tokio::task::spawn_blocking(move || std::fs::read(fifo).unwrap());
     let error = limited.await.unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
-    assert_eq!(reader.await.unwrap(), b"");
+    drop(held);
+    let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()).unwrap());
+    assert_eq!(read.await.unwrap(), 0);
     assert!(process::wait_for_ended_groups(Duration::from_secs(20)));
 }
 
