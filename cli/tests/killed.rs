@@ -65,7 +65,10 @@ fn goes_on(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         let took = start.elapsed();
         if ended {
             let status = child.wait().unwrap();
-            expect(status.success(), &format!("round {round}: it failed: {status}"))?;
+            expect(
+                status.success(),
+                &format!("round {round}: it failed: {status}"),
+            )?;
         }
         let signal = if round % 2 == 0 {
             rustix::process::Signal::KILL
