@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread;
 
 use backend_api::{Blob, StepId};
 use containerfile::{Build, Instruction, Platform, ResolvedStage, Scope, StageId, Step};
@@ -20,6 +20,7 @@ use super::image::Image;
 use super::key::{self, Key, LookedAt};
 use super::plan::Plan;
 use super::report::Report;
+use super::thread;
 use crate::backend::{layer_name, layers};
 use crate::job::{BuildJob, ContextKind, Failure, FailureKind, Message};
 
@@ -68,7 +69,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         let opened = Cache::open(cache, &folders, report);
         let failed = |error| {
             let message = format!("nothing is kept in `{}`: {error}", cache.folder);
-            report.say(&Message::Notice { message });
+            report.say(Message::Notice { message });
         };
         opened.map_err(failed).ok()
     });
@@ -94,29 +95,30 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         builder.take_kept(stage, &plan)?;
     }
     let needed = builder.build.stages.iter();
-    let needed: Vec<StageId> = needed
-        .map(|stage| stage.id)
-        .filter(|id| plan.needs(*id))
-        .collect();
+    let needed = needed.map(|stage| stage.id).filter(|id| plan.needs(*id));
     let (done, results) = mpsc::channel();
-    for id in &needed {
-        let (builder, plan, done, id) =
-            (Arc::clone(&builder), Arc::clone(&plan), done.clone(), *id);
-        thread::spawn(move || {
+    for id in needed {
+        let (builder, plan, done) = (Arc::clone(&builder), Arc::clone(&plan), done.clone());
+        let started = thread().spawn(move || {
             // Nobody listens any more once a stage has failed.
-            let _ = done.send(builder.stage(id, &plan));
+            let _ = done.send(to_its_end(|| builder.stage(id, &plan)));
         });
+        started.map_err(|error| Failure::io("start a thread of", "stagex", &error))?;
     }
     drop(done);
     results.into_iter().collect::<Result<()>>()?;
-    if lock(&builder.stages).len() < needed.len() {
-        let message = "a stage ended without a word";
-        return Err(Failure::new(FailureKind::Internal, message));
-    }
     if let Some(cache) = &builder.cache {
         cache.shrink();
     }
     Ok(())
+}
+
+/// Does something of which a result is awaited, and has one whatever happens: others would wait for ever.
+fn to_its_end(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let message = "a stage ended without a word";
+        Err(Failure::new(FailureKind::Internal, message))
+    })
 }
 
 /// Finds out whether folders can be stacked where this build has its own: not on every file system.
@@ -130,7 +132,7 @@ fn stacking(folders: &Folders, report: &Report) -> Result<Stacking> {
     let message = format!(
         "every step copies all files of the step before it, since none can be stacked here: {error}"
     );
-    report.say(&Message::Notice { message });
+    report.say(Message::Notice { message });
     Ok(Stacking::Copies)
 }
 
@@ -354,4 +356,16 @@ fn labelled(stage: &ResolvedStage) -> impl Iterator<Item = (String, &Step)> {
 /// What is behind the lock is whole whenever it is released, so a poisoned one is as good.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_that_panics_has_failed() {
+        assert!(to_its_end(|| Ok(())).is_ok());
+        let failure = to_its_end(|| panic!("as a test wants it")).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Internal);
+    }
 }

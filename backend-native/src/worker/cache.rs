@@ -159,7 +159,7 @@ impl Cache {
     pub(super) fn discard(&self, key: Digest) {
         let path = self.folder.join(key.to_string());
         let message = format!("`{}` is broken, and is made again", path.display());
-        self.report.say(&Message::Notice { message });
+        self.report.say(Message::Notice { message });
         lock(&self.refused).insert(key);
         let alone = match lock(&self.held).remove(&key) {
             Some(file) => file.try_lock().is_ok(),
@@ -180,7 +180,7 @@ impl Cache {
             Ok(digest) => digest,
             Err(error) => {
                 let message = format!("a result was not kept for later builds: {error}");
-                self.report.say(&Message::Notice { message });
+                self.report.say(Message::Notice { message });
                 None
             }
         }

@@ -7,8 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::CWD;
+use camino::Utf8Path;
 use sandbox::Rights;
 
 use super::failure::Result;
@@ -160,42 +159,11 @@ pub(super) fn hand_on(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Removes all that is in a folder. What is gone already is no error.
-pub(super) fn clear(work: &Utf8PathBuf) -> Result<()> {
-    let failed = |error: io::Error| Failure::io("remove", work, &error);
-    let entries = match fs::read_dir(work) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(failed)?,
-    };
-    for entry in entries {
-        remove(&entry.map_err(failed)?.path()).map_err(failed)?;
-    }
-    Ok(())
-}
-
-/// Removes a file or a folder with all that is in it, also where a mode of a folder denies that.
-fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() {
-        if let Err(error) = fs::remove_dir_all(path) {
-            if error.kind() != io::ErrorKind::PermissionDenied {
-                return Err(error);
-            }
-            open_folders(path)?;
-            fs::remove_dir_all(path)?;
+pub(super) fn clear(work: &Utf8Path) -> Result<()> {
+    match snapshot::clear(work.as_std_path()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::io("remove what is in", work, &error))
         }
-        return Ok(());
+        _ => Ok(()),
     }
-    fs::remove_file(path)
-}
-
-/// Gives this process the rights that removing takes. The kernel's own folder in a snapshot has none.
-fn open_folders(path: &Path) -> io::Result<()> {
-    let mode = rustix::fs::Mode::RWXU;
-    rustix::fs::chmodat(CWD, path, mode, rustix::fs::AtFlags::empty())?;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_folders(&entry.path())?;
-        }
-    }
-    Ok(())
 }

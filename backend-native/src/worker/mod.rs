@@ -21,6 +21,7 @@ mod trial;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -79,11 +80,11 @@ fn work(inside: sandbox::Result<Inside>) -> ExitCode {
     });
     match done {
         Ok(message) => {
-            report.say(&message);
+            report.say(message);
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            report.say(&Message::Failed(failure));
+            report.say(Message::Failed(failure));
             ExitCode::FAILURE
         }
     }
@@ -104,7 +105,22 @@ fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
             let details = trial::try_out(&work, &inside)?;
             Ok(Message::Found { details })
         }
-        Job::Build(job) => builder::build(*job, inside, report).map(|()| Message::Done),
+        Job::Build(job) => std::thread::scope(|scope| {
+            let build = || builder::build(*job, inside, report);
+            let built = thread().spawn_scoped(scope, build);
+            let built = built.map_err(|error| Failure::io("start a thread of", "stagex", &error));
+            built?.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+        .map(|()| Message::Done),
         Job::Remove { work } => folders::clear(&work).map(|()| Message::Done),
     }
+}
+
+/// How much room on its stack a thread has that walks down a tree: for folders as deep as a path can name
+/// them, which a build may make. What is not used is none of the machine's memory.
+const STACK: usize = 64 << 20;
+
+/// Returns a thread that may walk down a tree.
+fn thread() -> std::thread::Builder {
+    std::thread::Builder::new().stack_size(STACK)
 }

@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::thread;
 
 use containerfile::{Base, Instruction, ResolvedStage, StageId, Step};
 use snapshot::Digest;
@@ -16,6 +15,7 @@ use snapshot::Digest;
 use super::builder::{Builder, lock};
 use super::cache::{Cache, Entry, Part};
 use super::key::{self, Origin};
+use super::thread;
 
 /// What there is before the build begins.
 #[derive(Debug, Default)]
@@ -142,19 +142,22 @@ impl Builder {
             }
         }
         let (parts, broken) = (Mutex::new(parts), Mutex::new(Vec::new()));
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            for _ in 0..cores.min(lock(&parts).len()) {
-                scope.spawn(|| {
-                    loop {
-                        let next = lock(&parts).pop();
-                        let Some((entry, part)) = next else { break };
-                        if !entry.is_whole(part) {
-                            lock(&broken).push(entry.key);
-                        }
-                    }
-                });
+        let look = || {
+            loop {
+                let next = lock(&parts).pop();
+                let Some((entry, part)) = next else { break };
+                if !entry.is_whole(part) {
+                    lock(&broken).push(entry.key);
+                }
             }
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 1..cores.min(lock(&parts).len()) {
+                // Whoever cannot be started is not missed: all of it is looked at here.
+                let _ = thread().spawn_scoped(scope, look);
+            }
+            look();
         });
         broken.into_inner().unwrap_or_default()
     }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use backend_api::StepId;
 
-use crate::job::Message;
+use crate::job::{Failure, Message};
 
 /// Says what happens.
 #[derive(Debug)]
@@ -20,8 +20,12 @@ impl Report {
         }
     }
 
-    pub(super) fn say(&self, message: &Message) {
-        self.write(encode(message));
+    pub(super) fn say(&self, mut message: Message) {
+        if let Message::Notice { message } | Message::Failed(Failure { message, .. }) = &mut message
+        {
+            shorten(message);
+        }
+        self.write(encode(&message));
     }
 
     fn write(&self, mut line: Vec<u8>) {
@@ -36,7 +40,7 @@ impl Report {
         let line = line.into();
         for piece in pieces(&line) {
             let line = piece.to_owned();
-            self.say(&Message::Output { step, line });
+            self.write(encode(&Message::Output { step, line }));
         }
     }
 }
@@ -62,6 +66,18 @@ fn pieces(text: &str) -> Vec<&str> {
 fn boundary(text: &str, at: usize) -> usize {
     let mut places = (0..=at).rev();
     places.find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// Leaves out the middle of a message that would be longer than what reads this takes for a line: in JSON
+/// a byte may take six.
+fn shorten(message: &mut String) {
+    const MOST: usize = 2000;
+    if message.len() <= MOST {
+        return;
+    }
+    let begins = boundary(message, MOST / 2);
+    let ends = boundary(message, message.len() - MOST / 2);
+    message.replace_range(begins..ends, "...");
 }
 
 /// Shortens a text that a message only mentions.
@@ -91,6 +107,17 @@ mod tests {
                 let encoded = encode(&Message::Output { step, line });
                 assert!(encoded.len() < process::LONGEST_LINE);
             }
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_one_line_with_its_beginning_and_its_end() {
+        for text in ["\u{1}".repeat(100_000), "\u{fffd}".repeat(50_000)] {
+            let mut message = format!("begins{text}ends");
+            shorten(&mut message);
+            assert!(message.starts_with("begins") && message.ends_with("ends"));
+            let encoded = encode(&Message::Notice { message });
+            assert!(encoded.len() < process::LONGEST_LINE);
         }
     }
 

@@ -206,3 +206,17 @@ impl Drop for Small {
         let _ = fs::write(self.own.join("tasks"), "0");
     }
 }
+
+/// Folder in folder, deeper than any path is long: each chain is moved to the end of another one.
+pub(crate) fn folders_as_deep_as_can_be_are_an_error_and_removed() -> Result<(), Failed> {
+    let build = Build::new();
+    let ten = |text: &str| [text; 10].join("/");
+    let chain = ten(&ten(&ten("d")));
+    let built = build.shell(&format!(
+        "cd /; mkdir -p {chain}; for count in $(seq 30); do \
+           mkdir -p n/{chain} && mv d n/{chain}/ && mv n d || exit 1; done"
+    ));
+    refused(built, "File name too long")?;
+    let left: Vec<_> = fs::read_dir(build.folder.join("work-1"))?.collect();
+    expect(left.is_empty(), &format!("there is left: {left:?}"))
+}

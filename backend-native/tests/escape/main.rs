@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         flags::modes_can_be_changes,
         bounds::a_sparse_file_takes_neither_time_nor_room,
         bounds::an_endless_line_is_cut,
+        bounds::folders_as_deep_as_can_be_are_an_error_and_removed,
     ];
     let for_root = cases![
         bounds::processes_are_held_back,

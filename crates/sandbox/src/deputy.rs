@@ -107,6 +107,8 @@ fn carry_out(
     let argument = |place: usize| u32::try_from(call.data.args[place] & 0xffff_ffff).unwrap_or(0);
     let at = |place: usize| argument(place).cast_signed();
     let path = |place: usize| caller.read_path(call.data.args[place]);
+    // Asked when everything is open: until then the number may have become another process's, and what was
+    // found by it would be that one's, this builder's own files among it.
     let is_valid = || {
         // SAFETY: the argument is the call's number.
         let asked = unsafe {
@@ -124,7 +126,6 @@ fn carry_out(
             caller.has(MKNOD)?;
             let folder = if place == 0 { libc::AT_FDCWD } else { at(0) };
             let path = caller.absolute(folder, &path(place)?)?;
-            is_valid()?;
             let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
             let (parent, name) = (&path[..end], OsStr::from_bytes(&path[end + 1..]));
             let parent = caller.open(parent, OFlags::DIRECTORY)?;
@@ -132,6 +133,7 @@ fn carry_out(
             let permissions = Mode::from_raw_mode(mode & 0o7777 & !caller.mask()?);
             let kind = FileType::from_raw_mode(mode);
             let number = u64::from(argument(place + 2));
+            is_valid()?;
             deputy.make_device(parent.as_fd(), name, (kind, permissions), number)
         }
         Kind::Owner { at: folder, flags } => {

@@ -19,10 +19,9 @@ use crate::copy::{Copying, Ownership};
 use crate::error::{Context as _, Error, Result};
 use crate::filter::{Below, Filter};
 use crate::place::Place;
+use crate::remove::remove_below;
 use crate::special::{self, set_owner};
-use crate::tree::{
-    Tree, kind, names, open_in, permissions, remove_below, set_mode, set_times, status_in, times,
-};
+use crate::tree::{Tree, kind, names, open_in, permissions, set_mode, set_times, status_in, times};
 use crate::users::Owner;
 
 /// Copies files, and knows which it has copied.
@@ -242,6 +241,7 @@ impl<'a> Copier<'a> {
         existing: Existing,
     ) -> Result<()> {
         let (from, name) = (at.folder, at.name);
+        to.place.check_length().at("copy to", to.place.as_bytes())?;
         let source = open_folder(from, name).at("open", name)?;
         let into = if at.included {
             Folder::Made(self.open(to)?.make_folder()?)
@@ -431,6 +431,38 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::tree::tests::{deep, walking};
+
+    fn copying() -> Copying<'static> {
+        Copying {
+            destination: b"/",
+            owner: Some(Owner {
+                user: rustix::process::getuid().as_raw(),
+                group: rustix::process::getgid().as_raw(),
+            }),
+            mode: None,
+            include: None,
+            exclude: &[],
+            unpack: false,
+        }
+    }
+
+    #[test]
+    fn folders_deeper_than_a_path_is_long_are_an_error() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        deep(folders[0].path(), 3000);
+        let [from, into] = [0, 1].map(|place| Tree::open(folders[place].path()).unwrap());
+        let copied = walking(|| {
+            let copying = copying();
+            let mut copier = Copier::new(Ownership::Root, &copying, &into, Exactness::Copy);
+            copier.copy_from(&from, &Place::root(), &Place::root())
+        });
+        let error = copied.unwrap_err().to_string();
+        assert!(error.contains("File name too long"), "{error}");
+        for folder in folders {
+            crate::clear(folder.path()).unwrap();
+        }
+    }
 
     /// What the overlay file system takes for a deletion cannot be made on one, so a COPY may not make
     /// it anywhere; a snapshot has what was there.
@@ -442,17 +474,7 @@ mod tests {
         let [from, into] = [0, 1].map(|place| Tree::open(folders[place].path()).unwrap());
         let kind = FileType::CharacterDevice;
         rustix::fs::mknodat(&from, "deleted", kind, Mode::RUSR, 0).unwrap();
-        let copying = Copying {
-            destination: b"/",
-            owner: Some(Owner {
-                user: rustix::process::getuid().as_raw(),
-                group: rustix::process::getgid().as_raw(),
-            }),
-            mode: None,
-            include: None,
-            exclude: &[],
-            unpack: false,
-        };
+        let copying = copying();
         let mut copier = Copier::new(Ownership::Root, &copying, &into, exactness);
         let place = Place::new("/deleted");
         let copied = copier.copy_from(&from, &place, &place);

@@ -140,6 +140,7 @@ struct Walk {
 
 impl Walk {
     fn name(&mut self, folder: BorrowedFd<'_>, name: &[u8], place: &Place) -> Result<()> {
+        place.check_length().at("ask about", place.as_bytes())?;
         let path = OsStr::from_bytes(name);
         let status = rustix::fs::statat(folder, path, AtFlags::SYMLINK_NOFOLLOW);
         let status = status.at("ask about", place.as_bytes())?;
@@ -273,6 +274,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::tree::tests::{deep, walking};
 
     fn found(path: &Path) -> Found {
         digest(&Tree::open(path).unwrap(), &Place::root()).unwrap()
@@ -383,6 +385,16 @@ mod tests {
             after.digest, before.digest,
             "what is elsewhere does not count"
         );
+    }
+
+    #[test]
+    fn folders_deeper_than_a_path_is_long_are_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        deep(folder.path(), 3000);
+        let looked_at = walking(|| digest(&Tree::open(folder.path())?, &Place::root()));
+        let error = looked_at.unwrap_err().to_string();
+        assert!(error.contains("File name too long"), "{error}");
+        crate::clear(folder.path()).unwrap();
     }
 
     #[test]

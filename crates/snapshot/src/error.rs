@@ -58,8 +58,35 @@ impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
     fn at(self, action: &'static str, path: &[u8]) -> Result<T> {
         self.map_err(|error| Error::Io {
             action,
-            path: String::from_utf8_lossy(path).into_owned(),
+            path: shown(path),
             source: error.into(),
         })
+    }
+}
+
+/// Shows a path or what is to be one, of which there may be much: of that, the end.
+pub(crate) fn shown(path: &[u8]) -> String {
+    const MOST: usize = 500;
+    match path.len().checked_sub(MOST) {
+        Some(left_out @ 1..) => format!("...{}", String::from_utf8_lossy(&path[left_out..])),
+        _ => String::from_utf8_lossy(path).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn of_a_long_path_the_end_is_shown() {
+        assert_eq!(shown(b"/a"), "/a");
+        assert_eq!(shown(&[b'a'; 500]).len(), 500);
+        let path = [&[b'a'; 1000][..], b"/end"].concat();
+        let text = shown(&path);
+        assert!(
+            text.starts_with("...a") && text.ends_with("a/end"),
+            "{text}"
+        );
+        assert_eq!(text.len(), 503);
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{AtFlags, FileType};
 
 use crate::archive::{self, Entry, EntryKind};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
 use crate::tree::{Tree, kind};
 use crate::users::Owner;
@@ -56,8 +56,7 @@ pub(crate) fn expand(
         };
         entry.owner = owner.unwrap_or(entry.owner);
         if leaves(&entry.path) {
-            let path = String::from_utf8_lossy(&entry.path).into_owned();
-            return Err(Error::Breakout(path));
+            return Err(Error::Breakout(shown(&entry.path)));
         }
         if let Some(last) = &last
             && last.put(&entry, &mut contents)?
@@ -72,8 +71,7 @@ pub(crate) fn expand(
             if entry.kind == EntryKind::Folder {
                 continue;
             }
-            let path = String::from_utf8_lossy(&entry.path).into_owned();
-            return Err(Error::BadEntry(path));
+            return Err(Error::BadEntry(shown(&entry.path)));
         }
         into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
         put(&entry, &place, into, &mut contents)?;
@@ -147,8 +145,7 @@ fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> R
     let (folder, name) = into.parent(place)?;
     if let EntryKind::Link(target) = &entry.kind {
         if leaves(target) {
-            let path = String::from_utf8_lossy(target).into_owned();
-            return Err(Error::Breakout(path));
+            return Err(Error::Breakout(shown(target)));
         }
         let target = into.resolve_parent(Place::new(target).as_bytes())?;
         let (from, from_name) = into.parent(&target)?;

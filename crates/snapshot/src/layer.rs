@@ -12,10 +12,11 @@ use rustix::fs::{AtFlags, FileType, Mode, XattrFlags};
 use rustix::io::Errno;
 
 use crate::archive::{self, Entry, EntryKind};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
+use crate::remove::remove_below;
 use crate::stack::{OPAQUE, Stacking};
-use crate::tree::{Tree, kind, remove_below, set_times};
+use crate::tree::{Tree, kind, set_times};
 use crate::users::Owner;
 
 /// What marks the name of a file that is deleted.
@@ -42,8 +43,7 @@ pub fn unpack(layer: File, name: &str, into: &Tree, stacking: Stacking) -> Resul
         let place = Place::new(&entry.path);
         if place.is_root() {
             if entry.kind != EntryKind::Folder {
-                let path = String::from_utf8_lossy(&entry.path).into_owned();
-                return Err(Error::BadEntry(path));
+                return Err(Error::BadEntry(shown(&entry.path)));
             }
             // The mode of the root is the first layer's that has it.
             entry

@@ -1,7 +1,7 @@
 //! Patterns as Go's `filepath.Match` reads them: `*`, `?`, `[a-z]`, `[^a]` and a backslash before
 //! what is meant literally. None of them matches a slash.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 
 /// Tells whether a name has something of a pattern.
 pub(crate) fn is_pattern(text: &[u8]) -> bool {
@@ -20,7 +20,7 @@ pub(crate) fn is_pattern(text: &[u8]) -> bool {
 
 /// Tells whether a path matches a pattern, name by name.
 pub(crate) fn matches(pattern: &[u8], path: &[u8]) -> Result<bool> {
-    let bad = || Error::BadPattern(String::from_utf8_lossy(pattern).into_owned());
+    let bad = || Error::BadPattern(shown(pattern));
     let tokens = tokens(pattern, Depth::One).ok_or_else(bad)?;
     Ok(matches_tokens(&tokens, path))
 }
@@ -32,7 +32,7 @@ pub(crate) struct Deep(Vec<Token>);
 impl Deep {
     /// Reads a pattern.
     pub(crate) fn new(pattern: &[u8]) -> Result<Self> {
-        let bad = || Error::BadPattern(String::from_utf8_lossy(pattern).into_owned());
+        let bad = || Error::BadPattern(shown(pattern));
         // As one without `**` it has to be a pattern too.
         tokens(pattern, Depth::One)
             .and_then(|_| tokens(pattern, Depth::Any))

@@ -3,6 +3,13 @@
 
 use std::fmt;
 
+use rustix::io::Errno;
+
+use crate::error::shown;
+
+/// How many bytes the kernel takes for a path, of which one ends it.
+const LONGEST: usize = 4096;
+
 /// A path within a tree, `/` being its root.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(Vec<u8>);
@@ -74,6 +81,16 @@ impl Place {
         if self.0.is_empty() { b"/" } else { &self.0 }
     }
 
+    /// Refuses what the kernel takes no path of. Files can be deeper, one folder opened in another, but no
+    /// layer could be unpacked there, and whoever walks down to them needs room for each step.
+    pub(crate) fn check_length(&self) -> Result<(), Errno> {
+        if self.relative().len() < LONGEST {
+            Ok(())
+        } else {
+            Err(Errno::NAMETOOLONG)
+        }
+    }
+
     /// Tells whether it is the tree's root.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
@@ -86,7 +103,7 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
+        f.write_str(&shown(self.as_bytes()))
     }
 }
 

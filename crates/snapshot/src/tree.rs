@@ -15,8 +15,9 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
+use crate::remove::remove_below;
 use crate::special::{self, set_owner};
 use crate::users::Owner;
 
@@ -78,8 +79,7 @@ impl Tree {
             };
             links += 1;
             if links > LINK_LIMIT {
-                let path = String::from_utf8_lossy(path).into_owned();
-                return Err(Error::TooManyLinks(path));
+                return Err(Error::TooManyLinks(shown(path)));
             }
             if target.starts_with(b"/") {
                 place = Place::root();
@@ -301,33 +301,32 @@ pub(crate) fn set_times(
     rustix::fs::utimensat(folder, name, times, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// Removes a name from a folder, with all that is in it. What is gone already is no error.
-pub(crate) fn remove_below(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
-    let path = OsStr::from_bytes(name);
-    match rustix::fs::unlinkat(folder, path, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        // A folder: which of the two is said depends on the file system.
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(error) => return Err(error),
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = || rustix::fs::openat(folder, path, flags, Mode::empty());
-    let inner = match open() {
-        Err(Errno::ACCESS) => {
-            rustix::fs::chmodat(folder, path, Mode::RWXU, AtFlags::empty())?;
-            open()?
-        }
-        inner => inner?,
-    };
-    for name in names(&inner)? {
-        remove_below(inner.as_fd(), &name)?;
-    }
-    rustix::fs::unlinkat(folder, path, AtFlags::REMOVEDIR)
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Makes folders, one in another, deeper than any path is long.
+    pub(crate) fn deep(folder: &Path, depth: usize) {
+        let mut folder = rustix::fs::open(folder, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..depth {
+            rustix::fs::mkdirat(&folder, "d", Mode::RWXU).unwrap();
+            let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+            folder = rustix::fs::openat(&folder, "d", flags, Mode::empty()).unwrap();
+        }
+    }
+
+    /// Does something with as much room on the stack, and as many descriptors, as it takes to walk down.
+    pub(crate) fn walking<T: Send>(walk: impl FnOnce() -> T + Send) -> T {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit).unwrap();
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(64 << 20);
+            thread.spawn_scoped(scope, walk).unwrap().join().unwrap()
+        })
+    }
 
     #[test]
     fn a_link_that_comes_in_between_is_no_way_out() {
