@@ -34,10 +34,6 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         return super::check::of_tree(global, &tree, &goals.targets, false);
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
-    for name in platform.split(',') {
-        let parsed = name.parse::<containerfile::Platform>();
-        parsed.map_err(|error| failure(&error.into()))?;
-    }
     let plan = super::tree::plan_for(&tree, &goals.targets, platform)?;
     if arguments.dry_run {
         if !goals.build {

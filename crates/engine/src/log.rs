@@ -58,39 +58,13 @@ impl Log {
 
     /// Writes one line.
     pub(crate) fn line(&self, line: &str) {
-        let mut state = self.state();
-        // A log that cannot be written (a full disk) must not end a build that goes well.
-        let _ = writeln!(state.file, "{line}");
-        if state.last.len() == KEPT {
-            state.last.pop_front();
-        }
-        state.last.push_back(line.to_owned());
+        self.state().write(line);
     }
 
     /// Says which steps the build has, each with its instruction, in one line.
     pub(crate) fn follow(&self, steps: Vec<(StepId, String)>) {
         let mut state = self.state();
         (state.steps, state.current) = (steps, None);
-    }
-
-    /// Tells the listener of the step that the build has come to, once.
-    fn reach(&self, step: StepId) {
-        let mut state = self.state();
-        if state.current.replace(step) == Some(step) {
-            return;
-        }
-        let mut steps = state.steps.iter();
-        let Some(place) = steps.position(|(id, _)| *id == step) else {
-            return;
-        };
-        let event = Event::Step {
-            package: self.package.clone(),
-            number: place + 1,
-            count: state.steps.len(),
-            instruction: state.steps[place].1.clone(),
-        };
-        drop(state);
-        self.listener.hear(event);
     }
 
     /// Says something that a person should know although the build goes on.
@@ -108,13 +82,41 @@ impl Log {
     }
 }
 
+impl State {
+    fn write(&mut self, line: &str) {
+        // A log that cannot be written (a full disk) must not end a build that goes well.
+        let _ = writeln!(self.file, "{line}");
+        if self.last.len() == KEPT {
+            self.last.pop_front();
+        }
+        self.last.push_back(line.to_owned());
+    }
+
+    /// Notes that the build has come to a step. Returns what to tell of it, once.
+    fn reach(&mut self, step: StepId, package: &str) -> Option<Event> {
+        if self.current.replace(step) == Some(step) {
+            return None;
+        }
+        let place = self.steps.iter().position(|(id, _)| *id == step)?;
+        Some(Event::Step {
+            package: package.to_owned(),
+            number: place + 1,
+            count: self.steps.len(),
+            instruction: self.steps[place].1.clone(),
+        })
+    }
+}
+
 impl Events for Log {
     fn emit(&self, event: backend_api::Event) {
         match event {
             backend_api::Event::Output { step, line } => {
-                self.line(&line);
-                if let Some(step) = step {
-                    self.reach(step);
+                let mut state = self.state();
+                state.write(&line);
+                let reached = step.and_then(|step| state.reach(step, &self.package));
+                drop(state);
+                if let Some(event) = reached {
+                    self.listener.hear(event);
                 }
                 let package = self.package.clone();
                 self.listener.hear(Event::Output { package, line });

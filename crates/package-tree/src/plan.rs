@@ -72,11 +72,11 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// Unknown targets, and packages that need themselves.
+    /// Unknown targets, names that are no platforms, and packages that need themselves.
     pub fn plan(&self, targets: &[String], platform: &str) -> Result<Plan, Problems> {
         let selection = select(self, targets)?;
         let order = self.order(&selection.outputs)?;
-        let usual: Arc<[String]> = platform.split(',').map(str::to_owned).collect();
+        let usual: Arc<[String]> = platforms(platform)?.into();
         let package = |place: usize| {
             let output = Arc::clone(self.at(place));
             let archives = selection.archives.iter();
@@ -167,4 +167,19 @@ impl Tree {
             }
         }
     }
+}
+
+/// Reads platforms that are separated by commas.
+fn platforms(list: &str) -> Result<Vec<String>, Problem> {
+    let mut platforms = Vec::new();
+    for name in list.split(',') {
+        if let Err(error) = name.parse::<containerfile::Platform>() {
+            return Err(Problem::new(error.to_string()));
+        }
+        if platforms.iter().any(|known| known == name) {
+            return Err(Problem::new(format!("`{name}` is named twice")));
+        }
+        platforms.push(name.to_owned());
+    }
+    Ok(platforms)
 }

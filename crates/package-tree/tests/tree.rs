@@ -303,6 +303,16 @@ fn a_folder_that_is_no_tree_is_said_to_be_none() {
     );
 }
 
+#[rstest]
+#[case("linux/amd64,arm64", "`arm64` is no platform")]
+#[case("linux/amd64,", "`` is no platform")]
+#[case("linux/386,linux/amd64,linux/386", "`linux/386` is named twice")]
+fn platforms_that_cannot_be_planned_for(#[case] platforms: &str, #[case] expected: &str) {
+    let tree = sample().open().unwrap();
+    let problems = tree.plan(&[], platforms).unwrap_err().to_string();
+    assert!(problems.contains(expected), "{problems}");
+}
+
 #[test]
 fn the_plan_is_documented_json() {
     let plan = sample().plan(&["core-make"]).unwrap();
