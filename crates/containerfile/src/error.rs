@@ -151,6 +151,11 @@ pub enum ErrorKind {
         "`{0}` is no port, expected `port`, `first-last` or either with `/tcp`, `/udp` or `/sctp`"
     )]
     BadPort(String),
+    /// A signal that cannot be read.
+    #[error(
+        "`{0}` is no signal, expected a name such as `TERM` or `SIGTERM`, or a number other than 0"
+    )]
+    BadSignal(String),
     /// A copy of heredocs and of other files at once, for an engine without heredocs.
     #[error(
         "heredocs and other sources in one copy, which this engine cannot do; expected one of the two"

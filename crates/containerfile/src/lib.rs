@@ -18,6 +18,7 @@ mod port;
 mod reference;
 mod resolve;
 mod scope;
+mod signal;
 mod span;
 mod state;
 mod statement;

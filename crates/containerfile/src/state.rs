@@ -7,6 +7,7 @@ use crate::expand::{self, Rules};
 use crate::instruction::{Argument, Heredoc, Instruction, Mount, Pair, Run, Sources};
 use crate::port;
 use crate::scope::{ImageFacts, Variables};
+use crate::signal;
 
 /// Where programs are looked for, in an image that does not say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -174,7 +175,13 @@ impl State {
             Instruction::Env(pairs) | Instruction::Label(pairs) => words.pairs(pairs)?,
             Instruction::Expose(ports) => *ports = words.ports(ports)?,
             Instruction::Run(run) => words.mounts(run)?,
-            Instruction::StopSignal(word) | Instruction::User(word) => words.word(word)?,
+            Instruction::StopSignal(word) => {
+                words.word(word)?;
+                if !signal::is_signal(word) {
+                    return Err(ErrorKind::BadSignal(word.clone()));
+                }
+            }
+            Instruction::User(word) => words.word(word)?,
             Instruction::Volume(volumes) => {
                 let written = volumes.clone();
                 words.all(volumes)?;

@@ -471,14 +471,15 @@ impl<'line> Reader<'line> {
     }
 
     fn onbuild(self) -> Result<Onbuild, Fault> {
-        let text = self.text("an instruction")?;
+        self.text("an instruction")?;
         let line = self.line.tail(self.parts.arguments_at);
         let parts = words::split(&line, self.escape);
         let trigger = keyword(parts.keyword, parts.keyword_span)?;
         if ["ONBUILD", "MAINTAINER", "FROM"].contains(&trigger) {
             return Err(self.fault(ErrorKind::BadTrigger(trigger.to_owned())));
         }
-        let mut expression = text.to_owned();
+        // The blanks at its end belong to it.
+        let mut expression = line.text.clone().into_owned();
         for heredoc in &self.heredocs {
             expression.push('\n');
             expression.push_str(&heredoc.body);

@@ -63,12 +63,18 @@ impl Removal<'_> {
     }
 
     fn is_moved_up(&mut self, folder: BorrowedFd<'_>, name: &OsStr) -> Result<bool, Errno> {
+        let mut is_opened = false;
         loop {
             let new = format!("{}", self.moved);
             self.moved += 1;
             match rustix::fs::renameat_with(folder, name, self.top, new, RenameFlags::NOREPLACE) {
                 Ok(()) => return Ok(true),
                 Err(Errno::EXIST) => {}
+                // To be in another folder it is changed itself, which its mode may deny.
+                Err(Errno::ACCESS) if !is_opened => {
+                    rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::empty())?;
+                    is_opened = true;
+                }
                 // The overlay file system moves no folder that is below it. Nor is it deeper there
                 // than a path is long.
                 Err(Errno::XDEV) => return Ok(false),
@@ -78,9 +84,18 @@ impl Removal<'_> {
     }
 }
 
-/// Removes a name, unless it is a folder's. Returns whether it is gone.
+/// Removes a name, unless it is a folder's, also where the mode of the folder that it is in denies that.
+/// Returns whether it is gone.
 fn is_unlinked(folder: BorrowedFd<'_>, name: &OsStr) -> Result<bool, Errno> {
-    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+    let unlink = || rustix::fs::unlinkat(folder, name, AtFlags::empty());
+    let unlinked = match unlink() {
+        Err(Errno::ACCESS) => {
+            rustix::fs::fchmod(folder, Mode::RWXU)?;
+            unlink()
+        }
+        unlinked => unlinked,
+    };
+    match unlinked {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         // Which of the two is said of a folder depends on the file system.
         Err(Errno::ISDIR | Errno::PERM) => Ok(false),
@@ -105,19 +120,38 @@ fn open(folder: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
 mod tests {
     use std::fs;
 
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
     fn folders_deeper_than_a_path_is_long_are_removed() {
         let temporary = tempfile::tempdir().unwrap();
         let mut folder = open(CWD, temporary.path().as_os_str()).unwrap();
-        for depth in 0..5000 {
+        for depth in 0..2100 {
             // Where what is moved up would come to lie there is something already.
             for name in ["0", "1"] {
                 rustix::fs::mkdirat(&folder, name, Mode::RWXU).unwrap();
             }
             folder = open(folder.as_fd(), OsStr::new(["0", "1"][depth % 2])).unwrap();
         }
+        clear(temporary.path()).unwrap();
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+    }
+
+    #[rstest]
+    #[case::nobody(Mode::empty())]
+    #[case::nobody_but_readers(Mode::RUSR | Mode::XUSR)]
+    fn deep_folders_that_are_closed_are_removed(#[case] mode: Mode) {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut folder = open(CWD, temporary.path().as_os_str()).unwrap();
+        for _ in 0..3 * DEPTH {
+            rustix::fs::mkdirat(&folder, "folder", Mode::RWXU).unwrap();
+            let inner = open(folder.as_fd(), OsStr::new("folder")).unwrap();
+            rustix::fs::fchmod(&folder, mode).unwrap();
+            folder = inner;
+        }
+        rustix::fs::chmodat(CWD, temporary.path(), Mode::RWXU, AtFlags::empty()).unwrap();
         clear(temporary.path()).unwrap();
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
     }

@@ -125,6 +125,14 @@ fn a_trigger_keeps_its_heredoc() {
 }
 
 #[test]
+fn a_trigger_keeps_the_blanks_at_its_end() {
+    let Instruction::Onbuild(onbuild) = only("ONBUILD \tRUN  a \\\n  b \t") else {
+        panic!("ONBUILD");
+    };
+    assert_eq!(onbuild.expression, "RUN  a   b \t");
+}
+
+#[test]
 fn a_statement_knows_where_it_stands() {
     let source = "FROM scratch\nCOPY --chmod=600 <<EOF \\\n  /x\nbody\nEOF\nRUN b\n";
     let file = parse(source).unwrap();

@@ -104,6 +104,7 @@ fn an_unknown_target_comes_with_the_nearest_names() {
 #[case("FROM a AS b\nRUN true\nCOPY --from=c / /\nFROM b AS c", ErrorKind::UsedBeforeBuilt { used: "c".to_owned(), user: "b".to_owned() }, 3)]
 #[case("FROM a\nWORKDIR ${x:?is needed}", ErrorKind::Expansion(containerfile::ExpansionError::Required { name: "x".to_owned(), message: "is needed".to_owned() }), 2)]
 #[case("FROM a\nEXPOSE x", ErrorKind::BadPort("x".to_owned()), 2)]
+#[case("FROM a\nSTOPSIGNAL ${x:-SIGNAL}", ErrorKind::BadSignal("SIGNAL".to_owned()), 2)]
 #[case("FROM a\nVOLUME /a $x", ErrorKind::Blank("$x".to_owned()), 2)]
 #[case("FROM --platform=linux a", ErrorKind::BadPlatform("linux".to_owned()), 1)]
 fn what_cannot_be_resolved_is_refused(
