@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use crate::archive::CAPABILITY;
+use crate::attributes::CAPABILITY;
 use crate::copies;
 use crate::error::{Context as _, Result};
 use crate::place::Place;

@@ -13,14 +13,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::archive::{copy_contents, is_kept, refuse_whiteout, set_attribute_of};
+use crate::attributes::{is_kept, set_attribute_of};
+use crate::contents::copy_contents;
 use crate::copies;
 use crate::copy::{Copying, Ownership};
 use crate::error::{Context as _, Error, Result};
 use crate::filter::{Below, Filter};
 use crate::place::Place;
 use crate::remove::remove_below;
-use crate::special::{self, set_owner};
+use crate::special::{self, refuse_whiteout, set_owner};
 use crate::tree::{Tree, kind, names, open_in, permissions, set_mode, set_times, status_in, times};
 use crate::users::Owner;
 

@@ -337,7 +337,7 @@ mod tests {
     #[case::attribute(|path: &Path| {
         let folder = Tree::open(path).unwrap();
         let name = "user.overlay.opaque";
-        crate::archive::set_attribute(folder.as_fd(), b"in", name, b"y").unwrap();
+        crate::attributes::set_attribute(folder.as_fd(), b"in", name, b"y").unwrap();
     })]
     #[case::kind(|path: &Path| {
         fs::remove_file(path.join("in/file")).unwrap();

@@ -8,9 +8,10 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::fs::{AtFlags, FileType};
 
-use crate::archive::{self, Entry, EntryKind};
+use crate::entry::{self, Entry, EntryKind};
 use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
+use crate::special::refuse_whiteout;
 use crate::tree::{Tree, kind};
 use crate::users::Owner;
 
@@ -22,7 +23,7 @@ pub fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
         _ => return Ok(false),
     }
     let file = tree.read(place)?;
-    let Ok(mut archive) = archive::open(file, &place.to_string()) else {
+    let Ok(mut archive) = entry::open(file, &place.to_string()) else {
         return Ok(false);
     };
     let Ok(mut entries) = archive.entries() else {
@@ -45,7 +46,7 @@ pub(crate) fn expand(
         name: name.clone(),
         source,
     };
-    let mut archive = archive::open(source.read(place)?, &name)?;
+    let mut archive = entry::open(source.read(place)?, &name)?;
     // However often an archive has the same one.
     let mut folders = BTreeMap::new();
     let mut last: Option<Last> = None;
@@ -154,7 +155,7 @@ fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> R
             .at("link", place.as_bytes())?;
     } else if !merged {
         if let EntryKind::Device { kind, number } = entry.kind {
-            archive::refuse_whiteout(kind, number).at("make", place.as_bytes())?;
+            refuse_whiteout(kind, number).at("make", place.as_bytes())?;
         }
         let made = entry.create(folder.as_fd(), name, contents);
         if let Some(file) = made.at("make", place.as_bytes())? {

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{AtFlags, FileType, Mode, XattrFlags};
 use rustix::io::Errno;
 
-use crate::archive::{self, Entry, EntryKind};
+use crate::entry::{self, Entry, EntryKind};
 use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
 use crate::remove::remove_below;
@@ -31,7 +31,7 @@ pub fn unpack(layer: File, name: &str, into: &Tree, stacking: Stacking) -> Resul
         name: name.to_owned(),
         source,
     };
-    let mut archive = archive::open(layer, name)?;
+    let mut archive = entry::open(layer, name)?;
     // However often an archive has the same one.
     let mut folders = BTreeMap::new();
     let mut made = BTreeSet::new();

@@ -7,13 +7,16 @@
 //! are those of a build, and hostile: none is followed out of the tree that it belongs to.
 
 mod archive;
+mod attributes;
 mod bounded;
 mod change;
+mod contents;
 mod copier;
 mod copies;
 mod copy;
 mod decompress;
 mod digest;
+mod entry;
 mod error;
 mod expand;
 mod filter;

@@ -70,6 +70,14 @@ pub fn make_device(
     marked
 }
 
+/// Refuses the one device that the overlay file system takes for a deleted file, as that itself does.
+pub(crate) fn refuse_whiteout(kind: FileType, number: u64) -> Result<(), Errno> {
+    if kind == FileType::CharacterDevice && number == rustix::fs::makedev(0, 0) {
+        return Err(Errno::PERM);
+    }
+    Ok(())
+}
+
 /// Gives a file in a folder to somebody; a link is not followed.
 pub(crate) fn set_owner(folder: BorrowedFd<'_>, name: &[u8], owner: Owner) -> Result<(), Errno> {
     let name = OsStr::from_bytes(name);
