@@ -6,6 +6,7 @@ mod docker;
 mod environment;
 mod exit;
 mod failure;
+mod output;
 mod render;
 mod settings;
 mod targets;
