@@ -32,6 +32,7 @@ mod compressor;
 mod deflate;
 mod gzip;
 mod huffman;
+mod joiner;
 mod level;
 mod parallel;
 mod parser;

@@ -1,5 +1,4 @@
-//! One file on several cores: stretches of the input are parsed side by side, and their tokens are
-//! put in a row where it is certain that one parser would have found the same.
+//! One file on several cores: stretches of the input are parsed side by side.
 //!
 //! While one batch of stretches is encoded, the next one is parsed. What a parser and a block are is
 //! known elsewhere.
@@ -8,13 +7,11 @@ use std::io::{self, Write};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use crate::block;
 use crate::company::{Company, Member};
 use crate::gzip::Frame;
+use crate::joiner::Joiner;
 use crate::level::{Effort, Level};
-use crate::sink::BitSink;
 use crate::stretch::{Runner, View};
-use crate::token::{BLOCK_TOKENS, Token};
 use crate::window::HALF;
 
 /// How long a stretch is, in bytes: a multiple of [`HALF`], since windows start at those.
@@ -179,14 +176,7 @@ impl ParallelCompressor {
             bytes: Vec::new(),
             ends: Vec::new(),
             parsed: None,
-            joiner: Joiner {
-                current: Runner::new(effort, 0),
-                spare: Vec::new(),
-                tokens: Vec::with_capacity(BLOCK_TOKENS),
-                block_start: 0,
-                covered: 0,
-                sink: BitSink::new(),
-            },
+            joiner: Joiner::new(effort),
         }
     }
 
@@ -225,7 +215,7 @@ impl ParallelCompressor {
     fn finish(&mut self, output: &mut (impl Write + Send)) -> io::Result<()> {
         self.turn(true, output)?;
         if let Some(last) = self.parsed.take() {
-            self.joiner.join(last, output)?;
+            last.join(&mut self.joiner, output)?;
         }
         self.joiner.finish(output)
     }
@@ -249,10 +239,10 @@ impl ParallelCompressor {
         let behind = ends.partition_point(|&end| end < self.start);
         self.ends.extend_from_slice(&ends[behind..]);
 
-        let spare = std::mem::take(&mut self.joiner.spare);
+        let spare = self.joiner.take_spare();
         let (effort, before, joiner) = (self.effort, self.parsed.take(), &mut self.joiner);
         let (encoded, parsed) = rayon::join(
-            || before.map_or(Ok(()), |before| joiner.join(before, output)),
+            || before.map_or(Ok(()), |before| before.join(joiner, output)),
             || {
                 let mut batch = Batch {
                     start,
@@ -288,6 +278,12 @@ impl Batch {
         }
     }
 
+    /// Hands its tokens on.
+    fn join(mut self, joiner: &mut Joiner, output: &mut impl Write) -> io::Result<()> {
+        let runners = std::mem::take(&mut self.runners);
+        joiner.join(runners, &self.view(), self.until, output)
+    }
+
     /// Parses all stretches, each by a parser of its own.
     fn parse(
         &self,
@@ -314,99 +310,6 @@ impl Batch {
         let places: Vec<_> = runners.iter_mut().enumerate().collect();
         places.into_par_iter().for_each(run);
         runners.into_iter().flatten().collect()
-    }
-}
-
-/// Puts tokens in a row, and writes them as blocks.
-struct Joiner {
-    /// The parser whose tokens are those of the stream.
-    current: Runner,
-    /// Parsers that are not needed any more.
-    spare: Vec<Runner>,
-    /// The tokens of the block so far.
-    tokens: Vec<Token>,
-    /// Where in the input the block starts.
-    block_start: u64,
-    /// Up to where in the input there are tokens.
-    covered: u64,
-    sink: BitSink,
-}
-
-impl Joiner {
-    /// Takes the tokens of a batch.
-    fn join(&mut self, mut batch: Batch, output: &mut impl Write) -> io::Result<()> {
-        let runners = std::mem::take(&mut batch.runners);
-        let view = batch.view();
-        for runner in runners {
-            self.meet(runner, &view, output)?;
-        }
-        self.current.run(&view, batch.until);
-        self.take_tokens(0, &view, output)
-    }
-
-    /// Goes on with `runner` from where it meets the current parser, if it does.
-    fn meet(&mut self, runner: Runner, view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-        loop {
-            if let Some(place) = runner.meeting(&self.current) {
-                self.take_tokens(0, view, output)?;
-                let before = std::mem::replace(&mut self.current, runner);
-                self.spare.push(before);
-                return self.take_tokens(place, view, output);
-            }
-            if self.current.is_finished() || self.current.origin() >= runner.origin() {
-                self.spare.push(runner);
-                return Ok(());
-            }
-            let next = self.current.origin() + HALF as u64;
-            self.current.run(view, next);
-        }
-    }
-
-    /// Takes the current parser's tokens after one of its moves.
-    fn take_tokens(
-        &mut self,
-        first: usize,
-        view: &View<'_>,
-        output: &mut impl Write,
-    ) -> io::Result<()> {
-        let Self {
-            current,
-            tokens: block,
-            block_start,
-            covered,
-            sink,
-            ..
-        } = self;
-        for (origin, mut tokens) in current.tokens_from(first) {
-            while !tokens.is_empty() {
-                let count = tokens.len().min(BLOCK_TOKENS - block.len());
-                let (now, later) = tokens.split_at(count);
-                block.extend_from_slice(now);
-                *covered += now.iter().map(|token| token.length()).sum::<u64>();
-                tokens = later;
-                if block.len() == BLOCK_TOKENS {
-                    let bytes =
-                        (*block_start >= origin).then(|| view.range(*block_start, *covered));
-                    block::write_block(block, bytes, sink);
-                    sink.drain(output)?;
-                    block.clear();
-                    *block_start = *covered;
-                }
-            }
-        }
-        current.forget();
-        if current.is_finished() && !block.is_empty() {
-            let origin = current.origin();
-            let bytes = (*block_start >= origin).then(|| view.range(*block_start, *covered));
-            block::write_block(block, bytes, sink);
-            block.clear();
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, output: &mut impl Write) -> io::Result<()> {
-        block::write_end(&mut self.sink);
-        self.sink.drain(output)
     }
 }
 
