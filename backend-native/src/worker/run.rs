@@ -1,5 +1,6 @@
 //! RUN: a process in the step's file system, which finds there what `BuildKit` would show it.
 
+use std::ffi::CString;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -45,8 +46,12 @@ impl Builder {
         };
         let identity = User::new(&step.user).identity(tree)?;
         let identity = identity.ok_or_else(|| {
-            let message = format!("there is no user `{}` in /etc/passwd", step.user);
-            Failure::build(message)
+            let message = format!(
+                "the user `{}` is not in /etc/passwd and /etc/group",
+                step.user
+            );
+            let hint = "both must be there, unless user and group are numbers: `USER 1000:1000`";
+            Failure::build(message).with_hint(hint)
         })?;
         let network = match run.network {
             Some(NetworkMode::None) => Network::None,
@@ -79,9 +84,15 @@ impl Builder {
         for path in [RESOLVER, NAMES] {
             fitting.stubs.note(fitting.tree, path)?;
         }
+        let mut mounts = Vec::new();
         for mount in &run.mounts {
-            fitting.stubs.note(fitting.tree, &target(mount, step)?)?;
+            let target = target(mount, step)?;
+            refuse_shown(fitting.tree, &target)?;
+            fitting.stubs.note(fitting.tree, &target)?;
+            mounts.push((target, mount));
         }
+        // A mount in another one comes after it, wherever it is written.
+        mounts.sort_by(|(one, _), (other, _)| one.cmp(other));
         for path in ["/proc", "/sys", "/dev"] {
             refuse_link(fitting.tree, path)?;
             make_folder(fitting.tree, path, Owner::ROOT)?;
@@ -98,61 +109,96 @@ impl Builder {
             written.map_err(|error| Failure::io("write", file.display(), &error))?;
             fitting.bind(&file, path, Writing::Denied)?;
         }
-        for mount in &run.mounts {
-            self.fit_mount(fitting, mount, step)?;
+        for (target, mount) in mounts {
+            self.fit_mount(fitting, mount, &target)?;
         }
         Ok(())
     }
 
-    fn fit_mount(&self, fitting: &mut Fitting<'_>, mount: &Mount, step: &Step) -> Result<()> {
-        let target = target(mount, step)?;
-        let is_set = |names: &[&str]| {
-            let mut fields = mount.fields.iter().rev();
-            let found = fields.find(|(name, _)| names.contains(&name.as_str()));
-            found.is_some_and(|(_, value)| !matches!(value.as_deref(), Some("false" | "0")))
-        };
+    fn fit_mount(&self, fitting: &mut Fitting<'_>, mount: &Mount, target: &str) -> Result<()> {
         match mount.get("type").unwrap_or("bind") {
-            "tmpfs" => fitting.temporary(&target),
+            "tmpfs" => fitting.temporary(target),
             "cache" => {
-                let folder = self.folders.folder()?;
-                fitting.bind(&folder, &target, Writing::Allowed)
+                let folder = self.cache(fitting, mount)?;
+                let writing = match is_read_only(mount, ReadOnly::No) {
+                    ReadOnly::Yes => Writing::Denied,
+                    ReadOnly::No => Writing::Allowed,
+                };
+                fitting.bind(&folder, target, writing)
             }
             _ => {
-                let (view, _) = self.source(mount.from())?;
-                let tree = view.tree()?;
-                let path = mount
-                    .get("source")
-                    .or_else(|| mount.get("src"))
-                    .unwrap_or("/");
-                let found = tree.resolve(path.as_bytes())?;
-                if tree.status(&found)?.is_none() {
-                    return Err(snapshot::Error::NotFound(path.to_owned()).into());
+                let source = self.origin_of(fitting, mount)?;
+                match is_read_only(mount, ReadOnly::Yes) {
+                    ReadOnly::Yes => {
+                        let (root, place) = source;
+                        fitting.bind(&path_in(&root, &place), target, Writing::Denied)
+                    }
+                    ReadOnly::No => {
+                        let source = self.throwaway(fitting, &source)?;
+                        fitting.bind(&source, target, Writing::Allowed)
+                    }
                 }
-                let (mut source, writing) = if is_set(&["rw", "readwrite"]) {
-                    (self.throwaway(fitting, view.path())?, Writing::Forgotten)
-                } else {
-                    (view.path().to_owned(), Writing::Denied)
-                };
-                if !found.is_root() {
-                    source.push(std::ffi::OsStr::from_bytes(found.relative()));
-                }
-                fitting.bind(&source, &target, writing)?;
-                fitting.views.push(view);
-                Ok(())
             }
         }
     }
 
-    /// Returns a folder that looks like another one, and takes what is written to it.
-    fn throwaway(&self, fitting: &mut Fitting<'_>, source: &Path) -> Result<PathBuf> {
+    /// Returns the folder of a cache, which nobody has written to.
+    fn cache(&self, fitting: &mut Fitting<'_>, mount: &Mount) -> Result<PathBuf> {
+        let number = |name: &str, base| {
+            let Some(text) = mount.get(name) else {
+                return Ok(None);
+            };
+            let number = u32::from_str_radix(text, base).map(Some);
+            number.map_err(|_| Failure::build(format!("`{name}={text}` of a mount is no number")))
+        };
+        let (mode, user, group) = (number("mode", 8)?, number("uid", 10)?, number("gid", 10)?);
+        let is_plain = (mode, user, group) == (None, None, None);
+        if origin(mount).is_root() && (mount.from().is_none() || !is_plain) {
+            let folder = self.folders.folder()?;
+            let (user, group) = (user.unwrap_or(0), group.unwrap_or(0));
+            let mode = mode.unwrap_or(0o755) & 0o777;
+            let place = Place::new("cache");
+            Tree::open(&folder)?.make_folders(&place, mode, Owner { user, group })?;
+            return Ok(folder.join("cache"));
+        }
+        if mount.from().is_none() {
+            return Err(snapshot::Error::NotFound(origin(mount).to_string()).into());
+        }
+        let source = self.origin_of(fitting, mount)?;
+        self.throwaway(fitting, &source)
+    }
+
+    /// Returns where what a mount shows is: a tree's path, and the place in it.
+    fn origin_of(&self, fitting: &mut Fitting<'_>, mount: &Mount) -> Result<(PathBuf, Place)> {
+        let (view, _) = self.source(mount.from())?;
+        let tree = view.tree()?;
+        let origin = origin(mount);
+        let found = tree.resolve(origin.as_bytes())?;
+        if tree.status(&found)?.is_none() {
+            return Err(snapshot::Error::NotFound(origin.to_string()).into());
+        }
+        let root = view.path().to_owned();
+        fitting.views.push(view);
+        Ok((root, found))
+    }
+
+    /// Returns the path of a file or folder that looks like one in a tree, and takes what is written
+    /// to it.
+    fn throwaway(
+        &self,
+        fitting: &mut Fitting<'_>,
+        (root, place): &(PathBuf, Place),
+    ) -> Result<PathBuf> {
         let snapshot = self.folders.snapshot()?;
         let mut stack = self.stack();
-        // Its own path may have anything in it.
-        stack.push(self.folders.link(source)?);
+        // A folder that is in what is stacked keeps its mode and its owner, and a file can be in it.
+        // Its path may have anything in it.
+        stack.push(self.folders.link(&path_in(root, &place.parent()))?);
         let (upper, work) = (&snapshot.upper, &snapshot.work);
         let mounted = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;
         fitting.views.push(View::Mounted(mounted));
-        Ok(snapshot.merged)
+        let name = place.name().map(std::ffi::OsStr::from_bytes);
+        Ok(name.map_or(snapshot.merged.clone(), |name| snapshot.merged.join(name)))
     }
 
     fn run_process(
@@ -245,7 +291,59 @@ fn target(mount: &Mount, step: &Step) -> Result<String> {
     if target.starts_with('/') {
         return Ok(target.to_owned());
     }
-    Ok(format!("{}/{target}", step.working_directory))
+    Ok(Place::new(format!("{}/{target}", step.working_directory)).to_string())
+}
+
+/// Returns the place of what is mounted, where it comes from.
+fn origin(mount: &Mount) -> Place {
+    let path = mount.get("source").or_else(|| mount.get("src"));
+    Place::new(path.unwrap_or_default())
+}
+
+/// Whether a mount may be read only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadOnly {
+    Yes,
+    No,
+}
+
+/// Returns what the last field says that is about it.
+fn is_read_only(mount: &Mount, default: ReadOnly) -> ReadOnly {
+    let said = mount.fields.iter().rev().find_map(|(name, value)| {
+        let is_so = !matches!(
+            value.as_deref(),
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False")
+        );
+        match name.as_str() {
+            "ro" | "readonly" => Some(is_so),
+            "rw" | "readwrite" => Some(!is_so),
+            _ => None,
+        }
+    });
+    match said {
+        Some(true) => ReadOnly::Yes,
+        Some(false) => ReadOnly::No,
+        None => default,
+    }
+}
+
+/// Returns the path of a place in a tree that is at `root`.
+fn path_in(root: &Path, place: &Place) -> PathBuf {
+    if place.is_root() {
+        return root.to_owned();
+    }
+    root.join(std::ffi::OsStr::from_bytes(place.relative()))
+}
+
+/// Refuses a mount in a folder that shows the machine. No engine can put one there.
+fn refuse_shown(tree: &Tree, target: &str) -> Result<()> {
+    let place = tree.resolve(target.as_bytes())?;
+    let mut names = place.names();
+    if matches!(names.next(), Some(b"proc" | b"sys")) && names.next().is_some() {
+        let message = format!("nothing can be mounted at `{target}`: it is in /proc or /sys");
+        return Err(Failure::build(message));
+    }
+    Ok(())
 }
 
 /// Refuses a link where something is mounted that shows the machine: it could come to lie where what is
@@ -269,8 +367,6 @@ fn make_folder(tree: &Tree, path: &str, owner: Owner) -> Result<()> {
 enum Writing {
     Denied,
     Allowed,
-    /// It is taken, and gone afterwards.
-    Forgotten,
 }
 
 /// What is mounted for a process, in the file system that is its root.
@@ -287,8 +383,7 @@ impl Fitting<'_> {
     /// Returns the path of a place to this process. No process is there yet that could change what it
     /// leads to.
     fn path(&self, place: &Place) -> PathBuf {
-        self.root
-            .join(std::ffi::OsStr::from_bytes(place.relative()))
+        path_in(self.root, place)
     }
 
     fn bind(&mut self, source: &Path, target: &str, writing: Writing) -> Result<()> {
@@ -310,15 +405,20 @@ impl Fitting<'_> {
         let onto = self.tree.open_at(&place, flags, Mode::empty())?;
         let access = match writing {
             Writing::Denied => Access::Read,
-            Writing::Allowed | Writing::Forgotten => Access::Write,
+            Writing::Allowed => Access::Write,
         };
         Ok(sandbox::bind(opened, onto, access, target)?)
     }
 
     fn temporary(&mut self, target: &str) -> Result<()> {
         let place = self.tree.resolve(target.as_bytes())?;
+        // A folder that is there lends its mode.
+        let mode = self.tree.status(&place)?;
+        let mode = mode.map(|status| format!("{:o}", status.st_mode & 0o7777));
+        let mode = mode.and_then(|mode| CString::new(mode).ok());
+        let options = mode.as_deref().map(|mode| (c"mode", mode));
         self.tree.make_folders(&place, 0o755, Owner::ROOT)?;
-        sandbox::temporary(self.tree.folder(&place)?, &[], target)?;
+        sandbox::temporary(self.tree.folder(&place)?, options.as_slice(), target)?;
         Ok(())
     }
 

@@ -186,7 +186,7 @@ const CHANGES: &[(&str, &str, Change)] = &[
         |_, build| build.replace("ENV E=1", "ENV E=2"),
     ),
     ("another step's user", "RUN echo user", |_, build| {
-        build.replace("USER 1", "USER 2")
+        build.replace("USER 1:1", "USER 2:2")
     }),
     ("another step's folder", "RUN echo folder", |_, build| {
         build.replace("WORKDIR /d\n", "WORKDIR /d/\nWORKDIR /e\n")
@@ -201,7 +201,7 @@ const CHANGES: &[(&str, &str, Change)] = &[
 
 fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
     let text = format!(
-        "{SHELL}FROM base AS based\nUSER 0\nENV PATH=/bin\nRUN true in-base\n\
+        "{SHELL}FROM base AS based\nUSER 0:0\nENV PATH=/bin\nRUN true in-base\n\
          FROM shell AS start\nCOPY mark /mark\n\
          FROM shell AS stage\n\
          COPY d/ /d/\nCOPY p* /p/\nADD a.tar /a/\nCOPY --from=other f /f\n\
@@ -209,7 +209,7 @@ fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
          RUN --mount=type=bind,source=m,target=/m true\n\
          FROM start AS arguments\nARG A=1\nRUN echo argument\n\
          FROM start AS environment\nENV E=1\nRUN echo environment\n\
-         FROM start AS users\nUSER 1\nRUN echo user\n\
+         FROM start AS users\nUSER 1:1\nRUN echo user\n\
          FROM start AS folders\nWORKDIR /d\nRUN echo folder\n\
          FROM start AS shells\nSHELL [\"sh\", \"-c\"]\nRUN echo shell\n\
          FROM start AS heredocs\nCOPY <<END /h\nheredoc\nEND\n\

@@ -78,7 +78,13 @@ pub(crate) fn an_archive_unpacks_nothing_outside() -> Result<(), Failed> {
         build.archive(name, |archive| archive.file(path));
         refused(build.run(&format!("ADD {name} /to/")), "leads out")?;
     }
+    build.archive("nowhere", |archive| {
+        archive.link(tar::EntryType::Symlink, "out", outside.as_str());
+        archive.file("out/escaped");
+    });
+    refused(build.run("ADD nowhere /to/"), "was not found")?;
     build.archive("through", |archive| {
+        archive.folder(outside.as_str().trim_start_matches('/'), 0o755);
         archive.link(tar::EntryType::Symlink, "out", outside.as_str());
         archive.file("out/escaped");
     });
@@ -283,7 +289,7 @@ pub(crate) fn devices_and_owners_lead_nowhere_outside() -> Result<(), Failed> {
     // Who has no right to it is not served either.
     let built = build.run(
         "RUN [\"/bin/busybox\", \"mkdir\", \"-m\", \"777\", \"/open\"]\n\
-         USER 1000\n\
+         USER 1000:1000\n\
          RUN [\"/bin/busybox\", \"mknod\", \"/open/device\", \"c\", \"1\", \"5\"]",
     );
     refused(built, "Operation not permitted")

@@ -12,7 +12,8 @@ use rustix::io::Errno;
 
 use crate::attributes::CAPABILITY;
 use crate::copies;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
+use crate::layer::WHITEOUT;
 use crate::place::Place;
 use crate::stack::{OPAQUE, Stacking};
 use crate::tree::{Tree, kind, names, open_in, permissions, status_in};
@@ -142,6 +143,9 @@ impl Walk<'_> {
         };
         if kind(&status) == FileType::Socket {
             return Ok(());
+        }
+        if name.starts_with(WHITEOUT) {
+            return Err(Error::Mark(place.to_string()));
         }
         let capability_in = |folder, status: &Stat| {
             capability(folder, name, status).at("ask about", place.as_bytes())

@@ -33,7 +33,7 @@ pub(crate) struct Entry {
     pub(crate) kind: EntryKind,
     pub(crate) mode: u32,
     pub(crate) owner: Owner,
-    /// Never before 1970, as Go's readers of layers and archives have it.
+    /// Never before 1970 nor after 2262, as Go's readers of layers and archives have it.
     pub(crate) times: Timestamps,
     pub(crate) attributes: Vec<(String, Vec<u8>)>,
 }
@@ -87,18 +87,16 @@ impl Entry {
             EntryType::Char => device(FileType::CharacterDevice)?,
             EntryType::Block => device(FileType::BlockDevice)?,
             EntryType::Fifo => EntryKind::Fifo,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntryKind::File,
+            // The oldest tars have no type for folders.
+            EntryType::Regular if header.as_old().linkflag == [0] && path.ends_with(b"/") => {
+                EntryKind::Folder
+            }
+            EntryType::Regular => EntryKind::File,
             EntryType::XGlobalHeader => return Ok(None),
             other => {
                 let message = format!("an entry has the type {:?}", other.as_byte() as char);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
-        };
-        // The oldest tars have no type for folders.
-        let kind = if kind == EntryKind::File && path.ends_with(b"/") {
-            EntryKind::Folder
-        } else {
-            kind
         };
         let id = |given: Option<&str>, field: u64| -> io::Result<u32> {
             let number = given.and_then(|text| text.parse().ok()).unwrap_or(field);
@@ -219,8 +217,11 @@ fn decimal_time(text: &str) -> Option<Timespec> {
     Some(bounded(seconds, nanoseconds, whole.starts_with('-')))
 }
 
+/// The last time that is still one to Go, whose own have 64 bits for nanoseconds.
+const LAST_TIME: (i64, i64) = (i64::MAX / 1_000_000_000, i64::MAX % 1_000_000_000);
+
 fn bounded(seconds: i64, nanoseconds: i64, negative: bool) -> Timespec {
-    if negative || seconds < 0 {
+    if negative || seconds < 0 || (seconds, nanoseconds) > LAST_TIME {
         return Timespec {
             tv_sec: 0,
             tv_nsec: 0,
@@ -253,6 +254,9 @@ mod tests {
     #[case("7", 7, 0)]
     #[case("-5", 0, 0)]
     #[case("-0.5", 0, 0)]
+    #[case("9223372036.854775807", 9_223_372_036, 854_775_807)]
+    #[case("9223372036.854775808", 0, 0)]
+    #[case("9223372037", 0, 0)]
     fn times_of_extended_headers(#[case] text: &str, #[case] seconds: i64, #[case] rest: i64) {
         let time = decimal_time(text).unwrap();
         assert_eq!((time.tv_sec, time.tv_nsec), (seconds, rest));

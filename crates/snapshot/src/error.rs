@@ -30,6 +30,14 @@ pub enum Error {
     /// A pattern that Go's `filepath.Match` does not take.
     #[error("`{0}` is no pattern: expected `]`, or something behind a backslash")]
     BadPattern(String),
+    /// A name of a user or a group is given where there is no file at all.
+    #[error(
+        "there are no files yet in which `{0}` could be looked up: give a number, or copy it later"
+    )]
+    NoAccounts(String),
+    /// A file is called as the mark of a deletion.
+    #[error("`{0}` cannot be in an image: in a layer, a name that begins with `.wh.` deletes")]
+    Mark(String),
     /// An archive's entry leads out of the folder that it is unpacked in.
     #[error("an entry of the archive leads out of it: `{0}`")]
     Breakout(String),

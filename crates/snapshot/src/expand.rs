@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, FileType};
 use crate::entry::{self, Entry, EntryKind};
 use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
-use crate::special::refuse_whiteout;
+use crate::special::{self, refuse_whiteout};
 use crate::tree::{Tree, kind};
 use crate::users::Owner;
 
@@ -67,25 +67,45 @@ pub(crate) fn expand(
         let place = into.resolve_parent(Place::new(&entry.path).as_bytes())?;
         // Any other entry may change where a path leads to.
         last = None;
-        if place.is_root() {
-            // The folder itself stays as it is.
-            if entry.kind == EntryKind::Folder {
-                continue;
-            }
+        let names_root = entry.path.starts_with(b"/");
+        if place.is_root() && !names_root {
+            // The folder itself stays as it is, whatever the archive takes it for.
+            continue;
+        }
+        if place.is_root() && entry.kind != EntryKind::Folder {
             return Err(Error::BadEntry(shown(&entry.path)));
         }
+        refuse_dangling(into, &Place::new(&entry.path).parent(), &place.parent())?;
         into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
         put(&entry, &place, into, &mut contents)?;
         match entry.kind {
             EntryKind::Folder => {
-                folders.insert(place, entry.times);
+                folders.insert(Place::new(&entry.path), entry.times);
             }
             EntryKind::File => last = Last::of(&entry.path, &place, into)?,
             _ => {}
         }
     }
+    // What has come in the place of a folder since gets its time as well.
     for (place, times) in &folders {
-        into.set_times(place, times)?;
+        into.set_times(&into.resolve(place.as_bytes())?, times)?;
+    }
+    Ok(())
+}
+
+/// Refuses a way to a folder that leads through a link to nothing: no folder is made for it.
+fn refuse_dangling(into: &Tree, written: &Place, folder: &Place) -> Result<()> {
+    if into.status(folder)?.is_some() {
+        return Ok(());
+    }
+    let mut way = Place::root();
+    for name in written.names() {
+        way.step(name);
+        let is_link = into.status(&into.resolve_parent(way.as_bytes())?)?;
+        let is_link = is_link.is_some_and(|status| kind(&status) == FileType::Symlink);
+        if is_link && into.status(&into.resolve(way.as_bytes())?)?.is_none() {
+            return Err(Error::NotFound(way.to_string()));
+        }
     }
     Ok(())
 }
@@ -153,6 +173,11 @@ fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> R
         let (from_name, name) = (OsStr::from_bytes(from_name), OsStr::from_bytes(name));
         rustix::fs::linkat(from, from_name, &folder, name, AtFlags::empty())
             .at("link", place.as_bytes())?;
+        if into.status(place)?.map(|status| kind(&status)) == Some(FileType::Symlink) {
+            // A further name of a symbolic link changes its owner only.
+            return special::set_owner(folder.as_fd(), name.as_bytes(), entry.owner)
+                .at("set the owner of", place.as_bytes());
+        }
     } else if !merged {
         if let EntryKind::Device { kind, number } = entry.kind {
             refuse_whiteout(kind, number).at("make", place.as_bytes())?;

@@ -20,7 +20,7 @@ use crate::tree::{Tree, kind, set_times};
 use crate::users::Owner;
 
 /// What marks the name of a file that is deleted.
-const WHITEOUT: &[u8] = b".wh.";
+pub(crate) const WHITEOUT: &[u8] = b".wh.";
 /// What marks a folder as hiding all that is below it.
 const HIDING: &[u8] = b".wh..wh..opq";
 
