@@ -51,6 +51,10 @@ pub fn unpack(layer: File, name: &str, into: &Tree, stacking: Stacking) -> Resul
                 .at("set the mode of", b"/")?;
             continue;
         }
+        // What it says is gone is no name in the folder.
+        if let Some(b".wh." | b".wh.." | b".wh...") = place.name() {
+            return Err(Error::BadEntry(shown(&entry.path)));
+        }
         made.extend(into.make_folders(&place.parent(), 0o755, Owner::ROOT)?);
         if stacking == Stacking::Copies && delete(&place, into, &made)? {
             continue;
@@ -141,4 +145,33 @@ fn place_entry(entry: &Entry, place: &Place, into: &Tree, source: &mut impl Read
     entry
         .finish(folder, name, entry.owner)
         .at("set the owner, mode or time of", place.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Seek as _;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    fn no_layer_deletes_a_folder_by_another_name(
+        #[values("a/b/.wh.", "a/b/.wh..", "a/b/.wh...")] name: &str,
+        #[values(Stacking::Copies, Stacking::Overlay)] stacking: Stacking,
+    ) {
+        let mut layer = tar::Builder::new(tempfile::tempfile().unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        layer.append_data(&mut header, name, io::empty()).unwrap();
+        let mut layer = layer.into_inner().unwrap();
+        layer.rewind().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        let into = Tree::open(folder.path()).unwrap();
+        let unpacked = unpack(layer, "layer", &into, stacking);
+        assert!(matches!(unpacked, Err(Error::BadEntry(_))), "{unpacked:?}");
+        assert!(folder.path().join("a/b").exists());
+    }
 }
