@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -149,10 +150,17 @@ impl Settings {
     fn read(&mut self, path: &Utf8Path, owner: Owner) -> Result<(), Failure> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            // The home folder of who has none may be a device.
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(()),
             Err(error) => {
                 let message = format!("cannot read {path}: {error}");
-                return Err(Failure::of(Exit::Environment, [(message, None)]));
+                let is_closed = error.kind() == PermissionDenied && owner == Owner::User;
+                let hint = is_closed.then(|| {
+                    "it is looked for in ~/.config: set HOME, if that is another user's home \
+                     folder, or XDG_CONFIG_HOME"
+                        .to_owned()
+                });
+                return Err(Failure::of(Exit::Environment, [(message, hint)]));
             }
         };
         let place = |span: Range<usize>| Source::File(path.to_owned(), line(&text, span.start));

@@ -395,6 +395,18 @@ fn packagers_get_completions_and_pages() {
 }
 
 #[test]
+fn who_has_no_home_folder_has_no_settings() {
+    for home in ["/nonexistent", "/dev/null"] {
+        let ran = stagex_with(
+            sample().path(),
+            &["config"],
+            &[("XDG_CONFIG_HOME", home), ("HOME", home)],
+        );
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn the_nearer_to_who_types_the_stronger() {
     let tree = sample();
     let own = tree.path().join("configuration/stagex");

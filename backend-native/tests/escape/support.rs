@@ -13,7 +13,7 @@ use backend_api::{
     Step, StepId, StepKind,
 };
 use backend_native::Native;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// What nobody may read.
@@ -361,8 +361,18 @@ pub(crate) fn share_mounts() -> Result<(), Failed> {
     Ok(rustix::mount::mount_change("/", shared)?)
 }
 
-pub(crate) fn mounts() -> Result<String, Failed> {
-    Ok(fs::read_to_string("/proc/self/mountinfo")?)
+/// Returns what is mounted on the machine at or below some places.
+pub(crate) fn mounts(places: &[&str]) -> Result<Vec<String>, Failed> {
+    let all = fs::read_to_string("/proc/self/mountinfo")?;
+    let is_of_a_place = |line: &&str| {
+        let point = line.split(' ').nth(4).map(Utf8Path::new);
+        point.is_some_and(|point| places.iter().any(|place| point.starts_with(place)))
+    };
+    Ok(all
+        .lines()
+        .filter(is_of_a_place)
+        .map(str::to_owned)
+        .collect())
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
