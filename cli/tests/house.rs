@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -49,6 +49,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "runtimes",
         ],
     ),
+    ("compression", &[]),
     ("containerfile", &[]),
     (
         "containers-build",
@@ -56,7 +57,13 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ),
     (
         "engine",
-        &["backend-api", "containerfile", "oci-image", "package-tree"],
+        &[
+            "backend-api",
+            "compression",
+            "containerfile",
+            "oci-image",
+            "package-tree",
+        ],
     ),
     ("findings", &[]),
     ("go-flate", &[]),
@@ -77,7 +84,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("sandbox", &[]),
-    ("snapshot", &[]),
+    ("snapshot", &["compression"]),
     (
         "stagex",
         &[

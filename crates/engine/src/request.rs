@@ -314,9 +314,10 @@ fn notices(lowered: &Lowered, build: &Build, main: &Utf8Path) -> Result<Vec<Stri
 fn decompress(path: &Utf8PathBuf) -> Result<(), Error> {
     let plain = Utf8PathBuf::from(format!("{path}.plain"));
     let copied = File::open(path).and_then(|file| {
-        let mut decoder = ruzstd::decoding::StreamingDecoder::new(io::BufReader::new(file))
-            .map_err(io::Error::other)?;
-        io::copy(&mut decoder, &mut File::create(&plain)?)
+        io::copy(
+            &mut compression::decompress(file)?,
+            &mut File::create(&plain)?,
+        )
     });
     copied.at("decompress", path)?;
     fs::rename(&plain, path).at("replace", path)

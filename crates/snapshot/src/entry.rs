@@ -10,16 +10,18 @@ use rustix::fs::{FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use tar::{EntryType, Header};
 
-use crate::attributes::{IN_TAR, is_kept, set_attribute, set_attribute_of};
+use crate::attributes::{is_kept, set_attribute, set_attribute_of};
 use crate::bounded::Archive;
 use crate::error::{Error, Result};
+use crate::records::{Records, bounded, wrong};
+use crate::sparse::Sparse;
 use crate::special::{self, make_device, set_owner};
 use crate::tree::{set_mode, set_times};
 use crate::users::Owner;
 
 /// Reads a file as an archive.
 pub(crate) fn open(input: impl Read + 'static, name: &str) -> Result<Archive> {
-    let input = crate::decompress::decompress(input).map_err(|source| Error::Archive {
+    let input = compression::decompress(input).map_err(|source| Error::Archive {
         name: name.to_owned(),
         source,
     })?;
@@ -36,6 +38,8 @@ pub(crate) struct Entry {
     /// Never before 1970 nor after 2262, as Go's readers of layers and archives have it.
     pub(crate) times: Timestamps,
     pub(crate) attributes: Vec<(String, Vec<u8>)>,
+    /// Of a file whose holes the archive leaves out.
+    sparse: Option<Sparse>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,24 +59,12 @@ pub(crate) enum EntryKind {
 impl Entry {
     /// Reads an entry's header; nothing of what is no file: the headers of the whole archive.
     pub(crate) fn read(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<Self>> {
-        let path = entry.path_bytes().into_owned();
+        let mut path = entry.path_bytes().into_owned();
         let link = entry
             .link_name_bytes()
             .map(std::borrow::Cow::into_owned)
             .unwrap_or_default();
-        let mut extensions = Vec::new();
-        if let Some(found) = entry.pax_extensions()? {
-            for extension in found {
-                let extension = extension?;
-                if let Ok(key) = extension.key() {
-                    extensions.push((key.to_owned(), extension.value_bytes().to_vec()));
-                }
-            }
-        }
-        let text = |wanted: &str| {
-            let found = extensions.iter().find(|(key, _)| key == wanted)?;
-            str::from_utf8(&found.1).ok()
-        };
+        let records = Records::read(entry)?;
         let header = entry.header();
         let device = |kind| -> io::Result<EntryKind> {
             let major = header.device_major()?.unwrap_or(0);
@@ -98,26 +90,31 @@ impl Entry {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
         };
-        let id = |given: Option<&str>, field: u64| -> io::Result<u32> {
-            let number = given.and_then(|text| text.parse().ok()).unwrap_or(field);
-            u32::try_from(number).map_err(io::Error::other)
+        let id = |key: &str, field: &[u8], read: fn(&Header) -> io::Result<u64>| {
+            let id = match records.number(key)? {
+                Some(id) => id,
+                None => number(field, || read(header))?,
+            };
+            u32::try_from(id).map_err(io::Error::other)
         };
         let fields = header.as_old();
         let owner = Owner {
-            user: id(text("uid"), number(&fields.uid, || header.uid())?)?,
-            group: id(text("gid"), number(&fields.gid, || header.gid())?)?,
+            user: id("uid", &fields.uid, Header::uid)?,
+            group: id("gid", &fields.gid, Header::gid)?,
         };
         let mode = number(&fields.mode, || header.mode().map(u64::from))?;
-        let time = text("mtime")
-            .and_then(decimal_time)
-            .unwrap_or_else(|| header_time(header));
-        let attributes = extensions
-            .iter()
-            .filter_map(|(key, value)| {
-                let name = key.strip_prefix(IN_TAR)?;
-                Some((name.to_owned(), value.clone()))
-            })
-            .collect();
+        let time = records.time("mtime")?;
+        let time = time.unwrap_or_else(|| header_time(header));
+        let size = entry.size();
+        let sparse = Sparse::read(&records, size, entry)?;
+        if sparse.is_some() {
+            if kind != EntryKind::File {
+                return Err(wrong("GNU.sparse"));
+            }
+            if let Some(name) = records.bytes("GNU.sparse.name") {
+                path = name.to_vec();
+            }
+        }
         Ok(Some(Self {
             mode: u32::try_from(mode & 0o7777).unwrap_or_default(),
             path,
@@ -127,7 +124,8 @@ impl Entry {
                 last_access: time,
                 last_modification: time,
             },
-            attributes,
+            attributes: records.attributes(),
+            sparse,
         }))
     }
 
@@ -145,7 +143,12 @@ impl Entry {
             EntryKind::File => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
                 let mut file = File::from(rustix::fs::openat(folder, path, flags, private)?);
-                io::copy(contents, &mut file)?;
+                match &self.sparse {
+                    Some(sparse) => sparse.write(contents, &mut file)?,
+                    None => {
+                        io::copy(contents, &mut file)?;
+                    }
+                }
                 return Ok(Some(file));
             }
             EntryKind::Folder => rustix::fs::mkdirat(folder, path, Mode::RWXU)?,
@@ -204,35 +207,6 @@ fn number(field: &[u8], read: impl FnOnce() -> io::Result<u64>) -> io::Result<u6
     read()
 }
 
-/// Reads `-5`, `1.5` and the like, as seconds since 1970.
-fn decimal_time(text: &str) -> Option<Timespec> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    let digits: String = fraction
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
-    let nanoseconds = digits.parse().ok()?;
-    Some(bounded(seconds, nanoseconds, whole.starts_with('-')))
-}
-
-/// The last time that is still one to Go, whose own have 64 bits for nanoseconds.
-const LAST_TIME: (i64, i64) = (i64::MAX / 1_000_000_000, i64::MAX % 1_000_000_000);
-
-fn bounded(seconds: i64, nanoseconds: i64, negative: bool) -> Timespec {
-    if negative || seconds < 0 || (seconds, nanoseconds) > LAST_TIME {
-        return Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-    }
-    Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds,
-    }
-}
-
 fn header_time(header: &Header) -> Timespec {
     // The first two bits of a binary number are its mark and its sign.
     let negative = header.as_old().mtime[0] & 0xc0 == 0xc0;
@@ -241,24 +215,4 @@ fn header_time(header: &Header) -> Timespec {
         .ok()
         .and_then(|time| i64::try_from(time).ok());
     bounded(seconds.unwrap_or(0), 0, negative)
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("1.5", 1, 500_000_000)]
-    #[case("7", 7, 0)]
-    #[case("-5", 0, 0)]
-    #[case("-0.5", 0, 0)]
-    #[case("9223372036.854775807", 9_223_372_036, 854_775_807)]
-    #[case("9223372036.854775808", 0, 0)]
-    #[case("9223372037", 0, 0)]
-    fn times_of_extended_headers(#[case] text: &str, #[case] seconds: i64, #[case] rest: i64) {
-        let time = decimal_time(text).unwrap();
-        assert_eq!((time.tv_sec, time.tv_nsec), (seconds, rest));
-    }
 }
