@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::str::FromStr;
 
@@ -82,7 +82,7 @@ impl FromStr for Output {
 impl Output {
     /// Returns where to deliver the image, with paths relative to `root`.
     pub(crate) fn delivery(&self, root: &Utf8Path) -> Result<Delivery, Failure> {
-        let path = root.join(&self.destination);
+        let path = resolved(root.join(&self.destination));
         match (self.destination.as_str(), self.tar) {
             ("-", false) => Err(usage(
                 "dest=- is a tar: leave tar=false out".to_owned(),
@@ -98,8 +98,8 @@ impl Output {
                     stdout.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
                 Ok(Delivery::Stream(Box::new(File::from(stdout))))
             }
-            (_, true) => Ok(Delivery::File(path)),
-            (_, false) => Ok(Delivery::Folder(path)),
+            (_, true) => file(path),
+            (_, false) => folder(path),
         }
     }
 
@@ -132,5 +132,102 @@ impl Output {
             }
         }
         Ok(())
+    }
+}
+
+/// Follows a link to what is there: that is what is written, and the link stays.
+fn resolved(path: Utf8PathBuf) -> Utf8PathBuf {
+    path.canonicalize_utf8().unwrap_or(path)
+}
+
+/// Delivers a tar: in place of a file, or into what is no file, such as a pipe.
+fn file(path: Utf8PathBuf) -> Result<Delivery, Failure> {
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => Err(usage(
+            format!("dest={path} is a folder"),
+            Some("say the file in it; tar=false writes a folder"),
+        )),
+        Ok(found) if !found.is_file() => {
+            let opened = File::options().write(true).open(&path);
+            let opened = opened.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+            Ok(Delivery::Stream(Box::new(opened)))
+        }
+        _ => Ok(Delivery::File(path)),
+    }
+}
+
+/// Delivers a layout, in place of one that is there: of nothing else.
+fn folder(path: Utf8PathBuf) -> Result<Delivery, Failure> {
+    let is_free = match path.read_dir_utf8() {
+        Ok(mut entries) => entries.next().is_none() || path.join("oci-layout").is_file(),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    };
+    if !is_free {
+        return Err(usage(
+            format!("dest={path} is there, and no layout of an image: it is not replaced"),
+            Some("say another folder, or remove it yourself"),
+        ));
+    }
+    Ok(Delivery::Folder(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn deliver(root: &Utf8Path, words: &str) -> Result<Delivery, Failure> {
+        format!("type=oci,{words}")
+            .parse::<Output>()
+            .unwrap()
+            .delivery(root)
+    }
+
+    fn root() -> (tempfile::TempDir, Utf8PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().canonicalize().unwrap();
+        (temporary, Utf8PathBuf::from_path_buf(root).unwrap())
+    }
+
+    #[test]
+    fn a_layout_replaces_nothing_but_a_layout() {
+        let (_temporary, root) = root();
+        for (folder, file) in [("full", "file"), ("layout", "oci-layout")] {
+            fs::create_dir(root.join(folder)).unwrap();
+            fs::write(root.join(folder).join(file), "").unwrap();
+        }
+        fs::create_dir(root.join("empty")).unwrap();
+        symlink("full", root.join("link")).unwrap();
+        for (destination, is_taken) in [
+            ("full", false),
+            ("full/file", false),
+            ("link", false),
+            ("layout", true),
+            ("empty", true),
+            ("new", true),
+        ] {
+            let delivery = deliver(&root, &format!("tar=false,dest={destination}"));
+            assert_eq!(delivery.is_ok(), is_taken, "{destination}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_and_what_is_no_file_is_written_into() {
+        let (_temporary, root) = root();
+        fs::write(root.join("file"), "").unwrap();
+        symlink("file", root.join("link")).unwrap();
+        symlink("/dev/null", root.join("null")).unwrap();
+        let path = match deliver(&root, "dest=link") {
+            Ok(Delivery::File(path)) => path,
+            _ => panic!("expected a file"),
+        };
+        assert_eq!(path, root.join("file"));
+        for device in ["null", "/dev/null"] {
+            let delivery = deliver(&root, &format!("dest={device}"));
+            assert!(matches!(delivery, Ok(Delivery::Stream(_))), "{device}");
+        }
+        assert!(deliver(&root, "dest=.").is_err());
     }
 }

@@ -10,10 +10,12 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::Platform;
-use oci_image::{Digest, ImageSet};
+use oci_image::Digest;
+use rayon::prelude::*;
 
 use crate::error::{Error, IoContext};
 use crate::folders::{Folders, write_whole};
+use crate::outputs::Outputs;
 
 /// The digests of a tree's packages, by stage and by full name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,16 +82,24 @@ impl Digests {
         Ok(digests)
     }
 
-    /// Returns what lies in `out/`, for those of `names` that do.
+    /// Returns what lies in `out/`, for those of `names` that do. All of it has the digests that it
+    /// says.
     ///
     /// `names` are (stage, full name).
     pub fn of_outputs<'a>(
         root: &Utf8Path,
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Error> {
+        let outputs = Outputs::of_tree(&Folders::of_tree(root));
+        let names: Vec<_> = names.into_iter().collect();
+        let found = names.par_iter().map(|(_, name)| outputs.images(name));
+        let found: Vec<_> = found.collect::<Result<_, Error>>()?;
+        // What was found can be found again: that it cannot be noted down is no reason to say nothing.
+        outputs.write().ok();
+
         let mut digests = Self::default();
-        for (stage, name) in names {
-            let images = Self::of_output(root, name)?.into_iter().enumerate();
+        for ((stage, name), images) in names.into_iter().zip(found) {
+            let images = images.into_iter().enumerate();
             let line = |(place, (platform, digest))| (Some(platform).filter(|_| place > 0), digest);
             let images: Vec<_> = images.map(line).collect();
             if !images.is_empty() {
@@ -99,14 +109,10 @@ impl Digests {
         Ok(digests)
     }
 
-    /// Returns each platform and digest of what lies in `out/` of the package `name`; nothing if
-    /// nothing does.
+    /// Returns each platform and digest of what lies in `out/` of the package `name`, if that has the
+    /// digests that it says; nothing if nothing lies there.
     pub fn of_output(root: &Utf8Path, name: &str) -> Result<Vec<(String, Digest)>, Error> {
-        let layout = Folders::of_tree(root).output(name);
-        if !layout.join("index.json").exists() {
-            return Ok(Vec::new());
-        }
-        Ok(ImageSet::open(&layout)?.platforms())
+        Outputs::of_tree(&Folders::of_tree(root)).images(name)
     }
 
     /// Returns the digest of the package `name` of `stage`, if it has but one platform.

@@ -21,7 +21,7 @@ use crate::record::Record;
 use crate::sealed;
 
 /// The first line of the file. Raised when the rest changes its meaning.
-const HEADER: &str = "stagex outputs 1";
+const HEADER: &str = "stagex outputs 2";
 
 /// What a package's record says, and whether what it says is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) struct Output {
     pub digest: Digest,
     /// How long it took.
     pub duration: Duration,
-    /// Whether the layout in `out/` has that digest, and all its blobs are there with their sizes.
+    /// Whether the layout in `out/` has that digest, and all its blobs have theirs.
     pub whole: bool,
 }
 
@@ -101,10 +101,7 @@ impl Outputs {
         let Ok((files, state)) = self.state(name, blobs()) else {
             return Ok(Some(output));
         };
-        // The first two are the record and the index, whose sizes nothing says.
-        let sizes = files[2..].iter().map(|file| file.size);
-        output.whole =
-            image.digest() == output.digest && sizes.eq(all.iter().map(|blob| blob.size));
+        output.whole = image.digest() == output.digest && image.verify().is_ok();
         if output.whole && files.iter().all(|file| file.rested_at(second)) {
             let seen = Seen {
                 key: output.key.clone(),
@@ -116,6 +113,20 @@ impl Outputs {
             self.added().insert(name.to_owned(), seen);
         }
         Ok(Some(output))
+    }
+
+    /// Returns each platform and digest of what lies in `out/` of the package `name`, recorded or not;
+    /// nothing if nothing lies there. What does not have the digests that it says is an error.
+    pub(crate) fn images(&self, name: &str) -> Result<Vec<(String, Digest)>, Error> {
+        let layout = self.folders.output(name);
+        if !Layout::index(&layout).exists() {
+            return Ok(Vec::new());
+        }
+        let image = ImageSet::open(&layout)?;
+        if !self.look(name)?.is_some_and(|output| output.whole) {
+            image.verify()?;
+        }
+        Ok(image.platforms())
     }
 
     /// Asks the file system for all files of an output, the record and the index first, and
@@ -344,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_size_is_noticed_and_one_of_another_time_is_read() {
+    fn a_file_of_other_bytes_is_noticed_and_one_of_another_time_is_read() {
         let scene = Scene::new();
         scene.mark();
         let layer = scene.files().pop().unwrap();
@@ -355,6 +366,9 @@ mod tests {
         assert_eq!(output.key, "key");
         fs::write(&layer, &bytes[1..]).unwrap();
         assert!(!scene.look().whole);
+        let other: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+        fs::write(&layer, other).unwrap();
+        assert!(!scene.look().whole, "other bytes of the same size");
     }
 
     #[test]

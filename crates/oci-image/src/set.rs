@@ -31,6 +31,11 @@ impl ImageSet {
         &self.images
     }
 
+    /// Reads all layers and compares them with their digests.
+    pub fn verify(&self) -> Result<(), LayoutError> {
+        self.images.iter().try_for_each(Layout::verify)
+    }
+
     /// Returns the first image.
     pub fn first(&self) -> &Layout {
         &self.images[0]
