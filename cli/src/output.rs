@@ -219,9 +219,8 @@ mod tests {
         fs::write(root.join("file"), "").unwrap();
         symlink("file", root.join("link")).unwrap();
         symlink("/dev/null", root.join("null")).unwrap();
-        let path = match deliver(&root, "dest=link") {
-            Ok(Delivery::File(path)) => path,
-            _ => panic!("expected a file"),
+        let Ok(Delivery::File(path)) = deliver(&root, "dest=link") else {
+            panic!("expected a file");
         };
         assert_eq!(path, root.join("file"));
         for device in ["null", "/dev/null"] {

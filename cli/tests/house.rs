@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -63,6 +63,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "containerfile",
             "oci-image",
             "package-tree",
+            "patterns",
         ],
     ),
     ("findings", &[]),
@@ -70,6 +71,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("image-store", &["backend-api", "process"]),
     ("oci-image", &["containerfile", "go-flate"]),
     ("package-tree", &["containerfile"]),
+    ("patterns", &[]),
     ("process", &[]),
     (
         "runtimes",
@@ -84,7 +86,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
         ],
     ),
     ("sandbox", &[]),
-    ("snapshot", &["compression"]),
+    ("snapshot", &["compression", "patterns"]),
     (
         "stagex",
         &[

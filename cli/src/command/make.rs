@@ -293,7 +293,10 @@ pub(super) fn no_runtime(error: runtimes::NoRuntime) -> Failure {
 /// Turns an error that concerns the work as a whole into a failure.
 pub(super) fn failure(error: &Error) -> Failure {
     let exit = match error {
-        Error::DigestLine { .. } | Error::Containerfile { .. } => Exit::Tree,
+        Error::DigestLine { .. }
+        | Error::Containerfile { .. }
+        | Error::BadPattern { .. }
+        | Error::ForeignList { .. } => Exit::Tree,
         Error::Interrupted => Exit::Interrupted,
         Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
         _ => Exit::Environment,

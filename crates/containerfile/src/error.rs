@@ -121,6 +121,9 @@ pub enum ErrorKind {
     /// A heredoc as the destination of a copy.
     #[error("a heredoc as the destination, expected a path")]
     HeredocDestination,
+    /// Several sources, and a destination that is a folder to some engines only.
+    #[error("several sources for `{0}`, expected a `/` at its end")]
+    FolderWithoutSlash(String),
     /// A stage's name with characters that it cannot have.
     #[error(
         "`{0}` is no name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`"
@@ -222,6 +225,10 @@ impl ErrorKind {
                     .to_owned(),
             ),
             Self::UsedBeforeBuilt { used, .. } => Some(format!("move stage `{used}` up")),
+            Self::FolderWithoutSlash(destination) => Some(format!(
+                "with Docker each source becomes `{destination}` in turn, if that is no folder yet; \
+                 write `{destination}/`"
+            )),
             Self::MixedSources => Some("split it into two COPY instructions".to_owned()),
             Self::NetworkOfRun("none") => {
                 Some("build offline, or with an engine that has networks for each RUN".to_owned())

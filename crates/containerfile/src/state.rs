@@ -245,6 +245,11 @@ fn absolute(working_directory: &str, path: &str) -> String {
     clean(&format!("/{parent}/{path}"))
 }
 
+/// Tells whether a destination can be nothing but a folder, to every engine.
+fn is_folder(destination: &str) -> bool {
+    destination.ends_with('/') || destination == "." || destination.ends_with("/.")
+}
+
 /// Returns an absolute path without `.`, `..` and repeated slashes.
 pub(crate) fn clean(path: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
@@ -300,6 +305,10 @@ impl Words<'_> {
     fn sources(&self, sources: &mut Sources) -> Result<(), ErrorKind> {
         self.all(&mut sources.paths)?;
         self.word(&mut sources.destination)?;
+        let count = sources.paths.len() + sources.heredocs.len();
+        if count > 1 && !is_folder(&sources.destination) {
+            return Err(ErrorKind::FolderWithoutSlash(sources.destination.clone()));
+        }
         sources
             .heredocs
             .iter_mut()

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, IoContext};
 use crate::identity::Identity;
+use crate::ignore::Ignored;
 use crate::recipe::FETCH;
 
 /// The time of the first file of a context: 2001-09-09T01:46:40Z. It is later than any epoch
@@ -99,15 +100,16 @@ fn list_below(
     Ok(())
 }
 
-/// Writes the files of `folder` into `context`, with the modes 0755 and 0644 and with times that
-/// only the files decide. Sources keep their times.
+/// Writes the files of `folder` that are not ignored into `context`, with the modes 0755 and 0644 and
+/// with times that only the files decide. Sources keep their times.
 pub(crate) fn assemble(
     folder: &Utf8Path,
     files: &[ContextFile],
+    ignored: &Ignored,
     context: &Utf8Path,
 ) -> Result<(), Error> {
     make_folder(context)?;
-    for (file, seconds) in files.iter().zip(FIRST_TIME..) {
+    for (file, seconds) in without(ignored, files).zip(FIRST_TIME..) {
         let to = context.join(&file.path);
         match &file.kind {
             ContextFileKind::Folder => make_folder(&to)?,
@@ -128,6 +130,26 @@ pub(crate) fn assemble(
         }
     }
     Ok(())
+}
+
+/// Returns the files that are not ignored, and the folders that they are in.
+fn without<'a>(
+    ignored: &Ignored,
+    files: &'a [ContextFile],
+) -> impl Iterator<Item = &'a ContextFile> {
+    // A folder comes before what is in it.
+    let mut on_the_way: Vec<&ContextFile> = Vec::new();
+    files.iter().flat_map(move |file| {
+        on_the_way.retain(|folder| file.path.starts_with(&folder.path));
+        if !ignored.has(&file.path) {
+            on_the_way.push(file);
+            return std::mem::take(&mut on_the_way);
+        }
+        if file.kind == ContextFileKind::Folder {
+            on_the_way.push(file);
+        }
+        Vec::new()
+    })
 }
 
 /// Returns the nanoseconds that stand for a file's contents.
@@ -259,7 +281,13 @@ mod tests {
 
         let files = list(&package, Fetched::Foreign).unwrap();
         let context = root.join("context");
-        assemble(&package, &files, &context).unwrap();
+        assemble(
+            &package,
+            &files,
+            &Ignored::of(&package, None).unwrap(),
+            &context,
+        )
+        .unwrap();
 
         let names: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(names, ["files", "files/run", "files/text"]);
@@ -287,6 +315,7 @@ mod tests {
             assemble(
                 &package,
                 &list(&package, Fetched::Foreign).unwrap(),
+                &Ignored::of(&package, None).unwrap(),
                 &root.join(context),
             )
             .unwrap();
@@ -296,6 +325,36 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(first.as_secs(), second.as_secs());
         assert_eq!(first, written("one", "again"));
+    }
+
+    #[test]
+    fn what_is_ignored_is_left_out_but_for_folders_on_the_way_to_what_is_not() {
+        let (_temporary, root) = folder();
+        for file in [
+            ".dockerignore",
+            "a/b/kept",
+            "a/b/other",
+            "a/c/other",
+            "d/other",
+            "e",
+        ] {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let files = list(&root, Fetched::Foreign).unwrap();
+        let names = |text: &str| {
+            fs::write(root.join(".dockerignore"), text).unwrap();
+            let ignored = Ignored::of(&root, None).unwrap();
+            let left = without(&ignored, &files).map(|file| file.path.to_string());
+            left.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names("a\nd\n!a/b/kept\n"),
+            [".dockerignore", "a", "a/b", "a/b/kept", "e"]
+        );
+        assert_eq!(names("*"), [""; 0]);
+        assert_eq!(names("").len(), files.len());
     }
 
     fn source() -> Source {

@@ -43,6 +43,22 @@ pub enum Error {
         /// The sha256 that it has, in hex.
         found: String,
     },
+    /// A line of a `.dockerignore` is no pattern.
+    #[error("{path}:{line}: {source}")]
+    BadPattern {
+        /// The list.
+        path: Utf8PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: patterns::BadPattern,
+    },
+    /// A list of what is ignored that only some engines follow.
+    #[error("{path} is not followed by every engine")]
+    ForeignList {
+        /// The list.
+        path: Utf8PathBuf,
+    },
     /// The Containerfile cannot be read, resolved or lowered.
     #[error("{path}:{source}")]
     Containerfile {
@@ -182,6 +198,7 @@ impl Error {
                 "remove {path} and fetch it again, or find out who changed it"
             )),
             Self::Containerfile { source, .. } => source.hint(),
+            Self::ForeignList { .. } => Some("call it .dockerignore, which is".into()),
             Self::UnknownReference { .. } => Some(
                 "a package is named `stagex/<stage>-<name>`, the sources' folder is `fetch`; what else \
                  there is, `stagex build` is told with --build-context"

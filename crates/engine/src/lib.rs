@@ -16,6 +16,7 @@ mod explain;
 mod folders;
 mod hashes;
 mod identity;
+mod ignore;
 mod image;
 mod leftovers;
 mod load;

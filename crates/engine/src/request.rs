@@ -15,10 +15,12 @@ use containerfile::{
     Base, Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice, ResolvedStage,
 };
 use oci_image::ImageSet;
+use package_tree::Source;
 
 use crate::builder::Builder;
 use crate::context::{self, Fetched};
 use crate::error::{Error, IoContext};
+use crate::ignore::Ignored;
 use crate::recipe::{Context, FETCH, Recipe, Sources};
 use crate::resolve::Resolved;
 
@@ -45,12 +47,8 @@ pub(crate) fn prepare(
     let network = network(builder, recipe, build)?;
 
     let main = work.join("context");
-    context::assemble(&recipe.root.join(&recipe.context), &resolved.files, &main)?;
-    if let Sources::Checked { folder, sources } = &recipe.sources {
-        context::take_sources(sources, &recipe.root.join(folder), &main.join(FETCH))?;
-    }
-
-    let mut contexts = contexts(resolved, work, &main)?;
+    let fetch = main_context(resolved, work, &main)?;
+    let mut contexts = contexts(resolved, work, &fetch)?;
     let name = |name: &str| {
         if capabilities.dialect.named_contexts {
             name.to_owned()
@@ -164,12 +162,45 @@ fn network(builder: &Builder, recipe: &Recipe, build: &Build) -> Result<Network,
     Ok(Network::Default)
 }
 
-/// Finds what each name in the Containerfile stands for: by the name as it is written, the name
-/// of the context, and the context.
-fn contexts(
+/// Puts together the folder `main`, which COPY and ADD read, and returns the one with all sources.
+fn main_context(
     resolved: &Resolved,
     work: &Utf8Path,
     main: &Utf8Path,
+) -> Result<Utf8PathBuf, Error> {
+    let recipe = &resolved.recipe;
+    let folder = recipe.root.join(&recipe.context);
+    let containerfile = recipe.root.join(&recipe.containerfile);
+    let ignored = Ignored::of(&folder, Some(&containerfile))?;
+    context::assemble(&folder, &resolved.files, &ignored, main)?;
+
+    let below = main.join(FETCH);
+    let Sources::Checked { folder, sources } = &recipe.sources else {
+        return Ok(below);
+    };
+    let folder = recipe.root.join(folder);
+    let is_ignored = |source: &Source| ignored.has(&Utf8Path::new(FETCH).join(&source.file));
+    if !ignored.has(FETCH.into()) && !sources.iter().any(is_ignored) {
+        context::take_sources(sources, &folder, &below)?;
+        return Ok(below);
+    }
+    // They are a context of their own too, which no list is of.
+    let all = work.join(FETCH);
+    context::take_sources(sources, &folder, &all)?;
+    let mut left = sources.clone();
+    left.retain(|source| !is_ignored(source));
+    if !left.is_empty() {
+        context::take_sources(&left, &folder, &below)?;
+    }
+    Ok(all)
+}
+
+/// Finds what each name in the Containerfile stands for: by the name as it is written, the name
+/// of the context, and the context. The sources are in `fetch`.
+fn contexts(
+    resolved: &Resolved,
+    work: &Utf8Path,
+    fetch: &Utf8Path,
 ) -> Result<BTreeMap<String, (String, ContextSource)>, Error> {
     let mut contexts = BTreeMap::new();
     for reference in &resolved.build.references {
@@ -189,11 +220,12 @@ fn contexts(
                 let layout = resolved.recipe.root.join(layout);
                 ContextSource::Image(only_image(resolved, written, layout, work)?)
             }
-            Context::Sources => ContextSource::Folder(main.join(FETCH)),
+            Context::Sources => ContextSource::Folder(fetch.to_owned()),
             Context::Folder(folder) => {
                 let folder = resolved.recipe.root.join(folder);
                 let copy = work.join("contexts").join(BuildKey::new(name).as_str());
-                context::assemble(&folder, &context::list(&folder, Fetched::Present)?, &copy)?;
+                let files = context::list(&folder, Fetched::Present)?;
+                context::assemble(&folder, &files, &Ignored::of(&folder, None)?, &copy)?;
                 ContextSource::Folder(copy)
             }
         };

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
+use patterns::{Below, Filter};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -18,7 +19,6 @@ use crate::contents::copy_contents;
 use crate::copies;
 use crate::copy::{Copying, Ownership};
 use crate::error::{Context as _, Error, Result};
-use crate::filter::{Below, Filter};
 use crate::place::Place;
 use crate::remove::remove_below;
 use crate::special::{self, refuse_whiteout, set_owner};

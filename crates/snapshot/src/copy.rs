@@ -1,13 +1,12 @@
 //! `COPY` and `ADD` of local files, as `BuildKit` does them.
 
+use patterns::Filter;
 use rustix::fs::FileType;
 
 use crate::copier::{Copier, Exactness};
 use crate::error::{Error, Result};
 use crate::expand::{expand, is_archive};
-use crate::filter::Filter;
 use crate::mode::Permissions;
-use crate::pattern;
 use crate::place::Place;
 use crate::tree::{Tree, kind};
 use crate::users::Owner;
@@ -78,7 +77,7 @@ pub fn copy(source: Source<'_>, path: &[u8], into: &Tree, copying: &Copying<'_>)
 pub fn find(tree: &Tree, path: &[u8]) -> Result<Vec<Place>> {
     let place = Place::new(path);
     let names: Vec<&[u8]> = place.names().collect();
-    let Some(first) = names.iter().position(|name| pattern::is_pattern(name)) else {
+    let Some(first) = names.iter().position(|name| patterns::is_pattern(name)) else {
         return Ok(vec![place]);
     };
     let mut start = Place::root();
@@ -117,7 +116,7 @@ impl Matching<'_> {
             let place = folder.join(&name);
             let mut path = relative.to_vec();
             path.extend_from_slice(&name);
-            if pattern::matches(self.pattern, &path)? {
+            if patterns::matches(self.pattern, &path)? {
                 self.found.push(place);
                 continue;
             }

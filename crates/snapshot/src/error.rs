@@ -27,9 +27,9 @@ pub enum Error {
     /// There are more symbolic links on a path than any system follows.
     #[error("too many symbolic links in `{0}`")]
     TooManyLinks(String),
-    /// A pattern that Go's `filepath.Match` does not take.
-    #[error("`{0}` is no pattern: expected `]`, or something behind a backslash")]
-    BadPattern(String),
+    /// A pattern that is none.
+    #[error(transparent)]
+    BadPattern(#[from] patterns::BadPattern),
     /// A name of a user or a group is given where there is no file at all.
     #[error(
         "there are no files yet in which `{0}` could be looked up: give a number, or copy it later"

@@ -101,7 +101,7 @@ fn a_run_with_a_heredoc_becomes_an_exec_form() {
 
 #[test]
 fn a_full_dialect_gets_the_text_as_it_stands() {
-    let body = "RUN --network=none <<-EOF\n\ta\n\tEOF\nCOPY <<x /y # \nz\nx\nWORKDIR /a\n";
+    let body = "RUN --network=none <<-EOF\n\ta\n\tEOF\nCOPY <<x /y \nz\nx\nWORKDIR /a\n";
     let lowered = lowered(body, Dialect::FULL);
     assert_eq!(lines(&lowered), body);
     assert!(!lowered.needs_side_context());

@@ -298,10 +298,29 @@ fn layers_are_made_by_files_commands_and_folders_only() {
     );
 }
 
+#[rstest]
+#[case("COPY a b c", false)]
+#[case("ADD a b /c/d", false)]
+#[case("COPY <<a <<b /c\na\nb\n", false)]
+#[case("COPY a b $c", true)]
+#[case("COPY a b .", true)]
+#[case("COPY a b /c/.", true)]
+#[case("COPY a c", true)]
+fn what_several_sources_go_to_ends_in_a_slash(#[case] line: &str, #[case] is_taken: bool) {
+    let source = format!("FROM scratch\nARG c=c/\n{line}\n");
+    let built = parse(&source)
+        .and_then(|file| file.resolve(&scope()))
+        .map_err(|error| error.to_string());
+    assert_eq!(built.is_ok(), is_taken, "{built:?}");
+    if let Err(error) = built {
+        assert!(error.contains("several sources"), "{error}");
+    }
+}
+
 #[test]
 fn names_and_flags_are_expanded_and_commands_are_not() {
     let build = build_with(
-        "FROM scratch\nARG v\nLABEL $v=\"a $v\"\nCOPY --chown=$v:$v --chmod=$none \"$v\" '$v' /d/${v}\nCMD $v",
+        "FROM scratch\nARG v\nLABEL $v=\"a $v\"\nCOPY --chown=$v:$v --chmod=$none \"$v\" '$v' /d/${v}/\nCMD $v",
         &[("v", "7")],
     );
     let [_, label, copy, cmd] = steps(&build) else {
@@ -320,7 +339,7 @@ fn names_and_flags_are_expanded_and_commands_are_not() {
     assert_eq!(copy.chown.as_deref(), Some("7:7"));
     assert_eq!(copy.chmod, None);
     assert_eq!(copy.sources.paths, ["7", "$v"]);
-    assert_eq!(copy.sources.destination, "/d/7");
+    assert_eq!(copy.sources.destination, "/d/7/");
     assert_eq!(
         cmd.instruction,
         Instruction::Cmd(Command::Shell("$v".to_owned()))

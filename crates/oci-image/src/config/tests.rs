@@ -119,10 +119,10 @@ fn an_image_of_nothing_has_neither_history_nor_layers() {
 }
 
 #[rstest]
-#[case("COPY a b /c", "COPY a b /c # buildkit", false)]
+#[case("COPY a b /c/", "COPY a b /c/ # buildkit", false)]
 #[case(
-    "COPY --link --from=tree/x --exclude=y [\"a b\", \"c\"]",
-    "COPY a b c # buildkit",
+    "COPY --link --from=tree/x --exclude=y [\"a b\", \"c/\"]",
+    "COPY a b c/ # buildkit",
     false
 )]
 #[case(

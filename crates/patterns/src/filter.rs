@@ -3,8 +3,8 @@
 //! The rules are those of a `.dockerignore`: `**` stands for any number of folders, `!` takes back what a
 //! pattern before it said, and what holds for a folder holds for all that is in it.
 
-use crate::error::{Error, Result};
 use crate::pattern::Deep;
+use crate::{BadPattern, Result};
 
 /// Patterns, of which the last that matches decides.
 #[derive(Debug)]
@@ -12,14 +12,14 @@ struct Patterns(Vec<(Deep, bool)>);
 
 /// Says what is copied.
 #[derive(Debug)]
-pub(crate) struct Filter {
+pub struct Filter {
     include: Option<Patterns>,
     exclude: Patterns,
 }
 
 /// What is known of a place below the folder that is copied.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Below {
+pub struct Below {
     path: Vec<u8>,
     /// Which patterns match it.
     include: Vec<bool>,
@@ -39,7 +39,7 @@ impl Patterns {
                 None => (text, false),
             };
             if text.is_empty() {
-                return Err(Error::BadPattern("!".to_owned()));
+                return Err(BadPattern("!".to_owned()));
             }
             patterns.push((Deep::new(&clean(text))?, takes_back));
         }
@@ -87,8 +87,12 @@ fn clean(text: &[u8]) -> Vec<u8> {
 }
 
 impl Filter {
-    /// Reads what is to be copied, if it is not everything, and what is not.
-    pub(crate) fn new(include: Option<&[u8]>, exclude: &[String]) -> Result<Option<Self>> {
+    /// Reads what is to be copied, if it is not everything, and what is not; nothing if that is all.
+    ///
+    /// # Errors
+    ///
+    /// What is no pattern.
+    pub fn new(include: Option<&[u8]>, exclude: &[String]) -> Result<Option<Self>> {
         if include.is_none() && exclude.is_empty() {
             return Ok(None);
         }
@@ -100,7 +104,7 @@ impl Filter {
     }
 
     /// Goes on to what has a name in a folder. Returns whether it is copied, and what is known of it.
-    pub(crate) fn step(&self, folder: &Below, name: &[u8]) -> (bool, Below) {
+    pub fn step(&self, folder: &Below, name: &[u8]) -> (bool, Below) {
         let mut path = folder.path.clone();
         if !path.is_empty() {
             path.push(b'/');

@@ -1,10 +1,10 @@
 //! Patterns as Go's `filepath.Match` reads them: `*`, `?`, `[a-z]`, `[^a]` and a backslash before
 //! what is meant literally. None of them matches a slash.
 
-use crate::error::{Error, Result, shown};
+use crate::{BadPattern, Result};
 
 /// Tells whether a name has something of a pattern.
-pub(crate) fn is_pattern(text: &[u8]) -> bool {
+pub fn is_pattern(text: &[u8]) -> bool {
     let mut bytes = text.iter();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -19,8 +19,12 @@ pub(crate) fn is_pattern(text: &[u8]) -> bool {
 }
 
 /// Tells whether a path matches a pattern, name by name.
-pub(crate) fn matches(pattern: &[u8], path: &[u8]) -> Result<bool> {
-    let bad = || Error::BadPattern(shown(pattern));
+///
+/// # Errors
+///
+/// What is no pattern.
+pub fn matches(pattern: &[u8], path: &[u8]) -> Result<bool> {
+    let bad = || BadPattern(String::from_utf8_lossy(pattern).into_owned());
     let tokens = tokens(pattern, Depth::One).ok_or_else(bad)?;
     Ok(matches_tokens(&tokens, path))
 }
@@ -32,7 +36,7 @@ pub(crate) struct Deep(Vec<Token>);
 impl Deep {
     /// Reads a pattern.
     pub(crate) fn new(pattern: &[u8]) -> Result<Self> {
-        let bad = || Error::BadPattern(shown(pattern));
+        let bad = || BadPattern(String::from_utf8_lossy(pattern).into_owned());
         // As one without `**` it has to be a pattern too.
         tokens(pattern, Depth::One)
             .and_then(|_| tokens(pattern, Depth::Any))
