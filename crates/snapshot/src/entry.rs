@@ -6,26 +6,24 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::fs::{FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{FileType, Mode, OFlags, Timestamps};
 use rustix::io::Errno;
-use tar::{EntryType, Header};
 
 use crate::attributes::{is_kept, set_attribute, set_attribute_of};
-use crate::bounded::Archive;
 use crate::error::{Error, Result};
-use crate::records::{Records, bounded, wrong};
+use crate::reader::{Header, Reader};
 use crate::sparse::Sparse;
 use crate::special::{self, make_device, set_owner};
 use crate::tree::{set_mode, set_times};
 use crate::users::Owner;
 
-/// Reads a file as an archive.
-pub(crate) fn open(input: impl Read + 'static, name: &str) -> Result<Archive> {
+/// Begins to read a file as an archive, which may be compressed.
+pub(crate) fn open(input: impl Read + 'static, name: &str) -> Result<Reader> {
     let input = compression::decompress(input).map_err(|source| Error::Archive {
         name: name.to_owned(),
         source,
     })?;
-    Ok(Archive::new(input))
+    Ok(Reader::new(input))
 }
 
 /// An entry of a tar, its header understood.
@@ -57,75 +55,41 @@ pub(crate) enum EntryKind {
 }
 
 impl Entry {
-    /// Reads an entry's header; nothing of what is no file: the headers of the whole archive.
-    pub(crate) fn read(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<Self>> {
-        let mut path = entry.path_bytes().into_owned();
-        let link = entry
-            .link_name_bytes()
-            .map(std::borrow::Cow::into_owned)
-            .unwrap_or_default();
-        let records = Records::read(entry)?;
-        let header = entry.header();
-        let device = |kind| -> io::Result<EntryKind> {
-            let major = header.device_major()?.unwrap_or(0);
-            let minor = header.device_minor()?.unwrap_or(0);
-            let number = rustix::fs::makedev(major, minor);
-            Ok(EntryKind::Device { kind, number })
+    /// Understands an entry's header; nothing of what is no file: a header of the whole archive.
+    pub(crate) fn of(header: Header) -> io::Result<Option<Self>> {
+        let device = |kind| {
+            let (major, minor) = header.device;
+            let number = rustix::fs::makedev(low(major), low(minor));
+            EntryKind::Device { kind, number }
         };
-        let kind = match header.entry_type() {
-            EntryType::Directory => EntryKind::Folder,
-            EntryType::Symlink => EntryKind::Symlink(link),
-            EntryType::Link => EntryKind::Link(link),
-            EntryType::Char => device(FileType::CharacterDevice)?,
-            EntryType::Block => device(FileType::BlockDevice)?,
-            EntryType::Fifo => EntryKind::Fifo,
-            // The oldest tars have no type for folders.
-            EntryType::Regular if header.as_old().linkflag == [0] && path.ends_with(b"/") => {
-                EntryKind::Folder
-            }
-            EntryType::Regular => EntryKind::File,
-            EntryType::XGlobalHeader => return Ok(None),
+        let kind = match header.kind {
+            b'0' => EntryKind::File,
+            b'1' => EntryKind::Link(header.link),
+            b'2' => EntryKind::Symlink(header.link),
+            b'3' => device(FileType::CharacterDevice),
+            b'4' => device(FileType::BlockDevice),
+            b'5' => EntryKind::Folder,
+            b'6' => EntryKind::Fifo,
+            b'g' => return Ok(None),
             other => {
-                let message = format!("an entry has the type {:?}", other.as_byte() as char);
+                let message = format!("an entry has the type {:?}", char::from(other));
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
         };
-        let id = |key: &str, field: &[u8], read: fn(&Header) -> io::Result<u64>| {
-            let id = match records.number(key)? {
-                Some(id) => id,
-                None => number(field, || read(header))?,
-            };
-            u32::try_from(id).map_err(io::Error::other)
-        };
-        let fields = header.as_old();
-        let owner = Owner {
-            user: id("uid", &fields.uid, Header::uid)?,
-            group: id("gid", &fields.gid, Header::gid)?,
-        };
-        let mode = number(&fields.mode, || header.mode().map(u64::from))?;
-        let time = records.time("mtime")?;
-        let time = time.unwrap_or_else(|| header_time(header));
-        let size = entry.size();
-        let sparse = Sparse::read(&records, size, entry)?;
-        if sparse.is_some() {
-            if kind != EntryKind::File {
-                return Err(wrong("GNU.sparse"));
-            }
-            if let Some(name) = records.bytes("GNU.sparse.name") {
-                path = name.to_vec();
-            }
-        }
         Ok(Some(Self {
-            mode: u32::try_from(mode & 0o7777).unwrap_or_default(),
-            path,
+            path: header.path,
             kind,
-            owner,
-            times: Timestamps {
-                last_access: time,
-                last_modification: time,
+            mode: low(header.mode & 0o7777),
+            owner: Owner {
+                user: low(header.user),
+                group: low(header.group),
             },
-            attributes: records.attributes(),
-            sparse,
+            times: Timestamps {
+                last_access: header.time,
+                last_modification: header.time,
+            },
+            attributes: header.attributes,
+            sparse: header.sparse,
         }))
     }
 
@@ -199,20 +163,8 @@ impl Entry {
     }
 }
 
-/// Reads a number of a header. One that is not there is 0, to Go as well.
-fn number(field: &[u8], read: impl FnOnce() -> io::Result<u64>) -> io::Result<u64> {
-    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
-        return Ok(0);
-    }
-    read()
-}
-
-fn header_time(header: &Header) -> Timespec {
-    // The first two bits of a binary number are its mark and its sign.
-    let negative = header.as_old().mtime[0] & 0xc0 == 0xc0;
-    let seconds = header
-        .mtime()
-        .ok()
-        .and_then(|time| i64::try_from(time).ok());
-    bounded(seconds.unwrap_or(0), 0, negative)
+/// Returns the low half of a number: all that the kernel takes of one.
+fn low(number: i64) -> u32 {
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }

@@ -26,10 +26,7 @@ pub fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
     let Ok(mut archive) = entry::open(file, &place.to_string()) else {
         return Ok(false);
     };
-    let Ok(mut entries) = archive.entries() else {
-        return Ok(false);
-    };
-    Ok(matches!(entries.next(), Some(Ok(_))))
+    Ok(matches!(archive.next(), Ok(Some(_))))
 }
 
 /// Unpacks an archive into a folder, which is then the root of every path and link in it. Its
@@ -50,9 +47,8 @@ pub(crate) fn expand(
     // However often an archive has the same one.
     let mut folders = BTreeMap::new();
     let mut last: Option<Last> = None;
-    for entry in archive.entries().map_err(wrong)? {
-        let mut contents = entry.map_err(wrong)?;
-        let Some(mut entry) = Entry::read(&mut contents).map_err(wrong)? else {
+    while let Some(header) = archive.next().map_err(wrong)? {
+        let Some(mut entry) = Entry::of(header).map_err(wrong)? else {
             continue;
         };
         entry.owner = owner.unwrap_or(entry.owner);
@@ -60,7 +56,7 @@ pub(crate) fn expand(
             return Err(Error::Breakout(shown(&entry.path)));
         }
         if let Some(last) = &last
-            && last.put(&entry, &mut contents)?
+            && last.put(&entry, &mut archive)?
         {
             continue;
         }
@@ -77,7 +73,7 @@ pub(crate) fn expand(
         }
         refuse_dangling(into, &Place::new(&entry.path).parent(), &place.parent())?;
         into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
-        put(&entry, &place, into, &mut contents)?;
+        put(&entry, &place, into, &mut archive)?;
         match entry.kind {
             EntryKind::Folder => {
                 folders.insert(Place::new(&entry.path), entry.times);

@@ -35,9 +35,8 @@ pub fn unpack(layer: File, name: &str, into: &Tree, stacking: Stacking) -> Resul
     // However often an archive has the same one.
     let mut folders = BTreeMap::new();
     let mut made = BTreeSet::new();
-    for entry in archive.entries().map_err(wrong)? {
-        let mut source = entry.map_err(wrong)?;
-        let Some(entry) = Entry::read(&mut source).map_err(wrong)? else {
+    while let Some(header) = archive.next().map_err(wrong)? {
+        let Some(entry) = Entry::of(header).map_err(wrong)? else {
             continue;
         };
         let place = Place::new(&entry.path);
@@ -59,7 +58,7 @@ pub fn unpack(layer: File, name: &str, into: &Tree, stacking: Stacking) -> Resul
         if stacking == Stacking::Copies && delete(&place, into, &made)? {
             continue;
         }
-        place_entry(&entry, &place, into, &mut source)?;
+        place_entry(&entry, &place, into, &mut archive)?;
         made.insert(place.clone());
         if entry.kind == EntryKind::Folder {
             folders.insert(place, entry.times);

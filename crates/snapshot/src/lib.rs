@@ -8,7 +8,7 @@
 
 mod archive;
 mod attributes;
-mod bounded;
+mod block;
 mod change;
 mod contents;
 mod copier;
@@ -21,6 +21,7 @@ mod expand;
 mod layer;
 mod mode;
 mod place;
+mod reader;
 mod records;
 mod remove;
 mod sparse;

@@ -1,25 +1,29 @@
 //! What the extended header of a tar's entry says, as Go reads it: of records with the same key the
 //! last one holds, and one without a value says nothing.
 
-use std::io::{self, Read};
+use std::io;
 
 use rustix::fs::Timespec;
 
 use crate::attributes::IN_TAR;
 
-/// The records of an entry's extended header, in order.
+/// The records of an extended header, in order.
+#[derive(Debug, Default)]
 pub(crate) struct Records(Vec<(String, Vec<u8>)>);
 
 impl Records {
-    pub(crate) fn read(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Self> {
+    pub(crate) fn parse(mut text: &[u8]) -> io::Result<Self> {
         let mut records = Vec::new();
-        if let Some(found) = entry.pax_extensions()? {
-            for record in found {
-                let record = record?;
-                if let Ok(key) = record.key() {
-                    records.push((key.to_owned(), record.value_bytes().to_vec()));
-                }
-            }
+        while !text.is_empty() {
+            let (record, rest) = first(text).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, "an extended header is broken")
+            })?;
+            // Of the keys that mean something none has other characters.
+            records.push((
+                String::from_utf8_lossy(record.0).into_owned(),
+                record.1.to_vec(),
+            ));
+            text = rest;
         }
         Ok(Self(records))
     }
@@ -44,7 +48,7 @@ impl Records {
     }
 
     /// Returns the number that a key stands for.
-    pub(crate) fn number(&self, key: &str) -> io::Result<Option<u64>> {
+    pub(crate) fn number(&self, key: &str) -> io::Result<Option<i64>> {
         let number = self.text(key)?.map(str::parse).transpose();
         number.map_err(|_| wrong(key))
     }
@@ -72,6 +76,22 @@ impl Records {
         }
         attributes
     }
+}
+
+/// The keys of names, in which no zero can be.
+const NAMES: [&[u8]; 4] = [b"path", b"linkpath", b"uname", b"gname"];
+
+type Record<'a> = (&'a [u8], &'a [u8]);
+
+/// Takes a record off: its length, itself included, a blank, `key=value`, and the end of the line.
+fn first(text: &[u8]) -> Option<(Record<'_>, &[u8])> {
+    let blank = text.iter().position(|byte| *byte == b' ')?;
+    let length: usize = str::from_utf8(&text[..blank]).ok()?.parse().ok()?;
+    let record = text.get(blank + 1..length)?.strip_suffix(b"\n")?;
+    let equals = record.iter().position(|byte| *byte == b'=')?;
+    let (key, value) = (&record[..equals], &record[equals + 1..]);
+    let zeros = if NAMES.contains(&key) { value } else { key };
+    (!key.is_empty() && !zeros.contains(&0)).then_some(((key, value), &text[length..]))
 }
 
 /// Says that a record makes no sense.
@@ -149,6 +169,28 @@ mod tests {
     #[case("1.-5")]
     fn what_is_no_time_is_an_error(#[case] text: &str) {
         assert!(Records::of(&[("mtime", text)]).time("mtime").is_err());
+    }
+
+    #[rstest]
+    #[case("6 a=b\n", Some(("a", "b")))]
+    #[case("8 a=b=c\n", Some(("a", "b=c")))]
+    #[case("5 a=\n", Some(("a", "")))]
+    #[case("8 a=b\nc\n", Some(("a", "b\nc")))]
+    #[case("8 a=b\0c\n", Some(("a", "b\0c")))]
+    #[case("5 =b\n", None)]
+    #[case("5 ab\n", None)]
+    #[case("5 a=b\n", None)]
+    #[case("7 a=b\n", None)]
+    #[case("+6 a=b", None)]
+    #[case("8 a\0b=c\n", None)]
+    #[case("12 path=a\0b\n", None)]
+    #[case("0 ", None)]
+    #[case("", None)]
+    #[case("18446744073709551615 a=b\n", None)]
+    fn records_of_a_header(#[case] text: &str, #[case] expected: Option<(&str, &str)>) {
+        let found = first(text.as_bytes()).map(|(record, _)| record);
+        let expected = expected.map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+        assert_eq!(found, expected);
     }
 
     #[test]

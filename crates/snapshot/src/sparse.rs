@@ -42,14 +42,14 @@ impl Sparse {
             (b"", b"") if !listed.is_empty() => false,
             _ => return Ok(None),
         };
-        let size = match records.number("GNU.sparse.size")? {
-            None => records.number("GNU.sparse.realsize")?.unwrap_or(size),
+        let size = match length(records, "GNU.sparse.size")? {
+            None => length(records, "GNU.sparse.realsize")?.unwrap_or(size),
             Some(size) => size,
         };
         let numbers = if is_in_contents {
             in_contents(contents)?
         } else {
-            let count = records.number(COUNT)?.ok_or_else(|| wrong(COUNT))?;
+            let count = length(records, COUNT)?.ok_or_else(|| wrong(COUNT))?;
             if count.checked_mul(2) != Some(listed.len() as u64) {
                 return Err(wrong(COUNT));
             }
@@ -76,6 +76,12 @@ impl Sparse {
         }
         Ok(())
     }
+}
+
+/// Returns the number that a key stands for, which cannot be negative.
+fn length(records: &Records, key: &str) -> io::Result<Option<u64>> {
+    let number = records.number(key)?.map(u64::try_from).transpose();
+    number.map_err(|_| wrong(key))
 }
 
 /// Returns the numbers that records list: an offset, a length, and so on.

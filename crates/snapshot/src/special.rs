@@ -22,6 +22,9 @@ const DEVICE: &str = "user.stagex.device";
 /// The user and the group that it belongs to.
 const OWNER: &str = "user.stagex.owner";
 
+/// The number of no user and no group: a file that is given to it stays whose it is.
+const NOBODY: u32 = u32::MAX;
+
 /// Returns the user, and the group, that stands in for all from itself on; nothing where this process
 /// may give files to anybody.
 pub fn stand_in() -> Option<u32> {
@@ -81,20 +84,28 @@ pub(crate) fn refuse_whiteout(kind: FileType, number: u64) -> Result<(), Errno> 
 /// Gives a file in a folder to somebody; a link is not followed.
 pub(crate) fn set_owner(folder: BorrowedFd<'_>, name: &[u8], owner: Owner) -> Result<(), Errno> {
     let name = OsStr::from_bytes(name);
-    let (user, group) = owner.ids();
     let is_beyond = |stand_in: u32| owner.user.max(owner.group) >= stand_in;
     if !stand_in().is_some_and(is_beyond) {
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        return rustix::fs::chownat(folder, name, Some(user), Some(group), flags);
+        let (user, group) = (uid(owner.user), gid(owner.group));
+        return rustix::fs::chownat(folder, name, user, group, AtFlags::SYMLINK_NOFOLLOW);
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
     give(file.as_fd(), Some(owner.user), Some(owner.group))
 }
 
+fn uid(id: u32) -> Option<Uid> {
+    (id != NOBODY).then(|| Uid::from_raw(id))
+}
+
+fn gid(id: u32) -> Option<Gid> {
+    (id != NOBODY).then(|| Gid::from_raw(id))
+}
+
 /// Gives a file, of which the descriptor says no more than where it is, to a user, a group or both.
 pub fn give(file: BorrowedFd<'_>, user: Option<u32>, group: Option<u32>) -> Result<(), Errno> {
-    let stand_in = stand_in().unwrap_or(u32::MAX);
+    let [user, group] = [user, group].map(|id| id.filter(|id| *id != NOBODY));
+    let stand_in = stand_in().unwrap_or(NOBODY);
     let set = [user, group].map(|id| id.map(|id| id.min(stand_in)));
     if set.contains(&Some(stand_in)) {
         let mut status = rustix::fs::fstat(file)?;
@@ -113,7 +124,7 @@ pub fn give(file: BorrowedFd<'_>, user: Option<u32>, group: Option<u32>) -> Resu
         rustix::fs::setxattr(path(file), OWNER, value.as_bytes(), empty)?;
     }
     let [user, group] = set;
-    let (user, group) = (user.map(Uid::from_raw), group.map(Gid::from_raw));
+    let (user, group) = (user.and_then(uid), group.and_then(gid));
     rustix::fs::chownat(file, "", user, group, AtFlags::EMPTY_PATH)
 }
 

@@ -5,7 +5,7 @@
 
 use std::io::Read as _;
 
-use rustix::fs::{FileType, Gid, Uid};
+use rustix::fs::FileType;
 
 use crate::error::{Context as _, Error, Result};
 use crate::place::Place;
@@ -29,10 +29,6 @@ pub struct Owner {
 impl Owner {
     /// User and group 0.
     pub const ROOT: Self = Self { user: 0, group: 0 };
-
-    pub(crate) fn ids(self) -> (Uid, Gid) {
-        (Uid::from_raw(self.user), Gid::from_raw(self.group))
-    }
 }
 
 /// A user as `--chown` and `USER` name it: `name`, `name:group`, either of them a number.
