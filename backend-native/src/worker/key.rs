@@ -18,6 +18,7 @@ use snapshot::{Digest, Digester, Found, Place, Tree};
 use super::builder::{Builder, lock};
 use super::failure::Result;
 use super::image::Image;
+use super::mounts::{self, Kind, Mount};
 use crate::job::ContextKind;
 
 /// Raised when the same program may mean something else by the same key.
@@ -194,20 +195,26 @@ impl Parts<'_> {
         let files = self.builder.job.open_files;
         self.add(format!("{offline} {files:?} {most:?}"));
         self.add(format!("{:?} {:?}", run.mounts, self.builder.job.platform));
-        for mount in &run.mounts {
-            if mount.get("type").unwrap_or("bind") != "bind" {
-                continue;
-            }
-            let path = mount.get("source").or_else(|| mount.get("src"));
-            let path = path.unwrap_or("/");
-            if !self.origin(mount.from(), |parts, folder| {
-                let place = folder.tree.resolve(path.as_bytes())?;
-                parts.files(folder, place)
-            })? {
+        for mount in mounts::of_run(step, run)? {
+            let is_of_files = match &mount.kind {
+                Kind::Bind => true,
+                // Without an origin it is empty.
+                Kind::Cache(_) => mount.from.is_some(),
+                Kind::Temporary(_) | Kind::Script(_) => false,
+            };
+            if is_of_files && !self.mount(&mount)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Takes what a mount is of. Returns whether all of it is known.
+    fn mount(&mut self, mount: &Mount) -> Result<bool> {
+        self.origin(mount.from.as_deref(), |parts, folder| {
+            let place = folder.tree.resolve(mount.origin().as_bytes())?;
+            parts.files(folder, place)
+        })
     }
 
     /// Takes what is copied. Returns whether all of it is known.

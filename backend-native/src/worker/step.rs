@@ -8,6 +8,8 @@ use snapshot::{BadMode, Owner, Permissions, Place, Tree, User};
 
 use super::builder::Builder;
 use super::failure::Result;
+use super::fitting::make_folder;
+use super::mounts;
 use super::report::shortened;
 use super::stubs::Stubs;
 use crate::job::Failure;
@@ -17,13 +19,27 @@ pub(super) fn refuse_what_is_unknown(build: &Build) -> Result<()> {
     let steps = build.stages.iter().flat_map(|stage| &stage.steps);
     for step in steps {
         if let Some(what) = unknown(&step.instruction) {
-            let keyword = step.instruction.keyword();
-            let message = format!("{keyword} {what} is not supported without an engine");
-            let hint = "write it in another way, or use --runtime docker, podman or buildah";
-            return Err(Failure::unsupported(message).with_hint(hint));
+            return Err(unsupported(step.instruction.keyword(), &what));
+        }
+        if let Instruction::Run(run) = &step.instruction {
+            mounts::of_run(step, run).map_err(|failure| of_step(failure, step))?;
         }
     }
     Ok(())
+}
+
+/// Refuses what an instruction says.
+pub(super) fn unsupported(keyword: &str, what: &str) -> Failure {
+    let message = format!("{keyword} {what} is not supported without an engine");
+    let hint = "write it in another way, or use --runtime docker, podman or buildah";
+    Failure::unsupported(message).with_hint(hint)
+}
+
+/// Says in which step something failed.
+fn of_step(mut failure: Failure, step: &Step) -> Failure {
+    let first = shortened(step.source.lines().next().unwrap_or_default());
+    failure.message = format!("{first}: {}", failure.message);
+    failure
 }
 
 fn unknown(instruction: &Instruction) -> Option<String> {
@@ -51,12 +67,8 @@ fn unknown_of_run(run: &Run) -> Option<String> {
     if run.security == Some(Security::Insecure) {
         return Some("--security=insecure".to_owned());
     }
-    if let Some(device) = run.devices.first() {
-        return Some(format!("--device={device}"));
-    }
-    let kinds = run.mounts.iter().filter_map(|mount| mount.get("type"));
-    let mut kinds = kinds.filter(|kind| !["bind", "cache", "tmpfs"].contains(kind));
-    kinds.next().map(|kind| format!("--mount=type={kind}"))
+    let device = run.devices.first();
+    device.map(|device| format!("--device={device}"))
 }
 
 /// Reads `--chmod`.
@@ -83,11 +95,7 @@ impl Builder {
             }
             _ => Ok(Stubs::default()),
         };
-        done.map_err(|mut failure| {
-            let first = shortened(step.source.lines().next().unwrap_or_default());
-            failure.message = format!("{first}: {}", failure.message);
-            failure
-        })
+        done.map_err(|failure| of_step(failure, step))
     }
 }
 
@@ -97,7 +105,6 @@ fn make_working_folder(path: &str, user: &str, tree: &Tree) -> Result<()> {
     } else {
         User::new(user).owner(tree)?
     };
-    let place: Place = tree.resolve(path.as_bytes())?;
-    tree.make_folders(&place, 0o755, owner)?;
-    Ok(())
+    // No link has a say in what `..` is.
+    make_folder(tree, Place::new(path).as_bytes(), owner)
 }

@@ -14,8 +14,8 @@ pub(super) struct Stubs(BTreeSet<Place>);
 
 impl Stubs {
     /// Takes note of what is not there on the way to a target.
-    pub(super) fn note(&mut self, tree: &Tree, target: &str) -> Result<()> {
-        let mut place = tree.resolve(target.as_bytes())?;
+    pub(super) fn note(&mut self, tree: &Tree, target: &[u8]) -> Result<()> {
+        let mut place = tree.resolve(target)?;
         while !place.is_root() && tree.status(&place)?.is_none() {
             self.0.insert(place.clone());
             place = place.parent();

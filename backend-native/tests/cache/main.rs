@@ -171,6 +171,14 @@ const CHANGES: &[(&str, &str, Change)] = &[
             build
         },
     ),
+    (
+        "what a cache begins with",
+        "RUN --mount=type=cache,from=other,source=g,target=/m true",
+        |scene, build| {
+            scene.write("other/g", "changed");
+            build
+        },
+    ),
     ("a build argument", "RUN echo argument", |_, build| {
         build.argument("A", "2")
     }),
@@ -207,6 +215,7 @@ fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
          COPY d/ /d/\nCOPY p* /p/\nADD a.tar /a/\nCOPY --from=other f /f\n\
          COPY --from=image /i /i\n\
          RUN --mount=type=bind,source=m,target=/m true\n\
+         RUN --mount=type=cache,from=other,source=g,target=/m true\n\
          FROM start AS arguments\nARG A=1\nRUN echo argument\n\
          FROM start AS environment\nENV E=1\nRUN echo environment\n\
          FROM start AS users\nUSER 1:1\nRUN echo user\n\

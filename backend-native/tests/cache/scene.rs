@@ -67,6 +67,7 @@ impl Scene {
         };
         scene.write("context/busybox", "");
         scene.write("other/unused", "");
+        scene.write("other/g", "");
         let program = scene.folder.join("context/busybox");
         fs::copy(BUSYBOX, program).expect("busybox is there (make test installs it)");
         scene.image("image", "i", "i");

@@ -205,8 +205,7 @@ fn become_program(
         hand_over(*errors, listener).map_err(step(Step::Filter))?;
     }
     capabilities::limit(plan.network).map_err(|error| (Step::User, errno_of(&error)))?;
-    change_user(plan).map_err(step(Step::User))?;
-    rustix::process::chdir(plan.folder).map_err(step(Step::Folder))?;
+    enter(plan)?;
     Err((Step::Execute, execute(plan, words, environment)))
 }
 
@@ -344,6 +343,21 @@ fn limit(plan: &Plan<'_>) -> Result<(), Errno> {
         maximum: Some(hard),
     };
     rustix::process::setrlimit(Resource::Nofile, limit)
+}
+
+/// Becomes the user in the working folder. As in runc, it is entered before, since root may where the user
+/// may not, and after that if root may not.
+fn enter(plan: &Plan<'_>) -> Result<(), (Step, Errno)> {
+    let is_entered = match rustix::process::chdir(plan.folder) {
+        Ok(()) => true,
+        Err(Errno::ACCESS | Errno::PERM) => false,
+        Err(errno) => return Err((Step::Folder, errno)),
+    };
+    change_user(plan).map_err(|errno| (Step::User, errno))?;
+    if !is_entered {
+        rustix::process::chdir(plan.folder).map_err(|errno| (Step::Folder, errno))?;
+    }
+    Ok(())
 }
 
 fn change_user(plan: &Plan<'_>) -> Result<(), Errno> {

@@ -23,6 +23,6 @@ mod view;
 pub use deputy::Deputy;
 pub use error::{Error, Result};
 pub use group::{Bounds, Exceeded, Met};
-pub use mount::{Access, bind, devices, temporary};
+pub use mount::{Access, bind, deny_writing, devices, temporary};
 pub use namespaces::{Inside, Rights, enter, inside};
 pub use process::{Ended, Network, Process, Running};

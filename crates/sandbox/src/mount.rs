@@ -14,7 +14,7 @@ use rustix::mount::{
 
 use crate::error::{Error, Result};
 use crate::namespaces::Rights;
-use crate::view::set_attributes;
+use crate::view::{set_attributes, set_own_attributes};
 
 /// The devices of a build, with their numbers.
 const DEVICES: [(&CStr, u32, u32); 6] = [
@@ -91,12 +91,20 @@ pub fn bind(source: impl AsFd, target: impl AsFd, access: Access, what: &str) ->
     shown().map_err(failed(what))
 }
 
-/// Mounts an empty file system in memory.
-pub fn temporary(target: impl AsFd, options: &[(&CStr, &CStr)], what: &str) -> Result<()> {
+/// Mounts an empty file system in memory. Returns it open.
+pub fn temporary(target: impl AsFd, options: &[(&CStr, &CStr)], what: &str) -> Result<OwnedFd> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    detached(c"tmpfs", options, attributes)
-        .and_then(|mount| attach(mount, target))
-        .map_err(failed(what))
+    let mounted = || {
+        let mount = detached(c"tmpfs", options, attributes)?;
+        attach(&mount, target)?;
+        Ok(mount)
+    };
+    mounted().map_err(failed(what))
+}
+
+/// Denies writing to an open mount, and not to what is mounted in it.
+pub fn deny_writing(mount: impl AsFd, what: &str) -> Result<()> {
+    set_own_attributes(mount, MountAttrFlags::MOUNT_ATTR_RDONLY).map_err(failed(what))
 }
 
 /// Mounts a folder with the devices that every build has, and no other.

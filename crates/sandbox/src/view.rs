@@ -142,11 +142,27 @@ struct MountAttributes {
 
 /// Sets attributes of a mount, and of all that is mounted in it.
 pub(crate) fn set_attributes(mount: impl AsFd, attributes: MountAttrFlags) -> Result<(), Errno> {
+    change_attributes(mount, attributes, OpenTreeFlags::AT_RECURSIVE)
+}
+
+/// Sets attributes of a mount, and of none that is mounted in it.
+pub(crate) fn set_own_attributes(
+    mount: impl AsFd,
+    attributes: MountAttrFlags,
+) -> Result<(), Errno> {
+    change_attributes(mount, attributes, OpenTreeFlags::empty())
+}
+
+fn change_attributes(
+    mount: impl AsFd,
+    attributes: MountAttrFlags,
+    depth: OpenTreeFlags,
+) -> Result<(), Errno> {
     let argument = MountAttributes {
         set: attributes.bits().into(),
         ..MountAttributes::default()
     };
-    let flags = AtFlags::EMPTY_PATH.bits() | OpenTreeFlags::AT_RECURSIVE.bits();
+    let flags = AtFlags::EMPTY_PATH.bits() | depth.bits();
     // SAFETY: the descriptor is open, the path ends, and the argument is as long as is said.
     let done = unsafe {
         libc::syscall(

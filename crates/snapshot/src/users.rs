@@ -4,6 +4,7 @@
 //! command; so is a number without a group, where there is no list. So it is in `BuildKit`.
 
 use std::io::Read as _;
+use std::num::IntErrorKind;
 
 use rustix::fs::FileType;
 
@@ -13,6 +14,9 @@ use crate::tree::{Tree, kind};
 
 /// The largest number of a user or a group that is on no list.
 const LAST_ID: u32 = i32::MAX as u32;
+
+/// What stands for a number on a list that nobody can have: to the kernel it is nobody's, too.
+const NO_ID: u32 = u32::MAX;
 
 /// How much of a list of users is read.
 const LIMIT: u64 = 10 << 20;
@@ -45,8 +49,23 @@ pub struct Identity {
     pub owner: Owner,
     /// The other groups.
     pub groups: Vec<u32>,
-    /// The home folder, if the tree has one on record.
-    pub home: Option<String>,
+}
+
+impl Identity {
+    /// Returns the home folder, if the tree has one on record. It may be empty.
+    ///
+    /// Whatever the user is called: the number decides whose home it is.
+    pub fn home(&self, tree: &Tree) -> Result<Option<String>> {
+        let mut users = users(tree)?.unwrap_or_default().into_iter();
+        let found = users.find(|user| user.owner.user == self.owner.user);
+        Ok(found.map(|user| user.home))
+    }
+
+    /// Tells whether there can be such a user with such groups.
+    fn can_be(&self) -> bool {
+        let Owner { user, group } = self.owner;
+        user != NO_ID && group != NO_ID && !self.groups.contains(&NO_ID)
+    }
 }
 
 impl User {
@@ -97,10 +116,17 @@ impl User {
                     .map_or(owner.group, |found| found.number),
             };
         }
+        // A file stays whose it was: root's.
+        for id in [&mut owner.user, &mut owner.group] {
+            if *id == NO_ID {
+                *id = 0;
+            }
+        }
         Ok(owner)
     }
 
-    /// Returns who a command is run by; nothing where the user, or the group, is on no list.
+    /// Returns who a command is run by; nothing where the user, or the group, is on no list, or has a
+    /// number there that nobody can have.
     ///
     /// A list that has to be asked must be there, also for a number.
     pub fn identity(&self, tree: &Tree) -> Result<Option<Identity>> {
@@ -113,14 +139,8 @@ impl User {
         if !groups.contains(&owner.group) {
             groups.insert(0, owner.group);
         }
-        // Whatever the user is called: the number decides whose home it is.
-        let mut users = users(tree)?.unwrap_or_default().into_iter();
-        let home = users.find(|user| user.owner.user == owner.user);
-        Ok(Some(Identity {
-            owner,
-            groups,
-            home: home.map(|user| user.home),
-        }))
+        let identity = Identity { owner, groups };
+        Ok(Some(identity).filter(Identity::can_be))
     }
 
     /// Returns the user, the group, and the groups that have the user on their list.
@@ -145,7 +165,9 @@ impl User {
             (None, Some(user)) if user <= LAST_ID => Owner { user, group: 0 },
             (None, _) => return Ok(None),
         };
-        if found.is_none() && group.is_none() {
+        // Nobody is a member of a group without having a name.
+        let name = found.map(|user| user.name).filter(|name| !name.is_empty());
+        if name.is_none() && group.is_none() {
             return Ok(Some((owner, Vec::new())));
         }
         let Some(groups) = groups(tree)? else {
@@ -154,7 +176,7 @@ impl User {
         let Some(group) = group else {
             let member = |group: &Group| {
                 let mut members = group.members.iter();
-                members.any(|member| found.as_ref().is_some_and(|user| user.name == *member))
+                members.any(|member| name.as_ref() == Some(member))
             };
             let groups = groups.into_iter().filter(member);
             return Ok(Some((owner, groups.map(|group| group.number).collect())));
@@ -195,32 +217,53 @@ struct Group {
 fn users(tree: &Tree) -> Result<Option<Vec<Account>>> {
     let account = |line: &str| {
         let mut fields = line.split(':');
-        let name = fields.next()?.to_owned();
-        let user = fields.nth(1)?.parse().ok()?;
-        let group = fields.next()?.parse().ok()?;
+        let name = fields.next().unwrap_or_default().to_owned();
+        let user = listed_number(fields.nth(1));
+        let group = listed_number(fields.next());
         let home = fields.nth(1).unwrap_or_default().to_owned();
         let owner = Owner { user, group };
-        Some(Account { name, owner, home })
+        Account { name, owner, home }
     };
     let lines = lines(tree, "/etc/passwd")?;
-    Ok(lines.map(|lines| lines.lines().filter_map(account).collect()))
+    Ok(lines.map(|lines| entries(&lines).map(account).collect()))
 }
 
 fn groups(tree: &Tree) -> Result<Option<Vec<Group>>> {
     let group = |line: &str| {
         let mut fields = line.split(':');
-        let name = fields.next()?.to_owned();
-        let number = fields.nth(1)?.parse().ok()?;
+        let name = fields.next().unwrap_or_default().to_owned();
+        let number = listed_number(fields.nth(1));
         let members = fields.next().unwrap_or_default();
         let members = members.split(',').map(str::to_owned).collect();
-        Some(Group {
+        Group {
             name,
             number,
             members,
-        })
+        }
     };
     let lines = lines(tree, "/etc/group")?;
-    Ok(lines.map(|lines| lines.lines().filter_map(group).collect()))
+    // Only this list has comments.
+    let is_group = |line: &&str| !line.starts_with('#');
+    Ok(lines.map(|lines| entries(&lines).filter(is_group).map(group).collect()))
+}
+
+/// Returns the lines of a list that say something.
+fn entries(lines: &str) -> impl Iterator<Item = &str> {
+    let lines = lines.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty())
+}
+
+/// Reads a number on a list as Go's `strconv.Atoi` does. What is none, or is missing, is 0.
+fn listed_number(field: Option<&str>) -> u32 {
+    let number = field.unwrap_or_default().parse::<i64>();
+    match number.map_err(|error| *error.kind()) {
+        Ok(number) => match u32::try_from(number) {
+            Ok(number) if number <= LAST_ID => number,
+            _ => NO_ID,
+        },
+        Err(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => NO_ID,
+        Err(_) => 0,
+    }
 }
 
 /// Returns the text of a list; nothing where there is none.
@@ -288,13 +331,70 @@ mod tests {
         #[case] home: Option<&str>,
     ) {
         let (_folder, tree) = tree();
-        let identity = User::new(text).identity(&tree).unwrap();
+        let identity = User::new(text).identity(&tree).unwrap().unwrap();
         let expected = Identity {
             owner: Owner { user, group },
             groups: groups.to_vec(),
-            home: home.map(str::to_owned),
         };
-        assert_eq!(identity, Some(expected));
+        assert_eq!(identity, expected);
+        assert_eq!(identity.home(&tree).unwrap().as_deref(), home);
+    }
+
+    #[rstest]
+    #[case("odd", 0, 0, "")]
+    #[case("odd:x:abc:5::/h:/bin/sh", 0, 5, "/h")]
+    #[case("odd:x:5", 5, 0, "")]
+    #[case("odd:x:: 9::/h", 0, 0, "/h")]
+    #[case("  odd:x:+5:6::/h:/bin/sh\r\n", 5, 6, "/h")]
+    #[case("#odd:x:1:1\nodd:x:5:6:a:b:c:d", 5, 6, "b")]
+    fn odd_lines(#[case] line: &str, #[case] user: u32, #[case] group: u32, #[case] home: &str) {
+        let (folder, tree) = tree();
+        fs::write(folder.path().join("etc/passwd"), line).unwrap();
+        let owner = Owner { user, group };
+        let odd = User::new("odd");
+        assert_eq!(odd.owner(&tree).unwrap(), owner);
+        let identity = odd.identity(&tree).unwrap().unwrap();
+        assert_eq!(identity.owner, owner);
+        assert_eq!(identity.home(&tree).unwrap().as_deref(), Some(home));
+    }
+
+    #[rstest]
+    #[case("odd:x:-5:6")]
+    #[case("odd:x:2147483648:6")]
+    #[case("odd:x:99999999999999999999:6")]
+    fn a_number_that_nobody_can_have(#[case] line: &str) {
+        let (folder, tree) = tree();
+        fs::write(folder.path().join("etc/passwd"), line).unwrap();
+        assert_eq!(
+            User::new("odd").owner(&tree).unwrap(),
+            Owner { user: 0, group: 6 }
+        );
+        assert_eq!(User::new("odd").identity(&tree).unwrap(), None);
+    }
+
+    #[rstest]
+    #[case("grp:x:5:build\n", &[8, 5])]
+    #[case("grp:x:5:a,build ", &[8, 5])]
+    #[case("grp:x:5:a, build", &[8])]
+    #[case("#grp:x:5:build\n", &[8])]
+    #[case("grp:x::build", &[8, 0])]
+    #[case("grp", &[8])]
+    #[case("grp:x:-5:build", &[])]
+    fn odd_groups(#[case] line: &str, #[case] groups: &[u32]) {
+        let (folder, tree) = tree();
+        fs::write(folder.path().join("etc/group"), line).unwrap();
+        let identity = User::new("build").identity(&tree).unwrap();
+        // Without any, nobody can run.
+        let found = identity.map(|found| found.groups);
+        assert_eq!(found.unwrap_or_default(), groups);
+    }
+
+    #[test]
+    fn who_has_no_name_is_in_no_group() {
+        let (folder, tree) = tree();
+        fs::write(folder.path().join("etc/passwd"), ":x:5:6::/h:").unwrap();
+        let identity = User::new("5").identity(&tree).unwrap().unwrap();
+        assert_eq!(identity.groups, [6]);
     }
 
     #[test]

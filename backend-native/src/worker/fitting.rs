@@ -1,0 +1,312 @@
+//! What is mounted for a RUN in the file system that is its root: files that tell of a machine, a `/dev`,
+//! and what its `--mount`s say.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::Permissions;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use containerfile::Script;
+use rustix::fs::{CWD, Mode, OFlags};
+use sandbox::{Access, Network};
+use snapshot::{Owner, Place, Tree};
+
+use super::builder::Builder;
+use super::failure::Result;
+use super::floor::View;
+use super::folders::Folders;
+use super::mounts::{self, Cache, Kind, Made, Mount, Writing};
+use super::stubs::Stubs;
+use crate::job::Failure;
+
+/// What a process finds in `/etc/hosts`.
+const HOSTS: &str = "127.0.0.1\tlocalhost buildkitsandbox\n\
+                     ::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+/// Files that are mounted for the time of a RUN.
+const RESOLVER: &str = "/etc/resolv.conf";
+const NAMES: &str = "/etc/hosts";
+
+/// What is mounted for a process.
+pub(super) struct Fitting<'a> {
+    tree: &'a Tree,
+    /// What is mounted from.
+    views: Vec<View>,
+    caches: BTreeMap<Cache, PathBuf>,
+    /// Mounts that can only be read once all that is in them is mounted.
+    closing: Vec<(OwnedFd, Place)>,
+    stubs: Stubs,
+}
+
+/// What is mounted at a place.
+enum Shown {
+    /// A file of this process's own.
+    File(PathBuf),
+    Mount(Mount),
+}
+
+impl<'a> Fitting<'a> {
+    /// Begins with nothing in a file system; takes note of what is not there that will be mounted on.
+    pub(super) fn new(tree: &'a Tree, mounts: &[Mount]) -> Result<Self> {
+        let mut stubs = Stubs::default();
+        for path in [RESOLVER, NAMES] {
+            stubs.note(tree, path.as_bytes())?;
+        }
+        for mount in mounts {
+            refuse_shown(tree, &mount.target)?;
+            stubs.note(tree, mount.target.as_bytes())?;
+        }
+        Ok(Self {
+            tree,
+            views: Vec::new(),
+            caches: BTreeMap::new(),
+            closing: Vec::new(),
+            stubs,
+        })
+    }
+
+    /// Takes down what was mounted. Returns what was made for it.
+    pub(super) fn end(self) -> Stubs {
+        self.stubs
+    }
+
+    fn bind(&mut self, source: &Path, target: &Place, writing: Writing) -> Result<()> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(CWD, source, flags, Mode::empty());
+        let opened =
+            opened.map_err(|error| Failure::io("open", source.display(), &error.into()))?;
+        let place = self.tree.resolve(target.as_bytes())?;
+        if source.is_dir() {
+            self.tree.make_folders(&place, 0o755, Owner::ROOT)?;
+        } else if self.tree.status(&place)?.is_none() {
+            self.tree
+                .make_folders(&place.parent(), 0o755, Owner::ROOT)?;
+            let flags = OFlags::CREATE | OFlags::WRONLY;
+            self.tree
+                .open_at(&place, flags, Mode::from_raw_mode(0o755))?;
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let onto = self.tree.open_at(&place, flags, Mode::empty())?;
+        let access = match writing {
+            Writing::Denied => Access::Read,
+            Writing::Allowed => Access::Write,
+        };
+        Ok(sandbox::bind(opened, onto, access, &target.to_string())?)
+    }
+
+    fn temporary(&mut self, target: &Place, size: Option<u64>, writing: Writing) -> Result<()> {
+        let place = self.tree.resolve(target.as_bytes())?;
+        // A folder that is there lends its mode.
+        let mode = self.tree.status(&place)?;
+        let mode = mode.map(|status| (c"mode", format!("{:o}", status.st_mode & 0o7777)));
+        let size = size.map(|size| (c"size", size.to_string()));
+        let options = mode.into_iter().chain(size);
+        let options = options.filter_map(|(name, value)| Some((name, CString::new(value).ok()?)));
+        let options: Vec<(&CStr, CString)> = options.collect();
+        let options = options
+            .iter()
+            .map(|(name, value)| (*name, value.as_c_str()));
+        let options: Vec<_> = options.collect();
+        self.tree.make_folders(&place, 0o755, Owner::ROOT)?;
+        let folder = self.tree.folder(&place)?;
+        let mounted = sandbox::temporary(folder, &options, &target.to_string())?;
+        if writing == Writing::Denied {
+            self.closing.push((mounted, target.clone()));
+        }
+        Ok(())
+    }
+
+    /// Denies writing where it could not be denied before.
+    fn close(&mut self) -> Result<()> {
+        for (mount, target) in self.closing.drain(..) {
+            sandbox::deny_writing(mount, &target.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+impl Builder {
+    /// Mounts what the process finds.
+    pub(super) fn fit(
+        &self,
+        fitting: &mut Fitting<'_>,
+        mounts: Vec<Mount>,
+        network: Network,
+    ) -> Result<()> {
+        for path in ["/proc", "/sys", "/dev"] {
+            refuse_link(fitting.tree, path)?;
+            make_folder(fitting.tree, path.as_bytes(), Owner::ROOT)?;
+        }
+        let device = fitting.tree.resolve(b"/dev")?;
+        sandbox::devices(fitting.tree.folder(&device)?, self.inside.rights)?;
+        let resolver = match network {
+            Network::None => Vec::new(),
+            Network::Builder => std::fs::read(RESOLVER).unwrap_or_default(),
+        };
+        let mut shown = Vec::new();
+        for (path, contents) in [(NAMES, HOSTS.as_bytes()), (RESOLVER, &resolver)] {
+            let file = self.folders.unused();
+            let written = std::fs::write(&file, contents);
+            written.map_err(|error| Failure::io("write", file.display(), &error))?;
+            mounts::put(&mut shown, Place::new(path), Shown::File(file));
+        }
+        for mount in mounts {
+            mounts::put(&mut shown, mount.target.clone(), Shown::Mount(mount));
+        }
+        for (target, shown) in shown {
+            match shown {
+                Shown::File(file) => fitting.bind(&file, &target, Writing::Denied)?,
+                Shown::Mount(mount) => self.fit_mount(fitting, &mount)?,
+            }
+        }
+        fitting.close()
+    }
+
+    fn fit_mount(&self, fitting: &mut Fitting<'_>, mount: &Mount) -> Result<()> {
+        let (target, writing) = (&mount.target, mount.writing);
+        match &mount.kind {
+            Kind::Temporary(size) if mount.source.is_root() => {
+                fitting.temporary(target, *size, writing)
+            }
+            // There is nothing in it.
+            Kind::Temporary(_) => Err(not_found(&mount.source)),
+            Kind::Cache(cache) => {
+                let folder = self.cache(fitting, mount, cache)?;
+                fitting.bind(&folder, target, writing)
+            }
+            Kind::Script(script) => {
+                let folder = self.script(script)?;
+                fitting.bind(&folder, target, writing)
+            }
+            Kind::Bind => {
+                let (root, place) = self.origin_of(fitting, mount)?;
+                let source = match writing {
+                    Writing::Denied => path_in(&root, &place),
+                    Writing::Allowed => self.throwaway(fitting, &root, &place)?,
+                };
+                fitting.bind(&source, target, writing)
+            }
+        }
+    }
+
+    /// Returns the folder of a cache, which nobody has written to but other mounts of it in this RUN.
+    fn cache(&self, fitting: &mut Fitting<'_>, mount: &Mount, cache: &Cache) -> Result<PathBuf> {
+        let known = fitting.caches.get(cache).cloned();
+        let root = known.map_or_else(|| self.new_cache(fitting, mount, cache.made), Ok)?;
+        fitting.caches.insert(cache.clone(), root.clone());
+        let source = match cache.made {
+            Some(_) => Place::new(Made::PATH),
+            None => mount.source.clone(),
+        };
+        let tree = Tree::open(&root)?;
+        Ok(path_in(&root, &found(&tree, &source)?))
+    }
+
+    fn new_cache(
+        &self,
+        fitting: &mut Fitting<'_>,
+        mount: &Mount,
+        made: Option<Made>,
+    ) -> Result<PathBuf> {
+        let root = match &mount.from {
+            None => self.folders.folder()?,
+            Some(from) => {
+                let (view, _) = self.source(Some(from))?;
+                let origin = view.path().to_owned();
+                fitting.views.push(view);
+                self.throwaway(fitting, &origin, &Place::root())?
+            }
+        };
+        if let Some(made) = made {
+            let tree = Tree::open(&root)?;
+            let place = tree.resolve(Made::PATH.as_bytes())?;
+            tree.make_folders(&place, made.mode, made.owner())?;
+        }
+        Ok(root)
+    }
+
+    /// Writes a script into a folder of its own.
+    fn script(&self, script: &Script) -> Result<PathBuf> {
+        let folder = self.folders.folder()?;
+        let path = folder.join(&script.name);
+        let written = std::fs::write(&path, &script.contents)
+            .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o755)));
+        written.map_err(|error| Failure::io("write", path.display(), &error))?;
+        Ok(folder)
+    }
+
+    /// Returns where what a mount shows is: a tree's path, and the place in it.
+    fn origin_of(&self, fitting: &mut Fitting<'_>, mount: &Mount) -> Result<(PathBuf, Place)> {
+        let (view, _) = self.source(mount.from.as_deref())?;
+        let place = found(&view.tree()?, &mount.source)?;
+        let root = view.path().to_owned();
+        fitting.views.push(view);
+        Ok((root, place))
+    }
+
+    /// Returns the path of a file or folder that looks like one in a tree, and takes what is written
+    /// to it.
+    fn throwaway(&self, fitting: &mut Fitting<'_>, root: &Path, place: &Place) -> Result<PathBuf> {
+        let snapshot = self.folders.snapshot()?;
+        let mut stack = self.stack();
+        // A folder that is in what is stacked keeps its mode and its owner, and a file can be in it.
+        // Its path may have anything in it.
+        stack.push(self.folders.link(&path_in(root, &place.parent()))?);
+        let (upper, work) = (&snapshot.upper, &snapshot.work);
+        let mounted = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;
+        fitting.views.push(View::Mounted(mounted));
+        let name = place.name().map(OsStr::from_bytes);
+        Ok(name.map_or(snapshot.merged.clone(), |name| snapshot.merged.join(name)))
+    }
+}
+
+/// Returns the place that a path leads to, where there must be something.
+fn found(tree: &Tree, path: &Place) -> Result<Place> {
+    let found = tree.resolve(path.as_bytes())?;
+    match tree.status(&found)? {
+        Some(_) => Ok(found),
+        None => Err(not_found(path)),
+    }
+}
+
+fn not_found(path: &Place) -> Failure {
+    snapshot::Error::NotFound(path.to_string()).into()
+}
+
+/// Returns the path of a place in a tree that is at `root`.
+fn path_in(root: &Path, place: &Place) -> PathBuf {
+    if place.is_root() {
+        return root.to_owned();
+    }
+    root.join(OsStr::from_bytes(place.relative()))
+}
+
+/// Refuses a mount on a folder that shows the machine, or in it: it would hide what hides the machine.
+fn refuse_shown(tree: &Tree, target: &Place) -> Result<()> {
+    let place = tree.resolve(target.as_bytes())?;
+    if matches!(place.names().next(), Some(b"proc" | b"sys")) {
+        let message = format!("nothing can be mounted at `{target}`: it is in /proc or /sys");
+        return Err(Failure::build(message));
+    }
+    Ok(())
+}
+
+/// Refuses a link where something is mounted that shows the machine: it could come to lie where what is
+/// not to be seen of it is not hidden. Engines refuse it as well.
+fn refuse_link(tree: &Tree, path: &str) -> Result<()> {
+    if tree.resolve(path.as_bytes())? == Place::new(path) {
+        return Ok(());
+    }
+    let message = format!("`{path}` is a symbolic link: no process can be run there");
+    Err(Failure::build(message))
+}
+
+/// Makes a folder where a path leads to, unless there is one.
+pub(super) fn make_folder(tree: &Tree, path: &[u8], owner: Owner) -> Result<()> {
+    let place = tree.resolve(path)?;
+    tree.make_folders(&place, 0o755, owner)?;
+    Ok(())
+}
