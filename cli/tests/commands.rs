@@ -5,8 +5,16 @@
     clippy::unwrap_used,
     reason = "in a test, what cannot be made is a failure"
 )]
+#![expect(
+    clippy::disallowed_types,
+    reason = "the program itself is what is tested"
+)]
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -21,22 +29,27 @@ fn stagex(root: &Path, arguments: &[&str]) -> Ran {
     stagex_with(root, arguments, &[])
 }
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "the program itself is what is tested"
-)]
 fn stagex_with(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagex"))
+    let mut command = command(root, arguments);
+    ran(command.envs(variables.iter().copied()))
+}
+
+/// Prepares a run of the program.
+fn command(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
+    command
         .arg("-C")
         .arg(root)
         .args(arguments)
         .env_remove("STAGEX_RUNTIME")
         .env_remove("STAGEX_JOBS")
         .env("XDG_CONFIG_HOME", root.join("configuration"))
-        .env_remove("STAGEX_ENGINES")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
+        .env_remove("STAGEX_ENGINES");
+    command
+}
+
+fn ran(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap();
     Ran {
@@ -542,4 +555,104 @@ fn clean_by_itself_builds_nothing_that_could_be_explained() {
     let ran = stagex(tree.path(), &["-q", "make", "-n", "--explain", "clean"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
     assert_eq!(ran.stderr, "");
+}
+
+/// Returns where nothing can be written, since it is full.
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn results_that_cannot_be_written_are_one_error() {
+    let tree = sample();
+    for arguments in [
+        &["config"][..],
+        &["config", "--format", "json"],
+        &["make", "--dry-run"],
+        &["make", "help"],
+        &["completions", "bash"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let ran = ran(command(tree.path(), arguments).stdout(full()));
+        assert_eq!(ran.code, 5, "{arguments:?}: {}", ran.stderr);
+        let said = "error: cannot write to standard output: No space left";
+        assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches("error:").count(), 1, "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_cannot_be_said_on_standard_error_changes_nothing() {
+    let tree = sample();
+    for (code, arguments) in [
+        (2, &["make", "core-maek"][..]),
+        (2, &["--no-such-flag"]),
+        (0, &["make", "--dry-run", "clean"]),
+        (4, &[&NO_ENGINES[..], &["-vv", "make"]].concat()),
+    ] {
+        let ran = ran(command(tree.path(), arguments).stderr(full()));
+        assert_eq!(ran.code, code, "{arguments:?}");
+    }
+}
+
+#[test]
+fn who_reads_no_further_has_seen_enough() {
+    let tree = sample();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = ran(command(tree.path(), &["completions", "bash"]).stdout(writer));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn what_a_file_says_gives_a_terminal_no_orders() {
+    let tree = tree(&[(
+        "core/a",
+        "[package]\nname = \"a\"",
+        "FROM scratch\n\u{1b}[31mRUN\u{1b}]0;x\u{7} y\n",
+    )]);
+    // As if it were a terminal.
+    let colours = [("CLICOLOR_FORCE", "1")];
+    let ran = stagex_with(tree.path(), &["make", "--dry-run"], &colours);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("\u{1b}]") && !ran.stderr.contains("\u{7}"));
+    let shown = "unknown instruction `\u{fffd}[31mRUN\u{fffd}]0;x\u{fffd}`";
+    assert!(ran.stderr.contains(shown), "{}", ran.stderr);
+}
+
+#[test]
+fn variables_that_are_no_text_are_refused_by_name() {
+    let tree = sample();
+    for (name, arguments) in [
+        ("STAGEX_RUNTIME", &["config"][..]),
+        ("STAGEX_JOBS", &["config"]),
+        ("STAGEX_PODMAN", &["config"]),
+        ("STAGEX_ENGINES", &["conformance", "--list"]),
+    ] {
+        let value = OsStr::from_bytes(b"pod\xffman");
+        let ran = ran(command(tree.path(), arguments).env(name, value));
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        let said = format!("error: {name} is not UTF-8: pod\u{fffd}man");
+        assert!(ran.stderr.starts_with(&said), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_read_say_what_was_expected() {
+    let tree = sample();
+    for (bytes, said) in [
+        (&b"rutime = \"podman\"\n"[..], "hint: did you mean runtime?"),
+        (
+            b"jobs = \"two\"\n",
+            "expected a number of jobs from 1 to 1024",
+        ),
+        (b"jobs = -1\n", "expected a number of jobs from 1 to 1024"),
+        (b"# caf\xe9\n", "stagex.toml"),
+    ] {
+        std::fs::write(tree.path().join("stagex.toml"), bytes).unwrap();
+        let ran = stagex(tree.path(), &["config"]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
 }

@@ -16,6 +16,7 @@ mod tree;
 mod version;
 mod versions;
 
+pub use near::did_you_mean;
 pub use output::{Output, TOOL_ARGUMENTS};
 pub use plan::{Plan, PlannedPackage};
 pub use problem::{Problem, Problems};
