@@ -279,8 +279,7 @@ impl Build {
         let of_registry = repository
             .split_once('/')
             .is_some_and(|(first, _)| registry(first));
-        let plain_tag = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if of_registry || !repository.split('/').all(part) || !tag.chars().all(plain_tag) {
+        if of_registry || !repository.split('/').all(part) || !package_tree::is_tag(tag) {
             return Err(usage(
                 format!("`{name}` cannot be the name of a canonical image"),
                 Some("expected a repository without a registry, and a tag: stagex/core-musl:1.2.5"),
@@ -432,6 +431,7 @@ mod tests {
         for words in [
             &["-t", "a:1", "-t", "a:2", "-o", "type=oci,dest=-", "."][..],
             &["-t", "quay.io/stagex/a:1", "-o", "type=oci,dest=-", "."],
+            &["-t", "a:.1", "-o", "type=oci,dest=-", "."],
             &["-t", "a:1", "."],
             &["-o", "type=oci,dest=-", "."],
             &["-t", "a:1", "-o", "type=oci,dest=-,annotation.x=y", "."],

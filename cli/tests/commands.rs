@@ -616,7 +616,7 @@ fn what_a_file_says_gives_a_terminal_no_orders() {
     let colours = [("CLICOLOR_FORCE", "1")];
     let ran = stagex_with(tree.path(), &["make", "--dry-run"], &colours);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    assert!(!ran.stderr.contains("\u{1b}]") && !ran.stderr.contains("\u{7}"));
+    assert!(!ran.stderr.contains("\u{1b}]") && !ran.stderr.contains('\u{7}'));
     let shown = "unknown instruction `\u{fffd}[31mRUN\u{fffd}]0;x\u{fffd}`";
     assert!(ran.stderr.contains(shown), "{}", ran.stderr);
 }

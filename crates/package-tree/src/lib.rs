@@ -22,3 +22,4 @@ pub use plan::{Plan, PlannedPackage};
 pub use problem::{Problem, Problems};
 pub use source::Source;
 pub use tree::{DEFAULT_PLATFORM, Tree};
+pub use version::{TAG, is_tag};
