@@ -656,3 +656,52 @@ fn settings_that_cannot_be_read_say_what_was_expected() {
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn a_tree_on_a_path_that_is_no_text_is_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = temporary.path().join(OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir(&root).unwrap();
+    let sample = sample();
+    std::fs::rename(sample.path().join("packages"), root.join("packages")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
+    command.args(["--runtime", "native", "make"]);
+    let ran = ran(command.current_dir(&root).env_remove("STAGEX_RUNTIME"));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("caf\u{fffd}"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_was_not_built_cannot_be_compared() {
+    let tree = sample();
+    let ran = stagex(tree.path(), &["digests", "--check"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(
+        ran.stderr.contains("error: nothing was compared"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
+
+    let ran = stagex(tree.path(), &["digests"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
+    assert!(ran.stderr.contains("nothing is built"), "{}", ran.stderr);
+}
+
+#[test]
+fn two_digests_of_one_package_are_named_with_both_lines() {
+    let tree = sample();
+    let folder = tree.path().join("digests");
+    std::fs::create_dir(&folder).unwrap();
+    let line = |digit: &str, name: &str| format!("{} {name}\n", digit.repeat(64));
+    let text = line("a", "core-make") + &line("b", "core-musl") + &line("c", "core-make");
+    std::fs::write(folder.join("core.txt"), text).unwrap();
+    for words in [&["digests", "--check"][..], &["digests"]] {
+        let ran = stagex(tree.path(), words);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        for place in ["core.txt:3:", "core.txt:1"] {
+            assert!(ran.stderr.contains(place), "{}", ran.stderr);
+        }
+    }
+}

@@ -293,9 +293,11 @@ pub(super) fn no_runtime(error: runtimes::NoRuntime) -> Failure {
 /// Turns an error that concerns the work as a whole into a failure.
 pub(super) fn failure(error: &Error) -> Failure {
     let exit = match error {
-        Error::DigestLine { .. } | Error::Containerfile { .. } => Exit::Tree,
+        Error::DigestLine { .. } | Error::DigestTwice { .. } | Error::Containerfile { .. } => {
+            Exit::Tree
+        }
         Error::Interrupted => Exit::Interrupted,
-        Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
+        Error::NotText { .. } | Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
         _ => Exit::Environment,
     };
     Failure::new(exit, error, error.hint())

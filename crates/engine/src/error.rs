@@ -1,6 +1,7 @@
 //! What can go wrong between a plan and its images, and what to do about it.
 
 use std::io;
+use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::Position;
@@ -153,6 +154,12 @@ pub enum Error {
         /// How many bytes are needed.
         needed: u64,
     },
+    /// A tree is in a folder whose path is no text.
+    #[error("the path of the tree is not UTF-8: {path}")]
+    NotText {
+        /// The path, with what is no text replaced.
+        path: String,
+    },
     /// A file in `digests/` cannot be read.
     #[error("{path}:{line}: expected `<64 hex digits> <stage>-<name>`, found `{text}`")]
     DigestLine {
@@ -162,6 +169,18 @@ pub enum Error {
         line: usize,
         /// What stands there.
         text: String,
+    },
+    /// A file in `digests/` has two lines for one image.
+    #[error("{path}:{line}: `{image}` has a digest already, in {path}:{first}")]
+    DigestTwice {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The second line, from 1.
+        line: usize,
+        /// The first line, from 1.
+        first: usize,
+        /// The package, and the platform if there is one.
+        image: String,
     },
     /// The work was interrupted.
     #[error("interrupted")]
@@ -228,6 +247,10 @@ impl Error {
             {
                 Some("something that is no folder is in its way: move it elsewhere".into())
             }
+            Self::DigestTwice { .. } => Some("remove the one that is wrong".into()),
+            Self::NotText { .. } => {
+                Some("engines are told paths as text: move the tree to one that is".into())
+            }
             Self::DigestLine { .. } => {
                 Some("mend the line, or take the file from version control again".into())
             }
@@ -243,6 +266,13 @@ impl Error {
 impl From<backend_api::Error> for Error {
     fn from(error: backend_api::Error) -> Self {
         Self::Backend(Box::new(error))
+    }
+}
+
+/// Makes the error of a path that is no text.
+pub(crate) fn not_text(path: &Path) -> Error {
+    Error::NotText {
+        path: path.display().to_string(),
     }
 }
 
