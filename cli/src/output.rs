@@ -13,6 +13,8 @@ use crate::docker::usage;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+const NO_DESTINATION: &str = "expected dest=FILE, or dest=- for standard output";
+
 /// Where the image goes, and what is said of it there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Output {
@@ -45,6 +47,7 @@ impl FromStr for Output {
             };
             match key {
                 "type" => kind = Some(value),
+                "dest" if value.is_empty() => return Err(NO_DESTINATION.to_owned()),
                 "dest" => destination = Some(Utf8PathBuf::from(value)),
                 "name" => name = Some(value.to_owned()),
                 "tar" => {
@@ -71,7 +74,7 @@ impl FromStr for Output {
             _ => return Err("expected type=oci: what is built is an image".to_owned()),
         }
         Ok(Self {
-            destination: destination.ok_or("expected dest=FILE, or dest=- for standard output")?,
+            destination: destination.ok_or(NO_DESTINATION)?,
             tar,
             name,
             annotations,
@@ -98,8 +101,31 @@ impl Output {
                     stdout.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
                 Ok(Delivery::Stream(Box::new(File::from(stdout))))
             }
-            (_, true) => Ok(Delivery::File(path)),
+            (_, true) => {
+                self.check_file(&path)?;
+                Ok(Delivery::File(path))
+            }
             (_, false) => Ok(Delivery::Folder(path)),
+        }
+    }
+
+    /// Refuses a file that could not be written after all the work.
+    fn check_file(&self, path: &Utf8Path) -> Result<(), Failure> {
+        let named = &self.destination;
+        if path.is_dir() {
+            let hint = "name a file in it, or write a layout there with tar=false";
+            return Err(usage(format!("`{named}` is a folder"), Some(hint)));
+        }
+        match path.parent() {
+            Some(parent) if !parent.as_str().is_empty() && !parent.is_dir() => {
+                let folder = named.parent().unwrap_or(parent);
+                let message = format!("there is no folder `{folder}` for the image");
+                Err(usage(
+                    message,
+                    Some("make it, or name another with dest=FILE"),
+                ))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -11,8 +11,9 @@
 )]
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -557,6 +558,23 @@ fn clean_by_itself_builds_nothing_that_could_be_explained() {
     assert_eq!(ran.stderr, "");
 }
 
+/// Makes a runtime in a folder that is always ready, and returns the words that choose it. It is asked
+/// for nothing where there is nothing to run.
+fn ready(folder: &Path) -> [String; 4] {
+    let program = folder.join("ready");
+    let answer = r#"{"type":"result","protocol":1,"version":"1","capabilities":{"dialect":
+        {"heredocs":true,"run_network":true,"named_contexts":true,"workdir_layers":true,
+        "add_zstd":true},"offline_builds":true,"layers":"changes","leaves_mount_points":false}}"#;
+    let script = format!(
+        "#!/bin/sh\nread asked\necho '{}'\n",
+        answer.replace('\n', "")
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let engine = format!("ready={}", program.to_str().unwrap());
+    ["--engine", &engine, "--runtime", "ready"].map(str::to_owned)
+}
+
 /// Returns where nothing can be written, since it is full.
 fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
@@ -665,7 +683,7 @@ fn a_tree_on_a_path_that_is_no_text_is_refused() {
     let sample = sample();
     std::fs::rename(sample.path().join("packages"), root.join("packages")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
-    command.args(["--runtime", "native", "make"]);
+    command.args(ready(sample.path())).arg("make");
     let ran = ran(command.current_dir(&root).env_remove("STAGEX_RUNTIME"));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("caf\u{fffd}"), "{}", ran.stderr);
@@ -703,5 +721,60 @@ fn two_digests_of_one_package_are_named_with_both_lines() {
         for place in ["core.txt:3:", "core.txt:1"] {
             assert!(ran.stderr.contains(place), "{}", ran.stderr);
         }
+    }
+}
+
+#[test]
+fn what_a_runtime_cannot_do_with_an_image_is_said_before_it_is_built() {
+    let tree = sample();
+    let ran = ran(command(tree.path(), &["make", "import-musl"]).args(ready(tree.path())));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("error: ready cannot"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("hint: docker, podman"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!tree.path().join("out/core-musl").exists());
+}
+
+#[test]
+fn a_target_that_names_no_package_is_said_as_it_was_written() {
+    let tree = sample();
+    for word in ["digests-", "content-", "import-"] {
+        let ran = stagex(tree.path(), &["make", word]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        let said = format!("error: `{word}` names no package");
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_a_build_needs_is_looked_for_before_it() {
+    let tree = tree(&[]);
+    std::fs::write(tree.path().join("Containerfile"), "FROM scratch\n").unwrap();
+    for (output, extra, said) in [
+        (
+            "type=oci,dest=missing/a.tar",
+            &[][..],
+            "there is no folder `missing`",
+        ),
+        ("type=oci,dest=", &[], "expected dest=FILE"),
+        (
+            "type=oci,dest=a.tar",
+            &["--file", "nowhere"],
+            "there is no file `nowhere`",
+        ),
+        (
+            "type=oci,dest=a.tar",
+            &["--target", "nope"],
+            "no stage is called `nope`",
+        ),
+    ] {
+        let words = ["build", "-t", "a:1", "-o", output, "."];
+        let mut command = command(tree.path(), &[&words[..], extra].concat());
+        let ran = ran(command.args(ready(tree.path())));
+        assert_eq!(ran.code, 2, "{output} {extra:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
 }
