@@ -107,7 +107,10 @@ fn print_explanations(global: &Global, explained: &[Explanation]) {
             }
             let (count, all) = (stale().count(), explained.len());
             if !global.quiet {
-                render::note(&format!("{count} of {all} packages would be built"));
+                render::note(&format!(
+                    "{count} of {} would be built",
+                    render::count(all, "package")
+                ));
             }
         }
     }
@@ -261,7 +264,7 @@ pub(super) fn print_failed(name: &str, failed: &engine::Failure) {
         let lines = failed
             .last_lines
             .iter()
-            .map(|line| format!("\n  | {}", render::printable(line)));
+            .map(|line| format!("\n  | {}", render::printable(&render::shortened(line))));
         message.extend(lines);
         let _ = write!(message, "\n  the whole log: {}", failed.log);
     }

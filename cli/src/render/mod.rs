@@ -11,12 +11,16 @@ pub(crate) use reasons::Reasons;
 pub(crate) use streams::{is_screen, lost, note, result, styled, written};
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use engine::Listener;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Global, Progress};
+
+/// How much of a line is shown where it is repeated, in characters.
+const LONGEST: usize = 1000;
 
 /// Sends the log to standard error: nothing unless `-vv` was given.
 pub(crate) fn log(verbose: u8) {
@@ -71,6 +75,20 @@ fn without(text: &str, order: fn(char) -> bool) -> Cow<'_, str> {
         Cow::Owned(text.replace(order, "\u{fffd}"))
     } else {
         Cow::Borrowed(text)
+    }
+}
+
+/// Returns a number of things, with their name for one of them: `1 package`, `2 packages`.
+pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, name: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {name}{plural}")
+}
+
+/// Returns a line as far as a person reads it.
+pub(crate) fn shortened(line: &str) -> Cow<'_, str> {
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cow::Owned(format!("{}\u{2026}", &line[..end])),
+        None => Cow::Borrowed(line),
     }
 }
 

@@ -92,12 +92,19 @@ pub enum Error {
         reference: String,
     },
     /// An instruction failed.
-    #[error("{path}:{}:{}: {source}", position.line, position.column)]
+    #[error(
+        "{path}:{}:{}: {}{source}",
+        position.line,
+        position.column,
+        named(instruction, source)
+    )]
     Instruction {
         /// The Containerfile.
         path: Utf8PathBuf,
         /// Where in it.
         position: Position,
+        /// The instruction as it is written there, as far as its first line goes.
+        instruction: String,
         /// Why.
         source: Box<backend_api::Error>,
     },
@@ -219,6 +226,9 @@ impl Error {
                  package of its own"
                     .into(),
             ),
+            Self::Platform { platform, .. } if !platform.starts_with("linux/") => {
+                Some("images are built for Linux: name a platform such as linux/amd64".into())
+            }
             Self::Platform { .. } => Some(
                 "its programs need an emulator that the kernel knows, with the flag F (binfmt_misc; \
                  Debian: apt-get install qemu-user-static), where the engine is"
@@ -266,6 +276,15 @@ impl Error {
 impl From<backend_api::Error> for Error {
     fn from(error: backend_api::Error) -> Self {
         Self::Backend(Box::new(error))
+    }
+}
+
+/// Returns what to say of an instruction where the engine does not repeat it as it is written.
+fn named(instruction: &str, source: &backend_api::Error) -> String {
+    if source.to_string().contains(instruction) {
+        String::new()
+    } else {
+        format!("{instruction}: ")
     }
 }
 
