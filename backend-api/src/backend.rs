@@ -81,6 +81,12 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// Tells whether [`load`](Self::load) is more than a refusal, so that nothing is built for it in
+    /// vain. A backend that has it says so here.
+    fn can_load(&self) -> bool {
+        false
+    }
+
     /// Puts a finished image into the store in which the engine's user finds images, under the name
     /// that is asked for. A backend that does not say otherwise cannot.
     ///

@@ -74,19 +74,21 @@ struct Details {
 }
 
 impl Error {
-    /// Makes an error. `message` is one sentence without a full stop that says what happened.
+    /// Makes an error. `message` is one sentence without a full stop that says what happened; of one
+    /// in several lines, as where an engine repeats an instruction, the first and the last are kept.
     pub fn new(
         runtime: impl Into<Cow<'static, str>>,
         operation: Operation,
         kind: ErrorKind,
         message: impl Into<String>,
     ) -> Self {
+        let message = one_line(message.into());
         let (step, hint, output, source) = (None, None, None, None);
         Self(Box::new(Details {
             kind,
             runtime: runtime.into(),
             operation,
-            message: message.into(),
+            message,
             step,
             hint,
             output,
@@ -166,5 +168,35 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Returns a message in one line.
+fn one_line(message: String) -> String {
+    let mut lines = message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    match (lines.next(), lines.next_back()) {
+        (Some(first), Some(last)) => format!("{first} \u{2026} {last}"),
+        (Some(first), None) if first.len() < message.len() => first.to_owned(),
+        _ => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_message_is_one_line() {
+        for (message, expected) in [
+            ("it exited with 1", "it exited with 1"),
+            ("it exited with 1\n", "it exited with 1"),
+            ("RUN a\n\tb\n\tc\n: exit 1", "RUN a \u{2026} : exit 1"),
+            ("", ""),
+        ] {
+            assert_eq!(one_line(message.to_owned()), expected);
+        }
     }
 }

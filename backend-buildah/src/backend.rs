@@ -81,6 +81,10 @@ impl Backend for Buildah {
         removed.map_err(|error| error.of(ID, Operation::Remove))
     }
 
+    fn can_load(&self) -> bool {
+        true
+    }
+
     async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
         let driver = &self.found(Operation::Load).await?.driver;
         let loaded = driver.load(request).await;

@@ -254,6 +254,10 @@ impl Backend for Docker {
         result.map_err(|error| in_operation(Operation::Remove, error))
     }
 
+    fn can_load(&self) -> bool {
+        true
+    }
+
     async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
         let result = self.try_load(request).await;
         result.map_err(|error| in_operation(Operation::Load, error))

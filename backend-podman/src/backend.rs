@@ -87,6 +87,10 @@ impl Backend for Podman {
         removed.map_err(|error| error.of(ID, Operation::Remove))
     }
 
+    fn can_load(&self) -> bool {
+        true
+    }
+
     async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
         let loaded = match &self.found(Operation::Load).await?.builder {
             Builder::Here(driver) => driver.load(request).await,

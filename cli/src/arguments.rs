@@ -6,6 +6,7 @@ use conformance::Label;
 use runtimes::Choice;
 
 use crate::docker::Build;
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -370,6 +371,16 @@ fn engine(text: &str) -> Result<(String, Utf8PathBuf), String> {
             runtimes::NAMES.join(", ")
         )),
     }
+}
+
+/// Prints the help, where that was asked for, or what is wrong with the command line.
+pub(crate) fn explain(error: &clap::Error) -> Exit {
+    let printed = error.print();
+    if error.use_stderr() {
+        return Exit::Usage;
+    }
+    crate::render::written(printed);
+    Exit::Success
 }
 
 #[cfg(test)]

@@ -216,6 +216,13 @@ impl Build {
                 Some(hint),
             ));
         }
+        let containerfile = self.containerfile(root);
+        if !root.join(&containerfile).exists() {
+            return Err(usage(
+                format!("there is no file `{containerfile}`"),
+                Some("name the Containerfile with --file"),
+            ));
+        }
         let name = repository.rsplit('/').next().unwrap_or_default().to_owned();
         let platforms = if self.platforms.is_empty() {
             vec![package_tree::DEFAULT_PLATFORM.to_owned()]
@@ -228,7 +235,7 @@ impl Build {
             repository,
             tag,
             platforms,
-            containerfile: self.containerfile(root),
+            containerfile,
             target: self.target.clone(),
             context: self.context.clone(),
             sources: Sources::Present,
@@ -279,8 +286,7 @@ impl Build {
         let of_registry = repository
             .split_once('/')
             .is_some_and(|(first, _)| registry(first));
-        let plain_tag = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if of_registry || !repository.split('/').all(part) || !tag.chars().all(plain_tag) {
+        if of_registry || !repository.split('/').all(part) || !package_tree::is_tag(tag) {
             return Err(usage(
                 format!("`{name}` cannot be the name of a canonical image"),
                 Some("expected a repository without a registry, and a tag: stagex/core-musl:1.2.5"),
@@ -377,7 +383,9 @@ mod tests {
     #[test]
     fn the_command_line_of_a_generated_rule_is_understood() {
         let (_temporary, root) = folder();
-        std::fs::create_dir_all(root.join("packages/core/a")).unwrap();
+        let package = root.join("packages/core/a");
+        std::fs::create_dir_all(&package).unwrap();
+        std::fs::write(package.join("Containerfile"), "FROM scratch\n").unwrap();
         let output = "name=core-a,type=oci,rewrite-timestamp=true,force-compression=true,\
             annotation.containerd.io/distribution.source.docker.io=stagex/core-a,\
             annotation.org.opencontainers.image.version=1.0,\
@@ -432,6 +440,7 @@ mod tests {
         for words in [
             &["-t", "a:1", "-t", "a:2", "-o", "type=oci,dest=-", "."][..],
             &["-t", "quay.io/stagex/a:1", "-o", "type=oci,dest=-", "."],
+            &["-t", "a:.1", "-o", "type=oci,dest=-", "."],
             &["-t", "a:1", "."],
             &["-o", "type=oci,dest=-", "."],
             &["-t", "a:1", "-o", "type=oci,dest=-,annotation.x=y", "."],

@@ -1,56 +1,81 @@
 //! The variables that the program itself reads. The one module here that reads the environment.
 
+use std::env::VarError;
+
 use camino::Utf8PathBuf;
+
+use crate::docker::usage;
+use crate::failure::Failure;
+
+/// A variable and its value, if it is set to something.
+type Filled = Result<Option<(String, String)>, Failure>;
 
 /// Returns the programs named by `STAGEX_DOCKER`, `STAGEX_PODMAN` and the like: those of the
 /// engines that are known, and that of the plugin `named`. Each is (engine, variable, program).
-pub(crate) fn programs(named: Option<&str>) -> Vec<(String, String, Utf8PathBuf)> {
-    let names = runtimes::NAMES.into_iter().chain(named);
-    let programs = names.filter_map(|name| {
+pub(crate) fn programs(named: Option<&str>) -> Result<Vec<(String, String, Utf8PathBuf)>, Failure> {
+    let mut programs = Vec::new();
+    for name in runtimes::NAMES.into_iter().chain(named) {
         let variable = format!("STAGEX_{}", name.to_uppercase().replace('-', "_"));
-        let (variable, value) = filled(&variable)?;
-        Some((name.to_owned(), variable, Utf8PathBuf::from(value)))
-    });
-    programs.collect()
+        if let Some((variable, value)) = filled(&variable)? {
+            programs.push((name.to_owned(), variable, Utf8PathBuf::from(value)));
+        }
+    }
+    Ok(programs)
 }
 
 /// Returns the variable that names the runtime, if it says something, and what.
-pub(crate) fn runtime() -> Option<(String, String)> {
+pub(crate) fn runtime() -> Filled {
     filled("STAGEX_RUNTIME")
 }
 
 /// Returns the variable that says how many packages are built at once.
-pub(crate) fn jobs() -> Option<(String, String)> {
+pub(crate) fn jobs() -> Filled {
     filled("STAGEX_JOBS")
 }
 
 /// Returns the variable that denies the network.
-pub(crate) fn offline() -> Option<(String, String)> {
+pub(crate) fn offline() -> Filled {
     filled("STAGEX_OFFLINE")
 }
 
 /// Returns the variable that says whether to begin where the disk has too little room.
-pub(crate) fn ignore_space() -> Option<(String, String)> {
+pub(crate) fn ignore_space() -> Filled {
     filled("STAGEX_IGNORE_SPACE")
 }
 
-/// Returns a variable and its value, if it is set to something.
+/// Returns one of our variables and its value, if it is set to something.
+fn filled(variable: &str) -> Filled {
+    match read(variable) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some((variable.to_owned(), value))),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(value)) => Err(usage(
+            format!("{variable} is not UTF-8: {}", value.display()),
+            Some("unset it, or set it to text"),
+        )),
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that reads the environment"
 )]
-fn filled(variable: &str) -> Option<(String, String)> {
-    let value = std::env::var(variable).ok()?;
-    (!value.is_empty()).then(|| (variable.to_owned(), value))
+fn read(variable: &str) -> Result<String, VarError> {
+    std::env::var(variable)
 }
 
 /// Returns the folder that a variable names, or else below the home folder.
 fn folder(variable: &str, below_home: &str) -> Option<Utf8PathBuf> {
     let absolute = |variable: &str| {
-        let folder = Utf8PathBuf::from(filled(variable)?.1);
+        let folder = Utf8PathBuf::from(read(variable).ok()?);
         folder.is_absolute().then_some(folder)
     };
     absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
+}
+
+/// Returns the name of the terminal.
+pub(crate) fn terminal() -> Option<String> {
+    read("TERM").ok()
 }
 
 /// Returns the folder of the user's own `stagex.toml`.
@@ -67,8 +92,8 @@ pub(crate) fn findings() -> runtimes::Findings {
 }
 
 /// Returns the words of `STAGEX_ENGINES`, each a column as `--column` takes it.
-pub(crate) fn engines() -> Vec<String> {
-    let text = filled("STAGEX_ENGINES").map(|(_, value)| value);
+pub(crate) fn engines() -> Result<Vec<String>, Failure> {
+    let text = filled("STAGEX_ENGINES")?.map(|(_, value)| value);
     let text = text.unwrap_or_default();
-    text.split_whitespace().map(str::to_owned).collect()
+    Ok(text.split_whitespace().map(str::to_owned).collect())
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Everything that was asked for holds.
     Success,
-    /// A package could not be built, or a digest is not the recorded one.
+    /// A package could not be built, a digest is not the recorded one, or there is none to compare.
     Failed,
     /// The command line is wrong, or names something that is not there.
     Usage,

@@ -5,6 +5,7 @@ use std::error::Error;
 use anstyle::{AnsiColor, Style};
 
 use crate::exit::Exit;
+use crate::render::{self, printable_lines};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -65,9 +66,11 @@ impl Failure {
 
 /// Prints one problem to standard error.
 pub(crate) fn print_problem(kind: &str, message: &str, hint: Option<&str>) {
-    anstream::eprintln!("{ERROR}{kind}:{ERROR:#} {message}");
+    let message = printable_lines(message);
+    render::styled(format_args!("{ERROR}{kind}:{ERROR:#} {message}"));
     for line in hint.unwrap_or_default().lines() {
-        anstream::eprintln!("{HINT} hint:{HINT:#} {line}");
+        let line = printable_lines(line);
+        render::styled(format_args!("{HINT} hint:{HINT:#} {line}"));
     }
 }
 

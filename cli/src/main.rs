@@ -21,19 +21,25 @@ use exit::Exit;
 use failure::Failure;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(outcome) => outcome.into(),
-        Err(failure) => {
-            failure.print();
-            failure.exit().into()
-        }
+    let exit = run().unwrap_or_else(|failure| tell(&failure));
+    match (exit, render::lost().as_ref().map(tell)) {
+        (Exit::Success, Some(lost)) => lost.into(),
+        _ => exit.into(),
     }
+}
+
+/// Prints what failed, and returns how the program ends for that.
+fn tell(failure: &Failure) -> Exit {
+    failure.print();
+    failure.exit()
 }
 
 fn run() -> Result<Exit, Failure> {
     let mut arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return Err(docker::refused(&error).unwrap_or_else(|| error.exit())),
+        Err(error) => {
+            return docker::refused(&error).map_or_else(|| Ok(arguments::explain(&error)), Err);
+        }
     };
     render::log(arguments.global.verbose);
     variables::apply(&mut arguments)?;

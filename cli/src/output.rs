@@ -13,6 +13,8 @@ use crate::docker::usage;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+const NO_DESTINATION: &str = "expected dest=FILE, or dest=- for standard output";
+
 /// Where the image goes, and what is said of it there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Output {
@@ -45,6 +47,7 @@ impl FromStr for Output {
             };
             match key {
                 "type" => kind = Some(value),
+                "dest" if value.is_empty() => return Err(NO_DESTINATION.to_owned()),
                 "dest" => destination = Some(Utf8PathBuf::from(value)),
                 "name" => name = Some(value.to_owned()),
                 "tar" => {
@@ -71,7 +74,7 @@ impl FromStr for Output {
             _ => return Err("expected type=oci: what is built is an image".to_owned()),
         }
         Ok(Self {
-            destination: destination.ok_or("expected dest=FILE, or dest=- for standard output")?,
+            destination: destination.ok_or(NO_DESTINATION)?,
             tar,
             name,
             annotations,
@@ -98,8 +101,8 @@ impl Output {
                     stdout.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
                 Ok(Delivery::Stream(Box::new(File::from(stdout))))
             }
-            (_, true) => file(path),
-            (_, false) => folder(path),
+            (_, true) => file(&self.destination, path),
+            (_, false) => folder(&self.destination, path),
         }
     }
 
@@ -140,13 +143,15 @@ fn resolved(path: Utf8PathBuf) -> Utf8PathBuf {
     path.canonicalize_utf8().unwrap_or(path)
 }
 
-/// Delivers a tar: in place of a file, or into what is no file, such as a pipe.
-fn file(path: Utf8PathBuf) -> Result<Delivery, Failure> {
+/// Delivers a tar: in place of a file, or into what is no file, such as a pipe. `named` is how the path
+/// was written.
+fn file(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, Failure> {
+    check_parent(named, &path)?;
     match std::fs::metadata(&path) {
-        Ok(found) if found.is_dir() => Err(usage(
-            format!("dest={path} is a folder"),
-            Some("say the file in it; tar=false writes a folder"),
-        )),
+        Ok(found) if found.is_dir() => {
+            let hint = "name a file in it, or write a layout there with tar=false";
+            Err(usage(format!("`{named}` is a folder"), Some(hint)))
+        }
         Ok(found) if !found.is_file() => {
             let opened = File::options().write(true).open(&path);
             let opened = opened.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
@@ -156,19 +161,32 @@ fn file(path: Utf8PathBuf) -> Result<Delivery, Failure> {
     }
 }
 
-/// Delivers a layout, in place of one that is there: of nothing else.
-fn folder(path: Utf8PathBuf) -> Result<Delivery, Failure> {
+/// Delivers a layout, in place of one that is there: of nothing else. Folders on the way are made.
+fn folder(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, Failure> {
     let is_free = match path.read_dir_utf8() {
         Ok(mut entries) => entries.next().is_none() || path.join("oci-layout").is_file(),
         Err(error) => error.kind() == ErrorKind::NotFound,
     };
     if !is_free {
         return Err(usage(
-            format!("dest={path} is there, and no layout of an image: it is not replaced"),
-            Some("say another folder, or remove it yourself"),
+            format!("`{named}` is there, and no layout of an image: it is not replaced"),
+            Some("name another folder, or remove it yourself"),
         ));
     }
     Ok(Delivery::Folder(path))
+}
+
+/// Refuses what could not be written after all the work.
+fn check_parent(named: &Utf8Path, path: &Utf8Path) -> Result<(), Failure> {
+    match path.parent() {
+        Some(parent) if !parent.as_str().is_empty() && !parent.is_dir() => {
+            let folder = named.parent().unwrap_or(parent);
+            let message = format!("there is no folder `{folder}` for the image");
+            let hint = "make it, or name another with dest=FILE";
+            Err(usage(message, Some(hint)))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

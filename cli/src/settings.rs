@@ -3,15 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+use std::io::ErrorKind::{InvalidData, NotADirectory, NotFound, PermissionDenied};
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runtimes::Choice;
 use serde::Deserialize;
 use toml::Spanned;
+use toml::de::DeTable;
 
 use crate::arguments::{Arguments, Command, Global, choice};
+use crate::docker::usage;
 use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -67,12 +69,23 @@ pub(crate) struct Settings {
     pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
 }
 
+/// The keys of a `stagex.toml`.
+const KEYS: [&str; 6] = [
+    "runtime",
+    "jobs",
+    "offline",
+    "ignore-space",
+    "profile",
+    "engines",
+];
+
 /// What a `stagex.toml` can say.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     runtime: Option<Spanned<String>>,
-    jobs: Option<Spanned<u32>>,
+    /// Any value: what was expected is said in our words.
+    jobs: Option<Spanned<toml::Value>>,
     offline: Option<Spanned<bool>>,
     #[serde(rename = "ignore-space")]
     ignore_space: Option<Spanned<bool>>,
@@ -148,26 +161,20 @@ fn default<T>(value: T) -> Setting<T> {
 impl Settings {
     /// Reads a file, if it is there. What it says is stronger than what was known before.
     fn read(&mut self, path: &Utf8Path, owner: Owner) -> Result<(), Failure> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            // The home folder of who has none may be a device.
-            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(()),
-            Err(error) => {
-                let message = format!("cannot read {path}: {error}");
-                let is_closed = error.kind() == PermissionDenied && owner == Owner::User;
-                let hint = is_closed.then(|| {
-                    "it is looked for in ~/.config: set HOME, if that is another user's home \
-                     folder, or XDG_CONFIG_HOME"
-                        .to_owned()
-                });
-                return Err(Failure::of(Exit::Environment, [(message, hint)]));
-            }
+        let Some(text) = text(path, owner)? else {
+            return Ok(());
         };
         let place = |span: Range<usize>| Source::File(path.to_owned(), line(&text, span.start));
         let wrong = |span: Range<usize>, message: &str, hint: Option<&str>| {
             let message = format!("{path}:{}: {message}", line(&text, span.start));
             Failure::of(Exit::Usage, [(message, hint.map(str::to_owned))])
         };
+        if let Some((span, key)) = unknown_key(&text) {
+            let expected = KEYS.join(", ");
+            let message = format!("unknown key `{key}`, expected one of {expected}");
+            let hint = package_tree::did_you_mean(&key, KEYS);
+            return Err(wrong(span, &message, hint.as_deref()));
+        }
         let file: File = toml::from_str(&text)
             .map_err(|error| wrong(error.span().unwrap_or_default(), error.message(), None))?;
 
@@ -190,7 +197,9 @@ impl Settings {
             };
         }
         if let Some(jobs) = file.jobs {
-            let value = some_jobs(*jobs.get_ref());
+            let number = jobs.get_ref().as_integer();
+            let number = number.and_then(|number| u32::try_from(number).ok());
+            let value = number.ok_or(JOBS).and_then(some_jobs);
             self.jobs = Setting {
                 value: Some(value.map_err(|expected| wrong(jobs.span(), expected, None))?),
                 source: place(jobs.span()),
@@ -247,13 +256,13 @@ impl Settings {
             let message = format!("{name}={value}: {expected}");
             Failure::of(Exit::Usage, [(message, None)])
         };
-        if let Some((name, value)) = environment::runtime() {
+        if let Some((name, value)) = environment::runtime()? {
             self.runtime = Setting {
                 value: choice(&value).map_err(|expected| wrong(&name, &value, &expected))?,
                 source: Source::Variable(name),
             };
         }
-        if let Some((name, value)) = environment::jobs() {
+        if let Some((name, value)) = environment::jobs()? {
             let number = value.parse().map_err(|_| JOBS).and_then(some_jobs);
             self.jobs = Setting {
                 value: Some(number.map_err(|expected| wrong(&name, &value, expected))?),
@@ -261,8 +270,8 @@ impl Settings {
             };
         }
         let switches = [
-            (environment::offline(), &mut self.offline),
-            (environment::ignore_space(), &mut self.ignore_space),
+            (environment::offline()?, &mut self.offline),
+            (environment::ignore_space()?, &mut self.ignore_space),
         ];
         for (said, setting) in switches {
             let Some((name, value)) = said else { continue };
@@ -280,7 +289,7 @@ impl Settings {
             Choice::Auto => None,
             Choice::Named(name) => Some(name.as_str()),
         };
-        for (engine, variable, value) in environment::programs(named) {
+        for (engine, variable, value) in environment::programs(named)? {
             let source = Source::Variable(variable);
             self.engines.insert(engine, Setting { value, source });
         }
@@ -320,6 +329,43 @@ impl Settings {
             }
         }
     }
+}
+
+/// Reads a file, if it is there.
+fn text(path: &Utf8Path, owner: Owner) -> Result<Option<String>, Failure> {
+    let error = match std::fs::read_to_string(path) {
+        Ok(text) => return Ok(Some(text)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        // The home folder of who has none may be a device.
+        NotFound | NotADirectory => Ok(None),
+        InvalidData => Err(usage(
+            format!("{path} is not UTF-8"),
+            Some("save it as UTF-8"),
+        )),
+        kind => {
+            let message = format!("cannot read {path}: {error}");
+            let is_closed = kind == PermissionDenied && owner == Owner::User;
+            let hint = is_closed.then(|| {
+                "it is looked for in ~/.config: set HOME, if that is another user's home \
+                 folder, or XDG_CONFIG_HOME"
+                    .to_owned()
+            });
+            Err(Failure::of(Exit::Environment, [(message, hint)]))
+        }
+    }
+}
+
+/// Returns the first key that a `stagex.toml` does not have, and where it stands. What is no TOML has
+/// none.
+fn unknown_key(text: &str) -> Option<(Range<usize>, String)> {
+    let table = DeTable::parse(text).ok()?.into_inner();
+    let unknown = table
+        .keys()
+        .filter(|key| !KEYS.contains(&key.get_ref().as_ref()));
+    let first = unknown.min_by_key(|key| key.span().start)?;
+    Some((first.span(), first.get_ref().to_string()))
 }
 
 /// Tells whether a runtime is a program that is found by its name, and is none that is known here.

@@ -70,6 +70,8 @@ const NOT_YET: [(&str, &str); 8] = [
         "compare with what is recorded: stagex digests --check",
     ),
 ];
+/// What the targets begin with that name a package behind it.
+const AFTER: [&str; 3] = ["digests", "content", "import"];
 const PUBLISHING: &str =
     "the images are OCI layouts in out/, and their digests in digests/, for the tools that do this";
 
@@ -99,7 +101,12 @@ pub(crate) fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Failure> {
             word => {
                 let prefix = word.split_once('-').map_or("", |(prefix, _)| prefix);
                 let refused = NOT_YET.iter().find(|(name, _)| *name == word);
-                if let Some(target) = of("digests-") {
+                if word == format!("{prefix}-") && AFTER.contains(&prefix) {
+                    problems.push((
+                        format!("`{word}` names no package"),
+                        Some(format!("write it behind: {word}core-musl")),
+                    ));
+                } else if let Some(target) = of("digests-") {
                     goals.build(&target);
                     goals.after.push(After::DigestsOf(target));
                 } else if let Some(target) = of("content-") {
@@ -148,6 +155,12 @@ impl Goals {
     fn build(&mut self, target: &str) {
         self.build = true;
         self.targets.push(target.to_owned());
+    }
+
+    /// Tells whether images are put into an engine's store.
+    pub(crate) fn imports(&self) -> bool {
+        let imports = |after: &After| matches!(after, After::Import(_));
+        self.after.iter().any(imports)
     }
 
     fn after_everything(&mut self, after: After) {
@@ -215,7 +228,13 @@ mod tests {
 
     #[test]
     fn what_is_not_here_is_refused_by_name() {
-        for word in ["publish", "publish-core-musl", "registry-musl", "sign"] {
+        for word in [
+            "publish",
+            "publish-core-musl",
+            "registry-musl",
+            "sign",
+            "digests-",
+        ] {
             assert!(of(&[word]).is_err(), "{word}");
         }
         assert!(of(&["check", "musl"]).is_err());

@@ -6,83 +6,12 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+mod program;
+
 use std::path::Path;
 
+use program::{NO_ENGINES, sample, stagex, stagex_with, tree};
 use serde_json::Value;
-
-/// What a run of the program left.
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-fn stagex(root: &Path, arguments: &[&str]) -> Ran {
-    stagex_with(root, arguments, &[])
-}
-
-#[expect(
-    clippy::disallowed_types,
-    reason = "the program itself is what is tested"
-)]
-fn stagex_with(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagex"))
-        .arg("-C")
-        .arg(root)
-        .args(arguments)
-        .env_remove("STAGEX_RUNTIME")
-        .env_remove("STAGEX_JOBS")
-        .env("XDG_CONFIG_HOME", root.join("configuration"))
-        .env_remove("STAGEX_ENGINES")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let code = output.status.code().unwrap();
-    Ran {
-        code,
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
-}
-
-/// Makes a tree of packages: (folder below `packages`, package.toml, Containerfile).
-fn tree(packages: &[(&str, &str, &str)]) -> tempfile::TempDir {
-    let temporary = tempfile::tempdir().unwrap();
-    for (folder, manifest, containerfile) in packages {
-        let folder = temporary.path().join("packages").join(folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("Containerfile"), containerfile).unwrap();
-        std::fs::write(folder.join("package.toml"), manifest).unwrap();
-    }
-    temporary
-}
-
-fn sample() -> tempfile::TempDir {
-    tree(&[
-        (
-            "core/musl",
-            "[package]\nname = \"musl\"\nversion = \"1.2\"",
-            "FROM scratch\n",
-        ),
-        (
-            "core/make",
-            "[package]\nname = \"make\"",
-            "FROM stagex/core-musl\n",
-        ),
-    ])
-}
-
-const NO_ENGINES: [&str; 8] = [
-    "--engine",
-    "docker=/nonexistent/docker",
-    "--engine",
-    "podman=/nonexistent/podman",
-    "--engine",
-    "buildah=/nonexistent/buildah",
-    "--engine",
-    "native=/nonexistent/native",
-];
 
 #[test]
 fn the_plan_is_printed_as_json() {

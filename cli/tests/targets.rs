@@ -52,7 +52,7 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         let refused = refused.is_err_and(|error| {
             error
                 .message()
-                .is_some_and(|message| message.contains("cannot be loaded"))
+                .is_some_and(|message| message.contains("cannot import images"))
         });
         expect(refused, "there is no store that an image could be put into")?;
     }

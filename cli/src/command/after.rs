@@ -155,16 +155,25 @@ impl Done {
                     let _ = writeln!(text, "{hex} {}", each.image());
                 }
             }
-            Self::DigestsOf(images) => {
-                for (_, hex, platform) in images {
-                    let _ = writeln!(text, "{hex} {platform}");
-                }
-            }
+            Self::DigestsOf(images) => text = digests(images),
             Self::ContentOf(contents) => contents.iter().for_each(|each| list(each, &mut text)),
             Self::Imported(names) => text = names.join("\n"),
         }
         text
     }
+}
+
+/// Returns a line for each image, with its package where there are several.
+fn digests(images: &[(String, String, String)]) -> String {
+    let several = images.windows(2).any(|two| two[0].0 != two[1].0);
+    let line = |(name, hex, platform): &(String, String, String)| {
+        if several {
+            format!("{hex} {name} {platform}\n")
+        } else {
+            format!("{hex} {platform}\n")
+        }
+    };
+    images.iter().map(line).collect()
 }
 
 /// Lists what is in an image: the files of its layout, and the entries of each layer as `tar -tv`
@@ -236,7 +245,7 @@ fn permissions(mode: u32) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Done, permissions};
+    use super::{Done, digests, permissions};
 
     #[test]
     fn targets_of_one_kind_do_not_hide_each_other() {
@@ -250,6 +259,16 @@ mod tests {
         }
         let name = |place: usize| &document["images"][place]["name"];
         assert_eq!((name(0), name(1)), (&"core-a".into(), &"core-b".into()));
+    }
+
+    #[test]
+    fn digests_of_several_packages_say_whose_they_are() {
+        let image =
+            |name: &str, platform: &str| (name.to_owned(), "0f".to_owned(), platform.to_owned());
+        let one = [image("core-a", "linux/amd64"), image("core-a", "linux/386")];
+        assert_eq!(digests(&one), "0f linux/amd64\n0f linux/386\n");
+        let two = [image("core-a", "linux/386"), image("user-a", "linux/386")];
+        assert_eq!(digests(&two), "0f core-a linux/386\n0f user-a linux/386\n");
     }
 
     #[test]

@@ -84,7 +84,16 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
         }
         Err(failed) => {
             super::make::print_failed(&name, &failed);
-            Ok(Exit::Failed)
+            Ok(exit(&failed.error))
         }
+    }
+}
+
+/// Returns how the program ends where the image could not be built: all of its input came from the
+/// command line.
+fn exit(error: &Error) -> Exit {
+    match super::make::exit_of(error) {
+        Exit::Environment => super::make::exit_of_package(error),
+        exit => exit,
     }
 }

@@ -86,9 +86,9 @@ pub(super) fn of_files<'a>(
                 print_problem("warning", &message, Some(warning.rule.hint()));
             }
             result(&format!(
-                "{} Containerfiles checked, {} warnings",
-                files.len(),
-                found.len()
+                "{} checked, {}",
+                render::count(files.len(), "Containerfile"),
+                render::count(found.len(), "warning")
             ));
         }
     }

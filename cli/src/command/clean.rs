@@ -104,9 +104,10 @@ pub(super) fn print(global: &Global, cleaned: Cleaned, builds: Option<usize>) {
         }
         Format::Human => {
             let size = indicatif::HumanBytes(bytes);
-            render::result(&format!("removed {files} files, {size}"));
+            render::result(&format!("removed {}, {size}", render::count(files, "file")));
             if let Some(builds) = builds {
-                render::result(&format!("removed what {builds} killed builds had left"));
+                let builds = render::count(builds, "killed build");
+                render::result(&format!("removed what {builds} had left"));
             }
         }
     }

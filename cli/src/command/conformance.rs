@@ -72,7 +72,7 @@ fn programs(
         let label = name.parse().map_err(|error| usage(format!("{error}")))?;
         programs.insert(label, named.get(name).cloned());
     }
-    for word in crate::environment::engines() {
+    for word in crate::environment::engines()? {
         let (label, program) = arguments::column(&word)
             .map_err(|message| usage(format!("STAGEX_ENGINES: {message}")))?;
         programs.insert(label, program);

@@ -14,12 +14,22 @@ use crate::render;
 pub(super) fn run(global: &Global, arguments: &arguments::Digests) -> Result<Exit, Failure> {
     let tree = super::tree::open(global)?;
     let compared = compare(global, &tree, !arguments.check)?;
+    let nothing_is_built = compared.iter().all(|each| each.built.is_none());
     match global.format {
         Format::Json => {
             let packages = document(&compared);
             render::json(&json!({ "version": 1, "packages": packages }));
         }
+        Format::Human if nothing_is_built => {}
         Format::Human => render::result(&human(&compared)),
+    }
+    if nothing_is_built && arguments.check {
+        let message = "nothing was compared: nothing of this tree is built".to_owned();
+        let hint = "build it first: stagex make".to_owned();
+        return Err(Failure::of(Exit::Failed, [(message, Some(hint))]));
+    }
+    if nothing_is_built && !global.quiet {
+        render::note("nothing is built: what is recorded stays");
     }
     let differs = compared.iter().any(Comparison::differs);
     Ok(if arguments.check && differs {

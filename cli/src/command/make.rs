@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use backend_api::ErrorKind;
 use engine::{
     Clean, Error, Explanation, Folders, Job, Listener, Options, Outcome, Reason, Report, Space,
 };
@@ -105,7 +107,10 @@ fn print_explanations(global: &Global, explained: &[Explanation]) {
             }
             let (count, all) = (stale().count(), explained.len());
             if !global.quiet {
-                render::note(&format!("{count} of {all} packages would be built"));
+                render::note(&format!(
+                    "{count} of {} would be built",
+                    render::count(all, "package")
+                ));
             }
         }
     }
@@ -160,6 +165,9 @@ fn build(
         let platforms = arguments.platform.iter();
         let platforms: Vec<_> = platforms.flat_map(|names| names.split(',')).collect();
         engine::check_platforms(&selected.ready, &platforms).map_err(|error| failure(&error))?;
+        if goals.imports() && !selected.backend.can_load() {
+            return Err(cannot_load(&runtime));
+        }
         if goals.clean {
             // Not before there is something that can build it again.
             let folders = Folders::of_tree(&global.directory);
@@ -187,6 +195,14 @@ fn build(
     })?
 }
 
+/// Says that a runtime has no store for images.
+fn cannot_load(runtime: &str) -> Failure {
+    let message = format!("{runtime} cannot import images: it has no store for them");
+    let hint =
+        "docker, podman and buildah can; without import-..., the image is an OCI layout in out/";
+    Failure::of(Exit::Usage, [(message, Some(hint.to_owned()))])
+}
+
 /// Returns how many things can be done at once.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
@@ -202,7 +218,20 @@ fn exit(report: &Report) -> Exit {
     {
         Exit::Success
     } else {
-        Exit::Failed
+        let failed = report
+            .packages
+            .iter()
+            .filter_map(|(_, outcome)| match outcome {
+                Outcome::Failed(failed) => Some(exit_of_package(&failed.error)),
+                _ => None,
+            });
+        // Where one is a package's own fault, it is what there is to mend.
+        let refused = failed.clone().all(|exit| exit == Exit::Environment) && failed.count() > 0;
+        if refused {
+            Exit::Environment
+        } else {
+            Exit::Failed
+        }
     }
 }
 
@@ -235,7 +264,7 @@ pub(super) fn print_failed(name: &str, failed: &engine::Failure) {
         let lines = failed
             .last_lines
             .iter()
-            .map(|line| format!("\n  | {}", render::printable(line)));
+            .map(|line| format!("\n  | {}", render::printable(&render::shortened(line))));
         message.extend(lines);
         let _ = write!(message, "\n  the whole log: {}", failed.log);
     }
@@ -292,14 +321,103 @@ pub(super) fn no_runtime(error: runtimes::NoRuntime) -> Failure {
 
 /// Turns an error that concerns the work as a whole into a failure.
 pub(super) fn failure(error: &Error) -> Failure {
-    let exit = match error {
+    Failure::new(exit_of(error), error, error.hint())
+}
+
+/// Returns how the program ends for an error that concerns the work as a whole.
+pub(super) fn exit_of(error: &Error) -> Exit {
+    match error {
+        Error::Containerfile { source, .. } if names_no_stage(&source.kind) => Exit::Usage,
         Error::DigestLine { .. }
+        | Error::DigestTwice { .. }
         | Error::Containerfile { .. }
         | Error::BadPattern { .. }
         | Error::ForeignList { .. } => Exit::Tree,
         Error::Interrupted => Exit::Interrupted,
-        Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
+        Error::NotText { .. } | Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
         _ => Exit::Environment,
+    }
+}
+
+/// Tells whether what is wrong is the stage that is asked for.
+fn names_no_stage(kind: &containerfile::ErrorKind) -> bool {
+    use containerfile::ErrorKind::{UnknownStageNumber, UnknownTarget};
+    matches!(kind, UnknownTarget { .. } | UnknownStageNumber { .. })
+}
+
+/// Returns how the program ends for an error that concerns one package: by itself that is its fault,
+/// unless there is no room or the engine is not there.
+pub(super) fn exit_of_package(error: &Error) -> Exit {
+    let kind = match error {
+        Error::Backend(error) | Error::Instruction { source: error, .. } => Some(error.kind()),
+        _ => None,
     };
-    Failure::new(exit, error, error.hint())
+    let refused = match kind {
+        Some(
+            ErrorKind::Storage
+            | ErrorKind::ProgramUnavailable
+            | ErrorKind::DaemonUnreachable
+            | ErrorKind::PermissionDenied,
+        ) => true,
+        _ => is_full(error),
+    };
+    if refused {
+        Exit::Environment
+    } else {
+        Exit::Failed
+    }
+}
+
+/// Tells whether an error comes from a disk that is full.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    causes.any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|cause| full.contains(&cause.kind()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use backend_api::{Error as BackendError, Operation};
+
+    use super::*;
+
+    fn full() -> Error {
+        Error::Io {
+            action: "write",
+            path: "out/core-a".into(),
+            source: io::ErrorKind::StorageFull.into(),
+        }
+    }
+
+    fn of_engine(kind: ErrorKind) -> Error {
+        BackendError::new("native", Operation::Build, kind, "it did not go well").into()
+    }
+
+    fn report(errors: impl IntoIterator<Item = Error>) -> Report {
+        let failed = |error| {
+            let failure = engine::Failure {
+                error,
+                log: "log".into(),
+                last_lines: Vec::new(),
+            };
+            ("core-a".to_owned(), Outcome::Failed(Box::new(failure)))
+        };
+        Report {
+            packages: errors.into_iter().map(failed).collect(),
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_no_packages_fault() {
+        for error in [full(), of_engine(ErrorKind::Storage)] {
+            assert_eq!(exit(&report([error])), Exit::Environment);
+        }
+        let own_fault = || of_engine(ErrorKind::BuildFailed);
+        assert_eq!(exit(&report([own_fault()])), Exit::Failed);
+        assert_eq!(exit(&report([full(), own_fault()])), Exit::Failed);
+    }
 }

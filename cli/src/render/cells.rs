@@ -1,7 +1,6 @@
 //! What happens while a matrix is asked: on a terminal the cells that are being asked and a bar,
 //! plain lines elsewhere.
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use conformance::{Answer, Progress, Verdict};
@@ -29,7 +28,7 @@ impl Cells {
         if global.quiet {
             return Self::Quiet;
         }
-        if !std::io::stderr().is_terminal() {
+        if !super::is_screen() {
             return Self::Lines;
         }
         let style = ProgressStyle::with_template("{pos}/{len} {bar:30} {elapsed} {wide_msg}")

@@ -3,19 +3,24 @@
 pub(crate) mod cells;
 mod plain;
 mod reasons;
+mod streams;
 mod terminal;
 
 pub(crate) use plain::because;
 pub(crate) use reasons::Reasons;
+pub(crate) use streams::{is_screen, lost, note, result, styled, written};
 
 use std::borrow::Cow;
-use std::io::IsTerminal as _;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use engine::Listener;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Global, Progress};
+
+/// How much of a line is shown where it is repeated, in characters.
+const LONGEST: usize = 1000;
 
 /// Sends the log to standard error: nothing unless `-vv` was given.
 pub(crate) fn log(verbose: u8) {
@@ -24,6 +29,8 @@ pub(crate) fn log(verbose: u8) {
         .with_env_filter(EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_target(false)
+        // It would panic where standard error cannot be written either.
+        .log_internal_errors(false)
         .without_time()
         .init();
 }
@@ -38,7 +45,7 @@ pub(crate) struct Show {
 
 /// Returns who shows what happens: lines that come and go on a terminal, plain lines elsewhere.
 pub(crate) fn listener(global: &Global, show: Show) -> Arc<dyn Listener> {
-    let terminal = show.progress == Progress::Auto && std::io::stderr().is_terminal();
+    let terminal = show.progress == Progress::Auto && is_screen();
     let plain = plain::Plain {
         output: global.verbose > 0,
         reasons: show.reasons,
@@ -55,7 +62,15 @@ pub(crate) fn listener(global: &Global, show: Show) -> Arc<dyn Listener> {
 /// Returns a text that somebody else wrote, such as a build's output, without what a terminal
 /// would take for an order.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let order = |c: char| c.is_control() && c != '\t';
+    without(text, |c| c.is_control() && c != '\t')
+}
+
+/// Returns the same of a text that may have several lines.
+pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
+    without(text, |c| c.is_control() && !matches!(c, '\t' | '\n'))
+}
+
+fn without(text: &str, order: fn(char) -> bool) -> Cow<'_, str> {
     if text.contains(order) {
         Cow::Owned(text.replace(order, "\u{fffd}"))
     } else {
@@ -63,22 +78,23 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Prints a result to standard output.
-pub(crate) fn result(text: &str) {
-    anstream::print!("{text}");
-    if !text.ends_with('\n') {
-        anstream::println!();
+/// Returns a number of things, with their name for one of them: `1 package`, `2 packages`.
+pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, name: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {name}{plural}")
+}
+
+/// Returns a line as far as a person reads it.
+pub(crate) fn shortened(line: &str) -> Cow<'_, str> {
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cow::Owned(format!("{}\u{2026}", &line[..end])),
+        None => Cow::Borrowed(line),
     }
 }
 
 /// Prints a value to standard output as JSON.
 pub(crate) fn json(value: &impl serde::Serialize) {
     result(&serde_json::to_string_pretty(value).expect("what is printed is plain data"));
-}
-
-/// Prints one line that a person should see, to standard error.
-pub(crate) fn note(text: &str) {
-    anstream::eprintln!("{text}");
 }
 
 #[cfg(test)]
@@ -90,5 +106,6 @@ mod tests {
             super::printable("\u{1b}]0;title\u{7}done\r\u{9b}2J"),
             "\u{fffd}]0;title\u{fffd}done\u{fffd}\u{fffd}2J"
         );
+        assert_eq!(super::printable_lines("a\n\u{1b}c"), "a\n\u{fffd}c");
     }
 }

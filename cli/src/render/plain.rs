@@ -2,7 +2,7 @@
 
 use engine::{Event, Listener, Reason};
 
-use super::printable;
+use super::{count, printable};
 
 /// Prints one line for each thing that happens.
 #[derive(Debug, Clone, Copy)]
@@ -48,12 +48,7 @@ fn line(event: &Event) -> Option<String> {
             format!("waiting for another stagex that builds in this tree{which}")
         }
         Event::Began { packages, runtime } => {
-            let noun = if *packages == 1 {
-                "package"
-            } else {
-                "packages"
-            };
-            format!("{packages} {noun}, built with {runtime}")
+            format!("{}, with {runtime}", count(*packages, "package"))
         }
         Event::Started { package, .. } => format!("{package}: building"),
         Event::Output { package, line } => {
@@ -73,7 +68,8 @@ fn line(event: &Event) -> Option<String> {
                 digest.hex()
             )
         }
-        Event::Failed { package, message } => format!("{package}: failed: {message}"),
+        // Why is said at the end, with the last lines of its log.
+        Event::Failed { package, .. } => format!("{package}: failed"),
         Event::Skipped { package } => format!("{package}: not built"),
         Event::Fresh { package, digest } => format!("{package}: up to date, {}", digest.hex()),
         _ => return None,

@@ -130,7 +130,7 @@ impl Listener for Terminal {
         }
         if let Some(line) = lasting(self.plain, &event) {
             // The screen may be gone, as when the terminal was closed: then nobody can be told.
-            let _ = self.screen.println(line);
+            let _ = self.screen.println(super::printable_lines(&line));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::image;
 use crate::log::Log;
 use crate::platform::check_platforms;
 use crate::request::{self, Prepared};
-use crate::resolve::Resolved;
+use crate::resolve::{Resolved, first_line};
 
 /// What images are built with.
 #[derive(Debug)]
@@ -224,12 +224,7 @@ fn steps(resolved: &Resolved, prepared: &Prepared) -> Vec<(StepId, String)> {
     let stages = prepared.request.stages.iter();
     let steps = stages.flat_map(|stage| &stage.steps);
     let steps = steps.filter_map(|step| Some((step.id, resolved.step(step.id)?)));
-    steps
-        .map(|(id, step)| {
-            let line = step.source.lines().next().unwrap_or_default();
-            (id, line.trim_end_matches(['\\', ' ']).to_owned())
-        })
-        .collect()
+    steps.map(|(id, step)| (id, first_line(step))).collect()
 }
 
 /// Ends when the user has interrupted the work.

@@ -11,7 +11,7 @@ use backend_api::BuiltImage;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, IoContext};
+use crate::error::{Error, IoContext, not_text};
 use crate::folders::{Access, Folders, remove_folder, write_whole};
 
 /// The claim's file in a build's work folder.
@@ -45,7 +45,7 @@ impl Work {
             .tempdir_in(&parent)
             .at("make folder in", &parent)?
             .keep();
-        let folder = Utf8PathBuf::from_path_buf(folder).expect("what is below UTF-8 is UTF-8");
+        let folder = Utf8PathBuf::from_path_buf(folder).map_err(|path| not_text(&path))?;
         let path = folder.join(LIFE);
         let life = File::create(&path).at("write", &path)?;
         life.lock().at("lock", &path)?;

@@ -44,10 +44,7 @@ impl Comparison {
     /// Returns what is compared, as it stands in the files: the package, and a platform that is not
     /// its first.
     pub fn image(&self) -> String {
-        match &self.platform {
-            Some(platform) => format!("{} {platform}", self.name),
-            None => self.name.clone(),
-        }
+        image(&self.name, self.platform.as_deref())
     }
 
     /// Tells whether what was built is what is recorded.
@@ -216,18 +213,35 @@ impl Digests {
     }
 }
 
+/// Returns an image as it stands in the files.
+fn image(name: &str, platform: Option<&str>) -> String {
+    match platform {
+        Some(platform) => format!("{name} {platform}"),
+        None => name.to_owned(),
+    }
+}
+
 fn folder(root: &Utf8Path) -> Utf8PathBuf {
     root.join("digests")
 }
 
 fn parse(text: &str, path: &Utf8Path) -> Result<Lines, Error> {
     let mut lines = Lines::new();
+    let mut places = BTreeMap::new();
     for (number, line) in (1..).zip(text.lines()) {
         let (name, platform, digest) = parse_line(line).ok_or_else(|| Error::DigestLine {
             path: path.to_owned(),
             line: number,
             text: line.to_owned(),
         })?;
+        if let Some(first) = places.insert((name.clone(), platform.clone()), number) {
+            return Err(Error::DigestTwice {
+                path: path.to_owned(),
+                line: number,
+                first,
+                image: image(&name, platform.as_deref()),
+            });
+        }
         lines.entry(name).or_default().push((platform, digest));
     }
     Ok(lines)

@@ -1,6 +1,7 @@
 //! What can go wrong between a plan and its images, and what to do about it.
 
 use std::io;
+use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::Position;
@@ -107,12 +108,19 @@ pub enum Error {
         reference: String,
     },
     /// An instruction failed.
-    #[error("{path}:{}:{}: {source}", position.line, position.column)]
+    #[error(
+        "{path}:{}:{}: {}{source}",
+        position.line,
+        position.column,
+        named(instruction, source)
+    )]
     Instruction {
         /// The Containerfile.
         path: Utf8PathBuf,
         /// Where in it.
         position: Position,
+        /// The instruction as it is written there, as far as its first line goes.
+        instruction: String,
         /// Why.
         source: Box<backend_api::Error>,
     },
@@ -169,6 +177,12 @@ pub enum Error {
         /// How many bytes are needed.
         needed: u64,
     },
+    /// A tree is in a folder whose path is no text.
+    #[error("the path of the tree is not UTF-8: {path}")]
+    NotText {
+        /// The path, with what is no text replaced.
+        path: String,
+    },
     /// A file in `digests/` cannot be read.
     #[error("{path}:{line}: expected `<64 hex digits> <stage>-<name>`, found `{text}`")]
     DigestLine {
@@ -178,6 +192,18 @@ pub enum Error {
         line: usize,
         /// What stands there.
         text: String,
+    },
+    /// A file in `digests/` has two lines for one image.
+    #[error("{path}:{line}: `{image}` has a digest already, in {path}:{first}")]
+    DigestTwice {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The second line, from 1.
+        line: usize,
+        /// The first line, from 1.
+        first: usize,
+        /// The package, and the platform if there is one.
+        image: String,
     },
     /// The work was interrupted.
     #[error("interrupted")]
@@ -217,6 +243,9 @@ impl Error {
                  package of its own"
                     .into(),
             ),
+            Self::Platform { platform, .. } if !platform.starts_with("linux/") => {
+                Some("images are built for Linux: name a platform such as linux/amd64".into())
+            }
             Self::Platform { .. } => Some(
                 "its programs need an emulator that the kernel knows, with the flag F (binfmt_misc; \
                  Debian: apt-get install qemu-user-static), where the engine is"
@@ -245,6 +274,10 @@ impl Error {
             {
                 Some("something that is no folder is in its way: move it elsewhere".into())
             }
+            Self::DigestTwice { .. } => Some("remove the one that is wrong".into()),
+            Self::NotText { .. } => {
+                Some("engines are told paths as text: move the tree to one that is".into())
+            }
             Self::DigestLine { .. } => {
                 Some("mend the line, or take the file from version control again".into())
             }
@@ -260,6 +293,22 @@ impl Error {
 impl From<backend_api::Error> for Error {
     fn from(error: backend_api::Error) -> Self {
         Self::Backend(Box::new(error))
+    }
+}
+
+/// Returns what to say of an instruction where the engine does not repeat it as it is written.
+fn named(instruction: &str, source: &backend_api::Error) -> String {
+    if source.to_string().contains(instruction) {
+        String::new()
+    } else {
+        format!("{instruction}: ")
+    }
+}
+
+/// Makes the error of a path that is no text.
+pub(crate) fn not_text(path: &Path) -> Error {
+    Error::NotText {
+        path: path.display().to_string(),
     }
 }
 

@@ -4,10 +4,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
+use std::path::absolute;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::error::{Error, IoContext};
+use crate::error::{Error, IoContext, not_text};
 
 /// The folders below a tree's `out/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,15 @@ impl Folders {
     /// Returns the file that is locked while somebody builds.
     pub(crate) fn lock(&self) -> Utf8PathBuf {
         self.own().join("lock")
+    }
+
+    /// Refuses folders whose absolute paths are no text: engines could not be told them.
+    pub(crate) fn check_text(&self) -> Result<(), Error> {
+        let out = absolute(&self.out).at("find", &self.out)?;
+        match out.to_str() {
+            Some(_) => Ok(()),
+            None => Err(not_text(&out)),
+        }
     }
 
     /// Makes the folders and takes their lock. Who is alone also clears away outputs that a killed

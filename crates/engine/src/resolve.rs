@@ -49,6 +49,7 @@ impl Resolved {
             Some(step) => Error::Instruction {
                 path: self.recipe.containerfile.clone(),
                 position: Position::in_source(&self.file.source, step.span.start),
+                instruction: first_line(step),
                 source: Box::new(error),
             },
             None => error.into(),
@@ -117,6 +118,12 @@ fn resolve_for(
         scope.images.insert(name.clone(), facts(image)?);
     }
     Ok((file.resolve(&scope).map_err(wrong)?, images))
+}
+
+/// Returns the first line of an instruction, without what leads to the next.
+pub(crate) fn first_line(step: &Step) -> String {
+    let line = step.source.lines().next().unwrap_or_default();
+    line.trim_end_matches(['\\', ' ']).to_owned()
 }
 
 fn wrong(recipe: &Recipe, error: containerfile::Error) -> Error {

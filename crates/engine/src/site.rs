@@ -33,6 +33,7 @@ impl Site {
         backend: &dyn Backend,
         listener: &Arc<dyn Listener>,
     ) -> Result<Self, Error> {
+        folders.check_text()?;
         let (of, listener) = (folders.clone(), Arc::clone(listener));
         let mut waiting = move |process| listener.hear(Event::Waiting { process });
         let open = move || of.open(access, &mut waiting);

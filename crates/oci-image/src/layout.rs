@@ -70,7 +70,7 @@ pub enum LayoutError {
         found: Vec<String>,
     },
     /// A blob is not what its name says.
-    #[error("{path} was changed: expected {expected_size} bytes, found {found:?}")]
+    #[error("{path} was changed: expected {expected_size} bytes, found {} with the digest {}", found.size, found.digest)]
     Changed {
         /// The blob, whose name is the digest that was expected.
         path: Utf8PathBuf,

@@ -16,8 +16,10 @@ mod tree;
 mod version;
 mod versions;
 
+pub use near::did_you_mean;
 pub use output::{Output, TOOL_ARGUMENTS};
 pub use plan::{Plan, PlannedPackage};
 pub use problem::{Problem, Problems};
 pub use source::Source;
 pub use tree::{DEFAULT_PLATFORM, Tree};
+pub use version::{TAG, is_tag};

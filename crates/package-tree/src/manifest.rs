@@ -7,6 +7,7 @@ use containerfile::Position;
 use crate::problem::Problem;
 use crate::reader::{Placed, Reader};
 use crate::source::{Description, is_file_name};
+use crate::version::{TAG, is_tag};
 
 const PACKAGE_KEYS: [&str; 8] = [
     "name",
@@ -91,9 +92,14 @@ impl Manifest {
             let message = "both `version` and `version_from`, expected one of them";
             reader.problem(&from.place, message, None);
         }
-        self.version = version
-            .map(|version| version.value)
-            .filter(|version| !version.is_empty());
+        let version = version.filter(|version| !version.value.is_empty());
+        if let Some(version) = &version
+            && !is_tag(&version.value)
+        {
+            let message = format!("`{}` is no version, expected a tag: {TAG}", version.value);
+            reader.problem(&version.place, message, None);
+        }
+        self.version = version.map(|version| version.value);
         self.version_from = version_from.map(|from| (from.value, reader.position(&from.place)));
 
         for platform in reader.texts(table.value, "platforms") {
@@ -270,6 +276,15 @@ mod tests {
         "[package]\nname = \"x\"\nversion = \"1\"\nversion_from = \"a-b\"",
         "4:16: both"
     )]
+    #[case::blank(
+        "[package]\nname = \"x\"\nversion = \"a b\"",
+        "3:11: `a b` is no version"
+    )]
+    #[case::up(
+        "[package]\nname = \"x\"\nversion = \"../x\"",
+        "3:11: `../x` is no version"
+    )]
+    #[case::not_ascii("[package]\nname = \"x\"\nversion = \"ü\"", "`ü` is no version")]
     #[case::platform(
         "[package]\nname = \"x\"\nplatforms = [\"amd64\"]",
         "3:14: `amd64` is no"

@@ -28,10 +28,7 @@ fn distance(name: &str, candidate: &str) -> usize {
 }
 
 /// Returns a hint that offers the nearest names, if there are any.
-pub(crate) fn did_you_mean<'a>(
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let near = nearest(name, known);
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(", ")))
 }

@@ -12,6 +12,16 @@ pub(crate) const PLACEHOLDERS: [&str; 7] = [
     "format",
 ];
 
+/// What a tag is made of, for people.
+pub const TAG: &str =
+    "at most 128 letters, digits, `.`, `_` and `-`, and neither `.` nor `-` at the beginning";
+
+/// Tells whether a text can be an image's tag, as a package's version is: the rule of registries.
+pub fn is_tag(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    matches!(text.len(), 1..=128) && !text.starts_with(['.', '-']) && text.bytes().all(plain)
+}
+
 /// The forms of a version, each by its name as a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version<'a>(pub &'a str);
@@ -121,6 +131,23 @@ mod tests {
     fn placeholders_stand_for_forms(#[case] text: &str, #[case] expected: &str) {
         let value = |name: &str| placeholder(name, "1.2.3-rc1", "tar.gz");
         assert_eq!(expand(text, value).unwrap(), expected);
+    }
+
+    #[rstest]
+    #[case("1.2.3", true)]
+    #[case("0.0.1-abc", true)]
+    #[case("20240101", true)]
+    #[case("_5f3a9c1", true)]
+    #[case("", false)]
+    #[case(".1", false)]
+    #[case("-1", false)]
+    #[case("a b", false)]
+    #[case("../x", false)]
+    #[case("1.2+git", false)]
+    #[case("\u{fc}", false)]
+    fn a_version_is_a_tag(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(is_tag(text), expected);
+        assert!(is_tag(&"1".repeat(128)) && !is_tag(&"1".repeat(129)));
     }
 
     #[rstest]

@@ -122,7 +122,11 @@ fn changed_base() -> Result<(), Failed> {
         .as_ref()
         .and_then(Failed::message)
         .unwrap_or_default();
-    expect(&message.contains("was changed: expected"), "true")
+    let found = ", found 7 with the digest sha256:";
+    expect(
+        &(message.contains("was changed: expected") && message.contains(found)),
+        "true",
+    )
 }
 
 fn differences() -> Result<(), Failed> {

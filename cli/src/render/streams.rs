@@ -1,0 +1,73 @@
+//! The one place that writes to standard output and standard error, and knows what becomes of what
+//! cannot be written: of a result that is an error, and of anything else it is nothing.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Why standard output could not be written, the first time.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a result to standard output.
+pub(crate) fn result(text: &str) {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    written(write!(anstream::stdout(), "{text}{end}"));
+}
+
+/// Takes note of what came of writing to standard output.
+pub(crate) fn written(outcome: io::Result<()>) {
+    match outcome {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => _ = LOST.set(error),
+        Ok(()) => {}
+    }
+}
+
+/// Returns what there is to say if a result could not be written.
+pub(crate) fn lost() -> Option<Failure> {
+    written(io::stdout().flush());
+    let error = LOST.get()?;
+    let message = format!("cannot write to standard output: {error}");
+    let hint = "what was done is done, and only the result is lost: lead standard output elsewhere";
+    Some(Failure::of(
+        Exit::Environment,
+        [(message, Some(hint.to_owned()))],
+    ))
+}
+
+/// Prints one line that a person should see, to standard error.
+pub(crate) fn note(text: &str) {
+    styled(super::printable_lines(text));
+}
+
+/// Prints one line to standard error whose control characters are ours. That nobody can be told is
+/// no reason to give up.
+pub(crate) fn styled(text: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Tells whether standard error is a terminal on which lines can come and go.
+pub(crate) fn is_screen() -> bool {
+    let terminal = crate::environment::terminal();
+    io::stderr().is_terminal() && can_move(terminal.as_deref())
+}
+
+/// Tells whether a terminal of that name can have its lines written anew.
+fn can_move(terminal: Option<&str>) -> bool {
+    terminal != Some("dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::can_move;
+
+    #[test]
+    fn lines_stay_on_a_dumb_terminal() {
+        assert!(!can_move(Some("dumb")));
+        assert!(can_move(Some("xterm")) && can_move(None));
+    }
+}

@@ -1,0 +1,293 @@
+//! What the program does with what it cannot use: streams that are full, text that is none, what is
+//! not there, builds that fail. No engine is needed.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what cannot be made is a failure"
+)]
+#![expect(
+    clippy::disallowed_types,
+    reason = "the program itself is what is tested"
+)]
+
+mod program;
+
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use program::{NO_ENGINES, command, ran, sample, stagex, stagex_with, tree};
+
+/// Makes a runtime in a folder that is always ready, and returns the words that choose it. Whatever is
+/// built with it fails, after a long line.
+fn ready(folder: &Path) -> [String; 4] {
+    let program = folder.join("ready");
+    let script = r#"#!/bin/sh
+read asked
+case $asked in *'"operation":"build"'*)
+    printf '{"type":"output","line":"%5000s"}\n' end
+    printf '%s\n' '{"type":"error","kind":"build-failed","message":"at \"RUN one\ntwo\nthree\": exit 3",\
+"step":{"stage":0,"index":0}}'
+    exit
+esac
+echo '{"type":"result","protocol":1,"version":"1","capabilities":{"dialect":{"heredocs":true,\
+"run_network":true,"named_contexts":true,"workdir_layers":true,"add_zstd":true},\
+"offline_builds":true,"layers":"changes","leaves_mount_points":false}}'
+"#;
+    std::fs::write(&program, script.replace("\\\n\"", "\"")).unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let engine = format!("ready={}", program.to_str().unwrap());
+    ["--engine", &engine, "--runtime", "ready"].map(str::to_owned)
+}
+
+/// Returns where nothing can be written, since it is full.
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn results_that_cannot_be_written_are_one_error() {
+    let tree = sample();
+    for arguments in [
+        &["config"][..],
+        &["config", "--format", "json"],
+        &["make", "--dry-run"],
+        &["make", "help"],
+        &["completions", "bash"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let ran = ran(command(tree.path(), arguments).stdout(full()));
+        assert_eq!(ran.code, 5, "{arguments:?}: {}", ran.stderr);
+        let said = "error: cannot write to standard output: No space left";
+        assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches("error:").count(), 1, "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_cannot_be_said_on_standard_error_changes_nothing() {
+    let tree = sample();
+    for (code, arguments) in [
+        (2, &["make", "core-maek"][..]),
+        (2, &["--no-such-flag"]),
+        (0, &["make", "--dry-run", "clean"]),
+        (4, &[&NO_ENGINES[..], &["-vv", "make"]].concat()),
+    ] {
+        let ran = ran(command(tree.path(), arguments).stderr(full()));
+        assert_eq!(ran.code, code, "{arguments:?}");
+    }
+}
+
+#[test]
+fn who_reads_no_further_has_seen_enough() {
+    let tree = sample();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = ran(command(tree.path(), &["completions", "bash"]).stdout(writer));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn what_a_file_says_gives_a_terminal_no_orders() {
+    let tree = tree(&[(
+        "core/a",
+        "[package]\nname = \"a\"",
+        "FROM scratch\n\u{1b}[31mRUN\u{1b}]0;x\u{7} y\n",
+    )]);
+    // As if it were a terminal.
+    let colours = [("CLICOLOR_FORCE", "1")];
+    let ran = stagex_with(tree.path(), &["make", "--dry-run"], &colours);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("\u{1b}]") && !ran.stderr.contains('\u{7}'));
+    let shown = "unknown instruction `\u{fffd}[31mRUN\u{fffd}]0;x\u{fffd}`";
+    assert!(ran.stderr.contains(shown), "{}", ran.stderr);
+}
+
+#[test]
+fn variables_that_are_no_text_are_refused_by_name() {
+    let tree = sample();
+    for (name, arguments) in [
+        ("STAGEX_RUNTIME", &["config"][..]),
+        ("STAGEX_JOBS", &["config"]),
+        ("STAGEX_PODMAN", &["config"]),
+        ("STAGEX_ENGINES", &["conformance", "--list"]),
+    ] {
+        let value = OsStr::from_bytes(b"pod\xffman");
+        let ran = ran(command(tree.path(), arguments).env(name, value));
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        let said = format!("error: {name} is not UTF-8: pod\u{fffd}man");
+        assert!(ran.stderr.starts_with(&said), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_read_say_what_was_expected() {
+    let tree = sample();
+    for (bytes, said) in [
+        (&b"rutime = \"podman\"\n"[..], "hint: did you mean runtime?"),
+        (
+            b"jobs = \"two\"\n",
+            "expected a number of jobs from 1 to 1024",
+        ),
+        (b"jobs = -1\n", "expected a number of jobs from 1 to 1024"),
+        (b"# caf\xe9\n", "stagex.toml"),
+    ] {
+        std::fs::write(tree.path().join("stagex.toml"), bytes).unwrap();
+        let ran = stagex(tree.path(), &["config"]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_tree_on_a_path_that_is_no_text_is_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = temporary.path().join(OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir(&root).unwrap();
+    let sample = sample();
+    std::fs::rename(sample.path().join("packages"), root.join("packages")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
+    command.args(ready(sample.path())).arg("make");
+    let ran = ran(command.current_dir(&root).env_remove("STAGEX_RUNTIME"));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("caf\u{fffd}"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_was_not_built_cannot_be_compared() {
+    let tree = sample();
+    let ran = stagex(tree.path(), &["digests", "--check"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(
+        ran.stderr.contains("error: nothing was compared"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
+
+    let ran = stagex(tree.path(), &["digests"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
+    assert!(ran.stderr.contains("nothing is built"), "{}", ran.stderr);
+}
+
+#[test]
+fn two_digests_of_one_package_are_named_with_both_lines() {
+    let tree = sample();
+    let folder = tree.path().join("digests");
+    std::fs::create_dir(&folder).unwrap();
+    let line = |digit: &str, name: &str| format!("{} {name}\n", digit.repeat(64));
+    let text = line("a", "core-make") + &line("b", "core-musl") + &line("c", "core-make");
+    std::fs::write(folder.join("core.txt"), text).unwrap();
+    for words in [&["digests", "--check"][..], &["digests"]] {
+        let ran = stagex(tree.path(), words);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        for place in ["core.txt:3:", "core.txt:1"] {
+            assert!(ran.stderr.contains(place), "{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_a_runtime_cannot_do_with_an_image_is_said_before_it_is_built() {
+    let tree = sample();
+    let ran = ran(command(tree.path(), &["make", "import-musl"]).args(ready(tree.path())));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("error: ready cannot"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("hint: docker, podman"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!tree.path().join("out/core-musl").exists());
+}
+
+#[test]
+fn a_target_that_names_no_package_is_said_as_it_was_written() {
+    let tree = sample();
+    for word in ["digests-", "content-", "import-"] {
+        let ran = stagex(tree.path(), &["make", word]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        let said = format!("error: `{word}` names no package");
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_a_build_needs_is_looked_for_before_it() {
+    let tree = tree(&[]);
+    std::fs::write(tree.path().join("Containerfile"), "FROM scratch\n").unwrap();
+    for (output, extra, said) in [
+        (
+            "type=oci,dest=missing/a.tar",
+            &[][..],
+            "there is no folder `missing`",
+        ),
+        ("type=oci,dest=", &[], "expected dest=FILE"),
+        (
+            "type=oci,dest=a.tar",
+            &["--file", "nowhere"],
+            "there is no file `nowhere`",
+        ),
+        (
+            "type=oci,dest=a.tar",
+            &["--target", "nope"],
+            "no stage is called `nope`",
+        ),
+    ] {
+        let words = ["build", "-t", "a:1", "-o", output, "."];
+        let mut command = command(tree.path(), &[&words[..], extra].concat());
+        let ran = ran(command.args(ready(tree.path())));
+        assert_eq!(ran.code, 2, "{output} {extra:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_failure_is_said_once_with_its_instruction_and_in_lines_that_can_be_read() {
+    let manifest = "[package]\nname = \"a\"";
+    let file = "FROM scratch\nRUN --network=none <<END\none\ntwo\nEND\n";
+    let tree = tree(&[("core/a", manifest, file)]);
+    let ran = ran(command(tree.path(), &["make"]).args(ready(tree.path())));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let place = "error: core-a: packages/core/a/Containerfile:2:1: RUN --network=none <<END: ready";
+    let message = ": at \"RUN one \u{2026} three\": exit 3\n";
+    for said in [place, message] {
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    assert_eq!(ran.stderr.matches("exit 3").count(), 1, "{}", ran.stderr);
+    let longest = ran.stderr.lines().map(|line| line.chars().count()).max();
+    assert_eq!(longest, Some("  | ".len() + 1000 + 1), "{}", ran.stderr);
+}
+
+#[test]
+fn one_is_not_said_as_many() {
+    let manifest = "[package]\nname = \"a\"";
+    let tree = tree(&[("core/a", manifest, "FROM scratch\nRUN hostname\n")]);
+    let ran = stagex(tree.path(), &["check"]);
+    assert_eq!(ran.stdout, "1 Containerfile checked, 1 warning\n");
+    let ran = stagex(tree.path(), &["make", "--dry-run", "--explain"]);
+    assert!(
+        ran.stderr.contains("1 of 1 package would be built"),
+        "{}",
+        ran.stderr
+    );
+    let ran = stagex(tree.path(), &["clean"]);
+    assert!(ran.stdout.starts_with("removed 0 files"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_has_no_emulator_is_not_helped_by_one() {
+    let tree = sample();
+    for (platform, helps) in [("linux/sparc64", true), ("windows/amd64", false)] {
+        let words = ["make", "--platform", platform];
+        let ran = ran(command(tree.path(), &words).args(ready(tree.path())));
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains("emulator"), helps, "{}", ran.stderr);
+        assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
+    }
+}
