@@ -95,7 +95,11 @@ impl Builder {
             }
             _ => Ok(Stubs::default()),
         };
-        done.map_err(|failure| of_step(failure, step))
+        // Whoever asked for a step that has a number knows how it was written.
+        done.map_err(|failure| match place {
+            Some(_) => failure,
+            None => of_step(failure, step),
+        })
     }
 }
 
