@@ -17,6 +17,8 @@ use crate::problem::Problem;
 
 /// What the names of packages begin with in a Containerfile.
 const REFERENCE: &str = "stagex/";
+/// The name of the folder with the sources, where an image could be named.
+const SOURCES: &str = "fetch";
 
 const CONTAINERFILE: &str = "Containerfile";
 const MANIFEST: &str = "package.toml";
@@ -29,10 +31,12 @@ pub(crate) struct Package {
     pub(crate) references: Arc<[Reference]>,
 }
 
-/// A package that a Containerfile names, and where.
+/// A package that a Containerfile names, or what else it takes for an image, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) name: String,
+    /// Whether it is named as a package.
+    pub(crate) is_package: bool,
     pub(crate) position: Position,
 }
 
@@ -171,17 +175,21 @@ fn load(beside: impl AsFd, path: &str, text: &mut String) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Finds the packages that a Containerfile names, each once, in the order of the file.
+/// Finds the packages that a Containerfile names, and what it names that can be none, each once, in the
+/// order of the file.
 fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, containerfile::Error> {
     let mut found: Vec<Reference> = Vec::new();
     for reference in containerfile::parse(text)?.references(scope)? {
-        let Some(name) = reference.name.strip_prefix(REFERENCE) else {
+        if reference.name == SOURCES {
             continue;
-        };
-        let name = name.split([':', '@']).next().unwrap_or_default();
+        }
+        let package = reference.name.strip_prefix(REFERENCE);
+        let package = package.map(|name| name.split([':', '@']).next().unwrap_or_default());
+        let name = package.unwrap_or(&reference.name);
         if found.iter().all(|known| known.name != name) {
             found.push(Reference {
                 name: name.to_owned(),
+                is_package: package.is_some(),
                 position: Position::in_source(text, reference.span.start),
             });
         }

@@ -261,8 +261,11 @@ fn needs(packages: &[Package], outputs: &[Arc<Output>]) -> Result<Vec<Vec<usize>
         .map(|(place, output)| (output.name.as_str(), place))
         .collect();
     let needs = |output: &Arc<Output>| -> Option<Vec<usize>> {
-        let names = output.dependencies();
-        names.map(|name| places.get(name).copied()).collect()
+        let place = |reference: &Reference| {
+            let place = places.get(reference.name.as_str()).copied();
+            place.filter(|_| reference.is_package)
+        };
+        output.references.iter().map(place).collect()
     };
     let found: Option<Vec<_>> = outputs.par_iter().map(needs).collect();
     found.ok_or_else(|| {
@@ -275,12 +278,22 @@ fn needs(packages: &[Package], outputs: &[Arc<Output>]) -> Result<Vec<Vec<usize>
 
 /// Returns a problem for each package that is named and is not there.
 fn missing(package: &Package, places: &BTreeMap<&str, usize>) -> Vec<Problem> {
-    let absent = |reference: &&Reference| !places.contains_key(reference.name.as_str());
+    let absent = |reference: &&Reference| {
+        !(reference.is_package && places.contains_key(reference.name.as_str()))
+    };
     let problem = |reference: &Reference| {
         let name = &reference.name;
-        let message = format!("there is no package `{name}`");
+        let (message, hint) = if reference.is_package {
+            let hint = did_you_mean(name, places.keys().copied());
+            (format!("there is no package `{name}`"), hint)
+        } else {
+            let hint = "nothing is pulled: a package is named `stagex/<stage>-<name>`, the sources' \
+                        folder is `fetch`";
+            let message = format!("`{name}` is neither a stage nor a package");
+            (message, Some(hint.to_owned()))
+        };
         let mut problem = package.problem_of_containerfile(reference.position, message);
-        problem.hint = did_you_mean(name, places.keys().copied());
+        problem.hint = hint;
         problem
     };
     package

@@ -294,6 +294,53 @@ fn a_folder_without_package_toml_is_left_out_with_a_warning() {
     );
 }
 
+#[rstest]
+#[case(
+    "FROM stagex/core-mulls",
+    "1:6: there is no package `core-mulls`",
+    "core-musl"
+)]
+#[case(
+    "FROM alpine:3.20",
+    "1:6: `alpine:3.20` is neither a stage nor a package",
+    "nothing is pulled"
+)]
+#[case("FROM core-musl", "1:6: `core-musl` is neither", "named `stagex/")]
+#[case(
+    "FROM scratch\nCOPY --from=other / /",
+    "`other` is neither",
+    "nothing is pulled"
+)]
+fn what_no_package_can_be_made_of_is_said_first(
+    #[case] containerfile: &str,
+    #[case] expected: &str,
+    #[case] hint: &str,
+) {
+    let musl = (
+        "core/musl",
+        "[package]\nname = \"musl\"\nversion = \"1\"",
+        "FROM scratch\n",
+    );
+    let other = (
+        "core/a",
+        "[package]\nname = \"a\"\nversion = \"1\"",
+        containerfile,
+    );
+    let problems = Sample::new(&[musl, other]).open().unwrap_err();
+    assert!(problems.to_string().contains(expected), "{problems}");
+    assert!(format!("{problems:?}").contains(hint), "{problems:?}");
+}
+
+#[test]
+fn stages_and_the_sources_are_no_packages() {
+    let containerfile =
+        "FROM scratch AS a\nFROM a\nCOPY --from=a / /\nCOPY --from=0 / /\nCOPY --from=fetch x /";
+    let manifest = "[package]\nname = \"a\"\nversion = \"1\"";
+    Sample::new(&[("core/a", manifest, containerfile)])
+        .open()
+        .unwrap();
+}
+
 #[test]
 fn a_folder_that_is_no_tree_is_said_to_be_none() {
     let problems = Tree::open(Utf8Path::new("/nonexistent")).unwrap_err();
