@@ -160,10 +160,7 @@ impl Work {
         remove_contents(&self.folder)?;
         for folder in [self.state(), self.records()] {
             remove_contents(&folder)?;
-            match fs::remove_dir(&folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed?,
-            }
+            is_gone(fs::remove_dir(&folder))?;
         }
         Ok(())
     }
@@ -201,13 +198,22 @@ fn remove_contents(folder: &Utf8Path) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
+        let removed = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => fs::remove_dir_all(entry.path()),
+            Ok(_) => fs::remove_file(entry.path()),
+            Err(error) => Err(error),
+        };
+        is_gone(removed)?;
     }
     Ok(())
+}
+
+/// Takes it for no error that something is gone already: after an interruption others remove it too.
+fn is_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 #[cfg(test)]
@@ -233,6 +239,24 @@ mod tests {
         work.remove_files().unwrap();
         assert_eq!(folder.read_dir_utf8().unwrap().count(), 0);
         assert!(!work.state().exists());
+    }
+
+    #[test]
+    fn two_may_remove_the_same() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        for _ in 0..20 {
+            for place in 0..50 {
+                let below = folder.join(format!("{place}/a/b"));
+                fs::create_dir_all(&below).unwrap();
+                fs::write(folder.join(format!("{place}.file")), "").unwrap();
+            }
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| remove_contents(folder));
+                remove_contents(folder).unwrap();
+                other.join().unwrap().unwrap();
+            });
+        }
     }
 
     #[test]
