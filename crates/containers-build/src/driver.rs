@@ -85,6 +85,7 @@ impl Driver {
         request: &BuildRequest,
         events: &dyn Events,
     ) -> Result<BuiltImage, Error> {
+        refuse_path(&request.work)?;
         let mut unfinished = Unfinished {
             driver: Some(self),
             work: Work::new(&request.work),
@@ -220,5 +221,31 @@ impl Drop for Unfinished<'_> {
         if let Some(driver) = self.driver {
             self.work.remove_unattended(&driver.tool, &driver.enclosure);
         }
+    }
+}
+
+/// Refuses a folder of whose name the tool makes several: its flags are lists, and those of mounts are
+/// lists of another kind.
+fn refuse_path(folder: &Utf8Path) -> Result<(), Error> {
+    match folder.as_str().find([',', ':', '"']) {
+        Some(place) => Err(Error::Unsupported {
+            message: format!("`{}` in the path {folder}", &folder.as_str()[place..=place]),
+            hint: "move the tree to a path without commas, colons and quotation marks",
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_a_list_is_refused() {
+        for path in ["/a,b/out", "/a:b", "/a\"b"] {
+            let error = refuse_path(path.into()).unwrap_err();
+            assert!(error.to_string().contains(path), "{error}");
+        }
+        assert!(refuse_path("/a b/\u{fc}".into()).is_ok());
     }
 }
