@@ -98,12 +98,11 @@ impl Failure {
     /// A RUN's own words come on the same channel, so only the end of the output is searched.
     pub(crate) fn of(stderr: &str) -> Self {
         let lines: Vec<&str> = stderr.lines().filter(|line| !line.is_empty()).collect();
-        let said = lines
-            .iter()
-            .rev()
-            .find_map(|line| line.strip_prefix("Error: "));
-        let message = said.or(lines.last().copied());
-        let message = message.unwrap_or("it failed without a word").to_owned();
+        let said = lines.iter().rposition(|line| line.starts_with("Error: "));
+        let message = match said {
+            Some(place) => message(&lines[place..]),
+            None => (*lines.last().unwrap_or(&"it failed without a word")).to_owned(),
+        };
 
         let end = lines[lines.len().saturating_sub(5)..].join("\n");
         let end = end.to_ascii_lowercase();
@@ -132,6 +131,19 @@ impl Failure {
     }
 }
 
+/// Returns the message that begins with the first of some lines: that alone, or where an instruction of
+/// several lines is quoted in it, up to the end of what is said of that.
+fn message(lines: &[&str]) -> String {
+    let first = lines[0].trim_start_matches("Error: ");
+    let is_whole = |line: &str| line.contains("\": ");
+    if !first.starts_with(AT_STEP) || is_whole(first) {
+        return first.to_owned();
+    }
+    let last = lines.iter().position(|line| is_whole(line));
+    let more = last.map_or(&[][..], |last| &lines[1..=last]);
+    [&[first], more].concat().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -144,6 +156,17 @@ mod tests {
          Error: building at STEP \"RUN make\": while running runtime: exit status 2\n",
         ErrorKind::BuildFailed,
         "building at STEP \"RUN make\": while running runtime: exit status 2"
+    )]
+    #[case::several_lines(
+        "Error: building at STEP \"RUN /bin/run one\ntwo\n\": while running runtime: exit status 3\n\
+         time=now level=warning msg=\"something else\"\n",
+        ErrorKind::BuildFailed,
+        "building at STEP \"RUN /bin/run one\ntwo\n\": while running runtime: exit status 3"
+    )]
+    #[case::half_of_several_lines(
+        "Error: building at STEP \"RUN /bin/run one\ntwo\n",
+        ErrorKind::BuildFailed,
+        "building at STEP \"RUN /bin/run one"
     )]
     #[case::limit(
         "Error: building at STEP \"RUN true\": setting \"RLIMIT_NPROC\" limit to \
