@@ -4,7 +4,6 @@
     clippy::disallowed_types,
     reason = "the program itself is what is tested"
 )]
-#![allow(dead_code, reason = "each test binary has its own part of it")]
 
 use std::path::Path;
 use std::process::Command;

@@ -78,10 +78,15 @@ impl Outputs {
     }
 
     fn look_at(&self, name: &str, second: i64) -> Result<Option<Output>, Error> {
-        if let Some(seen) = self.known.get(name)
-            && let Ok((_, state)) = self.state(name, seen.blobs.iter())
-            && state == seen.state
-        {
+        let is_same = |seen: &Seen| {
+            let state = self.state(name, seen.blobs.iter());
+            state.is_ok_and(|(_, state)| state == seen.state)
+        };
+        if let Some(seen) = self.known.get(name).filter(|seen| is_same(seen)) {
+            return Ok(Some(seen.output()));
+        }
+        let added = self.added().get(name).cloned();
+        if let Some(seen) = added.filter(is_same) {
             return Ok(Some(seen.output()));
         }
         let Some(record) = Record::read(&self.folders.record(name))? else {
@@ -369,6 +374,19 @@ mod tests {
         let other: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
         fs::write(&layer, other).unwrap();
         assert!(!scene.look().whole, "other bytes of the same size");
+    }
+
+    #[test]
+    fn what_was_read_is_not_read_again_by_the_same_process() {
+        let scene = Scene::new();
+        let outputs = scene.outputs();
+        assert!(outputs.look_at(NAME, later()).unwrap().unwrap().whole);
+        outputs.added().get_mut(NAME).unwrap().key = "marked".to_owned();
+        let output = outputs.look_at(NAME, later()).unwrap().unwrap();
+        assert_eq!(output.key, "marked");
+        let layer = scene.files().pop().unwrap();
+        fs::write(&layer, "other").unwrap();
+        assert!(!outputs.look_at(NAME, later()).unwrap().unwrap().whole);
     }
 
     #[test]

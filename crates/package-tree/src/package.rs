@@ -185,11 +185,12 @@ fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, containerfile
         }
         let package = reference.name.strip_prefix(REFERENCE);
         let package = package.map(|name| name.split([':', '@']).next().unwrap_or_default());
-        let name = package.unwrap_or(&reference.name);
-        if found.iter().all(|known| known.name != name) {
+        let (name, is_package) = (package.unwrap_or(&reference.name), package.is_some());
+        let is_known = |known: &Reference| known.name == name && known.is_package == is_package;
+        if !found.iter().any(is_known) {
             found.push(Reference {
                 name: name.to_owned(),
-                is_package: package.is_some(),
+                is_package,
                 position: Position::in_source(text, reference.span.start),
             });
         }

@@ -307,6 +307,11 @@ fn a_folder_without_package_toml_is_left_out_with_a_warning() {
 )]
 #[case("FROM core-musl", "1:6: `core-musl` is neither", "named `stagex/")]
 #[case(
+    "FROM stagex/core-musl\nCOPY --from=core-musl / /",
+    "2:6: `core-musl` is neither",
+    "named `stagex/"
+)]
+#[case(
     "FROM scratch\nCOPY --from=other / /",
     "`other` is neither",
     "nothing is pulled"

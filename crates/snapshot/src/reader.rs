@@ -135,7 +135,7 @@ impl Reader {
     /// Passes over what is left of the last entry. Returns whether the tar goes on: it may end where
     /// only a last block is to be filled.
     fn pass_over(&mut self) -> io::Result<bool> {
-        io::copy(&mut self.by_ref().take(u64::MAX), &mut io::sink())?;
+        io::copy(self, &mut io::sink())?;
         let mut rest = self.input.by_ref().take(self.padding);
         Ok(io::copy(&mut rest, &mut io::sink())? == self.padding)
     }

@@ -1,6 +1,7 @@
 //! What the extended header of a tar's entry says, as Go reads it: of records with the same key the
 //! last one holds, and one without a value says nothing.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use rustix::fs::Timespec;
@@ -62,19 +63,13 @@ impl Records {
 
     /// Returns the extended attributes of the file.
     pub(crate) fn attributes(&self) -> Vec<(String, Vec<u8>)> {
-        let mut attributes: Vec<(String, Vec<u8>)> = Vec::new();
-        for (key, _) in self.iter() {
-            let Some(name) = key.strip_prefix(IN_TAR) else {
-                continue;
-            };
-            let is_new = attributes.iter().all(|(found, _)| found != name);
-            if let Some(value) = self.bytes(key)
-                && is_new
-            {
-                attributes.push((name.to_owned(), value.to_vec()));
-            }
-        }
-        attributes
+        let attributes = self.iter().filter_map(|(key, value)| {
+            let name = key.strip_prefix(IN_TAR)?;
+            Some((name.to_owned(), value.to_vec()))
+        });
+        let mut attributes: BTreeMap<_, _> = attributes.collect();
+        attributes.retain(|_, value: &mut Vec<u8>| !value.is_empty());
+        attributes.into_iter().collect()
     }
 }
 
