@@ -57,15 +57,16 @@ pub(crate) enum EntryKind {
 impl Entry {
     /// Understands an entry's header; nothing of what is no file: a header of the whole archive.
     pub(crate) fn of(header: Header) -> io::Result<Option<Self>> {
+        let block = header.block;
         let device = |kind| {
-            let (major, minor) = header.device;
+            let (major, minor) = block.device;
             let number = rustix::fs::makedev(low(major), low(minor));
             EntryKind::Device { kind, number }
         };
-        let kind = match header.kind {
+        let kind = match block.kind {
             b'0' => EntryKind::File,
-            b'1' => EntryKind::Link(header.link),
-            b'2' => EntryKind::Symlink(header.link),
+            b'1' => EntryKind::Link(block.link),
+            b'2' => EntryKind::Symlink(block.link),
             b'3' => device(FileType::CharacterDevice),
             b'4' => device(FileType::BlockDevice),
             b'5' => EntryKind::Folder,
@@ -77,12 +78,12 @@ impl Entry {
             }
         };
         Ok(Some(Self {
-            path: header.path,
+            path: block.path,
             kind,
-            mode: low(header.mode & 0o7777),
+            mode: low(block.mode & 0o7777),
             owner: Owner {
-                user: low(header.user),
-                group: low(header.group),
+                user: low(block.user),
+                group: low(block.group),
             },
             times: Timestamps {
                 last_access: header.time,

@@ -28,15 +28,9 @@ pub(crate) struct Reader {
 /// An entry: its header, together with those that say something of it.
 #[derive(Debug)]
 pub(crate) struct Header {
-    /// As in the block, but a file and a folder are `0` and `5`.
-    pub(crate) kind: u8,
-    pub(crate) path: Vec<u8>,
-    pub(crate) link: Vec<u8>,
-    pub(crate) mode: i64,
-    pub(crate) user: i64,
-    pub(crate) group: i64,
+    /// The fields, as all headers together have them. A file and a folder are of the kinds `0` and `5`.
+    pub(crate) block: Block,
     pub(crate) time: Timespec,
-    pub(crate) device: (i64, i64),
     pub(crate) attributes: Vec<(String, Vec<u8>)>,
     /// Of a file whose holes the archive leaves out.
     pub(crate) sparse: Option<Sparse>,
@@ -85,37 +79,36 @@ impl Reader {
         long_path: Vec<u8>,
         long_link: Vec<u8>,
     ) -> io::Result<Header> {
-        let (format, size) = (block.format, block.size);
         let mut header = Header::new(block, records)?;
+        let block = &mut header.block;
         if !long_path.is_empty() {
-            header.path = long_path;
+            block.path = long_path;
         }
         if !long_link.is_empty() {
-            header.link = long_link;
+            block.link = long_link;
         }
-        if header.kind == 0 {
+        if block.kind == 0 {
             // The oldest tars have no letter for folders.
-            header.kind = if header.path.ends_with(b"/") {
+            block.kind = if block.path.ends_with(b"/") {
                 b'5'
             } else {
                 b'0'
             };
         }
-        let size = records.number("size")?.unwrap_or(size);
-        self.begin(header.kind, size)?;
-        if header.kind == b'S' {
-            if format != Format::Gnu {
+        self.begin(block.kind, block.size)?;
+        if block.kind == b'S' {
+            if block.format != Format::Gnu {
                 return Err(wrong("a sparse file in a format that has none"));
             }
             return Ok(header);
         }
-        header.sparse = Sparse::read(records, size.cast_unsigned(), self)?;
+        header.sparse = Sparse::read(records, block.size.cast_unsigned(), self)?;
         if header.sparse.is_some() {
-            if has_no_contents(header.kind) {
+            if has_no_contents(block.kind) {
                 return Err(wrong("a sparse file that is no file"));
             }
             if let Some(name) = records.bytes("GNU.sparse.name") {
-                header.path = name.to_vec();
+                block.path = name.to_vec();
             }
         }
         Ok(header)
@@ -184,24 +177,32 @@ impl Read for Reader {
 }
 
 impl Header {
-    fn new(block: Block, records: &Records) -> io::Result<Self> {
+    fn new(mut block: Block, records: &Records) -> io::Result<Self> {
         // They are not looked at, but have to make sense.
         for key in ["atime", "ctime"] {
             records.time(key)?;
         }
+        for (key, field) in [("path", &mut block.path), ("linkpath", &mut block.link)] {
+            if let Some(name) = records.bytes(key) {
+                *field = name.to_vec();
+            }
+        }
+        let numbers = [
+            ("uid", &mut block.user),
+            ("gid", &mut block.group),
+            ("size", &mut block.size),
+        ];
+        for (key, field) in numbers {
+            if let Some(number) = records.number(key)? {
+                *field = number;
+            }
+        }
         let time = records.time("mtime")?;
-        let named = |key: &str, field: Vec<u8>| records.bytes(key).map_or(field, <[u8]>::to_vec);
         Ok(Self {
-            kind: block.kind,
-            path: named("path", block.path),
-            link: named("linkpath", block.link),
-            mode: block.mode,
-            user: records.number("uid")?.unwrap_or(block.user),
-            group: records.number("gid")?.unwrap_or(block.group),
             time: time.unwrap_or_else(|| bounded(block.time, 0, false)),
-            device: block.device,
             attributes: records.attributes(),
             sparse: None,
+            block,
         })
     }
 }
@@ -297,7 +298,7 @@ mod tests {
     }
 
     fn paths(entries: &[Made]) -> io::Result<Vec<String>> {
-        let path = |header: Header| String::from_utf8(header.path).unwrap();
+        let path = |header: Header| String::from_utf8(header.block.path).unwrap();
         Ok(headers(&tar(entries))?.into_iter().map(path).collect())
     }
 
@@ -414,7 +415,7 @@ mod tests {
         ];
         let mut reader = Reader::new(Box::new(io::Cursor::new(tar(&entries))));
         let header = reader.next().unwrap().unwrap();
-        assert_eq!((header.user, header.group), (70_000, 6));
+        assert_eq!((header.block.user, header.block.group), (70_000, 6));
         let mut contents = Vec::new();
         reader.read_to_end(&mut contents).unwrap();
         assert_eq!(contents, b"tex");
