@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 24] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -35,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
         "backend-podman",
         &["backend-api", "containers-build", "findings", "process"],
     ),
+    ("beneath", &[]),
     ("check", &["containerfile"]),
     (
         "conformance",
@@ -86,7 +87,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
         ],
     ),
     ("sandbox", &[]),
-    ("snapshot", &["compression", "patterns"]),
+    ("snapshot", &["beneath", "compression", "patterns"]),
     (
         "stagex",
         &[

@@ -20,7 +20,6 @@ use crate::copies;
 use crate::copy::{Copying, Ownership};
 use crate::error::{Context as _, Error, Result};
 use crate::place::Place;
-use crate::remove::remove_below;
 use crate::special::{self, refuse_whiteout, set_owner};
 use crate::tree::{Tree, kind, names, open_in, permissions, set_mode, set_times, status_in, times};
 use crate::users::Owner;
@@ -194,7 +193,7 @@ impl<'a> Copier<'a> {
         match to.there()? {
             None => {}
             Some(FileType::Directory) => return Err(Error::IsAFolder(to.place.to_string())),
-            Some(_) => remove_below(to.folder, to.name).at("replace", to.place.as_bytes())?,
+            Some(_) => beneath::remove(to.folder, to.name).at("replace", to.place.as_bytes())?,
         }
         match kind(&status) {
             FileType::RegularFile => {

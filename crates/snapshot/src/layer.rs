@@ -14,7 +14,6 @@ use rustix::io::Errno;
 use crate::entry::{self, Entry, EntryKind};
 use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
-use crate::remove::remove_below;
 use crate::stack::{OPAQUE, Stacking};
 use crate::tree::{Tree, kind, set_times};
 use crate::users::Owner;
@@ -114,7 +113,7 @@ fn place_entry(entry: &Entry, place: &Place, into: &Tree, source: &mut impl Read
     if let Some(status) = into.status(place)?
         && !(kind(&status) == FileType::Directory && entry.kind == EntryKind::Folder)
     {
-        remove_below(folder, name).at("replace", place.as_bytes())?;
+        beneath::remove(folder, name).at("replace", place.as_bytes())?;
     }
     if let EntryKind::Link(target) = &entry.kind {
         let target = Place::new(target);

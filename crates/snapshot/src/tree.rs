@@ -17,7 +17,6 @@ use rustix::io::Errno;
 
 use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
-use crate::remove::remove_below;
 use crate::special::{self, set_owner};
 use crate::users::Owner;
 
@@ -187,7 +186,7 @@ impl Tree {
     /// Removes what is at a place, with all that is in it.
     pub fn remove(&self, place: &Place) -> Result<()> {
         let (folder, name) = self.parent(place)?;
-        remove_below(folder.as_fd(), name).at("remove", place.as_bytes())
+        beneath::remove(folder.as_fd(), name).at("remove", place.as_bytes())
     }
 
     /// Removes what is at a place; the folder that it is in keeps its times.
