@@ -13,7 +13,8 @@ use backend_api::{
 use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{
-    Base, Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice, ResolvedStage,
+    Base, Build, CopiedSource, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice,
+    ResolvedStage,
 };
 use oci_image::ImageSet;
 use package_tree::Source;
@@ -67,6 +68,7 @@ pub(crate) fn prepare(
             script_mounts: true,
             workdir_layers: capabilities.dialect.workdir_layers,
             add_zstd: capabilities.dialect.add_zstd,
+            confined_mounts: capabilities.dialect.confined_mounts,
             // In its store there is one image behind a name of ours.
             image_platforms: capabilities.dialect.named_contexts,
         },
@@ -273,10 +275,20 @@ fn stages(build: &Build, lowered: &Lowered) -> Vec<Stage> {
         let steps = steps.filter_map(|lowered| build.step(lowered.step));
         steps.map(step).collect()
     };
-    let stages = build.stages.iter().map(|stage| Stage {
-        name: stage.name.clone(),
-        begins_with_image: matches!(stage.base, Base::Image(_)),
-        steps: steps_of(stage),
+    // What is copied for a RUN fails in its name.
+    let copied = |copied: &CopiedSource| Stage {
+        name: Some(copied.stage.clone()),
+        begins_with_image: false,
+        steps: build.step(copied.step).map(step).into_iter().collect(),
+    };
+    let stages = build.stages.iter().flat_map(|stage| {
+        let before = lowered.copied.iter();
+        let before = before.filter(|copied| copied.before == stage.id);
+        before.map(copied).chain([Stage {
+            name: stage.name.clone(),
+            begins_with_image: matches!(stage.base, Base::Image(_)),
+            steps: steps_of(stage),
+        }])
     });
     stages.collect()
 }
