@@ -118,8 +118,10 @@ impl Writer<'_> {
             }
             _ => said.extend(last(mount, "id").map(|id| ("id", id.map(str::to_owned)))),
         }
-        if kind == "bind" || kind == "cache" || kind == "tmpfs" {
-            said.push((if is_written { "rw" } else { "ro" }, None));
+        match kind.as_str() {
+            "bind" if is_written => said.push(("rw", None)),
+            "cache" | "tmpfs" if !is_written => said.push(("ro", None)),
+            _ => {}
         }
         for name in FIELDS.iter().map(|(name, _)| *name).chain([VARIABLE]) {
             let is_said = said.iter().any(|(other, _)| *other == name);

@@ -533,9 +533,9 @@ COPY --from=a /z /mount
 
 FROM scratch
 COPY --from=0 /x /
-RUN --mount=type=bind,from=stagex-mount-0,source=/mount,ro,target=/t --mount=target=/c,ro y
+RUN --mount=type=bind,from=stagex-mount-0,source=/mount,target=/t --mount=target=/c,ro y
 RUN --mount=type=bind,from=stagex-mount-1,source=/mount,rw,target=/t --mount=type=bind,from=stagex-mount-2,source=/mount,rw,target=/u y
-RUN --mount=type=bind,from=stagex-mount-3,source=/mount,ro,target=/t --mount=type=cache,id=stagex-_2fd,rw,target=/d/,uid=5 --mount=from=a,target=/r y
+RUN --mount=type=bind,from=stagex-mount-3,source=/mount,target=/t --mount=type=cache,id=stagex-_2fd,target=/d/,uid=5 --mount=from=a,target=/r y
 COPY --from=0 /x /
 "
     );
