@@ -60,6 +60,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
         "engine",
         &[
             "backend-api",
+            "beneath",
             "compression",
             "containerfile",
             "oci-image",

@@ -146,6 +146,20 @@ pub enum ErrorKind {
         "`{0}` is no name of an image or a context, expected letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
     )]
     BadReference(String),
+    /// A field that a mount does not have.
+    #[error(
+        "`--mount` has no field `{0}`, expected one of type, from, source, target, ro, rw, id, sharing, mode, uid, \
+         gid, size, required, env"
+    )]
+    MountField(String),
+    /// A type that a mount does not have.
+    #[error("`--mount=type={0}` is not possible, expected bind, cache, tmpfs, secret or ssh")]
+    MountType(String),
+    /// A mount that an engine would look for among the machine's own files.
+    #[error(
+        "this engine cannot be asked for a `--mount` {0}: it might reach the machine's own files"
+    )]
+    MountOfRun(String),
     /// A platform that cannot be read.
     #[error("`{0}` is no platform, expected `os/architecture` or `os/architecture/variant`")]
     BadPlatform(String),
@@ -218,6 +232,11 @@ impl ErrorKind {
             }
             Self::UnterminatedHeredoc(_) => Some(
                 "only `<<-` allows tabs before the last line, and nothing may follow the name"
+                    .to_owned(),
+            ),
+            Self::MountOfRun(_) => Some(
+                "copy what it needs with COPY, or build with another runtime: native, docker, or Podman 5.4 and \
+                 Buildah 1.39 or later (see `stagex runtimes`)"
                     .to_owned(),
             ),
             Self::VariableInReference(_) => Some(

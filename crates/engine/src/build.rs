@@ -127,7 +127,7 @@ async fn build_in(
     };
     let recipe = job.recipe;
     let resolved = blocking(move || {
-        let files = context::list(&recipe.root.join(&recipe.context), Fetched::Present)?;
+        let files = context::list(&recipe.directory()?, Fetched::Present)?;
         resolve::resolve(&recipe, files)
     })
     .await?;

@@ -44,6 +44,20 @@ pub enum Error {
         /// The sha256 that it has, in hex.
         found: String,
     },
+    /// A file of a context is no longer what it was when the build was planned.
+    #[error("{path} was changed while it was read")]
+    Changed {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// A file of a context is one that engines do not copy, or each in its own way.
+    #[error("{path} is {found}, which cannot be part of a context")]
+    Special {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
     /// A line of a `.dockerignore` is no pattern.
     #[error("{path}:{line}: {source}")]
     BadPattern {
@@ -224,6 +238,8 @@ impl Error {
                 "remove {path} and fetch it again, or find out who changed it"
             )),
             Self::Containerfile { source, .. } => source.hint(),
+            Self::Changed { .. } => Some("do it again when nobody writes there".into()),
+            Self::Special { .. } => Some("remove it, or name it in .dockerignore".into()),
             Self::ForeignList { .. } => Some("call it .dockerignore, which is".into()),
             Self::UnknownReference { .. } => Some(
                 "a package is named `stagex/<stage>-<name>`, the sources' folder is `fetch`; what else \

@@ -9,6 +9,7 @@ mod claim;
 mod clean;
 mod contents;
 mod context;
+mod copy;
 mod digests;
 mod error;
 mod event;
@@ -34,6 +35,7 @@ mod resolve;
 mod schedule;
 mod sealed;
 mod site;
+mod sources;
 mod space;
 mod survey;
 
