@@ -72,7 +72,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("go-flate", &[]),
     ("image-store", &["backend-api", "process"]),
     ("oci-image", &["containerfile", "go-flate"]),
-    ("package-tree", &["containerfile"]),
+    ("package-tree", &["beneath", "containerfile"]),
     ("patterns", &[]),
     ("process", &[]),
     (
