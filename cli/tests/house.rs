@@ -9,7 +9,7 @@ use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
 const ARROWS: [(&str, &[&str]); 24] = [
-    ("backend-api", &[]),
+    ("backend-api", &["beneath"]),
     (
         "backend-buildah",
         &["backend-api", "containers-build", "findings", "process"],

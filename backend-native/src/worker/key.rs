@@ -17,7 +17,7 @@ use snapshot::{Digest, Digester, Found, Place, Tree};
 
 use super::builder::{Builder, lock};
 use super::failure::Result;
-use super::image::Image;
+use super::image::{Image, Layer};
 use super::mounts::{self, Kind, Mount};
 use crate::job::ContextKind;
 
@@ -56,7 +56,7 @@ pub(super) fn of_image(image: &Image) -> Digest {
     let layers = image.layers().iter();
     let digester = Digester::default().part("image");
     layers
-        .fold(digester, |all, layer| all.part(&layer.hex))
+        .fold(digester, |all, layer| all.part(&layer.blob.hex))
         .finish()
 }
 
@@ -75,10 +75,16 @@ pub(super) fn of_stack(below: Digest, files: Digest) -> Digest {
 }
 
 impl Builder {
-    /// Returns the key of the unpacked files of a layer.
-    pub(super) fn key_of_layer(&self, sha256: &str) -> Digest {
+    /// Returns the key of the unpacked files of a layer, which depend on the layers below it only if
+    /// these are said.
+    pub(super) fn key_of_layer(&self, layer: &Layer, below: Option<&[Layer]>) -> Digest {
+        let layers = below.into_iter().flatten().chain([layer]);
         let digester = Digester::default().part(self.circumstances.as_bytes());
-        digester.part("layer").part(sha256).finish()
+        let digester = digester.part(if below.is_none() { "layer" } else { "layers" });
+        // What another image says of the same blob's archive has not been compared with it.
+        let add =
+            |digester: Digester, layer: &Layer| digester.part(&layer.blob.hex).part(&layer.archive);
+        layers.fold(digester, add).finish()
     }
 
     /// Returns the key of a step of the image or of another stage, on what `below` stands for.

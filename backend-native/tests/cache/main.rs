@@ -4,6 +4,8 @@
 //! Where this system does not allow builds without an engine the tests are listed as ignored, with
 //! the reason; `STAGEX_REQUIRE=native` turns that into failures.
 
+mod image;
+mod images;
 mod scene;
 
 use std::fs::{self, File, Permissions};
@@ -15,6 +17,11 @@ use backend_api::{Availability, Backend as _, BuiltImage, Cache, Network};
 use camino::Utf8Path;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use images::{
+    a_configuration_that_says_another_archive_is_refused, a_layer_may_occur_more_than_once,
+    an_image_that_is_not_what_it_says_is_refused, as_many_layers_as_the_kernel_stacks,
+    more_attributes_than_fit_are_no_full_disk, odd_entries_are_refused,
+};
 use scene::{
     Build, Built, Lines, Scene, block_on, expect, expect_equal, expect_same_files, native,
 };
@@ -68,6 +75,12 @@ cases![
     what_a_killed_build_had_finished_is_reused,
     builds_at_once_share_what_they_keep,
     what_was_kept_can_be_forgotten,
+    an_image_that_is_not_what_it_says_is_refused,
+    a_configuration_that_says_another_archive_is_refused,
+    odd_entries_are_refused,
+    more_attributes_than_fit_are_no_full_disk,
+    a_layer_may_occur_more_than_once,
+    as_many_layers_as_the_kernel_stacks,
 ];
 
 fn what_is_kept_gives_the_same_layers() -> Result<(), Failed> {

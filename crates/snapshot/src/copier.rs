@@ -407,7 +407,7 @@ fn open_folder(folder: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(folder, OsStr::from_bytes(name), flags, Mode::empty())
 }
 
-fn copy_attributes(from: &File, to: &File) -> Result<(), Errno> {
+pub(crate) fn copy_attributes(from: &File, to: &File) -> Result<(), Errno> {
     let length = match rustix::fs::flistxattr_query(from) {
         Err(Errno::NOTSUP) | Ok(0) => return Ok(()),
         length => length?,
