@@ -156,6 +156,22 @@ const CHANGES: &[(&str, &str, Change)] = &[
         scene.write("context/p2", "2");
         build
     }),
+    (
+        "a file that is found at any depth",
+        "COPY --parents **/deep /n/",
+        |scene, build| {
+            scene.write("context/n/a/deep", "other");
+            build
+        },
+    ),
+    (
+        "the mode of a directory that it is in",
+        "COPY --parents **/deep /n/",
+        |scene, build| {
+            scene.set_mode("context/n/a", 0o700);
+            build
+        },
+    ),
     ("an archive", "ADD a.tar /a/", |scene, build| {
         scene.archive("context/a.tar", "file", "other");
         build
@@ -225,7 +241,7 @@ fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
         "{SHELL}FROM base AS based\nUSER 0:0\nENV PATH=/bin\nRUN true in-base\n\
          FROM shell AS start\nCOPY mark /mark\n\
          FROM shell AS stage\n\
-         COPY d/ /d/\nCOPY p* /p/\nADD a.tar /a/\nCOPY --from=other f /f\n\
+         COPY d/ /d/\nCOPY p* /p/\nCOPY --parents **/deep /n/\nADD a.tar /a/\nCOPY --from=other f /f\n\
          COPY --from=image /i /i\n\
          RUN --mount=type=bind,source=m,target=/m true\n\
          RUN --mount=type=cache,from=other,source=g,target=/m true\n\
@@ -241,7 +257,13 @@ fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
          COPY --from=folders /mark /6/\nCOPY --from=shells /mark /7/\nCOPY --from=heredocs /h /8\n"
     );
     let scene = Scene::new();
-    let files = [("d/file", "one"), ("p1", "1"), ("m", "mount"), ("mark", "")];
+    let files = [
+        ("d/file", "one"),
+        ("p1", "1"),
+        ("n/a/deep", "deep"),
+        ("m", "mount"),
+        ("mark", ""),
+    ];
     for (path, contents) in files {
         scene.write(&format!("context/{path}"), contents);
     }

@@ -27,21 +27,23 @@ mod records;
 mod sparse;
 mod special;
 mod stack;
+mod taken;
 mod tree;
 mod users;
+mod walk;
 mod way;
 
 pub use beneath::clear;
 pub use change::{Change, changes};
-pub use copy::{Copying, Ownership, Source, copy, find};
+pub use copy::{Copying, Ownership, Source, copy};
 pub use digest::{Digest, Digester, Found, digest, sha256};
 pub use error::{Error, Result};
-pub use expand::is_archive;
 pub use layer::{Unpacked, unpack};
 pub use mode::{BadMode, Permissions};
 pub use place::Place;
 pub use special::{give, make_device, stand_in};
 pub use stack::{Mounted, Stack, Stacking};
+pub use taken::{Look, Selection, Taken, look, take};
 pub use tree::{CreatedFolder, Tree};
 pub use users::{Identity, Owner, User};
 
