@@ -6,6 +6,7 @@ use backend_api::StepId;
 use containerfile::{Build, Instruction, Run, Security, Step};
 use snapshot::{BadMode, Owner, Permissions, Place, Tree, User};
 
+use super::add::Order;
 use super::builder::Builder;
 use super::failure::Result;
 use super::fitting::make_folder;
@@ -87,8 +88,14 @@ impl Builder {
     ) -> Result<Stubs> {
         let tree = Tree::open(root)?;
         let done = match &step.instruction {
-            Instruction::Copy(copy) => self.copy(step, copy, &tree).map(|()| Stubs::default()),
-            Instruction::Add(add) => self.add(step, add, &tree).map(|()| Stubs::default()),
+            Instruction::Copy(copy) => {
+                let done = self.bring(step, &Order::of_copy(copy), &tree);
+                done.map(|()| Stubs::default())
+            }
+            Instruction::Add(add) => {
+                let done = self.bring(step, &Order::of_add(add), &tree);
+                done.map(|()| Stubs::default())
+            }
             Instruction::Run(run) => self.run(step, run, place, &tree, root),
             Instruction::Workdir(path) => {
                 make_working_folder(path, &step.user, &tree).map(|()| Stubs::default())

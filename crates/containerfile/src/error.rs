@@ -207,6 +207,15 @@ pub enum ErrorKind {
         /// How many stages there are.
         count: usize,
     },
+    /// More stages than a file can have.
+    #[error("more than {0} stages, the limit of a file")]
+    TooManyStages(usize),
+    /// More variables than can be in force.
+    #[error("more than {0} variables, the limit at one place of a file")]
+    TooManyVariables(usize),
+    /// A file whose evaluation takes too much memory.
+    #[error("the file expands to more than {0} MiB, the limit for all its instructions together")]
+    TooMuch(usize),
     /// A stage that needs itself.
     #[error("stage `{0}` needs itself")]
     SelfReference(String),
@@ -248,6 +257,11 @@ impl ErrorKind {
                 "with Docker each source becomes `{destination}` in turn, if that is no folder yet; \
                  write `{destination}/`"
             )),
+            Self::TooMuch(_) | Self::Expansion(ExpansionError::TooLong(_)) => Some(
+                "a variable that holds others grows with each of them: look for one that is set from \
+                 itself"
+                    .to_owned(),
+            ),
             Self::MixedSources => Some("split it into two COPY instructions".to_owned()),
             Self::NetworkOfRun("none") => {
                 Some("build offline, or with an engine that has networks for each RUN".to_owned())

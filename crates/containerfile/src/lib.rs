@@ -2,6 +2,7 @@
 //!
 //! It reads and writes nothing but the text that it is given, and knows no engine.
 
+mod budget;
 mod build;
 mod containerfile;
 mod duration;
