@@ -5,6 +5,8 @@
 //! the source, in a stage of its own, or are asked for nothing at all. What a source is, is known
 //! here; what lies there, is not.
 
+use std::fmt::Write as _;
+
 use super::options::CopiedSource;
 use super::stage::Writer;
 use super::text;
@@ -93,7 +95,7 @@ impl Writer<'_> {
         };
         let kind = kind(mount);
         let mut said: Vec<(&str, Option<String>)> = vec![("type", Some(kind.clone()))];
-        let source = beneath(last(mount, "source").flatten().unwrap_or_default());
+        let source = beneath(value(mount, "source").unwrap_or_default());
         let is_written = is_written(mount, &kind);
         match kind.as_str() {
             // Nothing in it depends on who expands it.
@@ -112,11 +114,11 @@ impl Writer<'_> {
             "cache" if mount.from().is_some() => return refuse("of a cache with `from`"),
             "cache" if source != "/" => return refuse("of a cache with `source`"),
             "cache" => {
-                let id = last(mount, "id").flatten().filter(|id| !id.is_empty());
-                let target = || beneath(last(mount, "target").flatten().unwrap_or_default());
+                let id = value(mount, "id").filter(|id| !id.is_empty());
+                let target = || beneath(value(mount, "target").unwrap_or_default());
                 said.push(("id", Some(plain(&id.map_or_else(target, str::to_owned)))));
             }
-            _ => said.extend(last(mount, "id").map(|id| ("id", id.map(str::to_owned)))),
+            _ => {}
         }
         match kind.as_str() {
             "bind" if is_written => said.push(("rw", None)),
@@ -127,7 +129,7 @@ impl Writer<'_> {
             let is_said = said.iter().any(|(other, _)| *other == name);
             if !is_said && !["from", "source", "ro", "rw"].contains(&name) {
                 // The engine expands what stands there, or not, as it does elsewhere.
-                said.extend(last(written, name).map(|value| (name, value.map(str::to_owned))));
+                said.extend(field(written, name).map(|(_, value)| (name, value.clone())));
             }
         }
         let fields = said.into_iter();
@@ -165,8 +167,8 @@ impl Writer<'_> {
         words.extend(from.as_ref().map(|from| self.flag("from", from)));
         let paths = [source, PLACE].map(|path| text::literal(path, self.file.escape));
         words.push(text::arguments(&paths, false));
-        self.before
-            .push_str(&format!("\nFROM scratch AS {stage}\n{}\n", words.join(" ")));
+        let copy = words.join(" ");
+        let _ = write!(self.before, "\nFROM scratch AS {stage}\n{copy}\n");
         self.lowered.copied.push(CopiedSource {
             stage: stage.clone(),
             before: self.stage.id,
@@ -199,13 +201,17 @@ fn kind(mount: &Mount) -> String {
     kind.to_ascii_lowercase()
 }
 
-/// Returns the last value of a field, under whichever of its names; `Some(None)` if it has none.
-fn last<'a>(mount: &'a Mount, name: &str) -> Option<Option<&'a str>> {
+/// Returns the last value of a field, under whichever of its names.
+fn value<'a>(mount: &'a Mount, name: &str) -> Option<&'a str> {
+    field(mount, name)?.1.as_deref()
+}
+
+/// Returns what counts of a field, under whichever of its names: what stands last.
+fn field<'a>(mount: &'a Mount, name: &str) -> Option<&'a (String, Option<String>)> {
     let known = FIELDS.iter().find(|(field, _)| *field == name);
     let keys = known.map_or(&[VARIABLE] as &[&str], |(_, keys)| *keys);
     let mut fields = mount.fields.iter().rev();
-    let found = fields.find(|(key, _)| keys.contains(&key.as_str()))?;
-    Some(found.1.as_deref())
+    fields.find(|(key, _)| keys.contains(&key.as_str()))
 }
 
 /// Tells whether a `RUN` may write to a mount.
@@ -244,7 +250,7 @@ fn plain(id: &str) -> String {
         if byte.is_ascii_alphanumeric() || byte == b'-' {
             name.push(char::from(byte));
         } else {
-            name.push_str(&format!("_{byte:02x}"));
+            let _ = write!(name, "_{byte:02x}");
         }
     }
     name
