@@ -105,6 +105,7 @@ impl Found {
                     add_zstd: true,
                 },
                 offline_builds: true,
+                host_network: true,
                 layers: LayerRecord::Touched,
                 platforms: emulated_platforms(),
                 leaves_mount_points: true,

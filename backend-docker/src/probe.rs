@@ -266,6 +266,7 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
             add_zstd: modern,
         },
         offline_builds: true,
+        host_network: true,
         layers: match results {
             Results::Layouts => LayerRecord::Changes,
             Results::Named => LayerRecord::Touched,

@@ -43,6 +43,7 @@ fn capabilities() -> Capabilities {
             add_zstd: true,
         },
         offline_builds: true,
+        host_network: true,
         layers: LayerRecord::Changes,
         platforms: emulated_platforms(),
         leaves_mount_points: false,

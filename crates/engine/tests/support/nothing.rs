@@ -37,6 +37,7 @@ pub(crate) fn ready() -> Ready {
                 add_zstd: true,
             },
             offline_builds: true,
+            host_network: true,
             layers: LayerRecord::Changes,
             platforms: Vec::new(),
             leaves_mount_points: false,
