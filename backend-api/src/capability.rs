@@ -49,6 +49,9 @@ pub struct Capabilities {
     pub dialect: Dialect,
     /// It can deny the network to a whole build.
     pub offline_builds: bool,
+    /// It can give the machine's own network to a build.
+    #[serde(default)]
+    pub host_network: bool,
     /// How it decides what belongs into a layer.
     pub layers: LayerRecord,
     /// The platforms, beside the machine's own, whose programs it runs: by an emulator.

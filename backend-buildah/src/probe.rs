@@ -109,6 +109,7 @@ impl Found {
                     confined_mounts: self.version.number >= CONFINED_MOUNTS,
                 },
                 offline_builds: true,
+                host_network: true,
                 layers: LayerRecord::Touched,
                 platforms: emulated_platforms(),
                 leaves_mount_points: true,

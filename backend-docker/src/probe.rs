@@ -267,6 +267,7 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
             confined_mounts: true,
         },
         offline_builds: true,
+        host_network: true,
         layers: match results {
             Results::Layouts => LayerRecord::Changes,
             Results::Named => LayerRecord::Touched,

@@ -44,6 +44,7 @@ fn capabilities() -> Capabilities {
             confined_mounts: true,
         },
         offline_builds: true,
+        host_network: true,
         layers: LayerRecord::Changes,
         platforms: emulated_platforms(),
         leaves_mount_points: false,

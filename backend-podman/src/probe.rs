@@ -197,6 +197,7 @@ impl Found {
                 },
                 // Around an engine elsewhere nothing can be put that takes its network away.
                 offline_builds: is_here || sandbox.has_networks(),
+                host_network: true,
                 layers: LayerRecord::Touched,
                 platforms: if is_here {
                     emulated_platforms()

@@ -18,6 +18,7 @@ use super::floor::{Floor, View};
 use super::folders::{Folders, Snapshot, hand_on};
 use super::image::{Image, Layer};
 use super::key::{self, Key, LookedAt};
+use super::network::Way;
 use super::plan::Plan;
 use super::report::Report;
 use super::thread;
@@ -35,6 +36,7 @@ pub(super) struct Builder {
     pub(super) cache: Option<Cache>,
     pub(super) circumstances: Digest,
     pub(super) looked_at: LookedAt,
+    pub(super) way: Way,
     pub(super) images: BTreeMap<String, Image>,
     layers: Layers,
     places: Places,
@@ -66,7 +68,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         }
     }
     let build = resolve(&job, &images)?;
-    super::step::refuse_what_is_unknown(&build)?;
+    super::step::refuse_what_is_unknown(&build, job.network)?;
     let layers = layers_of(&job, &build)?;
     let folders = Arc::new(Folders::enter(&job.work)?);
     let stacking = stacking(&folders, report)?;
@@ -92,6 +94,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         build,
         cache,
         looked_at: LookedAt::default(),
+        way: Way::default(),
         images,
         unpacked: Mutex::default(),
         stages: Mutex::default(),
@@ -110,7 +113,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
             // Nobody listens any more once a stage has failed.
             let _ = done.send(to_its_end(|| builder.stage(id, &plan)));
         });
-        started.map_err(|error| Failure::io("start a thread of", "stagex", &error))?;
+        started.map_err(|error| Failure::thread(&error))?;
     }
     drop(done);
     results.into_iter().collect::<Result<()>>()?;
@@ -251,13 +254,14 @@ impl Builder {
     ) -> Result<()> {
         let key = self.key_if_kept(step, floor);
         let snapshot = self.folders.snapshot()?;
-        let stubs = {
+        let done = {
             let root = root(step, &floor.stack, &snapshot)?;
             self.carry_out(step, place, root.path())?
             // Whatever was mounted in it goes with it.
         };
         let upper = Tree::open(&snapshot.upper)?;
-        stubs.remove(&upper)?;
+        done.stubs.remove(&upper)?;
+        let key = key.filter(|_| done.is_certain);
         let layer = wanted.map(|wanted| self.layer(wanted));
         if let Some(layer) = &layer {
             self.write_layer(&upper, &floor.stack, layer)?;

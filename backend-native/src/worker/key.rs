@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use containerfile::{Base, Instruction, NetworkMode, Run, StageId, Step};
+use containerfile::{Base, Instruction, Run, StageId, Step};
 use rustix::process::Resource;
 use sandbox::Rights;
 use snapshot::{Digest, Digester, Look, Tree};
@@ -202,10 +202,10 @@ impl Parts<'_> {
         self.add(format!("{:?}", step.invocation()));
         self.add(format!("{:?}", step.environment));
         self.add(format!("{:?}", (&step.working_directory, &step.user)));
-        let offline = self.builder.job.offline || run.network == Some(NetworkMode::None);
+        let network = self.builder.network(run);
         let most = rustix::process::getrlimit(Resource::Nofile).maximum;
         let files = self.builder.job.open_files;
-        self.add(format!("{offline} {files:?} {most:?}"));
+        self.add(format!("{network:?} {files:?} {most:?}"));
         self.add(format!("{:?} {:?}", run.mounts, self.builder.job.platform));
         for mount in mounts::of_run(step, run)? {
             let is_of_files = match &mount.kind {

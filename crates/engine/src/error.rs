@@ -105,6 +105,18 @@ pub enum Error {
         /// The runtime.
         runtime: String,
     },
+    /// A RUN asks for the machine's network, which only a person may give.
+    #[error("{path}: RUN has --network=host, and this build was not given the machine's network")]
+    HostNetworkOfRun {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+    },
+    /// The machine's network is asked for, and the engine cannot give it.
+    #[error("{runtime} cannot give the machine's network to a build")]
+    NoHostNetwork {
+        /// The runtime.
+        runtime: String,
+    },
     /// Every RUN denies the network, and the engine cannot.
     #[error("{path}: RUN has --network=none, and {runtime} cannot deny the network here")]
     NoOffline {
@@ -251,6 +263,14 @@ impl Error {
                  or --offline to deny it to every RUN"
                     .into(),
             ),
+            Self::HostNetworkOfRun { .. } => Some(
+                "say --network host if everybody on this machine may connect to what the build \
+                 listens on, and the build to what listens on this machine"
+                    .into(),
+            ),
+            Self::NoHostNetwork { .. } => {
+                Some("leave --network host out, or use another runtime".into())
+            }
             Self::NoOffline { .. } => {
                 Some("see `stagex runtimes` for one that can, and for what this one lacks".into())
             }

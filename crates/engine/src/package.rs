@@ -69,7 +69,7 @@ impl Maker {
             folders,
             backend: Arc::clone(&job.backend),
             ready: job.ready.clone(),
-            offline: options.offline,
+            network: options.network,
         };
         Self {
             job,

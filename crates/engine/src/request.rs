@@ -91,7 +91,7 @@ pub(crate) fn prepare(
     }
     let containerfile = work.join("Containerfile");
     fs::write(&containerfile, &lowered.text).at("write", &containerfile)?;
-    let notices = notices(&lowered, build, &main, work)?;
+    let notices = notices(&lowered, build, network, &main, work)?;
 
     let engine_folder = work.join("engine");
     context::make_folder(&engine_folder)?;
@@ -145,8 +145,24 @@ fn network(builder: &Builder, recipe: &Recipe, build: &Build) -> Result<Network,
     if modes.is_empty() {
         return Ok(Network::Default);
     }
+    // What is in a tree does not say that the machine's network is given away.
+    if builder.network != Network::Host && modes.contains(&NetworkMode::Host) {
+        return Err(Error::HostNetworkOfRun { path: path() });
+    }
     let all = modes.iter().all(|mode| denied(*mode));
-    if builder.offline || (all && !capabilities.dialect.run_network) {
+    if builder.network == Network::Host && !all {
+        if !capabilities.host_network {
+            return Err(Error::NoHostNetwork { runtime: runtime() });
+        }
+        if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
+            return Err(Error::MixedNetwork {
+                path: path(),
+                runtime: runtime(),
+            });
+        }
+        return Ok(Network::Host);
+    }
+    if builder.network == Network::None || (all && !capabilities.dialect.run_network) {
         return if capabilities.offline_builds {
             Ok(Network::None)
         } else if all && capabilities.dialect.run_network {
@@ -335,6 +351,7 @@ fn write_side_context(lowered: &Lowered, folder: &Utf8Path) -> Result<(), Error>
 fn notices(
     lowered: &Lowered,
     build: &Build,
+    network: Network,
     main: &Utf8Path,
     work: &Utf8Path,
 ) -> Result<Vec<String>, Error> {
@@ -356,9 +373,12 @@ fn notices(
         .count();
     if open > 0 {
         let noun = if open == 1 { "RUN has" } else { "RUNs have" };
-        notices.push(format!(
-            "{open} {noun} no --network=none, and may reach the network"
-        ));
+        notices.push(match network {
+            Network::Host => format!(
+                "{open} {noun} the machine's own network, and everybody on it can connect to them"
+            ),
+            _ => format!("{open} {noun} no --network=none, and may reach the network"),
+        });
     }
     Ok(notices)
 }

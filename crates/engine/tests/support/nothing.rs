@@ -38,6 +38,7 @@ pub(crate) fn ready() -> Ready {
                 confined_mounts: true,
             },
             offline_builds: true,
+            host_network: true,
             layers: LayerRecord::Changes,
             platforms: Vec::new(),
             leaves_mount_points: false,
