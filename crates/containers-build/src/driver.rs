@@ -13,7 +13,7 @@ use process::Invocation;
 
 use crate::arguments::{self, Place};
 use crate::contexts;
-use crate::enclosure::{Enclosure, Interfaces};
+use crate::enclosure::{Enclosure, Interfaces, Writing};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::sandbox::Sandbox;
@@ -122,8 +122,9 @@ impl Driver {
         };
 
         let mut progress = Progress::new(&request.stages);
+        let writing = work.writable();
         let done = self
-            .invocation(&work, interfaces)
+            .invocation(&work, interfaces, Writing::In(&writing))
             .folder(&work.images())
             .arguments(arguments)
             .run_with(&mut |_, line| {
@@ -147,7 +148,11 @@ impl Driver {
         folder: &Utf8Path,
     ) -> Result<EngineImage, Error> {
         let done = self
-            .invocation(&Work::new(&image.work), Interfaces::Machine)
+            .invocation(
+                &Work::new(&image.work),
+                Interfaces::Machine,
+                Writing::Anywhere,
+            )
             .arguments(["push", "--quiet", "--format", "oci"])
             .arguments(self.tool.push_arguments)
             .arguments(["--", &image.reference, &format!("dir:{folder}")])
@@ -192,9 +197,9 @@ impl Driver {
         Work::new(work).remove(&self.tool, &self.enclosure).await
     }
 
-    fn invocation(&self, work: &Work, interfaces: Interfaces) -> Invocation {
+    fn invocation(&self, work: &Work, interfaces: Interfaces, writing: Writing<'_>) -> Invocation {
         self.enclosure
-            .invocation(&self.tool, interfaces)
+            .invocation(&self.tool, interfaces, writing)
             .variable("TMPDIR", work.temporary().as_str())
             .arguments(work.store_arguments())
     }
