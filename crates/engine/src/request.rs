@@ -14,7 +14,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{
     Base, Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice, ResolvedStage,
 };
-use oci_image::ImageSet;
 use package_tree::Source;
 
 use crate::builder::Builder;
@@ -243,7 +242,7 @@ fn only_image(
     work: &Utf8Path,
 ) -> Result<Utf8PathBuf, Error> {
     let image = &resolved.images[written];
-    if ImageSet::open(&layout)?.images().len() == 1 {
+    if resolved.recipe.open_image(&layout)?.images().len() == 1 {
         return Ok(layout);
     }
     let folder = work.join("images");

@@ -79,7 +79,7 @@ fn same_inputs(
     places: &[usize],
 ) -> Vec<usize> {
     let packages = &maker.job.plan.packages;
-    let files = context::list(&maker.job.root.join(folder), Fetched::Foreign)
+    let files = context::list(&maker.job.folders.root().join(folder), Fetched::Foreign)
         .and_then(|files| inputs_of_files(folder, &files, &maker.hashes));
     let Ok(files) = files else {
         return Vec::new();
