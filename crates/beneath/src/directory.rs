@@ -202,7 +202,11 @@ impl Directory {
     /// Returns the status of a name in it; a symbolic link is not followed. It is for many files of one
     /// directory, each by one system call.
     pub fn status(&self, name: &str) -> io::Result<rustix::fs::Stat> {
-        Ok(rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW)?)
+        Ok(rustix::fs::statat(
+            &self.descriptor,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
     }
 
     /// Returns what is in it, sorted by name.

@@ -29,7 +29,11 @@ pub fn typed(tree: &Utf8Path, typed: &Utf8Path) -> io::Result<Typed> {
         if let Ok(path) = path.strip_prefix(root) {
             let (base, path) = (Directory::open(tree)?, path.to_owned());
             let in_tree = true;
-            return Ok(Typed { base, path, in_tree });
+            return Ok(Typed {
+                base,
+                path,
+                in_tree,
+            });
         }
     }
     let (parent, name) = match (path.parent(), path.file_name()) {
@@ -41,7 +45,11 @@ pub fn typed(tree: &Utf8Path, typed: &Utf8Path) -> io::Result<Typed> {
     if let Ok(within) = parent.strip_prefix(&root) {
         let (base, path) = (Directory::open(tree)?, within.join(name));
         let in_tree = true;
-        return Ok(Typed { base, path, in_tree });
+        return Ok(Typed {
+            base,
+            path,
+            in_tree,
+        });
     }
     Ok(Typed {
         base: Directory::open(&parent)?,

@@ -142,9 +142,7 @@ async fn build_in(
         Delivery::File(path) => Order {
             resolved,
             destination: Destination::Work,
-            keep: Box::new(move |image| {
-                oci_image::write_tar_file(image, &path).at("write", &path)
-            }),
+            keep: Box::new(move |image| oci_image::write_tar_file(image, &path).at("write", &path)),
         },
         Delivery::Stream(stream) => Order {
             resolved,

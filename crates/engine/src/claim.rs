@@ -51,7 +51,9 @@ impl Work {
         let path = folders.work();
         let parent = match folders.open_work()? {
             Some(parent) => parent,
-            None => return Err(std::io::Error::from(std::io::ErrorKind::NotFound)).at("open", &path),
+            None => {
+                return Err(std::io::Error::from(std::io::ErrorKind::NotFound)).at("open", &path);
+            }
         };
         let (name, made) = loop {
             let unique = hex(&secret::random()[..UNIQUE]);

@@ -76,7 +76,10 @@ pub async fn clean(
     let mut waiting = move |process| listener.hear(Event::Waiting { process });
     let lock = blocking(move || of.open(Access::Alone, &mut waiting)).await?;
     let backends: Vec<&dyn Backend> = backends.iter().map(AsRef::as_ref).collect();
-    let kept: Vec<String> = backends.iter().map(|backend| backend.id().to_owned()).collect();
+    let kept: Vec<String> = backends
+        .iter()
+        .map(|backend| backend.id().to_owned())
+        .collect();
     let of = folders.clone();
     let (mut names, aside) = blocking(move || {
         let aside = Work::begin(&of, "clean")?;
@@ -117,7 +120,10 @@ fn put_aside(
         let names = entries.into_iter().map(|entry| entry.name);
         Ok(names.filter(|name| !but.contains(&name.as_str())).collect())
     };
-    let logs = || own.directory(LOGS.into()).at("open", &own.path().join(LOGS));
+    let logs = || {
+        own.directory(LOGS.into())
+            .at("open", &own.path().join(LOGS))
+    };
     let mut goners: Vec<(Directory, Vec<String>)> = Vec::new();
     let open = |directory: &Directory| {
         let opened = directory.directory(Utf8Path::new(""));
@@ -241,9 +247,41 @@ mod tests {
 
         let everything = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(())).await;
         // The claim in the work folder was not written by this user.
-        assert_eq!(everything.unwrap().files, 3, "the image's, the link and the claim");
+        assert_eq!(
+            everything.unwrap().files,
+            3,
+            "the image's, the link and the claim"
+        );
         assert!(!image.exists() && source.exists() && !left.exists());
         let again = clean(folders, Clean::Everything, Vec::new(), Arc::new(())).await;
         assert_eq!(again.unwrap(), Cleaned::default());
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_build_left_in_a_store_is_its_engines() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let nobody = &mut |_| panic!("nobody else holds the lock");
+        drop(folders.open(Access::Alone, nobody).unwrap());
+        let work = Work::begin(&folders, "core-a").unwrap();
+        let claim = claim::Claim {
+            runtime: "docker".to_owned(),
+            image: backend_api::BuiltImage {
+                key: backend_api::BuildKey::new(work.name()),
+                reference: work.name().to_owned(),
+                also_made: Vec::new(),
+                steps: Vec::new(),
+                base_layers: 0,
+                work: work.folder().join("engine"),
+            },
+        };
+        work.claim(&claim).unwrap();
+        let folder = work.folder().to_owned();
+        drop(work);
+        let cleaning = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(()));
+        cleaning.await.unwrap();
+        assert!(folder.exists());
+        let runtimes = abandoned_runtimes(&folders).unwrap();
+        assert_eq!(runtimes.into_iter().collect::<Vec<_>>(), ["docker"]);
     }
 }

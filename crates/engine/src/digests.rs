@@ -95,7 +95,11 @@ impl Digests {
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
         verify: bool,
     ) -> Result<Self, Error> {
-        let trust = if verify { Trust::Nothing } else { Trust::FileSystem };
+        let trust = if verify {
+            Trust::Nothing
+        } else {
+            Trust::FileSystem
+        };
         let outputs = Outputs::of_tree(folders, trust);
         let names: Vec<_> = names.into_iter().collect();
         let found = names.par_iter().map(|(_, name)| outputs.images(name));

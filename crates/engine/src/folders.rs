@@ -143,6 +143,11 @@ impl Folders {
         self.out().join(OWN)
     }
 
+    /// Tells whether something was ever done there.
+    pub fn is_used(&self) -> bool {
+        matches!(self.open_own(), Ok(Some(_)))
+    }
+
     /// Refuses folders whose absolute paths are no text: engines could not be told them.
     pub(crate) fn check_text(&self) -> Result<(), Error> {
         let out = self.out();
@@ -339,11 +344,7 @@ fn lock_file(own: &Directory) -> io::Result<File> {
     Ok(file)
 }
 
-fn take(
-    file: &File,
-    access: Access,
-    waiting: &mut dyn FnMut(Option<u32>),
-) -> io::Result<()> {
+fn take(file: &File, access: Access, waiting: &mut dyn FnMut(Option<u32>)) -> io::Result<()> {
     let free = match access {
         Access::Alone => file.try_lock(),
         Access::Beside => file.try_lock_shared(),

@@ -188,7 +188,10 @@ mod tests {
         assert_eq!(again.open(Purpose::Record, "core-b", &sealed), None);
         assert_eq!(again.open(Purpose::Record, "", &sealed), None);
         let key = |purpose, of| proof.key(purpose, of);
-        assert_eq!(key(Purpose::Kept, "native"), again.key(Purpose::Kept, "native"));
+        assert_eq!(
+            key(Purpose::Kept, "native"),
+            again.key(Purpose::Kept, "native")
+        );
         assert_ne!(key(Purpose::Kept, "native"), key(Purpose::Kept, "other"));
         assert_ne!(key(Purpose::Kept, "native"), key(Purpose::Record, "native"));
     }

@@ -156,7 +156,13 @@ fn make(state: &Utf8Path, path: &Utf8Path) -> Result<(), SecretError> {
         .and_then(|()| file.as_file().sync_all());
     written.map_err(at("write", path))?;
     // A name that is there already is not taken from what has it.
-    match rustix::fs::linkat(CWD, file.path(), CWD, path.as_str(), rustix::fs::AtFlags::empty()) {
+    match rustix::fs::linkat(
+        CWD,
+        file.path(),
+        CWD,
+        path.as_str(),
+        rustix::fs::AtFlags::empty(),
+    ) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => {}
         Err(error) => return Err(at("make", path)(error.into())),
     }
