@@ -41,6 +41,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
         "conformance",
         &[
             "backend-api",
+            "beneath",
             "engine",
             // Its tests only: mutants of the encoder compress at other levels.
             "go-flate",
@@ -71,7 +72,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("findings", &[]),
     ("go-flate", &[]),
     ("image-store", &["backend-api", "process"]),
-    ("oci-image", &["containerfile", "go-flate"]),
+    ("oci-image", &["beneath", "containerfile", "go-flate"]),
     ("package-tree", &["beneath", "containerfile"]),
     ("patterns", &[]),
     ("process", &[]),
@@ -93,6 +94,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
         "stagex",
         &[
             "backend-api",
+            "beneath",
             "check",
             "conformance",
             "containerfile",

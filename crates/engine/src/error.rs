@@ -20,6 +20,14 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// What builds have left cannot be removed.
+    #[error("cannot remove {path}")]
+    Remove {
+        /// What is left.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A source is not in the fetch folder.
     #[error("{path} is missing: source `{key}` with sha256 {hash}")]
     MissingSource {
@@ -298,6 +306,15 @@ impl Error {
                  --no-cache` of its package"
                     .into(),
             ),
+            Self::Remove { path, .. } => Some(format!(
+                "if its files belong to ids that are not yours any more (see /etc/subuid), only root can: \
+                 sudo rm -rf {path}"
+            )),
+            Self::Io { source, .. } if is_link(source) => Some(
+                "remove it: what stagex writes stays in the tree. To have out/ on another disk, say out = \
+                 \"DIR\" in your own stagex.toml, or --out DIR"
+                    .into(),
+            ),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
                 "if another user has built here (root, with sudo), give out/ to yourself or remove it"
                     .into(),
@@ -324,6 +341,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Tells whether a symbolic link was in the way.
+fn is_link(error: &io::Error) -> bool {
+    matches!(beneath::problem(error), Some(beneath::Problem::Link(_)))
 }
 
 impl From<backend_api::Error> for Error {

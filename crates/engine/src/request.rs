@@ -16,7 +16,6 @@ use containerfile::{
     Base, Build, CopiedSource, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice,
     ResolvedStage,
 };
-use oci_image::ImageSet;
 use package_tree::Source;
 
 use crate::builder::Builder;
@@ -266,7 +265,7 @@ fn only_image(
     work: &Utf8Path,
 ) -> Result<Utf8PathBuf, Error> {
     let image = &resolved.images[written];
-    if ImageSet::open(&layout)?.images().len() == 1 {
+    if resolved.recipe.open_image(&layout)?.images().len() == 1 {
         return Ok(layout);
     }
     let folder = work.join("images");
