@@ -224,8 +224,8 @@ fn line(entry: &ListedEntry) -> String {
         permissions(entry.mode),
         entry.size,
         entry.modified,
-        crate::render::printable(&entry.path),
-        crate::render::printable(&target),
+        printable::line(&entry.path),
+        printable::line(&target),
     )
 }
 
