@@ -252,6 +252,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::folders::Folders;
     use crate::hashes::Hashes;
     use crate::package::inputs_of_files;
 
@@ -375,7 +376,7 @@ mod tests {
         /// Lists the files, each with its hash.
         fn files(&self) -> Vec<ContextFile> {
             let mut files = list(&self.package, Fetched::Foreign).unwrap();
-            let hashes = Hashes::read(self.root.join("hashes"), &self.root.join("tree"));
+            let hashes = Hashes::of_tree(&Folders::of_tree(&self.root.join("tree")));
             inputs_of_files("package".into(), &mut files, &hashes).unwrap();
             files
         }

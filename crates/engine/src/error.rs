@@ -20,6 +20,14 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// What builds have left cannot be removed.
+    #[error("cannot remove {path}")]
+    Remove {
+        /// What is left.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A source is not in the fetch folder.
     #[error("{path} is missing: source `{key}` with sha256 {hash}")]
     MissingSource {
@@ -172,6 +180,14 @@ pub enum Error {
     /// An image in `out/` is not what it should be.
     #[error(transparent)]
     Layout(#[from] oci_image::LayoutError),
+    /// An image that a Containerfile names is not what it should be.
+    #[error("the image `{reference}` cannot be used")]
+    NamedImage {
+        /// What the Containerfile names it by.
+        reference: String,
+        /// What is wrong with its layout.
+        source: oci_image::LayoutError,
+    },
     /// An image in `out/` cannot be listed.
     #[error(transparent)]
     Listing(#[from] oci_image::ListingError),
@@ -293,9 +309,21 @@ impl Error {
                     .into(),
             ),
             Self::Backend(error) | Self::Instruction { source: error, .. } => error.hint().map(str::to_owned),
+            Self::NamedImage { .. } => Some(
+                "write its layout again; one in out/ is built again when its folder is removed".into(),
+            ),
             Self::Layout(_) | Self::Config(_) | Self::Listing(_) => Some(
                 "an image in out/ is built again when its folder is removed, or by `stagex make \
                  --no-cache` of its package"
+                    .into(),
+            ),
+            Self::Remove { path, .. } => Some(format!(
+                "if its files belong to ids that are not yours any more (see /etc/subuid), only root can: \
+                 sudo rm -rf {path}"
+            )),
+            Self::Io { source, .. } if is_link(source) => Some(
+                "remove it: what stagex writes stays in the tree. To have out/ on another disk, say out = \
+                 \"DIR\" in your own stagex.toml, or --out DIR"
                     .into(),
             ),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
@@ -324,6 +352,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Tells whether a symbolic link was in the way.
+fn is_link(error: &io::Error) -> bool {
+    matches!(beneath::problem(error), Some(beneath::Problem::Link(_)))
 }
 
 impl From<backend_api::Error> for Error {

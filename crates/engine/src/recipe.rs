@@ -82,16 +82,15 @@ pub enum Context {
 
 impl Recipe {
     /// Returns the recipe of a package. What it needs is found in the tree's `out/`.
-    pub(crate) fn of_package(root: &Utf8Path, package: &PlannedPackage) -> Self {
-        let folders = Folders::of_tree(Utf8Path::new(""));
+    pub(crate) fn of_package(folders: &Folders, package: &PlannedPackage) -> Self {
         let image = |name: &str| {
-            let layout = folders.output(name);
+            let layout = folders.output_in_tree(name);
             (format!("{PACKAGES}{name}"), Context::Image(layout))
         };
         let mut contexts: BTreeMap<_, _> = package.dependencies().map(image).collect();
         contexts.insert(FETCH.to_owned(), Context::Sources);
         Self {
-            root: root.to_owned(),
+            root: folders.root().to_owned(),
             name: package.name.clone(),
             repository: format!("{PACKAGES}{}", package.name),
             tag: package.tag().to_owned(),
@@ -137,8 +136,25 @@ impl Recipe {
     /// Opens the images that `reference` names, one for each platform, if it names any.
     pub(crate) fn images(&self, reference: &str) -> Result<Option<ImageSet>, LayoutError> {
         match self.named(reference) {
-            Some((_, Context::Image(layout))) => ImageSet::open(&self.root.join(layout)).map(Some),
+            Some((_, Context::Image(layout))) => self.open_image(layout).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// Opens the images in a folder. No symbolic link of the tree is followed on the way there.
+    pub(crate) fn open_image(&self, layout: &Utf8Path) -> Result<ImageSet, LayoutError> {
+        let root = match self.root.as_str() {
+            "" => Utf8Path::new("."),
+            _ => &self.root,
+        };
+        let typed = beneath::typed(root, layout).map_err(|source| LayoutError::Io {
+            path: self.root.join(layout),
+            source,
+        })?;
+        if typed.in_tree {
+            ImageSet::open_beneath(root, &typed.path)
+        } else {
+            ImageSet::open(&typed.full())
         }
     }
 }

@@ -79,7 +79,7 @@ fn same_inputs(
     places: &[usize],
 ) -> Vec<usize> {
     let packages = &maker.job.plan.packages;
-    let files = context::of_package(&maker.job.root, folder)
+    let files = context::of_package(maker.job.folders.root(), folder)
         .and_then(|folder| context::list(&folder, Fetched::Foreign))
         .and_then(|mut files| inputs_of_files(folder, &mut files, &maker.hashes));
     let Ok(files) = files else {
