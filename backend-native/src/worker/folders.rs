@@ -1,15 +1,18 @@
 //! Where a build keeps what it makes: short paths, relative to the worker's own folder, since the
 //! kernel takes the whole of a stack in one page.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::Utf8Path;
 use sandbox::Rights;
 
+use super::builder::lock;
 use super::failure::Result;
 use crate::job::Failure;
 
@@ -24,6 +27,8 @@ const LEFT: u64 = 64 << 10;
 pub(super) struct Folders {
     root: PathBuf,
     next: AtomicUsize,
+    /// The short paths of folders that are elsewhere.
+    links: Mutex<BTreeMap<PathBuf, PathBuf>>,
 }
 
 /// The folders of one snapshot.
@@ -58,6 +63,7 @@ impl Folders {
         Self {
             root,
             next: AtomicUsize::new(0),
+            links: Mutex::default(),
         }
     }
 
@@ -133,11 +139,17 @@ impl Folders {
             .map_err(|error| Failure::io("make", self.absolute(folder).display(), &error))
     }
 
-    /// Returns a short path of a folder that is elsewhere.
+    /// Returns a short path of a folder that is elsewhere: of the same one always the same, since the
+    /// kernel stacks no folder twice.
     pub(super) fn link(&self, folder: &Path) -> Result<PathBuf> {
+        let mut links = lock(&self.links);
+        if let Some(path) = links.get(folder) {
+            return Ok(path.clone());
+        }
         let path = self.unused();
         let linked = std::os::unix::fs::symlink(folder, &path);
         linked.map_err(|error| Failure::io("link", folder.display(), &error))?;
+        links.insert(folder.to_owned(), path.clone());
         Ok(path)
     }
 

@@ -159,11 +159,19 @@ impl Scene {
         }
     }
 
+    /// Returns the cache of a user.
+    pub(crate) fn cache(&self, user: u8) -> Cache {
+        Cache::Use {
+            folder: self.kept(),
+            seal: Some([user; 32].into()),
+        }
+    }
+
     pub(crate) fn build(&self, text: &str) -> Build<'_> {
         Build {
             scene: self,
             text: text.to_owned(),
-            cache: Cache::Use(self.kept()),
+            cache: self.cache(1),
             arguments: Vec::new(),
             network: Network::None,
             open_files: 256,

@@ -240,7 +240,10 @@ pub(crate) fn cache(no_cache: bool, folders: &Folders, backend: &dyn Backend) ->
     if no_cache {
         return Cache::Refuse;
     }
-    Cache::Use(folders.kept(backend.id()))
+    Cache::Use {
+        folder: folders.kept(backend.id()),
+        seal: None,
+    }
 }
 
 /// Runs work that blocks where it does not hold up others.
