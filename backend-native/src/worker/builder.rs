@@ -13,12 +13,13 @@ use sandbox::Inside;
 use snapshot::{Digest, Place, Stack, Stacking, Tree};
 
 use super::cache::{Beside, Cache, of_stacked};
+use super::circumstances::circumstances;
 use super::entry::{Part, Reference};
 use super::failure::Result;
 use super::floor::{Floor, View};
 use super::folders::{Folders, Snapshot, hand_on};
 use super::image::{Image, Layer};
-use super::key::{self, Key, LookedAt};
+use super::key::{Key, LookedAt};
 use super::network::Way;
 use super::plan::Plan;
 use super::report::Report;
@@ -90,7 +91,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         layers,
         places: places_of(&job, &build),
         stacking,
-        circumstances: key::circumstances(inside.rights),
+        circumstances: circumstances(inside.rights, stacking),
         folders,
         job,
         inside,

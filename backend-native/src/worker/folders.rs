@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::Utf8Path;
 use sandbox::Rights;
+use snapshot::Tree;
 
 use super::builder::lock;
 use super::failure::Result;
@@ -48,14 +49,40 @@ impl Folders {
     /// Makes the folders in `work`, and makes that this process's own folder.
     pub(super) fn enter(work: &Utf8Path) -> Result<Self> {
         let root = work.join("state");
-        let made = fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&root)
-            .and_then(|()| std::env::set_current_dir(&root))
+        let made = fs::DirBuilder::new().mode(0o700).create(&root);
+        let failed = |error: io::Error| Failure::io("make", &root, &error);
+        made.map_err(failed)?;
+        // Whoever the tree is shared with has no say in who owns what is built.
+        snapshot::shut_off(&Tree::open(root.as_std_path())?).map_err(failed)?;
+        let made = std::env::set_current_dir(&root)
             .and_then(|()| make_folder(Self::empty(), 0o755))
             .and_then(|()| make_folder(crate::backend::layers(work).as_std_path(), 0o700));
-        made.map_err(|error| Failure::io("make", &root, &error))?;
-        Ok(Self::at(root.into()))
+        made.map_err(failed)?;
+        let folders = Self::at(root.clone().into());
+        folders.refuse_what_is_unfit(work)?;
+        Ok(folders)
+    }
+
+    /// Refuses a file system that would take what a build makes for something else, or lose a part of it.
+    fn refuse_what_is_unfit(&self, work: &Utf8Path) -> Result<()> {
+        let trial = self.folder()?;
+        let tree = Tree::open(&trial)?;
+        let lacks = snapshot::lacks(&tree);
+        let cleared = snapshot::clear(&trial);
+        let lacks = lacks.and_then(|lacks| cleared.map(|()| lacks));
+        let lacks = lacks.map_err(|error| Failure::io("try out", work, &error))?;
+        if lacks.is_empty() {
+            return Ok(());
+        }
+        let lacks = lacks.join(", ");
+        let message = format!(
+            "the file system of `{work}` does not hold {lacks}: an image that is built there would be \
+             another one"
+        );
+        let hint = "put the tree, and what is built in it, on a local file system (ext4, XFS, Btrfs, \
+                    tmpfs as from Linux 6.6) that is mounted without options that change owners or modes; \
+                    or use --runtime docker, podman or buildah";
+        Err(Failure::unsupported(message).with_hint(hint))
     }
 
     /// Names the folders in `root`, which is there.

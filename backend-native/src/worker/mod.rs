@@ -6,6 +6,7 @@
 mod add;
 mod builder;
 mod cache;
+mod circumstances;
 mod deputy;
 mod entry;
 mod failure;

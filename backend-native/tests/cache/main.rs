@@ -9,6 +9,7 @@ mod image;
 mod images;
 mod scene;
 mod stacked;
+mod unfit;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,6 +33,10 @@ use stacked::{
     what_is_copied_whole_is_stacked_where_that_shows_the_same,
 };
 
+use unfit::{
+    a_file_system_that_keeps_something_else_is_refused, a_shared_directory_hands_nothing_on,
+};
+
 /// The start of every build: a stage with a shell.
 const SHELL: &str = "FROM scratch AS shell\n\
                      COPY busybox /bin/\n\
@@ -45,17 +50,28 @@ fn main() -> ExitCode {
         Availability::Unavailable(why) => Some(why.message),
     };
     let required = required();
-    let trials = CASES.iter().map(|(name, case)| {
-        let reason = absence.clone();
-        let trial = Trial::test(*name, move || match reason {
-            Some(reason) => Err(reason.into()),
-            None => case(),
-        });
-        match &absence {
-            Some(reason) if !required => trial.with_ignored_flag(true).with_kind(reason.clone()),
-            _ => trial,
-        }
+    let not_root = (!rustix::process::geteuid().is_root()).then(|| "only root mounts".to_owned());
+    let cases = CASES.iter().map(|case| (case, &absence, required));
+    // Whoever is not root cannot be required to be.
+    let of_root = OF_ROOT.iter().map(|case| match &not_root {
+        Some(_) => (case, &not_root, false),
+        None => (case, &absence, required),
     });
+    let trials = cases
+        .chain(of_root)
+        .map(|((name, case), absence, required)| {
+            let reason = absence.clone();
+            let trial = Trial::test(*name, move || match reason {
+                Some(reason) => Err(reason.into()),
+                None => case(),
+            });
+            match absence {
+                Some(reason) if !required => {
+                    trial.with_ignored_flag(true).with_kind(reason.clone())
+                }
+                _ => trial,
+            }
+        });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
@@ -89,6 +105,18 @@ cases![
     as_many_layers_as_the_kernel_stacks,
     what_is_copied_whole_is_stacked_where_that_shows_the_same,
     what_is_copied_at_many_places_is_kept_once,
+];
+
+/// Those that mount file systems, or give files away, before they build: only root may.
+const OF_ROOT: &[(&str, Case)] = &[
+    (
+        "a_file_system_that_keeps_something_else_is_refused",
+        a_file_system_that_keeps_something_else_is_refused,
+    ),
+    (
+        "a_shared_directory_hands_nothing_on",
+        a_shared_directory_hands_nothing_on,
+    ),
 ];
 
 fn what_is_kept_gives_the_same_layers() -> Result<(), Failed> {
