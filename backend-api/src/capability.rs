@@ -23,6 +23,11 @@ pub struct Dialect {
     pub workdir_layers: bool,
     /// ADD unpacks a zstd-compressed archive.
     pub add_zstd: bool,
+    /// A source of `RUN --mount` is found beneath the stage, image or context that it is from,
+    /// wherever symbolic links in that lead, and what a RUN writes to it does not outlive the RUN.
+    /// Where that does not hold, sources are copied into stages of their own first.
+    #[serde(default)]
+    pub confined_mounts: bool,
 }
 
 /// How an engine decides what belongs into a layer.

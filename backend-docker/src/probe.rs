@@ -264,6 +264,7 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
             named_contexts: results == Results::Layouts,
             workdir_layers: true,
             add_zstd: modern,
+            confined_mounts: true,
         },
         offline_builds: true,
         host_network: true,

@@ -41,6 +41,7 @@ fn capabilities() -> Capabilities {
             named_contexts: true,
             workdir_layers: true,
             add_zstd: true,
+            confined_mounts: true,
         },
         offline_builds: true,
         host_network: true,

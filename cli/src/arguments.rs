@@ -57,6 +57,11 @@ pub(crate) struct Global {
     #[arg(long = "engine", value_name = "NAME=PATH", value_parser = engine, global = true)]
     pub(crate) engines: Vec<(String, Utf8PathBuf)>,
 
+    /// Put what is built into a directory in DIR, one for each tree, instead of out/ in the tree. (Also
+    /// `STAGEX_OUT`.)
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) out: Option<Utf8PathBuf>,
+
     /// How to print results.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub(crate) format: Format,
@@ -269,6 +274,10 @@ pub(crate) struct Digests {
     /// Write nothing: compare what was built with digests/*.txt, and fail on a difference.
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// Read and hash every blob, also where the file system says that it is what it was.
+    #[arg(long)]
+    pub(crate) verify: bool,
 }
 
 const CHECK: &str = "\

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 23] = [
-    ("backend-api", &[]),
+const ARROWS: [(&str, &[&str]); 24] = [
+    ("backend-api", &["beneath"]),
     (
         "backend-buildah",
         &["backend-api", "containers-build", "findings", "process"],
@@ -35,11 +35,13 @@ const ARROWS: [(&str, &[&str]); 23] = [
         "backend-podman",
         &["backend-api", "containers-build", "findings", "process"],
     ),
+    ("beneath", &[]),
     ("check", &["containerfile"]),
     (
         "conformance",
         &[
             "backend-api",
+            "beneath",
             "engine",
             // Its tests only: mutants of the encoder compress at other levels.
             "go-flate",
@@ -59,6 +61,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
         "engine",
         &[
             "backend-api",
+            "beneath",
             "compression",
             "containerfile",
             "oci-image",
@@ -69,8 +72,8 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("findings", &[]),
     ("go-flate", &[]),
     ("image-store", &["backend-api", "process"]),
-    ("oci-image", &["containerfile", "go-flate"]),
-    ("package-tree", &["containerfile"]),
+    ("oci-image", &["beneath", "containerfile", "go-flate"]),
+    ("package-tree", &["beneath", "containerfile"]),
     ("patterns", &[]),
     ("process", &[]),
     (
@@ -86,11 +89,12 @@ const ARROWS: [(&str, &[&str]); 23] = [
         ],
     ),
     ("sandbox", &[]),
-    ("snapshot", &["compression", "patterns"]),
+    ("snapshot", &["beneath", "compression", "patterns"]),
     (
         "stagex",
         &[
             "backend-api",
+            "beneath",
             "check",
             "conformance",
             "containerfile",

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
-use backend_api::{Blob, StepId};
+use backend_api::StepId;
 use containerfile::{Build, Instruction, Platform, ResolvedStage, Scope, StageId, Step};
 use sandbox::Inside;
 use snapshot::{Digest, Stack, Stacking, Tree};
@@ -16,7 +16,7 @@ use super::cache::{Cache, Part};
 use super::failure::Result;
 use super::floor::{Floor, View};
 use super::folders::{Folders, Snapshot, hand_on};
-use super::image::Image;
+use super::image::{Image, Layer};
 use super::key::{self, Key, LookedAt};
 use super::network::Way;
 use super::plan::Plan;
@@ -41,14 +41,20 @@ pub(super) struct Builder {
     layers: Layers,
     places: Places,
     pub(super) stacking: Stacking,
-    pub(super) unpacked: Mutex<BTreeMap<Vec<Blob>, Unpacked>>,
+    pub(super) unpacked: Mutex<BTreeMap<Layer, Arc<Mutex<Unpacked>>>>,
     pub(super) stages: Mutex<BTreeMap<StageId, Floor>>,
     /// Notified when a stage is built.
     pub(super) built: Condvar,
 }
 
-/// The folder of one layer or several, once they are unpacked.
-pub(super) type Unpacked = Arc<Mutex<Option<PathBuf>>>;
+/// The folders that a layer was unpacked into.
+#[derive(Debug, Default)]
+pub(super) struct Unpacked {
+    /// The one whose files do not depend on the layers below.
+    pub(super) alone: Option<PathBuf>,
+    /// Those whose files do, by these layers.
+    pub(super) on: BTreeMap<Vec<Layer>, PathBuf>,
+}
 
 /// Builds, and writes the layers of the steps that are asked for.
 ///
@@ -57,7 +63,8 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
     let mut images = BTreeMap::new();
     for context in &job.contexts {
         if context.kind == ContextKind::Image {
-            images.insert(context.name.clone(), Image::read(&context.path)?);
+            let image = Image::read(&context.name, &context.path)?;
+            images.insert(context.name.clone(), image);
         }
     }
     let build = resolve(&job, &images)?;

@@ -26,6 +26,13 @@ impl Failure {
         self
     }
 
+    /// Says in what it was that something failed.
+    #[must_use]
+    pub(super) fn within(mut self, what: impl std::fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// The package's own fault.
     pub(super) fn build(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Build, message)

@@ -6,6 +6,7 @@ use backend_api::StepId;
 use containerfile::{Build, Instruction, Run, Security, Step};
 use snapshot::{BadMode, Owner, Permissions, Place, Tree, User};
 
+use super::add::Order;
 use super::builder::Builder;
 use super::failure::Result;
 use super::fitting::make_folder;
@@ -106,8 +107,14 @@ impl Builder {
     ) -> Result<Done> {
         let tree = Tree::open(root)?;
         let done = match &step.instruction {
-            Instruction::Copy(copy) => self.copy(step, copy, &tree).map(|()| Done::default()),
-            Instruction::Add(add) => self.add(step, add, &tree).map(|()| Done::default()),
+            Instruction::Copy(copy) => {
+                let done = self.bring(step, &Order::of_copy(copy), &tree);
+                done.map(|()| Done::default())
+            }
+            Instruction::Add(add) => {
+                let done = self.bring(step, &Order::of_add(add), &tree);
+                done.map(|()| Done::default())
+            }
             Instruction::Run(run) => self.run(step, run, place, &tree, root),
             Instruction::Workdir(path) => {
                 make_working_folder(path, &step.user, &tree).map(|()| Done::default())

@@ -7,9 +7,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use backend_api::ErrorKind;
-use engine::{
-    Clean, Error, Explanation, Folders, Job, Listener, Options, Outcome, Reason, Report, Space,
-};
+use engine::{Clean, Error, Explanation, Job, Listener, Options, Outcome, Reason, Report, Space};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use serde_json::{Value, json};
 
@@ -18,6 +16,7 @@ use crate::arguments::{self, Format, Global};
 use crate::docker::Network;
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
+use crate::place;
 use crate::render::{self, Reasons, Show};
 use crate::targets::{self, Goals, Instead};
 
@@ -48,7 +47,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         } else if goals.clean {
             print_explanations(global, &engine::explain_cleaned(&plan));
         } else {
-            let explained = engine::explain(&global.directory, &plan, arguments.no_cache);
+            let explained = engine::explain(&place::folders(global)?, &plan, arguments.no_cache);
             print_explanations(global, &explained.map_err(|error| failure(&error))?);
         }
         return Ok(Exit::Success);
@@ -144,6 +143,7 @@ fn build(
         },
     };
     let (choice, programs) = (global.runtime(), global.programs());
+    let folders = place::folders(global)?;
     let show = Show {
         progress: arguments.progress,
         reasons: arguments.explain,
@@ -171,7 +171,7 @@ fn build(
         }
         if goals.clean {
             // Not before there is something that can build it again.
-            let folders = Folders::of_tree(&global.directory);
+            let folders = folders.clone();
             let backends = super::clean::backends(global);
             let listener = Arc::clone(&listener);
             let cleaning = engine::clean(folders, Clean::Everything, backends, listener);
@@ -179,7 +179,7 @@ fn build(
             cleaned.map_err(|error| failure(&error))?;
         }
         let job = Job {
-            root: global.directory.clone(),
+            folders,
             plan: Arc::new(plan),
             backend: selected.backend,
             ready: selected.ready,

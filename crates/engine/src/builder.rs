@@ -98,7 +98,7 @@ impl Builder {
             Destination::Folder(folder) => folder,
             Destination::Work => folder.join("image"),
         };
-        let name = folder.file_name().unwrap_or_default();
+        let name = work.name();
         let several = order.resolved.len() > 1;
         let mut images = Vec::new();
         for resolved in order.resolved {
@@ -236,11 +236,15 @@ async fn stopped(interrupted: &mut watch::Receiver<bool>) {
 }
 
 /// Returns what may be reused by the runtime of `backend`.
-pub(crate) fn cache(no_cache: bool, folders: &Folders, backend: &dyn Backend) -> Cache {
+pub(crate) fn cache(
+    no_cache: bool,
+    folders: &Folders,
+    backend: &dyn Backend,
+) -> Result<Cache, Error> {
     if no_cache {
-        return Cache::Refuse;
+        return Ok(Cache::Refuse);
     }
-    Cache::Use(folders.kept(backend.id()))
+    Ok(Cache::Use(folders.find_kept(backend.id())?))
 }
 
 /// Runs work that blocks where it does not hold up others.

@@ -35,6 +35,7 @@ pub(crate) fn ready() -> Ready {
                 named_contexts: true,
                 workdir_layers: true,
                 add_zstd: true,
+                confined_mounts: true,
             },
             offline_builds: true,
             host_network: true,
