@@ -125,12 +125,16 @@ pub enum ContextSource {
 }
 
 /// Whether a build as a whole may reach the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Network {
     /// As the engine does it by itself; a RUN's own `--network` still holds.
+    #[default]
     Default,
     /// No RUN may.
     None,
+    /// Every RUN has the network of the machine that does not say `--network=none`. Only asked for where
+    /// [`Capabilities::host_network`](crate::Capabilities::host_network) says that it can be had.
+    Host,
 }
 
 /// Whether the engine may reuse the results of earlier builds.

@@ -1,7 +1,7 @@
 //! What is said between this process and its worker: one job on the worker's standard input, and
 //! messages on its standard output, one to a line.
 
-use backend_api::{ErrorKind, StepId};
+use backend_api::{ErrorKind, Network, StepId};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -29,13 +29,35 @@ pub(crate) struct BuildJob {
     pub(crate) stages: Vec<Vec<StepId>>,
     pub(crate) platform: String,
     pub(crate) build_arguments: Vec<(String, String)>,
-    /// No RUN may reach the network.
-    pub(crate) offline: bool,
+    /// The network of RUNs.
+    pub(crate) network: JobNetwork,
     /// How many files a process may open: what it begins with, and the most.
     pub(crate) open_files: (u64, u64),
     /// Where results are kept for later builds; nothing where every instruction must run.
     pub(crate) cache: Option<CacheJob>,
     pub(crate) work: Utf8PathBuf,
+}
+
+/// The network of RUNs that do not deny it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum JobNetwork {
+    /// One of each RUN's own, from which the machine's can be reached if that can be had.
+    Own,
+    /// None.
+    None,
+    /// The machine's.
+    Machine,
+}
+
+impl From<Network> for JobNetwork {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::Default => Self::Own,
+            Network::None => Self::None,
+            Network::Host => Self::Machine,
+        }
+    }
 }
 
 /// Where results are kept.

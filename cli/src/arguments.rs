@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use conformance::Label;
 use runtimes::Choice;
 
-use crate::docker::Build;
+use crate::docker::{Build, Network};
 use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
@@ -226,8 +226,12 @@ pub(crate) struct Make {
     pub(crate) no_cache: bool,
 
     /// Deny the network to every RUN. (Also `STAGEX_OFFLINE=1`.)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "network")]
     pub(crate) offline: bool,
+
+    /// The network of RUNs that do not say `--network=none`. No setting says this.
+    #[arg(long, value_enum)]
+    pub(crate) network: Option<Network>,
 
     /// Begin even where the disk has less room than the same builds needed the last time. (Also
     /// `STAGEX_IGNORE_SPACE=1`.)

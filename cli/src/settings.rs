@@ -17,7 +17,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::arguments::{Arguments, Command, Global, choice};
-use crate::docker::usage;
+use crate::docker::{Network, usage};
 use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -366,6 +366,12 @@ impl Settings {
                 *setting = Setting {
                     value: true,
                     source: Source::Flag(flag),
+                };
+            }
+            if let Some(network) = make.network {
+                self.offline = Setting {
+                    value: network == Network::None,
+                    source: Source::Flag("--network"),
                 };
             }
         }

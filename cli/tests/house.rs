@@ -9,7 +9,7 @@ use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
 const ARROWS: [(&str, &[&str]); 24] = [
-    ("backend-api", &[]),
+    ("backend-api", &["beneath"]),
     (
         "backend-buildah",
         &["backend-api", "containers-build", "findings", "process"],
@@ -73,7 +73,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("go-flate", &[]),
     ("image-store", &["backend-api", "process"]),
     ("oci-image", &["beneath", "containerfile", "go-flate"]),
-    ("package-tree", &["containerfile"]),
+    ("package-tree", &["beneath", "containerfile"]),
     ("patterns", &[]),
     ("process", &[]),
     (

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use backend_api::{Backend, Ready};
+use backend_api::{Backend, Network, Ready};
 use camino::Utf8Path;
 use engine::{Folders, Job, Options, Outcome, Space};
 use oci_image::{Digest, ImageSet, first_difference};
@@ -118,7 +118,7 @@ impl Bench {
                 // with it, an image can depend on what was built before.
                 no_cache: true,
                 space: Space::Checked,
-                offline: false,
+                network: Network::Default,
             },
         };
         let runtime = tokio::runtime::Runtime::new().map_err(text)?;

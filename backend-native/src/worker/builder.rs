@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
-use backend_api::{Blob, StepId};
+use backend_api::StepId;
 use containerfile::{Build, Instruction, Platform, ResolvedStage, Scope, StageId, Step};
 use sandbox::Inside;
 use snapshot::{Digest, Stack, Stacking, Tree};
@@ -16,8 +16,9 @@ use super::cache::{Cache, Part};
 use super::failure::Result;
 use super::floor::{Floor, View};
 use super::folders::{Folders, Snapshot, hand_on};
-use super::image::Image;
+use super::image::{Image, Layer};
 use super::key::{self, Key, LookedAt};
+use super::network::Way;
 use super::plan::Plan;
 use super::report::Report;
 use super::thread;
@@ -35,18 +36,25 @@ pub(super) struct Builder {
     pub(super) cache: Option<Cache>,
     pub(super) circumstances: Digest,
     pub(super) looked_at: LookedAt,
+    pub(super) way: Way,
     pub(super) images: BTreeMap<String, Image>,
     layers: Layers,
     places: Places,
     pub(super) stacking: Stacking,
-    pub(super) unpacked: Mutex<BTreeMap<Vec<Blob>, Unpacked>>,
+    pub(super) unpacked: Mutex<BTreeMap<Layer, Arc<Mutex<Unpacked>>>>,
     pub(super) stages: Mutex<BTreeMap<StageId, Floor>>,
     /// Notified when a stage is built.
     pub(super) built: Condvar,
 }
 
-/// The folder of one layer or several, once they are unpacked.
-pub(super) type Unpacked = Arc<Mutex<Option<PathBuf>>>;
+/// The folders that a layer was unpacked into.
+#[derive(Debug, Default)]
+pub(super) struct Unpacked {
+    /// The one whose files do not depend on the layers below.
+    pub(super) alone: Option<PathBuf>,
+    /// Those whose files do, by these layers.
+    pub(super) on: BTreeMap<Vec<Layer>, PathBuf>,
+}
 
 /// Builds, and writes the layers of the steps that are asked for.
 ///
@@ -55,11 +63,12 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
     let mut images = BTreeMap::new();
     for context in &job.contexts {
         if context.kind == ContextKind::Image {
-            images.insert(context.name.clone(), Image::read(&context.path)?);
+            let image = Image::read(&context.name, &context.path)?;
+            images.insert(context.name.clone(), image);
         }
     }
     let build = resolve(&job, &images)?;
-    super::step::refuse_what_is_unknown(&build)?;
+    super::step::refuse_what_is_unknown(&build, job.network)?;
     let layers = layers_of(&job, &build)?;
     let folders = Arc::new(Folders::enter(&job.work)?);
     let stacking = stacking(&folders, report)?;
@@ -85,6 +94,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         build,
         cache,
         looked_at: LookedAt::default(),
+        way: Way::default(),
         images,
         unpacked: Mutex::default(),
         stages: Mutex::default(),
@@ -103,7 +113,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
             // Nobody listens any more once a stage has failed.
             let _ = done.send(to_its_end(|| builder.stage(id, &plan)));
         });
-        started.map_err(|error| Failure::io("start a thread of", "stagex", &error))?;
+        started.map_err(|error| Failure::thread(&error))?;
     }
     drop(done);
     results.into_iter().collect::<Result<()>>()?;
@@ -244,13 +254,14 @@ impl Builder {
     ) -> Result<()> {
         let key = self.key_if_kept(step, floor);
         let snapshot = self.folders.snapshot()?;
-        let stubs = {
+        let done = {
             let root = root(step, &floor.stack, &snapshot)?;
             self.carry_out(step, place, root.path())?
             // Whatever was mounted in it goes with it.
         };
         let upper = Tree::open(&snapshot.upper)?;
-        stubs.remove(&upper)?;
+        done.stubs.remove(&upper)?;
+        let key = key.filter(|_| done.is_certain);
         let layer = wanted.map(|wanted| self.layer(wanted));
         if let Some(layer) = &layer {
             self.write_layer(&upper, &floor.stack, layer)?;

@@ -13,7 +13,9 @@ mod floor;
 mod folders;
 mod image;
 mod key;
+mod limits;
 mod mounts;
+mod network;
 mod plan;
 mod report;
 mod run;
@@ -110,7 +112,7 @@ fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
         Job::Build(job) => std::thread::scope(|scope| {
             let build = || builder::build(*job, inside, report);
             let built = thread().spawn_scoped(scope, build);
-            let built = built.map_err(|error| Failure::io("start a thread of", "stagex", &error));
+            let built = built.map_err(|error| Failure::thread(&error));
             built?.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
         .map(|()| Message::Done),

@@ -4,6 +4,8 @@
 //! Where this system does not allow builds without an engine the tests are listed as ignored, with
 //! the reason; `STAGEX_REQUIRE=native` turns that into failures.
 
+mod image;
+mod images;
 mod scene;
 
 use std::fs::{self, File, Permissions};
@@ -15,6 +17,11 @@ use backend_api::{Availability, Backend as _, BuiltImage, Cache, Network};
 use camino::Utf8Path;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use images::{
+    a_configuration_that_says_another_archive_is_refused, a_layer_may_occur_more_than_once,
+    an_image_that_is_not_what_it_says_is_refused, as_many_layers_as_the_kernel_stacks,
+    more_attributes_than_fit_are_no_full_disk, odd_entries_are_refused,
+};
 use scene::{
     Build, Built, Lines, Scene, block_on, expect, expect_equal, expect_same_files, native,
 };
@@ -68,6 +75,12 @@ cases![
     what_a_killed_build_had_finished_is_reused,
     builds_at_once_share_what_they_keep,
     what_was_kept_can_be_forgotten,
+    an_image_that_is_not_what_it_says_is_refused,
+    a_configuration_that_says_another_archive_is_refused,
+    odd_entries_are_refused,
+    more_attributes_than_fit_are_no_full_disk,
+    a_layer_may_occur_more_than_once,
+    as_many_layers_as_the_kernel_stacks,
 ];
 
 fn what_is_kept_gives_the_same_layers() -> Result<(), Failed> {
@@ -143,6 +156,22 @@ const CHANGES: &[(&str, &str, Change)] = &[
         scene.write("context/p2", "2");
         build
     }),
+    (
+        "a file that is found at any depth",
+        "COPY --parents **/deep /n/",
+        |scene, build| {
+            scene.write("context/n/a/deep", "other");
+            build
+        },
+    ),
+    (
+        "the mode of a directory that it is in",
+        "COPY --parents **/deep /n/",
+        |scene, build| {
+            scene.set_mode("context/n/a", 0o700);
+            build
+        },
+    ),
     ("an archive", "ADD a.tar /a/", |scene, build| {
         scene.archive("context/a.tar", "file", "other");
         build
@@ -212,7 +241,7 @@ fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
         "{SHELL}FROM base AS based\nUSER 0:0\nENV PATH=/bin\nRUN true in-base\n\
          FROM shell AS start\nCOPY mark /mark\n\
          FROM shell AS stage\n\
-         COPY d/ /d/\nCOPY p* /p/\nADD a.tar /a/\nCOPY --from=other f /f\n\
+         COPY d/ /d/\nCOPY p* /p/\nCOPY --parents **/deep /n/\nADD a.tar /a/\nCOPY --from=other f /f\n\
          COPY --from=image /i /i\n\
          RUN --mount=type=bind,source=m,target=/m true\n\
          RUN --mount=type=cache,from=other,source=g,target=/m true\n\
@@ -228,7 +257,13 @@ fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
          COPY --from=folders /mark /6/\nCOPY --from=shells /mark /7/\nCOPY --from=heredocs /h /8\n"
     );
     let scene = Scene::new();
-    let files = [("d/file", "one"), ("p1", "1"), ("m", "mount"), ("mark", "")];
+    let files = [
+        ("d/file", "one"),
+        ("p1", "1"),
+        ("n/a/deep", "deep"),
+        ("m", "mount"),
+        ("mark", ""),
+    ];
     for (path, contents) in files {
         scene.write(&format!("context/{path}"), contents);
     }

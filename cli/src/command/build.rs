@@ -59,7 +59,7 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
             backend: selected.backend,
             ready: selected.ready,
             no_cache: arguments.no_cache(),
-            offline: arguments.offline(),
+            network: arguments.network().into(),
             folders,
         };
         let built = engine::build(job, delivery, listener, interrupted).await;

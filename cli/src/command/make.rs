@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{after, interruption};
 use crate::arguments::{self, Format, Global};
+use crate::docker::Network;
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
 use crate::place;
@@ -134,7 +135,7 @@ fn build(
         jobs: arguments.jobs.map_or_else(cores, |jobs| jobs as usize),
         keep_going: arguments.keep_going,
         no_cache: arguments.no_cache || goals.clean,
-        offline: arguments.offline,
+        network: network(arguments).into(),
         space: if arguments.ignore_space {
             Space::Ignored
         } else {
@@ -336,6 +337,15 @@ pub(super) fn exit_of(error: &Error) -> Exit {
         Error::Interrupted => Exit::Interrupted,
         Error::NotText { .. } | Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
         _ => Exit::Environment,
+    }
+}
+
+/// Returns the network of RUNs: what is said on the command line, if it is.
+fn network(arguments: &arguments::Make) -> Network {
+    match arguments.network {
+        Some(network) => network,
+        None if arguments.offline => Network::None,
+        None => Network::Default,
     }
 }
 

@@ -49,6 +49,7 @@ impl Request {
             "network": match request.network {
                 Network::Default => "default",
                 Network::None => "none",
+                Network::Host => "host",
             },
             "cache": match request.cache {
                 // A plugin keeps what it likes in places of its own.

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::rand::GetRandomFlags;
 
 use crate::open::open_beneath;
 use crate::problem::Problem;
@@ -153,9 +154,7 @@ impl Directory {
     pub fn write(&self, path: &Utf8Path, contents: &[u8]) -> io::Result<()> {
         let parent = self.make_directory(path.parent().unwrap_or(Utf8Path::new("")))?;
         let name = name_of(path)?;
-        // No other process has this name, and no other thread, whose file is another.
-        let thread = rustix::thread::gettid().as_raw_nonzero();
-        let temporary = Utf8PathBuf::from(format!(".{name}.{thread}"));
+        let temporary = Utf8PathBuf::from(format!(".{name}.{}", random()?));
         let mut file = parent.new_file(&temporary)?;
         let written = file.write_all(contents).and_then(|()| {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(FILE_MODE))?;
@@ -262,6 +261,13 @@ impl AsFd for Directory {
 fn name_of(path: &Utf8Path) -> io::Result<&str> {
     path.file_name()
         .ok_or_else(|| Problem::Outside(path.to_owned()).into())
+}
+
+/// Returns a part of a name that nobody else chooses.
+fn random() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }
 
 /// Refuses what is no regular file, and says where a symbolic link is in the way.

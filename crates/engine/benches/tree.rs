@@ -19,6 +19,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backend_api::Network;
 use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Folders, Job, Options, Outcome, Report, Space};
 use nothing::Nothing;
@@ -86,7 +87,7 @@ fn make(runtime: &Runtime, folders: &Folders, plan: &Arc<Plan>) -> Report {
             jobs: std::thread::available_parallelism().unwrap().get(),
             keep_going: false,
             no_cache: false,
-            offline: false,
+            network: Network::Default,
             space: Space::Checked,
         },
     };

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use backend_api::{Backend, Ready};
+use backend_api::{Backend, Network, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, ImageSet};
 use tokio::sync::watch;
@@ -34,8 +34,8 @@ pub struct BuildJob {
     pub ready: Ready,
     /// Build without the engine's cache.
     pub no_cache: bool,
-    /// Deny the network to every RUN.
-    pub offline: bool,
+    /// The network of RUNs.
+    pub network: Network,
     /// Where the work is done.
     pub folders: Folders,
 }
@@ -125,11 +125,11 @@ async fn build_in(
         folders,
         backend: job.backend,
         ready: job.ready,
-        offline: job.offline,
+        network: job.network,
     };
     let recipe = job.recipe;
     let resolved = blocking(move || {
-        let files = context::list(&recipe.root.join(&recipe.context), Fetched::Present)?;
+        let files = context::list(&recipe.directory()?, Fetched::Present)?;
         resolve::resolve(&recipe, files)
     })
     .await?;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use backend_api::{Backend, BuildKey, BuiltImage, Cache, EngineImage, Ready, StepId};
+use backend_api::{Backend, BuildKey, BuiltImage, Cache, EngineImage, Network, Ready, StepId};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, ImageSet, Layout};
 use tokio::sync::watch;
@@ -30,8 +30,8 @@ pub(crate) struct Builder {
     pub ready: Ready,
     /// Whether the engine may reuse the results of earlier builds.
     pub cache: Cache,
-    /// Deny the network to every RUN.
-    pub offline: bool,
+    /// The network of RUNs.
+    pub network: Network,
 }
 
 /// An image to build.

@@ -52,6 +52,20 @@ pub enum Error {
         /// The sha256 that it has, in hex.
         found: String,
     },
+    /// A file of a context is no longer what it was when the build was planned.
+    #[error("{path} was changed while it was read")]
+    Changed {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// A file of a context is one that engines do not copy, or each in its own way.
+    #[error("{path} is {found}, which cannot be part of a context")]
+    Special {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
     /// A line of a `.dockerignore` is no pattern.
     #[error("{path}:{line}: {source}")]
     BadPattern {
@@ -96,6 +110,18 @@ pub enum Error {
     MixedNetwork {
         /// The Containerfile.
         path: Utf8PathBuf,
+        /// The runtime.
+        runtime: String,
+    },
+    /// A RUN asks for the machine's network, which only a person may give.
+    #[error("{path}: RUN has --network=host, and this build was not given the machine's network")]
+    HostNetworkOfRun {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+    },
+    /// The machine's network is asked for, and the engine cannot give it.
+    #[error("{runtime} cannot give the machine's network to a build")]
+    NoHostNetwork {
         /// The runtime.
         runtime: String,
     },
@@ -232,6 +258,8 @@ impl Error {
                 "remove {path} and fetch it again, or find out who changed it"
             )),
             Self::Containerfile { source, .. } => source.hint(),
+            Self::Changed { .. } => Some("do it again when nobody writes there".into()),
+            Self::Special { .. } => Some("remove it, or name it in .dockerignore".into()),
             Self::ForeignList { .. } => Some("call it .dockerignore, which is".into()),
             Self::UnknownReference { .. } => Some(
                 "a package is named `stagex/<stage>-<name>`, the sources' folder is `fetch`; what else \
@@ -243,6 +271,14 @@ impl Error {
                  or --offline to deny it to every RUN"
                     .into(),
             ),
+            Self::HostNetworkOfRun { .. } => Some(
+                "say --network host if everybody on this machine may connect to what the build \
+                 listens on, and the build to what listens on this machine"
+                    .into(),
+            ),
+            Self::NoHostNetwork { .. } => {
+                Some("leave --network host out, or use another runtime".into())
+            }
             Self::NoOffline { .. } => {
                 Some("see `stagex runtimes` for one that can, and for what this one lacks".into())
             }

@@ -72,8 +72,9 @@ pub fn explain(folders: &Folders, plan: &Plan, no_cache: bool) -> Result<Vec<Exp
     let mut fresh: BTreeMap<&str, Digest> = BTreeMap::new();
     let mut explanations = Vec::new();
     for package in &plan.packages {
-        let files = context::list(&root.join(&package.context), Fetched::Foreign)?;
-        let files = inputs_of_files(&package.context, &files, &hashes)?;
+        let folder = context::of_package(root, &package.context)?;
+        let mut files = context::list(&folder, Fetched::Foreign)?;
+        let files = inputs_of_files(&package.context, &mut files, &hashes)?;
         let record = Record::read(folders, &package.name)?;
         let output = outputs.look(&package.name)?;
 

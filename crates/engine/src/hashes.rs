@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::context::sha256;
+use crate::context::hex;
+use crate::copy;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::identity::{Identity, now};
@@ -64,10 +65,12 @@ impl Hashes {
         if let Some(hash) = known.or_else(|| self.added().get(name.as_str()).and_then(same)) {
             return Ok(hash);
         }
-        let path = self.root.join(name);
-        let hash = sha256(&path)?;
-        let after = Identity::of(&fs::metadata(&path)?);
-        if before == after && before.rested_at(second) {
+        // Both are of the file that is read, whatever has its name by now.
+        let file = Directory::open(&self.root)?.file(name)?;
+        let opened = Identity::of(&file.metadata()?);
+        let hash = hex(&copy::hash(&file)?);
+        let after = Identity::of(&file.metadata()?);
+        if before == opened && opened == after && before.rested_at(second) {
             let added = (before, hash.clone());
             self.added().insert(name.as_str().to_owned(), added);
         }
@@ -146,7 +149,7 @@ fn parse_line(line: &str) -> Option<(String, (Identity, String))> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::FileTimes;
+    use std::fs::{self, FileTimes};
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
@@ -242,7 +245,7 @@ mod tests {
         let file = fs::File::options().write(true).open(scene.file()).unwrap();
         let times = FileTimes::new().set_modified(modified);
         file.set_times(times).unwrap();
-        let expected = sha256(&scene.file()).unwrap();
+        let expected = oci_image::Digest::of(b"two").hex();
         assert_eq!(scene.found(), expected);
     }
 

@@ -9,6 +9,7 @@ mod claim;
 mod clean;
 mod contents;
 mod context;
+mod copy;
 mod digests;
 mod error;
 mod event;
@@ -36,6 +37,7 @@ mod resolve;
 mod schedule;
 mod secret;
 mod site;
+mod sources;
 mod space;
 mod survey;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backend_api::{Backend, Ready};
+use backend_api::{Backend, Network, Ready};
 use oci_image::Digest;
 use package_tree::{Plan, PlannedPackage};
 use tokio::sync::watch;
@@ -31,8 +31,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Build what was asked for even if it is up to date, without the engine's cache.
     pub no_cache: bool,
-    /// Deny the network to every RUN.
-    pub offline: bool,
+    /// The network of RUNs.
+    pub network: Network,
     /// What to do where the disk seems to have too little room.
     pub space: Space,
 }

@@ -70,7 +70,7 @@ impl Maker {
             folders,
             backend: Arc::clone(&job.backend),
             ready: job.ready.clone(),
-            offline: options.offline,
+            network: options.network,
         };
         Ok(Self {
             job,
@@ -143,9 +143,9 @@ impl Maker {
     /// from last time.
     fn study(&self, place: usize, needed: &BTreeMap<String, Digest>) -> Result<Studied, Error> {
         let package = self.package(place);
-        let folder = self.job.folders.root().join(&package.context);
-        let files = context::list(&folder, Fetched::Foreign)?;
-        let of_files = inputs_of_files(&package.context, &files, &self.hashes)?;
+        let folder = context::of_package(self.job.folders.root(), &package.context)?;
+        let mut files = context::list(&folder, Fetched::Foreign)?;
+        let of_files = inputs_of_files(&package.context, &mut files, &self.hashes)?;
         let inputs = inputs(package, &of_files, needed);
         let output = self.outputs.look(&package.name)?;
         let whole = output.as_ref().is_some_and(|output| output.whole);
@@ -257,27 +257,31 @@ pub(crate) fn inputs(
     inputs
 }
 
-/// Writes down the files of a package, which lie in `folder` of the tree.
+/// Writes down the files of a package, which lie in `folder` of the tree, and with each of them the hash by
+/// which it is known from now on.
 pub(crate) fn inputs_of_files(
     folder: &Utf8Path,
-    files: &[context::ContextFile],
+    files: &mut [context::ContextFile],
     hashes: &Hashes,
 ) -> Result<Inputs, Error> {
-    use context::ContextFileKind::{File, Folder, Symlink};
+    use context::ContextFileKind::{File, Folder, Special, Symlink};
 
     let mut inputs = Inputs::default();
     for file in files {
-        match &file.kind {
+        match &mut file.kind {
             Folder => inputs.add("folder", file.path.as_str(), ""),
             Symlink(target) => inputs.add("symlink", file.path.as_str(), target.as_str()),
+            Special(found) => inputs.add("special", file.path.as_str(), found),
             File {
                 executable,
                 identity,
+                hash: known,
             } => {
                 let path = folder.join(&file.path);
                 let hash = hashes.sha256(&path, *identity).at("read", &path)?;
                 let kind = if *executable { "program" } else { "file" };
                 inputs.add(kind, file.path.as_str(), &hash);
+                *known = Some(hash);
             }
         }
     }

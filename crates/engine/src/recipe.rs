@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 
 use backend_api::OpenFiles;
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{ImageSet, LayoutError};
 use package_tree::{PlannedPackage, Source};
 
+use crate::context;
+use crate::error::{Error, IoContext};
 use crate::folders::Folders;
 
 /// The name of the context, and of the folder of a context, that holds sources.
@@ -103,6 +106,23 @@ impl Recipe {
             contexts,
             open_files: OPEN_FILES,
         }
+    }
+
+    /// Opens the folder that COPY and ADD read: of a package beneath its tree, and where a user has
+    /// named it, wherever that leads.
+    pub(crate) fn directory(&self) -> Result<Directory, Error> {
+        match self.sources {
+            Sources::Checked { .. } => context::of_package(&self.root, &self.context),
+            Sources::Present => {
+                let folder = self.root.join(&self.context);
+                Directory::open(&folder).at("open", &folder)
+            }
+        }
+    }
+
+    /// Returns the path in the folder that COPY and ADD read of a path from the root on, which may be none in it.
+    pub(crate) fn within_context<'a>(&self, path: &'a Utf8Path) -> &'a Utf8Path {
+        path.strip_prefix(&self.context).unwrap_or(path)
     }
 
     /// Returns what `reference` names, and under which name that is known. The tag and the digest

@@ -11,7 +11,7 @@ mod nothing;
 use std::fs;
 use std::sync::Arc;
 
-use backend_api::Ready;
+use backend_api::{Network, Ready};
 use camino::Utf8PathBuf;
 use engine::{Clean, Digests, Error, Folders, Job, Options, Outcome, Report, Space};
 use nothing::Nothing;
@@ -30,7 +30,7 @@ const OPTIONS: Options = Options {
     jobs: 2,
     keep_going: false,
     no_cache: false,
-    offline: false,
+    network: Network::Default,
     space: Space::Checked,
 };
 

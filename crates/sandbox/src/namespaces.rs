@@ -30,7 +30,7 @@ pub enum Rights {
 impl Rights {
     /// Returns what this process can have.
     pub fn of_this_process() -> Self {
-        if rustix::process::geteuid().is_root() {
+        if rustix::process::geteuid().is_root() && !is_mapped() {
             Self::Root
         } else {
             Self::User
@@ -43,6 +43,13 @@ impl Rights {
             Self::User => "user",
         }
     }
+}
+
+/// Tells whether the users here are those of a name space, whose root is no root of the system.
+fn is_mapped() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let all = ["0", "0", "4294967295"];
+    !map.is_empty() && !map.split_whitespace().eq(all)
 }
 
 /// What a builder is, within.
@@ -104,6 +111,10 @@ fn split(group: &Group) -> Result<Rights> {
     let flags = UnshareFlags::NEWNS | UnshareFlags::NEWPID;
     match rights {
         Rights::Root => unshare(flags, "make name spaces")?,
+        // Such a root has them already.
+        Rights::User if rustix::process::geteuid().is_root() => {
+            unshare(flags, "make name spaces")?;
+        }
         Rights::User => {
             let mapper = Mapper::start()?;
             let limit = rustix::process::getrlimit(Resource::Nproc);

@@ -342,11 +342,11 @@ fn argument(place: usize) -> u32 {
     FIRST_ARGUMENT + 8 * u32::try_from(place).unwrap_or(0)
 }
 
-fn load(place: u32) -> sock_filter {
+pub(crate) fn load(place: u32) -> sock_filter {
     instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, place, (0, 0))
 }
 
-fn give(answer: u32) -> sock_filter {
+pub(crate) fn give(answer: u32) -> sock_filter {
     instruction(libc::BPF_RET | libc::BPF_K, answer, (0, 0))
 }
 
@@ -355,7 +355,7 @@ fn skip(count: usize) -> sock_filter {
     instruction(libc::BPF_JMP | libc::BPF_JA, count, (0, 0))
 }
 
-fn if_equal(value: u32, then: u8, otherwise: u8) -> sock_filter {
+pub(crate) fn if_equal(value: u32, then: u8, otherwise: u8) -> sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     instruction(code, value, (then, otherwise))
 }
@@ -365,24 +365,24 @@ fn if_any_bit(bits: u32, then: u8, otherwise: u8) -> sock_filter {
     instruction(code, bits, (then, otherwise))
 }
 
-fn if_greater(value: u32, then: u8, otherwise: u8) -> sock_filter {
+pub(crate) fn if_greater(value: u32, then: u8, otherwise: u8) -> sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
     instruction(code, value, (then, otherwise))
 }
 
-fn if_at_least(value: u32, then: u8, otherwise: u8) -> sock_filter {
+pub(crate) fn if_at_least(value: u32, then: u8, otherwise: u8) -> sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
     instruction(code, value, (then, otherwise))
 }
 
-fn instruction(code: u32, k: u32, (jt, jf): (u8, u8)) -> sock_filter {
+pub(crate) fn instruction(code: u32, k: u32, (jt, jf): (u8, u8)) -> sock_filter {
     // A code is one byte of a kind and its modes.
     let code = u16::try_from(code).unwrap_or_default();
     sock_filter { code, jt, jf, k }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rstest::rstest;
 
     use super::*;
@@ -398,7 +398,15 @@ mod tests {
 
     /// Does what the kernel does with a filter.
     fn run(filter: &Filter, architecture: u32, number: u32, arguments: [u32; 4]) -> u32 {
-        let Filter(program) = filter;
+        run_program(&filter.0, |place| match place {
+            NUMBER => number,
+            ARCHITECTURE => architecture,
+            place => arguments[(place - FIRST_ARGUMENT) as usize / 8],
+        })
+    }
+
+    /// Does so with any program; `data` gives what stands at a place.
+    pub(crate) fn run_program(program: &[sock_filter], data: impl Fn(u32) -> u32) -> u32 {
         let mut accumulator = 0;
         let mut at = 0;
         loop {
@@ -408,11 +416,7 @@ mod tests {
             let holds = match code & 0xf0 {
                 _ if code & 0x07 == libc::BPF_RET => return k,
                 _ if code & 0x07 == libc::BPF_LD => {
-                    accumulator = match k {
-                        NUMBER => number,
-                        ARCHITECTURE => architecture,
-                        place => arguments[(place - FIRST_ARGUMENT) as usize / 8],
-                    };
+                    accumulator = data(k);
                     continue;
                 }
                 libc::BPF_AND if code & 0x07 == libc::BPF_ALU => {

@@ -138,6 +138,24 @@ impl Tree {
         self.open_at(place, flags, Mode::empty())
     }
 
+    /// Opens a folder, if there is one, in folders only.
+    pub(crate) fn folder_if_there(&self, place: &Place) -> Result<Option<OwnedFd>> {
+        self.open_if_there(place, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    /// Tells whether something is there, in folders only.
+    pub(crate) fn has(&self, place: &Place) -> Result<bool> {
+        let found = self.open_if_there(place, OFlags::PATH)?;
+        Ok(found.is_some())
+    }
+
+    fn open_if_there(&self, place: &Place, flags: OFlags) -> Result<Option<OwnedFd>> {
+        match self.open_flags(place, flags | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            opened => opened.at("open", place.as_bytes()).map(Some),
+        }
+    }
+
     /// Opens the folder that a place is in, and returns it with the place's name.
     pub fn parent<'place>(&self, place: &'place Place) -> Result<(OwnedFd, &'place [u8])> {
         let folder = self.folder(&place.parent())?;
