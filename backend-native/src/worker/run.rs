@@ -72,7 +72,6 @@ impl Builder {
     }
 
     /// Returns whether nothing is known that might have made a difference.
-
     fn run_process(
         &self,
         step: &Step,

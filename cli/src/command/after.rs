@@ -188,7 +188,7 @@ fn list(contents: &Contents, text: &mut String) {
             "{:>12} out/{}/{}",
             file.size,
             contents.name,
-            crate::render::printable(&file.path)
+            printable::line(&file.path)
         );
     }
     for (place, layer) in (1..).zip(&contents.layers) {

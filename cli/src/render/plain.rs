@@ -22,11 +22,17 @@ impl Listener for Plain {
 }
 
 impl Plain {
+    /// Tells whether to say why a package is built: where somebody asked, and where nothing that
+    /// anybody could have changed is the reason.
+    pub(super) fn says_why(self, reasons: &[Reason]) -> bool {
+        self.reasons || reasons.contains(&Reason::Unproven)
+    }
+
     /// Returns the line for an event, if it has one.
     pub(super) fn line(self, event: &Event) -> Option<String> {
         match event {
             Event::Output { .. } if !self.output => None,
-            Event::Started { package, reasons } if self.reasons => {
+            Event::Started { package, reasons } if self.says_why(reasons) => {
                 Some(because(package, "building", reasons))
             }
             _ => line(event),

@@ -149,7 +149,7 @@ fn shortened(instruction: &str) -> String {
 /// printed at the end, and with them a line would be too long for most terminals.
 fn lasting(plain: Plain, event: &Event) -> Option<String> {
     match event {
-        Event::Started { .. } if plain.reasons => plain.line(event),
+        Event::Started { reasons, .. } if plain.says_why(reasons) => plain.line(event),
         Event::Started { .. } | Event::Step { .. } | Event::Output { .. } | Event::Fresh { .. } => {
             None
         }

@@ -323,6 +323,18 @@ fn ranges(list: &str, id: u32, name: Option<&str>) -> Vec<(u32, u32)> {
     text.lines().filter_map(range).collect()
 }
 
+/// Has what this process was started with, beside its input and output, be none of the programs' that it
+/// starts.
+fn keep_descriptors() {
+    // A kernel that does not know it has none of what a build takes either.
+    #[expect(unsafe_code, reason = "no library offers this")]
+    // SAFETY: nothing is closed before another program begins.
+    unsafe {
+        let flags = i64::from(libc::CLOSE_RANGE_CLOEXEC);
+        libc::syscall(libc::SYS_close_range, 3_i64, i64::from(u32::MAX), flags)
+    };
+}
+
 /// Makes the name space of mounts the builder's own, with a view of its own processes.
 fn prepare() -> Result<()> {
     let failed = |action| {
@@ -337,5 +349,6 @@ fn prepare() -> Result<()> {
     rustix::mount::mount(c"proc", "/proc", c"proc", flags, None::<&std::ffi::CStr>)
         .map_err(failed("mount /proc"))?;
     rustix::process::umask(rustix::fs::Mode::empty());
+    keep_descriptors();
     Ok(())
 }

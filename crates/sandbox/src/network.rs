@@ -2,20 +2,22 @@
 //! is asked for.
 //!
 //! In it is a loopback interface, and one that leads to a program in user mode where the process may
-//! reach the network. What may leave by that one is decided here, by a filter that only the
-//! builder can change, and not left to the program: it would reach this machine's own
-//! loopback addresses for whoever binds a socket to the interface.
+//! reach the network. What may leave by that one is decided here, by a filter in the kernel, and not left to the
+//! program: whatever that is told, it reaches this machine's own loopback addresses for whoever binds a
+//! socket to the interface.
 
 #![expect(
     unsafe_code,
     reason = "name spaces and interfaces are made by calls that no library offers as safe"
 )]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 
 use libc::{sock_filter, sock_fprog};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 use rustix::thread::UnshareFlags;
 
 use crate::error::{Error, Result};
@@ -58,25 +60,19 @@ pub(crate) fn namespace(network: Network) -> Result<Option<OwnedFd>> {
     }
     // A thread may have another one than its process, and ends with it.
     let thread = std::thread::Builder::new();
-    let made = thread.spawn(move || {
-        make(network != Network::None).map_err(|(action, source)| Error::Start { action, source })
-    });
-    let made = made.map_err(failed("start a thread"))?;
+    let made = thread.spawn(make).map_err(failed("start a thread"))?;
     let made = made
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     made.map(Some)
 }
 
-fn make(is_linked: bool) -> Result<OwnedFd, (&'static str, io::Error)> {
-    let failed = |action| move |source| (action, source);
+fn make() -> Result<OwnedFd> {
+    let failed = |action| move |source| Error::Start { action, source };
     // SAFETY: nothing of this thread relies on the old name space.
     let made = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) };
-    made.map_err(|errno| ("make a name space of networks", errno.into()))?;
+    made.map_err(|errno| failed("make a name space of networks")(errno.into()))?;
     set_loopback_up().map_err(failed("set the loopback interface up"))?;
-    if is_linked {
-        make_interface().map_err(failed("make an interface with /dev/net/tun"))?;
-    }
     let namespace = File::open("/proc/thread-self/ns/net");
     let namespace = namespace.map_err(failed("open the name space of networks"))?;
     Ok(namespace.into())
@@ -84,12 +80,9 @@ fn make(is_linked: bool) -> Result<OwnedFd, (&'static str, io::Error)> {
 
 /// What is asked of an interface: the flags `IFF_UP` and `IFF_RUNNING`.
 const UP_AND_RUNNING: libc::c_short = 0x41;
-/// What an interface is: `IFF_TAP` and `IFF_NO_PI`.
-const FRAMES_ONLY: libc::c_short = 0x1002;
-/// `TUNSETIFF`, `TUNSETPERSIST` and `TUNATTACHFILTER`.
-const SET_INTERFACE: libc::Ioctl = 0x4004_54ca;
-const SET_PERSISTENT: libc::Ioctl = 0x4004_54cb;
+/// `TUNATTACHFILTER`, and the number of the device that interfaces are made with.
 const ATTACH_FILTER: libc::Ioctl = 0x4010_54d5;
+const DEVICE: (u32, u32) = (10, 200);
 
 fn set_loopback_up() -> io::Result<()> {
     use rustix::net::{AddressFamily, SocketType, socket};
@@ -100,27 +93,40 @@ fn set_loopback_up() -> io::Result<()> {
     done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
 }
 
-/// Makes an interface that waits for a program, with a filter that whoever comes later has as well.
-fn make_interface() -> io::Result<()> {
-    let device = File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/net/tun")?;
-    let device = device.as_raw_fd();
-    let mut request = request(INTERFACE, FRAMES_ONLY);
+/// Has nothing leave by the interface that another process has made but what may. Returns whether it
+/// has one.
+pub(crate) fn guard(process: u32) -> io::Result<bool> {
+    let device = rustix::fs::makedev(DEVICE.0, DEVICE.1);
+    let id = Pid::from_raw(process.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+    let handle = rustix::process::pidfd_open(id, PidfdFlags::empty())?;
+    let mut is_guarded = false;
+    for entry in fs::read_dir(format!("/proc/{process}/fd"))? {
+        let entry = entry?;
+        if !fs::metadata(entry.path()).is_ok_and(|status| status.rdev() == device) {
+            continue;
+        }
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let number = number.ok_or(io::ErrorKind::InvalidData)?;
+        let interface = rustix::process::pidfd_getfd(&handle, number, PidfdGetfdFlags::empty())?;
+        attach(&interface)?;
+        is_guarded = true;
+    }
+    Ok(is_guarded)
+}
+
+fn attach(interface: &OwnedFd) -> io::Result<()> {
     let program = filter();
     let filter = sock_fprog {
         // Some twenty.
         len: u16::try_from(program.len()).unwrap_or(u16::MAX),
         filter: program.as_ptr().cast_mut(),
     };
-    // SAFETY: the device is open, and each argument is as its call wants it; the program of the filter
-    // is there during the call, as long as it says, and is not written to.
-    unsafe {
-        done(libc::ioctl(device, SET_INTERFACE, &raw mut request))?;
-        done(libc::ioctl(device, ATTACH_FILTER, &raw const filter))?;
-        done(libc::ioctl(device, SET_PERSISTENT, 1))
-    }
+    // SAFETY: the descriptor is open, and the program is there during the call, as long as it says, and is
+    // not written to.
+    done(unsafe { libc::ioctl(interface.as_raw_fd(), ATTACH_FILTER, &raw const filter) })
 }
 
 fn request(name: &str, flags: libc::c_short) -> libc::ifreq {

@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -35,8 +36,8 @@ const ADDRESS: [u8; 4] = [10, 0, 2, 100];
 const RESOLVER: [u8; 4] = [10, 0, 2, 3];
 const LONGEST: &str = "65520";
 
-/// How many seconds a program may take to begin.
-const PATIENCE: i64 = 60;
+/// How long a program may take to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl UserNetwork {
     const ALL: [Self; 2] = [Self::Pasta, Self::Slirp4netns];
@@ -207,7 +208,21 @@ impl Program {
             bounds.take_in(program.child.id())?;
             let said = std::thread::Builder::new().spawn(|| beginning(errors));
             program.said = Some(said?);
-            output.map_or(Ok(false), |mut output| is_ready(&mut output))
+            if !output.map_or(Ok(false), |mut output| is_ready(&mut output))? {
+                return Ok(false);
+            }
+            // One of them says so a moment before it has the interface.
+            let begin = Instant::now();
+            while !network::guard(program.child.id())? {
+                if program.child.try_wait()?.is_some() {
+                    return Ok(false);
+                }
+                if begin.elapsed() > PATIENCE {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(true)
         };
         match begun() {
             Ok(true) => Ok(program),
@@ -258,10 +273,7 @@ impl Drop for Program {
 /// Waits until a program says that it is ready. It has ended if it says nothing.
 fn is_ready(output: &mut (impl Read + std::os::fd::AsFd)) -> io::Result<bool> {
     let mut ready = [PollFd::new(&*output, PollFlags::IN)];
-    let limit = Timespec {
-        tv_sec: PATIENCE,
-        tv_nsec: 0,
-    };
+    let limit = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
     loop {
         match rustix::event::poll(&mut ready, Some(&limit)) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
