@@ -13,7 +13,7 @@ use process::Invocation;
 
 use crate::arguments::{self, Place};
 use crate::contexts;
-use crate::enclosure::{Enclosure, Interfaces, Writing};
+use crate::enclosure::{Enclosure, Interfaces};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::sandbox::Sandbox;
@@ -122,9 +122,8 @@ impl Driver {
         };
 
         let mut progress = Progress::new(&request.stages);
-        let writing = work.writable();
         let done = self
-            .invocation(&work, interfaces, Writing::In(&writing))
+            .invocation(&work, interfaces)
             .folder(&work.images())
             .arguments(arguments)
             .run_with(&mut |_, line| {
@@ -148,11 +147,7 @@ impl Driver {
         folder: &Utf8Path,
     ) -> Result<EngineImage, Error> {
         let done = self
-            .invocation(
-                &Work::new(&image.work),
-                Interfaces::Machine,
-                Writing::Anywhere,
-            )
+            .invocation(&Work::new(&image.work), Interfaces::Machine)
             .arguments(["push", "--quiet", "--format", "oci"])
             .arguments(self.tool.push_arguments)
             .arguments(["--", &image.reference, &format!("dir:{folder}")])
@@ -197,9 +192,9 @@ impl Driver {
         Work::new(work).remove(&self.tool, &self.enclosure).await
     }
 
-    fn invocation(&self, work: &Work, interfaces: Interfaces, writing: Writing<'_>) -> Invocation {
+    fn invocation(&self, work: &Work, interfaces: Interfaces) -> Invocation {
         self.enclosure
-            .invocation(&self.tool, interfaces, writing)
+            .invocation(&self.tool, interfaces)
             .variable("TMPDIR", work.temporary().as_str())
             .arguments(work.store_arguments())
     }

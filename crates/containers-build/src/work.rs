@@ -170,11 +170,6 @@ impl Work {
         enclosure.removal(tool, &self.theirs()).run_unattended();
     }
 
-    /// Returns the folders that the engine writes to for this build, beside what is in memory.
-    pub(crate) fn writable(&self) -> [Utf8PathBuf; 2] {
-        [self.folder.clone(), self.state()]
-    }
-
     /// Returns the folders that the engine writes to as its own users.
     fn theirs(&self) -> [Utf8PathBuf; 4] {
         [self.store(), self.state(), self.records(), self.temporary()]
