@@ -405,10 +405,11 @@ mod tests {
         let unpack = |names: &[&str]| {
             unpack_into(&layer(names), folder.path(), Stacking::Copies).unwrap();
         };
-        unpack(&["a/", "a/old", "a/b/old", "c"]);
+        unpack(&["a/", "a/old", "a/b/old", "a/d/old", "c"]);
         unpack(&[
             "a/new",
             "a/b/new",
+            "a/d/",
             "a/.wh..wh..opq",
             "d",
             ".wh.c",
