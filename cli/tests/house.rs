@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("backend-api", &["beneath"]),
     (
         "backend-buildah",
@@ -41,11 +41,13 @@ const ARROWS: [(&str, &[&str]); 24] = [
         "conformance",
         &[
             "backend-api",
+            "beneath",
             "engine",
             // Its tests only: mutants of the encoder compress at other levels.
             "go-flate",
             "oci-image",
             "package-tree",
+            "printable",
             "process",
             "runtimes",
         ],
@@ -60,19 +62,25 @@ const ARROWS: [(&str, &[&str]); 24] = [
         "engine",
         &[
             "backend-api",
+            "beneath",
             "compression",
             "containerfile",
             "oci-image",
             "package-tree",
             "patterns",
+            "printable",
         ],
     ),
     ("findings", &[]),
     ("go-flate", &[]),
     ("image-store", &["backend-api", "process"]),
-    ("oci-image", &["containerfile", "go-flate"]),
-    ("package-tree", &["containerfile"]),
+    (
+        "oci-image",
+        &["beneath", "containerfile", "go-flate", "printable"],
+    ),
+    ("package-tree", &["beneath", "containerfile"]),
     ("patterns", &[]),
+    ("printable", &[]),
     ("process", &[]),
     (
         "runtimes",
@@ -92,11 +100,13 @@ const ARROWS: [(&str, &[&str]); 24] = [
         "stagex",
         &[
             "backend-api",
+            "beneath",
             "check",
             "conformance",
             "containerfile",
             "engine",
             "package-tree",
+            "printable",
             "process",
             "runtimes",
         ],

@@ -4,22 +4,23 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use backend_api::StepId;
-use containerfile::{NetworkMode, Run, Step};
+use containerfile::{Run, Step};
 use process::Lines;
-use sandbox::{Exceeded, Met, Network, Process};
+use sandbox::{Network, Process};
 use snapshot::{Identity, Owner, Tree, User};
 
 use super::builder::Builder;
 use super::failure::Result;
 use super::fitting::{Fitting, make_folder};
+use super::limits::Watch;
 use super::mounts;
+use super::network;
 use super::report::shortened;
-use super::stubs::Stubs;
-use super::trial::mebibytes;
-use crate::job::{Failure, FailureKind};
+use super::step::Done;
+use crate::job::{Failure, FailureKind, Message};
 
 /// What the machine is called.
-const HOST_NAME: &str = "buildkitsandbox";
+pub(super) const HOST_NAME: &str = "buildkitsandbox";
 
 impl Builder {
     pub(super) fn run(
@@ -29,9 +30,9 @@ impl Builder {
         place: Option<StepId>,
         tree: &Tree,
         root: &Path,
-    ) -> Result<Stubs> {
+    ) -> Result<Done> {
         let Some(invocation) = step.invocation() else {
-            return Ok(Stubs::default());
+            return Ok(Done::default());
         };
         let identity = User::new(&step.user).identity(tree)?;
         let identity = identity.ok_or_else(|| {
@@ -42,28 +43,35 @@ impl Builder {
             let hint = "both must be there, unless user and group are numbers: `USER 1000:1000`";
             Failure::build(message).with_hint(hint)
         })?;
-        let network = match run.network {
-            Some(NetworkMode::None) => Network::None,
-            _ if self.job.offline => Network::None,
-            _ => Network::Builder,
-        };
+        let network = self.network(run);
         let mounts = mounts::of_run(step, run)?;
         let mut fitting = Fitting::new(tree, &mounts)?;
         make_folder(tree, step.working_directory.as_bytes(), identity.owner)?;
         self.fit(&mut fitting, mounts, network)?;
         make_way(tree, &step.working_directory)?;
         let environment = environment(step, &identity, tree)?;
-        self.run_process(
+        let is_certain = self.run_process(
             step,
             (invocation.words, environment),
             identity,
             network,
             place,
             root,
-        )?;
-        Ok(fitting.end())
+        );
+        let is_certain = is_certain.map_err(|failure| {
+            if failure.kind == FailureKind::Build && self.lacks_network(run) {
+                let message = format!("{} (it had no network)", failure.message);
+                return Failure::build(message).with_hint(network::HINT);
+            }
+            failure
+        })?;
+        Ok(Done {
+            stubs: fitting.end(),
+            is_certain,
+        })
     }
 
+    /// Returns whether nothing is known that might have made a difference.
     fn run_process(
         &self,
         step: &Step,
@@ -72,10 +80,10 @@ impl Builder {
         network: Network,
         place: Option<StepId>,
         root: &Path,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
-        let before = self.inside.bounds.met();
+        let mut watch = Watch::begin(&self.folders, &self.inside);
         let running = Process {
             words,
             environment,
@@ -96,6 +104,7 @@ impl Builder {
         let mut said = |line: &str| self.report.line(place, line);
         let (mut lines, mut bytes) = (Lines::default(), [0; 1 << 13]);
         loop {
+            watch.wait_for(&output);
             match output.read(&mut bytes) {
                 Ok(count @ 1..) => lines.push(&bytes[..count], &mut said),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -103,39 +112,18 @@ impl Builder {
             }
         }
         lines.finish(&mut said);
-        match running.wait()?.code() {
-            0 => Ok(()),
-            code => {
-                let message = format!("`{shown}` exited with {code}");
-                Err(self.explain(Failure::build(message), before))
+        let code = running.wait()?.code();
+        let what = format!("`{shown}` exited with {code}");
+        match (code, watch.end()) {
+            (0, None) => Ok(true),
+            (0, Some(limit)) if !limit.is_certain() => {
+                let message = format!("{what}: {limit}, so this is not kept for later builds");
+                self.report.say(Message::Notice { message });
+                Ok(false)
             }
+            (_, Some(limit)) => Err(limit.explain(&what, &self.job.work)),
+            (_, None) => Err(Failure::build(what)),
         }
-    }
-}
-
-impl Builder {
-    /// Says what a process may have failed for, if it is that it had too much of something.
-    fn explain(&self, mut failure: Failure, before: Met) -> Failure {
-        if self.folders.disk_is_full(self.inside.rights) {
-            let message = format!("{}: the disk is full", failure.message);
-            let hint = format!("make room where `{}` is", self.job.work);
-            return Failure::new(FailureKind::Storage, message).with_hint(hint);
-        }
-        match self.inside.bounds.exceeded(before) {
-            Some(Exceeded::Processes(most)) => {
-                let more = format!(": a build may have {most} processes, and had them");
-                failure.message.push_str(&more);
-            }
-            Some(Exceeded::Memory(most)) => {
-                let more = format!(
-                    ": a build may have {} of memory, and a process was ended for more",
-                    mebibytes(most)
-                );
-                failure.message.push_str(&more);
-            }
-            None => {}
-        }
-        failure
     }
 }
 

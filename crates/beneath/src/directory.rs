@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::rand::GetRandomFlags;
 
 use crate::open::open_beneath;
 use crate::problem::Problem;
@@ -48,6 +49,12 @@ pub enum Kind {
 }
 
 impl Directory {
+    /// Opens a directory that is trusted, and makes it and those on the way that are not there.
+    pub fn open_or_make(path: &Utf8Path) -> io::Result<Self> {
+        std::fs::create_dir_all(path)?;
+        Self::open(path)
+    }
+
     /// Opens a directory that is trusted: symbolic links on the way to it are followed.
     pub fn open(path: &Utf8Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -90,6 +97,13 @@ impl Directory {
         Ok(made)
     }
 
+    /// Makes a directory that is not there yet, and opens it. The one that it is in must be there.
+    pub fn new_directory(&self, path: &Utf8Path) -> io::Result<Self> {
+        let (parent, name) = self.parent(path)?;
+        rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(DIRECTORY_MODE))?;
+        self.directory(path)
+    }
+
     /// Opens a regular file beneath, for reading.
     pub fn file(&self, path: &Utf8Path) -> io::Result<File> {
         // To open a device is to use it already; a named pipe would wait for its writer.
@@ -113,10 +127,15 @@ impl Directory {
     /// Makes a file beneath, to be written. Whatever had its name has it no longer, and stays as it
     /// is if it has another: nothing is truncated.
     pub fn new_file(&self, path: &Utf8Path) -> io::Result<File> {
+        self.new_file_of_mode(path, FILE_MODE)
+    }
+
+    /// Makes a file beneath, as [`new_file`](Self::new_file) does, with a mode before the umask.
+    pub fn new_file_of_mode(&self, path: &Utf8Path, mode: u32) -> io::Result<File> {
         let (parent, name) = self.parent(path)?;
         remove(parent.as_fd(), name.as_bytes())?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let mode = Mode::from_raw_mode(FILE_MODE);
+        let mode = Mode::from_raw_mode(mode);
         Ok(parent.open_flags(Utf8Path::new(name), flags, mode)?.into())
     }
 
@@ -135,9 +154,7 @@ impl Directory {
     pub fn write(&self, path: &Utf8Path, contents: &[u8]) -> io::Result<()> {
         let parent = self.make_directory(path.parent().unwrap_or(Utf8Path::new("")))?;
         let name = name_of(path)?;
-        // No other process has this name, and no other thread, whose file is another.
-        let thread = rustix::thread::gettid().as_raw_nonzero();
-        let temporary = Utf8PathBuf::from(format!(".{name}.{thread}"));
+        let temporary = Utf8PathBuf::from(format!(".{name}.{}", random()?));
         let mut file = parent.new_file(&temporary)?;
         let written = file.write_all(contents).and_then(|()| {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(FILE_MODE))?;
@@ -174,6 +191,21 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             found => File::from(found?).metadata().map(Some),
         }
+    }
+
+    /// Returns what the file system says of the directory itself.
+    pub fn itself(&self) -> io::Result<Metadata> {
+        File::from(self.descriptor.try_clone()?).metadata()
+    }
+
+    /// Returns the status of a name in it; a symbolic link is not followed. It is for many files of one
+    /// directory, each by one system call.
+    pub fn status(&self, name: &str) -> io::Result<rustix::fs::Stat> {
+        Ok(rustix::fs::statat(
+            &self.descriptor,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
     }
 
     /// Returns what is in it, sorted by name.
@@ -229,6 +261,13 @@ impl AsFd for Directory {
 fn name_of(path: &Utf8Path) -> io::Result<&str> {
     path.file_name()
         .ok_or_else(|| Problem::Outside(path.to_owned()).into())
+}
+
+/// Returns a part of a name that nobody else chooses.
+fn random() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }
 
 /// Refuses what is no regular file, and says where a symbolic link is in the way.

@@ -8,8 +8,10 @@ mod open;
 mod problem;
 mod read;
 mod remove;
+mod typed;
 
 pub use directory::{Directory, Entry, Kind};
 pub use problem::{Problem, problem};
 pub use read::{DOCUMENT, LIST, TEXT, open, read, read_open, read_text};
 pub use remove::{clear, remove};
+pub use typed::{Typed, typed};

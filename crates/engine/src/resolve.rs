@@ -11,7 +11,7 @@ use containerfile::{
 };
 use oci_image::{ImageSet, Layout, LayoutError};
 
-use crate::context::ContextFile;
+use crate::context::{self, ContextFile};
 use crate::error::{Error, IoContext};
 use crate::recipe::Recipe;
 
@@ -62,6 +62,7 @@ impl Resolved {
 pub(crate) fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>, Error> {
     let path = recipe.root.join(&recipe.containerfile);
     let text = fs::read_to_string(&path).at("read", &path)?;
+    context::check(&files, recipe.within_context(&recipe.containerfile), &text)?;
     let file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
     let files: Arc<[ContextFile]> = files.into();
     let resolved = |name: &String| {

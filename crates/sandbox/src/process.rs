@@ -8,23 +8,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::child::{self, Plan, Step};
 use crate::deputy::{self, Deputy};
 use crate::error::{Error, Result};
 use crate::group::Bounds;
 use crate::namespaces::Rights;
+use crate::network::Network;
 use crate::seccomp::Filter;
-
-/// The network that a process sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// A loopback interface, and nothing else.
-    None,
-    /// That of the builder.
-    Builder,
-}
+use crate::uplink::Uplink;
 
 /// A process to be started.
 #[derive(Debug)]
@@ -85,14 +78,23 @@ impl Ended {
 #[derive(Debug)]
 pub struct Running {
     pid: Pid,
+    uplink: Uplink,
 }
 
 impl Running {
-    /// Waits for its end. All that it started has ended with it.
+    /// Ends it.
+    fn end(self) -> Result<Ended> {
+        // That it has ended already is as good.
+        let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        self.wait()
+    }
+
+    /// Waits for its end. All that it started has ended with it. Fails if its network was gone before.
     pub fn wait(self) -> Result<Ended> {
         loop {
             match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
                 Ok(Some((_, status))) => {
+                    self.uplink.end()?;
                     return Ok(match (status.exit_status(), status.terminating_signal()) {
                         (Some(code), _) => Ended::Exited(code),
                         (None, signal) => Ended::Signalled(signal.unwrap_or_default()),
@@ -135,6 +137,7 @@ impl Process {
         let groups = self.bounds.entrances();
         let groups = groups.map_err(failed("enter the control groups"))?;
         let entrances: Vec<_> = groups.iter().map(AsRawFd::as_raw_fd).collect();
+        let uplink = Uplink::of(self.network, &self.bounds)?;
         let plan = Plan {
             programs: &programs,
             words: &words.map_err(failed("read the command"))?,
@@ -146,6 +149,7 @@ impl Process {
             groups: &self.groups,
             host_name: self.host_name.as_bytes(),
             network: self.network,
+            namespace: uplink.namespace().map(AsRawFd::as_raw_fd),
             rights: self.rights,
             open_files: self.open_files,
             output: self.output.as_raw_fd(),
@@ -156,7 +160,7 @@ impl Process {
         };
         let pid = child::start(&plan).map_err(failed("make a process"))?;
         drop(report);
-        let running = Running { pid };
+        let running = Running { pid, uplink };
         loop {
             let mut bytes = [0; 8];
             let told = receive(&errors, &mut bytes).map_err(failed("start the process"))?;
@@ -165,7 +169,12 @@ impl Process {
                 (Told::Nothing, _) => return Ok(running),
                 (Told::Listener(listener), Some((_, deputy))) => {
                     let deputy = Arc::clone(deputy);
-                    std::thread::spawn(move || deputy::answer(&listener, &deputy));
+                    let answering = std::thread::Builder::new()
+                        .spawn(move || deputy::answer(&listener, &deputy));
+                    if let Err(source) = answering {
+                        running.end()?;
+                        return Err(failed("start a thread")(source));
+                    }
                 }
                 (Told::Listener(_), None) => {}
                 (Told::Failure, _) => {
@@ -185,6 +194,11 @@ impl Process {
                 Error::NoProgram(program)
             }
             Step::Execute => Error::Execute { program, source },
+            Step::User if errno == libc::EINVAL => Error::User {
+                user: self.user,
+                group: self.group,
+                source,
+            },
             step => Error::Start {
                 action: step.action(),
                 source,

@@ -17,7 +17,7 @@ use crate::users::Owner;
 
 /// Tells whether a file is an archive that `ADD` unpacks: a tar of at least one entry, which may
 /// be compressed.
-pub fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
+pub(crate) fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
     match tree.status(place)? {
         Some(status) if kind(&status) == FileType::RegularFile => {}
         _ => return Ok(false),
