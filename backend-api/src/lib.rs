@@ -29,6 +29,6 @@ pub use image::{BuiltImage, EngineImage, EngineLayer};
 pub use layout::{Layout, read_layout, read_manifest};
 pub use request::{
     BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, LoadRequest, NamedContext,
-    Network, OpenFiles,
+    Network, OpenFiles, Seal,
 };
 pub use step::{Stage, Step, StepId, StepKind};

@@ -254,7 +254,10 @@ mod tests {
         let request = BuildRequest {
             target: None,
             build_arguments: Vec::new(),
-            cache: Cache::Use("/k".into()),
+            cache: Cache::Use {
+                folder: "/k".into(),
+                seal: None,
+            },
             ..request()
         };
         let output = Output::Store("localhost/stagex/core-x");

@@ -53,8 +53,9 @@ pub(crate) fn build(request: &BuildRequest) -> Job {
         network: request.network.into(),
         open_files: (request.open_files.soft, request.open_files.hard),
         cache: match &request.cache {
-            Cache::Use(folder) => Some(CacheJob {
+            Cache::Use { folder, seal } => Some(CacheJob {
                 folder: absolute(folder),
+                seal: seal.clone(),
                 limit: CACHE_LIMIT,
             }),
             Cache::Refuse => None,

@@ -1,7 +1,7 @@
 //! What is said between this process and its worker: one job on the worker's standard input, and
 //! messages on its standard output, one to a line.
 
-use backend_api::{ErrorKind, Network, StepId};
+use backend_api::{ErrorKind, Network, Seal, StepId};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,8 @@ impl From<Network> for JobNetwork {
 pub(crate) struct CacheJob {
     /// On the file system of the work folder. It may not be there yet.
     pub(crate) folder: Utf8PathBuf,
+    /// What proves that something was kept by this user; without it, all that is whole is believed.
+    pub(crate) seal: Option<Seal>,
     /// How many bytes of the disk they may take when the build has ended.
     pub(crate) limit: u64,
 }

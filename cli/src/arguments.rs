@@ -388,11 +388,14 @@ fn engine(text: &str) -> Result<(String, Utf8PathBuf), String> {
 
 /// Prints the help, where that was asked for, or what is wrong with the command line.
 pub(crate) fn explain(error: &clap::Error) -> Exit {
-    let printed = error.print();
     if error.use_stderr() {
+        // What was typed is repeated in it.
+        let text = error.render().to_string();
+        let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        crate::failure::print_text("error", message);
         return Exit::Usage;
     }
-    crate::render::written(printed);
+    crate::render::written(error.print());
     Exit::Success
 }
 

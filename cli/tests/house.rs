@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("backend-api", &["beneath"]),
     (
         "backend-buildah",
@@ -47,6 +47,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "go-flate",
             "oci-image",
             "package-tree",
+            "printable",
             "process",
             "runtimes",
         ],
@@ -67,14 +68,19 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "oci-image",
             "package-tree",
             "patterns",
+            "printable",
         ],
     ),
     ("findings", &[]),
     ("go-flate", &[]),
     ("image-store", &["backend-api", "process"]),
-    ("oci-image", &["beneath", "containerfile", "go-flate"]),
+    (
+        "oci-image",
+        &["beneath", "containerfile", "go-flate", "printable"],
+    ),
     ("package-tree", &["beneath", "containerfile"]),
     ("patterns", &[]),
+    ("printable", &[]),
     ("process", &[]),
     (
         "runtimes",
@@ -100,6 +106,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "containerfile",
             "engine",
             "package-tree",
+            "printable",
             "process",
             "runtimes",
         ],

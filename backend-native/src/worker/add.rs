@@ -93,6 +93,22 @@ impl<'a> Order<'a> {
         }
     }
 
+    /// Returns the path of what it copies, as it is, to the root of a file system; nothing where it is anything
+    /// else that it does.
+    pub(super) fn of_all(&self, step: &Step) -> Option<&'a str> {
+        let [path] = self.sources.paths.as_slice() else {
+            return None;
+        };
+        let written = &self.sources.destination;
+        let is_plain = self.sources.heredocs.is_empty()
+            && (self.chown, self.chmod) == (None, None)
+            && !self.selection.parents
+            && self.selection.exclude.is_empty()
+            && !path.contains(['*', '?', '[', '\\']);
+        let is_to_root = destination(&step.working_directory, written) == b"/";
+        (is_plain && is_to_root).then_some(path)
+    }
+
     /// Tells whether it takes files from somewhere.
     pub(super) fn has_paths(&self) -> bool {
         !self.sources.paths.is_empty()

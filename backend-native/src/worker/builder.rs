@@ -10,17 +10,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use backend_api::StepId;
 use containerfile::{Build, Instruction, Platform, ResolvedStage, Scope, StageId, Step};
 use sandbox::Inside;
-use snapshot::{Digest, Stack, Stacking, Tree};
+use snapshot::{Digest, Place, Stack, Stacking, Tree};
 
-use super::cache::{Cache, Part};
+use super::cache::{Beside, Cache, of_stacked};
+use super::circumstances::circumstances;
+use super::entry::{Part, Reference};
 use super::failure::Result;
 use super::floor::{Floor, View};
 use super::folders::{Folders, Snapshot, hand_on};
 use super::image::{Image, Layer};
-use super::key::{self, Key, LookedAt};
+use super::key::{Key, LookedAt};
 use super::network::Way;
 use super::plan::Plan;
 use super::report::Report;
+use super::share::Shared;
 use super::thread;
 use crate::backend::{layer_name, layers};
 use crate::job::{BuildJob, ContextKind, Failure, FailureKind, Message};
@@ -42,6 +45,8 @@ pub(super) struct Builder {
     places: Places,
     pub(super) stacking: Stacking,
     pub(super) unpacked: Mutex<BTreeMap<Layer, Arc<Mutex<Unpacked>>>>,
+    /// Where what is in a directory was kept, so that others can be stacked of it.
+    pub(super) kept_at: Mutex<BTreeMap<PathBuf, Reference>>,
     pub(super) stages: Mutex<BTreeMap<StageId, Floor>>,
     /// Notified when a stage is built.
     pub(super) built: Condvar,
@@ -86,7 +91,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         layers,
         places: places_of(&job, &build),
         stacking,
-        circumstances: key::circumstances(inside.rights),
+        circumstances: circumstances(inside.rights, stacking),
         folders,
         job,
         inside,
@@ -97,6 +102,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         way: Way::default(),
         images,
         unpacked: Mutex::default(),
+        kept_at: Mutex::default(),
         stages: Mutex::default(),
         built: Condvar::new(),
     });
@@ -228,9 +234,7 @@ impl Builder {
         let mut floor = self.base(&stage.base)?;
         let kept = plan.kept(id);
         for entry in kept {
-            let files = self.folders.link(&entry.files())?;
-            let digest = entry.digest;
-            floor.put(files, Some(digest))?;
+            floor.put(self.folders_of(entry)?, Some(entry.digest))?;
         }
         for (label, step) in labelled(stage).skip(kept.len()) {
             let wanted = self.layers.get(&step.id).copied();
@@ -253,6 +257,9 @@ impl Builder {
         wanted: Option<Wanted>,
     ) -> Result<()> {
         let key = self.key_if_kept(step, floor);
+        if let Some(shared) = self.share(step, floor)? {
+            return self.step_of_shared(floor, key, &shared, wanted);
+        }
         let snapshot = self.folders.snapshot()?;
         let done = {
             let root = root(step, &floor.stack, &snapshot)?;
@@ -268,6 +275,36 @@ impl Builder {
         }
         let (files, digest) = self.keep(step, floor, key, (snapshot, layer.as_deref()))?;
         floor.put(files, digest)
+    }
+
+    /// Does a step whose files are stacked, and not copied.
+    fn step_of_shared(
+        &self,
+        floor: &mut Floor,
+        key: Option<Key>,
+        shared: &Shared,
+        wanted: Option<Wanted>,
+    ) -> Result<()> {
+        let layer = wanted.map(|wanted| self.layer(wanted));
+        if let Some(layer) = &layer
+            && let Some(upper) = self.view(&self.stack_of(shared))?
+        {
+            self.write_layer(&upper.tree()?, &floor.stack, layer)?;
+        }
+        let mut kept = None;
+        if let (Some(cache), Some(key)) = (&self.cache, key) {
+            let (entry, _) = self.folders.entry()?;
+            let beside = Beside {
+                layer: layer.as_deref(),
+                stacked: &shared.references,
+            };
+            // Another build that was faster has stacked the same, unless it could not.
+            let digest = of_stacked(&shared.references);
+            let theirs = || Some(cache.find(key.digest)?.digest);
+            let found = cache.keep(key.digest, &entry, beside).or_else(theirs);
+            kept = found.filter(|found| *found == digest);
+        }
+        floor.put(shared.folders.clone(), kept)
     }
 
     /// Returns the key of a step that is about to be done, if it can be kept.
@@ -286,8 +323,8 @@ impl Builder {
         floor: &Floor,
         key: Option<Key>,
         (snapshot, layer): (Snapshot, Option<&Path>),
-    ) -> Result<(PathBuf, Option<Digest>)> {
-        let own = snapshot.upper;
+    ) -> Result<(Vec<PathBuf>, Option<Digest>)> {
+        let own = vec![snapshot.upper.clone()];
         let (Some(cache), Some(key)) = (&self.cache, key) else {
             return Ok((own, None));
         };
@@ -298,14 +335,22 @@ impl Builder {
                 return Ok((own, None));
             }
         }
-        if let Some(digest) = cache.keep(key.digest, &snapshot.entry, layer) {
+        let beside = Beside {
+            layer,
+            ..Beside::default()
+        };
+        if let Some(digest) = cache.keep(key.digest, &snapshot.entry, beside) {
+            self.note_kept(snapshot.upper, key.digest, digest, &Place::root());
             return Ok((own, Some(digest)));
         }
         // Another build was faster: its result is as good, and has been kept.
         let parts = [Part::Files, Part::Layer];
         let parts = &parts[..if layer.is_some() { 2 } else { 1 }];
         let theirs = cache.find(key.digest);
-        let theirs = theirs.filter(|entry| parts.iter().all(|part| entry.is_whole(*part)));
+        let theirs = theirs.filter(|entry| {
+            let mut parts = parts.iter();
+            parts.all(|part| cache.broken(entry, *part).is_empty())
+        });
         let Some(entry) = theirs else {
             return Ok((own, None));
         };
@@ -314,7 +359,7 @@ impl Builder {
                 .map_err(|error| Failure::io("replace", layer.display(), &error))?;
             hand_on(&entry.layer(), layer)?;
         }
-        Ok((self.folders.link(&entry.files())?, Some(entry.digest)))
+        Ok((self.folders_of(&entry)?, Some(entry.digest)))
     }
 
     /// Returns the path of the layer of a step.

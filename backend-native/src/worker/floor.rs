@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use containerfile::{Base, StageId};
-use snapshot::{Digest, Mounted, Ownership, Stack, Stacking, Tree};
+use snapshot::{Digest, Mounted, Ownership, Place, Stack, Stacking, Tree};
 
 use super::builder::{Builder, Unpacked, lock};
-use super::cache::Part;
+use super::cache::Beside;
+use super::entry::Part;
 use super::failure::Result;
 use super::folders::Folders;
 use super::image::{Image, Layer};
@@ -25,16 +26,17 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Puts the changes of a step on it.
-    pub(super) fn put(&mut self, files: PathBuf, digest: Option<Digest>) -> Result<()> {
+    /// Puts the changes of a step on it, which are in directories that are stacked, from the lowest to the
+    /// highest.
+    pub(super) fn put(&mut self, files: Vec<PathBuf>, digest: Option<Digest>) -> Result<()> {
         self.digest = match (self.digest, digest) {
             (Some(below), Some(digest)) => Some(key::of_stack(below, digest)),
             _ => None,
         };
-        let is_empty = Tree::open(&files)?
-            .names(&snapshot::Place::root())?
-            .is_empty();
-        self.stack.grow(files, is_empty);
+        for files in files {
+            let is_empty = Tree::open(&files)?.names(&Place::root())?.is_empty();
+            self.stack.grow(files, is_empty);
+        }
         Ok(())
     }
 }
@@ -84,7 +86,7 @@ impl Builder {
     }
 
     /// Returns the file system of an image; its layers are unpacked if they have not been yet.
-    fn unpack(&self, image: &Image) -> Result<Stack> {
+    pub(super) fn unpack(&self, image: &Image) -> Result<Stack> {
         let mut stack = self.stack();
         let layers = image.layers();
         if self.stacking == Stacking::Copies {
@@ -158,7 +160,9 @@ impl Builder {
         let depends = self.unpack_into(image, layer, &Tree::open(&files)?, tree.as_ref())?;
         let key = if depends { on_those_below } else { alone };
         if let Some(cache) = &self.cache {
-            cache.keep(key, &entry, None);
+            if let Some(digest) = cache.keep(key, &entry, Beside::default()) {
+                self.note_kept(files.clone(), key, digest, &Place::root());
+            }
         }
         if depends {
             unpacked.on.insert(below.to_vec(), files);
@@ -173,8 +177,10 @@ impl Builder {
             return Ok(None);
         };
         match cache.find(key) {
-            Some(entry) if entry.is_whole(Part::Files) => {
-                self.folders.link(&entry.files()).map(Some)
+            Some(entry) if cache.broken(&entry, Part::Files).is_empty() => {
+                let folder = self.folders.link(&entry.files())?;
+                self.note_kept(folder.clone(), key, entry.digest, &Place::root());
+                Ok(Some(folder))
             }
             Some(_) => {
                 cache.discard(key);

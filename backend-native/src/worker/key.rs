@@ -5,14 +5,11 @@
 //! files that it stands on and takes, with their times, its environment, and who carries it out.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
 use containerfile::{Base, Instruction, Run, StageId, Step};
 use rustix::process::Resource;
-use sandbox::Rights;
 use snapshot::{Digest, Digester, Look, Tree};
 
 use super::add::Order;
@@ -21,9 +18,6 @@ use super::failure::Result;
 use super::image::{Image, Layer};
 use super::mounts::{self, Kind, Mount};
 use crate::job::ContextKind;
-
-/// Raised when the same program may mean something else by the same key.
-const FORMAT: &str = "stagex native 2";
 
 /// The key of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +35,6 @@ pub(super) enum Origin<'a> {
     Folder(PathBuf),
     Stage(StageId),
     Image(&'a Image),
-}
-
-/// Returns what is the same for all that is kept by one program under one user.
-pub(super) fn circumstances(rights: Rights) -> Digest {
-    // Another program may do the same thing in another way, whatever its version says.
-    let program = fs::metadata("/proc/self/exe");
-    let program = program.map(|file| (file.size(), file.mtime(), file.mtime_nsec()));
-    let facts = format!("{program:?} {rights:?}");
-    Digester::default().part(FORMAT).part(facts).finish()
 }
 
 /// Returns what tells an image's file system from any other.

@@ -6,7 +6,9 @@
 mod add;
 mod builder;
 mod cache;
+mod circumstances;
 mod deputy;
+mod entry;
 mod failure;
 mod fitting;
 mod floor;
@@ -19,6 +21,7 @@ mod network;
 mod plan;
 mod report;
 mod run;
+mod share;
 mod step;
 mod stubs;
 mod trial;

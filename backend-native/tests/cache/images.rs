@@ -54,7 +54,7 @@ fn refused(
     let mut wrong = right.clone();
     change(&mut wrong);
     fs::write(&path, &wrong)?;
-    for cache in [Cache::Refuse, Cache::Use(scene.kept())] {
+    for cache in [Cache::Refuse, scene.cache(1)] {
         let error = failure(&scene, text, cache)?;
         let hex = path.file_name().unwrap_or_default();
         for part in ["`image`", hex, "was changed", expected] {
@@ -84,7 +84,7 @@ pub(crate) fn a_configuration_that_says_another_archive_is_refused() -> Result<(
     let image = scene.folder.join("image");
     Image::with_archives(&image, &layers, std::slice::from_ref(&other));
     let text = text.replace("/i /1", "/i /2");
-    for cache in [Cache::Refuse, Cache::Use(scene.kept())] {
+    for cache in [Cache::Refuse, scene.cache(1)] {
         let error = failure(&scene, &text, cache)?;
         for part in ["`image`", &other, &sha256(&layers[0])] {
             expect(error.contains(part), &format!("no {part} in: {error}"))?;
@@ -114,7 +114,7 @@ pub(crate) fn odd_entries_are_refused() -> Result<(), Failed> {
     for (entry, expected) in cases {
         let odd = layer(&[entry]);
         scene.image_of("image", &[layer(&[Entry::file("a", "")]), odd.clone()]);
-        let error = failure(&scene, &text, Cache::Use(scene.kept()))?;
+        let error = failure(&scene, &text, scene.cache(1))?;
         for part in ["`image`", &sha256(&odd), "`odd`", expected] {
             expect(error.contains(part), &format!("no {part} in: {error}"))?;
         }

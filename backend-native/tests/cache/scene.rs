@@ -13,7 +13,7 @@ use backend_api::{
     NamedContext, Network, OpenFiles, Step, StepId, StepKind,
 };
 use backend_native::Native;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::Failed;
 
 use crate::image::{self, Image};
@@ -61,7 +61,11 @@ impl fmt::Debug for Layer {
 impl Scene {
     pub(crate) fn new() -> Self {
         // Not in /tmp, in which layers may not be stacked.
-        let temporary = tempfile::tempdir_in("/var/tmp").expect("a test may make folders");
+        Self::below(Utf8Path::new("/var/tmp"))
+    }
+
+    pub(crate) fn below(folder: &Utf8Path) -> Self {
+        let temporary = tempfile::tempdir_in(folder).expect("a test may make folders");
         let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned());
         let scene = Self {
             folder: folder.expect("TMPDIR is text"),
@@ -159,11 +163,19 @@ impl Scene {
         }
     }
 
+    /// Returns the cache of a user.
+    pub(crate) fn cache(&self, user: u8) -> Cache {
+        Cache::Use {
+            folder: self.kept(),
+            seal: Some([user; 32].into()),
+        }
+    }
+
     pub(crate) fn build(&self, text: &str) -> Build<'_> {
         Build {
             scene: self,
             text: text.to_owned(),
-            cache: Cache::Use(self.kept()),
+            cache: self.cache(1),
             arguments: Vec::new(),
             network: Network::None,
             open_files: 256,

@@ -188,7 +188,7 @@ fn list(contents: &Contents, text: &mut String) {
             "{:>12} out/{}/{}",
             file.size,
             contents.name,
-            crate::render::printable(&file.path)
+            printable::line(&file.path)
         );
     }
     for (place, layer) in (1..).zip(&contents.layers) {
@@ -224,8 +224,8 @@ fn line(entry: &ListedEntry) -> String {
         permissions(entry.mode),
         entry.size,
         entry.modified,
-        crate::render::printable(&entry.path),
-        crate::render::printable(&target),
+        printable::line(&entry.path),
+        printable::line(&target),
     )
 }
 

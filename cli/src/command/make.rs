@@ -265,7 +265,7 @@ pub(super) fn print_failed(name: &str, failed: &engine::Failure) {
         let lines = failed
             .last_lines
             .iter()
-            .map(|line| format!("\n  | {}", render::printable(&render::shortened(line))));
+            .map(|line| format!("\n  | {}", printable::line(&render::shortened(line))));
         message.extend(lines);
         let _ = write!(message, "\n  the whole log: {}", failed.log);
     }

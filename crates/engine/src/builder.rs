@@ -18,6 +18,7 @@ use crate::folders::Folders;
 use crate::image;
 use crate::log::Log;
 use crate::platform::check_platforms;
+use crate::proof::Purpose;
 use crate::request::{self, Prepared};
 use crate::resolve::{Resolved, first_line};
 
@@ -244,7 +245,11 @@ pub(crate) fn cache(
     if no_cache {
         return Ok(Cache::Refuse);
     }
-    Ok(Cache::Use(folders.find_kept(backend.id())?))
+    let runtime = backend.id();
+    Ok(Cache::Use {
+        folder: folders.find_kept(runtime)?,
+        seal: Some(folders.proof().key(Purpose::Kept, runtime).into()),
+    })
 }
 
 /// Runs work that blocks where it does not hold up others.

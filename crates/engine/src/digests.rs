@@ -267,17 +267,15 @@ fn parse(text: &str, path: &Utf8Path) -> Result<Lines, Error> {
 fn parse_line(line: &str) -> Option<(String, Option<String>, Digest)> {
     let mut words = line.split(' ');
     let digest = format!("sha256:{}", words.next()?).parse().ok()?;
-    let name = words.next().filter(|name| is_printable(name))?.to_owned();
+    let name = words
+        .next()
+        .filter(|name| package_tree::is_output(name))?
+        .to_owned();
     let platform = match words.next() {
         Some(platform) => Some(platform.parse::<Platform>().ok()?.to_string()),
         None => None,
     };
     words.next().is_none().then_some((name, platform, digest))
-}
-
-/// Tells whether a name can stand in a line of its own, and on a terminal.
-fn is_printable(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

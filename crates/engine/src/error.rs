@@ -180,6 +180,14 @@ pub enum Error {
     /// An image in `out/` is not what it should be.
     #[error(transparent)]
     Layout(#[from] oci_image::LayoutError),
+    /// An image that a Containerfile names is not what it should be.
+    #[error("the image `{reference}` cannot be used")]
+    NamedImage {
+        /// What the Containerfile names it by.
+        reference: String,
+        /// What is wrong with its layout.
+        source: oci_image::LayoutError,
+    },
     /// An image in `out/` cannot be listed.
     #[error(transparent)]
     Listing(#[from] oci_image::ListingError),
@@ -301,6 +309,9 @@ impl Error {
                     .into(),
             ),
             Self::Backend(error) | Self::Instruction { source: error, .. } => error.hint().map(str::to_owned),
+            Self::NamedImage { .. } => Some(
+                "write its layout again; one in out/ is built again when its folder is removed".into(),
+            ),
             Self::Layout(_) | Self::Config(_) | Self::Listing(_) => Some(
                 "an image in out/ is built again when its folder is removed, or by `stagex make \
                  --no-cache` of its package"

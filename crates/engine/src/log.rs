@@ -85,11 +85,12 @@ impl Log {
 impl State {
     fn write(&mut self, line: &str) {
         // A log that cannot be written (a full disk) must not end a build that goes well.
+        let line = printable::line(line);
         let _ = writeln!(self.file, "{line}");
         if self.last.len() == KEPT {
             self.last.pop_front();
         }
-        self.last.push_back(line.to_owned());
+        self.last.push_back(line.into_owned());
     }
 
     /// Notes that the build has come to a step. Returns what to tell of it, once.

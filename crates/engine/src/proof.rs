@@ -28,10 +28,6 @@ pub(crate) enum Purpose {
     /// What was found in `out/`.
     Outputs,
     /// What a runtime keeps itself for later builds.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no runtime takes it yet: branch `cache` does")
-    )]
     Kept,
 }
 
@@ -94,10 +90,6 @@ impl Proof {
     }
 
     /// Returns a key for somebody who proves something themselves.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no runtime takes it yet: branch `cache` does")
-    )]
     pub(crate) fn key(&self, purpose: Purpose, of: &str) -> [u8; 32] {
         finish(self.over(purpose, of, b""))
     }

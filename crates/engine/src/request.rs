@@ -24,7 +24,7 @@ use crate::error::{Error, IoContext};
 use crate::ignore::Ignored;
 use crate::place::relative;
 use crate::recipe::{Context, FETCH, Recipe, Sources};
-use crate::resolve::Resolved;
+use crate::resolve::{Resolved, unusable};
 use crate::sources;
 
 /// The name of the context with the files that lowering makes.
@@ -238,6 +238,9 @@ fn contexts(
         let source = match context {
             Context::Image(layout) => {
                 let layout = resolved.recipe.root.join(layout);
+                // Not every engine compares layers with their names, nor says whose they are.
+                let verified = resolved.images[written].verify();
+                verified.map_err(|source| unusable(written, source))?;
                 ContextSource::Image(only_image(resolved, written, layout, work)?)
             }
             Context::Sources => ContextSource::Folder(fetch.to_owned()),

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -105,23 +104,24 @@ fn make(context: &Context, root: &Path) {
             continue;
         }
         match node {
-            Node::File(byte) => fs::write(&path, [*byte]).unwrap(),
-            Node::Link(target) => symlink(target, &path).unwrap(),
+            Node::File(byte) => fs::write(&path, [*byte]).expect("a test may do that"),
+            Node::Link(target) => symlink(target, &path).expect("a test may do that"),
             Node::Again(first) => {
                 let first = root.join(first);
                 if fs::symlink_metadata(&first).is_ok_and(|it| it.is_file()) {
-                    fs::hard_link(first, &path).unwrap();
+                    fs::hard_link(first, &path).expect("a test may do that");
                     continue;
                 }
-                fs::write(&path, [7]).unwrap();
+                fs::write(&path, [7]).expect("a test may do that");
             }
             Node::Pipe => {
-                rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+                rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0)
+                    .expect("a test may do that");
             }
-            Node::Directory => fs::create_dir(&path).unwrap(),
+            Node::Directory => fs::create_dir(&path).expect("a test may do that"),
         }
         if !matches!(node, Node::Link(_)) {
-            fs::set_permissions(&path, Permissions::from_mode(*mode)).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(*mode)).expect("a test may do that");
         }
     }
     // What comes into a directory changes its time.
@@ -146,7 +146,7 @@ fn set_time(path: &Path, tv_nsec: i64) {
 
 /// Returns what an instruction is kept under, for a context.
 fn key(context: &Path, order: &Order) -> Result<String, String> {
-    let tree = Tree::open(context).unwrap();
+    let tree = Tree::open(context).expect("a test may do that");
     let look = || -> snapshot::Result<_> {
         let mut all = snapshot::Look::of_nothing();
         for path in &order.paths {
@@ -163,8 +163,9 @@ fn key(context: &Path, order: &Order) -> Result<String, String> {
 /// Returns what is in the image that comes out: all of it but for the times of directories, some of which
 /// are those at which they are made.
 fn image(context: &Path, order: &Order) -> Result<Vec<String>, String> {
-    let out = tempfile::tempdir().unwrap();
-    let [tree, into] = [context, out.path()].map(|path| Tree::open(path).unwrap());
+    let out = tempfile::tempdir().expect("a test may do that");
+    let [tree, into] =
+        [context, out.path()].map(|path| Tree::open(path).expect("a test may do that"));
     let copying = Copying {
         destination: b"/out/",
         owner: Some(Owner {
@@ -191,28 +192,28 @@ fn image(context: &Path, order: &Order) -> Result<Vec<String>, String> {
 
 fn list(folder: &Path, lines: &mut Vec<String>, files: &mut BTreeMap<u64, usize>) {
     let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|it| it.unwrap().path())
+        .expect("a test may do that")
+        .map(|it| it.expect("a test may do that").path())
         .collect();
     names.sort();
     for path in names {
-        let status = fs::symlink_metadata(&path).unwrap();
-        let mut line = format!("{:?} {:o}", path.file_name(), status.mode());
+        let status = fs::symlink_metadata(&path).expect("a test may do that");
+        let kind = status.file_type();
+        let mut fields = vec![format!("{:?} {:o}", path.file_name(), status.mode())];
         if !status.is_dir() {
             let first = *files.entry(status.ino()).or_insert(lines.len());
-            line += &format!(" {} {}", lines.len() - first, status.mtime_nsec());
+            fields.push(format!("{} {}", lines.len() - first, status.mtime_nsec()));
         }
         if status.is_file() {
-            line += &format!(" {:?}", fs::read(&path).unwrap());
+            let bytes = fs::read(&path).expect("a test may do that");
+            fields.push(format!("{bytes:?}"));
         } else if status.is_symlink() {
-            line += &format!(
-                " {:?}",
-                fs::read_link(&path).unwrap().as_os_str().as_bytes()
-            );
+            let target = fs::read_link(&path).expect("a test may do that");
+            fields.push(target.display().to_string());
         } else {
-            line += &format!(" {}", status.file_type().is_fifo());
+            fields.push(kind.is_fifo().to_string());
         }
-        lines.push(line);
+        lines.push(fields.join(" "));
         if status.is_dir() {
             list(&path, lines, files);
             lines.push("end".to_owned());
@@ -235,7 +236,7 @@ proptest! {
             None => after.remove(path),
         };
         let [one, same, other] = [&before, &before, &after].map(|context| {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = tempfile::tempdir().expect("a test may do that");
             make(context, folder.path());
             folder
         });
@@ -248,7 +249,7 @@ proptest! {
         }
         // What is not copied is not looked at either: another file beside has no say in it.
         if images[0].is_ok() && !order.paths.iter().any(|path| "./*[?".contains(&path[..1])) {
-            File::create(one.path().join("unused")).unwrap();
+            File::create(one.path().join("unused")).expect("a test may do that");
             set_time(one.path(), 0);
             prop_assert_eq!(&key(one.path(), &order), &keys[0]);
         }
