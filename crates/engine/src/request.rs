@@ -373,7 +373,7 @@ fn notices(
         .network()
         .filter(|run| run.mode != NetworkMode::None)
         .count();
-    if open > 0 {
+    if open > 0 && network != Network::None {
         let noun = if open == 1 { "RUN has" } else { "RUNs have" };
         notices.push(match network {
             Network::Host => format!(
