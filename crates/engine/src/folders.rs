@@ -181,6 +181,13 @@ impl Folders {
         there(own.directory(WORK.into())).at("open", &self.work())
     }
 
+    /// Returns the absolute path of the folder in which builds work: engines are told paths in it, and work in
+    /// folders of their own.
+    pub(crate) fn absolute_work(&self) -> Result<Utf8PathBuf, Error> {
+        let work = self.work();
+        camino::absolute_utf8(&work).at("find", &work)
+    }
+
     /// Opens the folder of the records, if it is there.
     pub(crate) fn open_records(&self) -> Result<Option<Directory>, Error> {
         let Some(own) = self.open_own()? else {
@@ -413,15 +420,15 @@ mod tests {
     type Trick = fn(&Utf8Path, &Utf8Path);
 
     #[rstest]
-    #[case::link(|file, lock| std::os::unix::fs::symlink(file, lock).unwrap())]
-    #[case::link_to_nothing(|_, lock| std::os::unix::fs::symlink("nothing", lock).unwrap())]
-    #[case::hard_link(|file, lock| fs::hard_link(file, lock).unwrap())]
-    #[case::folder(|_, lock| fs::create_dir(lock).unwrap())]
-    #[case::pipe(|_, lock| {
+    #[case::link(|file: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink(file, lock).unwrap())]
+    #[case::link_to_nothing(|_: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink("nothing", lock).unwrap())]
+    #[case::hard_link(|file: &Utf8Path, lock: &Utf8Path| fs::hard_link(file, lock).unwrap())]
+    #[case::folder(|_: &Utf8Path, lock: &Utf8Path| fs::create_dir(lock).unwrap())]
+    #[case::pipe(|_: &Utf8Path, lock: &Utf8Path| {
         let kind = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, lock.as_str(), kind, Mode::RWXU, 0).unwrap();
     })]
-    #[case::readable(|_, lock| fs::write(lock, "").unwrap())]
+    #[case::readable(|_: &Utf8Path, lock: &Utf8Path| fs::write(lock, "").unwrap())]
     fn a_lock_is_a_file_that_only_its_user_can_lock(#[case] trick: Trick) {
         let temporary = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(temporary.path()).unwrap();
