@@ -2,7 +2,6 @@
 //! with what the base images hand on.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 
 use containerfile::{
@@ -61,7 +60,7 @@ impl Resolved {
 /// its context.
 pub(crate) fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>, Error> {
     let path = recipe.root.join(&recipe.containerfile);
-    let text = fs::read_to_string(&path).at("read", &path)?;
+    let text = beneath::read_text(&path, beneath::TEXT).at("read", &path)?;
     context::check(&files, recipe.within_context(&recipe.containerfile), &text)?;
     let file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
     let files: Arc<[ContextFile]> = files.into();
