@@ -5,6 +5,11 @@
 //!
 //! And which files may open or read a file by other means than `beneath`, and why.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what cannot be made is a failure"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -214,7 +219,9 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
             if !matches!(name, "target" | "tests" | "benches" | "fuzz" | "examples") {
                 sources(&path, found);
             }
-        } else if name.ends_with(".rs") && !matches!(name, "tests.rs" | "build.rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !matches!(name, "tests.rs" | "build.rs")
+        {
             found.push(path.to_str().unwrap().to_owned());
         }
     }

@@ -168,10 +168,9 @@ fn a_link_that_a_user_names_is_followed() {
 
 #[test]
 fn what_grows_without_end_is_refused() {
-    let lines: String = (1..60)
-        .map(|n| format!("ENV a{n}=${{a{0}}}${{a{0}}}\n", n - 1))
-        .collect();
-    let containerfile = format!("FROM scratch\nENV a0=xxxxxxxx\n{lines}");
+    let lines = (1..60).map(|n| format!("ENV a{n}=${{a{0}}}${{a{0}}}\n", n - 1));
+    let lines: Vec<_> = lines.collect();
+    let containerfile = format!("FROM scratch\nENV a0=xxxxxxxx\n{}", lines.concat());
     let manifest = "[package]\nname = \"bomb\"\n";
     let tree = tree(&[("core/bomb", manifest, &containerfile)]);
     let runtime = runtime(tree.path(), true);

@@ -31,10 +31,12 @@ fn orders() -> Vec<char> {
 
 /// A text that is an order to a terminal, and moves what stands around it.
 fn hostile() -> String {
-    orders()
+    let orders = orders();
+    let marked: Vec<_> = orders
         .iter()
         .map(|order| format!("{order}{MARK}"))
-        .collect()
+        .collect();
+    marked.concat()
 }
 
 /// Fails if one of the characters was printed. On a terminal the program gives orders of its own, but
