@@ -148,6 +148,41 @@ fn a_file_that_a_user_names_is_regular_and_bounded_too() {
 }
 
 #[test]
+fn a_link_of_a_tree_is_not_built_from() {
+    let tree = sample();
+    let root = tree.path();
+    std::fs::create_dir(root.join("context")).unwrap();
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), SECRET).unwrap();
+    symlink(secret.path(), root.join("context/Containerfile")).unwrap();
+    let whole = root.join("context/Containerfile");
+    for file in ["context/Containerfile", whole.to_str().unwrap()] {
+        for check in [&["--check"][..], &[]] {
+            let runtime = runtime(root, true);
+            let words = runtime.iter().map(String::as_str);
+            let build = [
+                "build",
+                "-f",
+                file,
+                "-t",
+                "a:1",
+                "-o",
+                "type=oci,dest=x.tar",
+                "context",
+            ];
+            let words: Vec<_> = words.chain(build).chain(check.iter().copied()).collect();
+            let ran = bounded(root, &words);
+            let all = ran.stdout + &ran.stderr;
+            assert!((1..=5).contains(&ran.code), "{words:?}: {all}");
+            assert!(
+                all.contains("symbolic link") && !all.contains("hash"),
+                "{words:?}: {all}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_link_that_a_user_names_is_followed() {
     let tree = sample();
     let root = tree.path();
