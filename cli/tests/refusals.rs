@@ -10,6 +10,8 @@
     reason = "the program itself is what is tested"
 )]
 
+mod inputs;
+mod printing;
 mod program;
 
 use std::ffi::OsStr;
