@@ -20,6 +20,7 @@ use super::image::Image;
 use super::key::{self, Key, LookedAt};
 use super::plan::Plan;
 use super::report::Report;
+use super::run::Outcome;
 use super::thread;
 use crate::backend::{layer_name, layers};
 use crate::job::{BuildJob, ContextKind, Failure, FailureKind, Message};
@@ -243,11 +244,24 @@ impl Builder {
         wanted: Option<Wanted>,
     ) -> Result<()> {
         let key = self.key_if_kept(step, floor);
-        let snapshot = self.folders.snapshot()?;
-        let stubs = {
-            let root = root(step, &floor.stack, &snapshot)?;
-            self.carry_out(step, place, root.path())?
-            // Whatever was mounted in it goes with it.
+        let (snapshot, stubs) = loop {
+            let snapshot = self.folders.snapshot()?;
+            let outcome = {
+                let root = root(step, &floor.stack, &snapshot)?;
+                self.carry_out(step, place, root.path())?
+                // Whatever was mounted in it goes with it.
+            };
+            match outcome {
+                Outcome::Done(stubs) => break (snapshot, stubs),
+                Outcome::Again => {
+                    let line = "it makes a device file, or gives a file to a user beyond the ranges that \
+                                are set aside for this user: it begins again, and looks at files take longer";
+                    self.report.line(place, line);
+                    let path = &snapshot.entry;
+                    snapshot::clear(path)
+                        .map_err(|error| Failure::io("clear", path.display(), &error))?;
+                }
+            }
         };
         let upper = Tree::open(&snapshot.upper)?;
         stubs.remove(&upper)?;

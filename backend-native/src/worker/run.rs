@@ -6,7 +6,7 @@ use std::path::Path;
 use backend_api::StepId;
 use containerfile::{NetworkMode, Run, Step};
 use process::Lines;
-use sandbox::{Exceeded, Met, Network, Process};
+use sandbox::{Exceeded, Met, Network, Process, Verdict};
 use snapshot::{Identity, Owner, Tree, User};
 
 use super::builder::Builder;
@@ -21,6 +21,15 @@ use crate::job::{Failure, FailureKind};
 /// What the machine is called.
 const HOST_NAME: &str = "buildkitsandbox";
 
+/// What has come of a step.
+pub(super) enum Outcome {
+    /// It is done. These were made for it only.
+    Done(Stubs),
+    /// It has to begin again in a file system as it was: something would have come to stand in where that
+    /// could be seen.
+    Again,
+}
+
 impl Builder {
     pub(super) fn run(
         &self,
@@ -29,9 +38,9 @@ impl Builder {
         place: Option<StepId>,
         tree: &Tree,
         root: &Path,
-    ) -> Result<Stubs> {
+    ) -> Result<Outcome> {
         let Some(invocation) = step.invocation() else {
-            return Ok(Stubs::default());
+            return Ok(Outcome::Done(Stubs::default()));
         };
         let identity = User::new(&step.user).identity(tree)?;
         let identity = identity.ok_or_else(|| {
@@ -53,7 +62,7 @@ impl Builder {
         self.fit(&mut fitting, mounts, network)?;
         make_way(tree, &step.working_directory)?;
         let environment = environment(step, &identity, tree)?;
-        self.run_process(
+        let verdict = self.run_process(
             step,
             (invocation.words, environment),
             identity,
@@ -61,7 +70,12 @@ impl Builder {
             place,
             root,
         )?;
-        Ok(fitting.end())
+        let stubs = fitting.end();
+        if verdict == Verdict::Again {
+            snapshot::expect_stand_ins();
+            return Ok(Outcome::Again);
+        }
+        Ok(Outcome::Done(stubs))
     }
 
     fn run_process(
@@ -72,7 +86,7 @@ impl Builder {
         network: Network,
         place: Option<StepId>,
         root: &Path,
-    ) -> Result<()> {
+    ) -> Result<Verdict> {
         let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
         let before = self.inside.bounds.met();
@@ -90,7 +104,7 @@ impl Builder {
             output: end,
             rights: self.inside.rights,
             bounds: self.inside.bounds.clone(),
-            deputy: super::deputy::deputy(),
+            held: super::deputy::held(),
         }
         .start()?;
         let mut said = |line: &str| self.report.line(place, line);
@@ -103,8 +117,16 @@ impl Builder {
             }
         }
         lines.finish(&mut said);
-        match running.wait()?.code() {
-            0 => Ok(()),
+        let (ended, verdict) = running.wait()?;
+        if let Verdict::Refused(why) = &verdict {
+            let message = format!("`{shown}`: {why}, which an ordinary user's build cannot do");
+            let hint = "build as root, set more users aside (usermod --add-subuids, --add-subgids), or use \
+                        --runtime docker, podman or buildah";
+            return Err(Failure::unsupported(message).with_hint(hint));
+        }
+        match ended.code() {
+            _ if verdict == Verdict::Again => Ok(verdict),
+            0 => Ok(verdict),
             code => {
                 let message = format!("`{shown}` exited with {code}");
                 Err(self.explain(Failure::build(message), before))

@@ -11,6 +11,7 @@ use super::failure::Result;
 use super::fitting::make_folder;
 use super::mounts;
 use super::report::shortened;
+use super::run::Outcome;
 use super::stubs::Stubs;
 use crate::job::Failure;
 
@@ -78,22 +79,23 @@ pub(super) fn mode_of(text: &str) -> Result<Permissions> {
 }
 
 impl Builder {
-    /// Carries out a step in the file system at `root`. Returns what was made for it only.
+    /// Carries out a step in the file system at `root`.
     pub(super) fn carry_out(
         &self,
         step: &Step,
         place: Option<StepId>,
         root: &Path,
-    ) -> Result<Stubs> {
+    ) -> Result<Outcome> {
         let tree = Tree::open(root)?;
         let done = match &step.instruction {
-            Instruction::Copy(copy) => self.copy(step, copy, &tree).map(|()| Stubs::default()),
-            Instruction::Add(add) => self.add(step, add, &tree).map(|()| Stubs::default()),
             Instruction::Run(run) => self.run(step, run, place, &tree, root),
-            Instruction::Workdir(path) => {
-                make_working_folder(path, &step.user, &tree).map(|()| Stubs::default())
+            instruction => match instruction {
+                Instruction::Copy(copy) => self.copy(step, copy, &tree),
+                Instruction::Add(add) => self.add(step, add, &tree),
+                Instruction::Workdir(path) => make_working_folder(path, &step.user, &tree),
+                _ => Ok(()),
             }
-            _ => Ok(Stubs::default()),
+            .map(|()| Outcome::Done(Stubs::default())),
         };
         // Whoever asked for a step that has a number knows how it was written.
         done.map_err(|failure| match place {

@@ -5,6 +5,7 @@
 //! the reason; `STAGEX_REQUIRE=native` turns that into failures. Ignored as well is what takes a user that
 //! this one is not.
 
+mod alike;
 mod bounds;
 mod files;
 mod flags;
@@ -16,7 +17,11 @@ use std::process::ExitCode;
 use support::{Case, cases};
 
 fn main() -> ExitCode {
+    if let Some(code) = alike::command() {
+        return code;
+    }
     let for_all = cases![
+        alike::a_tree_is_made_again_as_it_was,
         files::a_source_leads_nowhere_outside,
         files::a_destination_leads_nowhere_outside,
         files::a_working_folder_leads_nowhere_outside,

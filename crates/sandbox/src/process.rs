@@ -5,13 +5,13 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions};
 
 use crate::child::{self, Plan, Step};
-use crate::deputy::{self, Deputy};
+use crate::deputy::{Held, Supervisor, Verdict};
 use crate::error::{Error, Result};
 use crate::group::Bounds;
 use crate::namespaces::Rights;
@@ -57,9 +57,8 @@ pub struct Process {
     pub rights: Rights,
     /// What holds it back.
     pub bounds: Bounds,
-    /// Where the kernel does not do all that a build may ask for: the first user that is beyond what
-    /// is set aside, and who does it.
-    pub deputy: Option<(u32, Arc<dyn Deputy>)>,
+    /// Where the kernel does not do all that a build may ask for: what is held up, and who answers.
+    pub held: Option<Held>,
 }
 
 /// How a process has ended.
@@ -85,11 +84,27 @@ impl Ended {
 #[derive(Debug)]
 pub struct Running {
     pid: Pid,
+    /// Answers its calls.
+    supervisor: Option<JoinHandle<Verdict>>,
 }
 
 impl Running {
-    /// Waits for its end. All that it started has ended with it.
-    pub fn wait(self) -> Result<Ended> {
+    /// Waits for its end. All that it started has ended with it, and no call that one of them has made is
+    /// still being answered.
+    pub fn wait(self) -> Result<(Ended, Verdict)> {
+        let ended = self.end()?;
+        let verdict = match self.supervisor {
+            None => Verdict::Right,
+            // It returns when the last that could make a call is gone.
+            Some(supervisor) => supervisor.join().map_err(|_| Error::Start {
+                action: "answer the system calls of the process",
+                source: io::Error::other("internal error: the thread that does panicked"),
+            })?,
+        };
+        Ok((ended, verdict))
+    }
+
+    fn end(&self) -> Result<Ended> {
         loop {
             match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
                 Ok(Some((_, status))) => {
@@ -98,7 +113,7 @@ impl Running {
                         (None, signal) => Ended::Signalled(signal.unwrap_or_default()),
                     });
                 }
-                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                Ok(None) | Err(Errno::INTR) => {}
                 Err(errno) => {
                     return Err(Error::Start {
                         action: "wait for the process",
@@ -124,7 +139,7 @@ impl Process {
     pub fn start(self) -> Result<Running> {
         let failed = |action| move |source: io::Error| Error::Start { action, source };
         let (errors, report) = sockets().map_err(|errno| failed("make sockets")(errno.into()))?;
-        let beyond = self.deputy.as_ref().map(|(beyond, _)| *beyond);
+        let beyond = self.held.as_ref().map(|held| (held.beyond, held.watch));
         let programs = self.programs().map_err(failed("read the command"))?;
         let words = strings(self.words.iter().map(String::as_bytes));
         let pairs = self.environment.iter();
@@ -156,16 +171,19 @@ impl Process {
         };
         let pid = child::start(&plan).map_err(failed("make a process"))?;
         drop(report);
-        let running = Running { pid };
+        let mut running = Running {
+            pid,
+            supervisor: None,
+        };
         loop {
             let mut bytes = [0; 8];
             let told = receive(&errors, &mut bytes).map_err(failed("start the process"))?;
-            match (told, &self.deputy) {
+            match (told, &self.held) {
                 // The socket was closed by the program's start.
                 (Told::Nothing, _) => return Ok(running),
-                (Told::Listener(listener), Some((_, deputy))) => {
-                    let deputy = Arc::clone(deputy);
-                    std::thread::spawn(move || deputy::answer(&listener, &deputy));
+                (Told::Listener(listener), Some(held)) => {
+                    let started = Supervisor::start(pid, listener, held.clone());
+                    running.supervisor = Some(started.map_err(failed("answer its system calls"))?);
                 }
                 (Told::Listener(_), None) => {}
                 (Told::Failure, _) => {

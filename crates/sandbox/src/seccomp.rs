@@ -16,6 +16,8 @@ use std::str::FromStr as _;
 
 use libc::sock_filter;
 
+use crate::held::{self, Held, Watch};
+
 /// The calls that are allowed, whatever their arguments, by name: on each architecture those that it
 /// has.
 const ALLOWED: &str = "\
@@ -75,7 +77,7 @@ const REFUSED_FAMILIES: [u32; 2] = [libc::AF_ALG.cast_unsigned(), libc::AF_VSOCK
 const PERSONALITIES: [u32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// An architecture: how the kernel calls it in a filter, and the numbers of its calls.
-struct Architecture {
+pub(crate) struct Architecture {
     audit: u32,
     number: fn(&str) -> Option<u32>,
 }
@@ -108,74 +110,20 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
 
-const ALLOW: u32 = 0x7fff_0000;
+pub(crate) const ALLOW: u32 = 0x7fff_0000;
 const KILL: u32 = 0x8000_0000;
 const REFUSE: u32 = 0x0005_0000 | libc::EPERM.cast_unsigned();
 /// What a program takes as a sign to use an older call.
 const UNKNOWN: u32 = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
 
 /// Held up until the builder has answered.
-const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
+pub(crate) const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
 
-/// What a call does that an ordinary user's kernel does not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// It makes a device file.
-    Device,
-    /// It gives a file to somebody, by its path.
-    Owner {
-        /// Its first argument is the folder that the path begins at.
-        at: bool,
-        /// Where its flags are.
-        flags: Option<usize>,
-    },
-    /// It gives a link to somebody.
-    LinkOwner,
-    /// It gives an open file to somebody.
-    DescriptorOwner,
-}
-
-/// The calls that may be held up, with the place of the file among their arguments, behind which are
-/// mode and number, or user and group. (Those with users of 16 bits never go beyond a range.)
-const HELD_UP: [(&str, Kind, usize); 9] = [
-    ("mknod", Kind::Device, 0),
-    ("mknodat", Kind::Device, 1),
-    (
-        "chown32",
-        Kind::Owner {
-            at: false,
-            flags: None,
-        },
-        0,
-    ),
-    ("lchown32", Kind::LinkOwner, 0),
-    ("fchown32", Kind::DescriptorOwner, 0),
-    (
-        "fchownat",
-        Kind::Owner {
-            at: true,
-            flags: Some(4),
-        },
-        1,
-    ),
-    // Where users are of 32 bits by themselves.
-    (
-        "chown",
-        Kind::Owner {
-            at: false,
-            flags: None,
-        },
-        0,
-    ),
-    ("lchown", Kind::LinkOwner, 0),
-    ("fchown", Kind::DescriptorOwner, 0),
-];
-
-/// Returns what a call that was held up does.
-pub(crate) fn held_up(audit: u32, number: u32) -> Option<(Kind, usize)> {
+/// Returns a call that was held up, as it is known by its architecture and its number.
+pub(crate) fn held_up(audit: u32, number: u32) -> Option<Held> {
     let architecture = ARCHITECTURES.into_iter().find(|each| each.audit == audit)?;
-    let mut calls = architecture.held_up();
-    calls.find_map(|(each, kind, place)| (each == number).then_some((kind, place)))
+    let mut calls = architecture.held(Watch::Everything);
+    calls.find(|call| call.number == number)
 }
 
 /// A filter that the kernel can be given.
@@ -183,10 +131,10 @@ pub(crate) fn held_up(audit: u32, number: u32) -> Option<(Kind, usize)> {
 pub(crate) struct Filter(Vec<sock_filter>);
 
 impl Filter {
-    /// Makes the filter for a process without rights beyond [`crate::capabilities`]. `beyond` is the
-    /// first user that this system's root has not set aside for it, if there is one: what the kernel
-    /// does not do then is held up.
-    pub(crate) fn default_profile(beyond: Option<u32>) -> Self {
+    /// Makes the filter for a process without rights beyond [`crate::capabilities`]. `beyond` is
+    /// the user that stands in for all from itself on, if there is one: what the kernel does not do then is
+    /// held up.
+    pub(crate) fn default_profile(beyond: Option<(u32, Watch)>) -> Self {
         let mut program = vec![load(ARCHITECTURE)];
         for architecture in ARCHITECTURES {
             let mut list = architecture.list(beyond);
@@ -206,38 +154,40 @@ impl Filter {
             len: u16::try_from(self.0.len()).unwrap_or(u16::MAX),
             filter: self.0.as_ptr().cast_mut(),
         };
-        // SAFETY: the program is there during the call, as long as it says, and is not written to.
-        let done = unsafe {
-            libc::syscall(
-                libc::SYS_seccomp,
-                libc::SECCOMP_SET_MODE_FILTER,
-                if asks {
-                    libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
-                } else {
-                    0
-                },
-                &raw const program,
-            )
+        let install = |flags: libc::c_ulong| {
+            // SAFETY: the program is there during the call, as long as it says, and is not written to.
+            let done = unsafe {
+                libc::syscall(
+                    libc::SYS_seccomp,
+                    libc::SECCOMP_SET_MODE_FILTER,
+                    flags,
+                    &raw const program,
+                )
+            };
+            match RawFd::try_from(done) {
+                Ok(listener) if listener >= 0 => Ok(asks.then_some(listener)),
+                _ => Err(io::Error::last_os_error()),
+            }
         };
-        match RawFd::try_from(done) {
-            Ok(listener) if listener >= 0 => Ok(asks.then_some(listener)),
-            _ => Err(io::Error::last_os_error()),
+        if !asks {
+            return install(0);
+        }
+        // A call that has been taken up is not begun again for a signal: Linux has that from 5.19 on.
+        let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+        match install(flags | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => install(flags),
+            installed => installed,
         }
     }
 }
 
 impl Architecture {
-    /// Returns the numbers of the calls that may be held up.
-    fn held_up(&self) -> impl Iterator<Item = (u32, Kind, usize)> {
-        // A 32-bit architecture has two of each, and those of 16 bits are not meant.
-        let has = |name: &str| (self.number)(name).is_some();
-        let calls = HELD_UP.into_iter().filter(move |(name, ..)| {
-            !["chown", "lchown", "fchown"].contains(name) || !has(&format!("{name}32"))
-        });
-        calls.filter_map(|(name, kind, place)| Some(((self.number)(name)?, kind, place)))
+    /// Returns the number of a call, if there is one.
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+        (self.number)(name)
     }
 
-    fn list(&self, beyond: Option<u32>) -> Vec<sock_filter> {
+    fn list(&self, beyond: Option<(u32, Watch)>) -> Vec<sock_filter> {
         let mut program = vec![load(NUMBER)];
         let mut call = |name: &str, mut rule: Vec<sock_filter>| {
             if let Some(number) = (self.number)(name) {
@@ -258,13 +208,13 @@ impl Architecture {
         );
         call("socket", among(&REFUSED_FAMILIES, REFUSE, ALLOW));
         call("personality", among(&PERSONALITIES, ALLOW, REFUSE));
-        if let Some(beyond) = beyond {
-            for (number, kind, place) in self.held_up() {
-                let mut rule = match kind {
-                    Kind::Device => device(place + 1),
-                    _ => owner(place + 1, beyond),
-                };
-                program.push(if_equal(number, 1, 0));
+        if let Some((beyond, watch)) = beyond {
+            for name in held::ANSWERED_AS_UNKNOWN {
+                call(name, vec![give(UNKNOWN)]);
+            }
+            for held in self.held(watch) {
+                let mut rule = held.rule(beyond);
+                program.push(if_equal(held.number, 1, 0));
                 program.push(skip(rule.len()));
                 program.append(&mut rule);
             }
@@ -309,44 +259,17 @@ fn among(values: &[u32], inside: u32, outside: u32) -> Vec<sock_filter> {
     program
 }
 
-/// Holds up what makes a device, by the mode that stands at this place among the arguments.
-fn device(mode: usize) -> Vec<sock_filter> {
-    const KINDS: u32 = 0o170_000;
-    vec![
-        load(argument(mode)),
-        instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, KINDS, (0, 0)),
-        if_equal(libc::S_IFCHR, 1, 0),
-        if_equal(libc::S_IFBLK, 0, 1),
-        give(ASK),
-        give(ALLOW),
-    ]
-}
-
-/// Holds up what gives a file to a user or a group beyond what is set aside; none is the largest.
-fn owner(user: usize, beyond: u32) -> Vec<sock_filter> {
-    vec![
-        load(argument(user)),
-        if_equal(u32::MAX, 1, 0),
-        if_at_least(beyond, 3, 0),
-        load(argument(user + 1)),
-        if_equal(u32::MAX, 2, 0),
-        if_at_least(beyond, 0, 1),
-        give(ASK),
-        give(ALLOW),
-    ]
-}
-
 /// Returns where a filter finds the lower half of an argument.
-fn argument(place: usize) -> u32 {
+pub(crate) fn argument(place: usize) -> u32 {
     // There are six.
     FIRST_ARGUMENT + 8 * u32::try_from(place).unwrap_or(0)
 }
 
-fn load(place: u32) -> sock_filter {
+pub(crate) fn load(place: u32) -> sock_filter {
     instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, place, (0, 0))
 }
 
-fn give(answer: u32) -> sock_filter {
+pub(crate) fn give(answer: u32) -> sock_filter {
     instruction(libc::BPF_RET | libc::BPF_K, answer, (0, 0))
 }
 
@@ -355,7 +278,7 @@ fn skip(count: usize) -> sock_filter {
     instruction(libc::BPF_JMP | libc::BPF_JA, count, (0, 0))
 }
 
-fn if_equal(value: u32, then: u8, otherwise: u8) -> sock_filter {
+pub(crate) fn if_equal(value: u32, then: u8, otherwise: u8) -> sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     instruction(code, value, (then, otherwise))
 }
@@ -370,12 +293,12 @@ fn if_greater(value: u32, then: u8, otherwise: u8) -> sock_filter {
     instruction(code, value, (then, otherwise))
 }
 
-fn if_at_least(value: u32, then: u8, otherwise: u8) -> sock_filter {
+pub(crate) fn if_at_least(value: u32, then: u8, otherwise: u8) -> sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
     instruction(code, value, (then, otherwise))
 }
 
-fn instruction(code: u32, k: u32, (jt, jf): (u8, u8)) -> sock_filter {
+pub(crate) fn instruction(code: u32, k: u32, (jt, jf): (u8, u8)) -> sock_filter {
     // A code is one byte of a kind and its modes.
     let code = u16::try_from(code).unwrap_or_default();
     sock_filter { code, jt, jf, k }
@@ -489,7 +412,7 @@ mod tests {
         #[case] arguments: [u32; 4],
         #[case] expected: u32,
     ) {
-        let filter = Filter::default_profile(Some(65_536));
+        let filter = Filter::default_profile(Some((65_536, Watch::Changes)));
         for architecture in ARCHITECTURES {
             let Some(number) = (architecture.number)(name) else {
                 continue;

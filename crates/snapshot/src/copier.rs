@@ -183,7 +183,12 @@ impl<'a> Copier<'a> {
     fn copy(&mut self, at: &At<'_>, to: Target<'_>, existing: Existing) -> Result<()> {
         let (from, name) = (at.folder, at.name);
         let path = OsStr::from_bytes(name);
-        let status = special::status_at(from, path).at("ask about", name)?;
+        let status = match self.ownership {
+            Ownership::Kept => special::status_at(from, path),
+            // Nothing stands in where no build has made the files, whatever their attributes say.
+            Ownership::Root => rustix::fs::statat(from, path, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        let status = status.at("ask about", name)?;
         if kind(&status) == FileType::Directory {
             return self.copy_folder(at, &status, to, existing);
         }

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Context as _, Result};
 use crate::place::Place;
+use crate::special;
 use crate::tree::{Tree, kind, names};
 
 /// How much is read at once: as much as any attribute may have, and more.
@@ -224,6 +225,9 @@ impl Walk {
         names.sort_unstable();
         self.digester.number(names.len() as u64);
         for name in names {
+            if special::is_mark(name) {
+                special::expect_stand_ins();
+            }
             let key = OsStr::from_bytes(name);
             let length = rustix::fs::fgetxattr(file, key, &mut self.buffer[..])?;
             self.digester.add(name);

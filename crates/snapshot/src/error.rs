@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// Something went wrong with a file of a build.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,6 +17,12 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// A file has the group that stands in for all beyond the ranges of this user, and no mark of which.
+    #[error(
+        "cannot tell the group of `{0}`: it took it from a directory with the set-group-ID bit, whose group \
+         is beyond the ranges that are set aside for this user (usermod --add-subgids)"
+    )]
+    UnknownGroup(String),
     /// A `COPY` or `ADD` names what is not there.
     #[error("`{0}` was not found")]
     NotFound(String),
@@ -64,10 +72,16 @@ pub(crate) trait Context<T> {
 
 impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
     fn at(self, action: &'static str, path: &[u8]) -> Result<T> {
-        self.map_err(|error| Error::Io {
-            action,
-            path: shown(path),
-            source: error.into(),
+        self.map_err(|error| {
+            let (path, source) = (shown(path), error.into());
+            if source.raw_os_error() == Some(Errno::OVERFLOW.raw_os_error()) {
+                return Error::UnknownGroup(path);
+            }
+            Error::Io {
+                action,
+                path,
+                source,
+            }
         })
     }
 }

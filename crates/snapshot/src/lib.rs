@@ -39,7 +39,7 @@ pub use layer::unpack;
 pub use mode::{BadMode, Permissions};
 pub use place::Place;
 pub use remove::clear;
-pub use special::{give, make_device, stand_in};
+pub use special::{expect_stand_ins, give, has_stand_ins, is_mark, stand_for, stand_in, status_of};
 pub use stack::{Mounted, Stack, Stacking};
 pub use tree::{CreatedFolder, Tree};
 pub use users::{Identity, Owner, User};
