@@ -79,7 +79,7 @@ impl Dice {
         match self.roll(24) {
             0 | 1 => format!("mkdir -p {one}"),
             2 => format!("mkdir {one}; chmod 2775 {one}"),
-            3 | 4 => format!("echo {other} >{one}"),
+            3 | 4 => format!("[ -p {one} ] || echo {other} >{one}"),
             5..=7 => {
                 let (kind, number) = (
                     self.pick(&["c", "b"]),
@@ -116,14 +116,14 @@ impl Dice {
             21 => format!("rm -rf {one}"),
             22 => format!("umask {}", self.pick(&["022", "027", "0", "77"])),
             _ => match self.roll(4) {
-                0 => format!("cp {one} {other}"),
+                0 => format!("[ -p {one} -o -p {other} ] || cp {one} {other}"),
                 1 => {
                     format!("[ -d {one} ] && /call 188 {one} system.posix_acl_default {LIST} 44 0")
                 }
                 2 => format!(
                     "[ -c {one} ] && echo c; [ -b {one} ] && echo b; [ -f {one} ] && echo f"
                 ),
-                _ => format!("{GNU}/install -m 751 -o 7 -g 70001 {one} {other}"),
+                _ => format!("[ -f {one} ] && {GNU}/install -m 751 -o 7 -g 70001 {one} {other}"),
             },
         }
     }
@@ -142,12 +142,15 @@ impl Dice {
 const LIST: &str = "x0200000001000700ffffffff02000400e803000004000500ffffffff\
                     10000700ffffffff20000000ffffffff";
 
-/// Shows all that is there, to several programs: what they print is in the image.
+/// Shows all that is there, to several programs: what they print is in the image, but for times and for
+/// how much of a disk something takes.
 const SHOW: &str = "find . /t | sort | while read f; do \
       stat -c '%n %F %a %u %g %t %T %h' $f; /gnu/bin/stat -c '%n %F %a %u %g %t %T %h' $f; done; \
-    find . -exec touch -h -d @1000 {} +; ls -lnA . d e; /gnu/bin/ls -lnARU --time-style=+ . | sort; \
-    for kind in c b p f l d; do /gnu/bin/find . -type $kind | sort; find . -type $kind | sort; done; \
-    /gnu/bin/tar c --numeric-owner . | tar tv | sort; tar c . | /gnu/bin/tar tv --numeric-owner | sort; \
+    find . -exec touch -h -d @1000 {} +; \
+    { ls -lnA . d e; /gnu/bin/ls -lnARU --time-style=+ . | sort; \
+      for kind in c b p f l d; do /gnu/bin/find . -type $kind | sort; find . -type $kind | sort; done; \
+      /gnu/bin/tar c --numeric-owner . | tar tv | sort; tar c . | /gnu/bin/tar tv --numeric-owner | sort; } | \
+      sed 's/20[0-9-]* [0-9:]* //;s/[A-Z][a-z][a-z] [0-9 ]* [0-9:]* //;/^total /d'; \
     for f in * d/*; do [ -f $f ] && cat $f; true; done";
 
 /// Returns a context in which GNU's programs are, each with its libraries.

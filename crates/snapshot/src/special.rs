@@ -214,6 +214,8 @@ pub(crate) fn see(status: &mut Stat, file: BorrowedFd<'_>) -> Result<(), Errno> 
             };
             status.st_mode = status.st_mode & 0o7777 | kind.as_raw_mode();
             status.st_rdev = number;
+            // Its attribute may have one.
+            status.st_blocks = 0;
         }
         owner = attribute(file, OWNER)?;
     }

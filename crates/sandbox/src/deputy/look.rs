@@ -121,6 +121,7 @@ impl Asked<'_> {
         let kind_and_mode = status.st_mode & 0xffff;
         told.stx_mode = u16::try_from(kind_and_mode).unwrap_or(told.stx_mode);
         (told.stx_uid, told.stx_gid) = (status.st_uid, status.st_gid);
+        told.stx_blocks = status.st_blocks.cast_unsigned();
         told.stx_rdev_major = rustix::fs::major(status.st_rdev);
         told.stx_rdev_minor = rustix::fs::minor(status.st_rdev);
         // SAFETY: as above.
