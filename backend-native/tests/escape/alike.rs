@@ -2,7 +2,8 @@
 //! the build is refused.
 //!
 //! `escape alike SEED COUNT FILE` writes a line for each tree to a file: what came of it. `escape alike
-//! compare ROOTS USERS` compares what root has written with what an ordinary user has.
+//! compare ROOTS USERS` compares what root has written with what an ordinary user has. `escape outlive COUNT`
+//! has so many RUNs end while calls of theirs are done.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -42,8 +43,8 @@ impl Dice {
 
     /// Returns the path of something that may be there, or not.
     fn path(&mut self) -> String {
-        let folder = self.pick(&["", "", "d/", "e/", "d/s/", "../t/e/", "l/"]);
-        format!("{folder}{}", self.pick(&["a", "b", "c", "d", "e", "s"]))
+        let folder = self.pick(&["", "", "", "d/", "e/", "d/s/", "../t/e/", "l/"]);
+        format!("{folder}{}", self.pick(&["a", "b", "c", "e", "s"]))
     }
 
     /// Returns a program's name: busybox's or GNU's.
@@ -63,6 +64,7 @@ impl Dice {
             "65536",
             "65537",
             "70000",
+            "70000",
             "4000000000",
         ])
     }
@@ -76,7 +78,7 @@ impl Dice {
     /// Returns a command that a builder might give.
     fn command(&mut self) -> String {
         let (one, other) = (self.path(), self.path());
-        match self.roll(24) {
+        match self.roll(28) {
             0 | 1 => format!("mkdir -p {one}"),
             2 => format!("mkdir {one}; chmod 2775 {one}"),
             3 | 4 => format!("[ -p {one} ] || echo {other} >{one}"),
@@ -115,6 +117,15 @@ impl Dice {
             }
             21 => format!("rm -rf {one}"),
             22 => format!("umask {}", self.pick(&["022", "027", "0", "77"])),
+            23 | 24 => {
+                let (user, group) = (self.id(), self.id());
+                format!("[ -h {one} ] || chown -R {user}:{group} {one}")
+            }
+            25 => format!(
+                "rm -f {one}; mknod {one} c 1 3; chown {}:{} {one}",
+                self.id(),
+                self.id()
+            ),
             _ => match self.roll(4) {
                 0 => format!("[ -p {one} -o -p {other} ] || cp {one} {other}"),
                 1 => {
@@ -129,7 +140,8 @@ impl Dice {
     }
 
     fn script(&mut self, count: usize) -> String {
-        let mut script = "mkdir -p /t; cd /t; ln -s d l; ".to_owned();
+        let mut script =
+            "mkdir -p /t/d/s /t/e; cd /t; ln -s d l; echo 1 >a; echo 2 >d/b; ".to_owned();
         for _ in 0..count {
             let _ = write!(script, "{}; echo $?; ", self.command());
         }
@@ -273,12 +285,57 @@ pub(crate) fn a_tree_is_made_again_as_it_was() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A call that is held up when its RUN ends is done whole, or not at all, before anybody reads what the RUN
+/// has made.
+pub(crate) fn no_call_outlives_its_run() -> Result<(), Failed> {
+    outlive(10)
+}
+
+/// Has so many RUNs end while they make devices.
+fn outlive(count: usize) -> Result<(), Failed> {
+    const AT_ONCE: usize = 10;
+    let build = Build::new();
+    for done in (0..count).step_by(AT_ONCE) {
+        let script = "for n in 1 2 3 4 5 6 7 8; do mknod /d$n.$0 c 1 $n & done; \
+            find / -maxdepth 1 -type f -name 'd*'";
+        let mut steps =
+            "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n".to_owned();
+        for step in 0..AT_ONCE {
+            let words = serde_json::to_string(&["sh", "-c", script, &step.to_string()])?;
+            let _ = writeln!(steps, "RUN {words}");
+        }
+        let built = build.run(&steps)?;
+        expect(!built.output.contains("/d"), &built.output)?;
+        for layer in &built.layers {
+            let mut archive = tar::Archive::new(fs::File::open(layer)?);
+            for entry in archive.entries()? {
+                let entry = entry?;
+                let path = entry.path_bytes().into_owned();
+                let is_whole =
+                    !path.starts_with(b"d") || entry.header().entry_type().is_character_special();
+                expect(
+                    is_whole,
+                    &format!("after {done}: {:?}", String::from_utf8_lossy(&path)),
+                )?;
+            }
+        }
+        for folder in ["work", "layers"] {
+            let path = build
+                .folder
+                .join(format!("{folder}-{}", done / AT_ONCE + 1));
+            fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Does what the arguments say, if they are not those of a test.
 pub(crate) fn command() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args().collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[1..] {
         ["alike", "compare", roots, users] => compare(roots, users),
+        ["outlive", count] => count.parse().map_err(Failed::from).and_then(outlive),
         ["alike", seed, count, file] => record(seed, count, file),
         _ => return None,
     };

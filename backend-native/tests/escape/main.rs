@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     }
     let for_all = cases![
         alike::a_tree_is_made_again_as_it_was,
+        alike::no_call_outlives_its_run,
         files::a_source_leads_nowhere_outside,
         files::a_destination_leads_nowhere_outside,
         files::a_working_folder_leads_nowhere_outside,

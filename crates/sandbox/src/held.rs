@@ -74,19 +74,19 @@ pub(crate) enum Kind {
     OldList,
 }
 
-/// A call that may be held up.
+/// A call that may be held up, by its name.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Call {
+struct Named {
     name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) file: File,
+    kind: Kind,
+    file: File,
     /// From where on it is held up.
     watch: Watch,
 }
 
-const fn change(name: &'static str, kind: Kind, file: File) -> Call {
+const fn change(name: &'static str, kind: Kind, file: File) -> Named {
     let watch = Watch::Changes;
-    Call {
+    Named {
         name,
         kind,
         file,
@@ -94,9 +94,9 @@ const fn change(name: &'static str, kind: Kind, file: File) -> Call {
     }
 }
 
-const fn look(name: &'static str, kind: Kind, file: File) -> Call {
+const fn look(name: &'static str, kind: Kind, file: File) -> Named {
     let watch = Watch::Everything;
-    Call {
+    Named {
         name,
         kind,
         file,
@@ -106,7 +106,7 @@ const fn look(name: &'static str, kind: Kind, file: File) -> Call {
 
 /// All calls that may be held up. A 32-bit architecture has two of those that name users, of which the
 /// older ones, with numbers of 16 bits, have no `32` at their ends.
-const CALLS: [Call; 58] = [
+const CALLS: [Named; 58] = [
     change("mknod", Kind::Device(1), File::Path(0)),
     change("mknodat", Kind::Device(2), File::At(1)),
     change("chown", Kind::Owner(1), File::Path(0)),
@@ -181,7 +181,7 @@ const SHORT_NONE: u32 = 0xffff;
 
 /// A call that was held up, as its architecture has it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Held {
+pub(crate) struct Call {
     pub(crate) number: u32,
     pub(crate) kind: Kind,
     pub(crate) file: File,
@@ -189,7 +189,7 @@ pub(crate) struct Held {
     is_short: bool,
 }
 
-impl Held {
+impl Call {
     /// Reads the number of a user or a group; nothing for none.
     pub(crate) fn id(&self, argument: u64) -> Option<u32> {
         // Numbers are of 32 bits at most, whatever else stands in the register.
@@ -251,10 +251,10 @@ fn device(mode: usize) -> Vec<sock_filter> {
 
 impl Architecture {
     /// Returns the calls that are held up on it.
-    pub(crate) fn held(&self, watch: Watch) -> impl Iterator<Item = Held> {
+    pub(crate) fn held(&self, watch: Watch) -> impl Iterator<Item = Call> {
         let calls = CALLS.into_iter().filter(move |call| call.watch <= watch);
         calls.filter_map(|call| {
-            Some(Held {
+            Some(Call {
                 number: self.number(call.name)?,
                 kind: call.kind,
                 file: call.file,

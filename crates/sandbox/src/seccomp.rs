@@ -10,13 +10,14 @@
     reason = "no library offers a filter of two architectures without a C library"
 )]
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::RawFd;
 use std::str::FromStr as _;
 
 use libc::sock_filter;
 
-use crate::held::{self, Held, Watch};
+use crate::held::{self, Watch};
 
 /// The calls that are allowed, whatever their arguments, by name: on each architecture those that it
 /// has.
@@ -119,11 +120,13 @@ const UNKNOWN: u32 = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
 /// Held up until the builder has answered.
 pub(crate) const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
 
-/// Returns a call that was held up, as it is known by its architecture and its number.
-pub(crate) fn held_up(audit: u32, number: u32) -> Option<Held> {
-    let architecture = ARCHITECTURES.into_iter().find(|each| each.audit == audit)?;
-    let mut calls = architecture.held(Watch::Everything);
-    calls.find(|call| call.number == number)
+/// Returns the calls that are held up, by the architecture and the number that they are known by.
+pub(crate) fn held_up(watch: Watch) -> BTreeMap<(u32, u32), held::Call> {
+    let all = ARCHITECTURES.iter().flat_map(|architecture| {
+        let calls = architecture.held(watch);
+        calls.map(|call| ((architecture.audit, call.number), call))
+    });
+    all.collect()
 }
 
 /// A filter that the kernel can be given.

@@ -18,9 +18,10 @@ mod caller;
 mod change;
 mod look;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags};
@@ -28,7 +29,8 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::held::Watch;
+use crate::held::{self, Watch};
+use crate::seccomp;
 use acting::Ground;
 use answer::{Answer, Stop};
 use caller::Caller;
@@ -77,6 +79,8 @@ pub enum Verdict {
 pub(crate) struct Supervisor {
     listener: OwnedFd,
     held: Held,
+    /// What the calls are, by architecture and number.
+    calls: BTreeMap<(u32, u32), held::Call>,
     /// The process itself, which ends all others of its name space with it.
     process: OwnedFd,
 }
@@ -92,6 +96,7 @@ impl Supervisor {
         let supervisor = Self {
             process: process.try_clone()?,
             listener,
+            calls: seccomp::held_up(held.watch),
             held,
         };
         let started = std::thread::Builder::new().spawn(|| supervisor.answer());
@@ -106,52 +111,76 @@ impl Supervisor {
     fn answer(self) -> Verdict {
         let ground = match Ground::of_this_thread() {
             Ok(ground) => ground,
-            Err(error) => return self.end(refused(error)),
+            Err(errno) => return self.end(refused(errno)),
         };
         self.wake_at_once();
-        let mut verdict = Verdict::Right;
+        let (taken, calls) = mpsc::channel();
+        let supervisor = &self;
+        std::thread::scope(|scope| {
+            let take = move || supervisor.take_all(taken);
+            if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, take) {
+                let errno = Errno::from_io_error(&error).unwrap_or(Errno::AGAIN);
+                return self.end(refused(errno));
+            }
+            let mut verdict = Verdict::Right;
+            for call in calls {
+                match self.carry_out(&ground, &call) {
+                    Err(Stop::Verdict(stop)) if verdict == Verdict::Right => {
+                        verdict = self.end(stop);
+                    }
+                    // Whoever asks is being ended.
+                    Err(Stop::Verdict(_)) => {}
+                    Err(Stop::Errno(errno)) => self.send(call.id, Err(errno)),
+                    Ok(answer) => self.send(call.id, Ok(answer)),
+                }
+            }
+            verdict
+        })
+    }
+
+    /// Takes calls up until nobody is left who could make any. Until then a signal may end the wait for an
+    /// answer, which the calls of a kernel are not ended by; so that is not left until others are answered.
+    fn take_all(&self, taken: mpsc::Sender<libc::seccomp_notif>) {
         loop {
             let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
             match rustix::event::poll(&mut ready, None) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return self.end(refused(errno)),
+                Err(errno) => {
+                    self.end(refused(errno));
+                    return;
+                }
             }
             let events = ready[0].revents();
-            if !events.contains(PollFlags::IN) {
-                if events.intersects(PollFlags::HUP | PollFlags::ERR) {
-                    return verdict;
+            if events.contains(PollFlags::IN) {
+                if let Some(call) = self.receive() {
+                    // It is listened to as long as this.
+                    let _ = taken.send(call);
                 }
-                continue;
-            }
-            // SAFETY: of zeroes the kernel makes what it has to say.
-            let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
-            // SAFETY: the descriptor is the filter's, and the argument is what the call wants.
-            let received = unsafe {
-                libc::ioctl(
-                    self.listener.as_raw_fd(),
-                    libc::SECCOMP_IOCTL_NOTIF_RECV,
-                    &raw mut call,
-                )
-            };
-            // Otherwise, whoever asked has ended.
-            if received == 0 {
-                let answer = match self.carry_out(&ground, &call) {
-                    Err(Stop::Verdict(stop)) if verdict == Verdict::Right => {
-                        verdict = self.end(stop);
-                        Err(Errno::PERM)
-                    }
-                    Err(Stop::Verdict(_)) => Err(Errno::PERM),
-                    Err(Stop::Errno(errno)) => Err(errno),
-                    Ok(answer) => Ok(answer),
-                };
-                self.send(call.id, answer);
+            } else if events.intersects(PollFlags::HUP | PollFlags::ERR) {
+                return;
             }
         }
     }
 
+    /// Takes up a call; nothing if whoever made it has ended.
+    fn receive(&self) -> Option<libc::seccomp_notif> {
+        // SAFETY: of zeroes the kernel makes what it has to say.
+        let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+        // SAFETY: the descriptor is the filter's, and the argument is what the call wants.
+        let received = unsafe {
+            libc::ioctl(
+                self.listener.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_RECV,
+                &raw mut call,
+            )
+        };
+        (received == 0).then_some(call)
+    }
+
     fn carry_out(&self, ground: &Ground, call: &libc::seccomp_notif) -> Result<Answer, Stop> {
         let number = call.data.nr.cast_unsigned();
-        let held = crate::seccomp::held_up(call.data.arch, number).ok_or(Errno::NOSYS)?;
+        let held = self.calls.get(&(call.data.arch, number));
+        let held = *held.ok_or(Errno::NOSYS)?;
         let caller = Caller::of(ground, call.pid)?;
         // The number may have become another process's before it was opened by it; from now on it has not.
         if !self.is_waiting(call.id) {
@@ -235,7 +264,7 @@ fn refused(error: Errno) -> Verdict {
 struct Asked<'a> {
     supervisor: &'a Supervisor,
     caller: Caller<'a>,
-    held: crate::held::Held,
+    held: held::Call,
     call: &'a libc::seccomp_notif,
 }
 
