@@ -296,8 +296,7 @@ fn outlive(count: usize) -> Result<(), Failed> {
     const AT_ONCE: usize = 10;
     let build = Build::new();
     for done in (0..count).step_by(AT_ONCE) {
-        let script = "for n in 1 2 3 4 5 6 7 8; do mknod /d$n.$0 c 1 $n & done; \
-            find / -maxdepth 1 -type f -name 'd*'";
+        let script = "for n in 1 2 3 4 5 6 7 8; do mknod /d$n.$0 c 1 $n & done";
         let mut steps =
             "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n".to_owned();
         for step in 0..AT_ONCE {
@@ -305,7 +304,6 @@ fn outlive(count: usize) -> Result<(), Failed> {
             let _ = writeln!(steps, "RUN {words}");
         }
         let built = build.run(&steps)?;
-        expect(!built.output.contains("/d"), &built.output)?;
         for layer in &built.layers {
             let mut archive = tar::Archive::new(fs::File::open(layer)?);
             for entry in archive.entries()? {
