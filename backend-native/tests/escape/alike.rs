@@ -296,7 +296,7 @@ fn outlive(count: usize) -> Result<(), Failed> {
     const AT_ONCE: usize = 10;
     let build = Build::new();
     for done in (0..count).step_by(AT_ONCE) {
-        let script = "for n in 1 2 3 4 5 6 7 8; do mknod /d$n.$0 c 1 $n & done";
+        let script = "for n in 1 2 3 4 5 6 7 8; do mknod /made$n.$0 c 1 $n & done";
         let mut steps =
             "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n".to_owned();
         for step in 0..AT_ONCE {
@@ -309,8 +309,8 @@ fn outlive(count: usize) -> Result<(), Failed> {
             for entry in archive.entries()? {
                 let entry = entry?;
                 let path = entry.path_bytes().into_owned();
-                let is_whole =
-                    !path.starts_with(b"d") || entry.header().entry_type().is_character_special();
+                let is_whole = !path.starts_with(b"made")
+                    || entry.header().entry_type().is_character_special();
                 expect(
                     is_whole,
                     &format!("after {done}: {:?}", String::from_utf8_lossy(&path)),
