@@ -285,38 +285,59 @@ pub(crate) fn a_tree_is_made_again_as_it_was() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A call that is held up when its RUN ends is done whole, or not at all, before anybody reads what the RUN
-/// has made.
+/// A call that is held up when its RUN ends is done before anybody reads what the RUN has made: a layer and
+/// the next RUN see the same.
 pub(crate) fn no_call_outlives_its_run() -> Result<(), Failed> {
     outlive(10)
 }
 
-/// Has so many RUNs end while they make devices.
+/// Has so many RUNs end while they give a file away that is large, and so is copied first.
 fn outlive(count: usize) -> Result<(), Failed> {
     const AT_ONCE: usize = 10;
     let build = Build::new();
     for done in (0..count).step_by(AT_ONCE) {
-        let script = "for n in 1 2 3 4 5 6 7 8; do mknod /made$n.$0 c 1 $n & done";
-        let mut steps =
-            "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n".to_owned();
+        let mut steps = "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n\
+             RUN head -c 30000000 /dev/zero >/large; chown 70000 /large\n"
+            .to_owned();
         for step in 0..AT_ONCE {
-            let words = serde_json::to_string(&["sh", "-c", script, &step.to_string()])?;
-            let _ = writeln!(steps, "RUN {words}");
+            // Nothing after the first is a call that is held up: it would wait for the others.
+            let _ = writeln!(
+                steps,
+                "RUN stat -c 'owner %u' /large; for n in 1 2 3 4; do mknod /made$n.{step} c 1 $n & done; \
+                 chown {} /large & n=0; while [ $n -lt 30000 ]; do n=$((n+1)); done",
+                80_000 + step
+            );
         }
-        let built = build.run(&steps)?;
-        for layer in &built.layers {
+        let built = build.run(&format!("{steps}RUN stat -c 'owner %u' /large\n"))?;
+        let seen = built
+            .output
+            .lines()
+            .filter_map(|line| line.strip_prefix("owner "));
+        let seen: Vec<u64> = seen.map(str::parse).collect::<Result<_, _>>()?;
+        let mut owner = 70_000;
+        // The first two have no such file.
+        for (number, layer) in built.layers.iter().skip(3).take(AT_ONCE).enumerate() {
+            expect(
+                seen[number] == owner,
+                &format!("{done}, {number}: {owner}, seen {seen:?}"),
+            )?;
             let mut archive = tar::Archive::new(fs::File::open(layer)?);
             for entry in archive.entries()? {
                 let entry = entry?;
+                let kind = entry.header().entry_type();
                 let path = entry.path_bytes().into_owned();
-                let is_whole = !path.starts_with(b"made")
-                    || entry.header().entry_type().is_character_special();
-                expect(
-                    is_whole,
-                    &format!("after {done}: {:?}", String::from_utf8_lossy(&path)),
-                )?;
+                if path == b"large" {
+                    owner = entry.header().uid()?;
+                }
+                let is_whole = !path.starts_with(b"made") || kind.is_character_special();
+                let path = String::from_utf8_lossy(&path);
+                expect(is_whole, &format!("{done}, {number}: {path} is {kind:?}"))?;
             }
         }
+        expect(
+            seen.last() == Some(&owner),
+            &format!("{done}: {owner}, seen {seen:?}"),
+        )?;
         for folder in ["work", "layers"] {
             let path = build
                 .folder
