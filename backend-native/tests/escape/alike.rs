@@ -304,8 +304,9 @@ fn outlive(count: usize) -> Result<(), Failed> {
             let _ = writeln!(
                 steps,
                 "RUN stat -c 'owner %u' /large; for n in 1 2 3 4; do mknod /made$n.{step} c 1 $n & done; \
-                 chown {} /large & n=0; while [ $n -lt 30000 ]; do n=$((n+1)); done",
-                80_000 + step
+                 chown {} /large & n=0; while [ $n -lt {} ]; do n=$((n+1)); done",
+                80_000 + step,
+                1000 + 700 * step
             );
         }
         let built = build.run(&format!("{steps}RUN stat -c 'owner %u' /large\n"))?;
