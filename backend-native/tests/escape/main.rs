@@ -10,6 +10,7 @@ mod bounds;
 mod files;
 mod flags;
 mod processes;
+mod standing;
 mod support;
 
 use std::process::ExitCode;
@@ -59,6 +60,13 @@ fn main() -> ExitCode {
         flags::parents_come_along,
         flags::what_is_excluded_stays,
         flags::modes_can_be_changes,
+        standing::a_device_is_seen_as_one,
+        standing::an_owner_beyond_the_ranges_is_seen,
+        standing::a_device_is_made_as_its_maker_would,
+        standing::errors_are_the_kernels,
+        standing::wherever_a_maker_stands,
+        standing::programs_of_32_bits_are_served,
+        standing::what_cannot_be_answered_is_refused,
         bounds::a_sparse_file_takes_no_room,
         bounds::an_endless_line_is_cut,
         bounds::folders_as_deep_as_can_be_are_an_error_and_removed,
