@@ -194,9 +194,10 @@ impl Call {
     pub(crate) fn id(&self, argument: u64) -> Option<u32> {
         // Numbers are of 32 bits at most, whatever else stands in the register.
         let id = u32::try_from(argument & u64::from(NONE)).unwrap_or(NONE);
-        let (id, none) = match self.is_short {
-            true => (id & SHORT_NONE, SHORT_NONE),
-            false => (id, NONE),
+        let (id, none) = if self.is_short {
+            (id & SHORT_NONE, SHORT_NONE)
+        } else {
+            (id, NONE)
         };
         (id != none).then_some(id)
     }

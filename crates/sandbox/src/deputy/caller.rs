@@ -18,7 +18,7 @@ use super::acting::{Ground, Identity};
 const LONGEST_PATH: usize = 4096;
 const LONGEST_NAME: usize = 256;
 /// Memory is read up to the end of what is surely in it.
-const PAGE: u64 = 4096;
+const PAGE: usize = 4096;
 
 /// Who has made a call.
 pub(super) struct Caller<'a> {
@@ -134,10 +134,10 @@ impl<'a> Caller<'a> {
     /// Reads text up to a zero; nothing where there is none.
     fn read_text(&self, mut address: u64, most: usize) -> Result<Option<Vec<u8>>, Errno> {
         let mut text = Vec::new();
-        let mut page = [0; PAGE as usize];
+        let mut page = [0; PAGE];
         while text.len() < most {
             // It may end where the memory does.
-            let left = usize::try_from(PAGE - address % PAGE).unwrap_or(page.len());
+            let left = usize::try_from(address % PAGE as u64).map_or(1, |begun| PAGE - begun);
             let bytes = &mut page[..left.min(most - text.len())];
             self.read(address, bytes)?;
             if let Some(end) = bytes.iter().position(|byte| *byte == 0) {

@@ -51,9 +51,10 @@ impl Asked<'_> {
         }
         let path = self.caller.read_path(address)?;
         if path.is_empty() {
-            return match may_be_empty {
-                true => Ok(Target::Descriptor(from)),
-                false => Err(Errno::NOENT),
+            return if may_be_empty {
+                Ok(Target::Descriptor(from))
+            } else {
+                Err(Errno::NOENT)
             };
         }
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
@@ -109,9 +110,10 @@ impl Asked<'_> {
         if !self.caller.has(CHOWN)? {
             // Nobody is a member of a group beyond the ranges, nor a user.
             let beyond = self.supervisor.held.beyond;
-            return match ids.iter().flatten().any(|id| *id > beyond) {
-                true => Err(Errno::PERM.into()),
-                false => Ok(Answer::Kernel),
+            return if ids.iter().flatten().any(|id| *id > beyond) {
+                Err(Errno::PERM.into())
+            } else {
+                Ok(Answer::Kernel)
             };
         }
         if !self.is_watched() {

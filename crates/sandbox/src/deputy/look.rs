@@ -220,7 +220,7 @@ impl Asked<'_> {
         }
         let status = self.status_of(file.as_fd())?;
         let is_device = status.is_some_and(|status| is_device(&status));
-        let is_shown = |name: &&[u8]| !is_mark(name) && !(is_device && name.starts_with(b"user."));
+        let is_shown = |name: &&[u8]| !(is_mark(name) || is_device && name.starts_with(b"user."));
         let shown: Vec<u8> = names.filter(is_shown).flatten().copied().collect();
         self.caller.open(&target, Some(self.caller.identity()?))?;
         let room = self.address(buffer + 1);
@@ -262,7 +262,7 @@ impl Asked<'_> {
             if entry[ENTRY_KIND] == libc::DT_REG {
                 let name = entry[ENTRY_NAME..].split(|byte| *byte == 0).next();
                 let name = OsStr::from_bytes(name.unwrap_or_default());
-                if let Some(kind) = self.device_in(folder.as_fd(), name)? {
+                if let Some(kind) = self.device_in(folder.as_fd(), name) {
                     entry[ENTRY_KIND] = kind;
                 }
             }
@@ -283,7 +283,7 @@ impl Asked<'_> {
         for entry in rustix::fs::Dir::read_from(&folder)? {
             let name = entry?.file_name().to_owned();
             let name = OsStr::from_bytes(name.to_bytes());
-            if self.device_in(folder.as_fd(), name)?.is_some() {
+            if self.device_in(folder.as_fd(), name).is_some() {
                 return Err(Stop::refused(
                     "it lists a directory with a device file by an old call",
                 ));
@@ -293,26 +293,26 @@ impl Asked<'_> {
     }
 
     /// Returns the kind of a device for which a file in a directory stands, as in a list of entries.
-    fn device_in(&self, folder: BorrowedFd<'_>, name: &OsStr) -> Result<Option<u8>, Stop> {
+    fn device_in(&self, folder: BorrowedFd<'_>, name: &OsStr) -> Option<u8> {
         let seen = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
         let may_be = |status: &Stat| {
             status.st_size == 0 && FileType::from_raw_mode(status.st_mode) == FileType::RegularFile
         };
         if !seen.is_ok_and(|status| may_be(&status)) {
-            return Ok(None);
+            return None;
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(file) = rustix::fs::openat(folder, name, flags, Mode::empty()) else {
-            return Ok(None);
+            return None;
         };
         // Whose it is, is not said here.
         let status = self.deputy().status(file.as_fd()).ok().flatten();
         let kind = status.map(|status| FileType::from_raw_mode(status.st_mode));
-        Ok(match kind {
+        match kind {
             Some(FileType::BlockDevice) => Some(libc::DT_BLK),
             Some(FileType::CharacterDevice) => Some(libc::DT_CHR),
             _ => None,
-        })
+        }
     }
 }
 

@@ -117,7 +117,7 @@ impl Supervisor {
         let (taken, calls) = mpsc::channel();
         let supervisor = &self;
         std::thread::scope(|scope| {
-            let take = move || supervisor.take_all(taken);
+            let take = move || supervisor.take_all(&taken);
             if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, take) {
                 let errno = Errno::from_io_error(&error).unwrap_or(Errno::AGAIN);
                 return self.end(refused(errno));
@@ -130,8 +130,8 @@ impl Supervisor {
                     }
                     // Whoever asks is being ended.
                     Err(Stop::Verdict(_)) => {}
-                    Err(Stop::Errno(errno)) => self.send(call.id, Err(errno)),
-                    Ok(answer) => self.send(call.id, Ok(answer)),
+                    Err(Stop::Errno(errno)) => self.send(call.id, &Err(errno)),
+                    Ok(answer) => self.send(call.id, &Ok(answer)),
                 }
             }
             verdict
@@ -140,7 +140,7 @@ impl Supervisor {
 
     /// Takes calls up until nobody is left who could make any. Until then a signal may end the wait for an
     /// answer, which the calls of a kernel are not ended by; so that is not left until others are answered.
-    fn take_all(&self, taken: mpsc::Sender<libc::seccomp_notif>) {
+    fn take_all(&self, taken: &mpsc::Sender<libc::seccomp_notif>) {
         loop {
             let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
             match rustix::event::poll(&mut ready, None) {
@@ -208,7 +208,7 @@ impl Supervisor {
         asked == 0
     }
 
-    fn send(&self, id: u64, answer: Result<Answer, Errno>) {
+    fn send(&self, id: u64, answer: &Result<Answer, Errno>) {
         let mut response = libc::seccomp_notif_resp {
             id,
             val: 0,
@@ -216,7 +216,7 @@ impl Supervisor {
             flags: 0,
         };
         match answer {
-            Ok(Answer::Value(value)) => response.val = value,
+            Ok(Answer::Value(value)) => response.val = *value,
             Ok(Answer::Kernel) => response.flags = CONTINUE,
             Err(errno) => response.error = -errno.raw_os_error(),
         }
