@@ -39,9 +39,9 @@ pub fn expect_stand_ins() {
     STANDS_IN.store(true, Ordering::Relaxed);
 }
 
-/// Tells whether an attribute is one of those by which files are marked here.
+/// Tells whether an attribute says of a file what it stands for.
 pub fn is_mark(attribute: &[u8]) -> bool {
-    attribute.starts_with(PREFIX.as_bytes())
+    [DEVICE, OWNER].iter().any(|mark| mark.as_bytes() == attribute)
 }
 
 /// Returns the user, and the group, that stands in for all from itself on; nothing where this process
