@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         standing::wherever_a_maker_stands,
         standing::programs_of_32_bits_are_served,
         standing::what_cannot_be_answered_is_refused,
+        standing::a_signal_begins_no_call_again,
         bounds::a_sparse_file_takes_no_room,
         bounds::an_endless_line_is_cut,
         bounds::folders_as_deep_as_can_be_are_an_error_and_removed,

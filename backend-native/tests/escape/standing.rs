@@ -236,3 +236,14 @@ pub(crate) fn what_cannot_be_answered_is_refused() -> Result<(), Failed> {
     }
     Ok(())
 }
+
+/// A call that is done already is not done again for a signal: it would be told that the file is there.
+pub(crate) fn a_signal_begins_no_call_again() -> Result<(), Failed> {
+    prints(
+        64,
+        "mknod before c 1 3; calls=; for n in $(seq 300); do calls=\"$calls , 133 d$n 8612 259\"; done; \
+         /call 39 $calls >out & while kill -STOP $! && kill -CONT $!; do :; done 2>/dev/null; \
+         sed 1d out | sort | uniq -c; ls | grep -c ^d",
+        &["    300 0", "300"],
+    )
+}

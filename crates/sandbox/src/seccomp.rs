@@ -410,6 +410,15 @@ mod tests {
     #[case("fchownat", [0, 0, 4_000_000_000, u32::MAX], ASK)]
     #[case("fchownat", [0, 0, u32::MAX, u32::MAX], ALLOW)]
     #[case("fchownat", [0, 0, 65_535, u32::MAX], ALLOW)]
+    #[case("setuid", [65_537, 0, 0, 0], ASK)]
+    #[case("setuid", [65_535, 70_000, 0, 0], ALLOW)]
+    #[case("setresgid", [u32::MAX, u32::MAX, 70_000, 0], ASK)]
+    #[case("setresgid", [1, u32::MAX, 65_535, 0], ALLOW)]
+    #[case("setgroups", [0, 0, 0, 0], ASK)]
+    #[case("lsetxattr", [0, 0, 0, 0], ASK)]
+    #[case("stat", [0, 0, 0, 0], ALLOW)]
+    #[case("openat", [0, 0, 0, 0], ALLOW)]
+    #[case("getdents64", [0, 0, 0, 0], ALLOW)]
     fn what_an_ordinary_users_kernel_does_not_do_is_held_up(
         #[case] name: &str,
         #[case] arguments: [u32; 4],
@@ -417,7 +426,9 @@ mod tests {
     ) {
         let filter = Filter::default_profile(Some((65_536, Watch::Changes)));
         for architecture in ARCHITECTURES {
-            let Some(number) = (architecture.number)(name) else {
+            // Of two, the one whose numbers are of 32 bits.
+            let wide = architecture.number(&format!("{name}32"));
+            let Some(number) = wide.or(architecture.number(name)) else {
                 continue;
             };
             let answer = run(&filter, architecture.audit, number, arguments);
@@ -429,6 +440,43 @@ mod tests {
                 arguments,
             );
             assert_eq!(roots, ALLOW);
+        }
+    }
+
+    /// Of 16 bits the last number is none, whatever stands before them in the register.
+    #[rstest]
+    #[case("chown", [0, 5_000, 0, 0], ASK)]
+    #[case("chown", [0, 0x1_03e7, 0xffff, 0], ALLOW)]
+    #[case("chown", [0, 0xffff, u32::MAX, 0], ALLOW)]
+    #[case("setgid", [5_000, 0, 0, 0], ASK)]
+    fn numbers_of_16_bits_go_beyond_small_ranges(
+        #[case] name: &str,
+        #[case] arguments: [u32; 4],
+        #[case] expected: u32,
+    ) {
+        let filter = Filter::default_profile(Some((1_000, Watch::Changes)));
+        let [_, short] = ARCHITECTURES;
+        let number = short.number(name).unwrap();
+        assert_eq!(run(&filter, short.audit, number, arguments), expected);
+    }
+
+    #[rstest]
+    #[case("stat")]
+    #[case("statx")]
+    #[case("open")]
+    #[case("openat2")]
+    #[case("execve")]
+    #[case("getxattr")]
+    #[case("getdents64")]
+    fn where_something_stands_in_each_look_is_held_up(#[case] name: &str) {
+        let filter = Filter::default_profile(Some((65_536, Watch::Everything)));
+        let Filter(program) = &filter;
+        // As many as the kernel takes.
+        assert!(program.len() < 4096, "{}", program.len());
+        for architecture in ARCHITECTURES {
+            if let Some(number) = architecture.number(name) {
+                assert_eq!(run(&filter, architecture.audit, number, [0; 4]), ASK);
+            }
         }
     }
 

@@ -41,7 +41,9 @@ pub fn expect_stand_ins() {
 
 /// Tells whether an attribute says of a file what it stands for.
 pub fn is_mark(attribute: &[u8]) -> bool {
-    [DEVICE, OWNER].iter().any(|mark| mark.as_bytes() == attribute)
+    [DEVICE, OWNER]
+        .iter()
+        .any(|mark| mark.as_bytes() == attribute)
 }
 
 /// Returns the user, and the group, that stands in for all from itself on; nothing where this process
