@@ -81,6 +81,13 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// Tells whether builds put something anywhere but into their work folder, which
+    /// [`remove`](Self::remove) removes. A backend that does not has nothing to remove when that folder is
+    /// gone.
+    fn has_store(&self) -> bool {
+        true
+    }
+
     /// Tells whether [`load`](Self::load) is more than a refusal, so that nothing is built for it in
     /// vain. A backend that has it says so here.
     fn can_load(&self) -> bool {

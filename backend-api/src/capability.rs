@@ -23,6 +23,11 @@ pub struct Dialect {
     pub workdir_layers: bool,
     /// ADD unpacks a zstd-compressed archive.
     pub add_zstd: bool,
+    /// A source of `RUN --mount` is found beneath the stage, image or context that it is from,
+    /// wherever symbolic links in that lead, and what a RUN writes to it does not outlive the RUN.
+    /// Where that does not hold, sources are copied into stages of their own first.
+    #[serde(default)]
+    pub confined_mounts: bool,
 }
 
 /// How an engine decides what belongs into a layer.
@@ -44,6 +49,9 @@ pub struct Capabilities {
     pub dialect: Dialect,
     /// It can deny the network to a whole build.
     pub offline_builds: bool,
+    /// It can give the machine's own network to a build.
+    #[serde(default)]
+    pub host_network: bool,
     /// How it decides what belongs into a layer.
     pub layers: LayerRecord,
     /// The platforms, beside the machine's own, whose programs it runs: by an emulator.

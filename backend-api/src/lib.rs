@@ -6,6 +6,7 @@
 
 mod availability;
 mod backend;
+mod blob;
 mod capability;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -19,14 +20,15 @@ mod step;
 
 pub use availability::{Availability, Ready, Reason, Unavailable};
 pub use backend::Backend;
+pub use blob::{Blob, BlobReader};
 pub use capability::{Capabilities, Dialect, LayerRecord};
 pub use emulation::emulated_platforms;
 pub use error::{Error, ErrorKind, Operation};
 pub use event::{Event, Events};
 pub use image::{BuiltImage, EngineImage, EngineLayer};
-pub use layout::{Blob, Layout, read_layout, read_manifest};
+pub use layout::{Layout, read_layout, read_manifest};
 pub use request::{
     BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, LoadRequest, NamedContext,
-    Network, OpenFiles,
+    Network, OpenFiles, Seal,
 };
 pub use step::{Stage, Step, StepId, StepKind};

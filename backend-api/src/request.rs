@@ -125,24 +125,58 @@ pub enum ContextSource {
 }
 
 /// Whether a build as a whole may reach the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Network {
     /// As the engine does it by itself; a RUN's own `--network` still holds.
+    #[default]
     Default,
     /// No RUN may.
     None,
+    /// Every RUN has the network of the machine that does not say `--network=none`. Only asked for where
+    /// [`Capabilities::host_network`](crate::Capabilities::host_network) says that it can be had.
+    Host,
 }
 
 /// Whether the engine may reuse the results of earlier builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cache {
-    /// It may. A backend whose results no engine keeps may keep them itself, in this folder: it is
-    /// on the file system of [`BuildRequest::work`], may not be there yet, outlives every build, and
-    /// is this runtime's own until [`Backend::forget`](crate::Backend::forget). Builds that run at
-    /// once may have the same.
-    Use(Utf8PathBuf),
+    /// It may. A backend whose results no engine keeps may keep them itself.
+    Use {
+        /// Where: on the file system of [`BuildRequest::work`]. It may not be there yet, outlives every
+        /// build, and is this runtime's own until [`Backend::forget`](crate::Backend::forget). Builds that
+        /// run at once may have the same. Whoever made the tree that it lies in may have put anything there.
+        folder: Utf8PathBuf,
+        /// What proves that a result was kept by the user who builds: one that lacks the proof is as if it
+        /// were not there. Without a seal, whatever is whole is believed: only for a directory that nobody
+        /// else can have written to.
+        seal: Option<Seal>,
+    },
     /// It must run every instruction.
     Refuse,
+}
+
+/// The key of an HMAC, which only the user who builds can make.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seal([u8; 32]);
+
+impl Seal {
+    /// Returns its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Seal {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal")
+    }
 }
 
 /// How many files a process in a RUN may open.

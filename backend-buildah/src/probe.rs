@@ -13,6 +13,9 @@ use crate::parse::{self, Version};
 const OLDEST: (u32, u32) = (1, 28);
 /// The first version with `RUN --network=`.
 const RUN_NETWORK: (u32, u32) = (1, 30);
+/// The first version that was tried which finds the source of a `RUN --mount` beneath what it is from, and
+/// forgets what is written to it (CVE-2024-1753, CVE-2024-9675, CVE-2024-11218).
+const CONFINED_MOUNTS: (u32, u32) = (1, 39);
 
 /// A Buildah that can build here.
 #[derive(Debug)]
@@ -103,8 +106,10 @@ impl Found {
                     named_contexts: true,
                     workdir_layers: false,
                     add_zstd: true,
+                    confined_mounts: self.version.number >= CONFINED_MOUNTS,
                 },
                 offline_builds: true,
+                host_network: true,
                 layers: LayerRecord::Touched,
                 platforms: emulated_platforms(),
                 leaves_mount_points: true,

@@ -418,7 +418,10 @@ mod tests {
             platform: "linux/amd64".into(),
             build_arguments: Vec::new(),
             network: Network::None,
-            cache: Cache::Use("/k".into()),
+            cache: Cache::Use {
+                folder: "/k".into(),
+                seal: None,
+            },
             open_files: OpenFiles { soft: 1, hard: 1 },
             work: "/w".into(),
         };

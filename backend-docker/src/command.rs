@@ -127,8 +127,10 @@ impl Client {
         build = build
             .argument("--ulimit")
             .argument(format!("nofile={}:{}", files.soft, files.hard));
-        if network == Network::None {
-            build = build.argument("--network=none");
+        match network {
+            Network::None => build = build.argument("--network=none"),
+            Network::Host => build = build.argument("--network=host"),
+            Network::Default => {}
         }
         if request.cache == Cache::Refuse {
             build = build.argument("--no-cache");
@@ -244,7 +246,10 @@ mod tests {
         let request = BuildRequest {
             target: None,
             build_arguments: Vec::new(),
-            cache: Cache::Use("/k".into()),
+            cache: Cache::Use {
+                folder: "/k".into(),
+                seal: None,
+            },
             ..request()
         };
         let output = Output::Store("localhost/stagex/core-x");

@@ -264,8 +264,10 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
             named_contexts: results == Results::Layouts,
             workdir_layers: true,
             add_zstd: modern,
+            confined_mounts: true,
         },
         offline_builds: true,
+        host_network: true,
         layers: match results {
             Results::Layouts => LayerRecord::Changes,
             Results::Named => LayerRecord::Touched,

@@ -92,6 +92,10 @@ impl Backend for Native {
         Ok(EngineImage { layers })
     }
 
+    fn has_store(&self) -> bool {
+        false
+    }
+
     async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
         let removed = remove(&self.program, &image.work).await;
         removed.map_err(|error| error.of(Operation::Remove))

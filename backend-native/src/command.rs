@@ -1,6 +1,6 @@
 //! How the worker is started, and what it is given. Runs nothing.
 
-use backend_api::{BuildRequest, Cache, ContextSource, Network, Step, StepId};
+use backend_api::{BuildRequest, Cache, ContextSource, Step, StepId};
 use camino::{Utf8Path, Utf8PathBuf, absolute_utf8};
 use process::Invocation;
 
@@ -50,11 +50,12 @@ pub(crate) fn build(request: &BuildRequest) -> Job {
         build_arguments: arguments
             .map(|argument| (argument.name.clone(), argument.value.clone()))
             .collect(),
-        offline: request.network == Network::None,
+        network: request.network.into(),
         open_files: (request.open_files.soft, request.open_files.hard),
         cache: match &request.cache {
-            Cache::Use(folder) => Some(CacheJob {
+            Cache::Use { folder, seal } => Some(CacheJob {
                 folder: absolute(folder),
+                seal: seal.clone(),
                 limit: CACHE_LIMIT,
             }),
             Cache::Refuse => None,

@@ -1,7 +1,7 @@
 //! What is said between this process and its worker: one job on the worker's standard input, and
 //! messages on its standard output, one to a line.
 
-use backend_api::{ErrorKind, StepId};
+use backend_api::{ErrorKind, Network, Seal, StepId};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +29,8 @@ pub(crate) struct BuildJob {
     pub(crate) stages: Vec<Vec<StepId>>,
     pub(crate) platform: String,
     pub(crate) build_arguments: Vec<(String, String)>,
-    /// No RUN may reach the network.
-    pub(crate) offline: bool,
+    /// The network of RUNs.
+    pub(crate) network: JobNetwork,
     /// How many files a process may open: what it begins with, and the most.
     pub(crate) open_files: (u64, u64),
     /// Where results are kept for later builds; nothing where every instruction must run.
@@ -38,11 +38,35 @@ pub(crate) struct BuildJob {
     pub(crate) work: Utf8PathBuf,
 }
 
+/// The network of RUNs that do not deny it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum JobNetwork {
+    /// One of each RUN's own, from which the machine's can be reached if that can be had.
+    Own,
+    /// None.
+    None,
+    /// The machine's.
+    Machine,
+}
+
+impl From<Network> for JobNetwork {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::Default => Self::Own,
+            Network::None => Self::None,
+            Network::Host => Self::Machine,
+        }
+    }
+}
+
 /// Where results are kept.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CacheJob {
     /// On the file system of the work folder. It may not be there yet.
     pub(crate) folder: Utf8PathBuf,
+    /// What proves that something was kept by this user; without it, all that is whole is believed.
+    pub(crate) seal: Option<Seal>,
     /// How many bytes of the disk they may take when the build has ended.
     pub(crate) limit: u64,
 }

@@ -15,6 +15,9 @@ use crate::parse::{self, Versions};
 const OLDEST: (u32, u32) = (4, 3);
 /// The first version with `RUN --network=`.
 const RUN_NETWORK: (u32, u32) = (4, 5);
+/// The first version that was tried which finds the source of a `RUN --mount` beneath what it is from, and
+/// forgets what is written to it (CVE-2024-1753, CVE-2024-9675, CVE-2024-11218).
+const CONFINED_MOUNTS: (u32, u32) = (5, 4);
 
 /// A Podman that can build.
 #[derive(Debug)]
@@ -190,9 +193,11 @@ impl Found {
                     named_contexts: is_here,
                     workdir_layers: false,
                     add_zstd: true,
+                    confined_mounts: version.number >= CONFINED_MOUNTS,
                 },
                 // Around an engine elsewhere nothing can be put that takes its network away.
                 offline_builds: is_here || sandbox.has_networks(),
+                host_network: true,
                 layers: LayerRecord::Touched,
                 platforms: if is_here {
                     emulated_platforms()

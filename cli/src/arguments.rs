@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use conformance::Label;
 use runtimes::Choice;
 
-use crate::docker::Build;
+use crate::docker::{Build, Network};
 use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
@@ -56,6 +56,11 @@ pub(crate) struct Global {
     /// like.)
     #[arg(long = "engine", value_name = "NAME=PATH", value_parser = engine, global = true)]
     pub(crate) engines: Vec<(String, Utf8PathBuf)>,
+
+    /// Put what is built into a directory in DIR, one for each tree, instead of out/ in the tree. (Also
+    /// `STAGEX_OUT`.)
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) out: Option<Utf8PathBuf>,
 
     /// How to print results.
     #[arg(long, value_enum, default_value_t, global = true)]
@@ -221,8 +226,12 @@ pub(crate) struct Make {
     pub(crate) no_cache: bool,
 
     /// Deny the network to every RUN. (Also `STAGEX_OFFLINE=1`.)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "network")]
     pub(crate) offline: bool,
+
+    /// The network of RUNs that do not say `--network=none`. No setting says this.
+    #[arg(long, value_enum)]
+    pub(crate) network: Option<Network>,
 
     /// Begin even where the disk has less room than the same builds needed the last time. (Also
     /// `STAGEX_IGNORE_SPACE=1`.)
@@ -265,6 +274,10 @@ pub(crate) struct Digests {
     /// Write nothing: compare what was built with digests/*.txt, and fail on a difference.
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// Read and hash every blob, also where the file system says that it is what it was.
+    #[arg(long)]
+    pub(crate) verify: bool,
 }
 
 const CHECK: &str = "\
@@ -375,11 +388,14 @@ fn engine(text: &str) -> Result<(String, Utf8PathBuf), String> {
 
 /// Prints the help, where that was asked for, or what is wrong with the command line.
 pub(crate) fn explain(error: &clap::Error) -> Exit {
-    let printed = error.print();
     if error.use_stderr() {
+        // What was typed is repeated in it.
+        let text = error.render().to_string();
+        let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        crate::failure::print_text("error", message);
         return Exit::Usage;
     }
-    crate::render::written(printed);
+    crate::render::written(error.print());
     Exit::Success
 }
 

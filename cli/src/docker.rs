@@ -66,7 +66,7 @@ pub(crate) struct Build {
     #[arg(long = "ulimit", value_name = "nofile=SOFT[:HARD]", value_parser = open_files)]
     limits: Vec<OpenFiles>,
 
-    /// The network of RUNs.
+    /// The network of RUNs that do not say `--network=none`.
     #[arg(long, value_enum, default_value_t)]
     network: Network,
 
@@ -91,13 +91,27 @@ pub(crate) struct Build {
     sbom: Option<bool>,
 }
 
+/// The network of RUNs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Network {
+pub(crate) enum Network {
     /// As the engine does it by itself.
     #[default]
     Default,
     /// None.
     None,
+    /// The machine's own: everybody on it can connect to what a RUN listens on, and a RUN to what
+    /// listens on this machine.
+    Host,
+}
+
+impl From<Network> for backend_api::Network {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::Default => Self::Default,
+            Network::None => Self::None,
+            Network::Host => Self::Host,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -181,9 +195,9 @@ impl Build {
         }
     }
 
-    /// Tells whether every RUN is denied the network.
-    pub(crate) fn offline(&self) -> bool {
-        self.network == Network::None
+    /// Returns the network of RUNs.
+    pub(crate) fn network(&self) -> Network {
+        self.network
     }
 
     /// Tells whether the engine's cache is refused.

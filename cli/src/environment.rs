@@ -78,6 +78,16 @@ pub(crate) fn terminal() -> Option<String> {
     read("TERM").ok()
 }
 
+/// Returns the variable that says where outputs are, if not in the tree.
+pub(crate) fn out() -> Filled {
+    filled("STAGEX_OUT")
+}
+
+/// Returns the directory of what belongs to the user and is no setting: the secret.
+pub(crate) fn state() -> Option<Utf8PathBuf> {
+    Some(folder("XDG_STATE_HOME", ".local/state")?.join("stagex"))
+}
+
 /// Returns the folder of the user's own `stagex.toml`.
 pub(crate) fn configuration() -> Option<Utf8PathBuf> {
     Some(folder("XDG_CONFIG_HOME", ".config")?.join("stagex"))

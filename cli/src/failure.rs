@@ -5,7 +5,7 @@ use std::error::Error;
 use anstyle::{AnsiColor, Style};
 
 use crate::exit::Exit;
-use crate::render::{self, printable_lines};
+use crate::render;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -64,14 +64,36 @@ impl Failure {
     }
 }
 
+/// Prints a text of several lines to standard error, the first of which says what is wrong.
+pub(crate) fn print_text(kind: &str, text: &str) {
+    let text = printable::lines(text);
+    render::styled(format_args!("{ERROR}{kind}:{ERROR:#} {text}"));
+}
+
 /// Prints one problem to standard error.
 pub(crate) fn print_problem(kind: &str, message: &str, hint: Option<&str>) {
-    let message = printable_lines(message);
+    let message = as_one(message);
     render::styled(format_args!("{ERROR}{kind}:{ERROR:#} {message}"));
     for line in hint.unwrap_or_default().lines() {
-        let line = printable_lines(line);
+        let line = printable::line(line);
         render::styled(format_args!("{HINT} hint:{HINT:#} {line}"));
     }
+}
+
+/// Returns a message whose further lines, if it has any, cannot be taken for messages of their own:
+/// a name in it may have a line's end too.
+fn as_one(message: &str) -> String {
+    let mut text = String::new();
+    for line in message.lines() {
+        if !text.is_empty() {
+            text.push('\n');
+            if !line.starts_with(' ') {
+                text.push_str("  ");
+            }
+        }
+        text.push_str(&printable::line(line));
+    }
+    text
 }
 
 /// Returns an error's message followed by those of the errors that it comes from.

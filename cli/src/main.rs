@@ -7,6 +7,7 @@ mod environment;
 mod exit;
 mod failure;
 mod output;
+mod place;
 mod render;
 mod settings;
 mod targets;

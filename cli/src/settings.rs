@@ -3,9 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::ErrorKind::{InvalidData, NotADirectory, NotFound, PermissionDenied};
+use std::io::{
+    self,
+    ErrorKind::{NotADirectory, NotFound, PermissionDenied},
+};
 use std::ops::Range;
 
+use beneath::{Directory, Problem};
 use camino::{Utf8Path, Utf8PathBuf};
 use runtimes::Choice;
 use serde::Deserialize;
@@ -13,7 +17,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::arguments::{Arguments, Command, Global, choice};
-use crate::docker::usage;
+use crate::docker::{Network, usage};
 use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -65,17 +69,20 @@ pub(crate) struct Settings {
     /// Whether to begin where the disk seems to have too little room.
     pub(crate) ignore_space: Setting<bool>,
     pub(crate) profile: Setting<String>,
+    /// The directory that each tree has one in for what is built; `out/` in the tree where nobody says.
+    pub(crate) out: Setting<Option<Utf8PathBuf>>,
     /// The programs of engines.
     pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
 }
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "runtime",
     "jobs",
     "offline",
     "ignore-space",
     "profile",
+    "out",
     "engines",
 ];
 
@@ -90,6 +97,7 @@ struct File {
     #[serde(rename = "ignore-space")]
     ignore_space: Option<Spanned<bool>>,
     profile: Option<Spanned<String>>,
+    out: Option<Spanned<String>>,
     engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
 }
 
@@ -110,6 +118,7 @@ pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
         offline: default(false),
         ignore_space: default(false),
         profile: default(PROFILE.to_owned()),
+        out: default(None),
         engines: BTreeMap::new(),
     };
     let global = &arguments.global;
@@ -128,6 +137,7 @@ pub(crate) fn apply(arguments: &mut Arguments) -> Result<(), Failure> {
         arguments.command,
         Command::Make(_)
             | Command::Build(_)
+            | Command::Digests(_)
             | Command::Clean(_)
             | Command::Conformance(_)
             | Command::Runtimes
@@ -141,6 +151,7 @@ pub(crate) fn apply(arguments: &mut Arguments) -> Result<(), Failure> {
     if !(usual && matches!(arguments.command, Command::Conformance(_))) {
         arguments.global.runtime = Some(settings.runtime.value);
     }
+    arguments.global.out = settings.out.value;
     let engines = settings.engines.into_iter();
     arguments.global.engines = engines.map(|(name, path)| (name, path.value)).collect();
     if let Command::Make(make) = &mut arguments.command {
@@ -225,6 +236,24 @@ impl Settings {
             }
             self.profile.source = place(profile.span());
         }
+        if let Some(out) = file.out {
+            let value = Utf8PathBuf::from(out.get_ref());
+            if owner == Owner::Tree {
+                let hint = "a tree may not say where files are written: write it into stagex/stagex.toml in \
+                    ~/.config";
+                let message = "`out` is not taken from a tree";
+                return Err(wrong(out.span(), message, Some(hint)));
+            }
+            if !value.is_absolute() {
+                let hint = "begin it with /: what it is relative to could be any tree";
+                let message = format!("`{value}` is no absolute path");
+                return Err(wrong(out.span(), &message, Some(hint)));
+            }
+            self.out = Setting {
+                value: Some(value),
+                source: place(out.span()),
+            };
+        }
         let Some(engines) = file.engines else {
             return Ok(());
         };
@@ -285,6 +314,12 @@ impl Settings {
                 source: Source::Variable(name),
             };
         }
+        if let Some((name, value)) = environment::out()? {
+            self.out = Setting {
+                value: Some(value.into()),
+                source: Source::Variable(name),
+            };
+        }
         let named = match global.runtime.as_ref().unwrap_or(&self.runtime.value) {
             Choice::Auto => None,
             Choice::Named(name) => Some(name.as_str()),
@@ -301,6 +336,12 @@ impl Settings {
             self.runtime = Setting {
                 value: runtime.clone(),
                 source: Source::Flag("--runtime"),
+            };
+        }
+        if let Some(out) = &arguments.global.out {
+            self.out = Setting {
+                value: Some(out.clone()),
+                source: Source::Flag("--out"),
             };
         }
         for (name, program) in &arguments.global.engines {
@@ -327,33 +368,59 @@ impl Settings {
                     source: Source::Flag(flag),
                 };
             }
+            if let Some(network) = make.network {
+                self.offline = Setting {
+                    value: network == Network::None,
+                    source: Source::Flag("--network"),
+                };
+            }
         }
     }
 }
 
 /// Reads a file, if it is there.
 fn text(path: &Utf8Path, owner: Owner) -> Result<Option<String>, Failure> {
-    let error = match std::fs::read_to_string(path) {
+    let error = match read(path, owner) {
         Ok(text) => return Ok(Some(text)),
         Err(error) => error,
     };
-    match error.kind() {
+    match (error.kind(), beneath::problem(&error)) {
         // The home folder of who has none may be a device.
-        NotFound | NotADirectory => Ok(None),
-        InvalidData => Err(usage(
+        (NotFound | NotADirectory, _) => Ok(None),
+        (_, Some(Problem::NotUtf8(_))) => Err(usage(
             format!("{path} is not UTF-8"),
             Some("save it as UTF-8"),
         )),
-        kind => {
+        (kind, problem) => {
             let message = format!("cannot read {path}: {error}");
             let is_closed = kind == PermissionDenied && owner == Owner::User;
-            let hint = is_closed.then(|| {
-                "it is looked for in ~/.config: set HOME, if that is another user's home \
-                 folder, or XDG_CONFIG_HOME"
-                    .to_owned()
-            });
-            Err(Failure::of(Exit::Environment, [(message, hint)]))
+            let hint = match problem {
+                _ if is_closed => Some(
+                    "it is looked for in ~/.config: set HOME, if that is another user's home \
+                     folder, or XDG_CONFIG_HOME",
+                ),
+                Some(Problem::Link(_)) => Some("a tree's file must be in the tree: copy it there"),
+                _ => None,
+            };
+            Err(Failure::of(
+                Exit::Environment,
+                [(message, hint.map(str::to_owned))],
+            ))
         }
+    }
+}
+
+/// Reads a regular file; in a tree, through no symbolic link.
+fn read(path: &Utf8Path, owner: Owner) -> io::Result<String> {
+    match (owner, path.parent(), path.file_name()) {
+        (Owner::Tree, Some(tree), Some(name)) => {
+            let tree = match tree.as_str() {
+                "" => Utf8Path::new("."),
+                _ => tree,
+            };
+            Directory::open(tree)?.read_text(name.into(), beneath::TEXT)
+        }
+        _ => beneath::read_text(path, beneath::TEXT),
     }
 }
 
@@ -399,6 +466,7 @@ mod tests {
             offline: default(false),
             ignore_space: default(false),
             profile: default(PROFILE.to_owned()),
+            out: default(None),
             engines: BTreeMap::new(),
         }
     }
@@ -444,11 +512,14 @@ mod tests {
             "runtime = \"No Name\"\n",
             "profile = \"stagex-2030\"\n",
             "[engines]\n\"..\" = \"x\"\n",
+            "out = \"not/absolute\"\n",
             "not toml",
         ] {
             assert!(read(text, Owner::User).is_err(), "{text}");
         }
         assert!(read("[engines]\npodman = \"./evil\"\n", Owner::Tree).is_err());
+        assert!(read("out = \"/tmp\"\n", Owner::Tree).is_err());
+        assert!(read("out = \"/tmp\"\n", Owner::User).is_ok());
     }
 
     #[test]

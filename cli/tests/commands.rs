@@ -291,11 +291,11 @@ fn variables_of_make_are_flags() {
 
 #[test]
 fn clean_removes_what_was_made_and_only_in_a_tree() {
-    let tree = sample();
-    let layout = tree.path().join("out/core-musl");
+    let musl = sample();
+    let layout = musl.path().join("out/core-musl");
     std::fs::create_dir_all(&layout).unwrap();
     std::fs::write(layout.join("index.json"), "12345").unwrap();
-    let ran = stagex(tree.path(), &["clean", "--format", "json"]);
+    let ran = stagex(musl.path(), &["clean", "--format", "json"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let cleaned: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(
@@ -309,6 +309,22 @@ fn clean_removes_what_was_made_and_only_in_a_tree() {
     std::fs::create_dir_all(&kept).unwrap();
     assert_ne!(stagex(elsewhere.path(), &["clean"]).code, 0);
     assert!(kept.exists());
+
+    // What `stagex build` leaves wherever it is used is ours.
+    let ours = elsewhere.path().join("out/.stagex/native/entry");
+    std::fs::create_dir_all(ours.parent().unwrap()).unwrap();
+    std::fs::write(&ours, "12345").unwrap();
+    let ran = stagex(elsewhere.path(), &["clean"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("removed 1 file"), "{}", ran.stdout);
+    assert!(kept.exists() && !ours.exists());
+
+    // One package that is wrong is no reason to keep what was made of the others.
+    let wrong = tree(&[("core/a", "not toml", "FROM scratch\n")]);
+    let made = wrong.path().join("out/core-b");
+    std::fs::create_dir_all(&made).unwrap();
+    assert_eq!(stagex(wrong.path(), &["clean"]).code, 0);
+    assert!(!made.exists());
 }
 
 #[test]
@@ -413,24 +429,33 @@ fn a_tree_does_not_say_which_programs_are_run() {
 }
 
 #[test]
-fn what_a_killed_build_left_stays_until_its_engine_can_remove_it() {
+fn a_claim_that_came_with_a_tree_names_nothing() {
     let tree = sample();
+    let precious = tempfile::tempdir().unwrap();
+    std::fs::write(precious.path().join("file"), "precious").unwrap();
     let work = tree.path().join("out/.stagex/work/core-musl-1");
     std::fs::create_dir_all(&work).unwrap();
-    let claim = "{\"runtime\":\"docker\",\"image\":{\"key\":\"core-musl-1\",\
-        \"reference\":\"localhost/stagex/core-musl-1\",\"also_made\":[],\"steps\":[],\
-        \"base_layers\":0,\"work\":\"/nonexistent\"}}";
-    std::fs::write(work.join("claim.json"), claim).unwrap();
-    let arguments: Vec<_> = ["clean", "--images"]
-        .iter()
-        .chain(&NO_ENGINES)
-        .copied()
-        .collect();
-    let ran = stagex(tree.path(), &arguments);
+    for runtime in ["docker", "native"] {
+        let claim = format!(
+            "{{\"runtime\":\"{runtime}\",\"image\":{{\"key\":\"core-musl-1\",\
+             \"reference\":\"localhost/stagex/core-musl-1\",\"also_made\":[\"debian\"],\"steps\":[],\
+             \"base_layers\":0,\"work\":{:?}}}}}",
+            precious.path()
+        );
+        std::fs::write(work.join("claim.json"), claim).unwrap();
+        let arguments: Vec<_> = ["clean", "--images"]
+            .iter()
+            .chain(&NO_ENGINES)
+            .copied()
+            .collect();
+        let ran = stagex(tree.path(), &arguments);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("docker"), "{}", ran.stderr);
+        assert!(ran.stdout.contains("0 killed builds"), "{}", ran.stdout);
+    }
+    let ran = stagex(tree.path(), &["clean"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("docker is not ready"), "{}", ran.stderr);
-    assert!(ran.stdout.contains("0 killed builds"), "{}", ran.stdout);
-    assert!(work.join("claim.json").exists());
+    assert!(!work.exists() && precious.path().join("file").exists());
 }
 
 #[test]

@@ -24,14 +24,18 @@ const CASES: [&str; 8] = [
     "mount-points",
 ];
 
-/// Mounts a stack over the folder in which builds are done, for what it starts only.
+/// Mounts a stack of file systems in the directory `$1`, for what it starts only, which is told the place as
+/// `$1`. Nothing else is hidden by it: the program and its tree may be anywhere.
 const SCRIPT: &str = "set -e
+at=$1
+shift
 mount --make-rprivate /
-mount -t tmpfs tmpfs /mnt
-mkdir /mnt/below /mnt/upper /mnt/work
-chmod 1777 /mnt/upper
-mount -t overlay overlay -o lowerdir=/mnt/below,upperdir=/mnt/upper,workdir=/mnt/work /var/tmp
-exec \"$@\"";
+mount -t tmpfs tmpfs \"$at\"
+mkdir \"$at/below\" \"$at/upper\" \"$at/work\" \"$at/stack\"
+chmod 1777 \"$at/upper\"
+cd \"$at\"
+mount -t overlay overlay -o lowerdir=below,upperdir=upper,workdir=work stack
+exec sh -c \"$@\"";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -53,21 +57,17 @@ fn main() -> ExitCode {
 }
 
 fn same_images() -> Result<(), Failed> {
+    let script = "at=$1; shift; exec \"$0\" conformance --column native --keep \"$at/kept\" \"$@\"";
     let cases = CASES.iter().flat_map(|case| ["--case", case]);
-    let (succeeded, said) = stacked(
-        ["conformance", "--column", "native"]
-            .into_iter()
-            .chain(cases),
-    )?;
+    let (succeeded, said) = stacked(script, cases)?;
     if succeeded { Ok(()) } else { Err(said.into()) }
 }
 
 fn it_is_said() -> Result<(), Failed> {
     let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let script = "cp -r packages digests /var/tmp && cd /var/tmp && \
-                  \"$0\" --runtime native make core-filesystem";
-    let program = env!("CARGO_BIN_EXE_stagex");
-    let (succeeded, said) = run(tree, ["sh", "-c", script, program])?;
+    let script = "cp -r \"$2/packages\" \"$2/digests\" \"$1\" && \
+                  exec \"$0\" -C \"$1\" --runtime native make core-filesystem";
+    let (succeeded, said) = stacked(script, [tree])?;
     if succeeded && said.contains("every step copies all files") {
         Ok(())
     } else {
@@ -75,20 +75,20 @@ fn it_is_said() -> Result<(), Failed> {
     }
 }
 
-fn stacked<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<(bool, String), Failed> {
-    let words = [env!("CARGO_BIN_EXE_stagex")].into_iter().chain(arguments);
-    run(".", words)
-}
-
-/// Runs something where folders cannot be stacked. Returns whether it succeeded, and all that it said.
-fn run<'a>(
-    folder: &str,
-    words: impl IntoIterator<Item = &'a str>,
+/// Runs a script where folders cannot be stacked: `$0` is the program, `$1` the place, and behind it come
+/// more arguments. Returns whether it succeeded, and all that it said.
+fn stacked<'a>(
+    script: &str,
+    more: impl IntoIterator<Item = &'a str>,
 ) -> Result<(bool, String), Failed> {
+    let temporary = tempfile::tempdir()?;
+    let at = temporary.path();
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", SCRIPT, "sh"])
-        .args(words)
-        .current_dir(folder)
+        .arg(at)
+        .args([script, env!("CARGO_BIN_EXE_stagex")])
+        .arg(at.join("stack"))
+        .args(more)
         .output()?;
     let said = [output.stdout, output.stderr].concat();
     Ok((

@@ -77,11 +77,46 @@ fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         check.status.success() && check.stdout == [0; 1024],
         "a check is not an empty archive",
     )?;
+    a_changed_layer_is_refused(tree, runtime, packages)?;
     engines::nothing_is_left(tree, program, &images)
+}
+
+/// Changes a layer of what the target is built from: then it is not built, whatever the engine would say.
+fn a_changed_layer_is_refused(
+    tree: &Path,
+    runtime: &str,
+    packages: &[Value],
+) -> Result<(), Failed> {
+    let has_needs = |package: &&Value| !package["dependencies"].as_array().unwrap().is_empty();
+    let package = packages.iter().rfind(has_needs).unwrap();
+    let needed = package["dependencies"][0].as_str().unwrap();
+    let blobs = tree.join("out").join(needed).join("blobs/sha256");
+    let manifest = fs::read(blobs.join(digest(&tree.join("out").join(needed)))).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap();
+    let layer = layer.strip_prefix("sha256:").unwrap();
+    let mut bytes = fs::read(blobs.join(layer)).unwrap();
+    // It is unpacked as before: the time in the header of gzip means nothing.
+    bytes[4] ^= 1;
+    fs::write(blobs.join(layer), bytes).unwrap();
+    for more in [&["--no-cache"][..], &[]] {
+        let mut command = command(tree, runtime, package, more);
+        let output = command.stderr(Stdio::piped()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        expect(!output.status.success(), "a changed layer was built from")?;
+        for part in [&format!("`stagex/{needed}`"), layer, "was changed"] {
+            expect(text.contains(part), &format!("no {part} in: {text}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Starts what the generated rule of a package starts.
 fn build(tree: &Path, runtime: &str, package: &Value, more: &[&str]) -> Child {
+    command(tree, runtime, package, more).spawn().unwrap()
+}
+
+fn command(tree: &Path, runtime: &str, package: &Value, more: &[&str]) -> Command {
     let text = |field: &str| package[field].as_str().unwrap();
     let (name, context) = (text("name"), text("context"));
     let version = package["version"].as_str().unwrap_or("latest");
@@ -118,9 +153,8 @@ fn build(tree: &Path, runtime: &str, package: &Value, more: &[&str]) -> Child {
         .args([&format!("--platform={platform}"), "--progress=auto"])
         .args(["-f", text("containerfile"), context])
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::piped());
+    command
 }
 
 /// Returns the digest that is recorded of a package, in hex.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 23] = [
-    ("backend-api", &[]),
+const ARROWS: [(&str, &[&str]); 25] = [
+    ("backend-api", &["beneath"]),
     (
         "backend-buildah",
         &["backend-api", "containers-build", "findings", "process"],
@@ -35,16 +35,19 @@ const ARROWS: [(&str, &[&str]); 23] = [
         "backend-podman",
         &["backend-api", "containers-build", "findings", "process"],
     ),
+    ("beneath", &[]),
     ("check", &["containerfile"]),
     (
         "conformance",
         &[
             "backend-api",
+            "beneath",
             "engine",
             // Its tests only: mutants of the encoder compress at other levels.
             "go-flate",
             "oci-image",
             "package-tree",
+            "printable",
             "process",
             "runtimes",
         ],
@@ -59,19 +62,25 @@ const ARROWS: [(&str, &[&str]); 23] = [
         "engine",
         &[
             "backend-api",
+            "beneath",
             "compression",
             "containerfile",
             "oci-image",
             "package-tree",
             "patterns",
+            "printable",
         ],
     ),
     ("findings", &[]),
     ("go-flate", &[]),
     ("image-store", &["backend-api", "process"]),
-    ("oci-image", &["containerfile", "go-flate"]),
-    ("package-tree", &["containerfile"]),
+    (
+        "oci-image",
+        &["beneath", "containerfile", "go-flate", "printable"],
+    ),
+    ("package-tree", &["beneath", "containerfile"]),
     ("patterns", &[]),
+    ("printable", &[]),
     ("process", &[]),
     (
         "runtimes",
@@ -86,16 +95,18 @@ const ARROWS: [(&str, &[&str]); 23] = [
         ],
     ),
     ("sandbox", &[]),
-    ("snapshot", &["compression", "patterns"]),
+    ("snapshot", &["beneath", "compression", "patterns"]),
     (
         "stagex",
         &[
             "backend-api",
+            "beneath",
             "check",
             "conformance",
             "containerfile",
             "engine",
             "package-tree",
+            "printable",
             "process",
             "runtimes",
         ],

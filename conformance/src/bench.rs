@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use backend_api::{Backend, Ready};
-use camino::{Utf8Path, Utf8PathBuf};
+use backend_api::{Backend, Network, Ready};
+use camino::Utf8Path;
 use engine::{Folders, Job, Options, Outcome, Space};
 use oci_image::{Digest, ImageSet, first_difference};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
@@ -22,7 +22,7 @@ pub struct Bench {
     backend: Arc<dyn Backend>,
     ready: Ready,
     suite: Arc<Suite>,
-    root: Utf8PathBuf,
+    folders: Folders,
     prepared: OnceLock<Result<(), String>>,
     /// One at a time: a tree has one builder.
     building: Mutex<()>,
@@ -48,7 +48,7 @@ impl Bench {
             ready: column.availability.ready().ok()?.clone(),
             suite: Arc::clone(suite),
             // Docker takes an `@` in the path of a layout for the beginning of a digest.
-            root: folder.join(column.label.as_str().replace('@', "-")),
+            folders: Folders::of_tree(&folder.join(column.label.as_str().replace('@', "-"))),
             prepared: OnceLock::new(),
             building: Mutex::default(),
             built: Mutex::default(),
@@ -68,7 +68,7 @@ impl Bench {
 
     /// Returns the bench's tree.
     pub fn root(&self) -> &Utf8Path {
-        &self.root
+        self.folders.root()
     }
 
     /// Returns the digest of a package's image, or why it could not be built. Builds it if
@@ -83,7 +83,7 @@ impl Bench {
 
     /// Returns the image of a package that has been built, for each of its platforms.
     pub fn images(&self, output: &str) -> Result<ImageSet, String> {
-        ImageSet::open(&Folders::of_tree(&self.root).output(output)).map_err(text)
+        ImageSet::open(&self.folders.output(output)).map_err(text)
     }
 
     /// Returns the first difference between this bench's image of a package and another's.
@@ -97,17 +97,17 @@ impl Bench {
 
     /// Plans a package, and all that it needs, in the bench's tree.
     pub(crate) fn plan(&self, output: &str) -> Result<Plan, String> {
-        let tree = Tree::open(&self.root).map_err(text)?;
+        let tree = Tree::open(self.root()).map_err(text)?;
         tree.plan(&[output.to_owned()], DEFAULT_PLATFORM)
             .map_err(text)
     }
 
     fn build(&self, subject: &Subject) -> Result<Digest, String> {
-        let prepare = || self.suite.lay_out(&self.root).map_err(text);
+        let prepare = || self.suite.lay_out(self.root()).map_err(text);
         self.prepared.get_or_init(prepare).clone()?;
         let _alone = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let job = Job {
-            root: self.root.clone(),
+            folders: self.folders.clone(),
             plan: Arc::new(self.plan(&subject.output)?),
             backend: Arc::clone(&self.backend),
             ready: self.ready.clone(),
@@ -118,7 +118,7 @@ impl Bench {
                 // with it, an image can depend on what was built before.
                 no_cache: true,
                 space: Space::Checked,
-                offline: false,
+                network: Network::Default,
             },
         };
         let runtime = tokio::runtime::Runtime::new().map_err(text)?;

@@ -209,7 +209,8 @@ fn seen(browser: &Utf8Path, address: &str) -> String {
 fn written() -> (tempfile::TempDir, Utf8PathBuf) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = Utf8PathBuf::from_path_buf(temporary.path().join("report")).unwrap();
-    report::write(&sample(), &folder).unwrap();
+    let opened = beneath::Directory::open_or_make(&folder).unwrap();
+    report::write(&sample(), &opened).unwrap();
     (temporary, folder)
 }
 

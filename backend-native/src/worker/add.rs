@@ -1,7 +1,7 @@
 //! COPY and ADD: from the words of the instruction to what is copied.
 
 use containerfile::{Add, Copy, Heredoc, Sources, Step};
-use snapshot::{Copying, Ownership, Source, Tree, User};
+use snapshot::{Copying, Ownership, Selection, Source, Taken, Tree, User};
 
 use super::builder::Builder;
 use super::failure::Result;
@@ -9,58 +9,24 @@ use super::step::mode_of;
 use crate::job::Failure;
 
 impl Builder {
-    pub(super) fn copy(&self, step: &Step, copy: &Copy, into: &Tree) -> Result<()> {
-        let order = Order {
-            sources: &copy.sources,
-            from: copy.from.as_deref(),
-            chown: copy.chown.as_deref(),
-            chmod: copy.chmod.as_deref(),
-            exclude: &copy.exclude,
-            parents: copy.parents,
-            unpack: false,
-        };
-        self.bring(step, &order, into)
-    }
-
-    pub(super) fn add(&self, step: &Step, add: &Add, into: &Tree) -> Result<()> {
-        let order = Order {
-            sources: &add.sources,
-            from: None,
-            chown: add.chown.as_deref(),
-            chmod: add.chmod.as_deref(),
-            exclude: &add.exclude,
-            parents: false,
-            unpack: add.unpack.unwrap_or(true),
-        };
-        self.bring(step, &order, into)
-    }
-
-    fn bring(&self, step: &Step, order: &Order<'_>, into: &Tree) -> Result<()> {
+    /// Does a `COPY` or an `ADD`.
+    pub(super) fn bring(&self, step: &Step, order: &Order<'_>, into: &Tree) -> Result<()> {
         let destination = destination(&step.working_directory, &order.sources.destination);
         let owner = order.chown.map(|text| User::new(text).owner(into));
         let mode = order.chmod.map(mode_of).transpose()?;
-        let mut copying = Copying {
+        let copying = Copying {
             destination: &destination,
             owner: owner.transpose()?,
             mode: mode.as_ref(),
-            unpack: order.unpack,
-            include: None,
-            exclude: order.exclude,
         };
         if !order.sources.paths.is_empty() {
             let (view, ownership) = self.source(order.from)?;
             let tree = &view.tree()?;
             let source = Source { tree, ownership };
-            for path in &order.sources.paths {
-                if order.parents {
-                    copy_with_parents(source, path, into, &copying)?;
-                } else {
-                    snapshot::copy(source, path.as_bytes(), into, &copying)?;
-                }
+            for taken in order.take(tree) {
+                snapshot::copy(source, &taken?, into, &copying)?;
             }
         }
-        copying.unpack = false;
-        copying.exclude = &[];
         for heredoc in &order.sources.heredocs {
             self.write_heredoc(heredoc, into, &copying)?;
         }
@@ -83,49 +49,76 @@ impl Builder {
         let tree = &Tree::open(&folder)?;
         let ownership = Ownership::Root;
         let source = Source { tree, ownership };
-        Ok(snapshot::copy(
-            source,
-            heredoc.name.as_bytes(),
-            into,
-            copying,
-        )?)
+        let taken = snapshot::take(tree, heredoc.name.as_bytes(), &Selection::default())?;
+        Ok(snapshot::copy(source, &taken, into, copying)?)
     }
-}
-
-/// Copies a file with the folders that it is in: from the source's root on, or from `/./` in its path.
-fn copy_with_parents(
-    source: Source<'_>,
-    path: &str,
-    into: &Tree,
-    copying: &Copying<'_>,
-) -> Result<()> {
-    let (folder, pattern) = path.split_once("/./").unwrap_or(("/", path));
-    let below = snapshot::Place::new(pattern);
-    let is_plain = !format!("{folder}/{pattern}").contains(['*', '?', '[']);
-    if is_plain {
-        let whole = source
-            .tree
-            .resolve(format!("{folder}/{pattern}").as_bytes())?;
-        if source.tree.status(&whole)?.is_none() {
-            return Err(snapshot::Error::NotFound(path.to_owned()).into());
-        }
-    }
-    let copying = Copying {
-        include: below.as_bytes().strip_prefix(b"/"),
-        ..*copying
-    };
-    Ok(snapshot::copy(source, folder.as_bytes(), into, &copying)?)
 }
 
 /// What a COPY and an ADD have in common.
-struct Order<'a> {
+#[derive(Debug)]
+pub(super) struct Order<'a> {
     sources: &'a Sources,
-    from: Option<&'a str>,
+    pub(super) from: Option<&'a str>,
     chown: Option<&'a str>,
     chmod: Option<&'a str>,
-    exclude: &'a [String],
-    parents: bool,
-    unpack: bool,
+    selection: Selection<'a>,
+}
+
+impl<'a> Order<'a> {
+    pub(super) fn of_copy(copy: &'a Copy) -> Self {
+        Self {
+            sources: &copy.sources,
+            from: copy.from.as_deref(),
+            chown: copy.chown.as_deref(),
+            chmod: copy.chmod.as_deref(),
+            selection: Selection {
+                parents: copy.parents,
+                exclude: &copy.exclude,
+                unpack: false,
+            },
+        }
+    }
+
+    pub(super) fn of_add(add: &'a Add) -> Self {
+        Self {
+            sources: &add.sources,
+            from: None,
+            chown: add.chown.as_deref(),
+            chmod: add.chmod.as_deref(),
+            selection: Selection {
+                parents: false,
+                exclude: &add.exclude,
+                unpack: add.unpack.unwrap_or(true),
+            },
+        }
+    }
+
+    /// Returns the path of what it copies, as it is, to the root of a file system; nothing where it is anything
+    /// else that it does.
+    pub(super) fn of_all(&self, step: &Step) -> Option<&'a str> {
+        let [path] = self.sources.paths.as_slice() else {
+            return None;
+        };
+        let written = &self.sources.destination;
+        let is_plain = self.sources.heredocs.is_empty()
+            && (self.chown, self.chmod) == (None, None)
+            && !self.selection.parents
+            && self.selection.exclude.is_empty()
+            && !path.contains(['*', '?', '[', '\\']);
+        let is_to_root = destination(&step.working_directory, written) == b"/";
+        (is_plain && is_to_root).then_some(path)
+    }
+
+    /// Tells whether it takes files from somewhere.
+    pub(super) fn has_paths(&self) -> bool {
+        !self.sources.paths.is_empty()
+    }
+
+    /// Finds what it takes of a tree, path by path: the key of its step is made of this, and the copy.
+    pub(super) fn take(&self, tree: &'a Tree) -> impl Iterator<Item = snapshot::Result<Taken>> {
+        let paths = self.sources.paths.iter();
+        paths.map(|path| snapshot::take(tree, path.as_bytes(), &self.selection))
+    }
 }
 
 /// Returns where an instruction copies to: absolute, with a slash at the end where what is copied

@@ -7,20 +7,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
-use backend_api::{Blob, StepId};
+use backend_api::StepId;
 use containerfile::{Build, Instruction, Platform, ResolvedStage, Scope, StageId, Step};
 use sandbox::Inside;
-use snapshot::{Digest, Stack, Stacking, Tree};
+use snapshot::{Digest, Place, Stack, Stacking, Tree};
 
-use super::cache::{Cache, Part};
+use super::cache::{Beside, Cache, of_stacked};
+use super::circumstances::circumstances;
+use super::entry::{Part, Reference};
 use super::failure::Result;
 use super::floor::{Floor, View};
 use super::folders::{Folders, Snapshot, hand_on};
-use super::image::Image;
-use super::key::{self, Key, LookedAt};
+use super::image::{Image, Layer};
+use super::key::{Key, LookedAt};
+use super::network::Way;
 use super::plan::Plan;
 use super::report::Report;
-use super::run::Outcome;
+use super::share::Shared;
 use super::thread;
 use crate::backend::{layer_name, layers};
 use crate::job::{BuildJob, ContextKind, Failure, FailureKind, Message};
@@ -36,18 +39,27 @@ pub(super) struct Builder {
     pub(super) cache: Option<Cache>,
     pub(super) circumstances: Digest,
     pub(super) looked_at: LookedAt,
+    pub(super) way: Way,
     pub(super) images: BTreeMap<String, Image>,
     layers: Layers,
     places: Places,
     pub(super) stacking: Stacking,
-    pub(super) unpacked: Mutex<BTreeMap<Vec<Blob>, Unpacked>>,
+    pub(super) unpacked: Mutex<BTreeMap<Layer, Arc<Mutex<Unpacked>>>>,
+    /// Where what is in a directory was kept, so that others can be stacked of it.
+    pub(super) kept_at: Mutex<BTreeMap<PathBuf, Reference>>,
     pub(super) stages: Mutex<BTreeMap<StageId, Floor>>,
     /// Notified when a stage is built.
     pub(super) built: Condvar,
 }
 
-/// The folder of one layer or several, once they are unpacked.
-pub(super) type Unpacked = Arc<Mutex<Option<PathBuf>>>;
+/// The folders that a layer was unpacked into.
+#[derive(Debug, Default)]
+pub(super) struct Unpacked {
+    /// The one whose files do not depend on the layers below.
+    pub(super) alone: Option<PathBuf>,
+    /// Those whose files do, by these layers.
+    pub(super) on: BTreeMap<Vec<Layer>, PathBuf>,
+}
 
 /// Builds, and writes the layers of the steps that are asked for.
 ///
@@ -56,11 +68,12 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
     let mut images = BTreeMap::new();
     for context in &job.contexts {
         if context.kind == ContextKind::Image {
-            images.insert(context.name.clone(), Image::read(&context.path)?);
+            let image = Image::read(&context.name, &context.path)?;
+            images.insert(context.name.clone(), image);
         }
     }
     let build = resolve(&job, &images)?;
-    super::step::refuse_what_is_unknown(&build)?;
+    super::step::refuse_what_is_unknown(&build, job.network)?;
     let layers = layers_of(&job, &build)?;
     let folders = Arc::new(Folders::enter(&job.work)?);
     let stacking = stacking(&folders, report)?;
@@ -78,7 +91,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         layers,
         places: places_of(&job, &build),
         stacking,
-        circumstances: key::circumstances(inside.rights),
+        circumstances: circumstances(inside.rights, stacking),
         folders,
         job,
         inside,
@@ -86,8 +99,10 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         build,
         cache,
         looked_at: LookedAt::default(),
+        way: Way::default(),
         images,
         unpacked: Mutex::default(),
+        kept_at: Mutex::default(),
         stages: Mutex::default(),
         built: Condvar::new(),
     });
@@ -104,7 +119,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
             // Nobody listens any more once a stage has failed.
             let _ = done.send(to_its_end(|| builder.stage(id, &plan)));
         });
-        started.map_err(|error| Failure::io("start a thread of", "stagex", &error))?;
+        started.map_err(|error| Failure::thread(&error))?;
     }
     drop(done);
     results.into_iter().collect::<Result<()>>()?;
@@ -219,9 +234,7 @@ impl Builder {
         let mut floor = self.base(&stage.base)?;
         let kept = plan.kept(id);
         for entry in kept {
-            let files = self.folders.link(&entry.files())?;
-            let digest = entry.digest;
-            floor.put(files, Some(digest))?;
+            floor.put(self.folders_of(entry)?, Some(entry.digest))?;
         }
         for (label, step) in labelled(stage).skip(kept.len()) {
             let wanted = self.layers.get(&step.id).copied();
@@ -244,33 +257,64 @@ impl Builder {
         wanted: Option<Wanted>,
     ) -> Result<()> {
         let key = self.key_if_kept(step, floor);
-        let (snapshot, stubs) = loop {
+        if let Some(shared) = self.share(step, floor)? {
+            return self.step_of_shared(floor, key, &shared, wanted);
+        }
+        let (snapshot, done) = loop {
             let snapshot = self.folders.snapshot()?;
-            let outcome = {
+            let done = {
                 let root = root(step, &floor.stack, &snapshot)?;
                 self.carry_out(step, place, root.path())?
                 // Whatever was mounted in it goes with it.
             };
-            match outcome {
-                Outcome::Done(stubs) => break (snapshot, stubs),
-                Outcome::Again => {
-                    let line = "it makes a device file, or gives a file to a user beyond the ranges that \
-                                are set aside for this user: it begins again, and looks at files take longer";
-                    self.report.line(place, line);
-                    let path = &snapshot.entry;
-                    snapshot::clear(path)
-                        .map_err(|error| Failure::io("clear", path.display(), &error))?;
-                }
+            if let Some(done) = done {
+                break (snapshot, done);
             }
+            let line = "it makes a device file, or gives a file to a user beyond the ranges that are set \
+                        aside for this user: it begins again, and looks at files take longer";
+            self.report.line(place, line);
+            snapshot::clear(&snapshot.entry)
+                .map_err(|error| Failure::io("clear", snapshot.entry.display(), &error))?;
         };
         let upper = Tree::open(&snapshot.upper)?;
-        stubs.remove(&upper)?;
+        done.stubs.remove(&upper)?;
+        let key = key.filter(|_| done.is_certain);
         let layer = wanted.map(|wanted| self.layer(wanted));
         if let Some(layer) = &layer {
             self.write_layer(&upper, &floor.stack, layer)?;
         }
         let (files, digest) = self.keep(step, floor, key, (snapshot, layer.as_deref()))?;
         floor.put(files, digest)
+    }
+
+    /// Does a step whose files are stacked, and not copied.
+    fn step_of_shared(
+        &self,
+        floor: &mut Floor,
+        key: Option<Key>,
+        shared: &Shared,
+        wanted: Option<Wanted>,
+    ) -> Result<()> {
+        let layer = wanted.map(|wanted| self.layer(wanted));
+        if let Some(layer) = &layer
+            && let Some(upper) = self.view(&self.stack_of(shared))?
+        {
+            self.write_layer(&upper.tree()?, &floor.stack, layer)?;
+        }
+        let mut kept = None;
+        if let (Some(cache), Some(key)) = (&self.cache, key) {
+            let (entry, _) = self.folders.entry()?;
+            let beside = Beside {
+                layer: layer.as_deref(),
+                stacked: &shared.references,
+            };
+            // Another build that was faster has stacked the same, unless it could not.
+            let digest = of_stacked(&shared.references);
+            let theirs = || Some(cache.find(key.digest)?.digest);
+            let found = cache.keep(key.digest, &entry, beside).or_else(theirs);
+            kept = found.filter(|found| *found == digest);
+        }
+        floor.put(shared.folders.clone(), kept)
     }
 
     /// Returns the key of a step that is about to be done, if it can be kept.
@@ -289,8 +333,8 @@ impl Builder {
         floor: &Floor,
         key: Option<Key>,
         (snapshot, layer): (Snapshot, Option<&Path>),
-    ) -> Result<(PathBuf, Option<Digest>)> {
-        let own = snapshot.upper;
+    ) -> Result<(Vec<PathBuf>, Option<Digest>)> {
+        let own = vec![snapshot.upper.clone()];
         let (Some(cache), Some(key)) = (&self.cache, key) else {
             return Ok((own, None));
         };
@@ -301,14 +345,22 @@ impl Builder {
                 return Ok((own, None));
             }
         }
-        if let Some(digest) = cache.keep(key.digest, &snapshot.entry, layer) {
+        let beside = Beside {
+            layer,
+            ..Beside::default()
+        };
+        if let Some(digest) = cache.keep(key.digest, &snapshot.entry, beside) {
+            self.note_kept(snapshot.upper, key.digest, digest, &Place::root());
             return Ok((own, Some(digest)));
         }
         // Another build was faster: its result is as good, and has been kept.
         let parts = [Part::Files, Part::Layer];
         let parts = &parts[..if layer.is_some() { 2 } else { 1 }];
         let theirs = cache.find(key.digest);
-        let theirs = theirs.filter(|entry| parts.iter().all(|part| entry.is_whole(*part)));
+        let theirs = theirs.filter(|entry| {
+            let mut parts = parts.iter();
+            parts.all(|part| cache.broken(entry, *part).is_empty())
+        });
         let Some(entry) = theirs else {
             return Ok((own, None));
         };
@@ -317,7 +369,7 @@ impl Builder {
                 .map_err(|error| Failure::io("replace", layer.display(), &error))?;
             hand_on(&entry.layer(), layer)?;
         }
-        Ok((self.folders.link(&entry.files())?, Some(entry.digest)))
+        Ok((self.folders_of(&entry)?, Some(entry.digest)))
     }
 
     /// Returns the path of the layer of a step.

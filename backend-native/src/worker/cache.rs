@@ -1,32 +1,30 @@
 //! What builds have made, kept for later ones: the files of steps and of unpacked layers, each under
 //! a key that says all that they are a function of.
 //!
-//! It does not know what is in a key. An entry is a folder, made in a build's own and renamed into
+//! It does not know what is in a key. An entry is a directory, made in a build's own and renamed into
 //! its place, so that it is there whole or not at all. Whoever uses one holds its lock, shared, and
 //! whoever removes one has it alone. Nothing here fails a build: what cannot be kept is made again.
+//! The directory may have come with somebody's tree: nothing in it is opened through a link, and what
+//! lacks the user's seal is as if it were not there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, symlink};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{CWD, RenameFlags, Timespec, Timestamps};
-use serde::{Deserialize, Serialize};
-use snapshot::{Digest, Place, Tree};
+use backend_api::Seal;
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps};
+use snapshot::{Digest, Digester, Place, Tree};
 
 use super::builder::lock;
+use super::entry::{Entry, FACTS, Facts, Held, LAYER, Part, Reference, Stacked};
 use super::folders::{FILES, Folders};
 use super::report::Report;
 use crate::job::{CacheJob, Message};
-
-/// The file of an entry with what has to be found in it. It is locked by who uses the entry, and its
-/// time is that of the last use.
-const FACTS: &str = "facts";
-/// The layer of an entry, for a step of the image.
-const LAYER: &str = "layer";
 
 /// The present, as the kernel takes it for the times of a file.
 const NOW: Timestamps = {
@@ -40,10 +38,15 @@ const NOW: Timestamps = {
     }
 };
 
+/// What is wrong with an entry that came from somewhere else: with a copy of the tree, for example.
+const UNPROVEN: &str = "was not kept by this user, here";
+
 /// What was kept by builds of one tree.
 #[derive(Debug)]
 pub(super) struct Cache {
-    folder: PathBuf,
+    path: PathBuf,
+    tree: Tree,
+    seal: Option<Seal>,
     limit: u64,
     folders: Arc<Folders>,
     report: Arc<Report>,
@@ -51,76 +54,56 @@ pub(super) struct Cache {
     held: Mutex<BTreeMap<Digest, File>>,
     /// What is not taken for an entry any more.
     refused: Mutex<BTreeSet<Digest>>,
+    /// What was read in whole, and whether it was what it has to be.
+    read: Mutex<BTreeMap<(Digest, Part), bool>>,
     has_added: AtomicBool,
 }
 
-/// Something that was kept.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: Digest,
-    /// What is said to be the digest of its files.
-    pub(super) digest: Digest,
-    path: PathBuf,
-    facts: Facts,
+/// What is to be kept beside files, or instead of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    /// The layer, of a step of the image.
+    pub(super) layer: Option<&'a Path>,
+    /// What is stacked instead of files of its own.
+    pub(super) stacked: &'a [Reference],
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Facts {
-    /// The digest of the files.
-    files: String,
-    /// The digest of the layer.
-    layer: Option<String>,
-    /// How many bytes of the disk it takes.
-    bytes: u64,
-}
-
-/// A part of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    Files,
-    Layer,
-}
-
-impl Entry {
-    /// Returns the folder of its files.
-    pub(super) fn files(&self) -> PathBuf {
-        self.path.join(FILES)
-    }
-
-    /// Returns the file of its layer.
-    pub(super) fn layer(&self) -> PathBuf {
-        self.path.join(LAYER)
-    }
-
-    /// Tells whether a part is what it was when it was kept. All of it is read.
-    pub(super) fn is_whole(&self, part: Part) -> bool {
-        let (name, expected) = match part {
-            Part::Files => (FILES, Some(&self.facts.files)),
-            Part::Layer => (LAYER, self.facts.layer.as_ref()),
-        };
-        let tree = Tree::open(&self.path);
-        let found = tree.and_then(|tree| snapshot::digest(&tree, &Place::new(name)));
-        found.is_ok_and(|found| Some(&found.digest.to_string()) == expected)
-    }
+/// Returns what tells what is stacked from anything else.
+pub(super) fn of_stacked(stacked: &[Reference]) -> Digest {
+    let digester = Digester::default().part("stacked");
+    let all = stacked.iter().fold(digester, |all, reference| {
+        all.part(&reference.files).part(&reference.place)
+    });
+    all.finish()
 }
 
 impl Cache {
-    /// Opens the folder, which is made if it is not there. What goes out of it goes into `folders`.
+    /// Opens the directory, which is made if it is not there. What goes out of it goes into `folders`.
     pub(super) fn open(
         job: &CacheJob,
         folders: &Arc<Folders>,
         report: &Arc<Report>,
     ) -> io::Result<Self> {
+        let path = job.folder.as_std_path();
         // What is set-uid in it is for no other user of the machine.
-        let mut options = fs::DirBuilder::new();
-        options.recursive(true).mode(0o700).create(&job.folder)?;
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        // Whoever made the tree may have put a link there.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        rustix::fs::fchmod(&opened, Mode::RWXU)?;
         Ok(Self {
-            folder: job.folder.clone().into(),
+            path: path.to_owned(),
+            tree: Tree::of(opened),
+            seal: job.seal.clone(),
             limit: job.limit,
             folders: Arc::clone(folders),
             report: Arc::clone(report),
             held: Mutex::default(),
             refused: Mutex::default(),
+            read: Mutex::default(),
             has_added: AtomicBool::new(false),
         })
     }
@@ -131,35 +114,83 @@ impl Cache {
         if lock(&self.refused).contains(&key) {
             return None;
         }
-        let path = self.folder.join(key.to_string());
-        let Some(file) = hold(&path) else {
-            if path.exists() && !path.join(FACTS).exists() {
-                self.discard(key);
+        let name = PathBuf::from(key.to_string());
+        let path = self.path.join(&name);
+        let Some(held) = Held::open(&self.tree, &name) else {
+            let status = |place: &Place| self.tree.status(place).ok().flatten();
+            let place = Place::new(key.to_string());
+            if status(&place).is_some() && status(&place.join(FACTS.as_bytes())).is_none() {
+                self.refuse(key, UNPROVEN);
             }
             return None;
         };
-        let facts: Option<Facts> = serde_json::from_reader(&file).ok();
+        let facts = held.facts(key, self.seal.as_ref());
+        let has_files = held.has_files();
         // It says when it was used last. That it cannot is no harm.
-        let _ = rustix::fs::futimens(&file, &NOW);
-        lock(&self.held).insert(key, file);
-        let digest = facts.as_ref().and_then(|facts| Digest::parse(&facts.files));
-        let (Some(facts), Some(digest)) = (facts, digest) else {
-            self.discard(key);
+        let _ = rustix::fs::futimens(&held.file, &NOW);
+        lock(&self.held).insert(key, held.file);
+        let facts = facts.filter(|facts| has_files || !facts.stacked.is_empty());
+        let Some(facts) = facts else {
+            self.refuse(key, UNPROVEN);
             return None;
         };
-        Some(Entry {
-            key,
-            digest,
-            path,
-            facts,
+        let stacked = facts.stacked.iter().map(|it| self.find_stacked(it));
+        let Some(stacked) = stacked.collect() else {
+            // What it is of has gone.
+            self.give_up(key);
+            return None;
+        };
+        Entry::new(key, (path, held.folder), &facts, stacked)
+    }
+
+    fn find_stacked(&self, reference: &Reference) -> Option<Stacked> {
+        let entry = self.find(Digest::parse(&reference.key)?)?;
+        let is_it = entry.stacked.is_empty() && entry.digest.to_string() == reference.files;
+        is_it.then(|| Stacked {
+            entry,
+            place: Place::new(&reference.place),
         })
+    }
+
+    /// Returns the keys of those entries, among one and what it is stacked of, of which a part is not
+    /// what it was. All of it is read, once in a build.
+    pub(super) fn broken(&self, entry: &Entry, part: Part) -> Vec<Digest> {
+        let entries = match part {
+            Part::Files if !entry.stacked.is_empty() => {
+                entry.stacked.iter().map(|part| &part.entry).collect()
+            }
+            _ => vec![entry],
+        };
+        let broken = entries
+            .into_iter()
+            .filter(|entry| !self.is_whole(entry, part));
+        broken.map(|entry| entry.key).collect()
+    }
+
+    fn is_whole(&self, entry: &Entry, part: Part) -> bool {
+        let what = (entry.key, part);
+        if let Some(is_whole) = lock(&self.read).get(&what) {
+            return *is_whole;
+        }
+        let is_whole = entry.is_whole(part);
+        lock(&self.read).insert(what, is_whole);
+        is_whole
     }
 
     /// Removes an entry that is not what it was.
     pub(super) fn discard(&self, key: Digest) {
-        let path = self.folder.join(key.to_string());
-        let message = format!("`{}` is broken, and is made again", path.display());
+        self.refuse(key, "is broken");
+    }
+
+    fn refuse(&self, key: Digest, why: &str) {
+        let path = self.path.join(key.to_string());
+        let message = format!("`{}` {why}, and is made again", path.display());
         self.report.say(Message::Notice { message });
+        self.give_up(key);
+    }
+
+    /// Removes an entry, unless somebody else uses it, and takes it for none in this build.
+    fn give_up(&self, key: Digest) {
         lock(&self.refused).insert(key);
         let alone = match lock(&self.held).remove(&key) {
             Some(file) => file.try_lock().is_ok(),
@@ -167,15 +198,21 @@ impl Cache {
         };
         if alone {
             // Whoever cannot move it makes what is in it again in each build.
-            let _ = fs::rename(path, self.folders.elsewhere());
+            let _ = self.take_out(&key.to_string());
         }
     }
 
-    /// Keeps what is in `entry`, a folder of this build with the files, and with the layer if there
-    /// is one. The folder's path leads to it all afterwards as well. Returns the digest of the files,
-    /// if they were kept.
-    pub(super) fn keep(&self, key: Digest, entry: &Path, layer: Option<&Path>) -> Option<Digest> {
-        let kept = self.try_keep(key, entry, layer);
+    /// Moves what has a name here out of here.
+    fn take_out(&self, name: &str) -> io::Result<()> {
+        let to = self.folders.elsewhere();
+        Ok(rustix::fs::renameat(&self.tree, name, CWD, to)?)
+    }
+
+    /// Keeps what is in `entry`, a directory of this build with the files, unless they are stacked of what is
+    /// kept already. The directory's path leads to it all afterwards as well. Returns the digest of the
+    /// files, if they were kept.
+    pub(super) fn keep(&self, key: Digest, entry: &Path, beside: Beside<'_>) -> Option<Digest> {
+        let kept = self.try_keep(key, entry, beside);
         match kept {
             Ok(digest) => digest,
             Err(error) => {
@@ -190,21 +227,29 @@ impl Cache {
         &self,
         key: Digest,
         entry: &Path,
-        layer: Option<&Path>,
+        Beside { layer, stacked }: Beside<'_>,
     ) -> io::Result<Option<Digest>> {
-        let path = self.folder.join(key.to_string());
-        if path.exists() {
+        let place = Place::new(key.to_string());
+        let is_there = self.tree.status(&place).map_err(io::Error::other)?;
+        if is_there.is_some() {
             // Another build was faster, and its files may have other times.
             return Ok(None);
         }
         let tree = Tree::open(entry).map_err(io::Error::other)?;
         let look =
             |name: &str| snapshot::digest(&tree, &Place::new(name)).map_err(io::Error::other);
-        let files = look(FILES)?;
+        let (digest, bytes) = if stacked.is_empty() {
+            let files = look(FILES)?;
+            (files.digest, files.bytes)
+        } else {
+            fs::remove_dir(entry.join(FILES))?;
+            (of_stacked(stacked), 0)
+        };
         let mut facts = Facts {
-            files: files.digest.to_string(),
+            files: digest.to_string(),
             layer: None,
-            bytes: files.bytes,
+            bytes,
+            stacked: stacked.to_vec(),
         };
         if let Some(layer) = layer {
             fs::hard_link(layer, entry.join(LAYER))?;
@@ -212,19 +257,25 @@ impl Cache {
             facts.layer = Some(found.digest.to_string());
             facts.bytes += found.bytes;
         }
-        fs::write(entry.join(FACTS), serde_json::to_vec(&facts)?)?;
-        let Some(held) = hold(entry) else {
+        let encoded = facts.encode(key, self.seal.as_ref())?;
+        fs::write(entry.join(FACTS), encoded)?;
+        let parent =
+            Tree::open(entry.parent().unwrap_or(Path::new("."))).map_err(io::Error::other)?;
+        let name = Path::new(entry.file_name().unwrap_or_default());
+        let Some(held) = Held::open(&parent, name) else {
             return Ok(None);
         };
-        match rustix::fs::renameat_with(CWD, entry, CWD, &path, RenameFlags::NOREPLACE) {
+        let (from, to) = (CWD, self.tree.as_fd());
+        let name = key.to_string();
+        match rustix::fs::renameat_with(from, entry, to, name, RenameFlags::NOREPLACE) {
             Ok(()) => {}
             Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
         self.has_added.store(true, Ordering::Relaxed);
-        lock(&self.held).insert(key, held);
-        symlink(&path, entry)?;
-        Ok(Some(files.digest))
+        lock(&self.held).insert(key, held.file);
+        symlink(self.path.join(key.to_string()), entry)?;
+        Ok(Some(digest))
     }
 
     /// Removes what was not used for the longest time, into folders of this build, which has no more
@@ -235,193 +286,47 @@ impl Cache {
             return;
         }
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let used =
-                fs::metadata(path.join(FACTS)).map(|facts| (facts.mtime(), facts.mtime_nsec()));
-            let facts = fs::read(path.join(FACTS)).unwrap_or_default();
-            let facts = serde_json::from_slice::<Facts>(&facts);
+        for name in self.tree.names(&Place::root()).unwrap_or_default() {
+            let Ok(name) = String::from_utf8(name) else {
+                continue;
+            };
             // What cannot be understood goes first.
-            let bytes = facts.map_or(0, |facts| facts.bytes);
-            entries.push((used.unwrap_or_default(), bytes, path));
+            let known = self.use_of(&name).unwrap_or_default();
+            entries.push((known, name));
         }
         entries.sort_unstable();
-        let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
+        let bytes = entries.iter().map(|((_, bytes), _)| *bytes);
+        let mut total = bytes.fold(0, u64::saturating_add);
         let limit = self.limit.min(self.room(total));
-        for (_, bytes, path) in entries {
+        for ((_, bytes), name) in entries {
             if total <= limit {
                 break;
             }
-            let is_free = hold(&path).is_some_and(|file| file.try_lock().is_ok());
-            if is_free && fs::rename(&path, self.folders.elsewhere()).is_ok() {
-                total -= bytes;
+            let held = Held::open(&self.tree, Path::new(&name));
+            let is_free = held.is_some_and(|held| held.file.try_lock().is_ok());
+            if is_free && self.take_out(&name).is_ok() {
+                total = total.saturating_sub(bytes);
             }
         }
     }
 
+    /// Returns when the entry of a name was used last, and how many bytes of the disk it takes.
+    fn use_of(&self, name: &str) -> Option<((i64, u64), u64)> {
+        let facts = Place::new(name).join(FACTS.as_bytes());
+        let status = self.tree.status(&facts).ok()??;
+        let held = Held::open(&self.tree, Path::new(name))?;
+        let facts = held.facts(Digest::parse(name)?, self.seal.as_ref())?;
+        Some(((status.st_mtime, status.st_mtime_nsec), facts.bytes))
+    }
+
     /// Returns how much there may be so that as much of the disk stays free.
     fn room(&self, total: u64) -> u64 {
-        match rustix::fs::statvfs(&self.folder) {
+        match rustix::fs::fstatvfs(&self.tree) {
             Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize).midpoint(total),
             Err(_) => u64::MAX,
         }
     }
 }
 
-/// Opens the facts of the entry at `path` and takes its lock, shared, unless it is about to go.
-fn hold(path: &Path) -> Option<File> {
-    let facts = path.join(FACTS);
-    let file = File::open(&facts).ok()?;
-    file.try_lock_shared().ok()?;
-    // Between the two it may have been taken out, and another put in its place.
-    let (ours, there) = (file.metadata().ok()?, fs::metadata(&facts).ok()?);
-    ((ours.dev(), ours.ino()) == (there.dev(), there.ino())).then_some(file)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::time::{Duration, UNIX_EPOCH};
-
-    use snapshot::Digester;
-
-    use super::*;
-
-    /// A cache, and the folder of a build that uses it.
-    struct Scene {
-        temporary: tempfile::TempDir,
-        limit: u64,
-    }
-
-    fn key(name: &str) -> Digest {
-        Digester::default().part(name).finish()
-    }
-
-    impl Scene {
-        fn new(limit: u64) -> Self {
-            let temporary = tempfile::tempdir().unwrap();
-            fs::create_dir(temporary.path().join("state")).unwrap();
-            Self { temporary, limit }
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.temporary.path().join(name)
-        }
-
-        /// Returns the cache as another build has it.
-        fn cache(&self) -> Cache {
-            let folder = self.path("cache").try_into().unwrap();
-            let limit = self.limit;
-            let folders = Arc::new(Folders::at(self.path("state")));
-            Cache::open(
-                &CacheJob { folder, limit },
-                &folders,
-                &Arc::new(Report::new()),
-            )
-            .unwrap()
-        }
-
-        /// Keeps a file of 10,000 bytes and a layer.
-        fn keep(&self, cache: &Cache, name: &str) -> Option<Digest> {
-            let entry = self.path(name);
-            fs::create_dir_all(entry.join(FILES)).unwrap();
-            fs::write(entry.join(FILES).join("file"), vec![b'x'; 10_000]).unwrap();
-            let layer = self.path("layer");
-            fs::write(&layer, name).unwrap();
-            let kept = cache.keep(key(name), &entry, Some(&layer));
-            if kept.is_some() {
-                assert!(
-                    entry.join(FILES).join("file").exists(),
-                    "it is found as before"
-                );
-            }
-            kept
-        }
-
-        fn kept(&self, name: &str) -> PathBuf {
-            self.path("cache").join(key(name).to_string())
-        }
-
-        /// Says that something was used last in this second.
-        fn used(&self, name: &str, second: u64) {
-            let facts = File::open(self.kept(name).join(FACTS)).unwrap();
-            let time = UNIX_EPOCH + Duration::from_secs(second);
-            facts.set_modified(time).unwrap();
-        }
-    }
-
-    #[test]
-    fn what_was_kept_is_found_and_whole() {
-        let scene = Scene::new(u64::MAX);
-        let cache = scene.cache();
-        let digest = scene.keep(&cache, "a").unwrap();
-        let entry = scene.cache().find(key("a")).unwrap();
-        assert_eq!(entry.digest, digest);
-        assert!(entry.is_whole(Part::Files) && entry.is_whole(Part::Layer));
-        assert_eq!(fs::read(entry.layer()).unwrap(), b"a");
-        assert!(scene.cache().find(key("b")).is_none());
-        let mode = fs::metadata(scene.path("cache")).unwrap().permissions();
-        assert_eq!(mode.mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn who_is_second_keeps_nothing() {
-        let scene = Scene::new(u64::MAX);
-        let (one, other) = (scene.cache(), scene.cache());
-        assert!(scene.keep(&one, "a").is_some());
-        fs::remove_file(scene.path("a")).unwrap();
-        assert!(scene.keep(&other, "a").is_none());
-        assert!(scene.path("a").join(FILES).join("file").exists());
-    }
-
-    #[test]
-    fn what_was_used_last_stays_and_the_rest_goes() {
-        let scene = Scene::new(45_000);
-        let cache = scene.cache();
-        for (second, name) in (1..).zip(["a", "b", "c", "d"]) {
-            scene.keep(&cache, name).unwrap();
-            scene.used(name, second);
-        }
-        scene.cache().shrink();
-        assert!(scene.kept("a").exists(), "who has added nothing leaves all");
-        scene.used("a", 9);
-        cache.shrink();
-        let left = ["a", "b", "c", "d"].map(|name| scene.kept(name).exists());
-        assert_eq!(left, [true, false, false, true]);
-        assert!(cache.find(key("b")).is_none());
-    }
-
-    #[test]
-    fn what_others_use_stays() {
-        let scene = Scene::new(0);
-        let (cache, other) = (scene.cache(), scene.cache());
-        for name in ["a", "b"] {
-            scene.keep(&cache, name).unwrap();
-        }
-        assert!(other.find(key("a")).is_some());
-        cache.shrink();
-        let left = ["a", "b"].map(|name| scene.kept(name).exists());
-        assert_eq!(left, [true, false]);
-        drop(other);
-        scene.keep(&cache, "c").unwrap();
-        cache.shrink();
-        assert!(!scene.kept("a").exists());
-    }
-
-    #[test]
-    fn what_cannot_be_understood_is_made_again() {
-        for broken in ["facts", "no facts"] {
-            let scene = Scene::new(u64::MAX);
-            let cache = scene.cache();
-            scene.keep(&cache, "a").unwrap();
-            drop(cache);
-            let facts = scene.kept("a").join(FACTS);
-            match broken {
-                "facts" => fs::write(facts, "{\"files\":1").unwrap(),
-                _ => fs::remove_file(facts).unwrap(),
-            }
-            assert!(scene.cache().find(key("a")).is_none());
-            assert!(!scene.kept("a").exists());
-        }
-    }
-}
+mod tests;

@@ -26,6 +26,13 @@ impl Failure {
         self
     }
 
+    /// Says in what it was that something failed.
+    #[must_use]
+    pub(super) fn within(mut self, what: impl std::fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// The package's own fault.
     pub(super) fn build(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Build, message)
@@ -40,6 +47,23 @@ impl Failure {
     pub(super) fn io(action: &str, path: impl std::fmt::Display, source: &io::Error) -> Self {
         let message = format!("cannot {action} `{path}`: {}", told(source));
         Self::new(kind(source), message)
+    }
+
+    /// No thread can be started for this build.
+    pub(super) fn thread(source: &io::Error) -> Self {
+        let message = format!("cannot start a thread: {source}");
+        if is_exhausted(source) {
+            return Self::exhausted(message);
+        }
+        Self::new(FailureKind::Internal, message)
+    }
+
+    /// There are as many processes as there may be.
+    fn exhausted(message: String) -> Self {
+        Self::new(FailureKind::Permission, message).with_hint(
+            "there are as many processes as this user, or the control group that this is in, may \
+             have: raise `ulimit -u` or the group's pids.max, or build fewer packages at once (--jobs)",
+        )
     }
 
     #[must_use]
@@ -86,15 +110,34 @@ impl From<sandbox::Error> for Failure {
         let message = error.to_string();
         match error {
             sandbox::Error::NoProgram(_) | sandbox::Error::Execute { .. } => Self::build(message),
+            sandbox::Error::Namespaces { source, .. }
+            | sandbox::Error::Start { source, .. }
+            | sandbox::Error::Network { source, .. }
+                if is_exhausted(&source) =>
+            {
+                Self::exhausted(message)
+            }
             sandbox::Error::Namespaces { .. } => Self::new(FailureKind::Permission, message)
                 .with_hint(
                     "an ordinary user needs name spaces (sysctl kernel.unprivileged_userns_clone=1, \
                      user.max_user_namespaces), newuidmap (Debian: apt-get install uidmap), and \
                      ranges in /etc/subuid and /etc/subgid",
                 ),
+            sandbox::Error::User { .. } => Self::build(message).with_hint(
+                "an ordinary user's builds have the users of the ranges in /etc/subuid and \
+                 /etc/subgid: longer ones have more (usermod --add-subuids, --add-subgids)",
+            ),
+            sandbox::Error::Network { .. } => {
+                Self::new(FailureKind::Internal, message).with_hint(super::network::HINT)
+            }
             sandbox::Error::Mount { .. } | sandbox::Error::Start { .. } => {
                 Self::new(FailureKind::Internal, message)
             }
         }
     }
+}
+
+/// Tells whether there may be no more processes, or threads, than there are.
+fn is_exhausted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use containerfile::Script;
 use rustix::fs::{CWD, Mode, OFlags};
-use sandbox::{Access, Network};
+use sandbox::{Access, Network, UserNetwork};
 use snapshot::{Owner, Place, Tree};
 
 use super::builder::Builder;
@@ -144,7 +144,8 @@ impl Builder {
         sandbox::devices(fitting.tree.folder(&device)?, self.inside.rights)?;
         let resolver = match network {
             Network::None => Vec::new(),
-            Network::Builder => std::fs::read(RESOLVER).unwrap_or_default(),
+            Network::User(kind) => resolver_of(kind),
+            Network::Machine => machines_resolver(),
         };
         let mut shown = Vec::new();
         for (path, contents) in [(NAMES, HOSTS.as_bytes()), (RESOLVER, &resolver)] {
@@ -282,6 +283,24 @@ fn path_in(root: &Path, place: &Place) -> PathBuf {
         return root.to_owned();
     }
     root.join(OsStr::from_bytes(place.relative()))
+}
+
+/// Returns what the machine asks for names, and how.
+fn machines_resolver() -> Vec<u8> {
+    std::fs::read(RESOLVER).unwrap_or_default()
+}
+
+/// Returns the same where the machine is asked itself, which only a program outside can reach.
+fn resolver_of(kind: UserNetwork) -> Vec<u8> {
+    let machines = machines_resolver();
+    let lines = machines.split_inclusive(|byte| *byte == b'\n');
+    let others = lines.filter(|line| !line.trim_ascii_start().starts_with(b"nameserver"));
+    let own = format!("nameserver {}\n", kind.resolver());
+    [own.as_bytes()]
+        .into_iter()
+        .chain(others)
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// Refuses a mount on a folder that shows the machine, or in it: it would hide what hides the machine.

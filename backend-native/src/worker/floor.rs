@@ -1,19 +1,19 @@
 //! The file systems of a build: what a stage begins with, how far it has come, and what is taken from
 //! it. Images are unpacked when something needs them.
 
-use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use backend_api::Blob;
 use containerfile::{Base, StageId};
-use snapshot::{Digest, Mounted, Ownership, Stack, Stacking, Tree};
+use snapshot::{Digest, Mounted, Ownership, Place, Stack, Stacking, Tree};
 
-use super::builder::{Builder, lock};
-use super::cache::Part;
+use super::builder::{Builder, Unpacked, lock};
+use super::cache::Beside;
+use super::entry::Part;
 use super::failure::Result;
 use super::folders::Folders;
-use super::image::Image;
+use super::image::{Image, Layer};
 use super::key::{self, Origin};
 use crate::job::{Failure, FailureKind};
 
@@ -26,16 +26,17 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Puts the changes of a step on it.
-    pub(super) fn put(&mut self, files: PathBuf, digest: Option<Digest>) -> Result<()> {
+    /// Puts the changes of a step on it, which are in directories that are stacked, from the lowest to the
+    /// highest.
+    pub(super) fn put(&mut self, files: Vec<PathBuf>, digest: Option<Digest>) -> Result<()> {
         self.digest = match (self.digest, digest) {
             (Some(below), Some(digest)) => Some(key::of_stack(below, digest)),
             _ => None,
         };
-        let is_empty = Tree::open(&files)?
-            .names(&snapshot::Place::root())?
-            .is_empty();
-        self.stack.grow(files, is_empty);
+        for files in files {
+            let is_empty = Tree::open(&files)?.names(&Place::root())?.is_empty();
+            self.stack.grow(files, is_empty);
+        }
         Ok(())
     }
 }
@@ -85,65 +86,140 @@ impl Builder {
     }
 
     /// Returns the file system of an image; its layers are unpacked if they have not been yet.
-    fn unpack(&self, image: &Image) -> Result<Stack> {
+    pub(super) fn unpack(&self, image: &Image) -> Result<Stack> {
         let mut stack = self.stack();
         let layers = image.layers();
-        match self.stacking {
-            Stacking::Copies if layers.is_empty() => {}
-            Stacking::Copies => {
-                stack.push(self.once(layers, || self.unpack_into_one(layers))?);
+        if self.stacking == Stacking::Copies {
+            if let Some((top, below)) = layers.split_last() {
+                stack.push(self.once(top, below, |unpacked| {
+                    let folder = self.unpack_into_one(image)?;
+                    unpacked.on.insert(below.to_vec(), folder);
+                    Ok(())
+                })?);
             }
-            Stacking::Overlay => {
-                for layer in layers {
-                    let one = std::slice::from_ref(layer);
-                    stack.push(self.once(one, || self.unpack_layer(layer))?);
-                }
-            }
+            return Ok(stack);
         }
+        for (place, layer) in layers.iter().enumerate() {
+            let below = &layers[..place];
+            stack.push(self.once(layer, below, |unpacked| {
+                self.unpack_layer(image, (below, layer), &stack, unpacked)
+            })?);
+        }
+        stack.check().map_err(|error| {
+            Failure::from(error).within(format_args!("the image `{}`", image.name()))
+        })?;
         Ok(stack)
     }
 
-    /// Returns the folder that `layers` were unpacked into; the first who asks has it done.
-    fn once(&self, layers: &[Blob], unpack: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf> {
-        let unpacked = Arc::clone(lock(&self.unpacked).entry(layers.to_vec()).or_default());
+    /// Returns the folder that a layer was unpacked into; the first who asks has it done.
+    fn once(
+        &self,
+        layer: &Layer,
+        below: &[Layer],
+        unpack: impl FnOnce(&mut Unpacked) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let unpacked = Arc::clone(lock(&self.unpacked).entry(layer.clone()).or_default());
         let mut unpacked = lock(&unpacked);
-        if let Some(folder) = &*unpacked {
-            return Ok(folder.clone());
+        if unpacked.folder(below).is_none() {
+            unpack(&mut unpacked)?;
         }
-        Ok(unpacked.insert(unpack()?).clone())
+        let folder = unpacked.folder(below).cloned();
+        folder.ok_or_else(|| Failure::new(FailureKind::Internal, "a layer is nowhere"))
     }
 
-    fn unpack_into_one(&self, layers: &[Blob]) -> Result<PathBuf> {
+    fn unpack_into_one(&self, image: &Image) -> Result<PathBuf> {
         let folder = self.folders.folder()?;
         let into = Tree::open(&folder)?;
-        for layer in layers {
-            snapshot::unpack(open(layer)?, layer.path.as_str(), &into, self.stacking)?;
+        for layer in image.layers() {
+            self.unpack_into(image, layer, &into, None)?;
         }
         Ok(folder)
     }
 
-    fn unpack_layer(&self, layer: &Blob) -> Result<PathBuf> {
-        let key = self.key_of_layer(&layer.hex);
-        if let Some(cache) = &self.cache
-            && let Some(entry) = cache.find(key)
-        {
-            if entry.is_whole(Part::Files) {
-                return self.folders.link(&entry.files());
-            }
-            cache.discard(key);
+    /// Unpacks a layer into a folder of its own, unless that was kept.
+    fn unpack_layer(
+        &self,
+        image: &Image,
+        (below, layer): (&[Layer], &Layer),
+        stack: &Stack,
+        unpacked: &mut Unpacked,
+    ) -> Result<()> {
+        let alone = self.key_of_layer(layer, None);
+        let on_those_below = self.key_of_layer(layer, Some(below));
+        if let Some(folder) = self.kept_layer(alone)? {
+            unpacked.alone = Some(folder);
+            return Ok(());
+        }
+        if let Some(folder) = self.kept_layer(on_those_below)? {
+            unpacked.on.insert(below.to_vec(), folder);
+            return Ok(());
         }
         let (entry, files) = self.folders.entry()?;
-        let into = Tree::open(&files)?;
-        snapshot::unpack(open(layer)?, layer.path.as_str(), &into, self.stacking)?;
+        let view = self.view(stack)?;
+        let tree = view.as_ref().map(View::tree).transpose()?;
+        let depends = self.unpack_into(image, layer, &Tree::open(&files)?, tree.as_ref())?;
+        let key = if depends { on_those_below } else { alone };
         if let Some(cache) = &self.cache {
-            // What is not what its name says is used by nobody else.
-            let found = snapshot::sha256(open(layer)?);
-            let found = found.map_err(|error| Failure::io("read", &layer.path, &error))?;
-            if found.to_string() == layer.hex {
-                cache.keep(key, &entry, None);
+            if let Some(digest) = cache.keep(key, &entry, Beside::default()) {
+                self.note_kept(files.clone(), key, digest, &Place::root());
             }
         }
-        Ok(files)
+        if depends {
+            unpacked.on.insert(below.to_vec(), files);
+        } else {
+            unpacked.alone = Some(files);
+        }
+        Ok(())
+    }
+
+    fn kept_layer(&self, key: Digest) -> Result<Option<PathBuf>> {
+        let Some(cache) = &self.cache else {
+            return Ok(None);
+        };
+        match cache.find(key) {
+            Some(entry) if cache.broken(&entry, Part::Files).is_empty() => {
+                let folder = self.folders.link(&entry.files())?;
+                self.note_kept(folder.clone(), key, entry.digest, &Place::root());
+                Ok(Some(folder))
+            }
+            Some(_) => {
+                cache.discard(key);
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Unpacks a layer. It fails unless the layer is what the image says: nothing is done with any other,
+    /// and nothing kept. Returns whether its files depend on those below.
+    fn unpack_into(
+        &self,
+        image: &Image,
+        layer: &Layer,
+        into: &Tree,
+        below: Option<&Tree>,
+    ) -> Result<bool> {
+        let Layer { blob, archive } = layer;
+        let (name, hex) = (image.name(), &blob.hex);
+        let failed = |failure: Failure| {
+            failure.within(format_args!(
+                "cannot unpack the layer sha256:{hex} of the image `{name}`"
+            ))
+        };
+        let wrong = |message: String| failed(Failure::build(message));
+        let unreadable = |error: io::Error| wrong(error.to_string());
+        let mut reader = blob.open().map_err(unreadable)?;
+        let unpacked = snapshot::unpack(&mut reader, into, below, self.stacking);
+        // That it is another layer is why it cannot be unpacked, if it cannot.
+        reader.finish().map_err(unreadable)?;
+        let found = unpacked.map_err(|error| failed(error.into()))?;
+        let digest = format!("sha256:{}", found.archive);
+        if *archive != digest {
+            return Err(wrong(format!(
+                "the image's configuration says {archive} of its archive, found {digest}"
+            )));
+        }
+        Ok(found.depends_on_those_below)
     }
 
     /// Returns a stack as a tree to be read; nothing where it has no folder.
@@ -173,9 +249,10 @@ impl Builder {
     }
 }
 
-fn open(layer: &Blob) -> Result<File> {
-    let opened = File::open(&layer.path);
-    opened.map_err(|error| Failure::io("open", &layer.path, &error))
+impl Unpacked {
+    fn folder(&self, below: &[Layer]) -> Option<&PathBuf> {
+        self.alone.as_ref().or_else(|| self.on.get(below))
+    }
 }
 
 /// A file system that is only read.

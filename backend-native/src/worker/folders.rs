@@ -1,15 +1,19 @@
 //! Where a build keeps what it makes: short paths, relative to the worker's own folder, since the
 //! kernel takes the whole of a stack in one page.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::Utf8Path;
 use sandbox::Rights;
+use snapshot::Tree;
 
+use super::builder::lock;
 use super::failure::Result;
 use crate::job::Failure;
 
@@ -24,6 +28,8 @@ const LEFT: u64 = 64 << 10;
 pub(super) struct Folders {
     root: PathBuf,
     next: AtomicUsize,
+    /// The short paths of folders that are elsewhere.
+    links: Mutex<BTreeMap<PathBuf, PathBuf>>,
 }
 
 /// The folders of one snapshot.
@@ -43,14 +49,40 @@ impl Folders {
     /// Makes the folders in `work`, and makes that this process's own folder.
     pub(super) fn enter(work: &Utf8Path) -> Result<Self> {
         let root = work.join("state");
-        let made = fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&root)
-            .and_then(|()| std::env::set_current_dir(&root))
+        let made = fs::DirBuilder::new().mode(0o700).create(&root);
+        let failed = |error: io::Error| Failure::io("make", &root, &error);
+        made.map_err(failed)?;
+        // Whoever the tree is shared with has no say in who owns what is built.
+        snapshot::shut_off(&Tree::open(root.as_std_path())?).map_err(failed)?;
+        let made = std::env::set_current_dir(&root)
             .and_then(|()| make_folder(Self::empty(), 0o755))
             .and_then(|()| make_folder(crate::backend::layers(work).as_std_path(), 0o700));
-        made.map_err(|error| Failure::io("make", &root, &error))?;
-        Ok(Self::at(root.into()))
+        made.map_err(failed)?;
+        let folders = Self::at(root.clone().into());
+        folders.refuse_what_is_unfit(work)?;
+        Ok(folders)
+    }
+
+    /// Refuses a file system that would take what a build makes for something else, or lose a part of it.
+    fn refuse_what_is_unfit(&self, work: &Utf8Path) -> Result<()> {
+        let trial = self.folder()?;
+        let tree = Tree::open(&trial)?;
+        let lacks = snapshot::lacks(&tree);
+        let cleared = snapshot::clear(&trial);
+        let lacks = lacks.and_then(|lacks| cleared.map(|()| lacks));
+        let lacks = lacks.map_err(|error| Failure::io("try out", work, &error))?;
+        if lacks.is_empty() {
+            return Ok(());
+        }
+        let lacks = lacks.join(", ");
+        let message = format!(
+            "the file system of `{work}` does not hold {lacks}: an image that is built there would be \
+             another one"
+        );
+        let hint = "put the tree, and what is built in it, on a local file system (ext4, XFS, Btrfs, \
+                    tmpfs as from Linux 6.6) that is mounted without options that change owners or modes; \
+                    or use --runtime docker, podman or buildah";
+        Err(Failure::unsupported(message).with_hint(hint))
     }
 
     /// Names the folders in `root`, which is there.
@@ -58,6 +90,7 @@ impl Folders {
         Self {
             root,
             next: AtomicUsize::new(0),
+            links: Mutex::default(),
         }
     }
 
@@ -133,11 +166,17 @@ impl Folders {
             .map_err(|error| Failure::io("make", self.absolute(folder).display(), &error))
     }
 
-    /// Returns a short path of a folder that is elsewhere.
+    /// Returns a short path of a folder that is elsewhere: of the same one always the same, since the
+    /// kernel stacks no folder twice.
     pub(super) fn link(&self, folder: &Path) -> Result<PathBuf> {
+        let mut links = lock(&self.links);
+        if let Some(path) = links.get(folder) {
+            return Ok(path.clone());
+        }
         let path = self.unused();
         let linked = std::os::unix::fs::symlink(folder, &path);
         linked.map_err(|error| Failure::io("link", folder.display(), &error))?;
+        links.insert(folder.to_owned(), path.clone());
         Ok(path)
     }
 

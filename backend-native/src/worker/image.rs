@@ -1,7 +1,6 @@
 //! Images that a build begins with or copies from: OCI layouts, read as far as that takes.
 
-use std::fs::File;
-use std::io;
+use std::fmt::Display;
 
 use backend_api::{Blob, Layout};
 use camino::Utf8Path;
@@ -9,20 +8,39 @@ use containerfile::ImageFacts;
 use serde::Deserialize;
 
 use super::failure::Result;
-use crate::job::{Failure, FailureKind};
+use crate::job::Failure;
 
 /// An image in a layout.
 #[derive(Debug)]
 pub(super) struct Image {
+    /// The name that the build was given it under.
+    name: String,
     /// What it hands on to a stage that begins with it.
     pub(super) facts: ImageFacts,
-    layers: Vec<Blob>,
+    layers: Vec<Layer>,
+}
+
+/// A layer of an image. Whether it is what is said here is found out while it is unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Layer {
+    /// As the layout has it.
+    pub(super) blob: Blob,
+    /// The digest of its archive, uncompressed, as the configuration says it.
+    pub(super) archive: String,
 }
 
 #[derive(Deserialize)]
 struct Document {
     #[serde(default)]
     config: Config,
+    #[serde(default)]
+    rootfs: Archives,
+}
+
+#[derive(Deserialize, Default)]
+struct Archives {
+    #[serde(default)]
+    diff_ids: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -36,12 +54,28 @@ struct Config {
 }
 
 impl Image {
-    /// Reads the documents of the one image in a layout.
-    pub(super) fn read(layout: &Utf8Path) -> Result<Self> {
-        let layout = Layout::open(layout).map_err(|error| unreadable(&error))?;
-        let Document { config } = read(&layout.config.path)?;
+    /// Reads the documents of the one image in a layout, each of which must be what its name says.
+    pub(super) fn read(name: &str, layout: &Utf8Path) -> Result<Self> {
+        let wrong = |error: &dyn Display| {
+            Failure::build(format!("the image `{name}` cannot be used: {error}"))
+        };
+        let layout = Layout::open(layout).map_err(|error| wrong(&error))?;
+        let bytes = layout.config.read().map_err(|error| wrong(&error))?;
+        let document = serde_json::from_slice(&bytes);
+        let Document { config, rootfs } =
+            document.map_err(|error| wrong(&format!("{}: {error}", layout.config.path)))?;
+        let (blobs, archives) = (layout.layers, rootfs.diff_ids);
+        if blobs.len() != archives.len() {
+            let (blobs, archives) = (blobs.len(), archives.len());
+            return Err(wrong(&format!(
+                "its manifest lists {blobs} layers, and its configuration {archives}"
+            )));
+        }
+        let layers = blobs.into_iter().zip(archives);
+        let layers = layers.map(|(blob, archive)| Layer { blob, archive });
         let environment = config.env.unwrap_or_default();
         Ok(Self {
+            name: name.to_owned(),
             facts: ImageFacts {
                 environment: environment
                     .iter()
@@ -55,27 +89,17 @@ impl Image {
                 shell: config.shell.unwrap_or_default(),
                 triggers: config.on_build.unwrap_or_default(),
             },
-            layers: layout.layers,
+            layers: layers.collect(),
         })
     }
 
+    /// Returns the name that the build was given it under.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns its layers, from the lowest on.
-    pub(super) fn layers(&self) -> &[Blob] {
+    pub(super) fn layers(&self) -> &[Layer] {
         &self.layers
     }
-}
-
-fn read(path: &Utf8Path) -> Result<Document> {
-    let file = File::open(path).map_err(|error| Failure::io("open", path, &error))?;
-    serde_json::from_reader(io::BufReader::new(file)).map_err(|error| {
-        let message = format!("cannot read `{path}`: {error}");
-        Failure::new(FailureKind::Internal, message)
-    })
-}
-
-fn unreadable(error: &io::Error) -> Failure {
-    Failure::new(
-        FailureKind::Internal,
-        format!("cannot read a layout: {error}"),
-    )
 }

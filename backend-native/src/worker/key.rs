@@ -5,24 +5,19 @@
 //! files that it stands on and takes, with their times, its environment, and who carries it out.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use containerfile::{Base, Instruction, NetworkMode, Run, Sources, StageId, Step};
+use containerfile::{Base, Instruction, Run, StageId, Step};
 use rustix::process::Resource;
-use sandbox::Rights;
-use snapshot::{Digest, Digester, Found, Place, Tree};
+use snapshot::{Digest, Digester, Look, Tree};
 
+use super::add::Order;
 use super::builder::{Builder, lock};
 use super::failure::Result;
-use super::image::Image;
+use super::image::{Image, Layer};
 use super::mounts::{self, Kind, Mount};
 use crate::job::ContextKind;
-
-/// Raised when the same program may mean something else by the same key.
-const FORMAT: &str = "stagex native 1";
 
 /// The key of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,21 +37,12 @@ pub(super) enum Origin<'a> {
     Image(&'a Image),
 }
 
-/// Returns what is the same for all that is kept by one program under one user.
-pub(super) fn circumstances(rights: Rights) -> Digest {
-    // Another program may do the same thing in another way, whatever its version says.
-    let program = fs::metadata("/proc/self/exe");
-    let program = program.map(|file| (file.size(), file.mtime(), file.mtime_nsec()));
-    let facts = format!("{program:?} {rights:?}");
-    Digester::default().part(FORMAT).part(facts).finish()
-}
-
 /// Returns what tells an image's file system from any other.
 pub(super) fn of_image(image: &Image) -> Digest {
     let layers = image.layers().iter();
     let digester = Digester::default().part("image");
     layers
-        .fold(digester, |all, layer| all.part(&layer.hex))
+        .fold(digester, |all, layer| all.part(&layer.blob.hex))
         .finish()
 }
 
@@ -75,10 +61,16 @@ pub(super) fn of_stack(below: Digest, files: Digest) -> Digest {
 }
 
 impl Builder {
-    /// Returns the key of the unpacked files of a layer.
-    pub(super) fn key_of_layer(&self, sha256: &str) -> Digest {
+    /// Returns the key of the unpacked files of a layer, which depend on the layers below it only if
+    /// these are said.
+    pub(super) fn key_of_layer(&self, layer: &Layer, below: Option<&[Layer]>) -> Digest {
+        let layers = below.into_iter().flatten().chain([layer]);
         let digester = Digester::default().part(self.circumstances.as_bytes());
-        digester.part("layer").part(sha256).finish()
+        let digester = digester.part(if below.is_none() { "layer" } else { "layers" });
+        // What another image says of the same blob's archive has not been compared with it.
+        let add =
+            |digester: Digester, layer: &Layer| digester.part(&layer.blob.hex).part(&layer.archive);
+        layers.fold(digester, add).finish()
     }
 
     /// Returns the key of a step of the image or of another stage, on what `below` stands for.
@@ -104,11 +96,11 @@ impl Builder {
             Instruction::Run(run) => parts.run(step, run)?,
             Instruction::Copy(copy) => {
                 parts.add(format!("{copy:?}"));
-                parts.sources(step, copy.from.as_deref(), &copy.sources)?
+                parts.sources(step, &Order::of_copy(copy))?
             }
             Instruction::Add(add) => {
                 parts.add(format!("{add:?}"));
-                parts.sources(step, None, &add.sources)?
+                parts.sources(step, &Order::of_add(add))?
             }
             Instruction::Workdir(path) => {
                 parts.add(path);
@@ -150,17 +142,22 @@ pub(super) struct Folder {
     tree: Tree,
 }
 
-/// What was found in folders before.
+/// What was found in folders before: of each, what was looked for.
 #[derive(Debug, Default)]
-pub(super) struct LookedAt(Mutex<BTreeMap<(PathBuf, Place), Found>>);
+pub(super) struct LookedAt(Mutex<BTreeMap<(PathBuf, String), Look>>);
 
 impl LookedAt {
-    fn find(&self, folder: &Folder, place: Place) -> Result<Found> {
-        let key = (folder.path.clone(), place);
+    fn find(
+        &self,
+        folder: &Folder,
+        what: String,
+        look: impl FnOnce() -> Result<Look>,
+    ) -> Result<Look> {
+        let key = (folder.path.clone(), what);
         if let Some(found) = lock(&self.0).get(&key) {
             return Ok(*found);
         }
-        let found = snapshot::digest(&folder.tree, &key.1)?;
+        let found = look()?;
         lock(&self.0).insert(key, found);
         Ok(found)
     }
@@ -190,10 +187,10 @@ impl Parts<'_> {
         self.add(format!("{:?}", step.invocation()));
         self.add(format!("{:?}", step.environment));
         self.add(format!("{:?}", (&step.working_directory, &step.user)));
-        let offline = self.builder.job.offline || run.network == Some(NetworkMode::None);
+        let network = self.builder.network(run);
         let most = rustix::process::getrlimit(Resource::Nofile).maximum;
         let files = self.builder.job.open_files;
-        self.add(format!("{offline} {files:?} {most:?}"));
+        self.add(format!("{network:?} {files:?} {most:?}"));
         self.add(format!("{:?} {:?}", run.mounts, self.builder.job.platform));
         for mount in mounts::of_run(step, run)? {
             let is_of_files = match &mount.kind {
@@ -212,27 +209,32 @@ impl Parts<'_> {
     /// Takes what a mount is of. Returns whether all of it is known.
     fn mount(&mut self, mount: &Mount) -> Result<bool> {
         self.origin(mount.from.as_deref(), |parts, folder| {
-            let place = folder.tree.resolve(mount.origin().as_bytes())?;
-            parts.files(folder, place)
+            let origin = mount.origin();
+            let known = &parts.builder.looked_at;
+            let look = known.find(folder, format!("{:?}", origin.as_bytes()), || {
+                Ok(snapshot::look(&folder.tree, &origin)?)
+            })?;
+            parts.files(look);
+            Ok(())
         })
     }
 
     /// Takes what is copied. Returns whether all of it is known.
-    fn sources(&mut self, step: &Step, from: Option<&str>, sources: &Sources) -> Result<bool> {
+    fn sources(&mut self, step: &Step, order: &Order<'_>) -> Result<bool> {
         self.add(&step.working_directory);
-        if sources.paths.is_empty() {
+        if !order.has_paths() {
             return Ok(true);
         }
-        self.origin(from, |parts, folder| {
-            for path in &sources.paths {
-                let found = snapshot::find(&folder.tree, path.as_bytes())?;
-                parts.add(found.len().to_string());
-                for place in found {
-                    parts.add(place.as_bytes());
-                    let place = folder.tree.resolve(place.as_bytes())?;
-                    parts.files(folder, place)?;
+        self.origin(order.from, |parts, folder| {
+            let known = &parts.builder.looked_at;
+            let look = known.find(folder, format!("{order:?}"), || {
+                let mut all = Look::of_nothing();
+                for taken in order.take(&folder.tree) {
+                    all = all.and(taken?.look(&folder.tree)?);
                 }
-            }
+                Ok(all)
+            })?;
+            parts.files(look);
             Ok(())
         })
     }
@@ -260,10 +262,8 @@ impl Parts<'_> {
         Ok(digest.is_some())
     }
 
-    fn files(&mut self, folder: &Folder, place: Place) -> Result<()> {
-        let found = self.builder.looked_at.find(folder, place)?;
-        self.add(found.digest.as_bytes());
-        self.is_shared |= found.is_shared;
-        Ok(())
+    fn files(&mut self, look: Look) {
+        self.add(look.digest.as_bytes());
+        self.is_shared |= look.is_shared;
     }
 }

@@ -6,17 +6,22 @@
 mod add;
 mod builder;
 mod cache;
+mod circumstances;
 mod deputy;
+mod entry;
 mod failure;
 mod fitting;
 mod floor;
 mod folders;
 mod image;
 mod key;
+mod limits;
 mod mounts;
+mod network;
 mod plan;
 mod report;
 mod run;
+mod share;
 mod step;
 mod stubs;
 mod trial;
@@ -110,7 +115,7 @@ fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
         Job::Build(job) => std::thread::scope(|scope| {
             let build = || builder::build(*job, inside, report);
             let built = thread().spawn_scoped(scope, build);
-            let built = built.map_err(|error| Failure::io("start a thread of", "stagex", &error));
+            let built = built.map_err(|error| Failure::thread(&error));
             built?.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
         .map(|()| Message::Done),

@@ -13,7 +13,8 @@ use containerfile::{Base, Instruction, ResolvedStage, StageId, Step};
 use snapshot::Digest;
 
 use super::builder::{Builder, lock};
-use super::cache::{Cache, Entry, Part};
+use super::cache::Cache;
+use super::entry::{Entry, Part};
 use super::key::{self, Origin};
 use super::thread;
 
@@ -54,7 +55,7 @@ impl Builder {
             let Some(cache) = &self.cache else {
                 return plan;
             };
-            let broken = self.broken(&plan);
+            let broken = self.broken(cache, &plan);
             if broken.is_empty() {
                 return plan;
             }
@@ -128,7 +129,7 @@ impl Builder {
     }
 
     /// Returns the keys of what is needed and not what it was.
-    fn broken(&self, plan: &Plan) -> Vec<Digest> {
+    fn broken(&self, cache: &Cache, plan: &Plan) -> BTreeSet<Digest> {
         let mut parts = Vec::new();
         for stage in &self.build.stages {
             let steps = stage.steps.iter().filter(|step| step.makes_layer());
@@ -141,14 +142,12 @@ impl Builder {
                 }
             }
         }
-        let (parts, broken) = (Mutex::new(parts), Mutex::new(Vec::new()));
+        let (parts, broken) = (Mutex::new(parts), Mutex::new(BTreeSet::new()));
         let look = || {
             loop {
                 let next = lock(&parts).pop();
                 let Some((entry, part)) = next else { break };
-                if !entry.is_whole(part) {
-                    lock(&broken).push(entry.key);
-                }
+                lock(&broken).extend(cache.broken(entry, part));
             }
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

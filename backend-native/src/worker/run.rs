@@ -4,33 +4,27 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use backend_api::StepId;
-use containerfile::{NetworkMode, Run, Step};
+use containerfile::{Run, Step};
 use process::Lines;
-use sandbox::{Exceeded, Met, Network, Process, Verdict};
+use sandbox::{Network, Process, Verdict};
 use snapshot::{Identity, Owner, Tree, User};
 
 use super::builder::Builder;
 use super::failure::Result;
 use super::fitting::{Fitting, make_folder};
+use super::limits::Watch;
 use super::mounts;
+use super::network;
 use super::report::shortened;
-use super::stubs::Stubs;
-use super::trial::mebibytes;
-use crate::job::{Failure, FailureKind};
+use super::step::Done;
+use crate::job::{Failure, FailureKind, Message};
 
 /// What the machine is called.
-const HOST_NAME: &str = "buildkitsandbox";
-
-/// What has come of a step.
-pub(super) enum Outcome {
-    /// It is done. These were made for it only.
-    Done(Stubs),
-    /// It has to begin again in a file system as it was: something would have come to stand in where that
-    /// could be seen.
-    Again,
-}
+pub(super) const HOST_NAME: &str = "buildkitsandbox";
 
 impl Builder {
+    /// Runs a process. Returns nothing if it has to begin again in a file system as it was: something would
+    /// have come to stand in where that could be seen.
     pub(super) fn run(
         &self,
         step: &Step,
@@ -38,9 +32,9 @@ impl Builder {
         place: Option<StepId>,
         tree: &Tree,
         root: &Path,
-    ) -> Result<Outcome> {
+    ) -> Result<Option<Done>> {
         let Some(invocation) = step.invocation() else {
-            return Ok(Outcome::Done(Stubs::default()));
+            return Ok(Some(Done::default()));
         };
         let identity = User::new(&step.user).identity(tree)?;
         let identity = identity.ok_or_else(|| {
@@ -51,33 +45,37 @@ impl Builder {
             let hint = "both must be there, unless user and group are numbers: `USER 1000:1000`";
             Failure::build(message).with_hint(hint)
         })?;
-        let network = match run.network {
-            Some(NetworkMode::None) => Network::None,
-            _ if self.job.offline => Network::None,
-            _ => Network::Builder,
-        };
+        let network = self.network(run);
         let mounts = mounts::of_run(step, run)?;
         let mut fitting = Fitting::new(tree, &mounts)?;
         make_folder(tree, step.working_directory.as_bytes(), identity.owner)?;
         self.fit(&mut fitting, mounts, network)?;
         make_way(tree, &step.working_directory)?;
         let environment = environment(step, &identity, tree)?;
-        let verdict = self.run_process(
+        let is_certain = self.run_process(
             step,
             (invocation.words, environment),
             identity,
             network,
             place,
             root,
-        )?;
+        );
+        let is_certain = is_certain.map_err(|failure| {
+            if failure.kind == FailureKind::Build && self.lacks_network(run) {
+                let message = format!("{} (it had no network)", failure.message);
+                return Failure::build(message).with_hint(network::HINT);
+            }
+            failure
+        })?;
         let stubs = fitting.end();
-        if verdict == Verdict::Again {
+        let Some(is_certain) = is_certain else {
             snapshot::expect_stand_ins();
-            return Ok(Outcome::Again);
-        }
-        Ok(Outcome::Done(stubs))
+            return Ok(None);
+        };
+        Ok(Some(Done { stubs, is_certain }))
     }
 
+    /// Returns whether nothing is known that might have made a difference; nothing if it has to begin again.
     fn run_process(
         &self,
         step: &Step,
@@ -86,10 +84,10 @@ impl Builder {
         network: Network,
         place: Option<StepId>,
         root: &Path,
-    ) -> Result<Verdict> {
+    ) -> Result<Option<bool>> {
         let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
-        let before = self.inside.bounds.met();
+        let mut watch = Watch::begin(&self.folders, &self.inside);
         let running = Process {
             words,
             environment,
@@ -110,6 +108,7 @@ impl Builder {
         let mut said = |line: &str| self.report.line(place, line);
         let (mut lines, mut bytes) = (Lines::default(), [0; 1 << 13]);
         loop {
+            watch.wait_for(&output);
             match output.read(&mut bytes) {
                 Ok(count @ 1..) => lines.push(&bytes[..count], &mut said),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -118,46 +117,28 @@ impl Builder {
         }
         lines.finish(&mut said);
         let (ended, verdict) = running.wait()?;
-        if let Verdict::Refused(why) = &verdict {
-            let message = format!("`{shown}`: {why}, which an ordinary user's build cannot do");
-            let hint = "build as root, set more users aside (usermod --add-subuids, --add-subgids), or use \
-                        --runtime docker, podman or buildah";
-            return Err(Failure::unsupported(message).with_hint(hint));
-        }
-        match ended.code() {
-            _ if verdict == Verdict::Again => Ok(verdict),
-            0 => Ok(verdict),
-            code => {
-                let message = format!("`{shown}` exited with {code}");
-                Err(self.explain(Failure::build(message), before))
+        match verdict {
+            Verdict::Right => {}
+            Verdict::Again => return Ok(None),
+            Verdict::Refused(why) => {
+                let message = format!("`{shown}`: {why}, which an ordinary user's build cannot do");
+                let hint = "build as root, set more users aside (usermod --add-subuids, --add-subgids), or \
+                            use --runtime docker, podman or buildah";
+                return Err(Failure::unsupported(message).with_hint(hint));
             }
         }
-    }
-}
-
-impl Builder {
-    /// Says what a process may have failed for, if it is that it had too much of something.
-    fn explain(&self, mut failure: Failure, before: Met) -> Failure {
-        if self.folders.disk_is_full(self.inside.rights) {
-            let message = format!("{}: the disk is full", failure.message);
-            let hint = format!("make room where `{}` is", self.job.work);
-            return Failure::new(FailureKind::Storage, message).with_hint(hint);
-        }
-        match self.inside.bounds.exceeded(before) {
-            Some(Exceeded::Processes(most)) => {
-                let more = format!(": a build may have {most} processes, and had them");
-                failure.message.push_str(&more);
+        let code = ended.code();
+        let what = format!("`{shown}` exited with {code}");
+        match (code, watch.end()) {
+            (0, None) => Ok(Some(true)),
+            (0, Some(limit)) if !limit.is_certain() => {
+                let message = format!("{what}: {limit}, so this is not kept for later builds");
+                self.report.say(Message::Notice { message });
+                Ok(Some(false))
             }
-            Some(Exceeded::Memory(most)) => {
-                let more = format!(
-                    ": a build may have {} of memory, and a process was ended for more",
-                    mebibytes(most)
-                );
-                failure.message.push_str(&more);
-            }
-            None => {}
+            (_, Some(limit)) => Err(limit.explain(&what, &self.job.work)),
+            (_, None) => Err(Failure::build(what)),
         }
-        failure
     }
 }
 

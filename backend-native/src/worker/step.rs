@@ -6,23 +6,25 @@ use backend_api::StepId;
 use containerfile::{Build, Instruction, Run, Security, Step};
 use snapshot::{BadMode, Owner, Permissions, Place, Tree, User};
 
+use super::add::Order;
 use super::builder::Builder;
 use super::failure::Result;
 use super::fitting::make_folder;
 use super::mounts;
+use super::network;
 use super::report::shortened;
-use super::run::Outcome;
 use super::stubs::Stubs;
-use crate::job::Failure;
+use crate::job::{Failure, JobNetwork};
 
 /// Refuses, before anything begins, what this backend does not do.
-pub(super) fn refuse_what_is_unknown(build: &Build) -> Result<()> {
+pub(super) fn refuse_what_is_unknown(build: &Build, network: JobNetwork) -> Result<()> {
     let steps = build.stages.iter().flat_map(|stage| &stage.steps);
     for step in steps {
         if let Some(what) = unknown(&step.instruction) {
             return Err(unsupported(step.instruction.keyword(), &what));
         }
         if let Instruction::Run(run) = &step.instruction {
+            network::refuse_the_machines(run, network)?;
             mounts::of_run(step, run).map_err(|failure| of_step(failure, step))?;
         }
     }
@@ -78,24 +80,46 @@ pub(super) fn mode_of(text: &str) -> Result<Permissions> {
         .map_err(|error: BadMode| Failure::build(error.to_string()))
 }
 
+/// What a step has left beside its changes.
+pub(super) struct Done {
+    /// What was made for it only.
+    pub(super) stubs: Stubs,
+    /// Nothing is known of the machine that might have made a difference: the result may be kept.
+    pub(super) is_certain: bool,
+}
+
+impl Default for Done {
+    fn default() -> Self {
+        Self {
+            stubs: Stubs::default(),
+            is_certain: true,
+        }
+    }
+}
+
 impl Builder {
-    /// Carries out a step in the file system at `root`.
+    /// Carries out a step in the file system at `root`. Returns nothing if it has to begin again in another.
     pub(super) fn carry_out(
         &self,
         step: &Step,
         place: Option<StepId>,
         root: &Path,
-    ) -> Result<Outcome> {
+    ) -> Result<Option<Done>> {
         let tree = Tree::open(root)?;
         let done = match &step.instruction {
-            Instruction::Run(run) => self.run(step, run, place, &tree, root),
-            instruction => match instruction {
-                Instruction::Copy(copy) => self.copy(step, copy, &tree),
-                Instruction::Add(add) => self.add(step, add, &tree),
-                Instruction::Workdir(path) => make_working_folder(path, &step.user, &tree),
-                _ => Ok(()),
+            Instruction::Copy(copy) => {
+                let done = self.bring(step, &Order::of_copy(copy), &tree);
+                done.map(|()| Some(Done::default()))
             }
-            .map(|()| Outcome::Done(Stubs::default())),
+            Instruction::Add(add) => {
+                let done = self.bring(step, &Order::of_add(add), &tree);
+                done.map(|()| Some(Done::default()))
+            }
+            Instruction::Run(run) => self.run(step, run, place, &tree, root),
+            Instruction::Workdir(path) => {
+                make_working_folder(path, &step.user, &tree).map(|()| Some(Done::default()))
+            }
+            _ => Ok(Some(Done::default())),
         };
         // Whoever asked for a step that has a number knows how it was written.
         done.map_err(|failure| match place {

@@ -1,19 +1,26 @@
 //! Tries out what a build takes, on a small scale.
 
+use std::fs;
+
 use camino::Utf8Path;
-use sandbox::{Bounds, Inside, Rights};
+use sandbox::{Bounds, Inside, Network, Process, Rights, UserNetwork};
 use snapshot::Stack;
 
 use super::failure::Result;
-use crate::job::Failure;
+use super::run::HOST_NAME;
+use crate::job::{Failure, FailureKind};
 
-/// Mounts a stack in memory below `folder`, which is left as it was. Returns what was found out.
+/// A program that is not there.
+const PROGRAM: &str = "/trial";
+
+/// Mounts a stack in memory below `folder`, which is left as it was, and tries to run a process. Returns
+/// what was found out.
 pub(super) fn try_out(folder: &Utf8Path, inside: &Inside) -> Result<Vec<(String, String)>> {
     let flags = rustix::mount::MountFlags::NODEV | rustix::mount::MountFlags::NOSUID;
     let none = None::<&std::ffi::CStr>;
     rustix::mount::mount(c"tmpfs", folder.as_std_path(), c"tmpfs", flags, none)
         .map_err(|error| Failure::io("mount", folder, &error.into()))?;
-    for name in ["upper", "work", "empty", "merged"] {
+    for name in ["upper", "work", "empty", "merged", "root"] {
         let path = folder.join(name);
         std::fs::create_dir(&path).map_err(|error| Failure::io("make", &path, &error))?;
     }
@@ -26,17 +33,90 @@ pub(super) fn try_out(folder: &Utf8Path, inside: &Inside) -> Result<Vec<(String,
             format!("copies ({error}; where it is a module: `modprobe overlay`)")
         }
     };
-    let users = match inside.rights {
-        Rights::Root => "root",
-        Rights::User => "a name space of users",
+    try_to_run(&folder.join("root"), inside)?;
+    let users = match (inside.rights, snapshot::stand_in()) {
+        (Rights::Root, _) => "root".to_owned(),
+        (Rights::User, None) => "a name space of users".to_owned(),
+        (Rights::User, Some(last)) => {
+            format!(
+                "a name space of users, with {} of them",
+                u64::from(last) + 1
+            )
+        }
+    };
+    let network = match UserNetwork::find(&inside.bounds) {
+        Ok(kind) => format!("{} in user mode", kind.program()),
+        Err(why) => format!("none for a RUN ({why}; {})", super::network::INSTALL),
     };
     let details = [
-        ("rights", users.to_owned()),
+        ("rights", users),
         ("snapshots", files),
+        ("network", network),
         ("limits", limits(&inside.bounds, inside.rights)),
     ];
     let details = details.map(|(name, value)| (name.to_owned(), value));
     Ok(details.to_vec())
+}
+
+/// Does all that it takes to run a process in an empty file system, in which there is no program.
+fn try_to_run(root: &Utf8Path, inside: &Inside) -> Result<()> {
+    let open =
+        |path: &Utf8Path| fs::File::open(path).map_err(|error| Failure::io("open", path, &error));
+    sandbox::temporary(open(root)?, &[], root.as_str())?;
+    for name in ["proc", "sys", "dev"] {
+        let path = root.join(name);
+        fs::create_dir(&path).map_err(|error| Failure::io("make", &path, &error))?;
+    }
+    let devices = open(&root.join("dev"))?;
+    let tried = || -> sandbox::Result<()> {
+        sandbox::devices(&devices, inside.rights)?;
+        let (_, output) = Process::pipe()?;
+        let process = Process {
+            words: vec![PROGRAM.to_owned()],
+            environment: Vec::new(),
+            root: root.into(),
+            folder: b"/".to_vec(),
+            user: 0,
+            group: 0,
+            groups: vec![0],
+            host_name: HOST_NAME.to_owned(),
+            network: Network::None,
+            open_files: (1024, 1024),
+            output,
+            rights: inside.rights,
+            bounds: inside.bounds.clone(),
+            held: super::deputy::held(),
+        };
+        process.start()?.wait().map(|_| ())
+    };
+    match tried() {
+        // It came as far as it can.
+        Err(sandbox::Error::Execute { source, .. })
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+        Err(error) => Err(cannot_run(error.into(), inside.rights)),
+    }
+}
+
+/// Says what a RUN here fails for.
+fn cannot_run(failure: Failure, rights: Rights) -> Failure {
+    let message = format!("no process can be run here: {}", failure.message);
+    let hint = failure.hint.unwrap_or_else(|| match rights {
+        Rights::Root => {
+            "root needs all rights that it usually has: CAP_SYS_ADMIN, CAP_MKNOD, CAP_SETUID \
+             and the others that a container takes away; an ordinary user needs none"
+                .to_owned()
+        }
+        Rights::User => {
+            "the ranges of this user in /etc/subuid and /etc/subgid are too short for a \
+             build: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
+                .to_owned()
+        }
+    });
+    Failure::new(FailureKind::Permission, message).with_hint(hint)
 }
 
 /// Says what holds a build back.

@@ -4,19 +4,37 @@
 //! Where this system does not allow builds without an engine the tests are listed as ignored, with
 //! the reason; `STAGEX_REQUIRE=native` turns that into failures.
 
+mod changes;
+mod image;
+mod images;
 mod scene;
+mod stacked;
+mod unfit;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use backend_api::{Availability, Backend as _, BuiltImage, Cache, Network};
+use backend_api::{Availability, Backend as _, BuiltImage, Cache};
 use camino::Utf8Path;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use scene::{
-    Build, Built, Lines, Scene, block_on, expect, expect_equal, expect_same_files, native,
+use scene::{Built, Lines, Scene, block_on, expect, expect_equal, expect_same_files, native};
+
+use changes::whatever_a_step_sees_makes_it_anew;
+use images::{
+    a_configuration_that_says_another_archive_is_refused, a_layer_may_occur_more_than_once,
+    an_image_that_is_not_what_it_says_is_refused, as_many_layers_as_the_kernel_stacks,
+    more_attributes_than_fit_are_no_full_disk, odd_entries_are_refused,
+};
+use stacked::{
+    what_is_copied_at_many_places_is_kept_once,
+    what_is_copied_whole_is_stacked_where_that_shows_the_same,
+};
+
+use unfit::{
+    a_file_system_that_keeps_something_else_is_refused, a_shared_directory_hands_nothing_on,
 };
 
 /// The start of every build: a stage with a shell.
@@ -32,17 +50,28 @@ fn main() -> ExitCode {
         Availability::Unavailable(why) => Some(why.message),
     };
     let required = required();
-    let trials = CASES.iter().map(|(name, case)| {
-        let reason = absence.clone();
-        let trial = Trial::test(*name, move || match reason {
-            Some(reason) => Err(reason.into()),
-            None => case(),
-        });
-        match &absence {
-            Some(reason) if !required => trial.with_ignored_flag(true).with_kind(reason.clone()),
-            _ => trial,
-        }
+    let not_root = (!rustix::process::geteuid().is_root()).then(|| "only root mounts".to_owned());
+    let cases = CASES.iter().map(|case| (case, &absence, required));
+    // Whoever is not root cannot be required to be.
+    let of_root = OF_ROOT.iter().map(|case| match &not_root {
+        Some(_) => (case, &not_root, false),
+        None => (case, &absence, required),
     });
+    let trials = cases
+        .chain(of_root)
+        .map(|((name, case), absence, required)| {
+            let reason = absence.clone();
+            let trial = Trial::test(*name, move || match reason {
+                Some(reason) => Err(reason.into()),
+                None => case(),
+            });
+            match absence {
+                Some(reason) if !required => {
+                    trial.with_ignored_flag(true).with_kind(reason.clone())
+                }
+                _ => trial,
+            }
+        });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
@@ -69,6 +98,26 @@ cases![
     builds_at_once_share_what_they_keep,
     what_was_kept_can_be_forgotten,
     what_is_kept_has_devices_and_owners,
+    an_image_that_is_not_what_it_says_is_refused,
+    a_configuration_that_says_another_archive_is_refused,
+    odd_entries_are_refused,
+    more_attributes_than_fit_are_no_full_disk,
+    a_layer_may_occur_more_than_once,
+    as_many_layers_as_the_kernel_stacks,
+    what_is_copied_whole_is_stacked_where_that_shows_the_same,
+    what_is_copied_at_many_places_is_kept_once,
+];
+
+/// Those that mount file systems, or give files away, before they build: only root may.
+const OF_ROOT: &[(&str, Case)] = &[
+    (
+        "a_file_system_that_keeps_something_else_is_refused",
+        a_file_system_that_keeps_something_else_is_refused,
+    ),
+    (
+        "a_shared_directory_hands_nothing_on",
+        a_shared_directory_hands_nothing_on,
+    ),
 ];
 
 fn what_is_kept_gives_the_same_layers() -> Result<(), Failed> {
@@ -115,147 +164,6 @@ fn the_steps_before_a_change_are_reused() -> Result<(), Failed> {
     let back = scene.build(&text).run()?;
     expect_equal(&back.made, &[""; 0])?;
     expect_equal(&back.layers, &first.layers)
-}
-
-/// Changes something that a build is made of.
-type Change = for<'a> fn(&'a Scene, Build<'a>) -> Build<'a>;
-
-/// Each change, and the first step of its stage that has to be made anew.
-const CHANGES: &[(&str, &str, Change)] = &[
-    ("a file of the context", "COPY d/ /d/", |scene, build| {
-        scene.write("context/d/file", "other");
-        build
-    }),
-    ("the mode of one", "COPY d/ /d/", |scene, build| {
-        scene.set_mode("context/d/file", 0o600);
-        build
-    }),
-    ("the time of one", "COPY d/ /d/", |scene, build| {
-        scene.set_time("context/d/file", 5);
-        build
-    }),
-    ("the name of one", "COPY d/ /d/", |scene, build| {
-        let path = |name: &str| scene.folder.join("context/d").join(name);
-        fs::rename(path("file"), path("fild")).expect("a test may do that");
-        scene.set_time("context/d", 1);
-        build
-    }),
-    ("one more", "COPY p* /p/", |scene, build| {
-        scene.write("context/p2", "2");
-        build
-    }),
-    ("an archive", "ADD a.tar /a/", |scene, build| {
-        scene.archive("context/a.tar", "file", "other");
-        build
-    }),
-    (
-        "a file of another folder",
-        "COPY --from=other f /f",
-        |scene, build| {
-            scene.write("other/f", "changed");
-            build
-        },
-    ),
-    ("an image", "COPY --from=image /i /i", |scene, build| {
-        scene.image("image", "i", "changed");
-        build
-    }),
-    ("a base", "RUN true in-base", |scene, build| {
-        scene.image("base", "b", "changed");
-        build
-    }),
-    (
-        "what a mount shows",
-        "RUN --mount=type=bind,source=m,target=/m true",
-        |scene, build| {
-            scene.write("context/m", "changed");
-            build
-        },
-    ),
-    (
-        "what a cache begins with",
-        "RUN --mount=type=cache,from=other,source=g,target=/m true",
-        |scene, build| {
-            scene.write("other/g", "changed");
-            build
-        },
-    ),
-    ("a build argument", "RUN echo argument", |_, build| {
-        build.argument("A", "2")
-    }),
-    ("the network", "RUN echo argument", |_, build| {
-        build.network(Network::Default)
-    }),
-    ("the open files", "RUN echo argument", |_, build| {
-        build.open_files(200)
-    }),
-    (
-        "another step's environment",
-        "RUN echo environment",
-        |_, build| build.replace("ENV E=1", "ENV E=2"),
-    ),
-    ("another step's user", "RUN echo user", |_, build| {
-        build.replace("USER 1:1", "USER 2:2")
-    }),
-    ("another step's folder", "RUN echo folder", |_, build| {
-        build.replace("WORKDIR /d\n", "WORKDIR /d/\nWORKDIR /e\n")
-    }),
-    ("another step's shell", "RUN echo shell", |_, build| {
-        build.replace("SHELL [\"sh\", \"-c\"]", "SHELL [\"sh\", \"-ec\"]")
-    }),
-    ("a heredoc", "COPY <<END /h", |_, build| {
-        build.replace("heredoc", "other")
-    }),
-];
-
-fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
-    let text = format!(
-        "{SHELL}FROM base AS based\nUSER 0:0\nENV PATH=/bin\nRUN true in-base\n\
-         FROM shell AS start\nCOPY mark /mark\n\
-         FROM shell AS stage\n\
-         COPY d/ /d/\nCOPY p* /p/\nADD a.tar /a/\nCOPY --from=other f /f\n\
-         COPY --from=image /i /i\n\
-         RUN --mount=type=bind,source=m,target=/m true\n\
-         RUN --mount=type=cache,from=other,source=g,target=/m true\n\
-         FROM start AS arguments\nARG A=1\nRUN echo argument\n\
-         FROM start AS environment\nENV E=1\nRUN echo environment\n\
-         FROM start AS users\nUSER 1:1\nRUN echo user\n\
-         FROM start AS folders\nWORKDIR /d\nRUN echo folder\n\
-         FROM start AS shells\nSHELL [\"sh\", \"-c\"]\nRUN echo shell\n\
-         FROM start AS heredocs\nCOPY <<END /h\nheredoc\nEND\n\
-         FROM scratch\n\
-         COPY --from=based /b /1/\nCOPY --from=stage /d /2/\nCOPY --from=arguments /mark /3/\n\
-         COPY --from=environment /mark /4/\nCOPY --from=users /mark /5/\n\
-         COPY --from=folders /mark /6/\nCOPY --from=shells /mark /7/\nCOPY --from=heredocs /h /8\n"
-    );
-    let scene = Scene::new();
-    let files = [("d/file", "one"), ("p1", "1"), ("m", "mount"), ("mark", "")];
-    for (path, contents) in files {
-        scene.write(&format!("context/{path}"), contents);
-    }
-    scene.set_time("context/d", 1);
-    scene.archive("context/a.tar", "file", "one");
-    scene.write("other/f", "f");
-    scene.build(&text).run()?;
-    for (name, step, change) in CHANGES {
-        // What was changed before has been built.
-        let again = scene.build(&text).run()?;
-        expect_equal(&again.made, &[""; 0])?;
-        let changed = change(&scene, scene.build(&text)).run()?;
-        let made = |line: &str| changed.made.iter().any(|made| made == line);
-        expect(made(step), &format!("{name}: {step} was not made anew"))?;
-        let mut stages = text.split("FROM ");
-        let stage = stages
-            .find(|stage| stage.contains(step))
-            .ok_or("no stage has the step")?;
-        let mut before = stage.lines().take_while(|line| line != step);
-        let needless = before.find(|line| made(line) && !line.starts_with("WORKDIR"));
-        expect(
-            needless.is_none(),
-            &format!("{name}: {needless:?} was made anew"),
-        )?;
-    }
-    Ok(())
 }
 
 fn what_a_step_does_not_see_makes_nothing_anew() -> Result<(), Failed> {

@@ -1,5 +1,6 @@
 //! Builds that keep their results in one folder, and what came of them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,8 +13,10 @@ use backend_api::{
     NamedContext, Network, OpenFiles, Step, StepId, StepKind,
 };
 use backend_native::Native;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::Failed;
+
+use crate::image::{self, Image};
 
 /// A static program, for want of anything else in an empty file system.
 const BUSYBOX: &str = "/bin/busybox";
@@ -58,7 +61,11 @@ impl fmt::Debug for Layer {
 impl Scene {
     pub(crate) fn new() -> Self {
         // Not in /tmp, in which layers may not be stacked.
-        let temporary = tempfile::tempdir_in("/var/tmp").expect("a test may make folders");
+        Self::below(Utf8Path::new("/var/tmp"))
+    }
+
+    pub(crate) fn below(folder: &Utf8Path) -> Self {
+        let temporary = tempfile::tempdir_in(folder).expect("a test may make folders");
         let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned());
         let scene = Self {
             folder: folder.expect("TMPDIR is text"),
@@ -99,7 +106,7 @@ impl Scene {
 
     /// Writes an archive of one file.
     pub(crate) fn archive(&self, path: &str, name: &str, contents: &str) {
-        let bytes = archive(&[(name, contents.as_bytes())]);
+        let bytes = image::files(&[(name, contents.as_bytes())]);
         self.write(path, "");
         fs::write(self.folder.join(path), bytes).expect("a test may do that");
         self.set_time(path, 1);
@@ -107,31 +114,18 @@ impl Scene {
 
     /// Writes the layout of an image with a shell and one file.
     pub(crate) fn image(&self, image: &str, name: &str, contents: &str) {
-        use std::fmt::Write as _;
-
         let program = fs::read(BUSYBOX).expect("a test may do that");
-        let files = [("bin/true", program.as_slice()), ("bin/sh", &program)];
-        let layer = archive(&[files[0], files[1], (name, contents.as_bytes())]);
-        let blob = |bytes: &[u8]| {
-            let sha256 = sha256(bytes);
-            let path = format!("{image}/blobs/sha256/{sha256}");
-            self.write(&path, "");
-            fs::write(self.folder.join(path), bytes).expect("a test may do that");
-            sha256
-        };
-        let layer = blob(&layer);
-        let config = blob(br#"{"architecture":"amd64","os":"linux","config":{}}"#);
-        let mut manifest = String::new();
-        write!(
-            manifest,
-            r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:{config}","size":1}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:{layer}","size":1}}]}}"#
-        )
-        .expect("a test may do that");
-        let manifest = blob(manifest.as_bytes());
-        let index = format!(
-            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:{manifest}","size":1}}]}}"#
-        );
-        self.write(&format!("{image}/index.json"), &index);
+        let layer = image::files(&[
+            ("bin/true", &program),
+            ("bin/sh", &program),
+            (name, contents.as_bytes()),
+        ]);
+        self.image_of(image, &[layer]);
+    }
+
+    /// Writes the layout of an image with these layers.
+    pub(crate) fn image_of(&self, image: &str, layers: &[Vec<u8>]) -> Image {
+        Image::write(&self.folder.join(image), layers)
     }
 
     /// Returns the folder in which things are kept.
@@ -169,11 +163,19 @@ impl Scene {
         }
     }
 
+    /// Returns the cache of a user.
+    pub(crate) fn cache(&self, user: u8) -> Cache {
+        Cache::Use {
+            folder: self.kept(),
+            seal: Some([user; 32].into()),
+        }
+    }
+
     pub(crate) fn build(&self, text: &str) -> Build<'_> {
         Build {
             scene: self,
             text: text.to_owned(),
-            cache: Cache::Use(self.kept()),
+            cache: self.cache(1),
             arguments: Vec::new(),
             network: Network::None,
             open_files: 256,
@@ -344,6 +346,19 @@ impl Built {
         contents.unwrap_or_else(|| panic!("no layer has {path}"))
     }
 
+    /// Returns what the layers have in a folder, by path.
+    pub(crate) fn files(&self, folder: &str) -> BTreeMap<String, String> {
+        let entries = self
+            .layers
+            .iter()
+            .flat_map(|layer| image::entries(&layer.0));
+        let below = entries.filter_map(|(path, what)| {
+            let path = path.strip_prefix(folder)?.to_owned();
+            Some((path, what))
+        });
+        below.collect()
+    }
+
     /// Returns what is in the layers, without times of today.
     fn summary(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -373,21 +388,8 @@ impl Built {
     }
 }
 
-fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (name, contents) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_mode(0o755);
-        header.set_size(contents.len() as u64);
-        archive
-            .append_data(&mut header, name, *contents)
-            .expect("a test may do that");
-    }
-    archive.into_inner().expect("a test may do that")
-}
-
 /// Returns the sha256 of some bytes, in hex.
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut file = tempfile::tempfile().expect("a test may do that");
     std::io::Write::write_all(&mut file, bytes).expect("a test may do that");
     std::io::Seek::rewind(&mut file).expect("a test may do that");

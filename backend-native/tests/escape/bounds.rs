@@ -54,6 +54,84 @@ pub(crate) fn memory_is_held_back() -> Result<(), Failed> {
     group.leave()
 }
 
+pub(crate) fn a_limit_that_a_script_ignores_fails_its_step() -> Result<(), Failed> {
+    let group = Small::new("memory", "memory.limit_in_bytes", 512 << 20)?;
+    let hog = "dd if=/dev/zero of=/dev/null bs=1G count=1 || true";
+    refused(
+        Build::new().shell(hog),
+        "exited with 0: a build may have 256 MiB of memory",
+    )?;
+    group.leave()?;
+    let group = Small::new("pids", "pids.max", 400)?;
+    let forks = format!("({FORKS}) 2>/dev/null; true");
+    refused(
+        Build::new().shell(&forks),
+        "exited with 0: a build may have 200 processes",
+    )?;
+    group.leave()
+}
+
+pub(crate) fn a_full_disk_that_a_script_ignores_fails_its_step() -> Result<(), Failed> {
+    let disk = Disk::new()?;
+    let build = Build::new_in(&disk.0);
+    let cache = "--mount=type=cache,target=/cache";
+    for script in [
+        "dd if=/dev/zero of=/cache/file bs=1M || true",
+        // There is room again when it ends. What is printed is read before that.
+        "dd if=/dev/zero of=/cache/file bs=1M; head -c 1000000 /dev/zero | tr '\\0' a; rm /cache/file",
+    ] {
+        let built = build.shell_with(cache, script);
+        refused(built, "exited with 0: the disk is full, or was")?;
+    }
+    Ok(())
+}
+
+/// In a name space of users that has only one, what a RUN needs cannot be done.
+pub(crate) fn where_no_process_can_be_run_no_build_begins() -> Result<(), Failed> {
+    #[expect(clippy::disallowed_types, reason = "a test runs itself elsewhere")]
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user"])
+        .arg(std::env::current_exe()?)
+        .arg("--list")
+        // There it is a failure, and not listed with its reason.
+        .env_remove("STAGEX_REQUIRE")
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    expect(said.contains("[no process can be run here: "), &said)
+}
+
+/// What a limit of processes denies the builder itself is said, whatever it was that it would have started.
+pub(crate) fn a_builder_that_may_start_nothing_says_so() -> Result<(), Failed> {
+    let mut denied = 0;
+    for most in 1..10 {
+        // The worker is in it, and so are the threads of this test.
+        let group = Small::new("pids", "pids.max", most)?;
+        let said = message(Build::new().shell("true"));
+        group.leave()?;
+        denied += u32::from(is_denied(&said)?);
+    }
+    expect(
+        denied > 3,
+        &format!("{denied} builds were denied something"),
+    )
+}
+
+fn message(built: Result<support::Built, Failed>) -> String {
+    match built {
+        Ok(_) => String::new(),
+        Err(error) => error.message().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Returns whether something was denied.
+fn is_denied(said: &str) -> Result<bool, Failed> {
+    let is_fair = said.is_empty()
+        || said.contains("Resource temporarily unavailable")
+        || said.contains("ProgramUnavailable: ");
+    expect(is_fair && !said.contains("panicked"), said)?;
+    Ok(!said.is_empty())
+}
+
 /// A group that is locked has a builder; one that is not has none any more.
 pub(crate) fn groups_of_builders_that_were_killed_are_removed() -> Result<(), Failed> {
     let own = Small::own("pids")?;

@@ -9,6 +9,7 @@ mod alike;
 mod bounds;
 mod files;
 mod flags;
+mod network;
 mod processes;
 mod standing;
 mod support;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         processes::what_runs_on_ends_with_its_step,
         processes::no_descriptor_of_the_builder_is_a_way_out,
         processes::a_held_folder_is_no_way_out_of_a_root,
-        processes::the_machines_null_device_is_not_a_builds,
+        processes::the_machines_devices_are_not_a_builds,
         processes::the_builders_program_cannot_be_changed,
         processes::rights_are_those_of_a_container,
         processes::what_is_shown_of_the_system_can_only_be_read,
@@ -57,6 +58,13 @@ fn main() -> ExitCode {
         processes::mounts_of_a_build_are_seen_by_nobody_else,
         processes::what_is_built_is_closed_to_others,
         processes::no_terminal_can_be_typed_into,
+        processes::old_calls_give_no_other_sockets,
+        network::nobody_else_can_connect_to_a_build,
+        network::the_machines_own_services_are_out_of_reach,
+        network::what_fails_for_want_of_a_network_says_so,
+        network::the_machines_network_is_not_a_containerfiles_to_give,
+        network::what_leads_outside_ends_with_its_build,
+        bounds::where_no_process_can_be_run_no_build_begins,
         flags::parents_come_along,
         flags::what_is_excluded_stays,
         flags::modes_can_be_changes,
@@ -74,6 +82,9 @@ fn main() -> ExitCode {
     ];
     let for_root = cases![
         bounds::processes_are_held_back,
+        bounds::a_builder_that_may_start_nothing_says_so,
+        bounds::a_limit_that_a_script_ignores_fails_its_step,
+        bounds::a_full_disk_that_a_script_ignores_fails_its_step,
         bounds::memory_is_held_back,
         bounds::groups_of_builders_that_were_killed_are_removed,
         bounds::a_disk_that_is_full_is_said,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::interruption;
 use crate::arguments::Global;
 use crate::failure::Failure;
+use crate::place;
 use crate::render::{self, Show};
 use crate::targets::After;
 
@@ -31,6 +32,7 @@ pub(super) fn run(
     platform: &str,
 ) -> Result<Vec<Done>, Failure> {
     let failure = |error: engine::Error| super::make::failure(&error);
+    let folders = &place::folders(global)?;
     let selected = |target: &String| -> Result<Vec<PlannedPackage>, Failure> {
         let plan = super::tree::plan_for(tree, std::slice::from_ref(target), platform)?;
         let packages = plan.packages.into_iter();
@@ -39,7 +41,7 @@ pub(super) fn run(
     // Compared once: after the first time, what was built is what is recorded.
     let digests = [After::Digests, After::NewDigests];
     let compared = if after.iter().any(|what| digests.contains(what)) {
-        super::digests::compare(global, tree, true)?
+        super::digests::compare(global, tree, super::digests::RECORD)?
     } else {
         Vec::new()
     };
@@ -55,7 +57,7 @@ pub(super) fn run(
             After::DigestsOf(target) => {
                 let mut lines = Vec::new();
                 for package in selected(target)? {
-                    let images = engine::Digests::of_output(&global.directory, &package.name);
+                    let images = engine::Digests::of_output(folders, &package.name);
                     for (platform, digest) in images.map_err(failure)? {
                         lines.push((package.name.clone(), digest.hex(), platform));
                     }
@@ -66,7 +68,7 @@ pub(super) fn run(
                 let packages = selected(target)?;
                 let contents = packages
                     .iter()
-                    .map(|package| Contents::of_output(&global.directory, &package.name));
+                    .map(|package| Contents::of_output(folders, &package.name));
                 Done::ContentOf(contents.collect::<Result<_, _>>().map_err(failure)?)
             }
             After::Import(target) => Done::Imported(import(global, &selected(target)?)?),
@@ -78,6 +80,7 @@ pub(super) fn run(
 /// Puts images into the store of the engine that was asked for. Returns their names there.
 fn import(global: &Global, packages: &[PlannedPackage]) -> Result<Vec<String>, Failure> {
     let (choice, programs) = (global.runtime(), global.programs());
+    let folders = place::folders(global)?;
     let listener = render::listener(global, Show::default());
     super::block_on(async {
         let mut interrupted = interruption::watch();
@@ -89,7 +92,7 @@ fn import(global: &Global, packages: &[PlannedPackage]) -> Result<Vec<String>, F
         for package in packages {
             let platform = package.platforms.first().map_or("", String::as_str);
             let loading = engine::load(
-                &global.directory,
+                &folders,
                 &package.name,
                 platform,
                 backend.as_ref(),
@@ -183,7 +186,9 @@ fn list(contents: &Contents, text: &mut String) {
         let _ = writeln!(
             text,
             "{:>12} out/{}/{}",
-            file.size, contents.name, file.path
+            file.size,
+            contents.name,
+            printable::line(&file.path)
         );
     }
     for (place, layer) in (1..).zip(&contents.layers) {
@@ -219,8 +224,8 @@ fn line(entry: &ListedEntry) -> String {
         permissions(entry.mode),
         entry.size,
         entry.modified,
-        crate::render::printable(&entry.path),
-        crate::render::printable(&target),
+        printable::line(&entry.path),
+        printable::line(&target),
     )
 }
 

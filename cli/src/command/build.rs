@@ -10,6 +10,7 @@ use crate::arguments::{Format, Global};
 use crate::docker::Build;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::place;
 use crate::render::{self, Show};
 
 /// What a tar of nothing is: two blocks of zeros.
@@ -24,6 +25,7 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
         return Err(Failure::of(Exit::Usage, [(message, None)]));
     }
     let delivery = output.delivery(root)?;
+    let folders = place::folders(global)?;
     if arguments.check {
         let exit = super::check::of_files(global, [&recipe.containerfile], false, render::note)?;
         if let engine::Delivery::Stream(mut stream) = delivery {
@@ -57,7 +59,8 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
             backend: selected.backend,
             ready: selected.ready,
             no_cache: arguments.no_cache(),
-            offline: arguments.offline(),
+            network: arguments.network().into(),
+            folders,
         };
         let built = engine::build(job, delivery, listener, interrupted).await;
         Ok((runtime, built))

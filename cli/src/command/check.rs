@@ -1,7 +1,6 @@
 //! `stagex check`: warns of what lets a build notice which engine runs it.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use camino::Utf8PathBuf;
 use check::{Warning, check};
@@ -11,6 +10,7 @@ use serde_json::json;
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
+use crate::place;
 use crate::render;
 
 pub(super) fn run(global: &Global, arguments: &arguments::Check) -> Result<Exit, Failure> {
@@ -45,10 +45,7 @@ pub(super) fn of_files<'a>(
     let files: Vec<_> = files.into_iter().collect();
     let mut found = Vec::new();
     for name in &files {
-        let text = fs::read_to_string(global.directory.join(name)).map_err(|error| {
-            let message = format!("cannot read {name}: {error}");
-            Failure::of(Exit::Environment, [(message, None)])
-        })?;
+        let text = place::read_text(&global.directory, name)?;
         let file = containerfile::parse(&text).map_err(|error| {
             let (line, column) = (error.position.line, error.position.column);
             let message = format!("{name}:{line}:{column}: {}", error.kind);

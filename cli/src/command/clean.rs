@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use backend_api::Backend;
-use engine::{Clean, Cleaned, Folders};
+use engine::{Clean, Cleaned};
 use serde_json::json;
 
 use super::interruption;
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::place;
 use crate::render::{self, Show};
 
 pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit, Failure> {
-    // What is removed had better be a tree's.
-    super::tree::open(global)?;
+    let everything = everything(global)?;
     let mut cleaned = Cleaned::default();
     if !(arguments.logs || arguments.images || arguments.cache) {
-        cleaned += remove(global, Clean::Everything)?;
+        cleaned += remove(global, everything)?;
     }
     if arguments.logs {
         cleaned += remove(global, Clean::Logs)?;
@@ -39,10 +39,22 @@ pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit,
     Ok(Exit::Success)
 }
 
+/// Returns what everything is. In a tree, whatever is wrong with its packages, it is all that lies in `out/`.
+/// Elsewhere only what nobody else can have made: `stagex build` leaves it wherever it is used.
+fn everything(global: &Global) -> Result<Clean, Failure> {
+    if global.directory.join("packages").is_dir() {
+        return Ok(Clean::Everything);
+    }
+    if place::folders(global)?.is_used() {
+        return Ok(Clean::Own);
+    }
+    super::tree::open(global).map(|_| Clean::Everything)
+}
+
 /// Has each engine remove what killed builds of this tree have put into its store. Returns how many
 /// builds that were.
 fn clean_stores(global: &Global) -> Result<usize, Failure> {
-    let folders = Folders::of_tree(&global.directory);
+    let folders = place::folders(global)?;
     let failure = |error: engine::Error| super::make::failure(&error);
     let names = engine::abandoned_runtimes(&folders).map_err(failure)?;
     let (programs, findings) = (global.programs(), crate::environment::findings());
@@ -74,7 +86,7 @@ fn clean_stores(global: &Global) -> Result<usize, Failure> {
 
 /// Removes what was made in the tree that is worked on.
 pub(super) fn remove(global: &Global, what: Clean) -> Result<Cleaned, Failure> {
-    let folders = Folders::of_tree(&global.directory);
+    let folders = place::folders(global)?;
     let listener = render::listener(global, Show::default());
     super::block_on(async {
         let mut interrupted = interruption::watch();

@@ -2,11 +2,14 @@
 
 use std::io;
 
+use beneath::Directory;
+use camino::Utf8Path;
 use clap::CommandFactory as _;
 
 use crate::arguments::{Arguments, Completions, Manual};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::place;
 use crate::render;
 
 /// Prints what completes the command line in a shell.
@@ -20,9 +23,17 @@ pub(super) fn run(arguments: &Completions) -> Exit {
 
 /// Writes a page for the program, and one for each of its commands.
 pub(super) fn manual(arguments: &Manual) -> Result<Exit, Failure> {
+    let folder = place::directory(&arguments.folder)?;
+    // What has the name of a page is replaced, and not written into.
     let pages = || -> io::Result<()> {
-        std::fs::create_dir_all(&arguments.folder)?;
-        clap_mangen::generate_to(Arguments::command(), &arguments.folder)
+        let temporary = tempfile::tempdir()?;
+        clap_mangen::generate_to(Arguments::command(), &temporary)?;
+        let written = Directory::open(Utf8Path::from_path(temporary.path()).unwrap_or("".into()))?;
+        for page in written.entries()? {
+            let name = Utf8Path::new(&page.name);
+            folder.write(name, &written.read(name, beneath::TEXT)?)?;
+        }
+        Ok(())
     };
     pages().map_err(|error| {
         let message = format!("cannot write pages to {}: {error}", arguments.folder);

@@ -40,6 +40,11 @@ fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
     };
     let jobs = settings.jobs.value;
     let jobs = jobs.map_or_else(super::make::cores, |jobs| jobs as usize);
+    let out = settings
+        .out
+        .value
+        .as_ref()
+        .map_or("out", |out| out.as_str());
     let mut rows = vec![
         ("runtime", runtime.into(), &settings.runtime.source),
         ("jobs", jobs.into(), &settings.jobs.source),
@@ -58,6 +63,7 @@ fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
             settings.profile.value.as_str().into(),
             &settings.profile.source,
         ),
+        ("out", out.into(), &settings.out.source),
     ]
     .into_iter()
     .map(|(name, value, source)| (name.to_owned(), value, source.to_string()))

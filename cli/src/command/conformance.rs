@@ -1,6 +1,5 @@
 //! `stagex conformance`: proves that every runtime gives the same images, and says where not.
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::{interruption, make};
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
+use crate::place;
 use crate::render::{self, cells::Cells};
 
 /// Where images are built unless said: on a disk, which `/tmp` may not be.
@@ -50,7 +50,8 @@ pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result
         None => Ok(Exit::Success),
         Some(results) => {
             if let Some(folder) = &arguments.report {
-                conformance::report::write(&results, folder).map_err(|error| {
+                let folder = place::directory(folder)?;
+                conformance::report::write(&results, &folder).map_err(|error| {
                     let hint = "name a folder that can be written to with --report";
                     Failure::new(Exit::Environment, &error, Some(hint.to_owned()))
                 })?;
@@ -103,8 +104,8 @@ struct Work {
 impl Work {
     fn new(keep: Option<&Utf8Path>) -> std::io::Result<Self> {
         if let Some(folder) = keep {
-            fs::create_dir_all(folder)?;
-            if folder.read_dir_utf8()?.next().is_some() {
+            let directory = place::open_directory(folder)?;
+            if !directory.entries()?.is_empty() {
                 let message = format!("`{folder}` is not empty");
                 return Err(std::io::Error::other(message));
             }

@@ -9,11 +9,16 @@ use serde_json::{Value, json};
 use crate::arguments::{self, Format, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::place;
 use crate::render;
 
 pub(super) fn run(global: &Global, arguments: &arguments::Digests) -> Result<Exit, Failure> {
     let tree = super::tree::open(global)?;
-    let compared = compare(global, &tree, !arguments.check)?;
+    let how = How {
+        record: !arguments.check,
+        verify: arguments.verify,
+    };
+    let compared = compare(global, &tree, how)?;
     let nothing_is_built = compared.iter().all(|each| each.built.is_none());
     match global.format {
         Format::Json => {
@@ -39,23 +44,34 @@ pub(super) fn run(global: &Global, arguments: &arguments::Digests) -> Result<Exi
     })
 }
 
-/// Compares what was built with what is recorded, and records it then if `record` says so.
-pub(super) fn compare(
-    global: &Global,
-    tree: &Tree,
-    record: bool,
-) -> Result<Vec<Comparison>, Failure> {
+/// How to compare.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// Whether what was built is recorded then.
+    pub(super) record: bool,
+    /// Whether every blob is read.
+    pub(super) verify: bool,
+}
+
+/// Records what was built, as `make digests` does.
+pub(super) const RECORD: How = How {
+    record: true,
+    verify: false,
+};
+
+/// Compares what was built with what is recorded.
+pub(super) fn compare(global: &Global, tree: &Tree, how: How) -> Result<Vec<Comparison>, Failure> {
     let names: Vec<(&str, &str)> = tree
         .outputs()
         .map(|output| (output.stage.as_str(), output.name.as_str()))
         .collect();
     let names = || names.iter().copied();
-    let root = &global.directory;
+    let (root, folders) = (&global.directory, place::folders(global)?);
     let failure = |error: engine::Error| super::make::failure(&error);
     let mut recorded = Digests::read(root).map_err(failure)?;
-    let built = Digests::of_outputs(root, names()).map_err(failure)?;
+    let built = Digests::of_outputs(&folders, names(), how.verify).map_err(failure)?;
     let compared = recorded.compare(&built, names());
-    if record {
+    if how.record {
         for gone in recorded.update(&built, names()) {
             if !global.quiet {
                 render::note(&format!(

@@ -7,16 +7,16 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use backend_api::ErrorKind;
-use engine::{
-    Clean, Error, Explanation, Folders, Job, Listener, Options, Outcome, Reason, Report, Space,
-};
+use engine::{Clean, Error, Explanation, Job, Listener, Options, Outcome, Reason, Report, Space};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use serde_json::{Value, json};
 
 use super::{after, interruption};
 use crate::arguments::{self, Format, Global};
+use crate::docker::Network;
 use crate::exit::Exit;
 use crate::failure::{Failure, print_problem};
+use crate::place;
 use crate::render::{self, Reasons, Show};
 use crate::targets::{self, Goals, Instead};
 
@@ -47,7 +47,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         } else if goals.clean {
             print_explanations(global, &engine::explain_cleaned(&plan));
         } else {
-            let explained = engine::explain(&global.directory, &plan, arguments.no_cache);
+            let explained = engine::explain(&place::folders(global)?, &plan, arguments.no_cache);
             print_explanations(global, &explained.map_err(|error| failure(&error))?);
         }
         return Ok(Exit::Success);
@@ -135,7 +135,7 @@ fn build(
         jobs: arguments.jobs.map_or_else(cores, |jobs| jobs as usize),
         keep_going: arguments.keep_going,
         no_cache: arguments.no_cache || goals.clean,
-        offline: arguments.offline,
+        network: network(arguments).into(),
         space: if arguments.ignore_space {
             Space::Ignored
         } else {
@@ -143,6 +143,7 @@ fn build(
         },
     };
     let (choice, programs) = (global.runtime(), global.programs());
+    let folders = place::folders(global)?;
     let show = Show {
         progress: arguments.progress,
         reasons: arguments.explain,
@@ -170,7 +171,7 @@ fn build(
         }
         if goals.clean {
             // Not before there is something that can build it again.
-            let folders = Folders::of_tree(&global.directory);
+            let folders = folders.clone();
             let backends = super::clean::backends(global);
             let listener = Arc::clone(&listener);
             let cleaning = engine::clean(folders, Clean::Everything, backends, listener);
@@ -178,7 +179,7 @@ fn build(
             cleaned.map_err(|error| failure(&error))?;
         }
         let job = Job {
-            root: global.directory.clone(),
+            folders,
             plan: Arc::new(plan),
             backend: selected.backend,
             ready: selected.ready,
@@ -264,7 +265,7 @@ pub(super) fn print_failed(name: &str, failed: &engine::Failure) {
         let lines = failed
             .last_lines
             .iter()
-            .map(|line| format!("\n  | {}", render::printable(&render::shortened(line))));
+            .map(|line| format!("\n  | {}", printable::line(&render::shortened(line))));
         message.extend(lines);
         let _ = write!(message, "\n  the whole log: {}", failed.log);
     }
@@ -336,6 +337,15 @@ pub(super) fn exit_of(error: &Error) -> Exit {
         Error::Interrupted => Exit::Interrupted,
         Error::NotText { .. } | Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
         _ => Exit::Environment,
+    }
+}
+
+/// Returns the network of RUNs: what is said on the command line, if it is.
+fn network(arguments: &arguments::Make) -> Network {
+    match arguments.network {
+        Some(network) => network,
+        None if arguments.offline => Network::None,
+        None => Network::Default,
     }
 }
 

@@ -37,6 +37,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     }
 }
 
+/// Turns an error that concerns the work as a whole into a failure.
+pub(crate) fn failure(error: &engine::Error) -> Failure {
+    make::failure(error)
+}
+
 /// How long ended builds may take to clean up.
 const CLEANING_UP: Duration = Duration::from_secs(15);
 

@@ -56,6 +56,7 @@ fn table<'a>(names: &'a [String], found: &BTreeMap<&str, Availability>) -> Strin
                     ("named contexts", dialect.named_contexts),
                     ("layers for WORKDIR", dialect.workdir_layers),
                     ("ADD of zstd", dialect.add_zstd),
+                    ("confined mounts", dialect.confined_mounts),
                 ];
                 let (can, lowered): (Vec<_>, Vec<_>) = features.iter().partition(|(_, has)| *has);
                 let names = |list: Vec<&(&str, bool)>| {

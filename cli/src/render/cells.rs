@@ -41,10 +41,12 @@ impl Cells {
     /// Shows one thing that happens.
     pub(crate) fn hear(&self, progress: Progress<'_>) {
         match (self, progress) {
-            (Self::Bar(bar), Progress::Asked(cell)) => bar.set_message(cell.name()),
+            (Self::Bar(bar), Progress::Asked(cell)) => {
+                bar.set_message(printable::line(&cell.name()).into_owned());
+            }
             (Self::Bar(bar), Progress::Answered(answer)) => {
                 if !matches!(answer.verdict, Verdict::Holds) {
-                    bar.println(line(answer));
+                    bar.println(printable::line(&line(answer)));
                 }
                 bar.inc(1);
             }

@@ -27,7 +27,8 @@ pub(crate) fn log(verbose: u8) {
     let level = if verbose >= 2 { "debug" } else { "off" };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
+        .with_writer(|| streams::Log)
+        .with_ansi(false)
         .with_target(false)
         // It would panic where standard error cannot be written either.
         .log_internal_errors(false)
@@ -59,25 +60,6 @@ pub(crate) fn listener(global: &Global, show: Show) -> Arc<dyn Listener> {
     }
 }
 
-/// Returns a text that somebody else wrote, such as a build's output, without what a terminal
-/// would take for an order.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    without(text, |c| c.is_control() && c != '\t')
-}
-
-/// Returns the same of a text that may have several lines.
-pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
-    without(text, |c| c.is_control() && !matches!(c, '\t' | '\n'))
-}
-
-fn without(text: &str, order: fn(char) -> bool) -> Cow<'_, str> {
-    if text.contains(order) {
-        Cow::Owned(text.replace(order, "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
 /// Returns a number of things, with their name for one of them: `1 package`, `2 packages`.
 pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, name: &str) -> String {
     let plural = if number == N::from(1) { "" } else { "s" };
@@ -94,18 +76,6 @@ pub(crate) fn shortened(line: &str) -> Cow<'_, str> {
 
 /// Prints a value to standard output as JSON.
 pub(crate) fn json(value: &impl serde::Serialize) {
-    result(&serde_json::to_string_pretty(value).expect("what is printed is plain data"));
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn what_a_build_prints_gives_a_terminal_no_orders() {
-        assert_eq!(super::printable("CC a.c\tb"), "CC a.c\tb");
-        assert_eq!(
-            super::printable("\u{1b}]0;title\u{7}done\r\u{9b}2J"),
-            "\u{fffd}]0;title\u{fffd}done\u{fffd}\u{fffd}2J"
-        );
-        assert_eq!(super::printable_lines("a\n\u{1b}c"), "a\n\u{fffd}c");
-    }
+    let document = serde_json::to_string_pretty(value).expect("what is printed is plain data");
+    result(&printable::json(&document));
 }

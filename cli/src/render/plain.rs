@@ -2,7 +2,7 @@
 
 use engine::{Event, Listener, Reason};
 
-use super::{count, printable};
+use super::count;
 
 /// Prints one line for each thing that happens.
 #[derive(Debug, Clone, Copy)]
@@ -22,11 +22,17 @@ impl Listener for Plain {
 }
 
 impl Plain {
+    /// Tells whether to say why a package is built: where somebody asked, and where nothing that
+    /// anybody could have changed is the reason.
+    pub(super) fn says_why(self, reasons: &[Reason]) -> bool {
+        self.reasons || reasons.contains(&Reason::Unproven)
+    }
+
     /// Returns the line for an event, if it has one.
     pub(super) fn line(self, event: &Event) -> Option<String> {
         match event {
             Event::Output { .. } if !self.output => None,
-            Event::Started { package, reasons } if self.reasons => {
+            Event::Started { package, reasons } if self.says_why(reasons) => {
                 Some(because(package, "building", reasons))
             }
             _ => line(event),
@@ -36,7 +42,7 @@ impl Plain {
 
 /// Returns why something becomes of a package, one reason in each line after the first.
 pub(crate) fn because(package: &str, what: &str, reasons: &[Reason]) -> String {
-    let reason = |reason: &Reason| format!("\n  {}", printable(&reason.to_string()));
+    let reason = |reason: &Reason| format!("\n  {}", printable::line(&reason.to_string()));
     let reasons: String = reasons.iter().map(reason).collect();
     format!("{package}: {what}, since{reasons}")
 }
@@ -52,10 +58,10 @@ fn line(event: &Event) -> Option<String> {
         }
         Event::Started { package, .. } => format!("{package}: building"),
         Event::Output { package, line } => {
-            format!("{package}: {}", printable(line))
+            format!("{package}: {}", printable::line(line))
         }
         Event::Notice { package, message } => {
-            format!("{package}: notice: {}", printable(message))
+            format!("{package}: notice: {}", printable::line(message))
         }
         Event::Built {
             package,

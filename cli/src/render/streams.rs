@@ -14,6 +14,7 @@ static LOST: OnceLock<io::Error> = OnceLock::new();
 /// Prints a result to standard output.
 pub(crate) fn result(text: &str) {
     let end = if text.ends_with('\n') { "" } else { "\n" };
+    let text = printable::lines(text);
     written(write!(anstream::stdout(), "{text}{end}"));
 }
 
@@ -41,7 +42,23 @@ pub(crate) fn lost() -> Option<Failure> {
 
 /// Prints one line that a person should see, to standard error.
 pub(crate) fn note(text: &str) {
-    styled(super::printable_lines(text));
+    styled(printable::lines(text));
+}
+
+/// The log, on standard error. What the program tells of itself has words of others in it: arguments,
+/// paths, what a program printed.
+pub(super) struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        io::stderr().write_all(printable::lines(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Prints one line to standard error whose control characters are ours. That nobody can be told is

@@ -43,8 +43,8 @@ struct Running {
 impl Running {
     /// Shows `line` behind the step; as much of both as the terminal is wide.
     fn show(&self, line: &str) {
-        let step = super::printable(&self.step);
-        let line = super::printable(line.trim());
+        let step = printable::line(&self.step);
+        let line = printable::line(line.trim());
         self.bar
             .set_message(match (step.is_empty(), line.is_empty()) {
                 (true, _) => line.into_owned(),
@@ -82,13 +82,15 @@ impl Listener for Terminal {
         match &event {
             Event::Began { packages, runtime } => {
                 state.total.set_length(*packages as u64);
-                state.total.set_message(format!("with {runtime}"));
+                state
+                    .total
+                    .set_message(format!("with {}", printable::line(runtime)));
                 state.total.enable_steady_tick(TICK);
             }
             Event::Started { package, .. } => {
                 let bar = ProgressBar::new_spinner()
                     .with_style(style("{spinner} {elapsed:>4} {prefix} {wide_msg:.dim}"))
-                    .with_prefix(package.clone());
+                    .with_prefix(printable::line(package).into_owned());
                 let bar = self.screen.insert_before(&state.total, bar);
                 bar.enable_steady_tick(TICK);
                 let step = String::new();
@@ -130,7 +132,7 @@ impl Listener for Terminal {
         }
         if let Some(line) = lasting(self.plain, &event) {
             // The screen may be gone, as when the terminal was closed: then nobody can be told.
-            let _ = self.screen.println(super::printable_lines(&line));
+            let _ = self.screen.println(printable::lines(&line));
         }
     }
 }
@@ -147,7 +149,7 @@ fn shortened(instruction: &str) -> String {
 /// printed at the end, and with them a line would be too long for most terminals.
 fn lasting(plain: Plain, event: &Event) -> Option<String> {
     match event {
-        Event::Started { .. } if plain.reasons => plain.line(event),
+        Event::Started { reasons, .. } if plain.says_why(reasons) => plain.line(event),
         Event::Started { .. } | Event::Step { .. } | Event::Output { .. } | Event::Fresh { .. } => {
             None
         }

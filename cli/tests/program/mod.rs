@@ -33,7 +33,9 @@ pub(crate) fn command(root: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("STAGEX_RUNTIME")
         .env_remove("STAGEX_JOBS")
+        .env_remove("STAGEX_OUT")
         .env("XDG_CONFIG_HOME", root.join("configuration"))
+        .env("XDG_STATE_HOME", root.join("state"))
         .env_remove("STAGEX_ENGINES");
     command
 }

@@ -6,10 +6,10 @@ mod page;
 mod state;
 mod table;
 
-use std::fs;
 use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use beneath::Directory;
+use camino::Utf8PathBuf;
 
 pub use table::table;
 
@@ -37,30 +37,25 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.json`, `junit.xml` and `index.html` into `folder`, which is made if it is not
-/// there. Each file is there whole or not at all.
-pub fn write(results: &Results, folder: &Utf8Path) -> Result<(), ReportError> {
-    fs::create_dir_all(folder).map_err(at(folder))?;
+/// Writes `report.json`, `junit.xml` and `index.html` into `folder`. Each file is there whole or not at all,
+/// and takes the place of what has its name.
+pub fn write(results: &Results, folder: &Directory) -> Result<(), ReportError> {
     let format = |name: &str| {
-        let path = folder.join(name);
+        let path = folder.path().join(name);
         move |message: String| ReportError::Format { path, message }
+    };
+    let put = |name: &str, text: &str| {
+        let written = folder.write(name.into(), text.as_bytes());
+        written.map_err(|source| {
+            let path = folder.path().join(name);
+            ReportError::Write { path, source }
+        })
     };
     let json = serde_json::to_string_pretty(results);
     let json = json.map_err(|error| format("report.json")(error.to_string()))?;
-    put(&folder.join("report.json"), &(json + "\n"))?;
+    put("report.json", &(json + "\n"))?;
     let xml = junit::xml(results);
     let xml = xml.map_err(|error| format("junit.xml")(error.to_string()))?;
-    put(&folder.join("junit.xml"), &xml)?;
-    put(&folder.join("index.html"), &page::html(results))
-}
-
-fn put(path: &Utf8Path, text: &str) -> Result<(), ReportError> {
-    let beside = Utf8PathBuf::from(format!("{path}.new"));
-    fs::write(&beside, text).map_err(at(&beside))?;
-    fs::rename(&beside, path).map_err(at(path))
-}
-
-fn at(path: &Utf8Path) -> impl FnOnce(io::Error) -> ReportError {
-    let path = path.to_owned();
-    move |source| ReportError::Write { path, source }
+    put("junit.xml", &xml)?;
+    put("index.html", &page::html(results))
 }

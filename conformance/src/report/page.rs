@@ -263,8 +263,8 @@ fn escape(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             // Controls are no text of a page; what they are is seen instead.
-            control if control.is_control() && control != '\n' && control != '\t' => {
-                escaped.extend(control.escape_default());
+            order if !(printable::is_printable(order) || matches!(order, '\n' | '\t')) => {
+                escaped.extend(order.escape_default());
             }
             other => escaped.push(other),
         }

@@ -49,10 +49,11 @@ impl Request {
             "network": match request.network {
                 Network::Default => "default",
                 Network::None => "none",
+                Network::Host => "host",
             },
             "cache": match request.cache {
                 // A plugin keeps what it likes in places of its own.
-                Cache::Use(_) => "use",
+                Cache::Use { .. } => "use",
                 Cache::Refuse => "refuse",
             },
             "open_files": { "soft": request.open_files.soft, "hard": request.open_files.hard },

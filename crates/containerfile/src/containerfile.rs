@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::budget::MOST_STAGES;
 use crate::error::{Error, ErrorKind, Fault};
 use crate::flags::{Flags, Kind};
 use crate::instruction::{Argument, Instruction};
@@ -55,6 +56,12 @@ fn read(source: &str) -> Result<Containerfile, Fault> {
         let (word, keyword_span) = words::keyword(&line);
         let keyword = statement::keyword(word, keyword_span)?;
         if keyword == "FROM" {
+            if stages.len() == MOST_STAGES {
+                return Err(Fault::new(
+                    ErrorKind::TooManyStages(MOST_STAGES),
+                    keyword_span,
+                ));
+            }
             stages.push(stage(&line, lines.escape)?);
             continue;
         }

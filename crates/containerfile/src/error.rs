@@ -146,6 +146,20 @@ pub enum ErrorKind {
         "`{0}` is no name of an image or a context, expected letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
     )]
     BadReference(String),
+    /// A field that a mount does not have.
+    #[error(
+        "`--mount` has no field `{0}`, expected one of type, from, source, target, ro, rw, id, sharing, mode, uid, \
+         gid, size, required, env"
+    )]
+    MountField(String),
+    /// A type that a mount does not have.
+    #[error("`--mount=type={0}` is not possible, expected bind, cache, tmpfs, secret or ssh")]
+    MountType(String),
+    /// A mount that an engine would look for among the machine's own files.
+    #[error(
+        "this engine cannot be asked for a `--mount` {0}: it might reach the machine's own files"
+    )]
+    MountOfRun(String),
     /// A platform that cannot be read.
     #[error("`{0}` is no platform, expected `os/architecture` or `os/architecture/variant`")]
     BadPlatform(String),
@@ -193,6 +207,15 @@ pub enum ErrorKind {
         /// How many stages there are.
         count: usize,
     },
+    /// More stages than a file can have.
+    #[error("more than {0} stages, the limit of a file")]
+    TooManyStages(usize),
+    /// More variables than can be in force.
+    #[error("more than {0} variables, the limit at one place of a file")]
+    TooManyVariables(usize),
+    /// A file whose evaluation takes too much memory.
+    #[error("the file expands to more than {0} MiB, the limit for all its instructions together")]
+    TooMuch(usize),
     /// A stage that needs itself.
     #[error("stage `{0}` needs itself")]
     SelfReference(String),
@@ -220,6 +243,11 @@ impl ErrorKind {
                 "only `<<-` allows tabs before the last line, and nothing may follow the name"
                     .to_owned(),
             ),
+            Self::MountOfRun(_) => Some(
+                "copy what it needs with COPY, or build with another runtime: native, docker, or Podman 5.4 and \
+                 Buildah 1.39 or later (see `stagex runtimes`)"
+                    .to_owned(),
+            ),
             Self::VariableInReference(_) => Some(
                 "name it with `FROM ${variable} AS name` before the first use, and use that name"
                     .to_owned(),
@@ -229,6 +257,11 @@ impl ErrorKind {
                 "with Docker each source becomes `{destination}` in turn, if that is no folder yet; \
                  write `{destination}/`"
             )),
+            Self::TooMuch(_) | Self::Expansion(ExpansionError::TooLong(_)) => Some(
+                "a variable that holds others grows with each of them: look for one that is set from \
+                 itself"
+                    .to_owned(),
+            ),
             Self::MixedSources => Some("split it into two COPY instructions".to_owned()),
             Self::NetworkOfRun("none") => {
                 Some("build offline, or with an engine that has networks for each RUN".to_owned())

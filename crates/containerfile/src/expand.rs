@@ -35,7 +35,25 @@ pub enum ExpansionError {
     /// A pattern escapes a character that needs no escape.
     #[error("`\\{0}` is no escape in a pattern, expected one of `\\*` `\\?` `\\\\` `\\/` `\\}}`")]
     BadEscape(char),
+    /// A word that grows too much.
+    #[error("a word expands to more than {0} bytes")]
+    TooLong(usize),
+    /// `${` in `${` in `${`.
+    #[error("`${{` stands in more than {DEEPEST} others")]
+    TooDeep,
+    /// A pattern that has too much to look at.
+    #[error("a pattern of {0} characters is too long for a value of {1}")]
+    TooSlow(usize, usize),
 }
+
+/// The most bytes that one word expands to: as many as a whole file has.
+const LONGEST: usize = 4 << 20;
+
+/// How many `${` stand in one another.
+const DEEPEST: usize = 64;
+
+/// How many places of values are compared with how many places of patterns, in one word.
+const MOST_COMPARISONS: usize = 1 << 22;
 
 /// What happens to quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +153,11 @@ struct Lexer<'a> {
     rules: Rules,
     escapes: Escapes,
     lookup: Lookup<'a>,
+    /// In how many `${` it is.
+    depth: usize,
+    /// How many bytes variables have given, those included that were not kept.
+    given: usize,
+    comparisons: usize,
 }
 
 /// Collects words while the whole text is collected too.
@@ -174,6 +197,9 @@ impl<'a> Lexer<'a> {
             rules,
             escapes: rules.escapes,
             lookup,
+            depth: 0,
+            given: 0,
+            comparisons: 0,
         }
     }
 
@@ -210,8 +236,13 @@ impl<'a> Lexer<'a> {
         stop: Option<char>,
         escapes: Escapes,
     ) -> Result<(String, Vec<String>), ExpansionError> {
+        if self.depth > DEEPEST {
+            return Err(ExpansionError::TooDeep);
+        }
         let outer = std::mem::replace(&mut self.escapes, escapes);
+        self.depth += 1;
         let result = self.read_on(stop);
+        self.depth -= 1;
         self.escapes = outer;
         result
     }
@@ -351,6 +382,15 @@ impl<'a> Lexer<'a> {
     }
 
     fn dollar(&mut self) -> Result<String, ExpansionError> {
+        let value = self.variable()?;
+        self.given += value.len();
+        if self.given > LONGEST {
+            return Err(ExpansionError::TooLong(LONGEST));
+        }
+        Ok(value)
+    }
+
+    fn variable(&mut self) -> Result<String, ExpansionError> {
         self.next();
         if !self.take_if('{') {
             let name = self.name();
@@ -429,8 +469,8 @@ impl<'a> Lexer<'a> {
             Some(rest) => (rest, Reach::Longest),
             None => (word.as_str(), Reach::Shortest),
         };
-        let pattern = Pattern::new(text, reach).map_err(ExpansionError::BadEscape)?;
         let value = value.unwrap_or_default();
+        let pattern = self.pattern(text, reach, &value)?;
         Ok(if side == '#' {
             pattern.trim_start(&value)
         } else {
@@ -446,13 +486,28 @@ impl<'a> Lexer<'a> {
         if self.keeps_unset(value.as_ref()) {
             return Ok(format!("${{{name}/{text}/{replacement}}}"));
         }
-        let pattern = Pattern::new(&text, Reach::Longest).map_err(ExpansionError::BadEscape)?;
         let value = value.unwrap_or_default();
-        Ok(if all {
-            pattern.replace_all(&value, &replacement)
-        } else {
-            pattern.replace_first(&value, &replacement)
-        })
+        let pattern = self.pattern(&text, Reach::Longest, &value)?;
+        if !all {
+            return Ok(pattern.replace_first(&value, &replacement));
+        }
+        pattern
+            .replace_all(&value, &replacement, LONGEST)
+            .ok_or(ExpansionError::TooLong(LONGEST))
+    }
+
+    /// Reads a pattern, which is to be looked for in a value.
+    fn pattern(
+        &mut self,
+        text: &str,
+        reach: Reach,
+        value: &str,
+    ) -> Result<Pattern, ExpansionError> {
+        self.comparisons += (text.len() + 1).saturating_mul(value.len() + 1);
+        if self.comparisons > MOST_COMPARISONS {
+            return Err(ExpansionError::TooSlow(text.len(), value.len()));
+        }
+        Pattern::new(text, reach).map_err(ExpansionError::BadEscape)
     }
 
     /// Reads a name: letters, digits and `_`; or digits only; or one of the shell's special parameters.

@@ -2,6 +2,7 @@
 //!
 //! It reads and writes nothing but the text that it is given, and knows no engine.
 
+mod budget;
 mod build;
 mod containerfile;
 mod duration;
@@ -34,7 +35,9 @@ pub use instruction::{
 };
 pub use invocation::{Invocation, Script};
 pub use lines::Directive;
-pub use lower::{Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder, lower};
+pub use lower::{
+    CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder, lower,
+};
 pub use reference::{Base, Reference, ReferenceKind, StageId};
 pub use scope::{ImageFacts, Platform, PlatformError, Scope};
 pub use span::{Position, Span, Spanned};

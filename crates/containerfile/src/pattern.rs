@@ -49,7 +49,7 @@ impl Pattern {
     /// Returns `value` without the prefix that matches.
     pub(crate) fn trim_start(&self, value: &str) -> String {
         let text: Vec<char> = value.chars().collect();
-        let end = self.end_of_match(&text, 0).unwrap_or(0);
+        let end = self.ends(&text)[0].unwrap_or(0);
         text[end..].iter().collect()
     }
 
@@ -66,27 +66,38 @@ impl Pattern {
     /// Returns `value` with the first match replaced.
     pub(crate) fn replace_first(&self, value: &str, replacement: &str) -> String {
         let text: Vec<char> = value.chars().collect();
-        for start in 0..=text.len() {
-            if let Some(end) = self.end_of_match(&text, start) {
+        let ends = self.ends(&text).into_iter().enumerate();
+        match ends.filter_map(|(start, end)| Some((start, end?))).next() {
+            Some((start, end)) => {
                 let head: String = text[..start].iter().collect();
                 let tail: String = text[end..].iter().collect();
-                return format!("{head}{replacement}{tail}");
+                format!("{head}{replacement}{tail}")
             }
+            None => value.to_owned(),
         }
-        value.to_owned()
     }
 
-    /// Returns `value` with every match replaced; matches do not overlap.
-    pub(crate) fn replace_all(&self, value: &str, replacement: &str) -> String {
+    /// Returns `value` with every match replaced; matches do not overlap. Nothing if that is longer
+    /// than `longest`, in bytes.
+    pub(crate) fn replace_all(
+        &self,
+        value: &str,
+        replacement: &str,
+        longest: usize,
+    ) -> Option<String> {
         let text: Vec<char> = value.chars().collect();
+        let ends = self.ends(&text);
         let mut out = String::new();
         let mut start = 0;
         let mut previous_end = None;
         while start <= text.len() {
-            match self.end_of_match(&text, start) {
+            match ends[start] {
                 // An empty match directly after another match does not count.
                 Some(end) if end > start || previous_end != Some(start) => {
                     out.push_str(replacement);
+                    if out.len() > longest {
+                        return None;
+                    }
                     previous_end = Some(end);
                     if end > start {
                         start = end;
@@ -98,50 +109,39 @@ impl Pattern {
             out.extend(text.get(start));
             start += 1;
         }
-        out
+        Some(out)
     }
 
-    /// Returns where the match that begins at `start` ends.
-    fn end_of_match(&self, text: &[char], start: usize) -> Option<usize> {
-        // A place that failed once fails always: without this, `*a*a*a*` takes exponential time.
-        let mut failed = vec![false; (self.tokens.len() + 1) * (text.len() + 1)];
-        self.walk(text, start, 0, &mut failed)
-    }
-
-    fn walk(&self, text: &[char], at: usize, token: usize, failed: &mut [bool]) -> Option<usize> {
-        let place = token * (text.len() + 1) + at;
-        if failed[place] {
-            return None;
-        }
-        let end = match self.tokens.get(token) {
-            None => Some(at),
-            Some(Token::Literal(literal)) => (text.get(at) == Some(literal))
-                .then(|| self.walk(text, at + 1, token + 1, failed))
-                .flatten(),
-            Some(Token::One) => text
-                .get(at)
-                .filter(|character| **character != '\n')
-                .and_then(|_| self.walk(text, at + 1, token + 1, failed)),
-            Some(Token::Many) => {
-                let longest = text[at..]
-                    .iter()
-                    .position(|character| *character == '\n')
-                    .map_or(text.len(), |length| at + length);
-                match self.reach {
-                    Reach::Longest => (at..=longest)
-                        .rev()
-                        .find_map(|next| self.walk(text, next, token + 1, failed)),
-                    Reach::Shortest => {
-                        (at..=longest).find_map(|next| self.walk(text, next, token + 1, failed))
+    /// Returns for each place of `text`, its end included, where the match that begins there ends.
+    fn ends(&self, text: &[char]) -> Vec<Option<usize>> {
+        // From the last token on, and each from the last place on: what follows is known then, and
+        // `*a*a*a*` takes no longer than `aaaaaaa`.
+        let mut ends: Vec<_> = (0..=text.len()).map(Some).collect();
+        for token in self.tokens.iter().rev() {
+            match token {
+                Token::Literal(literal) => step(&mut ends, text, |found| found == *literal),
+                Token::One => step(&mut ends, text, |found| found != '\n'),
+                Token::Many => {
+                    for at in (0..text.len()).rev().filter(|at| text[*at] != '\n') {
+                        let (here, further) = (ends[at], ends[at + 1]);
+                        ends[at] = match self.reach {
+                            Reach::Shortest => here.or(further),
+                            Reach::Longest => further.or(here),
+                        };
                     }
                 }
             }
-        };
-        if end.is_none() {
-            failed[place] = true;
         }
-        end
+        ends
     }
+}
+
+/// Puts a token that takes one character before what matches.
+fn step(ends: &mut [Option<usize>], text: &[char], matches: impl Fn(char) -> bool) {
+    for (at, character) in text.iter().enumerate() {
+        ends[at] = ends[at + 1].filter(|_| matches(*character));
+    }
+    ends[text.len()] = None;
 }
 
 #[cfg(test)]
@@ -196,14 +196,22 @@ mod tests {
     ) {
         let pattern = pattern(text, Reach::Longest);
         assert_eq!(pattern.replace_first(value, "0"), first);
-        assert_eq!(pattern.replace_all(value, "0"), all);
+        assert_eq!(pattern.replace_all(value, "0", 99).as_deref(), Some(all));
     }
 
     #[test]
     fn many_stars_end_in_reasonable_time() {
-        let value = "a".repeat(2_000);
-        let stars = format!("{}b", "*a".repeat(20));
+        let value = "a".repeat(20_000);
+        let stars = format!("{}b", "*a".repeat(200));
         assert_eq!(pattern(&stars, Reach::Longest).trim_start(&value), value);
+    }
+
+    #[test]
+    fn what_is_replaced_does_not_grow_without_end() {
+        let letters = pattern("?", Reach::Longest);
+        assert_eq!(letters.replace_all(&"a".repeat(100), "bb", 199), None);
+        let all = letters.replace_all(&"a".repeat(100), "bb", 200);
+        assert_eq!(all, Some("b".repeat(200)));
     }
 
     #[test]

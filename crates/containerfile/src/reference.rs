@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 
+use crate::budget::{Budget, LONGEST_NAME, MOST_VARIABLES};
 use crate::containerfile::{Containerfile, Stage};
 use crate::error::{Error, ErrorKind, Fault};
-use crate::expand::{self, Rules};
+use crate::expand::{self, ExpansionError, Rules};
 use crate::instruction::Instruction;
 use crate::scope::{Scope, Variables};
 use crate::span::Span;
@@ -97,12 +98,19 @@ impl Containerfile {
     /// Returns the platform's arguments, and those before the first `FROM`.
     pub(crate) fn global_arguments(&self, scope: &Scope) -> Result<Variables, Fault> {
         let mut globals = platform_arguments(scope, self);
+        let budget = Budget::new();
         for arguments in &self.arguments {
+            let wrong = |kind: ErrorKind| Fault::new(kind, arguments.span);
             for argument in &arguments.value {
+                if globals.0.len() > MOST_VARIABLES {
+                    return Err(wrong(ErrorKind::TooManyVariables(MOST_VARIABLES)));
+                }
                 let value = match (scope.build_arg(&argument.name), &argument.value) {
                     (Some(given), _) => Some(given.to_owned()),
                     (None, Some(default)) => {
-                        Some(self.expand(default, &globals, arguments.span)?.into_owned())
+                        let value = self.expand(default, &globals, arguments.span)?;
+                        budget.take(value.len()).map_err(wrong)?;
+                        Some(value.into_owned())
                     }
                     (None, None) => None,
                 };
@@ -131,6 +139,10 @@ impl Containerfile {
         let name = self.expand(&written.value, globals, written.span)?;
         if name.is_empty() {
             let kind = ErrorKind::Blank(written.value.clone());
+            return Err(Fault::new(kind, written.span));
+        }
+        if name.len() > LONGEST_NAME {
+            let kind = ExpansionError::TooLong(LONGEST_NAME);
             return Err(Fault::new(kind, written.span));
         }
         let earlier = self.stages[..stage.0]

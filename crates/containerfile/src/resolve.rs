@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::budget::Budget;
 use crate::build::{Build, Origin, ResolvedStage, Step, StepId};
 use crate::containerfile::Containerfile;
 use crate::error::{Error, ErrorKind, Fault};
@@ -21,6 +22,7 @@ impl Containerfile {
             file: self,
             scope,
             globals: Variables::default(),
+            budget: Budget::new(),
         }
         .resolve()
         .map_err(|fault| Error::new(&self.source, fault))
@@ -31,7 +33,11 @@ struct Resolver<'file> {
     file: &'file Containerfile,
     scope: &'file Scope,
     globals: Variables,
+    budget: Budget,
 }
+
+/// What an instruction takes besides its text, in bytes.
+const STEP: usize = 1 << 10;
 
 /// What one stage begins with and needs, before anything in it is expanded.
 struct Outline<'file> {
@@ -70,6 +76,9 @@ impl<'file> Resolver<'file> {
                 Base::Scratch => State::scratch(),
                 Base::Image(_) => State::image(outline.facts),
             };
+            let span = self.file.stages[id.0].span;
+            let wrong = |kind| Fault::new(kind, span);
+            self.budget.take(state.size()).map_err(wrong)?;
             state.begin_stage();
             let (platform_flag, platform) = self.platform(id, &outline.base, &stages)?;
             let inherited_arguments = state.inherited_arguments();
@@ -146,7 +155,12 @@ impl<'file> Resolver<'file> {
             statement: statement.clone(),
             text: statement.span.of(&self.file.source).to_owned(),
         }));
-        for Entry { statement, .. } in &statements {
+        for Entry {
+            statement, text, ..
+        } in &statements
+        {
+            let wrong = |kind| Fault::new(kind, statement.span);
+            self.budget.take(STEP + text.len()).map_err(wrong)?;
             for used in self.file.uses(statement, &statement.instruction)? {
                 match used.base {
                     Base::Scratch => {}
@@ -289,9 +303,12 @@ impl<'file> Resolver<'file> {
         let mut steps = Vec::new();
         for (index, entry) in outline.statements.iter().enumerate() {
             let statement = &entry.statement;
+            let wrong = |kind| Fault::new(kind, statement.arguments);
+            self.budget.take(state.size()).map_err(wrong)?;
+            let escape = self.file.escape;
             let instruction = state
-                .expand(&statement.instruction, self.file.escape, value_of)
-                .map_err(|kind| Fault::new(kind, statement.arguments))?;
+                .expand(&statement.instruction, escape, &self.budget, value_of)
+                .map_err(wrong)?;
             steps.push(Step {
                 id: StepId { stage, index },
                 origin: entry.origin,

@@ -32,7 +32,12 @@ impl FromStr for Platform {
             [os, architecture, variant] => (*os, *architecture, Some(*variant)),
             _ => return Err(PlatformError(text.to_owned())),
         };
-        if [Some(os), Some(architecture), variant].contains(&Some("")) {
+        let is_plain = |part: &str| {
+            let plain =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+            matches!(part.len(), 1..=32) && part.bytes().all(plain)
+        };
+        if ![os, architecture].into_iter().chain(variant).all(is_plain) {
             return Err(PlatformError(text.to_owned()));
         }
         let architecture = match architecture {
@@ -151,6 +156,9 @@ mod tests {
     #[case("linux")]
     #[case("linux/")]
     #[case("a/b/c/d")]
+    #[case("linux/a\u{1b}[2J")]
+    #[case("linux/a\nb")]
+    #[case("linux/ amd64")]
     #[case("")]
     fn other_texts_are_refused(#[case] text: &str) {
         assert_eq!(

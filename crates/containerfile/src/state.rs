@@ -2,6 +2,7 @@
 //!
 //! It does not know stages, files or layers.
 
+use crate::budget::{Budget, MOST_VARIABLES};
 use crate::error::ErrorKind;
 use crate::expand::{self, Rules};
 use crate::instruction::{Argument, Heredoc, Instruction, Mount, Pair, Run, Sources};
@@ -17,6 +18,9 @@ pub(crate) const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// Arguments that steer the frontend, and never reach a command.
 const UNSEEN_ARGUMENTS: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
+/// What a port takes, in bytes.
+const PORT: usize = 64;
 
 /// What is known of an argument outside its stage.
 pub(crate) enum ArgumentValue {
@@ -71,6 +75,18 @@ impl State {
         for (name, value) in &self.environment.0 {
             self.variables.set(name, value);
         }
+    }
+
+    /// Returns how many bytes an instruction takes for a copy of what is in force, about.
+    pub(crate) fn size(&self) -> usize {
+        let pair = |(name, value): &(String, String)| 64 + name.len() + value.len();
+        let argument = |argument: &Argument| {
+            64 + argument.name.len() + argument.value.as_deref().unwrap_or_default().len()
+        };
+        let variables = self.variables.0.iter().map(pair).sum::<usize>();
+        let arguments = self.arguments.iter().map(argument).sum::<usize>();
+        let shell = self.shell.iter().map(String::len).sum::<usize>();
+        variables + arguments + shell + self.working_directory.len() + self.user.len()
     }
 
     /// Returns the arguments that have a value, and that the image's own environment does not override.
@@ -152,12 +168,22 @@ impl State {
         &self,
         instruction: &Instruction,
         escape: char,
+        budget: &Budget,
         value_of: impl Fn(&str) -> ArgumentValue,
     ) -> Result<Instruction, ErrorKind> {
         let words = Words {
             variables: &self.variables,
             escape,
+            budget,
         };
+        let more = match instruction {
+            Instruction::Env(pairs) => pairs.len(),
+            Instruction::Arg(arguments) => arguments.len(),
+            _ => 0,
+        };
+        if self.variables.0.len() + more > MOST_VARIABLES {
+            return Err(ErrorKind::TooManyVariables(MOST_VARIABLES));
+        }
         let mut instruction = instruction.clone();
         match &mut instruction {
             Instruction::Add(add) => {
@@ -171,7 +197,9 @@ impl State {
                 words.optional(&mut copy.chmod)?;
                 words.sources(&mut copy.sources)?;
             }
-            Instruction::Arg(arguments) => self.expand_arguments(arguments, escape, value_of)?,
+            Instruction::Arg(arguments) => {
+                self.expand_arguments(arguments, escape, budget, value_of)?;
+            }
             Instruction::Env(pairs) | Instruction::Label(pairs) => words.pairs(pairs)?,
             Instruction::Expose(ports) => *ports = words.ports(ports)?,
             Instruction::Run(run) => words.mounts(run)?,
@@ -208,17 +236,20 @@ impl State {
         &self,
         arguments: &mut [Argument],
         escape: char,
+        budget: &Budget,
         value_of: impl Fn(&str) -> ArgumentValue,
     ) -> Result<(), ErrorKind> {
         let mut state = self.clone();
         for argument in arguments {
             match (value_of(&argument.name), &mut argument.value) {
                 (ArgumentValue::Given(value), _) | (ArgumentValue::Global(value), None) => {
+                    budget.take(value.len())?;
                     argument.value = Some(value);
                 }
                 (_, Some(default)) => Words {
                     variables: &state.variables,
                     escape,
+                    budget,
                 }
                 .word(default)?,
                 (ArgumentValue::Unknown, None) => {}
@@ -268,16 +299,21 @@ pub(crate) fn clean(path: &str) -> String {
 struct Words<'state> {
     variables: &'state Variables,
     escape: char,
+    budget: &'state Budget,
 }
 
 impl Words<'_> {
     fn lookup(&self) -> impl Fn(&str) -> Option<String> + '_ {
-        |name| self.variables.get(name).map(str::to_owned)
+        // Where too little is left, that is said when the word is done.
+        |name| {
+            let value = self.variables.get(name)?;
+            self.budget.has(value.len()).then(|| value.to_owned())
+        }
     }
 
     fn word(&self, word: &mut String) -> Result<(), ErrorKind> {
         *word = expand::expand(word, Rules::word(self.escape), &self.lookup())?.into_owned();
-        Ok(())
+        self.budget.take(word.len())
     }
 
     fn optional(&self, word: &mut Option<String>) -> Result<(), ErrorKind> {
@@ -323,6 +359,7 @@ impl Words<'_> {
         } else {
             contents
         };
+        self.budget.take(heredoc.body.len())?;
         heredoc.expand = false;
         heredoc.strip_tabs = false;
         Ok(())
@@ -341,6 +378,7 @@ impl Words<'_> {
         for word in words {
             for text in expand::words(word, Rules::word(self.escape), &self.lookup())? {
                 let found = port::ports(&text).ok_or(ErrorKind::BadPort(text))?;
+                self.budget.take(found.len() * PORT)?;
                 ports.extend(found);
             }
         }

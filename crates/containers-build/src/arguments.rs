@@ -50,8 +50,11 @@ pub(crate) fn build(
         arguments.add(["--no-cache"]);
     }
     arguments.add(sandbox.arguments(privileged).iter().copied());
-    if request.network == Network::None && sandbox.has_networks() {
-        arguments.add(["--network=none"]);
+    match request.network {
+        Network::None if sandbox.has_networks() => arguments.add(["--network=none"]),
+        Network::Host if sandbox.has_networks() => arguments.add(["--network=host"]),
+        // In a changed root a RUN has the machine's by itself.
+        _ => {}
     }
     let files = request.open_files;
     arguments.pair("--ulimit", format!("nofile={}:{}", files.soft, files.hard));

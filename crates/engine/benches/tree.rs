@@ -19,8 +19,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backend_api::Network;
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Job, Options, Outcome, Report, Space};
+use engine::{Folders, Job, Options, Outcome, Report, Space};
 use nothing::Nothing;
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use tokio::runtime::Runtime;
@@ -51,7 +52,8 @@ fn main() {
         return;
     }
     let runtime = Runtime::new().unwrap();
-    let made = make(&runtime, root, &plan);
+    let folders = Folders::of_tree(root);
+    let made = make(&runtime, &folders, &plan);
     let is_there = |(name, outcome): &(String, Outcome)| match outcome {
         Outcome::Failed(failed) => panic!("{name}: {failed}"),
         outcome => assert!(outcome.digest().is_some(), "{name} was not made"),
@@ -59,9 +61,9 @@ fn main() {
     made.packages.iter().for_each(is_there);
     // Files have to rest before their hashes are remembered.
     std::thread::sleep(Duration::from_secs(5));
-    make(&runtime, root, &plan);
+    make(&runtime, &folders, &plan);
     let nothing = measure(|| {
-        let report = make(&runtime, root, &plan);
+        let report = make(&runtime, &folders, &plan);
         let fresh = |(_, outcome): &(String, Outcome)| matches!(outcome, Outcome::Fresh(_));
         assert!(report.packages.iter().all(fresh), "there was nothing to do");
     });
@@ -74,10 +76,10 @@ fn plan(root: &Utf8Path) -> Plan {
         .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-fn make(runtime: &Runtime, root: &Utf8Path, plan: &Arc<Plan>) -> Report {
+fn make(runtime: &Runtime, folders: &Folders, plan: &Arc<Plan>) -> Report {
     let engine = Arc::new(Nothing::default());
     let job = Job {
-        root: root.to_owned(),
+        folders: folders.clone(),
         plan: Arc::clone(plan),
         backend: Arc::clone(&engine) as _,
         ready: nothing::ready(),
@@ -85,7 +87,7 @@ fn make(runtime: &Runtime, root: &Utf8Path, plan: &Arc<Plan>) -> Report {
             jobs: std::thread::available_parallelism().unwrap().get(),
             keep_going: false,
             no_cache: false,
-            offline: false,
+            network: Network::Default,
             space: Space::Checked,
         },
     };

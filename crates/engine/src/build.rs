@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use backend_api::{Backend, Ready};
+use backend_api::{Backend, Network, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, ImageSet};
 use tokio::sync::watch;
@@ -34,8 +34,10 @@ pub struct BuildJob {
     pub ready: Ready,
     /// Build without the engine's cache.
     pub no_cache: bool,
-    /// Deny the network to every RUN.
-    pub offline: bool,
+    /// The network of RUNs.
+    pub network: Network,
+    /// Where the work is done.
+    pub folders: Folders,
 }
 
 /// Where a built image goes.
@@ -50,7 +52,7 @@ pub enum Delivery {
 
 /// Builds an image and delivers it. Returns the digest of its manifest.
 ///
-/// The work is done in `out/` of the recipe's folder, where others may do the same meanwhile, and
+/// The work is done in `out/` of the folder of the job's folders, where others may do the same meanwhile, and
 /// the log is there. When `interrupted` becomes true the build is ended, and what it put into the
 /// engine's store is removed.
 ///
@@ -63,7 +65,7 @@ pub async fn build(
     listener: Arc<dyn Listener>,
     interrupted: watch::Receiver<bool>,
 ) -> Result<Digest, Failure> {
-    let folders = Folders::of_tree(&job.recipe.root);
+    let folders = job.folders.clone();
     let name = job.recipe.name.clone();
     let log = folders.log(&name);
     let bare = |error| Failure {
@@ -80,7 +82,7 @@ pub async fn build(
         packages: 1,
         runtime: backend.id().to_owned(),
     });
-    let writer = Log::begin(&name, &log, Arc::clone(&listener)).map_err(bare)?;
+    let writer = Log::begin(&name, &folders, Arc::clone(&listener)).map_err(bare)?;
     let writer = Arc::new(writer);
     listener.hear(Event::Started {
         package: name.clone(),
@@ -119,15 +121,15 @@ async fn build_in(
     mut interrupted: watch::Receiver<bool>,
 ) -> Result<Digest, Error> {
     let builder = Builder {
-        cache: cache(job.no_cache, &folders, job.backend.as_ref()),
+        cache: cache(job.no_cache, &folders, job.backend.as_ref())?,
         folders,
         backend: job.backend,
         ready: job.ready,
-        offline: job.offline,
+        network: job.network,
     };
     let recipe = job.recipe;
     let resolved = blocking(move || {
-        let files = context::list(&recipe.root.join(&recipe.context), Fetched::Present)?;
+        let files = context::list(&recipe.directory()?, Fetched::Present)?;
         resolve::resolve(&recipe, files)
     })
     .await?;
@@ -140,9 +142,7 @@ async fn build_in(
         Delivery::File(path) => Order {
             resolved,
             destination: Destination::Work,
-            keep: Box::new(move |image| {
-                oci_image::write_tar_file(image.first(), &path).at("write", &path)
-            }),
+            keep: Box::new(move |image| oci_image::write_tar_file(image, &path).at("write", &path)),
         },
         Delivery::Stream(stream) => Order {
             resolved,
@@ -154,6 +154,6 @@ async fn build_in(
 }
 
 fn send(image: &ImageSet, mut stream: Box<dyn Write + Send>) -> Result<(), Error> {
-    let sent = oci_image::write_tar(image.first(), &mut stream).and_then(|()| stream.flush());
+    let sent = oci_image::write_tar(image, &mut stream).and_then(|()| stream.flush());
     sent.at("write", Utf8Path::new("the image"))
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use backend_api::{Backend, BuildKey, BuiltImage, Cache, EngineImage, Ready, StepId};
+use backend_api::{Backend, BuildKey, BuiltImage, Cache, EngineImage, Network, Ready, StepId};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, ImageSet, Layout};
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use crate::folders::Folders;
 use crate::image;
 use crate::log::Log;
 use crate::platform::check_platforms;
+use crate::proof::Purpose;
 use crate::request::{self, Prepared};
 use crate::resolve::{Resolved, first_line};
 
@@ -30,8 +31,8 @@ pub(crate) struct Builder {
     pub ready: Ready,
     /// Whether the engine may reuse the results of earlier builds.
     pub cache: Cache,
-    /// Deny the network to every RUN.
-    pub offline: bool,
+    /// The network of RUNs.
+    pub network: Network,
 }
 
 /// An image to build.
@@ -98,7 +99,7 @@ impl Builder {
             Destination::Folder(folder) => folder,
             Destination::Work => folder.join("image"),
         };
-        let name = folder.file_name().unwrap_or_default();
+        let name = work.name();
         let several = order.resolved.len() > 1;
         let mut images = Vec::new();
         for resolved in order.resolved {
@@ -236,11 +237,19 @@ async fn stopped(interrupted: &mut watch::Receiver<bool>) {
 }
 
 /// Returns what may be reused by the runtime of `backend`.
-pub(crate) fn cache(no_cache: bool, folders: &Folders, backend: &dyn Backend) -> Cache {
+pub(crate) fn cache(
+    no_cache: bool,
+    folders: &Folders,
+    backend: &dyn Backend,
+) -> Result<Cache, Error> {
     if no_cache {
-        return Cache::Refuse;
+        return Ok(Cache::Refuse);
     }
-    Cache::Use(folders.kept(backend.id()))
+    let runtime = backend.id();
+    Ok(Cache::Use {
+        folder: folders.find_kept(runtime)?,
+        seal: Some(folders.proof().key(Purpose::Kept, runtime).into()),
+    })
 }
 
 /// Runs work that blocks where it does not hold up others.

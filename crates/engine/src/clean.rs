@@ -4,26 +4,31 @@
 //! Sources are not in there, and what is recorded in `digests/` is not either.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::io;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
 use backend_api::Backend;
-use camino::Utf8Path;
+use beneath::Directory;
+use camino::{Utf8Path, Utf8PathBuf};
 use walkdir::WalkDir;
 
 use crate::builder::blocking;
-use crate::claim;
+use crate::claim::{self, Work};
 use crate::error::{Error, IoContext};
 use crate::event::{Event, Listener};
-use crate::folders::{Access, Folders, remove_folder};
+use crate::folders::{Access, Folders, LOCK, LOGS, OWN, WORK};
 use crate::site::Site;
+use crate::{hashes, outputs, removal};
 
 /// What is to be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clean {
     /// Everything: images, archives, records and logs.
     Everything,
+    /// Everything but what has a name of its own in `out/`: where there is no tree, that may be somebody
+    /// else's.
+    Own,
     /// The logs of builds.
     Logs,
     /// What is remembered of files and outputs, to be found out again, and what runtimes have kept
@@ -48,9 +53,12 @@ impl AddAssign for Cleaned {
 }
 
 /// Removes what was made in the tree of `folders`, as soon as no other `stagex` builds in it. What
-/// runtimes have kept themselves is removed by those of them that are among `backends`.
+/// runtimes have kept themselves, and what belongs to users of their name spaces, is removed by those of
+/// them that are among `backends`.
 ///
-/// What a killed build has left is not removed: the next `make` has its engine remove it.
+/// Everything goes to another place first, so that nobody waits while it is removed; what is left there when
+/// this process is killed goes with the next build. What a killed build has left in an engine's store is not
+/// removed: the next `make` has its engine remove it.
 ///
 /// # Errors
 ///
@@ -61,51 +69,109 @@ pub async fn clean(
     backends: Vec<Arc<dyn Backend>>,
     listener: Arc<dyn Listener>,
 ) -> Result<Cleaned, Error> {
-    let mut cleaned = Cleaned::default();
-    if !folders.out().exists() {
-        return Ok(cleaned);
+    if folders.open_out()?.is_none() {
+        return Ok(Cleaned::default());
     }
     let of = folders.clone();
     let mut waiting = move |process| listener.hear(Event::Waiting { process });
-    let _lock = blocking(move || of.open(Access::Alone, &mut waiting)).await?;
-    for backend in backends.iter().filter(|_| what != Clean::Logs) {
-        let kept = folders.kept(backend.id());
-        if kept.exists() {
-            cleaned.count(&kept);
-            backend.forget(&kept).await?;
-            remove_folder(&kept).at("remove", &kept)?;
-        }
+    let lock = blocking(move || of.open(Access::Alone, &mut waiting)).await?;
+    let backends: Vec<&dyn Backend> = backends.iter().map(AsRef::as_ref).collect();
+    let kept: Vec<String> = backends
+        .iter()
+        .map(|backend| backend.id().to_owned())
+        .collect();
+    let of = folders.clone();
+    let (mut names, aside) = blocking(move || {
+        let aside = Work::begin(&of, "clean")?;
+        let names = put_aside(&of, what, &kept, &aside)?;
+        Ok((names, aside))
+    })
+    .await?;
+    if matches!(what, Clean::Everything | Clean::Own) {
+        names.extend(left_in_work(&folders, &backends)?);
     }
-    cleaned += blocking(move || remove(&folders, what)).await?;
+    drop(lock);
+
+    let mut cleaned = Cleaned::default();
+    for (directory, name) in names {
+        cleaned.count(&directory.join(&name));
+        removal::remove(&directory, &name, &backends).await?;
+    }
+    blocking(move || aside.end(false)).await?;
     Ok(cleaned)
 }
 
-fn remove(folders: &Folders, what: Clean) -> Result<Cleaned, Error> {
-    let mut cleaned = Cleaned::default();
-    let kept = [folders.own(), folders.lock(), folders.work()];
-    let parents = match what {
-        Clean::Everything => vec![folders.out(), folders.own()],
-        Clean::Logs => vec![folders.logs()],
-        Clean::Cache => {
-            for path in [folders.hashes(), folders.outputs()] {
-                if path.exists() {
-                    cleaned.count(&path);
-                    remove_path(&path).at("remove", &path)?;
-                }
-            }
-            Vec::new()
-        }
+/// Something that is to be removed: the folder that it is in, and its name there.
+type Goner = (Utf8PathBuf, String);
+
+/// Puts what is to be removed into another folder. Returns each of it; what cannot be moved, such as what
+/// belongs to another user, where it is.
+fn put_aside(
+    folders: &Folders,
+    what: Clean,
+    kept: &[String],
+    aside: &Work,
+) -> Result<Vec<Goner>, Error> {
+    let (Some(out), Some(own)) = (folders.open_out()?, folders.open_own()?) else {
+        return Ok(Vec::new());
     };
-    for parent in parents {
-        for entry in parent.read_dir_utf8().at("read", &parent)? {
-            let path = entry.at("read", &parent)?.into_path();
-            if !kept.contains(&path) {
-                cleaned.count(&path);
-                remove_path(&path).at("remove", &path)?;
+    let names = |directory: &Directory, but: &[&str]| -> Result<Vec<String>, Error> {
+        let entries = directory.entries().at("read", directory.path())?;
+        let names = entries.into_iter().map(|entry| entry.name);
+        Ok(names.filter(|name| !but.contains(&name.as_str())).collect())
+    };
+    let logs = || {
+        own.directory(LOGS.into())
+            .at("open", &own.path().join(LOGS))
+    };
+    let mut goners: Vec<(Directory, Vec<String>)> = Vec::new();
+    let open = |directory: &Directory| {
+        let opened = directory.directory(Utf8Path::new(""));
+        opened.at("open", directory.path())
+    };
+    match what {
+        Clean::Everything => {
+            goners.push((open(&out)?, names(&out, &[OWN])?));
+            goners.push((open(&own)?, names(&own, &[LOCK, WORK])?));
+        }
+        Clean::Own => goners.push((open(&own)?, names(&own, &[LOCK, WORK])?)),
+        Clean::Logs => {
+            let logs = logs()?;
+            let names = names(&logs, &[])?;
+            goners.push((logs, names));
+        }
+        Clean::Cache => {
+            let ours = [hashes::FILE, outputs::FILE].map(str::to_owned);
+            let all = ours.iter().chain(kept).cloned();
+            goners.push((open(&own)?, all.collect()));
+        }
+    }
+    let mut moved = Vec::new();
+    for (directory, names) in goners {
+        for name in names {
+            match aside.take(&directory, &name, moved.len()) {
+                Ok(new) => moved.push((aside.folder().to_owned(), new)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => moved.push((directory.path().to_owned(), name)),
             }
         }
     }
-    Ok(cleaned)
+    Ok(moved)
+}
+
+/// Returns what killed builds have left in the work folder, but for those that may have something in an
+/// engine's store: there only the engine can tell.
+fn left_in_work(folders: &Folders, backends: &[&dyn Backend]) -> Result<Vec<Goner>, Error> {
+    let storeless = |runtime: &str| {
+        let mut backends = backends.iter();
+        backends.any(|backend| backend.id() == runtime && !backend.has_store())
+    };
+    let left = claim::abandoned(folders, Access::Alone)?.into_iter();
+    let gone = left.filter(|left| {
+        let claim = left.claim.as_ref();
+        claim.is_none_or(|claim| storeless(&claim.runtime))
+    });
+    Ok(gone.map(|left| (left.work, left.name)).collect())
 }
 
 /// Returns the runtimes that have something in their engines' stores that killed builds have put
@@ -115,9 +181,6 @@ fn remove(folders: &Folders, what: Clean) -> Result<Cleaned, Error> {
 ///
 /// The work folder cannot be read.
 pub fn abandoned_runtimes(folders: &Folders) -> Result<BTreeSet<String>, Error> {
-    if !folders.work().exists() {
-        return Ok(BTreeSet::new());
-    }
     let abandoned = claim::abandoned(folders, Access::Beside)?;
     let claims = abandoned.into_iter().filter_map(|left| left.claim);
     Ok(claims.map(|claim| claim.runtime).collect())
@@ -142,26 +205,26 @@ pub async fn clean_store(
 
 impl Cleaned {
     fn count(&mut self, path: &Utf8Path) {
-        let entries = WalkDir::new(path).into_iter().filter_map(Result::ok);
-        let files = entries.filter_map(|entry| entry.metadata().ok());
-        for metadata in files.filter(|metadata| !metadata.is_dir()) {
-            self.files += 1;
-            self.bytes += metadata.len();
+        // Of a symbolic link, only the link goes.
+        let entries = WalkDir::new(path).follow_root_links(false);
+        for entry in entries {
+            match entry.and_then(|entry| entry.metadata()) {
+                Ok(metadata) if metadata.is_dir() => {}
+                Ok(metadata) => {
+                    self.files += 1;
+                    self.bytes += metadata.len();
+                }
+                // Another user's folder: what is in it cannot be counted.
+                Err(_) => self.files += 1,
+            }
         }
-    }
-}
-
-/// Removes a folder with all that is in it, or a file; what a link leads to stays.
-fn remove_path(path: &Utf8Path) -> std::io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() {
-        remove_folder(path)
-    } else {
-        fs::remove_file(path)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[tokio::test]
@@ -183,9 +246,42 @@ mod tests {
         assert!(image.exists());
 
         let everything = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(())).await;
-        assert_eq!(everything.unwrap().files, 2, "the image's and the link");
-        assert!(!image.exists() && source.exists() && left.exists());
+        // The claim in the work folder was not written by this user.
+        assert_eq!(
+            everything.unwrap().files,
+            3,
+            "the image's, the link and the claim"
+        );
+        assert!(!image.exists() && source.exists() && !left.exists());
         let again = clean(folders, Clean::Everything, Vec::new(), Arc::new(())).await;
         assert_eq!(again.unwrap(), Cleaned::default());
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_build_left_in_a_store_is_its_engines() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let nobody = &mut |_| panic!("nobody else holds the lock");
+        drop(folders.open(Access::Alone, nobody).unwrap());
+        let work = Work::begin(&folders, "core-a").unwrap();
+        let claim = claim::Claim {
+            runtime: "docker".to_owned(),
+            image: backend_api::BuiltImage {
+                key: backend_api::BuildKey::new(work.name()),
+                reference: work.name().to_owned(),
+                also_made: Vec::new(),
+                steps: Vec::new(),
+                base_layers: 0,
+                work: work.folder().join("engine"),
+            },
+        };
+        work.claim(&claim).unwrap();
+        let folder = work.folder().to_owned();
+        drop(work);
+        let cleaning = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(()));
+        cleaning.await.unwrap();
+        assert!(folder.exists());
+        let runtimes = abandoned_runtimes(&folders).unwrap();
+        assert_eq!(runtimes.into_iter().collect::<Vec<_>>(), ["docker"]);
     }
 }

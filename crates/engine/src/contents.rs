@@ -1,7 +1,6 @@
 //! What is in an image in `out/`: its files, and the entries of its layers.
 
-use camino::Utf8Path;
-use oci_image::{Descriptor, ImageSet, Layout, ListedEntry, list_layer};
+use oci_image::{Descriptor, Layout, ListedEntry, list_layer};
 use serde::Serialize;
 use walkdir::WalkDir;
 
@@ -41,10 +40,10 @@ pub struct ContentLayer {
 }
 
 impl Contents {
-    /// Reads what is in the image of the output `name` of the tree in `root`.
-    pub fn of_output(root: &Utf8Path, name: &str) -> Result<Self, Error> {
-        let folder = Folders::of_tree(root).output(name);
-        let images = ImageSet::open(&folder)?;
+    /// Reads what is in the image of the output `name` of a tree.
+    pub fn of_output(folders: &Folders, name: &str) -> Result<Self, Error> {
+        let folder = folders.output(name);
+        let images = folders.images(name)?;
         let mut files = Vec::new();
         for entry in WalkDir::new(&folder).sort_by_file_name() {
             let entry = entry.map_err(std::io::Error::from).at("read", &folder)?;

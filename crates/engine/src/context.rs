@@ -2,17 +2,20 @@
 //! version control, and its sources under `fetch/`.
 //!
 //! It is assembled anew for each build, so that nothing else reaches a build: no old source that
-//! still lies about, no umask, no time of a checkout. It knows files, not what they mean.
+//! still lies about, no umask, no time of a checkout. What lies in the package's own directory is
+//! read through no symbolic link, and what was hashed is what is copied. It knows files, not what
+//! they mean.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
+use beneath::{Directory, Kind};
 use camino::{Utf8Path, Utf8PathBuf};
-use package_tree::Source;
-use sha2::{Digest as _, Sha256};
+use oci_image::Digest;
 
+use crate::copy::{self, Hash};
 use crate::error::{Error, IoContext};
 use crate::identity::Identity;
 use crate::ignore::Ignored;
@@ -24,7 +27,7 @@ use crate::recipe::FETCH;
 ///
 /// The fraction of the second is made of the file's bytes. BuildKit keeps the files that it was
 /// sent, and takes a file of the same name, size and time for the one that it has.
-const FIRST_TIME: u64 = 1_000_000_000;
+pub(crate) const FIRST_TIME: u64 = 1_000_000_000;
 
 /// One file of a package's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +46,11 @@ pub(crate) enum ContextFileKind {
         executable: bool,
         /// What the file system said of it when it was listed.
         identity: Identity,
+        /// The sha256, in hex, by which it is known to what is built from it. None if nobody asked.
+        hash: Option<String>,
     },
+    /// A named pipe or a device, which no two engines copy alike.
+    Special(&'static str),
 }
 
 /// What to do with the `fetch` folder of a context.
@@ -55,77 +62,142 @@ pub(crate) enum Fetched {
     Present,
 }
 
+/// Opens the folder of a package, which lies at `path` in the tree in `root`.
+pub(crate) fn of_package(root: &Utf8Path, path: &Utf8Path) -> Result<Directory, Error> {
+    let opened = Directory::open(root).and_then(|root| root.directory(path));
+    opened.at("open", &root.join(path))
+}
+
 /// Lists the files of the context in `folder`, sorted by path: a folder stands before what is in
-/// it.
-pub(crate) fn list(folder: &Utf8Path, fetched: Fetched) -> Result<Vec<ContextFile>, Error> {
+/// it. Sockets are none of its files: nothing of them can be copied, and no engine does.
+pub(crate) fn list(folder: &Directory, fetched: Fetched) -> Result<Vec<ContextFile>, Error> {
     let mut files = Vec::new();
-    list_below(folder, Utf8Path::new(""), fetched, &mut files).at("read", folder)?;
+    list_below(folder, Utf8Path::new(""), fetched, &mut files).at("read", folder.path())?;
     Ok(files)
 }
 
 fn list_below(
-    folder: &Utf8Path,
+    folder: &Directory,
     within: &Utf8Path,
     fetched: Fetched,
     files: &mut Vec<ContextFile>,
 ) -> io::Result<()> {
-    let entries = folder.join(within).read_dir_utf8()?;
-    let mut entries: Vec<_> = entries.collect::<io::Result<_>>()?;
-    entries.sort_unstable_by(|one, other| one.file_name().cmp(other.file_name()));
-    for entry in entries {
-        let path = within.join(entry.file_name());
-        if fetched == Fetched::Foreign && path == FETCH {
-            continue;
-        }
-        let found = entry.file_type()?;
-        let kind = if found.is_dir() {
-            ContextFileKind::Folder
-        } else if found.is_symlink() {
-            ContextFileKind::Symlink(entry.path().read_link_utf8()?)
-        } else if found.is_file() {
-            let metadata = entry.metadata()?;
-            ContextFileKind::File {
-                executable: metadata.permissions().mode() & 0o111 != 0,
-                identity: Identity::of(&metadata),
-            }
-        } else {
-            continue;
-        };
-        files.push(ContextFile { path, kind });
-        if found.is_dir() {
-            let path = within.join(entry.file_name());
-            list_below(folder, &path, fetched, files)?;
+    // Not one stays open for each of the folders that lie in one another.
+    let entries = list_one(&folder.directory(within)?, within, fetched)?;
+    for file in entries {
+        let within = (file.kind == ContextFileKind::Folder).then(|| file.path.clone());
+        files.push(file);
+        if let Some(within) = within {
+            list_below(folder, &within, fetched, files)?;
         }
     }
     Ok(())
 }
 
+fn list_one(
+    folder: &Directory,
+    within: &Utf8Path,
+    fetched: Fetched,
+) -> io::Result<Vec<ContextFile>> {
+    let mut files = Vec::new();
+    for entry in folder.entries()? {
+        let name = Utf8Path::new(&entry.name);
+        let path = within.join(name);
+        if fetched == Fetched::Foreign && path == FETCH {
+            continue;
+        }
+        let metadata = folder.metadata(name)?.ok_or_else(|| gone(&path))?;
+        let kind = match entry.kind {
+            Kind::Directory => ContextFileKind::Folder,
+            Kind::Link => ContextFileKind::Symlink(target(folder, name)?),
+            Kind::File => ContextFileKind::File {
+                executable: is_executable(&metadata),
+                identity: Identity::of(&metadata),
+                hash: None,
+            },
+            Kind::Other if metadata.file_type().is_socket() => continue,
+            Kind::Other if metadata.file_type().is_fifo() => {
+                ContextFileKind::Special("a named pipe")
+            }
+            Kind::Other => ContextFileKind::Special("a device"),
+        };
+        files.push(ContextFile { path, kind });
+    }
+    Ok(files)
+}
+
+/// Says why a file is not there whose name was listed just now.
+fn gone(path: &Utf8Path) -> io::Error {
+    if path.as_str().contains(char::REPLACEMENT_CHARACTER) {
+        let message = format!("the name `{path}` is not UTF-8");
+        return io::Error::new(io::ErrorKind::InvalidData, message);
+    }
+    io::ErrorKind::NotFound.into()
+}
+
+/// Returns what a symbolic link says.
+fn target(folder: &Directory, name: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let target = rustix::fs::readlinkat(folder, name.as_str(), Vec::new())?;
+    let target = target.into_string().map_err(|_| {
+        let message = format!("the target of the symbolic link `{name}` is not UTF-8");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })?;
+    Ok(target.into())
+}
+
+fn is_executable(metadata: &fs::Metadata) -> bool {
+    metadata.permissions().mode() & 0o111 != 0
+}
+
+/// Refuses a text that was read of a file and is not the one by which that is known.
+pub(crate) fn check(files: &[ContextFile], path: &Utf8Path, text: &str) -> Result<(), Error> {
+    let of_file = |file: &&ContextFile| file.path == path;
+    match files.iter().find(of_file).map(|file| &file.kind) {
+        Some(ContextFileKind::File {
+            hash: Some(hash), ..
+        }) if *hash != Digest::of(text.as_bytes()).hex() => Err(Error::Changed {
+            path: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Writes the files of `folder` that are not ignored into `context`, with the modes 0755 and 0644 and
-/// with times that only the files decide. Sources keep their times.
+/// with times that only the files decide. What lies under `fetch/` keeps its times.
+///
+/// # Errors
+///
+/// Also if a file is no longer what it was when it was listed and hashed.
 pub(crate) fn assemble(
-    folder: &Utf8Path,
+    folder: &Directory,
     files: &[ContextFile],
     ignored: &Ignored,
     context: &Utf8Path,
 ) -> Result<(), Error> {
     make_folder(context)?;
     for (file, seconds) in without(ignored, files).zip(FIRST_TIME..) {
-        let to = context.join(&file.path);
+        let (from, to) = (folder.path().join(&file.path), context.join(&file.path));
         match &file.kind {
             ContextFileKind::Folder => make_folder(&to)?,
             ContextFileKind::Symlink(target) => symlink(target, &to).at("link", &to)?,
-            ContextFileKind::File { executable, .. } => {
-                let from = folder.join(&file.path);
+            ContextFileKind::Special(found) => return Err(Error::Special { path: from, found }),
+            ContextFileKind::File {
+                executable, hash, ..
+            } => {
+                let opened = folder.file(&file.path).at("open", &from)?;
+                let metadata = opened.metadata().at("read", &from)?;
                 let mode = if *executable { 0o755 } else { 0o644 };
-                if file.path.starts_with(FETCH) {
-                    take(&from, &to, mode)?;
-                    continue;
+                let (copied, found) = copy::copy(&opened, &to, mode).at("copy", &from)?;
+                let is_known = hash.as_ref().is_none_or(|hash| *hash == hex(&found));
+                if !is_known || is_executable(&metadata) != *executable {
+                    return Err(Error::Changed { path: from });
                 }
-                copy(&from, &to, mode)?;
-                let fraction = fraction(&to).at("read", &to)?;
-                let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, fraction);
-                let opened = File::options().write(true).open(&to).at("open", &to)?;
-                opened.set_modified(time).at("set time of", &to)?;
+                let time = if file.path.starts_with(FETCH) {
+                    metadata.modified().at("read", &from)?
+                } else {
+                    time(seconds, &found)
+                };
+                copied.set_modified(time).at("set time of", &to)?;
             }
         }
     }
@@ -152,75 +224,11 @@ fn without<'a>(
     })
 }
 
-/// Returns the nanoseconds that stand for a file's contents.
-fn fraction(path: &Utf8Path) -> io::Result<u32> {
-    let [a, b, c, d, ..] = digest(path)?;
-    Ok(u32::from_be_bytes([a, b, c, d]) % 1_000_000_000)
-}
-
-/// Puts sources from the tree's `fetch/<stage>/<name>/` into `to`, each checked first.
-///
-/// They are linked where the file system can, since archives are large and nobody writes to
-/// them, and copied otherwise.
-pub(crate) fn take_sources(
-    sources: &[Source],
-    from: &Utf8Path,
-    to: &Utf8Path,
-) -> Result<(), Error> {
-    make_folder(to)?;
-    for source in sources {
-        let path = from.join(&source.file);
-        let found = match sha256(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::MissingSource {
-                    key: source.key.clone(),
-                    path,
-                    hash: source.hash.clone(),
-                    mirrors: source.mirrors.clone(),
-                });
-            }
-            result => result.at("read", &path)?,
-        };
-        if found != source.hash {
-            let (key, expected) = (source.key.clone(), source.hash.clone());
-            return Err(Error::WrongSource {
-                key,
-                path,
-                expected,
-                found,
-            });
-        }
-        take(&path, &to.join(&source.file), 0o644)?;
-    }
-    Ok(())
-}
-
-/// Links a file that nobody writes to, or copies it where that cannot be or gave another mode.
-fn take(from: &Utf8Path, to: &Utf8Path, mode: u32) -> Result<(), Error> {
-    let found = fs::metadata(from).at("read", from)?.permissions().mode() & 0o777;
-    if found != mode || fs::hard_link(from, to).is_err() {
-        copy(from, to, mode)?;
-    }
-    Ok(())
-}
-
-fn copy(from: &Utf8Path, to: &Utf8Path, mode: u32) -> Result<(), Error> {
-    fs::copy(from, to).at("copy", from)?;
-    fs::set_permissions(to, Permissions::from_mode(mode)).at("set mode of", to)
-}
-
-/// Returns the sha256 of a file's contents, in hex.
-pub(crate) fn sha256(path: &Utf8Path) -> io::Result<String> {
-    Ok(hex(&digest(path)?))
-}
-
-fn digest(path: &Utf8Path) -> io::Result<[u8; 32]> {
-    let mut hasher = Sha256::new();
-    io::copy(
-        &mut File::open(path)?,
-        &mut io::BufWriter::with_capacity(1 << 16, HashWriter(&mut hasher)),
-    )?;
-    Ok(hasher.finalize().into())
+/// Returns the time of a file of a context, whose fraction stands for its contents.
+pub(crate) fn time(seconds: u64, hash: &Hash) -> SystemTime {
+    let [a, b, c, d, ..] = *hash;
+    let fraction = u32::from_be_bytes([a, b, c, d]) % 1_000_000_000;
+    SystemTime::UNIX_EPOCH + Duration::new(seconds, fraction)
 }
 
 /// Returns bytes in lower-case hex.
@@ -233,19 +241,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Makes a folder that everyone may read, whatever the umask.
 pub(crate) fn make_folder(path: &Utf8Path) -> Result<(), Error> {
     fs::create_dir_all(path).at("make folder", path)?;
@@ -254,7 +249,12 @@ pub(crate) fn make_folder(path: &Utf8Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::folders::Folders;
+    use crate::hashes::Hashes;
+    use crate::package::inputs_of_files;
 
     fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
         let temporary = tempfile::tempdir().unwrap();
@@ -279,15 +279,10 @@ mod tests {
         fs::write(package.join("files/text"), "y").unwrap();
         fs::set_permissions(package.join("files/text"), Permissions::from_mode(0o600)).unwrap();
 
-        let files = list(&package, Fetched::Foreign).unwrap();
         let context = root.join("context");
-        assemble(
-            &package,
-            &files,
-            &Ignored::of(&package, None).unwrap(),
-            &context,
-        )
-        .unwrap();
+        let package = Directory::open(&package).unwrap();
+        let files = list(&package, Fetched::Foreign).unwrap();
+        assemble(&package, &files, &nothing(&package), &context).unwrap();
 
         let names: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(names, ["files", "files/run", "files/text"]);
@@ -312,13 +307,9 @@ mod tests {
         fs::create_dir_all(&package).unwrap();
         let written = |contents: &str, context: &str| {
             fs::write(package.join("file"), contents).unwrap();
-            assemble(
-                &package,
-                &list(&package, Fetched::Foreign).unwrap(),
-                &Ignored::of(&package, None).unwrap(),
-                &root.join(context),
-            )
-            .unwrap();
+            let package = Directory::open(&package).unwrap();
+            let files = list(&package, Fetched::Foreign).unwrap();
+            assemble(&package, &files, &nothing(&package), &root.join(context)).unwrap();
             time(&root.join(context).join("file"))
         };
         let (first, second) = (written("one", "first"), written("two", "second"));
@@ -342,10 +333,10 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        let files = list(&root, Fetched::Foreign).unwrap();
+        let files = list(&Directory::open(&root).unwrap(), Fetched::Foreign).unwrap();
         let names = |text: &str| {
             fs::write(root.join(".dockerignore"), text).unwrap();
-            let ignored = Ignored::of(&root, None).unwrap();
+            let ignored = Ignored::of(&root, &files, None).unwrap();
             let left = without(&ignored, &files).map(|file| file.path.to_string());
             left.collect::<Vec<_>>()
         };
@@ -357,34 +348,116 @@ mod tests {
         assert_eq!(names("").len(), files.len());
     }
 
-    fn source() -> Source {
-        Source {
-            key: "a".to_owned(),
-            file: "a.tar".to_owned(),
-            hash: "0".repeat(64),
-            mirrors: vec!["https://example.org/a.tar".to_owned()],
-            version: None,
-            git_sha: None,
+    /// A tree with a package that has one file, and a file outside of it that is nobody's business.
+    struct Scene {
+        _temporary: tempfile::TempDir,
+        root: Utf8PathBuf,
+        package: Directory,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let (temporary, root) = folder();
+            fs::create_dir_all(root.join("tree/package/sub")).unwrap();
+            fs::write(root.join("tree/package/sub/file"), "text").unwrap();
+            fs::create_dir(root.join("outside")).unwrap();
+            fs::write(root.join("outside/file"), "secret").unwrap();
+            Self {
+                _temporary: temporary,
+                package: of_package(&root.join("tree"), "package".into()).unwrap(),
+                root,
+            }
+        }
+
+        fn at(&self, path: &str) -> Utf8PathBuf {
+            self.package.path().join(path)
+        }
+
+        /// Lists the files, each with its hash.
+        fn files(&self) -> Vec<ContextFile> {
+            let mut files = list(&self.package, Fetched::Foreign).unwrap();
+            let hashes = Hashes::of_tree(&Folders::of_tree(&self.root.join("tree")));
+            inputs_of_files("package".into(), &mut files, &hashes).unwrap();
+            files
+        }
+
+        fn assemble(&self, files: &[ContextFile]) -> Result<Utf8PathBuf, Error> {
+            let context = self.root.join("context");
+            assemble(&self.package, files, &nothing(&self.package), &context)?;
+            Ok(context)
         }
     }
 
-    #[test]
-    fn a_missing_source_names_file_hash_and_mirrors() {
-        let (_temporary, root) = folder();
-        let source = source();
-        let error = take_sources(&[source], &root, &root.join("to")).unwrap_err();
-        let text = format!("{error}\n{}", error.hint().unwrap());
-        for part in ["a.tar", &"0".repeat(64), "https://example.org/a.tar"] {
-            assert!(text.contains(part), "{part} is not in: {text}");
-        }
+    fn nothing(package: &Directory) -> Ignored {
+        Ignored::of(package.path(), &[], None).unwrap()
+    }
+
+    #[rstest]
+    #[case::contents(|scene: &Scene| fs::write(scene.at("sub/file"), "next").unwrap())]
+    #[case::mode(|scene: &Scene| {
+        fs::set_permissions(scene.at("sub/file"), Permissions::from_mode(0o755)).unwrap();
+    })]
+    #[case::a_link_in_its_place(|scene: &Scene| {
+        fs::remove_file(scene.at("sub/file")).unwrap();
+        symlink(scene.root.join("outside/file"), scene.at("sub/file")).unwrap();
+    })]
+    #[case::a_link_on_the_way(|scene: &Scene| {
+        fs::remove_dir_all(scene.at("sub")).unwrap();
+        symlink(scene.root.join("outside"), scene.at("sub")).unwrap();
+    })]
+    #[case::a_pipe(|scene: &Scene| {
+        fs::remove_file(scene.at("sub/file")).unwrap();
+        pipe(&scene.at("sub/file"));
+    })]
+    fn what_changes_between_the_hash_and_the_copy_is_refused(#[case] change: fn(&Scene)) {
+        let scene = Scene::new();
+        let files = scene.files();
+        change(&scene);
+        let error = scene.assemble(&files).unwrap_err();
+        assert!(error.to_string().contains("sub/file"), "{error}");
+    }
+
+    fn pipe(path: &Utf8Path) {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        mknodat(CWD, path.as_str(), FileType::Fifo, Mode::RWXU, 0).unwrap();
     }
 
     #[test]
-    fn a_source_with_other_contents_is_refused() {
-        let (_temporary, root) = folder();
-        fs::write(root.join("a.tar"), "other").unwrap();
-        let source = source();
-        let error = take_sources(&[source], &root, &root.join("to")).unwrap_err();
-        assert!(matches!(error, Error::WrongSource { .. }), "{error:?}");
+    fn a_list_that_was_read_and_is_not_the_one_that_was_hashed_is_refused() {
+        let scene = Scene::new();
+        fs::write(scene.at(".dockerignore"), "sub").unwrap();
+        let files = scene.files();
+        assert!(Ignored::of(scene.package.path(), &files, None).is_ok());
+        fs::write(scene.at(".dockerignore"), "").unwrap();
+        let error = Ignored::of(scene.package.path(), &files, None).unwrap_err();
+        assert!(matches!(error, Error::Changed { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_pipe_is_refused_unless_it_is_ignored_and_a_socket_is_no_file() {
+        let scene = Scene::new();
+        pipe(&scene.at("sub/pipe"));
+        let _socket = std::os::unix::net::UnixListener::bind(scene.at("socket")).unwrap();
+        let files = scene.files();
+        let error = scene.assemble(&files).unwrap_err();
+        assert!(
+            error.to_string().contains("sub/pipe is a named pipe"),
+            "{error}"
+        );
+
+        fs::write(scene.at(".dockerignore"), "sub/pipe").unwrap();
+        fs::remove_dir_all(scene.root.join("context")).unwrap();
+        let (files, context) = (scene.files(), scene.root.join("context"));
+        assemble(&scene.package, &files, &nothing(&scene.package), &context).unwrap();
+        assert!(context.join("sub/file").exists() && !context.join("sub/pipe").exists());
+        assert!(!context.join("socket").exists());
+    }
+
+    #[test]
+    fn a_package_that_is_a_link_out_of_its_tree_is_not_read() {
+        let scene = Scene::new();
+        symlink("../outside", scene.root.join("tree/other")).unwrap();
+        let error = of_package(&scene.root.join("tree"), "other".into()).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error:?}");
     }
 }

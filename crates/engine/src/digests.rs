@@ -8,14 +8,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::Platform;
 use oci_image::Digest;
 use rayon::prelude::*;
 
 use crate::error::{Error, IoContext};
-use crate::folders::{Folders, write_whole};
-use crate::outputs::Outputs;
+use crate::folders::Folders;
+use crate::outputs::{Outputs, Trust};
+
+/// The folder with the files, in a tree.
+const FOLDER: &str = "digests";
 
 /// The digests of a tree's packages, by stage and by full name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,15 +68,17 @@ impl Digests {
     pub fn read(root: &Utf8Path) -> Result<Self, Error> {
         let folder = folder(root);
         let mut digests = Self::default();
-        let entries = match folder.read_dir_utf8() {
+        let opened = Directory::open(root).and_then(|root| root.directory(FOLDER.into()));
+        let directory = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(digests),
             result => result.at("read", &folder)?,
         };
-        for entry in entries {
-            let path = entry.at("read", &folder)?.into_path();
-            if path.extension() == Some("txt") {
-                let text = std::fs::read_to_string(&path).at("read", &path)?;
-                let stage = path.file_stem().unwrap_or_default().to_owned();
+        for entry in directory.entries().at("read", &folder)? {
+            let name = Utf8Path::new(&entry.name);
+            if name.extension() == Some("txt") {
+                let path = folder.join(name);
+                let text = directory.read_text(name, beneath::TEXT).at("read", &path)?;
+                let stage = name.file_stem().unwrap_or_default().to_owned();
                 digests.stages.insert(stage, parse(&text, &path)?);
             }
         }
@@ -80,19 +86,28 @@ impl Digests {
     }
 
     /// Returns what lies in `out/`, for those of `names` that do. All of it has the digests that it
-    /// says.
+    /// says; with `verify` every byte of it is read, and otherwise what the file system says the same of
+    /// as when it was read before is not read again.
     ///
     /// `names` are (stage, full name).
     pub fn of_outputs<'a>(
-        root: &Utf8Path,
+        folders: &Folders,
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
+        verify: bool,
     ) -> Result<Self, Error> {
-        let outputs = Outputs::of_tree(&Folders::of_tree(root));
+        let trust = if verify {
+            Trust::Nothing
+        } else {
+            Trust::FileSystem
+        };
+        let outputs = Outputs::of_tree(folders, trust);
         let names: Vec<_> = names.into_iter().collect();
         let found = names.par_iter().map(|(_, name)| outputs.images(name));
         let found: Vec<_> = found.collect::<Result<_, Error>>()?;
         // What was found can be found again: that it cannot be noted down is no reason to say nothing.
-        outputs.write().ok();
+        if !verify {
+            outputs.write().ok();
+        }
 
         let mut digests = Self::default();
         for ((stage, name), images) in names.into_iter().zip(found) {
@@ -108,8 +123,8 @@ impl Digests {
 
     /// Returns each platform and digest of what lies in `out/` of the package `name`, if that has the
     /// digests that it says; nothing if nothing lies there.
-    pub fn of_output(root: &Utf8Path, name: &str) -> Result<Vec<(String, Digest)>, Error> {
-        Outputs::of_tree(&Folders::of_tree(root)).images(name)
+    pub fn of_output(folders: &Folders, name: &str) -> Result<Vec<(String, Digest)>, Error> {
+        Outputs::of_tree(folders, Trust::FileSystem).images(name)
     }
 
     /// Returns the digest of the package `name` of `stage`, if it has but one platform.
@@ -207,7 +222,9 @@ impl Digests {
                     text.push('\n');
                 }
             }
-            write_whole(&path, text.as_bytes()).at("write", &path)?;
+            let name = Utf8Path::new(FOLDER).join(format!("{stage}.txt"));
+            let written = Directory::open(root).and_then(|root| root.write(&name, text.as_bytes()));
+            written.at("write", &path)?;
         }
         Ok(())
     }
@@ -222,7 +239,7 @@ fn image(name: &str, platform: Option<&str>) -> String {
 }
 
 fn folder(root: &Utf8Path) -> Utf8PathBuf {
-    root.join("digests")
+    root.join(FOLDER)
 }
 
 fn parse(text: &str, path: &Utf8Path) -> Result<Lines, Error> {
@@ -250,7 +267,10 @@ fn parse(text: &str, path: &Utf8Path) -> Result<Lines, Error> {
 fn parse_line(line: &str) -> Option<(String, Option<String>, Digest)> {
     let mut words = line.split(' ');
     let digest = format!("sha256:{}", words.next()?).parse().ok()?;
-    let name = words.next()?.to_owned();
+    let name = words
+        .next()
+        .filter(|name| package_tree::is_output(name))?
+        .to_owned();
     let platform = match words.next() {
         Some(platform) => Some(platform.parse::<Platform>().ok()?.to_string()),
         None => None,

@@ -20,6 +20,14 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// What builds have left cannot be removed.
+    #[error("cannot remove {path}")]
+    Remove {
+        /// What is left.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A source is not in the fetch folder.
     #[error("{path} is missing: source `{key}` with sha256 {hash}")]
     MissingSource {
@@ -43,6 +51,20 @@ pub enum Error {
         expected: String,
         /// The sha256 that it has, in hex.
         found: String,
+    },
+    /// A file of a context is no longer what it was when the build was planned.
+    #[error("{path} was changed while it was read")]
+    Changed {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// A file of a context is one that engines do not copy, or each in its own way.
+    #[error("{path} is {found}, which cannot be part of a context")]
+    Special {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What it is.
+        found: &'static str,
     },
     /// A line of a `.dockerignore` is no pattern.
     #[error("{path}:{line}: {source}")]
@@ -88,6 +110,18 @@ pub enum Error {
     MixedNetwork {
         /// The Containerfile.
         path: Utf8PathBuf,
+        /// The runtime.
+        runtime: String,
+    },
+    /// A RUN asks for the machine's network, which only a person may give.
+    #[error("{path}: RUN has --network=host, and this build was not given the machine's network")]
+    HostNetworkOfRun {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+    },
+    /// The machine's network is asked for, and the engine cannot give it.
+    #[error("{runtime} cannot give the machine's network to a build")]
+    NoHostNetwork {
         /// The runtime.
         runtime: String,
     },
@@ -146,6 +180,14 @@ pub enum Error {
     /// An image in `out/` is not what it should be.
     #[error(transparent)]
     Layout(#[from] oci_image::LayoutError),
+    /// An image that a Containerfile names is not what it should be.
+    #[error("the image `{reference}` cannot be used")]
+    NamedImage {
+        /// What the Containerfile names it by.
+        reference: String,
+        /// What is wrong with its layout.
+        source: oci_image::LayoutError,
+    },
     /// An image in `out/` cannot be listed.
     #[error(transparent)]
     Listing(#[from] oci_image::ListingError),
@@ -224,6 +266,8 @@ impl Error {
                 "remove {path} and fetch it again, or find out who changed it"
             )),
             Self::Containerfile { source, .. } => source.hint(),
+            Self::Changed { .. } => Some("do it again when nobody writes there".into()),
+            Self::Special { .. } => Some("remove it, or name it in .dockerignore".into()),
             Self::ForeignList { .. } => Some("call it .dockerignore, which is".into()),
             Self::UnknownReference { .. } => Some(
                 "a package is named `stagex/<stage>-<name>`, the sources' folder is `fetch`; what else \
@@ -235,6 +279,14 @@ impl Error {
                  or --offline to deny it to every RUN"
                     .into(),
             ),
+            Self::HostNetworkOfRun { .. } => Some(
+                "say --network host if everybody on this machine may connect to what the build \
+                 listens on, and the build to what listens on this machine"
+                    .into(),
+            ),
+            Self::NoHostNetwork { .. } => {
+                Some("leave --network host out, or use another runtime".into())
+            }
             Self::NoOffline { .. } => {
                 Some("see `stagex runtimes` for one that can, and for what this one lacks".into())
             }
@@ -257,9 +309,21 @@ impl Error {
                     .into(),
             ),
             Self::Backend(error) | Self::Instruction { source: error, .. } => error.hint().map(str::to_owned),
+            Self::NamedImage { .. } => Some(
+                "write its layout again; one in out/ is built again when its folder is removed".into(),
+            ),
             Self::Layout(_) | Self::Config(_) | Self::Listing(_) => Some(
                 "an image in out/ is built again when its folder is removed, or by `stagex make \
                  --no-cache` of its package"
+                    .into(),
+            ),
+            Self::Remove { path, .. } => Some(format!(
+                "if its files belong to ids that are not yours any more (see /etc/subuid), only root can: \
+                 sudo rm -rf {path}"
+            )),
+            Self::Io { source, .. } if is_link(source) => Some(
+                "remove it: what stagex writes stays in the tree. To have out/ on another disk, say out = \
+                 \"DIR\" in your own stagex.toml, or --out DIR"
                     .into(),
             ),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
@@ -288,6 +352,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Tells whether a symbolic link was in the way.
+fn is_link(error: &io::Error) -> bool {
+    matches!(beneath::problem(error), Some(beneath::Problem::Link(_)))
 }
 
 impl From<backend_api::Error> for Error {

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use camino::Utf8Path;
 use oci_image::Digest;
 use package_tree::Plan;
 use serde::Serialize;
@@ -13,9 +12,9 @@ use crate::context::{self, Fetched};
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::hashes::Hashes;
-use crate::outputs::Outputs;
+use crate::outputs::{Outputs, Trust};
 use crate::package::{inputs, inputs_of_files};
-use crate::record::{DEPENDENCY, Inputs, Record};
+use crate::record::{DEPENDENCY, Found, Inputs, Record};
 
 /// A reason to build a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +23,8 @@ use crate::record::{DEPENDENCY, Inputs, Record};
 pub enum Reason {
     /// There is no record of a build.
     NeverBuilt,
+    /// There is a record, but not one that this user has written at this place.
+    Unproven,
     /// Its image in `out/` is gone, or not whole.
     Gone,
     /// It was asked for without any cache.
@@ -64,16 +65,17 @@ pub struct Explanation {
 /// # Errors
 ///
 /// What cannot be read.
-pub fn explain(root: &Utf8Path, plan: &Plan, no_cache: bool) -> Result<Vec<Explanation>, Error> {
-    let folders = Folders::of_tree(root);
-    let hashes = Hashes::read(folders.hashes(), root);
-    let outputs = Outputs::of_tree(&folders);
+pub fn explain(folders: &Folders, plan: &Plan, no_cache: bool) -> Result<Vec<Explanation>, Error> {
+    let root = folders.root();
+    let hashes = Hashes::of_tree(folders);
+    let outputs = Outputs::of_tree(folders, Trust::FileSystem);
     let mut fresh: BTreeMap<&str, Digest> = BTreeMap::new();
     let mut explanations = Vec::new();
     for package in &plan.packages {
-        let files = context::list(&root.join(&package.context), Fetched::Foreign)?;
-        let files = inputs_of_files(&package.context, &files, &hashes)?;
-        let record = Record::read(&folders.record(&package.name))?;
+        let folder = context::of_package(root, &package.context)?;
+        let mut files = context::list(&folder, Fetched::Foreign)?;
+        let files = inputs_of_files(&package.context, &mut files, &hashes)?;
+        let record = Record::read(folders, &package.name)?;
         let output = outputs.look(&package.name)?;
 
         // What is built again is taken for what it was: that it may change is a reason by itself.
@@ -89,7 +91,7 @@ pub fn explain(root: &Utf8Path, plan: &Plan, no_cache: bool) -> Result<Vec<Expla
         }
         let now = inputs(package, &files, &needed);
         let situation = Situation {
-            record: record.as_ref(),
+            record: &record,
             whole: output.as_ref().is_some_and(|output| output.whole),
             asked: no_cache && package.requested,
             pending: &again.iter().map(String::as_str).collect(),
@@ -129,7 +131,7 @@ pub fn explain_cleaned(plan: &Plan) -> Vec<Explanation> {
 
 /// What there is of a package before it is built.
 pub(crate) struct Situation<'a> {
-    pub record: Option<&'a Record>,
+    pub record: &'a Found,
     /// Whether its image in `out/` is whole.
     pub whole: bool,
     /// Whether it is to be built in any case.
@@ -145,9 +147,16 @@ impl Situation<'_> {
         if self.asked {
             reasons.push(Reason::Asked);
         }
-        let Some(record) = self.record else {
-            reasons.push(Reason::NeverBuilt);
-            return reasons;
+        let record = match self.record {
+            Found::Record(record) => record,
+            Found::Absent => {
+                reasons.push(Reason::NeverBuilt);
+                return reasons;
+            }
+            Found::Unproven => {
+                reasons.push(Reason::Unproven);
+                return reasons;
+            }
         };
         if !self.whole {
             reasons.push(Reason::Gone);
@@ -194,6 +203,11 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (input, name, before, now) = match self {
             Self::NeverBuilt => return f.write_str("it was never built here"),
+            Self::Unproven => {
+                return f.write_str(
+                    "its record was made elsewhere, by another user, or by an older stagex",
+                );
+            }
             Self::Gone => return f.write_str("its image in out/ is gone, or not whole"),
             Self::Asked => return f.write_str("it was asked for without any cache"),
             Self::Unrecorded => {
@@ -254,7 +268,11 @@ mod tests {
         }
     }
 
-    fn reasons(record: Option<&Record>, now: &Inputs) -> Vec<String> {
+    fn found(record: &Record) -> Found {
+        Found::Record(Box::new(record.clone()))
+    }
+
+    fn reasons(record: &Found, now: &Inputs) -> Vec<String> {
         let situation = Situation {
             record,
             whole: true,
@@ -280,9 +298,9 @@ mod tests {
             ("dependency", "core-musl", "sha256:1"),
         ]);
         let record = record(&before);
-        assert_eq!(reasons(Some(&record), &before), [""; 0]);
+        assert_eq!(reasons(&found(&record), &before), [""; 0]);
         assert_eq!(
-            reasons(Some(&record), &now),
+            reasons(&found(&record), &now),
             [
                 "build argument VERSION was `1`, is `2`",
                 "core-musl is another image",
@@ -290,22 +308,25 @@ mod tests {
                 "source x.tar is new",
             ]
         );
-        assert_eq!(reasons(None, &now), ["it was never built here"]);
+        assert_eq!(reasons(&Found::Absent, &now), ["it was never built here"]);
+        let unproven = reasons(&Found::Unproven, &now);
+        assert_eq!(unproven.len(), 1, "{unproven:?}");
+        assert!(unproven[0].contains("made elsewhere"), "{unproven:?}");
     }
 
     #[test]
     fn another_order_is_a_change() {
         let (a, b) = (("argument", "A", "1"), ("argument", "B", "2"));
         let record = record(&inputs(&[a, b]));
-        let found = reasons(Some(&record), &inputs(&[b, a]));
-        assert_eq!(found, ["the order of its build arguments changed"]);
+        let reasons = reasons(&found(&record), &inputs(&[b, a]));
+        assert_eq!(reasons, ["the order of its build arguments changed"]);
     }
 
     #[test]
     fn a_record_of_an_older_version_still_says_that_something_changed() {
         let mut record = record(&inputs(&[("file", "a", "0")]));
         record.inputs = Inputs::default();
-        let found = reasons(Some(&record), &inputs(&[("file", "a", "1")]));
-        assert_eq!(found.len(), 1, "{found:?}");
+        let reasons = reasons(&found(&record), &inputs(&[("file", "a", "1")]));
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
     }
 }

@@ -1,63 +1,136 @@
 //! Where things lie in a tree's `out/`: outputs, logs, records, and the work of builds that run.
 //!
-//! Knows paths and how a file appears whole or not at all; knows nothing of what is in them.
+//! A tree is often somebody else's, and so may be all that lies in its `out/`: every directory is opened
+//! through no symbolic link, and what is written there replaces what has its name. Knows nothing of what is
+//! in the files.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, Write as _};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::absolute;
+use std::sync::{Arc, OnceLock};
 
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
+use oci_image::{Digest, ImageSet, LayoutError};
+use rustix::fs::Mode;
 
 use crate::error::{Error, IoContext, not_text};
+use crate::proof::Proof;
+use crate::secret::Secret;
+
+/// The directory of outputs, in a tree.
+const OUT: &str = "out";
+/// The directory of what is nobody's output, in that of outputs.
+pub(crate) const OWN: &str = ".stagex";
+/// The directories in it that are always there.
+const PARTS: [&str; 3] = [LOGS, RECORDS, WORK];
+pub(crate) const LOGS: &str = "logs";
+pub(crate) const RECORDS: &str = "records";
+pub(crate) const WORK: &str = "work";
+/// The file that is locked while somebody builds.
+pub(crate) const LOCK: &str = "lock";
+/// The mode of files that are locked: whoever can open a file can lock it, and keep us waiting.
+pub(crate) const LOCKED_MODE: u32 = 0o600;
+/// How long the number of a process is at most.
+const LONGEST_NUMBER: u64 = 32;
+/// How many hex digits tell the outputs of trees of the same name apart.
+const DIGITS: usize = 12;
 
 /// The folders below a tree's `out/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Folders {
-    out: Utf8PathBuf,
+    root: Utf8PathBuf,
+    /// The directory that the user wants outputs in, and the name of this tree's directory in it.
+    elsewhere: Option<(Utf8PathBuf, String)>,
+    secret: Secret,
+    proof: Arc<OnceLock<Proof>>,
 }
 
 impl Folders {
-    /// Names the folders of the tree in `root`. Nothing is made yet.
+    /// Names the folders of the tree in `root`. Nothing is made yet. What is recorded there is believed
+    /// as long as this process lives.
     pub fn of_tree(root: &Utf8Path) -> Self {
         Self {
-            out: root.join("out"),
+            root: root.to_owned(),
+            elsewhere: None,
+            secret: Secret::of_process(),
+            proof: Arc::default(),
+        }
+    }
+
+    /// Believes what was recorded with this secret.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Secret) -> Self {
+        (self.secret, self.proof) = (secret, Arc::default());
+        self
+    }
+
+    /// Names another place for what would be in `out/`: a directory in `parent` that no other tree has.
+    ///
+    /// # Errors
+    ///
+    /// The tree's own path cannot be found out.
+    pub fn elsewhere(mut self, parent: &Utf8Path) -> Result<Self, Error> {
+        let root = self.root();
+        let root = root.canonicalize_utf8().at("find", root)?;
+        let sum = Digest::of(root.as_str().as_bytes()).hex();
+        let name = root.file_name().unwrap_or("tree");
+        let name = format!("{name}-{}", &sum[..DIGITS]);
+        self.elsewhere = Some((parent.to_owned(), name));
+        self.proof = Arc::default();
+        Ok(self)
+    }
+
+    /// Returns the tree's folder.
+    pub fn root(&self) -> &Utf8Path {
+        match self.root.as_str() {
+            "" => Utf8Path::new("."),
+            _ => &self.root,
+        }
+    }
+
+    /// Returns the folder with all outputs.
+    pub fn out(&self) -> Utf8PathBuf {
+        match &self.elsewhere {
+            Some((parent, name)) => parent.join(name),
+            None => self.root.join(OUT),
         }
     }
 
     /// Returns the folder with the OCI layout of the output `name`: `out/<stage>-<name>`.
     pub fn output(&self, name: &str) -> Utf8PathBuf {
-        self.out.join(name)
+        self.out().join(name)
+    }
+
+    /// Returns the same, seen from the tree's folder.
+    pub(crate) fn output_in_tree(&self, name: &str) -> Utf8PathBuf {
+        match &self.elsewhere {
+            // It is absolute.
+            Some(_) => self.output(name),
+            None => Utf8Path::new(OUT).join(name),
+        }
     }
 
     /// Returns the path of the archive `name`: `out/<name>.tgz`.
     pub fn archive(&self, name: &str) -> Utf8PathBuf {
-        self.out.join(format!("{name}.tgz"))
+        self.out().join(format!("{name}.tgz"))
     }
 
     /// Returns the log of the last build of the output `name`.
     pub fn log(&self, name: &str) -> Utf8PathBuf {
-        self.logs().join(format!("{name}.log"))
+        self.own().join(LOGS).join(log_file(name))
     }
 
     /// Returns the record of the last build of the output `name`.
     pub fn record(&self, name: &str) -> Utf8PathBuf {
-        self.own().join("records").join(format!("{name}.json"))
-    }
-
-    /// Returns the file with the hashes of files that were hashed before.
-    pub(crate) fn hashes(&self) -> Utf8PathBuf {
-        self.own().join("hashes")
-    }
-
-    /// Returns the file with what was found in `out/` before.
-    pub(crate) fn outputs(&self) -> Utf8PathBuf {
-        self.own().join("outputs")
+        self.own().join(RECORDS).join(record_file(name))
     }
 
     /// Returns the folder in which builds work. On the file system of the outputs, so that an
     /// output can be moved into place.
     pub fn work(&self) -> Utf8PathBuf {
-        self.own().join("work")
+        self.own().join(WORK)
     }
 
     /// Returns the folder of what a runtime keeps itself for later builds, if it is one that does.
@@ -65,32 +138,122 @@ impl Folders {
         self.own().join(runtime)
     }
 
-    /// Returns the folder with all outputs.
-    pub(crate) fn out(&self) -> Utf8PathBuf {
-        self.out.clone()
-    }
-
     /// Returns the folder of what is nobody's output.
     pub(crate) fn own(&self) -> Utf8PathBuf {
-        self.out.join(".stagex")
+        self.out().join(OWN)
     }
 
-    /// Returns the folder with all logs.
-    pub(crate) fn logs(&self) -> Utf8PathBuf {
-        self.own().join("logs")
-    }
-
-    /// Returns the file that is locked while somebody builds.
-    pub(crate) fn lock(&self) -> Utf8PathBuf {
-        self.own().join("lock")
+    /// Tells whether something was ever done there.
+    pub fn is_used(&self) -> bool {
+        matches!(self.open_own(), Ok(Some(_)))
     }
 
     /// Refuses folders whose absolute paths are no text: engines could not be told them.
     pub(crate) fn check_text(&self) -> Result<(), Error> {
-        let out = absolute(&self.out).at("find", &self.out)?;
+        let out = self.out();
+        let out = absolute(&out).at("find", &out)?;
         match out.to_str() {
             Some(_) => Ok(()),
             None => Err(not_text(&out)),
+        }
+    }
+
+    /// Opens the folder with all outputs, if it is there.
+    pub(crate) fn open_out(&self) -> Result<Option<Directory>, Error> {
+        let (parent, name) = self.place();
+        let opened = Directory::open(parent).and_then(|parent| parent.directory(name));
+        there(opened).at("open", &self.out())
+    }
+
+    /// Opens the folder of what is nobody's output, if it is there.
+    pub(crate) fn open_own(&self) -> Result<Option<Directory>, Error> {
+        let Some(out) = self.open_out()? else {
+            return Ok(None);
+        };
+        there(out.directory(OWN.into())).at("open", &self.own())
+    }
+
+    /// Opens the folder in which builds work, if it is there.
+    pub(crate) fn open_work(&self) -> Result<Option<Directory>, Error> {
+        let Some(own) = self.open_own()? else {
+            return Ok(None);
+        };
+        there(own.directory(WORK.into())).at("open", &self.work())
+    }
+
+    /// Opens the folder of the records, if it is there.
+    pub(crate) fn open_records(&self) -> Result<Option<Directory>, Error> {
+        let Some(own) = self.open_own()? else {
+            return Ok(None);
+        };
+        let records = own.directory(RECORDS.into());
+        there(records).at("open", &self.own().join(RECORDS))
+    }
+
+    /// Returns the trusted folder that the one with all outputs is in, and its name there.
+    fn place(&self) -> (&Utf8Path, &Utf8Path) {
+        match &self.elsewhere {
+            Some((parent, name)) => (parent, name.as_str().into()),
+            None => (self.root(), OUT.into()),
+        }
+    }
+
+    fn make_own(&self) -> Result<Directory, Error> {
+        let (parent, name) = self.place();
+        let parent = match &self.elsewhere {
+            Some(_) => Directory::open_or_make(parent),
+            None => Directory::open(parent),
+        };
+        let out = parent.and_then(|parent| parent.make_directory(name));
+        let out = out.at("make folder", &self.out())?;
+        let own = out.make_directory(OWN.into());
+        own.at("make folder", &self.own())
+    }
+
+    /// Finds the folder of what a runtime keeps itself, which may not be there yet.
+    pub(crate) fn find_kept(&self, runtime: &str) -> Result<Utf8PathBuf, Error> {
+        let path = self.kept(runtime);
+        if let Some(own) = self.open_own()? {
+            there(own.directory(runtime.into())).at("open", &path)?;
+        }
+        Ok(path)
+    }
+
+    /// Opens the images in the output `name`.
+    pub(crate) fn images(&self, name: &str) -> Result<ImageSet, LayoutError> {
+        let (parent, within) = self.place();
+        ImageSet::open_beneath(parent, &within.join(name))
+    }
+
+    /// Reads a file of ours that is text of at most `limit` bytes. What is not there, is no such file or
+    /// cannot be read is nothing.
+    pub(crate) fn read_own(&self, path: &Utf8Path, limit: u64) -> Option<String> {
+        self.open_own().ok()??.read_text(path, limit).ok()
+    }
+
+    /// Writes a file of ours, so that it is there whole or not at all.
+    pub(crate) fn write_own(&self, path: &Utf8Path, contents: &[u8]) -> Result<(), Error> {
+        let written = self.make_own()?.write(path, contents);
+        written.at("write", &self.own().join(path))
+    }
+
+    /// Begins the log of the output `name` anew.
+    pub(crate) fn begin_log(&self, name: &str) -> Result<File, Error> {
+        let logs = self.make_own()?.make_directory(LOGS.into());
+        let logs = logs.at("make folder", &self.own().join(LOGS))?;
+        let log = logs.new_file(log_file(name).as_str().into());
+        log.at("write", &self.log(name))
+    }
+
+    /// Returns what proves what is written here. Where nothing is yet, nothing is proven.
+    pub(crate) fn proof(&self) -> Proof {
+        let find = || {
+            let own = self.open_own().ok()??;
+            Proof::of_place(&self.secret, &own).ok()
+        };
+        match self.proof.get().cloned().or_else(find) {
+            Some(proof) => self.proof.get_or_init(|| proof).clone(),
+            None => Proof::of_nothing(),
         }
     }
 
@@ -104,36 +267,20 @@ impl Folders {
         access: Access,
         waiting: &mut dyn FnMut(Option<u32>),
     ) -> Result<Lock, Error> {
-        for folder in ["logs", "records", "work"] {
-            let path = self.own().join(folder);
-            fs::create_dir_all(&path).at("make folder", &path)?;
+        let own = self.make_own()?;
+        for part in PARTS {
+            let made = own.make_directory(part.into());
+            made.at("make folder", &self.own().join(part))?;
         }
-        let path = self.lock();
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .at("open", &path)?;
-        let free = match access {
-            Access::Alone => file.try_lock(),
-            Access::Beside => file.try_lock_shared(),
-        };
-        match free {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                let holder = io::read_to_string(&file).ok();
-                waiting(holder.and_then(|text| text.trim().parse().ok()));
-                match access {
-                    Access::Alone => file.lock(),
-                    Access::Beside => file.lock_shared(),
-                }
-                .at("lock", &path)?;
+        let path = self.own().join(LOCK);
+        let mut file = loop {
+            let file = lock_file(&own).at("open", &path)?;
+            take(&file, access, waiting).at("lock", &path)?;
+            // Whoever had it may have removed it with all the rest meanwhile.
+            if is_still(&own, &file).at("lock", &path)? {
+                break file;
             }
-            Err(fs::TryLockError::Error(error)) => Err(error).at("lock", &path)?,
-        }
+        };
         // Only for people who wait: what holds the lock is the open file.
         file.set_len(0)
             .and_then(|()| file.rewind())
@@ -147,15 +294,80 @@ impl Folders {
 
     /// Removes outputs that a killed process had begun to write beside their places.
     fn clear_unfinished(&self) -> Result<(), Error> {
-        for entry in self.out.read_dir_utf8().at("read", &self.out)? {
-            let path = entry.at("read", &self.out)?.into_path();
-            let hidden = path.file_name().is_some_and(|name| name.starts_with('.'));
-            if hidden && path != self.own() && path.is_dir() {
-                remove_folder(&path).at("clear", &path)?;
+        let path = self.out();
+        let Some(out) = self.open_out()? else {
+            return Ok(());
+        };
+        for entry in out.entries().at("read", &path)? {
+            let begun = entry.name.starts_with('.') && entry.name != OWN;
+            if begun && entry.kind == beneath::Kind::Directory {
+                let name = Utf8Path::new(&entry.name);
+                out.remove(name).at("clear", &path.join(name))?;
             }
         }
         Ok(())
     }
+}
+
+/// Returns the name of the record of an output.
+pub(crate) fn record_file(name: &str) -> String {
+    format!("{name}.json")
+}
+
+fn log_file(name: &str) -> String {
+    format!("{name}.log")
+}
+
+/// Turns what is not there into nothing.
+fn there(opened: io::Result<Directory>) -> io::Result<Option<Directory>> {
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Opens the file that is locked. What is no file of our own, since it is a symbolic link, has other names
+/// or is not even a file, has never been locked, and is replaced.
+fn lock_file(own: &Directory) -> io::Result<File> {
+    let name = Utf8Path::new(LOCK);
+    let is_ours = match own.metadata(name)? {
+        Some(found) => found.is_file() && found.nlink() == 1,
+        None => true,
+    };
+    if !is_ours {
+        own.remove(name)?;
+    }
+    let file = own.file_to_keep(name, LOCKED_MODE)?;
+    if file.metadata()?.mode() & 0o077 != 0 {
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(LOCKED_MODE))?;
+    }
+    Ok(file)
+}
+
+fn take(file: &File, access: Access, waiting: &mut dyn FnMut(Option<u32>)) -> io::Result<()> {
+    let free = match access {
+        Access::Alone => file.try_lock(),
+        Access::Beside => file.try_lock_shared(),
+    };
+    match free {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let read = file.take(LONGEST_NUMBER).read_to_string(&mut holder);
+            waiting(read.ok().and_then(|_| holder.trim().parse().ok()));
+            match access {
+                Access::Alone => file.lock(),
+                Access::Beside => file.lock_shared(),
+            }
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Tells whether the file that is locked is the one that others would lock.
+fn is_still(own: &Directory, file: &File) -> io::Result<bool> {
+    let (found, ours) = (own.metadata(LOCK.into())?, file.metadata()?);
+    Ok(found.is_some_and(|found| (found.dev(), found.ino()) == (ours.dev(), ours.ino())))
 }
 
 /// Who else may work in a tree's folders meanwhile.
@@ -173,30 +385,10 @@ pub struct Lock {
     _file: File,
 }
 
-/// Removes a folder with all that is in it. A folder that is not there is no error.
-pub(crate) fn remove_folder(path: &Utf8Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-/// Writes a file so that it is there whole or not at all, whatever happens meanwhile.
-pub(crate) fn write_whole(path: &Utf8Path, contents: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(contents)?;
-    fs::set_permissions(
-        file.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o644),
-    )?;
-    file.persist(path)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

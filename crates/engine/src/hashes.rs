@@ -5,25 +5,28 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::context::sha256;
-use crate::error::{Error, IoContext};
-use crate::folders::write_whole;
+use crate::context::hex;
+use crate::copy;
+use crate::error::Error;
+use crate::folders::Folders;
 use crate::identity::{Identity, now};
-use crate::sealed;
+use crate::proof::Purpose;
 
+/// The file, beside what is nobody's output.
+pub(crate) const FILE: &str = "hashes";
 /// The first line of the file. Raised when the rest changes its meaning.
-const HEADER: &str = "stagex hashes 1";
+const HEADER: &str = "stagex hashes 2";
 
 /// The hashes of files that were hashed before, in a file that is written whole.
 #[derive(Debug)]
 pub(crate) struct Hashes {
-    path: Utf8PathBuf,
+    folders: Folders,
     root: Utf8PathBuf,
     /// What was known at the beginning, by path relative to the root.
     known: Known,
@@ -34,15 +37,18 @@ pub(crate) struct Hashes {
 type Known = BTreeMap<String, (Identity, String)>;
 
 impl Hashes {
-    /// Reads the hashes in `path`, of files below `root`. What is not there, not whole or cannot be
-    /// understood is as if nothing had been hashed.
-    pub(crate) fn read(path: Utf8PathBuf, root: &Utf8Path) -> Self {
-        let text = fs::read_to_string(&path).ok();
-        let known = text.and_then(|text| parse(&text)).unwrap_or_default();
+    /// Reads the hashes of a tree's files. What is not there, not proven or cannot be understood is as if
+    /// nothing had been hashed.
+    pub(crate) fn of_tree(folders: &Folders) -> Self {
+        let text = folders.read_own(FILE.into(), beneath::LIST);
+        let known = text.and_then(|text| {
+            let proof = folders.proof();
+            proof.open(Purpose::Hashes, "", &text).and_then(parse)
+        });
         Self {
-            path,
-            root: root.to_owned(),
-            known,
+            folders: folders.clone(),
+            root: folders.root().to_owned(),
+            known: known.unwrap_or_default(),
             added: Mutex::default(),
         }
     }
@@ -59,10 +65,12 @@ impl Hashes {
         if let Some(hash) = known.or_else(|| self.added().get(name.as_str()).and_then(same)) {
             return Ok(hash);
         }
-        let path = self.root.join(name);
-        let hash = sha256(&path)?;
-        let after = Identity::of(&fs::metadata(&path)?);
-        if before == after && before.rested_at(second) {
+        // Both are of the file that is read, whatever has its name by now.
+        let file = Directory::open(&self.root)?.file(name)?;
+        let opened = Identity::of(&file.metadata()?);
+        let hash = hex(&copy::hash(&file)?);
+        let after = Identity::of(&file.metadata()?);
+        if before == opened && opened == after && before.rested_at(second) {
             let added = (before, hash.clone());
             self.added().insert(name.as_str().to_owned(), added);
         }
@@ -78,8 +86,9 @@ impl Hashes {
         let mut files = self.known.clone();
         files.extend(added.clone());
         files.retain(|name, _| self.root.join(name).is_file());
-        let text = sealed::seal(&text(&files));
-        write_whole(&self.path, text.as_bytes()).at("write", &self.path)
+        let text = text(&files);
+        let text = self.folders.proof().seal(Purpose::Hashes, "", &text);
+        self.folders.write_own(FILE.into(), text.as_bytes())
     }
 
     fn added(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -112,7 +121,11 @@ fn text(files: &Known) -> String {
 }
 
 fn parse(text: &str) -> Option<Known> {
-    sealed::open(text, HEADER)?.map(parse_line).collect()
+    let mut lines = text.lines();
+    if lines.next() != Some(HEADER) {
+        return None;
+    }
+    lines.map(parse_line).collect()
 }
 
 fn parse_line(line: &str) -> Option<(String, (Identity, String))> {
@@ -136,15 +149,17 @@ fn parse_line(line: &str) -> Option<(String, (Identity, String))> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::FileTimes;
+    use std::fs::{self, FileTimes};
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::folders::Access;
 
     /// A tree with one file, last changed now, as each test must be fast; later is in the future.
     struct Scene {
         _temporary: tempfile::TempDir,
         root: Utf8PathBuf,
+        folders: Folders,
     }
 
     /// A time at which everything in a scene has rested.
@@ -157,9 +172,14 @@ mod tests {
             let temporary = tempfile::tempdir().unwrap();
             let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
             fs::write(root.join("a file"), contents).unwrap();
+            let folders = Folders::of_tree(&root);
+            // What is written down is bound to where it is.
+            let nobody = &mut |_| panic!("nobody else holds the lock");
+            folders.open(Access::Alone, nobody).unwrap();
             Self {
                 _temporary: temporary,
                 root,
+                folders,
             }
         }
 
@@ -168,7 +188,7 @@ mod tests {
         }
 
         fn hashes(&self) -> Hashes {
-            Hashes::read(self.root.join("out/hashes"), &self.root)
+            Hashes::of_tree(&self.folders)
         }
 
         /// Returns the hash of a file, asked for at `second`.
@@ -225,7 +245,7 @@ mod tests {
         let file = fs::File::options().write(true).open(scene.file()).unwrap();
         let times = FileTimes::new().set_modified(modified);
         file.set_times(times).unwrap();
-        let expected = sha256(&scene.file()).unwrap();
+        let expected = oci_image::Digest::of(b"two").hex();
         assert_eq!(scene.found(), expected);
     }
 
@@ -245,7 +265,7 @@ mod tests {
     fn what_is_broken_is_as_if_it_were_not_there() {
         let scene = Scene::new("one");
         assert_eq!(scene.known_after(later()), 1);
-        let path = scene.root.join("out/hashes");
+        let path = scene.root.join("out/.stagex/hashes");
         let whole = fs::read_to_string(&path).unwrap();
         let changed = whole.replacen("a file", "b file", 1);
         assert_ne!(whole, changed);

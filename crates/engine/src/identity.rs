@@ -36,6 +36,19 @@ impl Identity {
         }
     }
 
+    /// Takes what `status` says.
+    pub(crate) fn of_status(file: &rustix::fs::Stat) -> Self {
+        // The fields are of other types on other machines.
+        let fraction = |nanoseconds: u64| nanoseconds.cast_signed();
+        Self {
+            device: file.st_dev,
+            inode: file.st_ino,
+            size: file.st_size.cast_unsigned(),
+            modified: (file.st_mtime, fraction(file.st_mtime_nsec)),
+            changed: (file.st_ctime, fraction(file.st_ctime_nsec)),
+        }
+    }
+
     /// Returns all of it as bytes, for a hash.
     pub(crate) fn to_bytes(self) -> [u8; 56] {
         let numbers = [

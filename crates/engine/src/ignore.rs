@@ -9,6 +9,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use patterns::{Below, Filter};
 
+use crate::context::{self, ContextFile};
 use crate::error::{Error, IoContext};
 
 /// The list, in the context's folder; and what its name ends with beside a Containerfile, where it is
@@ -22,18 +23,24 @@ const OTHER: &str = ".containerignore";
 pub(crate) struct Ignored(Option<Filter>);
 
 impl Ignored {
-    /// Reads the list of a context; of the builds of a Containerfile, if one is given.
-    pub(crate) fn of(folder: &Utf8Path, containerfile: Option<&Utf8Path>) -> Result<Self, Error> {
+    /// Reads the list of a context, whose files these are; of the builds of a Containerfile, if one is given.
+    pub(crate) fn of(
+        folder: &Utf8Path,
+        files: &[ContextFile],
+        containerfile: Option<&Utf8Path>,
+    ) -> Result<Self, Error> {
         let other = folder.join(OTHER);
         if other.exists() {
             return Err(Error::ForeignList { path: other });
         }
         let own = containerfile.map(|path| Utf8PathBuf::from(format!("{path}{LIST}")));
         for path in own.into_iter().chain([folder.join(LIST)]) {
-            match fs::read_to_string(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                read => return parse(&read.at("read", &path)?, &path).map(Self),
-            }
+            let text = match fs::read_to_string(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                read => read.at("read", &path)?,
+            };
+            context::check(files, path.strip_prefix(folder).unwrap_or(&path), &text)?;
+            return parse(&text, &path).map(Self);
         }
         Ok(Self(None))
     }
@@ -124,7 +131,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap();
         let containerfile = folder.join("Containerfile");
-        let of = || Ignored::of(folder, Some(&containerfile)).unwrap();
+        let of = || Ignored::of(folder, &[], Some(&containerfile)).unwrap();
         assert!(!of().has(Utf8Path::new("a")));
         fs::write(folder.join(LIST), "a").unwrap();
         assert!(of().has(Utf8Path::new("a")));
@@ -132,7 +139,7 @@ mod tests {
         assert!(!of().has(Utf8Path::new("a")));
         assert!(of().has(Utf8Path::new("b")));
         fs::write(folder.join(OTHER), "").unwrap();
-        let error = Ignored::of(folder, None).unwrap_err();
+        let error = Ignored::of(folder, &[], None).unwrap_err();
         assert!(error.hint().unwrap().contains(LIST), "{error}");
     }
 }

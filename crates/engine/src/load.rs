@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use backend_api::{Backend, LoadRequest};
-use camino::Utf8Path;
-use oci_image::ImageSet;
 use tokio::sync::watch;
 
 use crate::builder::blocking;
@@ -15,29 +13,28 @@ use crate::event::Listener;
 use crate::folders::{Access, Folders};
 use crate::site::{Site, unless};
 
-/// Puts the image of the output `name` of the tree in `root` into the store of an engine's user, as
+/// Puts the image of the output `name` of a tree into the store of an engine's user, as
 /// `stagex/<name>:local`. Returns that name.
 ///
 /// # Errors
 ///
 /// What the engine or the operating system refuses; an interruption.
 pub async fn load(
-    root: &Utf8Path,
+    folders: &Folders,
     name: &str,
     platform: &str,
     backend: &dyn Backend,
     listener: &Arc<dyn Listener>,
     interrupted: watch::Receiver<bool>,
 ) -> Result<String, Error> {
-    let folders = Folders::of_tree(root);
-    let opening = Site::open(&folders, Access::Beside, backend, listener);
+    let opening = Site::open(folders, Access::Beside, backend, listener);
     let site = unless(interrupted.clone(), opening).await?;
     let (of, prefix) = (folders.clone(), format!("{name}-load"));
     let work = blocking(move || Work::begin(&of, &prefix)).await?;
     let reference = format!("stagex/{name}:local");
     let folder = work.folder().join("engine");
     context::make_folder(&folder)?;
-    let images = ImageSet::open(&folders.output(name))?;
+    let images = folders.images(name)?;
     let image = images.for_platform(platform)?;
     let layout = if images.images().len() == 1 {
         folders.output(name)

@@ -7,10 +7,10 @@ use std::io::{BufWriter, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backend_api::{Events, StepId};
-use camino::Utf8Path;
 
-use crate::error::{Error, IoContext};
+use crate::error::Error;
 use crate::event::{Event, Listener};
+use crate::folders::Folders;
 
 /// How many lines are kept at hand.
 const KEPT: usize = 20;
@@ -35,10 +35,10 @@ impl Log {
     /// Begins the log of `package` anew.
     pub(crate) fn begin(
         package: &str,
-        path: &Utf8Path,
+        folders: &Folders,
         listener: Arc<dyn Listener>,
     ) -> Result<Self, Error> {
-        let file = BufWriter::new(File::create(path).at("write", path)?);
+        let file = BufWriter::new(folders.begin_log(package)?);
         let state = Mutex::new(State {
             file,
             last: VecDeque::with_capacity(KEPT),
@@ -85,11 +85,12 @@ impl Log {
 impl State {
     fn write(&mut self, line: &str) {
         // A log that cannot be written (a full disk) must not end a build that goes well.
+        let line = printable::line(line);
         let _ = writeln!(self.file, "{line}");
         if self.last.len() == KEPT {
             self.last.pop_front();
         }
-        self.last.push_back(line.to_owned());
+        self.last.push_back(line.into_owned());
     }
 
     /// Notes that the build has come to a step. Returns what to tell of it, once.

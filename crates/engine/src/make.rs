@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backend_api::{Backend, Ready};
-use camino::Utf8PathBuf;
+use backend_api::{Backend, Network, Ready};
 use oci_image::Digest;
 use package_tree::{Plan, PlannedPackage};
 use tokio::sync::watch;
@@ -32,8 +31,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Build what was asked for even if it is up to date, without the engine's cache.
     pub no_cache: bool,
-    /// Deny the network to every RUN.
-    pub offline: bool,
+    /// The network of RUNs.
+    pub network: Network,
     /// What to do where the disk seems to have too little room.
     pub space: Space,
 }
@@ -41,8 +40,8 @@ pub struct Options {
 /// What is to be made, from what, with what.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// The tree's folder.
-    pub root: Utf8PathBuf,
+    /// The tree's folders.
+    pub folders: Folders,
     /// What is to be made.
     pub plan: Arc<Plan>,
     /// What builds it.
@@ -103,7 +102,7 @@ pub async fn make(
     listener: Arc<dyn Listener>,
     interrupted: watch::Receiver<bool>,
 ) -> Result<Report, Error> {
-    let folders = Folders::of_tree(&job.root);
+    let folders = job.folders.clone();
     let backend = Arc::clone(&job.backend);
     let opening = Site::open(&folders, Access::Alone, backend.as_ref(), &listener);
     let site = unless(interrupted.clone(), opening).await?;
@@ -112,7 +111,7 @@ pub async fn make(
         packages: job.plan.packages.len(),
         runtime: job.backend.id().to_owned(),
     });
-    let mut work = Work::new(job, folders, listener, interrupted).await?;
+    let mut work = Work::new(job, listener, interrupted).await?;
     work.run().await;
     // That they cannot be written costs only time, the next time.
     let _ = work.maker.hashes.write();
@@ -140,7 +139,6 @@ impl Work {
     /// Finds out what is up to date already, and prepares the rest.
     async fn new(
         job: Job,
-        folders: Folders,
         listener: Arc<dyn Listener>,
         interrupted: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
@@ -148,7 +146,7 @@ impl Work {
         let dependencies = dependencies(&plan);
         let (of_maker, of_survey) = (Arc::clone(&listener), interrupted.clone());
         let look = move || {
-            let maker = Maker::new(job, folders, of_maker);
+            let maker = Maker::new(job, of_maker)?;
             let survey = survey(&maker, &dependencies, &of_survey);
             let packages = maker.job.plan.packages.iter().zip(&survey.fresh);
             let mut stale = packages.filter(|(_, fresh)| fresh.is_none()).peekable();

@@ -6,22 +6,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
-use oci_image::{Digest, ImageSet, Layout};
+use beneath::Directory;
+use camino::Utf8Path;
+use oci_image::Digest;
 
-use crate::error::{Error, IoContext};
-use crate::folders::{Folders, write_whole};
+use crate::error::Error;
+use crate::folders::{Folders, record_file};
 use crate::identity::{Identity, now};
+use crate::proof::Purpose;
 use crate::record::Record;
-use crate::sealed;
 
+/// The file, beside what is nobody's output.
+pub(crate) const FILE: &str = "outputs";
 /// The first line of the file. Raised when the rest changes its meaning.
-const HEADER: &str = "stagex outputs 2";
+const HEADER: &str = "stagex outputs 3";
+/// Where blobs are in a layout, and how its index is seen from there.
+const BLOBS: &str = "blobs/sha256";
+const INDEX: &str = "../../index.json";
 
 /// What a package's record says, and whether what it says is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +41,23 @@ pub(crate) struct Output {
     pub whole: bool,
 }
 
+/// What is taken for unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// What the file system says the same of as before.
+    FileSystem,
+    /// Nothing: all bytes are read.
+    Nothing,
+}
+
 /// What lies in a tree's `out/`.
 #[derive(Debug)]
 pub(crate) struct Outputs {
     folders: Folders,
+    /// The folders with all outputs and with all records, if they are there.
+    places: Option<(Directory, Directory)>,
+    /// Whether what is known is believed.
+    trust: Trust,
     /// What was known at the beginning, by the package's full name.
     known: Known,
     /// What came to be known since.
@@ -61,13 +79,25 @@ struct Seen {
 }
 
 impl Outputs {
-    /// Reads what was found before. What is not there, not whole or cannot be understood is as if
+    /// Reads what was found before. What is not there, not proven or cannot be understood is as if
     /// nothing had been found.
-    pub(crate) fn of_tree(folders: &Folders) -> Self {
-        let text = fs::read_to_string(folders.outputs()).ok();
+    pub(crate) fn of_tree(folders: &Folders, trust: Trust) -> Self {
+        let read = || {
+            let text = folders.read_own(FILE.into(), beneath::LIST)?;
+            let proof = folders.proof();
+            proof.open(Purpose::Outputs, "", &text).and_then(parse)
+        };
+        let known = match trust {
+            Trust::FileSystem => read(),
+            Trust::Nothing => None,
+        };
+        // Whatever is wrong with them is said by whoever has to have them.
+        let open = || Some((folders.open_out().ok()??, folders.open_records().ok()??));
         Self {
             folders: folders.clone(),
-            known: text.and_then(|text| parse(&text)).unwrap_or_default(),
+            places: open(),
+            trust,
+            known: known.unwrap_or_default(),
             added: Mutex::default(),
         }
     }
@@ -89,7 +119,7 @@ impl Outputs {
         if let Some(seen) = added.filter(is_same) {
             return Ok(Some(seen.output()));
         }
-        let Some(record) = Record::read(&self.folders.record(name))? else {
+        let Some(record) = Record::read(&self.folders, name)?.record() else {
             return Ok(None);
         };
         let mut output = Output {
@@ -98,7 +128,7 @@ impl Outputs {
             duration: Duration::from_millis(record.milliseconds),
             whole: false,
         };
-        let Ok(image) = ImageSet::open(&self.folders.output(name)) else {
+        let Ok(image) = self.folders.images(name) else {
             return Ok(Some(output));
         };
         let all = image.blobs();
@@ -123,12 +153,16 @@ impl Outputs {
     /// Returns each platform and digest of what lies in `out/` of the package `name`, recorded or not;
     /// nothing if nothing lies there. What does not have the digests that it says is an error.
     pub(crate) fn images(&self, name: &str) -> Result<Vec<(String, Digest)>, Error> {
-        let layout = self.folders.output(name);
-        if !Layout::index(&layout).exists() {
+        let is_there = match self.folders.open_out()? {
+            Some(out) => out.metadata(&Utf8Path::new(name).join("index.json")),
+            None => Ok(None),
+        };
+        if matches!(is_there, Ok(None)) {
             return Ok(Vec::new());
         }
-        let image = ImageSet::open(&layout)?;
-        if !self.look(name)?.is_some_and(|output| output.whole) {
+        let image = self.folders.images(name)?;
+        // What was looked at just now may have been built before this process began.
+        if self.trust == Trust::Nothing || !self.look(name)?.is_some_and(|output| output.whole) {
             image.verify()?;
         }
         Ok(image.platforms())
@@ -141,12 +175,17 @@ impl Outputs {
         name: &str,
         blobs: impl Iterator<Item = &'a Digest>,
     ) -> io::Result<(Vec<Identity>, Digest)> {
-        let layout = self.folders.output(name);
-        let first = [self.folders.record(name), Layout::index(&layout)];
-        let blobs = blobs.map(|digest| Layout::blob(&layout, digest));
-        let ask = |path: Utf8PathBuf| fs::metadata(&path).map(|file| Identity::of(&file));
-        let files = first.into_iter().chain(blobs).map(ask);
-        let files: Vec<_> = files.collect::<io::Result<_>>()?;
+        let absent = || io::Error::from(io::ErrorKind::NotFound);
+        let (out, records) = self.places.as_ref().ok_or_else(absent)?;
+        // Once it is known that no link leads there, each file is one system call.
+        let folder = out.directory(&Utf8Path::new(name).join(BLOBS))?;
+        let mut files = Vec::new();
+        for (directory, file) in [(records, record_file(name)), (&folder, INDEX.to_owned())] {
+            files.push(Identity::of_status(&directory.status(&file)?));
+        }
+        for blob in blobs {
+            files.push(Identity::of_status(&folder.status(&blob.hex())?));
+        }
         let bytes: Vec<u8> = files.iter().flat_map(|file| file.to_bytes()).collect();
         Ok((files, Digest::of(&bytes)))
     }
@@ -159,9 +198,12 @@ impl Outputs {
         }
         let mut outputs = self.known.clone();
         outputs.extend(added.clone());
-        outputs.retain(|name, _| self.folders.record(name).exists());
-        let path = self.folders.outputs();
-        write_whole(&path, sealed::seal(&text(&outputs)).as_bytes()).at("write", &path)
+        if let Some(records) = self.folders.open_records()? {
+            outputs.retain(|name, _| records.status(&record_file(name)).is_ok());
+        }
+        let text = text(&outputs);
+        let text = self.folders.proof().seal(Purpose::Outputs, "", &text);
+        self.folders.write_own(FILE.into(), text.as_bytes())
     }
 
     fn added(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -200,7 +242,11 @@ fn text(outputs: &Known) -> String {
 }
 
 fn parse(text: &str) -> Option<Known> {
-    sealed::open(text, HEADER)?.map(parse_line).collect()
+    let mut lines = text.lines();
+    if lines.next() != Some(HEADER) {
+        return None;
+    }
+    lines.map(parse_line).collect()
 }
 
 fn parse_line(line: &str) -> Option<(String, Seen)> {
@@ -222,11 +268,14 @@ fn parse_line(line: &str) -> Option<(String, Seen)> {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8Path;
+    use std::fs;
+
+    use camino::Utf8PathBuf;
     use containerfile::{Platform, Scope};
-    use oci_image::{ImageRequest, LayerSource, Recorded};
+    use oci_image::{ImageRequest, LayerSource, Layout, Recorded};
 
     use super::*;
+    use crate::folders::Access;
     use crate::record::Inputs;
 
     /// A tree with one output, written now, as each test must be fast; later is in the future.
@@ -246,6 +295,8 @@ mod tests {
         fn new() -> Self {
             let temporary = tempfile::tempdir().unwrap();
             let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+            let nobody = &mut |_| panic!("nobody else holds the lock");
+            folders.open(Access::Alone, nobody).unwrap();
             let layout = folders.output(NAME);
             let platform: Platform = "linux/amd64".parse().unwrap();
             let build = containerfile::parse("FROM scratch\nCOPY a /\n").unwrap();
@@ -282,11 +333,11 @@ mod tests {
                 milliseconds: 5,
                 inputs: Inputs::default(),
             };
-            record.write(&self.folders.record(NAME)).unwrap();
+            record.write(&self.folders, NAME).unwrap();
         }
 
         fn outputs(&self) -> Outputs {
-            Outputs::of_tree(&self.folders)
+            Outputs::of_tree(&self.folders, Trust::FileSystem)
         }
 
         fn look(&self) -> Output {
@@ -406,11 +457,12 @@ mod tests {
     fn what_is_broken_is_as_if_it_were_not_there() {
         let scene = Scene::new();
         scene.mark();
-        let whole = fs::read_to_string(scene.folders.outputs()).unwrap();
+        let path = scene.folders.own().join(FILE);
+        let whole = fs::read_to_string(&path).unwrap();
         let changed = whole.replacen("marked", "market", 1);
         assert_ne!(whole, changed);
         for broken in [changed.as_str(), &whole[..whole.len() - 70], "", "\n"] {
-            fs::write(scene.folders.outputs(), broken).unwrap();
+            fs::write(&path, broken).unwrap();
             assert_eq!(scene.look().key, "key", "{broken}");
         }
     }

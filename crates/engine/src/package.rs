@@ -20,7 +20,7 @@ use crate::folders::Folders;
 use crate::hashes::Hashes;
 use crate::log::Log;
 use crate::make::Job;
-use crate::outputs::Outputs;
+use crate::outputs::{Outputs, Trust};
 use crate::platform::check_platforms;
 use crate::recipe::Recipe;
 use crate::record::{DEPENDENCY, Inputs, Record};
@@ -58,26 +58,27 @@ pub(crate) struct Maker {
 
 impl Maker {
     /// Reads what is remembered of the tree that the job is for.
-    pub(crate) fn new(job: Job, folders: Folders, listener: Arc<dyn Listener>) -> Self {
+    pub(crate) fn new(job: Job, listener: Arc<dyn Listener>) -> Result<Self, Error> {
+        let folders = job.folders.clone();
         let (hashes, outputs) = rayon::join(
-            || Hashes::read(folders.hashes(), &job.root),
-            || Outputs::of_tree(&folders),
+            || Hashes::of_tree(&folders),
+            || Outputs::of_tree(&folders, Trust::FileSystem),
         );
         let options = job.options;
         let builder = Builder {
-            cache: cache(options.no_cache, &folders, job.backend.as_ref()),
+            cache: cache(options.no_cache, &folders, job.backend.as_ref())?,
             folders,
             backend: Arc::clone(&job.backend),
             ready: job.ready.clone(),
-            offline: options.offline,
+            network: options.network,
         };
-        Self {
+        Ok(Self {
             job,
             builder: Arc::new(builder),
             hashes,
             outputs,
             listener,
-        }
+        })
     }
 
     /// Makes the package at `place` of the plan. `needed` are the digests of what it needs.
@@ -114,7 +115,7 @@ impl Maker {
             package: name.clone(),
             reasons: subject.reasons.clone(),
         });
-        let writer = Log::begin(&name, &log, Arc::clone(&self.listener)).map_err(bare)?;
+        let writer = Log::begin(&name, self.folders(), Arc::clone(&self.listener)).map_err(bare)?;
         let writer = Arc::new(writer);
         let digest = self.build(place, *subject, &writer, &mut interrupted).await;
         let last_lines = writer.end();
@@ -142,9 +143,9 @@ impl Maker {
     /// from last time.
     fn study(&self, place: usize, needed: &BTreeMap<String, Digest>) -> Result<Studied, Error> {
         let package = self.package(place);
-        let folder = self.job.root.join(&package.context);
-        let files = context::list(&folder, Fetched::Foreign)?;
-        let of_files = inputs_of_files(&package.context, &files, &self.hashes)?;
+        let folder = context::of_package(self.job.folders.root(), &package.context)?;
+        let mut files = context::list(&folder, Fetched::Foreign)?;
+        let of_files = inputs_of_files(&package.context, &mut files, &self.hashes)?;
         let inputs = inputs(package, &of_files, needed);
         let output = self.outputs.look(&package.name)?;
         let whole = output.as_ref().is_some_and(|output| output.whole);
@@ -155,15 +156,15 @@ impl Maker {
         {
             return Ok(Studied::Fresh(output.digest));
         }
-        let record = Record::read(&self.folders().record(&package.name))?;
+        let record = Record::read(self.folders(), &package.name)?;
         let situation = Situation {
-            record: record.as_ref(),
+            record: &record,
             whole,
             asked: !self.may_stay(package),
             pending: &BTreeSet::new(),
         };
         let reasons = situation.reasons(&inputs);
-        let recipe = Recipe::of_package(&self.job.root, package);
+        let recipe = Recipe::of_package(self.folders(), package);
         check_platforms(&self.job.ready, &recipe.platforms)?;
         let resolved = resolve::resolve(&recipe, files)?;
         Ok(Studied::Stale(Box::new(Subject {
@@ -195,7 +196,7 @@ impl Maker {
                 milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
                 inputs: subject.inputs,
             };
-            record.write(&this.folders().record(&this.package(place).name))?;
+            record.write(this.folders(), &this.package(place).name)?;
             this.archive(place)
         };
         let order = Order {
@@ -210,9 +211,9 @@ impl Maker {
     fn archive(&self, place: usize) -> Result<(), Error> {
         let package = self.package(place);
         for name in &package.archives {
-            let image = ImageSet::open(&self.folders().output(&package.name))?;
+            let image = self.folders().images(&package.name)?;
             let path = self.folders().archive(name);
-            oci_image::write_archive(image.first(), &path).at("write", &path)?;
+            oci_image::write_archive(&image, &path).at("write", &path)?;
         }
         Ok(())
     }
@@ -256,27 +257,31 @@ pub(crate) fn inputs(
     inputs
 }
 
-/// Writes down the files of a package, which lie in `folder` of the tree.
+/// Writes down the files of a package, which lie in `folder` of the tree, and with each of them the hash by
+/// which it is known from now on.
 pub(crate) fn inputs_of_files(
     folder: &Utf8Path,
-    files: &[context::ContextFile],
+    files: &mut [context::ContextFile],
     hashes: &Hashes,
 ) -> Result<Inputs, Error> {
-    use context::ContextFileKind::{File, Folder, Symlink};
+    use context::ContextFileKind::{File, Folder, Special, Symlink};
 
     let mut inputs = Inputs::default();
     for file in files {
-        match &file.kind {
+        match &mut file.kind {
             Folder => inputs.add("folder", file.path.as_str(), ""),
             Symlink(target) => inputs.add("symlink", file.path.as_str(), target.as_str()),
+            Special(found) => inputs.add("special", file.path.as_str(), found),
             File {
                 executable,
                 identity,
+                hash: known,
             } => {
                 let path = folder.join(&file.path);
                 let hash = hashes.sha256(&path, *identity).at("read", &path)?;
                 let kind = if *executable { "program" } else { "file" };
                 inputs.add(kind, file.path.as_str(), &hash);
+                *known = Some(hash);
             }
         }
     }

@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 
 use backend_api::OpenFiles;
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{ImageSet, LayoutError};
 use package_tree::{PlannedPackage, Source};
 
+use crate::context;
+use crate::error::{Error, IoContext};
 use crate::folders::Folders;
 
 /// The name of the context, and of the folder of a context, that holds sources.
@@ -79,16 +82,15 @@ pub enum Context {
 
 impl Recipe {
     /// Returns the recipe of a package. What it needs is found in the tree's `out/`.
-    pub(crate) fn of_package(root: &Utf8Path, package: &PlannedPackage) -> Self {
-        let folders = Folders::of_tree(Utf8Path::new(""));
+    pub(crate) fn of_package(folders: &Folders, package: &PlannedPackage) -> Self {
         let image = |name: &str| {
-            let layout = folders.output(name);
+            let layout = folders.output_in_tree(name);
             (format!("{PACKAGES}{name}"), Context::Image(layout))
         };
         let mut contexts: BTreeMap<_, _> = package.dependencies().map(image).collect();
         contexts.insert(FETCH.to_owned(), Context::Sources);
         Self {
-            root: root.to_owned(),
+            root: folders.root().to_owned(),
             name: package.name.clone(),
             repository: format!("{PACKAGES}{}", package.name),
             tag: package.tag().to_owned(),
@@ -106,6 +108,23 @@ impl Recipe {
         }
     }
 
+    /// Opens the folder that COPY and ADD read: of a package beneath its tree, and where a user has
+    /// named it, wherever that leads.
+    pub(crate) fn directory(&self) -> Result<Directory, Error> {
+        match self.sources {
+            Sources::Checked { .. } => context::of_package(&self.root, &self.context),
+            Sources::Present => {
+                let folder = self.root.join(&self.context);
+                Directory::open(&folder).at("open", &folder)
+            }
+        }
+    }
+
+    /// Returns the path in the folder that COPY and ADD read of a path from the root on, which may be none in it.
+    pub(crate) fn within_context<'a>(&self, path: &'a Utf8Path) -> &'a Utf8Path {
+        path.strip_prefix(&self.context).unwrap_or(path)
+    }
+
     /// Returns what `reference` names, and under which name that is known. The tag and the digest
     /// of a package's image do not matter: there is only one.
     pub(crate) fn named(&self, reference: &str) -> Option<(&String, &Context)> {
@@ -117,8 +136,25 @@ impl Recipe {
     /// Opens the images that `reference` names, one for each platform, if it names any.
     pub(crate) fn images(&self, reference: &str) -> Result<Option<ImageSet>, LayoutError> {
         match self.named(reference) {
-            Some((_, Context::Image(layout))) => ImageSet::open(&self.root.join(layout)).map(Some),
+            Some((_, Context::Image(layout))) => self.open_image(layout).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// Opens the images in a folder. No symbolic link of the tree is followed on the way there.
+    pub(crate) fn open_image(&self, layout: &Utf8Path) -> Result<ImageSet, LayoutError> {
+        let root = match self.root.as_str() {
+            "" => Utf8Path::new("."),
+            _ => &self.root,
+        };
+        let typed = beneath::typed(root, layout).map_err(|source| LayoutError::Io {
+            path: self.root.join(layout),
+            source,
+        })?;
+        if typed.in_tree {
+            ImageSet::open_beneath(root, &typed.path)
+        } else {
+            ImageSet::open(&typed.full())
         }
     }
 }

@@ -14,7 +14,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::context::hex;
 use crate::error::{Error, IoContext};
-use crate::folders::write_whole;
+use crate::folders::{Folders, RECORDS, record_file};
+use crate::proof::Purpose;
 
 /// The encoding that images are written in.
 pub(crate) const PROFILE: &str = "stagex-2026";
@@ -103,22 +104,55 @@ pub(crate) struct Record {
     pub inputs: Inputs,
 }
 
-impl Record {
-    /// Reads a record. One that is not there or cannot be understood is none: the package is
-    /// built again, and nothing is lost.
-    pub(crate) fn read(path: &Utf8Path) -> Result<Option<Self>, Error> {
-        match std::fs::read(path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).at("read", path),
+/// What is found where a package's record should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing.
+    Absent,
+    /// Something that was not written here by this user, or not as it is: a copy, for example. It is as
+    /// if it were not there: the package is built again, and nothing is lost.
+    Unproven,
+    /// The record.
+    Record(Box<Record>),
+}
+
+impl Found {
+    /// Returns the record, if it is one.
+    pub(crate) fn record(self) -> Option<Record> {
+        match self {
+            Self::Record(record) => Some(*record),
+            Self::Absent | Self::Unproven => None,
         }
     }
+}
 
-    /// Writes a record.
-    pub(crate) fn write(&self, path: &Utf8Path) -> Result<(), Error> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("a record is plain data");
-        bytes.push(b'\n');
-        write_whole(path, &bytes).at("write", path)
+impl Record {
+    /// Reads the record of the package `name`.
+    pub(crate) fn read(folders: &Folders, name: &str) -> Result<Found, Error> {
+        let Some(records) = folders.open_records()? else {
+            return Ok(Found::Absent);
+        };
+        let file = record_file(name);
+        let text = match records.read_text(file.as_str().into(), beneath::DOCUMENT) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+            // It is a symbolic link, or no file: another one takes its place.
+            Err(error) if beneath::problem(&error).is_some() => return Ok(Found::Unproven),
+            Err(error) => return Err(error).at("read", &folders.record(name)),
+        };
+        let proof = folders.proof();
+        let record = proof.open(Purpose::Record, name, &text);
+        let record = record.and_then(|text| serde_json::from_str(text).ok());
+        Ok(record.map_or(Found::Unproven, Found::Record))
+    }
+
+    /// Writes the record of the package `name`.
+    pub(crate) fn write(&self, folders: &Folders, name: &str) -> Result<(), Error> {
+        let mut text = serde_json::to_string_pretty(self).expect("a record is plain data");
+        text.push('\n');
+        let path = Utf8Path::new(RECORDS).join(record_file(name));
+        let text = folders.proof().seal(Purpose::Record, name, &text);
+        folders.write_own(&path, text.as_bytes())
     }
 }
 

@@ -10,19 +10,22 @@ use backend_api::{
     BuildArgument, BuildKey, BuildRequest, ContextSource, NamedContext, Network, Stage, Step,
     StepId, StepKind,
 };
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{
-    Base, Build, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice, ResolvedStage,
+    Base, Build, CopiedSource, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice,
+    ResolvedStage,
 };
-use oci_image::ImageSet;
 use package_tree::Source;
 
 use crate::builder::Builder;
 use crate::context::{self, Fetched};
 use crate::error::{Error, IoContext};
 use crate::ignore::Ignored;
+use crate::place::relative;
 use crate::recipe::{Context, FETCH, Recipe, Sources};
-use crate::resolve::Resolved;
+use crate::resolve::{Resolved, unusable};
+use crate::sources;
 
 /// The name of the context with the files that lowering makes.
 const SIDE: &str = "stagex-side";
@@ -64,6 +67,7 @@ pub(crate) fn prepare(
             script_mounts: true,
             workdir_layers: capabilities.dialect.workdir_layers,
             add_zstd: capabilities.dialect.add_zstd,
+            confined_mounts: capabilities.dialect.confined_mounts,
             // In its store there is one image behind a name of ours.
             image_platforms: capabilities.dialect.named_contexts,
         },
@@ -86,7 +90,7 @@ pub(crate) fn prepare(
     }
     let containerfile = work.join("Containerfile");
     fs::write(&containerfile, &lowered.text).at("write", &containerfile)?;
-    let notices = notices(&lowered, build, &main)?;
+    let notices = notices(&lowered, build, network, &main, work)?;
 
     let engine_folder = work.join("engine");
     context::make_folder(&engine_folder)?;
@@ -140,8 +144,24 @@ fn network(builder: &Builder, recipe: &Recipe, build: &Build) -> Result<Network,
     if modes.is_empty() {
         return Ok(Network::Default);
     }
+    // What is in a tree does not say that the machine's network is given away.
+    if builder.network != Network::Host && modes.contains(&NetworkMode::Host) {
+        return Err(Error::HostNetworkOfRun { path: path() });
+    }
     let all = modes.iter().all(|mode| denied(*mode));
-    if builder.offline || (all && !capabilities.dialect.run_network) {
+    if builder.network == Network::Host && !all {
+        if !capabilities.host_network {
+            return Err(Error::NoHostNetwork { runtime: runtime() });
+        }
+        if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
+            return Err(Error::MixedNetwork {
+                path: path(),
+                runtime: runtime(),
+            });
+        }
+        return Ok(Network::Host);
+    }
+    if builder.network == Network::None || (all && !capabilities.dialect.run_network) {
         return if capabilities.offline_builds {
             Ok(Network::None)
         } else if all && capabilities.dialect.run_network {
@@ -169,9 +189,9 @@ fn main_context(
     main: &Utf8Path,
 ) -> Result<Utf8PathBuf, Error> {
     let recipe = &resolved.recipe;
-    let folder = recipe.root.join(&recipe.context);
+    let folder = recipe.directory()?;
     let containerfile = recipe.root.join(&recipe.containerfile);
-    let ignored = Ignored::of(&folder, Some(&containerfile))?;
+    let ignored = Ignored::of(folder.path(), &resolved.files, Some(&containerfile))?;
     context::assemble(&folder, &resolved.files, &ignored, main)?;
 
     let below = main.join(FETCH);
@@ -181,16 +201,16 @@ fn main_context(
     let folder = recipe.root.join(folder);
     let is_ignored = |source: &Source| ignored.has(&Utf8Path::new(FETCH).join(&source.file));
     if !ignored.has(FETCH.into()) && !sources.iter().any(is_ignored) {
-        context::take_sources(sources, &folder, &below)?;
+        sources::take(sources, &folder, &below)?;
         return Ok(below);
     }
     // They are a context of their own too, which no list is of.
     let all = work.join(FETCH);
-    context::take_sources(sources, &folder, &all)?;
+    sources::take(sources, &folder, &all)?;
     let mut left = sources.clone();
     left.retain(|source| !is_ignored(source));
     if !left.is_empty() {
-        context::take_sources(&left, &folder, &below)?;
+        sources::take(&left, &folder, &below)?;
     }
     Ok(all)
 }
@@ -218,14 +238,19 @@ fn contexts(
         let source = match context {
             Context::Image(layout) => {
                 let layout = resolved.recipe.root.join(layout);
+                // Not every engine compares layers with their names, nor says whose they are.
+                let verified = resolved.images[written].verify();
+                verified.map_err(|source| unusable(written, source))?;
                 ContextSource::Image(only_image(resolved, written, layout, work)?)
             }
             Context::Sources => ContextSource::Folder(fetch.to_owned()),
             Context::Folder(folder) => {
                 let folder = resolved.recipe.root.join(folder);
                 let copy = work.join("contexts").join(BuildKey::new(name).as_str());
+                let folder = Directory::open(&folder).at("open", &folder)?;
                 let files = context::list(&folder, Fetched::Present)?;
-                context::assemble(&folder, &files, &Ignored::of(&folder, None)?, &copy)?;
+                let ignored = Ignored::of(folder.path(), &files, None)?;
+                context::assemble(&folder, &files, &ignored, &copy)?;
                 ContextSource::Folder(copy)
             }
         };
@@ -243,7 +268,7 @@ fn only_image(
     work: &Utf8Path,
 ) -> Result<Utf8PathBuf, Error> {
     let image = &resolved.images[written];
-    if ImageSet::open(&layout)?.images().len() == 1 {
+    if resolved.recipe.open_image(&layout)?.images().len() == 1 {
         return Ok(layout);
     }
     let folder = work.join("images");
@@ -268,10 +293,20 @@ fn stages(build: &Build, lowered: &Lowered) -> Vec<Stage> {
         let steps = steps.filter_map(|lowered| build.step(lowered.step));
         steps.map(step).collect()
     };
-    let stages = build.stages.iter().map(|stage| Stage {
-        name: stage.name.clone(),
-        begins_with_image: matches!(stage.base, Base::Image(_)),
-        steps: steps_of(stage),
+    // What is copied for a RUN fails in its name.
+    let copied = |copied: &CopiedSource| Stage {
+        name: Some(copied.stage.clone()),
+        begins_with_image: false,
+        steps: build.step(copied.step).map(step).into_iter().collect(),
+    };
+    let stages = build.stages.iter().flat_map(|stage| {
+        let before = lowered.copied.iter();
+        let before = before.filter(|copied| copied.before == stage.id);
+        before.map(copied).chain([Stage {
+            name: stage.name.clone(),
+            begins_with_image: matches!(stage.base, Base::Image(_)),
+            steps: steps_of(stage),
+        }])
     });
     stages.collect()
 }
@@ -315,7 +350,13 @@ fn write_side_context(lowered: &Lowered, folder: &Utf8Path) -> Result<(), Error>
 }
 
 /// Acts on what lowering had to say, and returns what a person should hear of it.
-fn notices(lowered: &Lowered, build: &Build, main: &Utf8Path) -> Result<Vec<String>, Error> {
+fn notices(
+    lowered: &Lowered,
+    build: &Build,
+    network: Network,
+    main: &Utf8Path,
+    work: &Utf8Path,
+) -> Result<Vec<String>, Error> {
     let mut notices = Vec::new();
     for notice in &lowered.notices {
         match notice {
@@ -323,7 +364,7 @@ fn notices(lowered: &Lowered, build: &Build, main: &Utf8Path) -> Result<Vec<Stri
                 "`# syntax={frontend}` is not followed: the file is read by stagex itself"
             )),
             Notice::ZstdArchive { path, .. } => {
-                decompress(&main.join(path.trim_start_matches('/')))?;
+                decompress(main, &relative(Utf8Path::new(path)), work)?;
             }
             Notice::NetworkOfBuild { .. } => {}
         }
@@ -334,23 +375,28 @@ fn notices(lowered: &Lowered, build: &Build, main: &Utf8Path) -> Result<Vec<Stri
         .count();
     if open > 0 {
         let noun = if open == 1 { "RUN has" } else { "RUNs have" };
-        notices.push(format!(
-            "{open} {noun} no --network=none, and may reach the network"
-        ));
+        notices.push(match network {
+            Network::Host => format!(
+                "{open} {noun} the machine's own network, and everybody on it can connect to them"
+            ),
+            _ => format!("{open} {noun} no --network=none, and may reach the network"),
+        });
     }
     Ok(notices)
 }
 
-/// Replaces an archive by what is compressed in it. It may be a link to a source, which keeps
-/// its bytes.
-fn decompress(path: &Utf8PathBuf) -> Result<(), Error> {
-    let plain = Utf8PathBuf::from(format!("{path}.plain"));
-    let copied = File::open(path).and_then(|file| {
-        io::copy(
-            &mut compression::decompress(file)?,
-            &mut File::create(&plain)?,
-        )
-    });
-    copied.at("decompress", path)?;
-    fs::rename(&plain, path).at("replace", path)
+/// Replaces an archive in the context `main` by what is compressed in it. A link on the way to it is not
+/// followed: it may lead out of the context.
+fn decompress(main: &Utf8Path, archive: &Utf8Path, work: &Utf8Path) -> Result<(), Error> {
+    let (path, plain) = (main.join(archive), work.join("decompressed"));
+    let decompressed = Directory::open(main)
+        .and_then(|main| main.file(archive))
+        .and_then(|file| {
+            io::copy(
+                &mut compression::decompress(file)?,
+                &mut File::create(&plain)?,
+            )
+        });
+    decompressed.at("decompress", &path)?;
+    fs::rename(&plain, &path).at("replace", &path)
 }

@@ -9,9 +9,9 @@ use containerfile::{
     Build, Containerfile, ImageFacts, Platform, Position, ReferenceKind, Scope, StageId, Step,
     StepId,
 };
-use oci_image::Layout;
+use oci_image::{ImageSet, Layout, LayoutError};
 
-use crate::context::ContextFile;
+use crate::context::{self, ContextFile};
 use crate::error::{Error, IoContext};
 use crate::recipe::Recipe;
 
@@ -62,6 +62,7 @@ impl Resolved {
 pub(crate) fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>, Error> {
     let path = recipe.root.join(&recipe.containerfile);
     let text = fs::read_to_string(&path).at("read", &path)?;
+    context::check(&files, recipe.within_context(&recipe.containerfile), &text)?;
     let file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
     let files: Arc<[ContextFile]> = files.into();
     let resolved = |name: &String| {
@@ -97,7 +98,7 @@ fn resolve_for(
     let mut bases = BTreeMap::new();
     for reference in file.references(&scope).map_err(wrong)? {
         if reference.kind == ReferenceKind::Base
-            && let Some(images) = recipe.images(&reference.name)?
+            && let Some(images) = images_of(recipe, &reference.name)?
         {
             let image = images.for_platform(name).unwrap_or(images.first());
             scope.images.insert(reference.name.clone(), facts(image)?);
@@ -133,6 +134,20 @@ fn wrong(recipe: &Recipe, error: containerfile::Error) -> Error {
     }
 }
 
+/// Opens the images that `reference` names, if it names any.
+fn images_of(recipe: &Recipe, reference: &str) -> Result<Option<ImageSet>, Error> {
+    let opened = recipe.images(reference);
+    opened.map_err(|source| unusable(reference, source))
+}
+
+/// Says which image it is whose layout is not what it should be.
+pub(crate) fn unusable(reference: &str, source: LayoutError) -> Error {
+    Error::NamedImage {
+        reference: reference.to_owned(),
+        source,
+    }
+}
+
 fn facts(image: &Layout) -> Result<ImageFacts, Error> {
     Ok(oci_image::image_facts(image.config())?)
 }
@@ -146,7 +161,7 @@ fn choose(
 ) -> Result<BTreeMap<String, Layout>, Error> {
     let mut chosen: BTreeMap<String, Layout> = BTreeMap::new();
     for reference in &build.references {
-        let Some(images) = recipe.images(&reference.name)? else {
+        let Some(images) = images_of(recipe, &reference.name)? else {
             continue;
         };
         let wanted = match (reference.kind, build.stage(reference.stage)) {

@@ -8,10 +8,11 @@ use backend_api::{Backend, BuiltImage};
 use tokio::sync::watch;
 
 use crate::builder::blocking;
-use crate::claim;
-use crate::error::{Error, IoContext};
+use crate::claim::{self, Abandoned};
+use crate::error::Error;
 use crate::event::{Event, Listener};
-use crate::folders::{Access, Folders, Lock, remove_folder};
+use crate::folders::{Access, Folders, Lock};
+use crate::removal;
 
 /// A tree's folders, open for builds.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Site {
     /// store and in the work folder.
     ///
     /// What another runtime has left stays until it is that one's turn: only its backend knows
-    /// how to remove it.
+    /// how to remove it. Files that cannot be removed are no reason to build nothing.
     pub(crate) async fn open(
         folders: &Folders,
         access: Access,
@@ -34,8 +35,8 @@ impl Site {
         listener: &Arc<dyn Listener>,
     ) -> Result<Self, Error> {
         folders.check_text()?;
-        let (of, listener) = (folders.clone(), Arc::clone(listener));
-        let mut waiting = move |process| listener.hear(Event::Waiting { process });
+        let (of, hearing) = (folders.clone(), Arc::clone(listener));
+        let mut waiting = move |process| hearing.hear(Event::Waiting { process });
         let open = move || of.open(access, &mut waiting);
         let lock = blocking(open).await?;
 
@@ -50,12 +51,23 @@ impl Site {
                 }
                 None => {}
             }
-            blocking(move || remove_folder(&left.folder).at("clear", &left.folder)).await?;
+            Self::clear(left, backend, listener.as_ref()).await;
         }
         Ok(Self {
             _lock: lock,
             removed,
         })
+    }
+
+    /// Removes the folder of a build that was killed.
+    async fn clear(left: Abandoned, backend: &dyn Backend, listener: &dyn Listener) {
+        let removed = removal::remove(&left.work, &left.name, &[backend]).await;
+        if let Err(error) = removed {
+            let error = error.to_string();
+            let message = format!("what a killed build has left stays: {error}; see stagex clean");
+            let package = left.name.clone();
+            listener.hear(Event::Notice { package, message });
+        }
     }
 
     /// Returns how many builds' images were removed when it was opened.

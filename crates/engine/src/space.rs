@@ -46,7 +46,11 @@ fn needed(largest: Option<u64>) -> u64 {
 }
 
 fn size(folder: &Utf8Path) -> u64 {
-    let files = WalkDir::new(folder).into_iter().filter_map(Result::ok);
+    // What a symbolic link leads to is no image of ours.
+    let files = WalkDir::new(folder)
+        .follow_root_links(false)
+        .into_iter()
+        .filter_map(Result::ok);
     let sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
     sizes.sum()
 }

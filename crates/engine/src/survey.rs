@@ -79,8 +79,9 @@ fn same_inputs(
     places: &[usize],
 ) -> Vec<usize> {
     let packages = &maker.job.plan.packages;
-    let files = context::list(&maker.job.root.join(folder), Fetched::Foreign)
-        .and_then(|files| inputs_of_files(folder, &files, &maker.hashes));
+    let files = context::of_package(maker.job.folders.root(), folder)
+        .and_then(|folder| context::list(&folder, Fetched::Foreign))
+        .and_then(|mut files| inputs_of_files(folder, &mut files, &maker.hashes));
     let Ok(files) = files else {
         return Vec::new();
     };

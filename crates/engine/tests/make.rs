@@ -11,7 +11,7 @@ mod nothing;
 use std::fs;
 use std::sync::Arc;
 
-use backend_api::Ready;
+use backend_api::{Network, Ready};
 use camino::Utf8PathBuf;
 use engine::{Clean, Digests, Error, Folders, Job, Options, Outcome, Report, Space};
 use nothing::Nothing;
@@ -23,13 +23,14 @@ use tokio::sync::watch;
 struct Scene {
     _temporary: tempfile::TempDir,
     root: Utf8PathBuf,
+    folders: Folders,
 }
 
 const OPTIONS: Options = Options {
     jobs: 2,
     keep_going: false,
     no_cache: false,
-    offline: false,
+    network: Network::Default,
     space: Space::Checked,
 };
 
@@ -42,6 +43,7 @@ impl Scene {
         let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
         let scene = Self {
             _temporary: temporary,
+            folders: Folders::of_tree(&root),
             root,
         };
         scene.write("a", "Containerfile", BASE);
@@ -63,7 +65,7 @@ impl Scene {
     }
 
     fn folders(&self) -> Folders {
-        Folders::of_tree(&self.root)
+        self.folders.clone()
     }
 
     /// Returns why packages would be built: each reason behind the package's name.
@@ -71,7 +73,7 @@ impl Scene {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
         let tree = Tree::open(&self.root).unwrap();
         let plan = tree.plan(&targets, DEFAULT_PLATFORM).unwrap();
-        let explained = engine::explain(&self.root, &plan, no_cache).unwrap();
+        let explained = engine::explain(&self.folders, &plan, no_cache).unwrap();
         let lines = explained.iter().flat_map(|each| {
             let reasons = each.reasons.iter();
             reasons.map(|reason| format!("{}: {reason}", each.name))
@@ -126,7 +128,7 @@ impl Scene {
         options: Options,
     ) -> Result<Report, Error> {
         let job = Job {
-            root: self.root.clone(),
+            folders: self.folders(),
             plan,
             backend: Arc::clone(engine) as _,
             ready,
@@ -146,7 +148,7 @@ impl Scene {
 
     /// Returns the platforms of what lies in `out/`.
     fn platforms(&self, output: &str) -> Vec<String> {
-        let images = Digests::of_output(&self.root, output).unwrap();
+        let images = Digests::of_output(&self.folders, output).unwrap();
         images.into_iter().map(|(platform, _)| platform).collect()
     }
 }
@@ -239,7 +241,7 @@ async fn what_clean_changes_is_explained_before() {
     let before = engine::explain_cleaned(&plan);
     let cleaning = engine::clean(scene.folders(), Clean::Everything, Vec::new(), Arc::new(()));
     cleaning.await.unwrap();
-    let after = engine::explain(&scene.root, &plan, true).unwrap();
+    let after = engine::explain(&scene.folders, &plan, true).unwrap();
     assert_eq!(before, after);
 }
 

@@ -5,10 +5,10 @@
 //! themselves, and never become paths.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
-use backend_api::{BuiltImage, EngineImage, EngineLayer, Layout};
+use backend_api::{Blob, BuiltImage, EngineImage, EngineLayer, Layout};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ impl Given {
 impl Given {
     /// Returns the configuration that the image gets: byte by byte its own, unless it is patched.
     fn config(&self, layout: &Layout) -> io::Result<Vec<u8>> {
-        let bytes = fs::read(&layout.config.path)?;
+        let bytes = layout.config.read()?;
         if self.patch == json!({}) {
             return Ok(bytes);
         }
@@ -109,7 +109,7 @@ pub(crate) fn write(images: &[Given], path: &Utf8Path) -> io::Result<()> {
         for layer in &layout.layers {
             let member = format!("{}/layer.tar", layer.hex);
             if written.insert(member.clone()) {
-                archive.append_file(&member, &mut File::open(&layer.path)?)?;
+                append_layer(&mut archive, &member, layer)?;
             }
             layers.push(member);
         }
@@ -122,6 +122,20 @@ pub(crate) fn write(images: &[Given], path: &Utf8Path) -> io::Result<()> {
     append_bytes(&mut archive, MANIFEST, &serde_json::to_vec(&manifest)?)?;
     // It is read once, at once, and removed: no need to wait for the disk.
     archive.into_inner()?.flush()
+}
+
+/// Appends a layer, which must be what its name says: the engine is not asked before all is written.
+fn append_layer<W: Write>(
+    archive: &mut tar::Builder<W>,
+    name: &str,
+    layer: &Blob,
+) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(layer.size);
+    header.set_mode(0o644);
+    let mut reader = layer.open()?;
+    archive.append_data(&mut header, name, reader.by_ref().take(layer.size))?;
+    reader.finish()
 }
 
 fn append_bytes<W: Write>(
@@ -245,7 +259,8 @@ fn invalid(message: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use backend_api::{Blob, BuildKey, Step, StepId, StepKind};
+    use backend_api::{BuildKey, Step, StepId, StepKind};
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
 
@@ -288,6 +303,13 @@ mod tests {
             .append_link(&mut header, "c/layer.tar", link)
             .unwrap();
         archive.finish().unwrap();
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        let digest = Sha256::digest(bytes);
+        digest
+            .iter()
+            .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
     }
 
     fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
@@ -335,23 +357,19 @@ mod tests {
         let (_temporary, folder) = folder();
         let blobs = folder.join("blobs/sha256");
         std::fs::create_dir_all(&blobs).unwrap();
-        let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
-        let descriptor = |digit| {
-            let digest = digest(digit);
-            format!(
-                r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}"}}"#
-            )
+        let put = |text: &str| {
+            let (hex, size) = (hex(text.as_bytes()), text.len());
+            std::fs::write(blobs.join(&hex), text).unwrap();
+            let kind = "application/vnd.oci.image.manifest.v1+json";
+            let described =
+                json!({ "mediaType": kind, "digest": format!("sha256:{hex}"), "size": size });
+            (hex, described)
         };
-        let manifest = format!(
-            r#"{{"config":{},"layers":[{},{}]}}"#,
-            descriptor("c"),
-            descriptor("a"),
-            descriptor("a")
-        );
-        std::fs::write(blobs.join("d".repeat(64)), manifest).unwrap();
-        std::fs::write(blobs.join("c".repeat(64)), "{}").unwrap();
-        std::fs::write(blobs.join("a".repeat(64)), "layer").unwrap();
-        let index = format!(r#"{{"manifests":[{}]}}"#, descriptor("d"));
+        let (layer, described) = put("layer");
+        let config = put("{}").1;
+        let layers = [described.clone(), described];
+        let manifest = put(&json!({ "config": config, "layers": layers }).to_string()).1;
+        let index = json!({ "manifests": [manifest] }).to_string();
         std::fs::write(folder.join("index.json"), index).unwrap();
 
         let path = folder.join("to-load.tar");
@@ -361,7 +379,7 @@ mod tests {
         let mut file = File::open(&path).unwrap();
         let members = Members::read(&mut file).unwrap();
         let names: Vec<_> = members.files.keys().cloned().collect();
-        let layer = format!("{}/layer.tar", "a".repeat(64));
+        let layer = format!("{layer}/layer.tar");
         assert_eq!(names, ["0.json", "1.json", &layer, MANIFEST]);
         let manifest = members.find(MANIFEST).unwrap();
         let manifest: Vec<Image> =
@@ -371,7 +389,12 @@ mod tests {
             .filter_map(|image| image.repo_tags)
             .collect();
         assert_eq!(tags, [["localhost/x:latest"], ["localhost/y:1"]]);
+
+        std::fs::write(blobs.join(hex(b"layer")), "Layer").unwrap();
+        let error = write(&images, &path).unwrap_err().to_string();
+        assert!(error.contains(&hex(b"layer")), "{error}");
     }
+
     #[test]
     fn a_configuration_is_its_own_unless_it_is_patched() {
         let (_temporary, folder) = folder();
@@ -379,7 +402,8 @@ mod tests {
         let text = r#"{"os":"linux","architecture":"arm","variant":"v7","config":{"Env":["A=1"]}}"#;
         std::fs::write(&path, text).unwrap();
         let blob = || Blob {
-            hex: String::new(),
+            hex: hex(text.as_bytes()),
+            size: text.len() as u64,
             path: path.clone(),
         };
         let layout = Layout {

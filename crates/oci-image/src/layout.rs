@@ -1,13 +1,16 @@
 //! An image in a folder, as an OCI layout: opened and verified, or written beside its place and
 //! moved there when it is whole.
 //!
-//! It knows files and digests. It does not know what is in a layer or a config.
+//! A layout may have come with a tree that somebody else made: its files are regular, and no symbolic link
+//! in it is followed. It knows files and digests. It does not know what is in a layer or a config.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -18,13 +21,13 @@ use crate::digest::{Digest, Measured};
 use crate::manifest::{Descriptor, Index, LAYER, Manifest, OCI_LAYOUT, PlatformFields};
 
 /// The file of a layout that says what lies in it.
-const INDEX_FILE: &str = "index.json";
+pub(crate) const INDEX_FILE: &str = "index.json";
 
 /// Where blobs are in a layout.
 const BLOBS: &str = "blobs/sha256";
 
 /// The most bytes that a manifest, an index or a config may have: as in registries.
-const LARGEST_JSON: u64 = 4 << 20;
+pub(crate) const LARGEST_JSON: u64 = 4 << 20;
 
 /// Media types of Docker for what OCI has a name of its own for, and that name.
 const SAME_AS_OCI: [(&str, &str); 1] =
@@ -113,7 +116,8 @@ impl Layout {
     /// Opens a layout of one image, however many indexes lead to it; manifest and config are
     /// verified, layers are not: see [`Layout::verify`].
     pub fn open(folder: &Utf8Path) -> Result<Self, LayoutError> {
-        let mut images = Self::open_all(folder)?;
+        let directory = Directory::open(folder).map_err(at(folder))?;
+        let mut images = Self::open_all(&directory)?;
         match (images.pop(), images.len()) {
             (Some(only), 0) => Ok(only),
             (_, others) => Err(LayoutError::NotOne {
@@ -124,22 +128,24 @@ impl Layout {
     }
 
     /// Opens each image of a layout, in the order of its index.
-    pub(crate) fn open_all(folder: &Utf8Path) -> Result<Vec<Self>, LayoutError> {
+    pub(crate) fn open_all(directory: &Directory) -> Result<Vec<Self>, LayoutError> {
+        let folder = directory.path();
         let path = Self::index(folder);
-        let bytes = fs::read(&path).map_err(at(&path))?;
+        let bytes = directory.read(INDEX_FILE.into(), LARGEST_JSON);
+        let bytes = bytes.map_err(at(&path))?;
         let mut index: Index = parse(&path, &bytes, "an index")?;
         let mut documents = Vec::new();
         loop {
             // Only the last index may name several: they are one image for several platforms.
             match index.manifests.as_slice() {
                 [entry] if !entry.is_manifest() => {
-                    let bytes = read_blob(folder, entry)?;
+                    let bytes = read_blob(directory, entry)?;
                     let path = blob_path(folder, &entry.digest);
                     documents.push(entry.clone());
                     index = parse(&path, &bytes, "an index")?;
                 }
                 entries if entries.iter().all(Descriptor::is_manifest) => {
-                    let image = |entry| Self::open_image(folder, entry, &documents);
+                    let image = |entry| Self::open_image(directory, entry, &documents);
                     return entries.iter().map(image).collect();
                 }
                 entries => {
@@ -153,17 +159,18 @@ impl Layout {
     }
 
     fn open_image(
-        folder: &Utf8Path,
+        directory: &Directory,
         entry: &Descriptor,
         indexes: &[Descriptor],
     ) -> Result<Self, LayoutError> {
-        let bytes = read_blob(folder, entry)?;
+        let folder = directory.path();
+        let bytes = read_blob(directory, entry)?;
         let path = blob_path(folder, &entry.digest);
         let mut manifest: Manifest = parse(&path, &bytes, "a manifest")?;
         for layer in manifest.layers.iter_mut().flatten() {
             expect_layer(folder, layer)?;
         }
-        let config = read_blob(folder, &manifest.config)?;
+        let config = read_blob(directory, &manifest.config)?;
         let path = blob_path(folder, &manifest.config.digest);
         Ok(Self {
             folder: folder.to_owned(),
@@ -251,7 +258,9 @@ impl Layout {
     /// Opens a blob for reading.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<File, LayoutError> {
         let path = blob_path(&self.folder, &descriptor.digest);
-        File::open(&path).map_err(at(&path))
+        Directory::open(&self.folder)
+            .and_then(|folder| folder.file(&within(&descriptor.digest)))
+            .map_err(at(&path))
     }
 
     /// Reads all layers and compares them with their digests.
@@ -263,9 +272,7 @@ impl Layout {
 
     fn verify_blob(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
         let path = blob_path(&self.folder, &descriptor.digest);
-        let found = File::open(&path)
-            .and_then(Measured::of_reader)
-            .map_err(at(&path))?;
+        let found = Measured::of_reader(self.open_blob(descriptor)?).map_err(at(&path))?;
         expect(&path, descriptor, found)
     }
 }
@@ -325,6 +332,7 @@ impl LayoutWriter {
         layout.verify_blob(blob)?;
         let from = blob_path(&layout.folder, &blob.digest);
         let to = blob_path(&self.root, &blob.digest);
+        // That it is a regular file, and no link on the way to it, was seen when it was verified.
         if to.exists() || fs::hard_link(&from, &to).is_ok() {
             return Ok(());
         }
@@ -347,7 +355,8 @@ impl LayoutWriter {
             });
             written.map_err(at(&path))?;
         }
-        for image in Layout::open_all(&self.root)? {
+        let written = Directory::open(&self.root).map_err(at(&self.root))?;
+        for image in Layout::open_all(&written)? {
             image.verify()?;
         }
 
@@ -386,8 +395,14 @@ fn put_into_place(folder: TempDir, destination: &Utf8Path) -> io::Result<()> {
         destination.as_std_path(),
         RenameFlags::EXCHANGE,
     )
-    .is_err()
+    .is_ok()
     {
+        // It has the name now of what was there before, which need not be a folder.
+        let folder = folder.keep();
+        let name = folder.file_name().unwrap_or_default();
+        let parent = File::open(parent)?;
+        beneath::remove(parent.as_fd(), name.as_encoded_bytes())?;
+    } else {
         let aside = tempfile::Builder::new()
             .prefix(".old.")
             .tempdir_in(parent)?;
@@ -403,21 +418,23 @@ fn sync_folder(folder: &Utf8Path) -> io::Result<()> {
 }
 
 fn blob_path(folder: &Utf8Path, digest: &Digest) -> Utf8PathBuf {
-    folder.join(BLOBS).join(digest.hex())
+    folder.join(within(digest))
+}
+
+/// Returns the path of a blob in a layout.
+pub(crate) fn within(digest: &Digest) -> Utf8PathBuf {
+    Utf8Path::new(BLOBS).join(digest.hex())
 }
 
 /// Reads a blob that is small, and verifies it.
-fn read_blob(folder: &Utf8Path, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
-    let path = blob_path(folder, &descriptor.digest);
+fn read_blob(directory: &Directory, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
+    let path = blob_path(directory.path(), &descriptor.digest);
     let size = descriptor.size;
     if size > LARGEST_JSON {
         return Err(LayoutError::TooLarge { path, size });
     }
-    let mut bytes = Vec::new();
-    let file = File::open(&path).map_err(at(&path))?;
-    file.take(LARGEST_JSON + 1)
-        .read_to_end(&mut bytes)
-        .map_err(at(&path))?;
+    let bytes = directory.read(&within(&descriptor.digest), LARGEST_JSON);
+    let bytes = bytes.map_err(at(&path))?;
     let found = Measured {
         digest: Digest::of(&bytes),
         size: bytes.len() as u64,
@@ -467,7 +484,7 @@ fn parse<T: DeserializeOwned>(
     })
 }
 
-fn at(path: &Utf8Path) -> impl FnOnce(io::Error) -> LayoutError {
+pub(crate) fn at(path: &Utf8Path) -> impl FnOnce(io::Error) -> LayoutError {
     let path = path.to_owned();
     |source| LayoutError::Io { path, source }
 }

@@ -3,39 +3,43 @@
 //!
 //! It knows files of a layout, not what they say.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::fs::Permissions;
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 
+use beneath::Directory;
 use camino::Utf8Path;
 use go_flate::ParallelGzipEncoder;
 use tempfile::NamedTempFile;
 
+use crate::digest::Digest;
 use crate::entry::{Device, Time};
 use crate::layer::{BLOCK, Header, TarSink, write_padding};
-use crate::layout::Layout;
+use crate::layout::{INDEX_FILE, LARGEST_JSON, within};
+use crate::manifest::OCI_LAYOUT;
+use crate::set::ImageSet;
 
 /// Writes the layout as a gzipped tar to `path`, whole or not at all.
 ///
 /// The same layout always gives the same bytes: entries in the order of their names, owned by
 /// user and group 0, with the time 0.
-pub fn write_archive(layout: &Layout, path: &Utf8Path) -> io::Result<()> {
+pub fn write_archive(images: &ImageSet, path: &Utf8Path) -> io::Result<()> {
     write_whole(path, |file| {
         let mut out = ParallelGzipEncoder::new(file);
-        write_entries(layout, &mut out)?;
+        write_entries(images, &mut out)?;
         out.finish()?;
         Ok(())
     })
 }
 
 /// Writes the layout as a tar to `path`, whole or not at all; entries are those of an archive.
-pub fn write_tar_file(layout: &Layout, path: &Utf8Path) -> io::Result<()> {
-    write_whole(path, |file| write_tar(layout, file))
+pub fn write_tar_file(images: &ImageSet, path: &Utf8Path) -> io::Result<()> {
+    write_whole(path, |file| write_tar(images, file))
 }
 
 /// Writes the layout as a tar; entries are those of an archive.
-pub fn write_tar(layout: &Layout, out: impl Write) -> io::Result<()> {
-    write_entries(layout, &mut Plain(out))
+pub fn write_tar(images: &ImageSet, out: impl Write) -> io::Result<()> {
+    write_entries(images, &mut Plain(out))
 }
 
 fn write_whole(
@@ -55,18 +59,24 @@ fn write_whole(
     Ok(())
 }
 
-fn write_entries(layout: &Layout, out: &mut impl TarSink) -> io::Result<()> {
+fn write_entries(images: &ImageSet, out: &mut impl TarSink) -> io::Result<()> {
     write_header("blobs/", b'5', 0o755, 0, out)?;
     write_header("blobs/sha256/", b'5', 0o755, 0, out)?;
-    let mut blobs: Vec<String> = fs::read_dir(layout.folder().join("blobs/sha256"))?
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<io::Result<_>>()?;
-    blobs.sort_unstable();
-    for name in blobs {
-        write_file(layout, &format!("blobs/sha256/{name}"), 0o444, out)?;
+    let folder = Directory::open(images.first().folder())?;
+    // What else lies in the folder is not the image's.
+    let mut blobs: Vec<_> = images.blobs().iter().map(|blob| blob.digest).collect();
+    blobs.sort_unstable_by_key(Digest::hex);
+    for digest in blobs {
+        let path = within(&digest);
+        let file = folder.file(&path)?;
+        let size = file.metadata()?.len();
+        write_file(path.as_str(), 0o444, (file, size), out)?;
     }
-    write_file(layout, "index.json", 0o644, out)?;
-    write_file(layout, "oci-layout", 0o444, out)?;
+    let index = folder.read(INDEX_FILE.into(), LARGEST_JSON)?;
+    let size = index.len() as u64;
+    write_file(INDEX_FILE, 0o644, (index.as_slice(), size), out)?;
+    let size = OCI_LAYOUT.len() as u64;
+    write_file("oci-layout", 0o444, (OCI_LAYOUT.as_bytes(), size), out)?;
     out.write_all(&[0; 2 * BLOCK])
 }
 
@@ -87,11 +97,14 @@ impl<W: Write> TarSink for Plain<W> {
     fn end_write(&mut self) {}
 }
 
-fn write_file(layout: &Layout, name: &str, mode: u32, out: &mut impl TarSink) -> io::Result<()> {
-    let mut file = File::open(layout.folder().join(name))?;
-    let size = file.metadata()?.len();
+fn write_file(
+    name: &str,
+    mode: u32,
+    (mut contents, size): (impl Read, u64),
+    out: &mut impl TarSink,
+) -> io::Result<()> {
     write_header(name, b'0', mode, size, out)?;
-    let copied = io::copy(&mut file, out)?;
+    let copied = io::copy(&mut contents, out)?;
     if copied != size {
         return Err(io::Error::other(format!(
             "{name} changed while it was read"

@@ -163,10 +163,10 @@ impl fmt::Debug for TreePath {
 pub(crate) fn show_bytes(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
+            if printable::is_printable(character) {
                 write!(f, "{character}")?;
+            } else {
+                write!(f, "{}", character.escape_default())?;
             }
         }
         for byte in chunk.invalid() {

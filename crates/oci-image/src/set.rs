@@ -3,10 +3,13 @@
 //!
 //! It knows platforms and digests. It does not know how an image is made.
 
+use std::io;
+
+use beneath::Directory;
 use camino::Utf8Path;
 
 use crate::digest::Digest;
-use crate::layout::{Layout, LayoutError, LayoutWriter};
+use crate::layout::{Layout, LayoutError, LayoutWriter, at};
 use crate::manifest::{Descriptor, INDEX, Index};
 
 /// The images in a layout, in the order of its index; at least one.
@@ -18,7 +21,18 @@ pub struct ImageSet {
 impl ImageSet {
     /// Opens all images of the layout in `folder`; see [`Layout::open`].
     pub fn open(folder: &Utf8Path) -> Result<Self, LayoutError> {
-        let images = Layout::open_all(folder)?;
+        Self::of(Directory::open(folder), folder)
+    }
+
+    /// Opens all images of the layout at `path` beneath the folder `parent`, which is trusted. No symbolic
+    /// link is followed from there on.
+    pub fn open_beneath(parent: &Utf8Path, path: &Utf8Path) -> Result<Self, LayoutError> {
+        let opened = Directory::open(parent).and_then(|parent| parent.directory(path));
+        Self::of(opened, &parent.join(path))
+    }
+
+    fn of(opened: io::Result<Directory>, folder: &Utf8Path) -> Result<Self, LayoutError> {
+        let images = Layout::open_all(&opened.map_err(at(folder))?)?;
         if images.is_empty() {
             let folder = folder.to_owned();
             return Err(LayoutError::NotOne { folder, found: 0 });

@@ -4,6 +4,7 @@
 //! Reads files below a tree's root, and knows no engine.
 
 mod manifest;
+mod name;
 mod near;
 mod output;
 mod package;
@@ -16,10 +17,10 @@ mod tree;
 mod version;
 mod versions;
 
+pub use name::{TAG, is_output, is_tag};
 pub use near::did_you_mean;
 pub use output::{Output, TOOL_ARGUMENTS};
 pub use plan::{Plan, PlannedPackage};
 pub use problem::{Problem, Problems};
 pub use source::Source;
 pub use tree::{DEFAULT_PLATFORM, Tree};
-pub use version::{TAG, is_tag};

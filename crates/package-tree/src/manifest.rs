@@ -4,10 +4,10 @@
 
 use containerfile::Position;
 
+use crate::name::{self, TAG, is_tag};
 use crate::problem::Problem;
 use crate::reader::{Placed, Reader};
-use crate::source::{Description, is_file_name};
-use crate::version::{TAG, is_tag};
+use crate::source::Description;
 
 const PACKAGE_KEYS: [&str; 8] = [
     "name",
@@ -21,6 +21,10 @@ const PACKAGE_KEYS: [&str; 8] = [
 ];
 const BUILD_KEYS: [&str; 1] = ["memory"];
 const SOURCE_KEYS: [&str; 6] = ["hash", "mirrors", "file", "format", "version", "git_sha"];
+
+/// The most outputs, sources, or mirrors of a source, that a package has: everything that is planned
+/// has a multiple of them in memory.
+pub(crate) const MOST: usize = 1024;
 
 /// What a `package.toml` says.
 #[derive(Debug, Clone, Default)]
@@ -37,19 +41,20 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    /// Reads `text`, which belongs to the package `name`.
+    /// Reads `text`, which belongs to the package `name` of the stage `stage`.
     ///
     /// # Errors
     ///
     /// All problems, which do not know their file, in its order.
-    pub(crate) fn read(text: &str, name: &str) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn read(text: &str, stage: &str, name: &str) -> Result<Self, Vec<Problem>> {
         let reader = Reader::new(text);
         let document = reader.document();
         let root = document.get_ref();
+        check_names(&reader, stage, name);
         reader.only(root, &["package", "build", "sources"]);
         let mut manifest = Self::default();
         match reader.table(root, "package") {
-            Some(package) => manifest.read_package(&reader, &package, name),
+            Some(package) => manifest.read_package(&reader, &package, stage, name),
             None if root.contains_key("package") => {}
             None => reader.problem(&(0..0), "the table `[package]` is missing", None),
         }
@@ -71,6 +76,7 @@ impl Manifest {
         &mut self,
         reader: &Reader<'a>,
         table: &Placed<&toml::de::DeTable<'a>>,
+        stage: &str,
         folder: &str,
     ) {
         reader.only(table.value, &PACKAGE_KEYS);
@@ -117,9 +123,11 @@ impl Manifest {
         }
         for subpackage in reader.texts(table.value, "subpackages") {
             let name = &subpackage.value;
-            if !is_file_name(name) {
-                let message =
-                    format!("`{name}` is no name for a package: expected one without `/`");
+            if !name::is_package(stage, name) {
+                let message = format!(
+                    "`{name}` is no name for a package: expected {}",
+                    name::PACKAGE
+                );
                 reader.problem(&subpackage.place, message, None);
             } else if self.subpackages.contains(name) {
                 reader.problem(&subpackage.place, format!("`{name}` stands twice"), None);
@@ -147,11 +155,19 @@ impl Manifest {
         let mut keys: Vec<_> = sources.keys().collect();
         // The table is sorted by name; the order of the file is that of the build arguments.
         keys.sort_by_key(|key| key.span().start);
+        if keys.len() > MOST {
+            let message = format!("more than {MOST} sources");
+            return reader.problem(&keys[MOST].span(), message, None);
+        }
         for key in keys {
             let name = key.get_ref().as_ref();
             let Some(table) = reader.table(sources, name) else {
                 continue;
             };
+            if !name::is_key(name) {
+                let message = format!("`{name}` is no key of a source: expected {}", name::KEY);
+                reader.problem(&key.span(), message, None);
+            }
             reader.only(table.value, &SOURCE_KEYS);
             let hash = reader.required(&table, "hash");
             if let Some(hash) = &hash
@@ -172,20 +188,43 @@ impl Manifest {
                     Some(hint),
                 );
             }
-            let text = |key| reader.text(table.value, key).map(|found| found.value);
-            let filled = |key| text(key).filter(|text: &String| !text.is_empty());
+            // Those of them that are not as they should be are noted.
+            let text = |key, takes: fn(&str) -> bool, expected: &str| {
+                let found = reader.text(table.value, key)?;
+                if !found.value.is_empty() && !takes(&found.value) {
+                    let message = format!("`{}` is no {key}, expected {expected}", found.value);
+                    reader.problem(&found.place, message, None);
+                }
+                Some(found.value).filter(|text| !text.is_empty())
+            };
             let description = Description {
                 key: name.to_owned(),
                 hash: hash.map(|hash| hash.value).unwrap_or_default(),
                 mirrors: mirrors.into_iter().map(|mirror| mirror.value).collect(),
-                file: filled("file"),
-                format: text("format").unwrap_or_default(),
-                version: filled("version"),
-                git_sha: filled("git_sha"),
+                // What it is when it is expanded counts.
+                file: text("file", |_| true, ""),
+                format: text("format", name::is_format, name::FORMAT).unwrap_or_default(),
+                version: text("version", name::is_source_version, name::SOURCE_VERSION),
+                git_sha: text("git_sha", is_tag, TAG),
             };
             let position = reader.position(&key.span());
             self.sources.push((description, position));
         }
+    }
+}
+
+/// Notes it if the folders of a package have names that cannot be in the name of an output.
+fn check_names(reader: &Reader<'_>, stage: &str, name: &str) {
+    let hint = || Some("rename the directory".to_owned());
+    if !name::is_stage(stage) {
+        let message = format!("`{stage}` is no name for a stage: expected {}", name::STAGE);
+        reader.problem(&(0..0), message, hint());
+    } else if !name::is_package(stage, name) {
+        let message = format!(
+            "`{name}` is no name for a package: expected {}",
+            name::PACKAGE
+        );
+        reader.problem(&(0..0), message, hint());
     }
 }
 
@@ -209,10 +248,11 @@ fn is_sha256(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reader::MOST_PROBLEMS;
     use rstest::rstest;
 
     fn problems(text: &str) -> String {
-        let problems = Manifest::read(text, "x").unwrap_err();
+        let problems = Manifest::read(text, "core", "x").unwrap_err();
         let line = |problem: Problem| {
             let problem = problem.in_file("p.toml");
             let hint = problem.hint.as_deref().unwrap_or_default();
@@ -231,7 +271,7 @@ mod tests {
             source("a"),
             source("m")
         );
-        let manifest = Manifest::read(&text, "x").unwrap();
+        let manifest = Manifest::read(&text, "core", "x").unwrap();
         let keys: Vec<_> = manifest
             .sources
             .iter()
@@ -309,6 +349,22 @@ mod tests {
         "[package]\nname = \"x\"\n[sources.s]\nhash = \"12\"",
         "source `s` has no mirrors"
     )]
+    #[case::key(
+        "[package]\nname = \"x\"\n[sources.\"a\\nb\"]\nhash = \"12\"",
+        "is no key of a source"
+    )]
+    #[case::format(
+        "[package]\nname = \"x\"\n[sources.s]\nformat = \"a/b\"",
+        "p.toml:4:10: `a/b` is no format"
+    )]
+    #[case::version_of_a_source(
+        "[package]\nname = \"x\"\n[sources.s]\nversion = \"1/..\"",
+        "p.toml:4:11: `1/..` is no version"
+    )]
+    #[case::commit(
+        "[package]\nname = \"x\"\n[sources.s]\ngit_sha = \"a b\"",
+        "p.toml:4:11: `a b` is no git_sha"
+    )]
     fn what_is_wrong_is_said_with_its_place(#[case] text: &str, #[case] expected: &str) {
         let found = problems(text);
         assert!(found.contains(expected), "{found}");
@@ -318,5 +374,45 @@ mod tests {
     fn of_what_is_no_toml_nothing_else_is_said() {
         let found = problems("[package\nname = \"x\"\n");
         assert_eq!(found, "p.toml:1:9: TOML: unclosed table, expected `]` \n");
+    }
+
+    #[rstest]
+    #[case::upper("core", "X", "`X` is no name for a package")]
+    #[case::order("core", "x\u{1b}[2J", "is no name for a package")]
+    #[case::line("core", "x\ncore-y", "is no name for a package")]
+    #[case::long("core", &"x".repeat(124), "is no name for a package")]
+    #[case::stage("Core", "x", "`Core` is no name for a stage")]
+    #[case::stage_with_a_dash("core-x", "y", "`core-x` is no name for a stage")]
+    fn the_names_of_folders_have_a_grammar(
+        #[case] stage: &str,
+        #[case] name: &str,
+        #[case] expected: &str,
+    ) {
+        let name_in_toml = name.replace('\n', "\\n").replace('\u{1b}', "\\u001b");
+        let text = format!("[package]\nname = \"{name_in_toml}\"\n");
+        let problems = Manifest::read(&text, stage, name).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains(expected), "{problems:?}");
+    }
+
+    #[rstest]
+    #[case::arrays(&format!("a = {}", "[".repeat(100_000)), MOST_PROBLEMS + 1)]
+    #[case::tables(&format!("[{}a]", "a.".repeat(100_000)), 1)]
+    #[case::inline_tables(&format!("a = {}", "{a=".repeat(100_000)), MOST_PROBLEMS + 1)]
+    #[case::no_toml(&"=\n".repeat(100_000), MOST_PROBLEMS + 1)]
+    #[case::unknown_keys(&(0..100_000).map(|key| format!("k{key}=1\n")).collect::<String>(), MOST_PROBLEMS + 1)]
+    fn what_is_meant_to_take_all_memory_is_a_problem(#[case] text: &str, #[case] most: usize) {
+        let problems = Manifest::read(text, "core", "x").unwrap_err();
+        assert!((1..=most).contains(&problems.len()), "{}", problems.len());
+    }
+
+    #[rstest]
+    #[case::subpackages("subpackages", "more than 1024 subpackages")]
+    #[case::platforms("platforms", "more than 1024 platforms")]
+    fn lists_are_bounded(#[case] key: &str, #[case] expected: &str) {
+        let values: Vec<_> = (0..=MOST).map(|n| format!("\"b{n}\"")).collect();
+        let values = values.join(",");
+        let found = problems(&format!("[package]\nname = \"x\"\n{key} = [{values}]"));
+        assert!(found.contains(expected), "{found}");
     }
 }

@@ -2,15 +2,12 @@
 //!
 //! Knows nothing of other packages.
 
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::AsFd;
+use std::io;
 use std::sync::Arc;
 
-use camino::Utf8PathBuf;
+use beneath::Directory;
+use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Position, Scope};
-use rustix::fs::{Mode, OFlags, openat};
 
 use crate::manifest::Manifest;
 use crate::problem::Problem;
@@ -22,6 +19,9 @@ const SOURCES: &str = "fetch";
 
 const CONTAINERFILE: &str = "Containerfile";
 const MANIFEST: &str = "package.toml";
+
+/// The most images that a Containerfile names: all outputs of a package have a list of them.
+const MOST_REFERENCES: usize = 4096;
 
 /// A package while the tree is read.
 pub(crate) struct Package {
@@ -89,97 +89,69 @@ fn folder(stage: &str, name: &str) -> Utf8PathBuf {
     ["packages", stage, name].iter().collect()
 }
 
-/// What is read of one package after the other, in memory that is used again.
-#[derive(Default)]
-pub(crate) struct Texts {
-    containerfile: String,
-    manifest: String,
-    path: String,
-}
-
-impl Texts {
-    /// Reads the package `name` in the folder of a stage, which is open as `beside`.
-    ///
-    /// # Errors
-    ///
-    /// Why there is no package.
-    pub(crate) fn read(
-        &mut self,
-        beside: impl AsFd,
-        stage: &str,
-        name: &str,
-        scope: &Scope,
-    ) -> Result<Package, NoPackage> {
-        let in_file =
-            |problem: Problem, file: &str| problem.in_file(folder(stage, name).join(file));
-        let mut load = |file: &str, text: &mut String| {
-            self.path.clear();
-            let _ = write!(self.path, "{name}/{file}");
-            load(&beside, &self.path, text).map_err(|error| {
-                let problem = Problem::new(format!("cannot be read: {error}"));
-                NoPackage::Wrong(vec![in_file(problem, file)])
-            })
-        };
-        match (
-            load(CONTAINERFILE, &mut self.containerfile)?,
-            load(MANIFEST, &mut self.manifest)?,
-        ) {
-            (true, true) => {}
-            (false, false) => return Err(NoPackage::Skipped(None)),
-            (true, false) => {
-                let problem = Problem::new("is left out: there is no package.toml beside it");
-                return Err(NoPackage::Skipped(Some(in_file(problem, CONTAINERFILE))));
-            }
-            (false, true) => {
-                let problem = Problem::new("there is no Containerfile beside it");
-                return Err(NoPackage::Wrong(vec![in_file(problem, MANIFEST)]));
-            }
+/// Reads the package `name` in the folder of a stage, which is open.
+///
+/// # Errors
+///
+/// Why there is no package.
+pub(crate) fn read(
+    beside: &Directory,
+    stage: &str,
+    name: &str,
+    scope: &Scope,
+) -> Result<Package, NoPackage> {
+    let in_file = |problem: Problem, file: &str| problem.in_file(folder(stage, name).join(file));
+    let load = |file: &str| match beside.read_text(&Utf8Path::new(name).join(file), beneath::TEXT) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(NoPackage::Wrong(vec![in_file(
+            Problem::unreadable(&error),
+            file,
+        )])),
+    };
+    let (containerfile, manifest) = match (load(CONTAINERFILE)?, load(MANIFEST)?) {
+        (Some(containerfile), Some(manifest)) => (containerfile, manifest),
+        (None, None) => return Err(NoPackage::Skipped(None)),
+        (Some(_), None) => {
+            let problem = Problem::new("is left out: there is no package.toml beside it");
+            return Err(NoPackage::Skipped(Some(in_file(problem, CONTAINERFILE))));
         }
-        let manifest = Manifest::read(&self.manifest, name);
-        let references = references(&self.containerfile, scope);
-        match (manifest, references) {
-            (Ok(manifest), Ok(references)) => Ok(Package {
-                stage: stage.to_owned(),
-                name: name.to_owned(),
-                manifest,
-                references: references.into(),
-            }),
-            (manifest, references) => {
-                let of_manifest = manifest.err().unwrap_or_default().into_iter();
-                let problems = of_manifest.map(|problem| in_file(problem, MANIFEST)).chain(
-                    references.err().map(|error| {
-                        Problem::of_containerfile(folder(stage, name).join(CONTAINERFILE), &error)
-                    }),
-                );
-                Err(NoPackage::Wrong(problems.collect()))
-            }
+        (None, Some(_)) => {
+            let problem = Problem::new("there is no Containerfile beside it");
+            return Err(NoPackage::Wrong(vec![in_file(problem, MANIFEST)]));
+        }
+    };
+    let manifest = Manifest::read(&manifest, stage, name);
+    let references = references(&containerfile, scope);
+    match (manifest, references) {
+        (Ok(manifest), Ok(references)) => Ok(Package {
+            stage: stage.to_owned(),
+            name: name.to_owned(),
+            manifest,
+            references: references.into(),
+        }),
+        (manifest, references) => {
+            let of_manifest = manifest.err().unwrap_or_default().into_iter();
+            let of_containerfile = references.err().into_iter();
+            let problems = of_manifest
+                .map(|problem| in_file(problem, MANIFEST))
+                .chain(of_containerfile.map(|problem| in_file(problem, CONTAINERFILE)));
+            Err(NoPackage::Wrong(problems.collect()))
         }
     }
 }
 
-/// Reads a file into `text`, in place of what is there; tells whether there is such a file.
-fn load(beside: impl AsFd, path: &str, text: &mut String) -> io::Result<bool> {
-    text.clear();
-    let file = match openat(
-        beside,
-        path,
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    ) {
-        Ok(file) => File::from(file),
-        Err(rustix::io::Errno::NOENT) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    // A file by itself would be asked for its size each time; what is read here is small.
-    file.take(u64::MAX).read_to_string(text)?;
-    Ok(true)
-}
-
 /// Finds the packages that a Containerfile names, and what it names that can be none, each once, in the
 /// order of the file.
-fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, containerfile::Error> {
+///
+/// # Errors
+///
+/// A problem that does not know its file.
+fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, Problem> {
+    let wrong = |error| Problem::of_containerfile(&error);
+    let file = containerfile::parse(text).map_err(wrong)?;
     let mut found: Vec<Reference> = Vec::new();
-    for reference in containerfile::parse(text)?.references(scope)? {
+    for reference in file.references(scope).map_err(wrong)? {
         if reference.name == SOURCES {
             continue;
         }
@@ -187,13 +159,19 @@ fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, containerfile
         let package = package.map(|name| name.split([':', '@']).next().unwrap_or_default());
         let (name, is_package) = (package.unwrap_or(&reference.name), package.is_some());
         let is_known = |known: &Reference| known.name == name && known.is_package == is_package;
-        if !found.iter().any(is_known) {
-            found.push(Reference {
-                name: name.to_owned(),
-                is_package,
-                position: Position::in_source(text, reference.span.start),
-            });
+        if found.iter().any(is_known) {
+            continue;
         }
+        let position = Position::in_source(text, reference.span.start);
+        if found.len() == MOST_REFERENCES {
+            let message = format!("names more than {MOST_REFERENCES} images");
+            return Err(Problem::new(message).at(position.line, position.column));
+        }
+        found.push(Reference {
+            name: name.to_owned(),
+            is_package,
+            position,
+        });
     }
     Ok(found)
 }

@@ -2,6 +2,7 @@
 //! mend it.
 
 use std::fmt;
+use std::io;
 
 use camino::Utf8PathBuf;
 
@@ -29,6 +30,18 @@ impl Problem {
         }
     }
 
+    /// Makes a problem of a file, or of a directory, that cannot be read.
+    pub(crate) fn unreadable(error: &io::Error) -> Self {
+        let problem = Self::new(format!("cannot be read: {error}"));
+        match beneath::problem(error) {
+            Some(beneath::Problem::Link(_)) => {
+                problem.hint("put the file itself there: no link is followed in `packages/`")
+            }
+            Some(beneath::Problem::NotUtf8(_)) => problem.hint("save it as UTF-8"),
+            _ => problem,
+        }
+    }
+
     /// Says in which file it is.
     pub(crate) fn in_file(mut self, file: impl Into<Utf8PathBuf>) -> Self {
         self.file = Some(file.into());
@@ -48,13 +61,9 @@ impl Problem {
     }
 
     /// Makes a problem of what a Containerfile's parser says.
-    pub(crate) fn of_containerfile(
-        file: impl Into<Utf8PathBuf>,
-        error: &containerfile::Error,
-    ) -> Self {
-        let problem = Self::new(error.kind.to_string())
-            .in_file(file)
-            .at(error.position.line, error.position.column);
+    pub(crate) fn of_containerfile(error: &containerfile::Error) -> Self {
+        let problem =
+            Self::new(error.kind.to_string()).at(error.position.line, error.position.column);
         match error.hint() {
             Some(hint) => problem.hint(hint),
             None => problem,

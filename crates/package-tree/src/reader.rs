@@ -8,13 +8,19 @@ use containerfile::Position;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::manifest::MOST;
 use crate::near::did_you_mean;
 use crate::problem::Problem;
+
+/// How many problems of one file are said.
+pub(crate) const MOST_PROBLEMS: usize = 20;
 
 /// A TOML file while it is read.
 pub(crate) struct Reader<'a> {
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
+    /// How many problems there are besides.
+    unsaid: Cell<usize>,
     /// It is no TOML: what else could be said of it follows from that.
     is_broken: Cell<bool>,
 }
@@ -30,6 +36,7 @@ impl<'a> Reader<'a> {
         Self {
             text,
             problems: RefCell::default(),
+            unsaid: Cell::default(),
             is_broken: Cell::default(),
         }
     }
@@ -49,6 +56,10 @@ impl<'a> Reader<'a> {
         if self.is_broken.get() {
             return;
         }
+        if self.problems.borrow().len() >= MOST_PROBLEMS {
+            self.unsaid.set(self.unsaid.get() + 1);
+            return;
+        }
         let position = self.position(place);
         let mut problem = Problem::new(message).at(position.line, position.column);
         problem.hint = hint;
@@ -59,6 +70,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.position);
+        if let more @ 1.. = self.unsaid.get() {
+            problems.push(Problem::new(format!("has {more} more problems")));
+        }
         problems
     }
 
@@ -125,6 +139,10 @@ impl<'a> Reader<'a> {
             self.wrong::<()>(key, "an array of strings", value);
             return Vec::new();
         };
+        if array.len() > MOST {
+            self.problem(&value.span(), format!("more than {MOST} {key}"), None);
+            return Vec::new();
+        }
         let text = |item: &Spanned<DeValue<'a>>| match item.get_ref() {
             DeValue::String(text) => Some(Placed {
                 value: text.to_string(),

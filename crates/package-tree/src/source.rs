@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::name;
 use crate::version::{expand, placeholder};
 
 /// A file that a package is built from.
@@ -52,10 +53,10 @@ impl Description {
             None => last_part(self.mirrors.first().map_or("", String::as_str)),
         };
         let file = expand(template, value)?;
-        if !is_file_name(&file) {
+        if !name::is_file(&file) {
             return Err(format!(
-                "`{file}` is no name for a file in the fetch folder: expected one without `/`, \
-                 `..` and NUL"
+                "`{file}` is no name for a file in the fetch folder: expected {}",
+                name::FILE
             ));
         }
         let in_mirror = |name: &str| {
@@ -65,7 +66,13 @@ impl Description {
                 value(name)
             }
         };
-        let mirrors = self.mirrors.iter().map(|mirror| expand(mirror, in_mirror));
+        let mirrors = self.mirrors.iter().map(|mirror| {
+            let url = expand(mirror, in_mirror)?;
+            if name::is_mirror(&url) {
+                return Ok(url);
+            }
+            Err(format!("`{url}` is no mirror: expected {}", name::MIRROR))
+        });
         Ok(Source {
             key: self.key.clone(),
             mirrors: mirrors.collect::<Result<_, _>>()?,
@@ -81,11 +88,6 @@ impl Description {
 fn last_part(url: &str) -> &str {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     path.rsplit('/').next().unwrap_or_default()
-}
-
-/// Tells whether `name` names a file of a folder, and nothing outside of it.
-pub(crate) fn is_file_name(name: &str) -> bool {
-    !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
 }
 
 #[cfg(test)]
@@ -132,7 +134,11 @@ mod tests {
     #[case("a/b")]
     #[case("..")]
     #[case("a\0b")]
+    #[case("-x")]
+    #[case(".x")]
     #[case("{version}/x")]
+    #[case("a\u{1b}[2J")]
+    #[case("{version_dash}\n")]
     fn names_that_leave_the_folder_are_refused(#[case] file: &str) {
         let error = description(Some(file), "https://a.org/x")
             .expand(Some("1.2"))

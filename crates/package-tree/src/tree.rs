@@ -1,17 +1,17 @@
 //! A whole tree: every package read, versions and dependencies resolved, outputs named.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use beneath::{Directory, Kind};
+use camino::Utf8Path;
 use containerfile::{Platform, Scope};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::near::did_you_mean;
 use crate::output::Output;
-use crate::package::{NoPackage, Package, Reference, Texts};
+use crate::package::{self, NoPackage, Package, Reference};
 use crate::problem::{Problem, Problems};
 use crate::source::Source;
 use crate::versions::Versions;
@@ -39,7 +39,7 @@ impl Tree {
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
         let mut packages = Vec::new();
-        for read in read(root, &stages(root)?)?.into_iter().flatten() {
+        for read in read(&stages(root)?).into_iter().flatten() {
             match read {
                 Ok(package) => packages.push(package),
                 Err(NoPackage::Skipped(why)) => warnings.extend(why),
@@ -97,69 +97,75 @@ impl Tree {
     }
 }
 
-/// A stage: the folder of its packages, relative to the root, and their names, sorted.
+/// A stage: its directory, and the names of what may be packages there, sorted.
 struct Stage {
-    folder: Utf8PathBuf,
+    name: String,
+    directory: Directory,
     packages: Vec<String>,
 }
 
-/// Lists `packages/<stage>/<name>`, sorted.
+/// Lists `packages/<stage>/<name>`, sorted. No link is followed: where one in a tree leads to is for
+/// whoever wrote the tree to say, and may be anywhere on the machine.
 fn stages(root: &Utf8Path) -> Result<Vec<Stage>, Problem> {
-    let top = Utf8PathBuf::from("packages");
-    let stages = list(root, &top).map_err(|error| {
-        unreadable(root.join(&top), &error).hint(
-            "a tree has its packages in packages/<stage>/<name>/; -C DIR works on another one",
-        )
-    })?;
+    let folder = Utf8Path::new("packages");
+    let top = Directory::open(root)
+        .and_then(|root| root.directory(folder))
+        .map_err(|error| {
+            let hint =
+                "a tree has its packages in packages/<stage>/<name>/; -C DIR works on another one";
+            let mut problem = Problem::unreadable(&error).in_file(root.join(folder));
+            problem.hint.get_or_insert_with(|| hint.to_owned());
+            problem
+        })?;
     let stage = |name: &String| {
-        let folder = top.join(name);
-        match list(root, &folder) {
-            Ok(packages) => Ok(Stage { folder, packages }),
-            Err(error) => Err(unreadable(folder, &error)),
-        }
+        let folder = folder.join(name);
+        let directory = top
+            .directory(name.as_str().into())
+            .map_err(|error| Problem::unreadable(&error).in_file(&folder))?;
+        Ok(Stage {
+            name: name.clone(),
+            packages: list(&directory, &folder)?,
+            directory,
+        })
     };
-    stages.par_iter().map(stage).collect()
+    list(&top, folder)?.par_iter().map(stage).collect()
 }
 
-fn unreadable(folder: Utf8PathBuf, error: &io::Error) -> Problem {
-    Problem::new(format!("cannot be read: {error}")).in_file(folder)
-}
-
-/// Lists the folders in `folder` of the tree in `root`, sorted, without hidden ones.
-fn list(root: &Utf8Path, folder: &Utf8Path) -> io::Result<Vec<String>> {
+/// Lists the directories in one of the tree, `folder`, sorted, without hidden ones.
+fn list(directory: &Directory, folder: &Utf8Path) -> Result<Vec<String>, Problem> {
+    let entries = directory.entries();
     let mut names = Vec::new();
-    for entry in root.join(folder).read_dir_utf8()? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        // What a link leads to may be a folder too.
-        let is_folder =
-            kind.is_dir() || (kind.is_symlink() && fs::metadata(entry.path())?.is_dir());
-        if is_folder && !entry.file_name().starts_with('.') {
-            names.push(entry.file_name().to_owned());
+    for entry in entries.map_err(|error| Problem::unreadable(&error).in_file(folder))? {
+        let path = folder.join(&entry.name);
+        let leads_to_directory =
+            || fs::metadata(directory.path().join(&entry.name)).is_ok_and(|found| found.is_dir());
+        match entry.kind {
+            _ if entry.name.starts_with('.') => {}
+            Kind::Directory if entry.name.contains(char::REPLACEMENT_CHARACTER) => {
+                let problem = Problem::new("the name is not UTF-8").in_file(path);
+                return Err(problem.hint("rename the directory"));
+            }
+            Kind::Directory => names.push(entry.name),
+            Kind::Link if leads_to_directory() => {
+                let link = beneath::Problem::Link(entry.name.clone().into());
+                return Err(Problem::unreadable(&link.into()).in_file(path));
+            }
+            _ => {}
         }
     }
-    names.sort_unstable();
     Ok(names)
 }
 
 /// Reads all packages, in the order of their folders. Each stage is opened once: the way to each of
 /// its files is short then.
-fn read(
-    root: &Utf8Path,
-    stages: &[Stage],
-) -> Result<Vec<Vec<Result<Package, NoPackage>>>, Problem> {
+fn read(stages: &[Stage]) -> Vec<Vec<Result<Package, NoPackage>>> {
     let platform: Platform = DEFAULT_PLATFORM.parse().expect("the default is a platform");
     let scope = Scope::new(platform);
     let read = |stage: &Stage| {
-        let folder = File::open(root.join(&stage.folder))
-            .map_err(|error| unreadable(stage.folder.clone(), &error))?;
-        let name = stage.folder.file_name().unwrap_or_default();
         let packages = stage.packages.par_iter();
-        Ok(packages
-            .map_init(Texts::default, |texts, package| {
-                texts.read(&folder, name, package, &scope)
-            })
-            .collect())
+        packages
+            .map(|package| package::read(&stage.directory, &stage.name, package, &scope))
+            .collect()
     };
     stages.par_iter().map(read).collect()
 }

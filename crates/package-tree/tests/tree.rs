@@ -376,3 +376,139 @@ fn the_plan_is_documented_json() {
     assert_eq!(make["dependencies"], serde_json::json!(["core-musl"]));
     assert_eq!(make["target"], serde_json::Value::Null);
 }
+
+/// A tree with one package, whose `package.toml` and Containerfile are right.
+fn musl() -> Sample {
+    Sample::new(&[(
+        "core/musl",
+        "[package]\nname = \"musl\"\n",
+        "FROM scratch\n",
+    )])
+}
+
+#[rstest]
+fn an_input_is_a_regular_file_of_bounded_size(
+    #[values("Containerfile", "package.toml")] file: &str,
+    #[values(
+        "link to a device",
+        "link to a secret",
+        "pipe",
+        "directory",
+        "large",
+        "latin-1"
+    )]
+    trick: &str,
+) {
+    let sample = musl();
+    let path = sample.root.join("packages/core/musl").join(file);
+    let secret = sample.root.join("secret");
+    std::fs::write(&secret, "root:$6$hash\n").unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let expected = match trick {
+        "link to a device" => {
+            std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+            "is a symbolic link"
+        }
+        "link to a secret" => {
+            std::os::unix::fs::symlink("../../../secret", &path).unwrap();
+            "is a symbolic link"
+        }
+        "pipe" => {
+            let mode = rustix::fs::Mode::RWXU;
+            rustix::fs::mkfifoat(rustix::fs::CWD, path.as_std_path(), mode).unwrap();
+            "it is a named pipe, not a regular file"
+        }
+        "directory" => {
+            std::fs::create_dir(&path).unwrap();
+            "it is a directory, not a regular file"
+        }
+        "large" => {
+            let file = std::fs::File::create(&path).unwrap();
+            file.set_len(1 << 40).unwrap();
+            "it is larger than 4194304 bytes"
+        }
+        _ => {
+            std::fs::write(&path, b"# \xfc\n").unwrap();
+            "it is not UTF-8: the byte at offset 2"
+        }
+    };
+    let found = sample.open().unwrap_err().to_string();
+    let begin = format!("packages/core/musl/{file}: cannot be read: ");
+    assert!(found.starts_with(&begin), "{found}");
+    assert!(
+        found.contains(expected) && !found.contains("hash"),
+        "{found}"
+    );
+}
+
+#[rstest]
+#[case::stage("packages/user", "../elsewhere", "packages/user: ")]
+#[case::package(
+    "packages/core/outside",
+    "../../elsewhere/make",
+    "packages/core/outside: "
+)]
+#[case::inside("packages/core/inside", "musl", "packages/core/inside: ")]
+#[case::top("packages", "elsewhere", "/packages: ")]
+fn no_link_is_followed_to_a_package(
+    #[case] link: &str,
+    #[case] target: &str,
+    #[case] expected: &str,
+) {
+    let sample = musl();
+    let elsewhere = sample.root.join("elsewhere/make");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("Containerfile"), "FROM scratch\n").unwrap();
+    std::fs::write(
+        elsewhere.join("package.toml"),
+        "[package]\nname = \"make\"\n",
+    )
+    .unwrap();
+    if link == "packages" {
+        std::fs::rename(sample.root.join("packages"), sample.root.join("moved")).unwrap();
+    }
+    std::os::unix::fs::symlink(target, sample.root.join(link)).unwrap();
+    let problems = sample.open().unwrap_err();
+    let found = problems.to_string();
+    assert!(
+        found.contains(expected) && found.contains("is a symbolic link"),
+        "{found}"
+    );
+    assert!(problems.0[0].hint.is_some());
+}
+
+#[test]
+fn a_link_to_a_file_is_no_package() {
+    let sample = musl();
+    std::os::unix::fs::symlink(
+        "musl/package.toml",
+        sample.root.join("packages/core/README"),
+    )
+    .unwrap();
+    assert_eq!(sample.open().unwrap().outputs().len(), 1);
+}
+
+#[test]
+fn a_directory_whose_name_is_not_utf_8_is_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let sample = musl();
+    let name = std::ffi::OsStr::from_bytes(b"m\xfcsl");
+    std::fs::create_dir(sample.root.join("packages/core").as_std_path().join(name)).unwrap();
+    let found = sample.open().unwrap_err().to_string();
+    assert!(found.contains("the name is not UTF-8"), "{found}");
+}
+
+#[test]
+fn a_containerfile_names_a_bounded_number_of_images() {
+    let mut containerfile = "FROM scratch\n".to_owned();
+    for number in 0..5000 {
+        containerfile += &format!("COPY --from=stagex/core-p{number} / /\n");
+    }
+    let sample = Sample::new(&[("core/musl", "[package]\nname = \"musl\"\n", &containerfile)]);
+    let found = sample.open().unwrap_err().to_string();
+    assert!(
+        found.starts_with("packages/core/musl/Containerfile:4098:6: names more than 4096 images"),
+        "{found}"
+    );
+}

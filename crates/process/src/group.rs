@@ -1,7 +1,7 @@
 //! The process group of a child, which ends with whoever waits for it: politely first, so that
 //! an engine can unmount and delete what it made, and then for good.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
@@ -45,13 +45,24 @@ fn wait_while(limit: Duration, more: impl Fn(&Pending) -> bool) -> bool {
 /// they leave behind is then there to be cleaned up.
 pub(crate) fn after_groups(work: impl FnOnce() + Send + 'static) {
     pending().clean_ups += 1;
-    std::thread::spawn(move || {
-        // A group that outlives even SIGKILL must not keep the clean-up from being tried.
-        wait_while(2 * GRACE, |pending| pending.groups > 0);
-        work();
-        pending().clean_ups -= 1;
-        ENDED.notify_all();
-    });
+    let work = Arc::new(Mutex::new(Some(work)));
+    let clean_up = {
+        let work = Arc::clone(&work);
+        move || {
+            // A group that outlives even SIGKILL must not keep the clean-up from being tried.
+            wait_while(2 * GRACE, |pending| pending.groups > 0);
+            let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(work) = work {
+                work();
+            }
+            pending().clean_ups -= 1;
+            ENDED.notify_all();
+        }
+    };
+    // Where there may be no further thread, this one does it.
+    if std::thread::Builder::new().spawn(clean_up.clone()).is_err() {
+        clean_up();
+    }
 }
 
 /// A running process group. Dropping it ends every process in it.
@@ -81,11 +92,15 @@ impl Drop for Group {
             return;
         }
         pending().groups += 1;
-        std::thread::spawn(move || {
+        let ending = move || {
             end(leader);
             pending().groups -= 1;
             ENDED.notify_all();
-        });
+        };
+        // Where there may be no further thread, this one does it.
+        if std::thread::Builder::new().spawn(ending).is_err() {
+            ending();
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-use crate::process::Network;
+use crate::network::Network;
 
 /// What is kept: to own, open and give away any file within, to make devices, to change users, to end
 /// any process within, to listen below port 1024, to send raw packets, to change the root, to write to
@@ -30,11 +30,12 @@ const MOST: u32 = 64;
 
 /// Gives all other rights of this process up, and those of all that it starts. By system calls only.
 ///
-/// Raw packets of the machine's own network are none of a build's: they are what others say there.
+/// Raw packets are a build's where nobody else has a network with it: on the machine's they are what
+/// others say there, and a program that leads to it would be told lies about who says what.
 pub(crate) fn limit(network: Network) -> io::Result<()> {
     let kept = match network {
         Network::None => KEPT,
-        Network::Builder => KEPT.difference(CapabilitySet::NET_RAW),
+        Network::User(_) | Network::Machine => KEPT.difference(CapabilitySet::NET_RAW),
     };
     for number in 0..MOST {
         let right = CapabilitySet::from_bits_retain(1 << number);

@@ -18,10 +18,10 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, Resource, Rlimit};
-use rustix::thread::{Gid, Uid, UnshareFlags};
+use rustix::thread::{Gid, LinkNameSpaceType, Uid, UnshareFlags};
 
 use crate::namespaces::Rights;
-use crate::process::Network;
+use crate::network::Network;
 use crate::seccomp::Filter;
 use crate::{capabilities, sockets, view};
 
@@ -37,6 +37,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) groups: &'a [u32],
     pub(crate) host_name: &'a [u8],
     pub(crate) network: Network,
+    /// The name space of its network, if it is not to be the builder's.
+    pub(crate) namespace: Option<RawFd>,
     pub(crate) rights: Rights,
     pub(crate) open_files: (u64, u64),
     pub(crate) output: RawFd,
@@ -82,7 +84,7 @@ impl Step {
         match self {
             Self::Group => "enter the control groups",
             Self::Begin => "set the process up",
-            Self::Network => "set the loopback interface up",
+            Self::Network => "enter its network",
             Self::Mount => "mount /proc, /sys or /dev/mqueue, or hide parts of them",
             Self::Root => "change the root",
             Self::Limits => "set the limits",
@@ -125,9 +127,6 @@ pub(crate) fn start(plan: &Plan<'_>) -> io::Result<Pid> {
     let (words, environment) = (pointers(plan.words), pointers(plan.environment));
     let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
     flags |= libc::CLONE_NEWUTS;
-    if plan.network == Network::None {
-        flags |= libc::CLONE_NEWNET;
-    }
     let mut arguments = CloneArguments {
         // The flags are bits, of which none is the sign.
         flags: u64::from(flags.cast_unsigned()),
@@ -184,8 +183,8 @@ fn become_program(
     let step = |step: Step| move |errno: Errno| (step, errno);
     enter_groups(plan.entrances).map_err(step(Step::Group))?;
     begin(plan).map_err(step(Step::Begin))?;
-    if plan.network == Network::None {
-        set_loopback_up().map_err(step(Step::Network))?;
+    if let Some(namespace) = plan.namespace {
+        join_network(namespace).map_err(step(Step::Network))?;
     }
     let root = open(CWD, plan.root).map_err(step(Step::Root))?;
     view::mount(&root, plan.network, plan.rights).map_err(step(Step::Mount))?;
@@ -195,7 +194,7 @@ fn become_program(
     let forgotten = forget_descriptors(root, null, errors);
     forgotten.map_err(step(Step::Begin))?;
     limit(plan).map_err(step(Step::Limits))?;
-    if plan.network == Network::Builder {
+    if plan.network == Network::Machine {
         sockets::shut_off().map_err(step(Step::Network))?;
     }
     // To install a filter takes a right that the next step takes away.
@@ -300,24 +299,11 @@ fn last() -> Errno {
     errno_of(&io::Error::last_os_error())
 }
 
-/// What is asked of an interface: the flags `IFF_UP` and `IFF_RUNNING`.
-const UP_AND_RUNNING: libc::c_short = 0x41;
-
-fn set_loopback_up() -> Result<(), Errno> {
-    use rustix::net::{AddressFamily, SocketType, socket};
-
-    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    // SAFETY: a request of zeroes is valid, and it is filled as this call wants it.
-    unsafe {
-        let mut request: libc::ifreq = std::mem::zeroed();
-        request.ifr_name[0] = b'l'.cast_signed();
-        request.ifr_name[1] = b'o'.cast_signed();
-        request.ifr_ifru.ifru_flags = UP_AND_RUNNING;
-        if libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) < 0 {
-            return Err(last());
-        }
-    }
-    Ok(())
+fn join_network(namespace: RawFd) -> Result<(), Errno> {
+    // SAFETY: the descriptor is open, and stays so.
+    let namespace = unsafe { BorrowedFd::borrow_raw(namespace) };
+    let kind = Some(LinkNameSpaceType::Network);
+    rustix::thread::move_into_link_name_space(namespace, kind)
 }
 
 fn open(folder: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {

@@ -29,6 +29,24 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// The process cannot become this user: nobody has set it aside for the builder.
+    #[error("cannot become the user {user} with the group {group}: {source}")]
+    User {
+        /// The user.
+        user: u32,
+        /// Its first group.
+        group: u32,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A program that leads to the network cannot be used.
+    #[error("`{program}`: {source}")]
+    Network {
+        /// The program.
+        program: &'static str,
+        /// Why it cannot.
+        source: io::Error,
+    },
     /// There is no such program.
     #[error("`{0}` was not found")]
     NoProgram(String),

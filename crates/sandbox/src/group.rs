@@ -258,6 +258,8 @@ pub enum Exceeded {
     Processes(u64),
     /// A process was ended, for want of so much memory, in bytes.
     Memory(u64),
+    /// A process of this machine was ended, for want of memory. No group tells whether it was the build's.
+    MachineMemory,
 }
 
 /// How often a group met its limits.
@@ -265,6 +267,7 @@ pub enum Exceeded {
 pub struct Met {
     processes: u64,
     memory: u64,
+    machine_memory: u64,
 }
 
 impl Bounds {
@@ -284,9 +287,11 @@ impl Bounds {
 
     /// Returns how often the limits were met until now.
     pub fn met(&self) -> Met {
+        let ended = |files: &[&str]| self.count(files, "oom_kill");
         Met {
             processes: self.count(&["pids.events"], "max"),
-            memory: self.count(&["memory.events", "memory.oom_control"], "oom_kill"),
+            memory: ended(&["memory.events", "memory.oom_control"]),
+            machine_memory: count(fs::read_to_string("/proc/vmstat"), "oom_kill"),
         }
     }
 
@@ -299,7 +304,9 @@ impl Bounds {
         if now.processes > before.processes {
             return Some(Exceeded::Processes(self.processes()?));
         }
-        None
+        let is_counted = self.memory().is_some();
+        (!is_counted && now.machine_memory > before.machine_memory)
+            .then_some(Exceeded::MachineMemory)
     }
 
     /// Returns the files to which a process writes itself to be in the groups.
@@ -310,6 +317,12 @@ impl Bounds {
         folders
             .map(|folder| options.open(folder.join("cgroup.procs")))
             .collect()
+    }
+
+    /// Has another process be in the groups.
+    pub(crate) fn take_in(&self, process: u32) -> io::Result<()> {
+        let mut folders = self.folders.iter();
+        folders.try_for_each(|folder| fs::write(folder.join("cgroup.procs"), process.to_string()))
     }
 
     fn files<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = String> + 'a {
@@ -325,12 +338,16 @@ impl Bounds {
     }
 
     fn count(&self, names: &[&str], field: &str) -> u64 {
-        let counts = self.files(names).filter_map(|text| {
-            let mut lines = text.lines();
-            lines.find_map(|line| line.strip_prefix(field)?.trim().parse::<u64>().ok())
-        });
-        counts.sum()
+        self.files(names).map(|text| count(Ok(text), field)).sum()
     }
+}
+
+/// Returns a number that stands behind the name of a field; 0 if there is none.
+fn count(text: io::Result<String>, field: &str) -> u64 {
+    let text = text.unwrap_or_default();
+    let mut lines = text.lines();
+    let found = lines.find_map(|line| line.strip_prefix(field)?.trim().parse().ok());
+    found.unwrap_or(0)
 }
 
 #[cfg(test)]

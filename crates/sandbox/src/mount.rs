@@ -160,7 +160,7 @@ fn device(
         target = open(folder.as_fd(), name)?;
         source = open(folder.as_fd(), name)?;
     } else {
-        // Only the system's root may make a device. Its own is shown, which nobody within may change.
+        // Only the system's root may make a device. Its own is shown.
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
         target = rustix::fs::openat(folder, name, flags, mode)?;
         let path = CString::new([b"/dev/", name.to_bytes()].concat());
@@ -169,7 +169,12 @@ fn device(
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
-    attach(open_tree(source, c"", flags)?, target)
+    let shown = open_tree(source, c"", flags)?;
+    if rights != Rights::Root {
+        // A device is written to all the same, and its times, its mode and its owner are not.
+        set_own_attributes(&shown, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+    }
+    attach(shown, target)
 }
 
 fn submount(

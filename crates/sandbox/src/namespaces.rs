@@ -30,7 +30,7 @@ pub enum Rights {
 impl Rights {
     /// Returns what this process can have.
     pub fn of_this_process() -> Self {
-        if rustix::process::geteuid().is_root() {
+        if rustix::process::geteuid().is_root() && !is_mapped() {
             Self::Root
         } else {
             Self::User
@@ -43,6 +43,13 @@ impl Rights {
             Self::User => "user",
         }
     }
+}
+
+/// Tells whether the users here are those of a name space, whose root is no root of the system.
+fn is_mapped() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let all = ["0", "0", "4294967295"];
+    !map.is_empty() && !map.split_whitespace().eq(all)
 }
 
 /// What a builder is, within.
@@ -104,6 +111,10 @@ fn split(group: &Group) -> Result<Rights> {
     let flags = UnshareFlags::NEWNS | UnshareFlags::NEWPID;
     match rights {
         Rights::Root => unshare(flags, "make name spaces")?,
+        // Such a root has them already.
+        Rights::User if rustix::process::geteuid().is_root() => {
+            unshare(flags, "make name spaces")?;
+        }
         Rights::User => {
             let mapper = Mapper::start()?;
             let limit = rustix::process::getrlimit(Resource::Nproc);
@@ -312,6 +323,18 @@ fn ranges(list: &str, id: u32, name: Option<&str>) -> Vec<(u32, u32)> {
     text.lines().filter_map(range).collect()
 }
 
+/// Has what this process was started with, beside its input and output, be none of the programs' that it
+/// starts.
+fn keep_descriptors() {
+    // A kernel that does not know it has none of what a build takes either.
+    #[expect(unsafe_code, reason = "no library offers this")]
+    // SAFETY: nothing is closed before another program begins.
+    unsafe {
+        let flags = i64::from(libc::CLOSE_RANGE_CLOEXEC);
+        libc::syscall(libc::SYS_close_range, 3_i64, i64::from(u32::MAX), flags)
+    };
+}
+
 /// Makes the name space of mounts the builder's own, with a view of its own processes.
 fn prepare() -> Result<()> {
     let failed = |action| {
@@ -326,5 +349,6 @@ fn prepare() -> Result<()> {
     rustix::mount::mount(c"proc", "/proc", c"proc", flags, None::<&std::ffi::CStr>)
         .map_err(failed("mount /proc"))?;
     rustix::process::umask(rustix::fs::Mode::empty());
+    keep_descriptors();
     Ok(())
 }

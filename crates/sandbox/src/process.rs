@@ -8,23 +8,16 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::child::{self, Plan, Step};
 use crate::deputy::{Held, Supervisor, Verdict};
 use crate::error::{Error, Result};
 use crate::group::Bounds;
 use crate::namespaces::Rights;
+use crate::network::Network;
 use crate::seccomp::Filter;
-
-/// The network that a process sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// A loopback interface, and nothing else.
-    None,
-    /// That of the builder.
-    Builder,
-}
+use crate::uplink::Uplink;
 
 /// A process to be started.
 #[derive(Debug)]
@@ -84,13 +77,14 @@ impl Ended {
 #[derive(Debug)]
 pub struct Running {
     pid: Pid,
+    uplink: Uplink,
     /// Answers its calls.
     supervisor: Option<JoinHandle<Verdict>>,
 }
 
 impl Running {
     /// Waits for its end. All that it started has ended with it, and no call that one of them has made is
-    /// still being answered.
+    /// still being answered. Fails if its network was gone before.
     pub fn wait(self) -> Result<(Ended, Verdict)> {
         let ended = self.end()?;
         let verdict = match self.supervisor {
@@ -101,6 +95,7 @@ impl Running {
                 source: io::Error::other("internal error: the thread that does panicked"),
             })?,
         };
+        self.uplink.end()?;
         Ok((ended, verdict))
     }
 
@@ -150,6 +145,7 @@ impl Process {
         let groups = self.bounds.entrances();
         let groups = groups.map_err(failed("enter the control groups"))?;
         let entrances: Vec<_> = groups.iter().map(AsRawFd::as_raw_fd).collect();
+        let uplink = Uplink::of(self.network, &self.bounds)?;
         let plan = Plan {
             programs: &programs,
             words: &words.map_err(failed("read the command"))?,
@@ -161,6 +157,7 @@ impl Process {
             groups: &self.groups,
             host_name: self.host_name.as_bytes(),
             network: self.network,
+            namespace: uplink.namespace().map(AsRawFd::as_raw_fd),
             rights: self.rights,
             open_files: self.open_files,
             output: self.output.as_raw_fd(),
@@ -173,6 +170,7 @@ impl Process {
         drop(report);
         let mut running = Running {
             pid,
+            uplink,
             supervisor: None,
         };
         loop {
@@ -182,8 +180,15 @@ impl Process {
                 // The socket was closed by the program's start.
                 (Told::Nothing, _) => return Ok(running),
                 (Told::Listener(listener), Some(held)) => {
-                    let started = Supervisor::start(pid, listener, held.clone());
-                    running.supervisor = Some(started.map_err(failed("answer its system calls"))?);
+                    match Supervisor::start(pid, listener, held.clone()) {
+                        Ok(supervisor) => running.supervisor = Some(supervisor),
+                        Err(source) => {
+                            // That it has ended already is as good.
+                            let _ = rustix::process::kill_process(pid, Signal::KILL);
+                            running.wait()?;
+                            return Err(failed("answer its system calls")(source));
+                        }
+                    }
                 }
                 (Told::Listener(_), None) => {}
                 (Told::Failure, _) => {
@@ -203,6 +208,11 @@ impl Process {
                 Error::NoProgram(program)
             }
             Step::Execute => Error::Execute { program, source },
+            Step::User if errno == libc::EINVAL => Error::User {
+                user: self.user,
+                group: self.group,
+                source,
+            },
             step => Error::Start {
                 action: step.action(),
                 source,

@@ -22,7 +22,8 @@ use crate::held::{self, Watch};
 /// The calls that are allowed, whatever their arguments, by name: on each architecture those that it
 /// has.
 const ALLOWED: &str = "\
-    _llseek _newselect accept accept4 access adjtimex alarm arch_prctl bind brk cachestat capget \
+    _llseek _newselect accept accept4 access adjtimex alarm arch_prctl \
+    arm_fadvise64_64 arm_sync_file_range bind breakpoint brk cacheflush cachestat capget \
     capset chdir chmod chown chown32 chroot clock_adjtime clock_adjtime64 clock_getres \
     clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep clock_nanosleep_time64 \
     close close_range connect copy_file_range creat dup dup2 dup3 epoll_create epoll_create1 \
@@ -48,19 +49,19 @@ const ALLOWED: &str = "\
     pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 \
     prctl pread64 preadv preadv2 prlimit64 process_mrelease process_vm_readv process_vm_writev \
     pselect6 pselect6_time64 ptrace pwrite64 pwritev pwritev2 read readahead readlink readlinkat \
-    readv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr \
+    readv recv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr \
     removexattrat rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction \
     rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait \
     rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min \
     sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval \
     sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam \
     sched_setscheduler sched_yield seccomp select semctl semget semop semtimedop \
-    semtimedop_time64 sendfile sendfile64 sendmmsg sendmsg sendto set_robust_list \
-    set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 \
+    semtimedop_time64 send sendfile sendfile64 sendmmsg sendmsg sendto set_robust_list \
+    set_thread_area set_tid_address set_tls setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 \
     setgroups setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid \
     setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid \
     setuid32 setxattr setxattrat shmat shmctl shmdt shmget shutdown sigaltstack signalfd \
-    signalfd4 sigprocmask sigreturn socketcall socketpair splice stat stat64 statfs statfs64 \
+    signalfd4 sigprocmask sigreturn socketpair splice stat stat64 statfs statfs64 \
     statmount statx symlink symlinkat sync sync_file_range syncfs sysinfo tee tgkill time \
     timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime \
     timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime \
@@ -73,6 +74,8 @@ const ALLOWED: &str = "\
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
 /// Families of sockets that reach past a network name space, or into the kernel's cryptography.
 const REFUSED_FAMILIES: [u32; 2] = [libc::AF_ALG.cast_unsigned(), libc::AF_VSOCK.cast_unsigned()];
+/// What the call `socketcall` is told to make a socket.
+const SOCKET: u32 = 1;
 /// What a process may ask of the kernel's imitation of others: nothing, no random addresses of its
 /// own, the version 2.6, both, and what there is.
 const PERSONALITIES: [u32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
@@ -83,11 +86,24 @@ pub(crate) struct Architecture {
     number: fn(&str) -> Option<u32>,
 }
 
+/// Where the calls begin that an architecture has beside the table of all.
+const PRIVATE: u32 = 0x000f_0000;
+
+/// Returns the number of such a call: 32-bit ARM has them, without which no program begins there.
+fn private(architecture: &str, name: &str) -> Option<u32> {
+    let calls = [("breakpoint", 1), ("cacheflush", 2), ("set_tls", 5)];
+    let mut calls = calls.into_iter().filter(|_| architecture == "arm");
+    calls.find_map(|(call, number)| (call == name).then_some(PRIVATE + number))
+}
+
 macro_rules! architecture {
     ($audit:literal, $name:ident) => {
         Architecture {
             audit: $audit,
             number: |name| {
+                if let Some(number) = private(stringify!($name), name) {
+                    return Some(number);
+                }
                 let call = syscalls::$name::Sysno::from_str(name).ok()?;
                 u32::try_from(call.id()).ok()
             },
@@ -210,6 +226,8 @@ impl Architecture {
             ],
         );
         call("socket", among(&REFUSED_FAMILIES, REFUSE, ALLOW));
+        // All that it is given stands where no filter can look. What it makes can be had by `socket`.
+        call("socketcall", among(&[SOCKET], UNKNOWN, ALLOW));
         call("personality", among(&PERSONALITIES, ALLOW, REFUSE));
         if let Some((beyond, watch)) = beyond {
             for name in held::ANSWERED_AS_UNKNOWN {
@@ -223,9 +241,9 @@ impl Architecture {
             }
         }
         let numbers = ALLOWED.split_whitespace().filter_map(self.number);
-        let mut last = 0;
-        for (low, high) in ranges(numbers.collect()) {
-            last = high;
+        let (private, numbers): (Vec<u32>, Vec<u32>) =
+            numbers.partition(|number| *number >= PRIVATE);
+        for (low, high) in ranges(numbers) {
             program.extend([
                 if_greater(high, 3, 0),
                 if_at_least(low, 0, 1),
@@ -233,8 +251,11 @@ impl Architecture {
                 give(REFUSE),
             ]);
         }
+        for number in private {
+            program.extend([if_equal(number, 0, 1), give(ALLOW)]);
+        }
         // Newer than all that this list knows. Whoever asks has another way.
-        program.extend([if_greater(last, 0, 1), give(UNKNOWN), give(REFUSE)]);
+        program.push(give(UNKNOWN));
         program
     }
 }
@@ -291,7 +312,7 @@ fn if_any_bit(bits: u32, then: u8, otherwise: u8) -> sock_filter {
     instruction(code, bits, (then, otherwise))
 }
 
-fn if_greater(value: u32, then: u8, otherwise: u8) -> sock_filter {
+pub(crate) fn if_greater(value: u32, then: u8, otherwise: u8) -> sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
     instruction(code, value, (then, otherwise))
 }
@@ -308,7 +329,7 @@ pub(crate) fn instruction(code: u32, k: u32, (jt, jf): (u8, u8)) -> sock_filter 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rstest::rstest;
 
     use super::*;
@@ -324,7 +345,15 @@ mod tests {
 
     /// Does what the kernel does with a filter.
     fn run(filter: &Filter, architecture: u32, number: u32, arguments: [u32; 4]) -> u32 {
-        let Filter(program) = filter;
+        run_program(&filter.0, |place| match place {
+            NUMBER => number,
+            ARCHITECTURE => architecture,
+            place => arguments[(place - FIRST_ARGUMENT) as usize / 8],
+        })
+    }
+
+    /// Does so with any program; `data` gives what stands at a place.
+    pub(crate) fn run_program(program: &[sock_filter], data: impl Fn(u32) -> u32) -> u32 {
         let mut accumulator = 0;
         let mut at = 0;
         loop {
@@ -334,11 +363,7 @@ mod tests {
             let holds = match code & 0xf0 {
                 _ if code & 0x07 == libc::BPF_RET => return k,
                 _ if code & 0x07 == libc::BPF_LD => {
-                    accumulator = match k {
-                        NUMBER => number,
-                        ARCHITECTURE => architecture,
-                        place => arguments[(place - FIRST_ARGUMENT) as usize / 8],
-                    };
+                    accumulator = data(k);
                     continue;
                 }
                 libc::BPF_AND if code & 0x07 == libc::BPF_ALU => {
@@ -492,6 +517,48 @@ mod tests {
         assert_eq!(ask(0x8000_0016, 1, 0), KILL);
     }
 
+    const ARM: Architecture = architecture!(0x4000_0028, arm);
+    const EVERY: [Architecture; 4] = [
+        architecture!(0xc000_003e, x86_64),
+        architecture!(0x4000_0003, x86),
+        architecture!(0xc000_00b7, aarch64),
+        ARM,
+    ];
+
+    /// What a program of 32-bit ARM calls before it begins, and what only it has.
+    #[rstest]
+    #[case(0x000f_0002, ALLOW)]
+    #[case(0x000f_0005, ALLOW)]
+    #[case(0x000f_0001, ALLOW)]
+    #[case(0x000f_0003, UNKNOWN)]
+    #[case(0x000f_0006, UNKNOWN)]
+    #[case(270, ALLOW)]
+    #[case(341, ALLOW)]
+    #[case(289, ALLOW)]
+    #[case(291, ALLOW)]
+    #[case(21, REFUSE)]
+    #[case(1000, UNKNOWN)]
+    fn programs_of_32_bit_arm_can_begin(#[case] number: u32, #[case] expected: u32) {
+        let answer = run_program(&ARM.list(None), |place| match place {
+            NUMBER => number,
+            _ => 0,
+        });
+        assert_eq!(answer, expected);
+    }
+
+    #[rstest]
+    #[case(1, UNKNOWN)]
+    #[case(2, ALLOW)]
+    #[case(8, ALLOW)]
+    fn a_socket_is_made_by_its_own_call(#[case] what: u32, #[case] expected: u32) {
+        let x86 = architecture!(0x4000_0003, x86);
+        let answer = run_program(&x86.list(None), |place| match place {
+            NUMBER => 102,
+            _ => what,
+        });
+        assert_eq!(answer, expected);
+    }
+
     #[test]
     fn every_name_is_known_on_some_architecture() {
         // As its library knows them: names that are not known are not allowed either.
@@ -499,7 +566,7 @@ mod tests {
             .split_whitespace()
             .filter(|name| {
                 let knows = |architecture: &Architecture| (architecture.number)(name).is_some();
-                !ARCHITECTURES.iter().any(knows)
+                !EVERY.iter().any(knows)
             })
             .collect();
         assert_eq!(unknown, Vec::<&str>::new());

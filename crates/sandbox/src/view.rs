@@ -18,7 +18,7 @@ use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
 use crate::mount::{attach, detached};
 use crate::namespaces::Rights;
-use crate::process::Network;
+use crate::network::Network;
 
 /// Files and folders of `/proc` that tell of the machine, and are empty to a build.
 const HIDDEN: [&CStr; 9] = [
@@ -68,7 +68,7 @@ pub(crate) fn mount(root: &OwnedFd, network: Network, rights: Rights) -> Result<
     attach(detached(c"mqueue", &[], SAFE)?, folder(c"dev/mqueue")?)?;
 
     let read_only = SAFE | MountAttrFlags::MOUNT_ATTR_RDONLY;
-    let system = if network == Network::None || rights == Rights::Root {
+    let system = if network != Network::Machine || rights == Rights::Root {
         detached(c"sysfs", &[], read_only)?
     } else {
         // Who sees the machine's interfaces without owning them may only be shown what there is.

@@ -24,7 +24,7 @@ pub(crate) fn is_kept(key: &str) -> bool {
     key == CAPABILITY || (key.starts_with("user.") && !is_ours())
 }
 
-/// Sets an attribute of a file or folder. That a file system has none is no error.
+/// Sets an attribute of a file or folder.
 pub(crate) fn set_attribute(
     folder: BorrowedFd<'_>,
     name: &[u8],
@@ -37,12 +37,9 @@ pub(crate) fn set_attribute(
     }
 }
 
-/// Sets an attribute of an open file. That a file system has none is no error.
+/// Sets an attribute of an open file.
 pub(crate) fn set_attribute_of(file: &File, key: &str, value: &[u8]) -> Result<(), Errno> {
-    match rustix::fs::fsetxattr(file, key, value, XattrFlags::empty()) {
-        Err(Errno::NOTSUP) => Ok(()),
-        set => set,
-    }
+    rustix::fs::fsetxattr(file, key, value, XattrFlags::empty())
 }
 
 /// Opens a file to read or set its attributes; nothing for what is neither file nor folder.

@@ -11,7 +11,7 @@ use rustix::fs::{StatVfsMountFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
-use crate::copier::{Copier, Exactness};
+use crate::copier::{Exactness, copy_to};
 use crate::copy::{Copying, Ownership};
 use crate::error::{Context as _, Result};
 use crate::place::Place;
@@ -53,13 +53,16 @@ fn duplicate(from: &Tree, into: &Tree) -> Result<()> {
         destination: b"/",
         owner: None,
         mode: None,
-        unpack: false,
-        include: None,
-        exclude: &[],
     };
     let root = Place::root();
-    let mut copier = Copier::new(Ownership::Kept, &copying, into, Exactness::Snapshot);
-    copier.copy_from(from, &root, &root)
+    let (from, into) = ((from, &root), (into, &root));
+    copy_to(
+        from,
+        into,
+        (&copying, None),
+        Ownership::Kept,
+        Exactness::Snapshot,
+    )
 }
 
 /// Marks a folder of a copy, open. Where a file system has no attributes, every folder counts as made

@@ -1,13 +1,15 @@
 //! `COPY` and `ADD` of local files, as `BuildKit` does them.
+//!
+//! It does not know which files are taken: that is [found](crate::taken) before.
 
-use patterns::Filter;
 use rustix::fs::FileType;
 
-use crate::copier::{Copier, Exactness};
+use crate::copier::{Exactness, copy_to};
 use crate::error::{Error, Result};
-use crate::expand::{expand, is_archive};
+use crate::expand::expand;
 use crate::mode::Permissions;
 use crate::place::Place;
+use crate::taken::{Found, Taken};
 use crate::tree::{Tree, kind};
 use crate::users::Owner;
 
@@ -44,99 +46,29 @@ pub struct Copying<'a> {
     /// The permissions of what is copied, if not those of the source. If it is a number, folders that
     /// are made on the way have it too, but what is unpacked has its own.
     pub mode: Option<&'a Permissions>,
-    /// What is copied of a folder, if not everything: a pattern, from that folder on. The folders on
-    /// the way to it come along.
-    pub include: Option<&'a [u8]>,
-    /// What is not copied of a folder: patterns, from that folder on.
-    pub exclude: &'a [String],
-    /// Archives are unpacked.
-    pub unpack: bool,
 }
 
-/// Copies what `path`, which may be a pattern, stands for in `source`. A pattern may stand for
-/// nothing, a path may not.
-pub fn copy(source: Source<'_>, path: &[u8], into: &Tree, copying: &Copying<'_>) -> Result<()> {
-    let filter = &Filter::new(copying.include, copying.exclude)?;
-    for found in find(source.tree, path)? {
-        let followed = source.tree.resolve(found.as_bytes())?;
-        if copying.unpack && is_archive(source.tree, &followed)? {
+/// Copies what was taken of `source`. Archives that were taken as such are unpacked.
+pub fn copy(source: Source<'_>, taken: &Taken, into: &Tree, copying: &Copying<'_>) -> Result<()> {
+    for found in &taken.found {
+        if found.is_archive {
             let folder = into.resolve(copying.destination)?;
             let owner = copying.owner.unwrap_or(Owner::ROOT);
             into.make_folders(&folder, FOLDER_MODE, owner)?;
             let below = Tree::of(into.folder(&folder)?);
-            expand(source.tree, &followed, &below, copying.owner)?;
-            continue;
+            expand(source.tree, &found.leads_to, &below, copying.owner)?;
+        } else {
+            copy_one(source, (taken, found), into, copying)?;
         }
-        copy_one(source, &found, &followed, into, (copying, filter.as_ref()))?;
     }
     Ok(())
 }
 
-/// Returns what a path or pattern stands for, in the order of a walk. A pattern may stand for
-/// nothing; whether there is something at a path is not asked.
-pub fn find(tree: &Tree, path: &[u8]) -> Result<Vec<Place>> {
-    let place = Place::new(path);
-    let names: Vec<&[u8]> = place.names().collect();
-    let Some(first) = names.iter().position(|name| patterns::is_pattern(name)) else {
-        return Ok(vec![place]);
-    };
-    let mut start = Place::root();
-    for name in &names[..first] {
-        start.step(name);
-    }
-    let start = tree.resolve(start.as_bytes())?;
-    let pattern = names[first..].join(&b'/');
-    let mut found = Vec::new();
-    let mut walk = Matching {
-        tree,
-        pattern: &pattern,
-        depth: names.len() - first,
-        found: &mut found,
-    };
-    walk.below(&start, &[], 1)?;
-    Ok(found)
-}
-
-struct Matching<'a> {
-    tree: &'a Tree,
-    pattern: &'a [u8],
-    /// How many names the pattern has: none of its parts matches a slash.
-    depth: usize,
-    found: &'a mut Vec<Place>,
-}
-
-impl Matching<'_> {
-    fn below(&mut self, folder: &Place, relative: &[u8], depth: usize) -> Result<()> {
-        match self.tree.status(folder)? {
-            Some(status) if kind(&status) == FileType::Directory => {}
-            Some(_) => return Ok(()),
-            None => return Err(Error::NotFound(folder.to_string())),
-        }
-        for name in self.tree.names(folder)? {
-            let place = folder.join(&name);
-            let mut path = relative.to_vec();
-            path.extend_from_slice(&name);
-            if patterns::matches(self.pattern, &path)? {
-                self.found.push(place);
-                continue;
-            }
-            let status = self.tree.status(&place)?;
-            let is_folder = status.is_some_and(|status| kind(&status) == FileType::Directory);
-            if is_folder && depth < self.depth {
-                path.push(b'/');
-                self.below(&place, &path, depth + 1)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 fn copy_one(
     source: Source<'_>,
-    found: &Place,
-    followed: &Place,
+    (taken, found): (&Taken, &Found),
     into: &Tree,
-    (copying, filter): (&Copying<'_>, Option<&Filter>),
+    copying: &Copying<'_>,
 ) -> Result<()> {
     let owner = copying.owner.unwrap_or(Owner::ROOT);
     let end = copying.destination.iter().rposition(|byte| *byte == b'/');
@@ -153,12 +85,12 @@ fn copy_one(
     into.make_folders(&into.resolve(ensured)?, mode, owner)?;
 
     let mut destination = into.resolve(Place::new(copying.destination).as_bytes())?;
-    let status = source.tree.status(followed)?;
-    let status = status.ok_or_else(|| Error::NotFound(found.to_string()))?;
+    let status = source.tree.status(&found.leads_to)?;
+    let status = status.ok_or_else(|| Error::NotFound(found.place.to_string()))?;
     let there = into.status(&destination)?.map(|status| kind(&status));
     let is_folder = kind(&status) == FileType::Directory;
     if !is_folder && there == Some(FileType::Directory) {
-        destination = destination.join(found.name().unwrap_or_default());
+        destination = destination.join(found.place.name().unwrap_or_default());
     }
     let made = if is_folder && there.is_none() {
         destination.clone()
@@ -167,7 +99,11 @@ fn copy_one(
     };
     into.make_folders(&made, mode, owner)?;
 
-    let mut copier = Copier::new(source.ownership, copying, into, Exactness::Copy);
-    copier.filter = filter;
-    copier.copy_from(source.tree, followed, &destination)
+    copy_to(
+        (source.tree, &found.leads_to),
+        (into, &destination),
+        (copying, taken.filter.as_ref()),
+        source.ownership,
+        Exactness::Copy,
+    )
 }

@@ -8,18 +8,19 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Context as _, Result};
 use crate::place::Place;
 use crate::special;
-use crate::tree::{Tree, kind, names};
+use crate::tree::{Tree, kind, open_in};
+use crate::walk::{Item, Reason, Sight, Visitor, Walk};
 
 /// How much is read at once: as much as any attribute may have, and more.
 const BUFFER: usize = 1 << 18;
@@ -44,6 +45,12 @@ impl Digest {
     /// Returns its bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -109,15 +116,23 @@ pub struct Found {
     pub is_shared: bool,
 }
 
-/// Looks at what is at a place, with all that is in it.
+/// Looks at what is at a place, with all that is in it, as it is on the disk.
 pub fn digest(tree: &Tree, place: &Place) -> Result<Found> {
-    let mut walk = Walk::default();
-    let (folder, name) = tree.parent(place)?;
-    walk.name(folder.as_fd(), name, place)?;
+    let walk = Walk {
+        filter: None,
+        sight: Sight::Raw,
+    };
+    digest_of(tree, place, walk)
+}
+
+/// Looks at what is at a place, with all of it that is taken.
+pub(crate) fn digest_of(tree: &Tree, place: &Place, walk: Walk<'_>) -> Result<Found> {
+    let mut looker = Looker::default();
+    walk.through(tree, place, &(), &mut looker)?;
     Ok(Found {
-        digest: walk.digester.finish(),
-        bytes: walk.bytes,
-        is_shared: walk.linked.values().any(|linked| linked.missing > 0),
+        digest: looker.digester.finish(),
+        bytes: looker.bytes,
+        is_shared: looker.linked.values().any(|linked| linked.missing > 0),
     })
 }
 
@@ -129,8 +144,21 @@ struct Linked {
     missing: u64,
 }
 
+/// What stands before each thing that is looked at, so that none is taken for another.
+#[derive(Clone, Copy)]
+enum Mark {
+    File,
+    /// Of this file a name was seen before.
+    Again,
+    Folder,
+    /// Only something in it is taken.
+    OnTheWay,
+    End,
+}
+
+/// Takes note of all that it is told of.
 #[derive(Default)]
-struct Walk {
+struct Looker {
     digester: Digester,
     bytes: u64,
     /// How many names were looked at.
@@ -139,16 +167,14 @@ struct Walk {
     buffer: Vec<u8>,
 }
 
-impl Walk {
-    fn name(&mut self, folder: BorrowedFd<'_>, name: &[u8], place: &Place) -> Result<()> {
-        place.check_length().at("ask about", place.as_bytes())?;
-        let path = OsStr::from_bytes(name);
-        let status = rustix::fs::statat(folder, path, AtFlags::SYMLINK_NOFOLLOW);
-        let status = status.at("ask about", place.as_bytes())?;
-        self.status(&status);
+impl Visitor for Looker {
+    type Directory = ();
+
+    fn file(&mut self, item: &Item<'_>, (): &()) -> Result<()> {
+        let (status, place) = (&item.status, item.place.as_bytes());
         self.names += 1;
         let mut first = self.names;
-        if kind(&status) != FileType::Directory && status.st_nlink > 1 {
+        if status.st_nlink > 1 {
             let linked = self.linked.entry((status.st_dev, status.st_ino));
             let linked = linked.or_insert(Linked {
                 first,
@@ -157,42 +183,68 @@ impl Walk {
             linked.missing = linked.missing.saturating_sub(1);
             first = linked.first;
         }
-        self.digester.number(first);
         if first != self.names {
             // It was looked at under its first name.
+            self.begin(item, Mark::Again);
+            self.digester.number(first);
             return Ok(());
         }
-        // What is counted is what it takes of the disk, in the unit of this field.
-        self.bytes += u64::try_from(status.st_blocks).unwrap_or(0) * 512;
-        match kind(&status) {
+        self.begin(item, Mark::File);
+        self.count(status);
+        match kind(status) {
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(folder, path, Vec::new());
-                let target = target.at("read the link", place.as_bytes())?;
+                let name = OsStr::from_bytes(item.name);
+                let target = rustix::fs::readlinkat(item.folder, name, Vec::new());
+                let target = target.at("read the link", place)?;
                 self.digester.add(target.as_bytes());
             }
             FileType::RegularFile => {
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                let file = rustix::fs::openat(folder, path, flags, Mode::empty());
-                let file = File::from(file.at("open", place.as_bytes())?);
-                self.attributes(&file).at("read", place.as_bytes())?;
+                let file = open_in(item.folder, item.name).at("open", place)?;
+                self.attributes(&file).at("read", place)?;
                 let size = u64::try_from(status.st_size).unwrap_or(0);
-                self.contents(&file, size).at("read", place.as_bytes())?;
-            }
-            FileType::Directory => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let inner = rustix::fs::openat(folder, path, flags, Mode::empty());
-                let inner = File::from(inner.at("open", place.as_bytes())?);
-                self.attributes(&inner).at("read", place.as_bytes())?;
-                let names = names(&inner).at("read", place.as_bytes())?;
-                self.digester.number(names.len() as u64);
-                for name in names {
-                    self.digester.add(&name);
-                    self.name(inner.as_fd(), &name, &place.join(&name))?;
-                }
+                self.contents(&file, size).at("read", place)?;
             }
             _ => {}
         }
         Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        item: &Item<'_>,
+        opened: BorrowedFd<'_>,
+        (): &(),
+        reason: Reason,
+    ) -> Result<()> {
+        self.names += 1;
+        let mark = match reason {
+            Reason::Taken => Mark::Folder,
+            Reason::OnTheWay => Mark::OnTheWay,
+        };
+        self.begin(item, mark);
+        self.count(&item.status);
+        self.attributes(opened).at("read", item.place.as_bytes())
+    }
+
+    fn leave(&mut self, _: &Item<'_>, (): &(), (): &(), _: Reason) -> Result<()> {
+        self.digester.number(Mark::End as u64);
+        Ok(())
+    }
+}
+
+impl Looker {
+    fn begin(&mut self, item: &Item<'_>, mark: Mark) {
+        self.digester.number(mark as u64);
+        // What is named is whatever its name.
+        if self.names > 1 {
+            self.digester.add(item.name);
+        }
+        self.status(&item.status);
+    }
+
+    /// Counts what a file takes of the disk, in the unit of this field.
+    fn count(&mut self, status: &Stat) {
+        self.bytes += u64::try_from(status.st_blocks).unwrap_or(0) * 512;
     }
 
     fn status(&mut self, status: &Stat) {
@@ -211,7 +263,8 @@ impl Walk {
     }
 
     /// Takes the attributes of a file, in the order of their names.
-    fn attributes(&mut self, file: &File) -> Result<(), Errno> {
+    fn attributes(&mut self, file: impl AsFd) -> Result<(), Errno> {
+        let file = file.as_fd();
         self.buffer.resize(BUFFER, 0);
         let length = match rustix::fs::flistxattr(file, &mut self.buffer[..]) {
             Err(Errno::NOTSUP) => 0,

@@ -10,20 +10,21 @@ use rustix::fs::{FileType, Mode, OFlags, Timestamps};
 use rustix::io::Errno;
 
 use crate::attributes::{is_kept, set_attribute, set_attribute_of};
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result, shown};
+use crate::place::{LONGEST, Place};
 use crate::reader::{Header, Reader};
 use crate::sparse::Sparse;
 use crate::special::{self, make_device, set_owner};
 use crate::tree::{set_mode, set_times};
 use crate::users::Owner;
 
+/// The largest numbers of a device that fit into those 32 bits which the kernel takes of them.
+const LARGEST_MAJOR: i64 = (1 << 12) - 1;
+const LARGEST_MINOR: i64 = (1 << 20) - 1;
+
 /// Begins to read a file as an archive, which may be compressed.
-pub(crate) fn open(input: impl Read + 'static, name: &str) -> Result<Reader> {
-    let input = compression::decompress(input).map_err(|source| Error::Archive {
-        name: name.to_owned(),
-        source,
-    })?;
-    Ok(Reader::new(input))
+pub(crate) fn open<'a>(input: impl Read + 'a) -> io::Result<Reader<'a>> {
+    Ok(Reader::new(compression::decompress(input)?))
 }
 
 /// An entry of a tar, its header understood.
@@ -56,26 +57,43 @@ pub(crate) enum EntryKind {
 
 impl Entry {
     /// Understands an entry's header; nothing of what is no file: a header of the whole archive.
+    ///
+    /// What no kernel makes a file of is an error, rather than another file than the archive says.
     pub(crate) fn of(header: Header) -> io::Result<Option<Self>> {
         let block = header.block;
-        let device = |kind| {
-            let (major, minor) = block.device;
-            let number = rustix::fs::makedev(low(major), low(minor));
-            EntryKind::Device { kind, number }
+        let odd = |what: String| {
+            let message = format!("the entry `{}` is {what}", shown(&block.path));
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        };
+        let device = |kind| match block.device {
+            (major @ 0..=LARGEST_MAJOR, minor @ 0..=LARGEST_MINOR) => {
+                let number = rustix::fs::makedev(low(major), low(minor));
+                Ok(EntryKind::Device { kind, number })
+            }
+            (major, minor) => Err(odd(format!(
+                "the device {major}:{minor}; the kernel has none beyond \
+                 {LARGEST_MAJOR}:{LARGEST_MINOR}"
+            ))),
         };
         let kind = match block.kind {
             b'0' => EntryKind::File,
             b'1' => EntryKind::Link(block.link),
-            b'2' => EntryKind::Symlink(block.link),
-            b'3' => device(FileType::CharacterDevice),
-            b'4' => device(FileType::BlockDevice),
+            b'2' => match block.link.len() {
+                0 => return Err(odd("a symbolic link without a target".to_owned())),
+                1..LONGEST => EntryKind::Symlink(block.link),
+                length => {
+                    let most = LONGEST - 1;
+                    return Err(odd(format!(
+                        "a symbolic link with a target of {length} bytes; the kernel takes {most}"
+                    )));
+                }
+            },
+            b'3' => device(FileType::CharacterDevice)?,
+            b'4' => device(FileType::BlockDevice)?,
             b'5' => EntryKind::Folder,
             b'6' => EntryKind::Fifo,
             b'g' => return Ok(None),
-            other => {
-                let message = format!("an entry has the type {:?}", char::from(other));
-                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-            }
+            other => return Err(odd(format!("of the type {:?}", char::from(other)))),
         };
         Ok(Some(Self {
             path: block.path,
@@ -129,40 +147,54 @@ impl Entry {
         Ok(None)
     }
 
-    /// Gives an open file its owner, its mode, its attributes and its times.
-    pub(crate) fn finish_file(&self, file: &File) -> Result<(), Errno> {
-        special::give(file.as_fd(), Some(self.owner.user), Some(self.owner.group))?;
+    /// Gives the open file at `place` its owner, its mode, its attributes and its times.
+    pub(crate) fn finish_file(&self, file: &File, place: &Place) -> Result<()> {
+        let at = |set: Result<(), Errno>| set.at(FINISH, place.as_bytes());
+        at(special::give(
+            file.as_fd(),
+            Some(self.owner.user),
+            Some(self.owner.group),
+        ))?;
         // After the owner, which takes the setuid and setgid bits away.
-        rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode & 0o7777))?;
-        for (key, value) in &self.attributes {
-            if is_kept(key) {
-                set_attribute_of(file, key, value)?;
-            }
-        }
-        rustix::fs::futimens(file, &self.times)
+        at(rustix::fs::fchmod(
+            file,
+            Mode::from_raw_mode(self.mode & 0o7777),
+        ))?;
+        self.set_attributes(place, |key, value| set_attribute_of(file, key, value))?;
+        at(rustix::fs::futimens(file, &self.times))
     }
 
-    /// Gives what was made its owner, its mode, its attributes and its times.
-    pub(crate) fn finish(
-        &self,
-        folder: BorrowedFd<'_>,
-        name: &[u8],
-        owner: Owner,
-    ) -> Result<(), Errno> {
-        set_owner(folder, name, owner)?;
-        let is_symlink = matches!(self.kind, EntryKind::Symlink(_));
-        if !is_symlink {
+    /// Gives what was made at `place`, as `name` in `folder`, its owner, its mode, its attributes and
+    /// its times.
+    pub(crate) fn finish(&self, folder: BorrowedFd<'_>, name: &[u8], place: &Place) -> Result<()> {
+        let at = |set: Result<(), Errno>| set.at(FINISH, place.as_bytes());
+        at(set_owner(folder, name, self.owner))?;
+        if !matches!(self.kind, EntryKind::Symlink(_)) {
             // After the owner, which takes the setuid and setgid bits away.
-            set_mode(folder, name, self.mode)?;
+            at(set_mode(folder, name, self.mode))?;
+            self.set_attributes(place, |key, value| set_attribute(folder, name, key, value))?;
         }
-        for (key, value) in &self.attributes {
-            if !is_symlink && is_kept(key) {
-                set_attribute(folder, name, key, value)?;
-            }
+        at(set_times(folder, name, &self.times))
+    }
+
+    fn set_attributes(
+        &self,
+        place: &Place,
+        set: impl Fn(&str, &[u8]) -> Result<(), Errno>,
+    ) -> Result<()> {
+        for (key, value) in self.attributes.iter().filter(|(key, _)| is_kept(key)) {
+            set(key, value).map_err(|error| Error::Attribute {
+                name: shown(key.as_bytes()),
+                path: place.to_string(),
+                source: error.into(),
+            })?;
         }
-        set_times(folder, name, &self.times)
+        Ok(())
     }
 }
+
+/// What is done when a file is there.
+const FINISH: &str = "set the owner, mode or time of";
 
 /// Returns the low half of a number: all that the kernel takes of one.
 fn low(number: i64) -> u32 {

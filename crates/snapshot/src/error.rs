@@ -57,6 +57,28 @@ pub enum Error {
         /// What is wrong with it.
         source: io::Error,
     },
+    /// A layer cannot be read.
+    #[error(transparent)]
+    Layer(io::Error),
+    /// An extended attribute cannot be set, mostly since the file system has no room for more of them.
+    #[error(
+        "cannot set the extended attribute `{name}` of `{path}`: {}",
+        no_room(source)
+    )]
+    Attribute {
+        /// The attribute.
+        name: String,
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are more layers than the kernel stacks.
+    #[error("{0} layers lie one on another; the overlay file system takes at most {most}", most = crate::stack::MOST)]
+    TooManyLayers(usize),
+    /// A layer has a device by which the overlay file system marks what is deleted.
+    #[error("the entry `{0}` is the character device 0:0, which would delete what has its name")]
+    Deletion(String),
     /// A layer deletes or replaces the folder that it is unpacked in.
     #[error("a layer has the entry `{0}`, which no layer may have")]
     BadEntry(String),
@@ -83,6 +105,16 @@ impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
                 source,
             }
         })
+    }
+}
+
+/// Says why an attribute cannot be set. A file has not room for many, however empty the disk is.
+fn no_room(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => {
+            "the file system has no room for so many attributes of one file".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

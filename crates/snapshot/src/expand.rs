@@ -17,13 +17,13 @@ use crate::users::Owner;
 
 /// Tells whether a file is an archive that `ADD` unpacks: a tar of at least one entry, which may
 /// be compressed.
-pub fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
+pub(crate) fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
     match tree.status(place)? {
         Some(status) if kind(&status) == FileType::RegularFile => {}
         _ => return Ok(false),
     }
     let file = tree.read(place)?;
-    let Ok(mut archive) = entry::open(file, &place.to_string()) else {
+    let Ok(mut archive) = entry::open(file) else {
         return Ok(false);
     };
     Ok(matches!(archive.next(), Ok(Some(_))))
@@ -43,7 +43,7 @@ pub(crate) fn expand(
         name: name.clone(),
         source,
     };
-    let mut archive = entry::open(source.read(place)?, &name)?;
+    let mut archive = entry::open(source.read(place)?).map_err(wrong)?;
     // However often an archive has the same one.
     let mut folders = BTreeMap::new();
     let mut last: Option<Last> = None;
@@ -135,9 +135,7 @@ impl Last {
             return Ok(false);
         }
         match entry.create(self.folder.as_fd(), name, contents) {
-            Ok(Some(file)) => entry
-                .finish_file(&file)
-                .at("set the owner, mode or time of", &entry.path)?,
+            Ok(Some(file)) => entry.finish_file(&file, &Place::new(&entry.path))?,
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             created => created.map(|_| ()).at("make", &entry.path)?,
@@ -180,14 +178,10 @@ fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> R
         }
         let made = entry.create(folder.as_fd(), name, contents);
         if let Some(file) = made.at("make", place.as_bytes())? {
-            return entry
-                .finish_file(&file)
-                .at("set the owner, mode or time of", place.as_bytes());
+            return entry.finish_file(&file, place);
         }
     }
-    entry
-        .finish(folder.as_fd(), name, entry.owner)
-        .at("set the owner, mode or time of", place.as_bytes())
+    entry.finish(folder.as_fd(), name, place)
 }
 
 /// Tells whether a path leads above where it begins. (`/..` does not.)

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use crate::error::shown;
 
 /// How many bytes the kernel takes for a path, of which one ends it.
-const LONGEST: usize = 4096;
+pub(crate) const LONGEST: usize = 4096;
 
 /// A path within a tree, `/` being its root.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

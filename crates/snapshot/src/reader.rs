@@ -18,8 +18,8 @@ const LONGEST: u64 = 1 << 20;
 
 /// A tar that is read from its beginning to its end. What is read of it are the contents of the entry
 /// that was returned last.
-pub(crate) struct Reader {
-    input: Box<dyn Read>,
+pub(crate) struct Reader<'a> {
+    input: Box<dyn Read + 'a>,
     /// How much of the contents is left, and how much then fills their last block.
     left: u64,
     padding: u64,
@@ -36,8 +36,8 @@ pub(crate) struct Header {
     pub(crate) sparse: Option<Sparse>,
 }
 
-impl Reader {
-    pub(crate) fn new(input: Box<dyn Read>) -> Self {
+impl<'a> Reader<'a> {
+    pub(crate) fn new(input: Box<dyn Read + 'a>) -> Self {
         Self {
             input,
             left: 0,
@@ -159,7 +159,7 @@ impl Reader {
     }
 }
 
-impl Read for Reader {
+impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left)
             .unwrap_or(usize::MAX)

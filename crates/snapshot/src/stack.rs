@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
+
+/// How many folders the kernel stacks.
+pub(crate) const MOST: usize = 500;
 
 /// The attribute of a folder that hides what is below it.
 pub(crate) const OPAQUE: Attribute = Attribute("user.overlay.opaque");
@@ -66,8 +69,27 @@ impl Stack {
 
     /// Adds a folder on top. Its path should be short: the kernel takes all of a stack in one
     /// page. With a comma, a colon or a backslash in it, the stack cannot be mounted.
+    ///
+    /// The kernel takes no folder twice. One that is in the stack already is left out below, where it is
+    /// without effect: for each name in it, the same file, the same deletion or a folder with the same
+    /// mark comes first on top; where that is a folder which hides nothing, what the one below could
+    /// add to it are names which the one on top has as well.
     pub fn push(&mut self, folder: impl Into<PathBuf>) {
-        self.folders.push(folder.into());
+        let folder = folder.into();
+        self.folders.retain(|other| *other != folder);
+        self.folders.push(folder);
+    }
+
+    /// Refuses more folders than the kernel stacks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyLayers`].
+    pub fn check(&self) -> Result<()> {
+        match self.folders.len() {
+            0..=MOST => Ok(()),
+            count => Err(Error::TooManyLayers(count)),
+        }
     }
 
     /// Returns the folders from the lowest to the highest.
@@ -82,6 +104,7 @@ impl Stack {
             let folder = self.folders.first().map(PathBuf::as_path);
             return crate::copies::mount(folder, upper, at);
         }
+        self.check()?;
         let mut options = b"lowerdir=".to_vec();
         options.extend(self.lower(empty).at("mount", at.as_os_str().as_bytes())?);
         for (name, path) in [("upperdir", upper), ("workdir", work)] {
@@ -95,6 +118,7 @@ impl Stack {
 
     /// Mounts the stack at `at`, to be read.
     pub fn mount_to_read(&self, empty: &Path, at: &Path) -> Result<Mounted> {
+        self.check()?;
         let mut options = b"lowerdir=".to_vec();
         options.extend(self.lower(empty).at("mount", at.as_os_str().as_bytes())?);
         if self.folders.len() < 2 {

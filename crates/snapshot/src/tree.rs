@@ -17,7 +17,6 @@ use rustix::io::Errno;
 
 use crate::error::{Context as _, Error, Result, shown};
 use crate::place::Place;
-use crate::remove::remove_below;
 use crate::special::{self, set_owner};
 use crate::users::Owner;
 
@@ -139,6 +138,24 @@ impl Tree {
         self.open_at(place, flags, Mode::empty())
     }
 
+    /// Opens a folder, if there is one, in folders only.
+    pub(crate) fn folder_if_there(&self, place: &Place) -> Result<Option<OwnedFd>> {
+        self.open_if_there(place, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    /// Tells whether something is there, in folders only.
+    pub(crate) fn has(&self, place: &Place) -> Result<bool> {
+        let found = self.open_if_there(place, OFlags::PATH)?;
+        Ok(found.is_some())
+    }
+
+    fn open_if_there(&self, place: &Place, flags: OFlags) -> Result<Option<OwnedFd>> {
+        match self.open_flags(place, flags | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            opened => opened.at("open", place.as_bytes()).map(Some),
+        }
+    }
+
     /// Opens the folder that a place is in, and returns it with the place's name.
     pub fn parent<'place>(&self, place: &'place Place) -> Result<(OwnedFd, &'place [u8])> {
         let folder = self.folder(&place.parent())?;
@@ -187,7 +204,7 @@ impl Tree {
     /// Removes what is at a place, with all that is in it.
     pub fn remove(&self, place: &Place) -> Result<()> {
         let (folder, name) = self.parent(place)?;
-        remove_below(folder.as_fd(), name).at("remove", place.as_bytes())
+        beneath::remove(folder.as_fd(), name).at("remove", place.as_bytes())
     }
 
     /// Removes what is at a place; the folder that it is in keeps its times.

@@ -3,12 +3,15 @@
 //! It knows features by name, and no engine.
 
 mod literal;
+mod mounts;
 mod options;
 mod run;
 mod stage;
 mod text;
 
-pub use options::{Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder};
+pub use options::{
+    CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder,
+};
 
 use crate::build::Build;
 use crate::containerfile::Containerfile;
@@ -20,7 +23,8 @@ use crate::instruction::{Argument, Instruction};
 /// The text holds the stages that the target needs, and the target is the last of them. It resolves to the same steps
 /// as the original, save that a heredoc is copied from the side context or is an argument of an exec form, that a
 /// `COPY` stands before a `WORKDIR` where the dialect has no layers for it and somebody needs one, that inherited arguments are declared again,
-/// and that triggers of stages are written out. Build arguments and the platform are to be those of the original.
+/// that triggers of stages are written out, and that sources of mounts are copied into stages of their own where an
+/// engine cannot be told them. Build arguments and the platform are to be those of the original.
 ///
 /// # Errors
 ///
@@ -69,6 +73,7 @@ fn lower_all(
             options,
             stage,
             lowered: &mut lowered,
+            before: String::new(),
         }
         .write()?;
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::build::StepId;
+use crate::reference::StageId;
 
 /// The features that an engine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct Dialect {
     pub workdir_layers: bool,
     /// `ADD` unpacks an archive that is compressed with zstd.
     pub add_zstd: bool,
+    /// A source of a `RUN --mount` is found beneath what it is from, wherever symbolic links in that lead, and what a
+    /// `RUN` writes to it is gone with the `RUN`. Without that each source but a root that is only read is copied into
+    /// a stage of its own first, and caches begin empty.
+    pub confined_mounts: bool,
     /// `FROM --platform=` says which image of a name is meant. Without that there is one behind each name, which is
     /// of the platform that is built for.
     pub image_platforms: bool,
@@ -38,6 +43,7 @@ impl Dialect {
         script_mounts: true,
         workdir_layers: true,
         add_zstd: true,
+        confined_mounts: true,
         image_platforms: true,
     };
 }
@@ -65,9 +71,11 @@ pub struct Lowered {
     pub files: Vec<SideFile>,
     /// The empty folders of the side context.
     pub folders: Vec<SideFolder>,
-    /// Every instruction of the text in order, but `FROM` and each `ARG` that declares again what a stage inherits. Triggers of an image stand at the beginning of their stage,
+    /// Every instruction of the text in order, but those of [`Lowered::copied`], `FROM` and each `ARG` that declares again what a stage inherits. Triggers of an image stand at the beginning of their stage,
     /// where engines run them by themselves; they have no line.
     pub steps: Vec<LoweredStep>,
+    /// The sources of mounts that are copied into stages of their own, in the order of these stages.
+    pub copied: Vec<CopiedSource>,
     /// What the user should hear of.
     pub notices: Vec<Notice>,
 }
@@ -77,6 +85,20 @@ impl Lowered {
     pub fn needs_side_context(&self) -> bool {
         !(self.files.is_empty() && self.folders.is_empty())
     }
+}
+
+/// A source of mounts, copied into a stage of its own, whose only instruction is a `COPY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedSource {
+    /// The stage's name.
+    pub stage: String,
+    /// The stage that it stands before.
+    pub before: StageId,
+    /// The `RUN` that it was copied for first.
+    pub step: StepId,
+    pub(super) from: Option<String>,
+    pub(super) source: String,
+    pub(super) is_written: bool,
 }
 
 /// A file of the side context, owned by user and group 0.

@@ -24,16 +24,7 @@ impl Writer<'_> {
         written: &Run,
     ) -> Result<String, Fault> {
         let network = self.network(step, written.network)?;
-        let mut mounts: Vec<Mount> = written.mounts.clone();
-        for mount in &mut mounts {
-            let from = mount.from().map(|name| self.source(name));
-            if let (Some(from), Some(field)) = (
-                from,
-                mount.fields.iter_mut().rev().find(|(key, _)| key == "from"),
-            ) {
-                field.1 = Some(from);
-            }
-        }
+        let mut mounts = self.mounts(step, written)?;
         let exec = self.needs_exec_form(step, written);
         if !exec && network == written.network && mounts == written.mounts {
             return Ok(step.source.clone());

@@ -21,17 +21,20 @@ pub(super) struct Writer<'a> {
     pub(super) options: &'a LowerOptions,
     pub(super) stage: &'a ResolvedStage,
     pub(super) lowered: &'a mut Lowered,
+    /// Stages that this one needs, which stand before it.
+    pub(super) before: String,
 }
 
 impl Writer<'_> {
     pub(super) fn write(mut self) -> Result<(), Fault> {
-        let from = self.from();
+        let (from, start) = (self.from(), self.lowered.text.len());
         self.line("");
         self.line(&from);
         self.inherited_arguments();
         for step in &self.stage.steps {
             self.step(step)?;
         }
+        self.lowered.text.insert_str(start, &self.before);
         Ok(())
     }
 
@@ -85,6 +88,7 @@ impl Writer<'_> {
     fn step(&mut self, step: &Step) -> Result<(), Fault> {
         let makes_layer = step.makes_layer() && !self.is_made_by_run(step);
         if step.origin == Origin::ImageTrigger {
+            self.check_trigger(step)?;
             self.placed(step, makes_layer);
             return Ok(());
         }
@@ -174,14 +178,12 @@ impl Writer<'_> {
     /// Returns `--from` with the name that it has in the lowered file.
     pub(super) fn source(&self, name: &str) -> String {
         if let Ok(number) = name.parse::<usize>() {
-            // Stages that are left out make the numbers smaller.
-            return self
-                .build
-                .stages
-                .iter()
-                .position(|stage| stage.id.0 == number)
-                .unwrap_or(number)
-                .to_string();
+            // Stages that are left out make the numbers smaller, and stages of copies larger.
+            let mut stages = self.build.stages.iter();
+            let place = stages.position(|stage| stage.id.0 == number);
+            let copied = self.lowered.copied.iter();
+            let copied = copied.filter(|copied| copied.before.0 <= number).count();
+            return (place.unwrap_or(number) + copied).to_string();
         }
         if self.file.stage_named(name).is_some() {
             return name.to_owned();

@@ -16,6 +16,7 @@ const BARE: Dialect = Dialect {
     script_mounts: false,
     workdir_layers: false,
     add_zstd: false,
+    confined_mounts: false,
     image_platforms: false,
 };
 
@@ -197,7 +198,7 @@ FROM a AS d
 COPY --link --from=2 `
   b c
 COPY --from=fetch --chown=\"$o p\" [\"e f\", \"g\"]
-RUN --mount=from=tree/tool,target=/t,source=\"/x,y\" --mount=from=a,target=/a d
+RUN --mount=from=tree/tool,target=/t,source=/x --mount=from=a,target=/a d
 ";
     let mut options = options(Dialect::FULL);
     options.references = [
@@ -223,7 +224,7 @@ COPY --from=a / /
 FROM a AS d
 COPY --from=1 --link b c
 COPY --from=local/3 --chown=\"$o p\" [\"e f\", \"g\"]
-RUN --mount=from=local/2,target=/t,source=/x,y --mount=from=a,target=/a d
+RUN --mount=from=local/2,target=/t,source=/x --mount=from=a,target=/a d
 "
     );
     assert_eq!(
@@ -495,4 +496,119 @@ fn where_one_image_is_behind_a_name_no_from_says_a_platform() {
     let text = |dialect| lowered_with(source, &options(dialect)).1.text;
     assert!(text(Dialect::FULL).contains("FROM --platform=linux/386 tree/base"));
     assert!(text(BARE).contains("\nFROM tree/base\n"));
+}
+
+const MOUNTING: &str = "\
+FROM scratch AS unused
+FROM scratch AS a
+RUN x
+FROM scratch
+COPY --from=1 /x /
+RUN --mount=from=a,source=/x/../y,target=/t --mount=target=/c,ro y
+RUN --mount=type=bind,src=b,dst=/t,rw --mount=source=b,target=/u,readonly=false y
+RUN --mount=type=bind,from=a,source=/z,target=/t --mount=type=cache,target=/d/,uid=5 --mount=from=a,target=/r y
+COPY --from=1 /x /
+";
+
+#[test]
+fn sources_of_mounts_are_copied_where_an_engine_would_follow_their_links() {
+    let (_, lowered) = lowered_with(MOUNTING, &options(BARE));
+    assert_eq!(
+        lowered.text,
+        "
+FROM scratch AS a
+RUN x
+
+FROM scratch AS stagex-mount-0
+COPY --from=a /y /mount
+
+FROM scratch AS stagex-mount-1
+COPY /b /mount
+
+FROM scratch AS stagex-mount-2
+COPY /b /mount
+
+FROM scratch AS stagex-mount-3
+COPY --from=a /z /mount
+
+FROM scratch
+COPY --from=0 /x /
+RUN --mount=type=bind,from=stagex-mount-0,source=/mount,target=/t --mount=target=/c,ro y
+RUN --mount=type=bind,from=stagex-mount-1,source=/mount,rw,target=/t --mount=type=bind,from=stagex-mount-2,source=/mount,rw,target=/u y
+RUN --mount=type=bind,from=stagex-mount-3,source=/mount,target=/t --mount=type=cache,id=stagex-_2fd,target=/d/,uid=5 --mount=from=a,target=/r y
+COPY --from=0 /x /
+"
+    );
+    let copied: Vec<_> = lowered
+        .copied
+        .iter()
+        .map(|copied| (copied.stage.as_str(), copied.before.0, copied.step.index))
+        .collect();
+    assert_eq!(
+        copied,
+        [
+            ("stagex-mount-0", 2, 1),
+            ("stagex-mount-1", 2, 2),
+            ("stagex-mount-2", 2, 2),
+            ("stagex-mount-3", 2, 3)
+        ]
+    );
+    let (_, lowered) = lowered_with(MOUNTING, &options(Dialect::FULL));
+    assert!(lowered.copied.is_empty() && lowered.text.contains("source=/x/../y"));
+}
+
+#[test]
+fn a_stage_that_has_the_name_of_a_copy_is_not_taken_for_it() {
+    let source = "FROM scratch AS stagex-mount-0\nRUN x\nFROM scratch\n\
+                  RUN --mount=from=stagex-mount-0,source=/x,target=/t y\n\
+                  FROM scratch AS b\nRUN x\nFROM scratch\n\
+                  RUN --mount=from=stagex-mount-0,source=/x,target=/t --mount=from=b,source=/x,target=/u y\n";
+    let (_, lowered) = lowered_with(source, &options(BARE));
+    let stages: Vec<_> = lowered.copied.iter().map(|copied| &copied.stage).collect();
+    assert_eq!(
+        stages,
+        ["stagex-mount-0-", "stagex-mount-1"],
+        "{}",
+        lowered.text
+    );
+}
+
+#[rstest]
+#[case::propagation("target=/t,bind-propagation=rshared", false)]
+#[case::relabelled("target=/t,Z", false)]
+#[case::owners("target=/t,U=true", false)]
+#[case::other_type("type=volume,target=/t", false)]
+#[case::pattern("source=a*,target=/t", true)]
+#[case::cache_of_a_stage("type=cache,from=a,source=/x,target=/t", true)]
+#[case::part_of_a_cache("type=cache,source=/x,target=/t", true)]
+fn a_mount_that_could_reach_the_machine_is_refused(#[case] mount: &str, #[case] only_bare: bool) {
+    let source = format!("FROM scratch AS a\nRUN x\nFROM scratch\nRUN --mount={mount} y\n");
+    let file = parse(&source).unwrap();
+    let build = file.resolve(&scope()).unwrap();
+    let refused = |dialect| {
+        let error = lower(&file, &build, &options(dialect)).err()?;
+        assert_eq!(error.position.line, 4);
+        matches!(
+            error.kind,
+            ErrorKind::MountField(_) | ErrorKind::MountType(_) | ErrorKind::MountOfRun(_)
+        )
+        .then_some(())
+    };
+    assert!(refused(BARE).is_some());
+    assert_eq!(refused(Dialect::FULL).is_none(), only_bare);
+}
+
+#[test]
+fn a_mount_in_a_trigger_of_an_image_is_refused_where_it_would_be_changed() {
+    let file = parse("FROM tree/base\nRUN x").unwrap();
+    let mut scope = scope();
+    let facts = containerfile::ImageFacts {
+        triggers: vec!["RUN --mount=source=x,target=/t y".to_owned()],
+        ..containerfile::ImageFacts::default()
+    };
+    scope.images.insert("tree/base".to_owned(), facts);
+    let build = file.resolve(&scope).unwrap();
+    assert!(lower(&file, &build, &options(Dialect::FULL)).is_ok());
+    let error = lower(&file, &build, &options(BARE)).unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::MountOfRun(_)), "{error}");
 }

@@ -1,5 +1,6 @@
 //! What the crate promises, over whole files.
 
+mod bounds;
 mod grammar;
 mod lowering;
 mod references;

@@ -86,24 +86,19 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Begins to answer the calls of a process, on a thread of its own; if that cannot be, the process ends.
+    /// Begins to answer the calls of a process, on a thread of its own.
     pub(crate) fn start(
         process: Pid,
         listener: OwnedFd,
         held: Held,
     ) -> io::Result<JoinHandle<Verdict>> {
-        let process = pidfd_open(process, PidfdFlags::empty())?;
         let supervisor = Self {
-            process: process.try_clone()?,
+            process: pidfd_open(process, PidfdFlags::empty())?,
             listener,
             calls: seccomp::held_up(held.watch),
             held,
         };
-        let started = std::thread::Builder::new().spawn(|| supervisor.answer());
-        if started.is_err() {
-            let _ = pidfd_send_signal(&process, Signal::KILL);
-        }
-        started
+        std::thread::Builder::new().spawn(|| supervisor.answer())
     }
 
     /// Answers calls until nobody is left who could make any. It takes a thread of its own, of which it

@@ -3,14 +3,12 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
-
-use crate::tree::names;
 
 /// How many folders are open at once. What lies deeper is moved up, and removed from there.
 const DEPTH: usize = 128;
@@ -23,7 +21,7 @@ pub fn clear(folder: &Path) -> io::Result<()> {
 }
 
 /// Removes a name from a folder, with all that is in it. What is gone already is no error.
-pub(crate) fn remove_below(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+pub fn remove(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
     let name = OsStr::from_bytes(name);
     if is_unlinked(folder, name)? {
         return Ok(());
@@ -101,6 +99,18 @@ fn is_unlinked(folder: BorrowedFd<'_>, name: &OsStr) -> Result<bool, Errno> {
         Err(Errno::ISDIR | Errno::PERM) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Returns the names in a folder.
+fn names(folder: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if !matches!(name.as_slice(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Opens a folder, also where its mode denies that.

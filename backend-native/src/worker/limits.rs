@@ -1,0 +1,111 @@
+//! What a RUN had too much of: processes, memory, the disk.
+//!
+//! A script may go on where a program of it was denied something or ended, and what it has made then
+//! depends on the machine. So a limit that was met fails the step, whatever its script says.
+//!
+//! Control groups count what they deny. Nobody counts how often a disk was full: that is looked at
+//! whenever the RUN prints something, fifty times a second meanwhile, and when it has ended. A disk that was full
+//! for less than that is not noticed, and neither is a program that wanted more at once than there was.
+
+use std::fmt;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use sandbox::{Exceeded, Inside, Met};
+
+use super::folders::Folders;
+use super::trial::mebibytes;
+use crate::job::{Failure, FailureKind};
+
+/// How long nobody looks at the disk.
+const PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
+
+/// Looks at what a RUN uses up.
+pub(super) struct Watch<'a> {
+    folders: &'a Folders,
+    inside: &'a Inside,
+    before: Met,
+    disk_was_full: bool,
+}
+
+/// What a RUN had too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    Disk,
+    Group(Exceeded),
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn begin(folders: &'a Folders, inside: &'a Inside) -> Self {
+        Self {
+            folders,
+            inside,
+            before: inside.bounds.met(),
+            disk_was_full: false,
+        }
+    }
+
+    /// Looks at the disk until there is something to read.
+    pub(super) fn wait_for(&mut self, output: &impl std::os::fd::AsFd) {
+        loop {
+            self.look();
+            let mut ready = [PollFd::new(output, PollFlags::IN)];
+            // What is wrong is seen by whoever reads.
+            if rustix::event::poll(&mut ready, Some(&PAUSE)) != Ok(0) {
+                break;
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        self.disk_was_full |= self.folders.disk_is_full(self.inside.rights);
+    }
+
+    /// Returns what was met by a RUN that has ended.
+    pub(super) fn end(mut self) -> Option<Limit> {
+        self.look();
+        if self.disk_was_full {
+            return Some(Limit::Disk);
+        }
+        self.inside.bounds.exceeded(self.before).map(Limit::Group)
+    }
+}
+
+impl Limit {
+    /// Tells whether it is the build's own that was met.
+    pub(super) fn is_certain(self) -> bool {
+        self != Self::Group(Exceeded::MachineMemory)
+    }
+
+    /// Says of a RUN what it may have failed for, or would have, had it looked at what it was told.
+    pub(super) fn explain(self, what: &str, work: impl fmt::Display) -> Failure {
+        let message = format!("{what}: {self}");
+        match self {
+            Self::Disk => Failure::new(FailureKind::Storage, message)
+                .with_hint(format!("make room where `{work}` is")),
+            Self::Group(_) => Failure::build(message),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk => write!(formatter, "the disk is full, or was"),
+            Self::Group(Exceeded::Processes(most)) => {
+                write!(formatter, "a build may have {most} processes, and had them")
+            }
+            Self::Group(Exceeded::Memory(most)) => write!(
+                formatter,
+                "a build may have {} of memory, and a process was ended for more",
+                mebibytes(*most)
+            ),
+            Self::Group(Exceeded::MachineMemory) => write!(
+                formatter,
+                "a process of this machine was ended for want of memory meanwhile"
+            ),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Where a command reads and writes: the folders of the tree that is worked on, with the secret by which its
+//! user knows their own records again, and the paths that a user types.
+//!
+//! What lies outside of the tree is the user's, and a symbolic link there is followed. What lies in the tree
+//! may be somebody else's: no link there decides what is written.
+
+use std::io;
+use std::sync::OnceLock;
+
+use beneath::{Directory, Typed};
+use camino::Utf8Path;
+use engine::{Folders, Secret};
+
+use crate::arguments::Global;
+use crate::docker::usage;
+use crate::environment;
+use crate::exit::Exit;
+use crate::failure::{Failure, chain, print_problem};
+
+/// Returns the folders of the tree that is worked on.
+pub(crate) fn folders(global: &Global) -> Result<Folders, Failure> {
+    let folders = Folders::of_tree(&global.directory).with_secret(secret(global.quiet));
+    let Some(out) = &global.out else {
+        return Ok(folders);
+    };
+    let found = typed(&global.directory, out);
+    if found.is_ok_and(|found| found.in_tree) {
+        let hint =
+            "name a directory outside of the tree, or leave it out: then it is out/ in the tree";
+        return Err(usage(format!("`{out}` lies in the tree"), Some(hint)));
+    }
+    let elsewhere = folders.elsewhere(out);
+    elsewhere.map_err(|error| crate::command::failure(&error))
+}
+
+/// Returns the user's secret. Where there is none that lasts, nothing that is recorded now is believed later,
+/// and that is said once.
+fn secret(quiet: bool) -> Secret {
+    static SECRET: OnceLock<Secret> = OnceLock::new();
+    *SECRET.get_or_init(|| {
+        const CONSEQUENCE: &str = "what is built now is built again the next time";
+        let Some(state) = environment::state() else {
+            if !quiet {
+                let hint = "set HOME or XDG_STATE_HOME";
+                let message = format!("there is no home directory: {CONSEQUENCE}");
+                print_problem("warning", &message, Some(hint));
+            }
+            return Secret::of_process();
+        };
+        Secret::read_or_make(&state).unwrap_or_else(|error| {
+            if !quiet {
+                let message = format!("{}: {CONSEQUENCE}", chain(&error));
+                print_problem("warning", &message, Some(&error.hint()));
+            }
+            Secret::of_process()
+        })
+    })
+}
+
+/// Finds out where a path leads that a user typed who works in `tree`.
+pub(crate) fn typed(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Typed> {
+    let tree = match tree.as_str() {
+        "" => Utf8Path::new("."),
+        _ => tree,
+    };
+    beneath::typed(tree, path)
+}
+
+/// Reads a file of the tree `tree`, or one outside of it that a user typed.
+pub(crate) fn read_text(tree: &Utf8Path, path: &Utf8Path) -> Result<String, Failure> {
+    let read = typed(tree, path).and_then(|typed| {
+        if typed.in_tree {
+            typed.base.read_text(&typed.path, beneath::TEXT)
+        } else {
+            beneath::read_text(typed.full(), beneath::TEXT)
+        }
+    });
+    read.map_err(|error| cannot("read", path, &error))
+}
+
+/// Opens a directory that a user typed, to write into it, and makes it if it is not there.
+pub(crate) fn open_directory(path: &Utf8Path) -> io::Result<Directory> {
+    match typed(Utf8Path::new("."), path) {
+        Ok(typed) if typed.in_tree => typed.base.make_directory(&typed.path),
+        _ => Directory::open_or_make(path),
+    }
+}
+
+/// Opens a directory that a user typed, to write into it, and makes it if it is not there.
+pub(crate) fn directory(path: &Utf8Path) -> Result<Directory, Failure> {
+    open_directory(path).map_err(|error| cannot("open the directory", path, &error))
+}
+
+/// Says what could not be done with a path that a user typed.
+pub(crate) fn cannot(action: &str, path: &Utf8Path, error: &io::Error) -> Failure {
+    let hint = match beneath::problem(error) {
+        Some(beneath::Problem::Link(_)) => {
+            "no link in the tree is followed: name what it leads to, if that is what you mean"
+        }
+        _ => "name another",
+    };
+    let message = format!("cannot {action} {path}: {error}");
+    Failure::of(Exit::Environment, [(message, Some(hint.to_owned()))])
+}

@@ -1,0 +1,37 @@
+//! Why a file that is there is not taken.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+use thiserror::Error;
+
+/// Why a file is not opened, or not read. It is the source of an [`io::Error`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// A symbolic link stands where a directory or a file of the tree itself is expected.
+    #[error("`{0}` is a symbolic link, which is not followed here")]
+    Link(Utf8PathBuf),
+    /// The path leads out of the directory: it is absolute, or has `..` in it.
+    #[error("`{0}` is no path beneath its directory")]
+    Outside(Utf8PathBuf),
+    /// It is a directory, a named pipe, a socket or a device.
+    #[error("it is {0}, not a regular file")]
+    NotRegular(&'static str),
+    /// It is larger than a file of its kind may be, in bytes.
+    #[error("it is larger than {0} bytes, the limit for a file of this kind")]
+    TooLarge(u64),
+    /// Its contents are not UTF-8.
+    #[error("it is not UTF-8: the byte at offset {0} begins no character")]
+    NotUtf8(usize),
+}
+
+impl From<Problem> for io::Error {
+    fn from(problem: Problem) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, problem)
+    }
+}
+
+/// Returns why a file was not taken, if that is what `error` says.
+pub fn problem(error: &io::Error) -> Option<&Problem> {
+    error.get_ref()?.downcast_ref()
+}

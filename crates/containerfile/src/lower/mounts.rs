@@ -1,0 +1,282 @@
+//! The mounts of a `RUN`: a closed set of fields, and each source as an engine may be told it.
+//!
+//! Some engines look for a source by the machine's own paths, so that a symbolic link in a stage or a
+//! context leads to the machine's files, and let a `RUN` write into it for good. They get a copy of
+//! the source, in a stage of its own, or are asked for nothing at all. What a source is, is known
+//! here; what lies there, is not.
+
+use std::fmt::Write as _;
+
+use super::options::CopiedSource;
+use super::stage::Writer;
+use super::text;
+use crate::build::Step;
+use crate::error::{ErrorKind, Fault};
+use crate::instruction::{Instruction, Mount, Run};
+
+/// The fields that a mount may have, in the order in which they are written.
+const FIELDS: [(&str, &[&str]); 13] = [
+    ("type", &["type"]),
+    ("from", &["from"]),
+    ("source", &["source", "src"]),
+    ("target", &["target", "dst", "destination"]),
+    ("ro", &["ro", "readonly"]),
+    ("rw", &["rw", "readwrite"]),
+    ("id", &["id"]),
+    ("sharing", &["sharing"]),
+    ("mode", &["mode"]),
+    ("uid", &["uid"]),
+    ("gid", &["gid"]),
+    ("size", &["size"]),
+    ("required", &["required"]),
+];
+/// What stands for a secret's variable.
+const VARIABLE: &str = "env";
+/// The types that a mount may have.
+const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
+
+/// Where a source lies in the stage that it is copied into.
+const PLACE: &str = "/mount";
+/// What the names of such stages begin with.
+const STAGE: &str = "stagex-mount";
+/// What a pattern of `COPY` has, and a source must not.
+const PATTERN: [char; 4] = ['*', '?', '[', '\\'];
+
+impl Writer<'_> {
+    /// Returns the mounts of a `RUN` as they are written for the engine.
+    pub(super) fn mounts(&mut self, step: &Step, written: &Run) -> Result<Vec<Mount>, Fault> {
+        let Instruction::Run(run) = &step.instruction else {
+            return Ok(Vec::new());
+        };
+        let mut mounts = Vec::new();
+        for (written, mount) in written.mounts.iter().zip(&run.mounts) {
+            check(mount).map_err(|kind| Self::fault(step, kind))?;
+            mounts.push(if self.options.dialect.confined_mounts {
+                self.renamed_mount(written)
+            } else {
+                self.confined(step, written, mount)?
+            });
+        }
+        Ok(mounts)
+    }
+
+    /// Refuses a mount of a trigger that the engine finds in an image, and does by itself, if it would have
+    /// to be written in another way.
+    pub(super) fn check_trigger(&self, step: &Step) -> Result<(), Fault> {
+        let Instruction::Run(run) = &step.instruction else {
+            return Ok(());
+        };
+        for mount in &run.mounts {
+            check(mount).map_err(|kind| Self::fault(step, kind))?;
+            if !self.options.dialect.confined_mounts && kind(mount) != "tmpfs" {
+                let what = "in a trigger (ONBUILD) of an image".to_owned();
+                return Err(Self::fault(step, ErrorKind::MountOfRun(what)));
+            }
+        }
+        Ok(())
+    }
+
+    fn renamed_mount(&self, written: &Mount) -> Mount {
+        let mut mount = written.clone();
+        let from = mount.from().map(|name| self.source(name));
+        let mut fields = mount.fields.iter_mut().rev();
+        if let (Some(from), Some(field)) = (from, fields.find(|(key, _)| key == "from")) {
+            field.1 = Some(from);
+        }
+        mount
+    }
+
+    /// Writes a mount so that no path of the machine is reached by it, and nothing written outlives the `RUN`
+    /// but in a cache.
+    fn confined(&mut self, step: &Step, written: &Mount, mount: &Mount) -> Result<Mount, Fault> {
+        let refuse = |what: &str| {
+            let kind = ErrorKind::MountOfRun(what.to_owned());
+            Err(Self::fault(step, kind))
+        };
+        let kind = kind(mount);
+        let mut said: Vec<(&str, Option<String>)> = vec![("type", Some(kind.clone()))];
+        let source = beneath(value(mount, "source").unwrap_or_default());
+        let is_written = is_written(mount, &kind);
+        match kind.as_str() {
+            // Nothing in it depends on who expands it.
+            "tmpfs" | "secret" | "ssh" if mount == written => return Ok(written.clone()),
+            "bind" if source == "/" && !is_written => {
+                if mount == written {
+                    return Ok(self.renamed_mount(written));
+                }
+                said.extend(mount.from().map(|from| ("from", Some(self.source(from)))));
+            }
+            "bind" => {
+                let stage = self.copied(step, mount.from(), &source, is_written)?;
+                said.push(("from", Some(stage)));
+                said.push(("source", Some(PLACE.to_owned())));
+            }
+            "cache" if mount.from().is_some() => return refuse("of a cache with `from`"),
+            "cache" if source != "/" => return refuse("of a cache with `source`"),
+            "cache" => {
+                let id = value(mount, "id").filter(|id| !id.is_empty());
+                let target = || beneath(value(mount, "target").unwrap_or_default());
+                said.push(("id", Some(plain(&id.map_or_else(target, str::to_owned)))));
+            }
+            _ => {}
+        }
+        match kind.as_str() {
+            "bind" if is_written => said.push(("rw", None)),
+            "cache" | "tmpfs" if !is_written => said.push(("ro", None)),
+            _ => {}
+        }
+        for name in FIELDS.iter().map(|(name, _)| *name).chain([VARIABLE]) {
+            let is_said = said.iter().any(|(other, _)| *other == name);
+            if !is_said && !["from", "source", "ro", "rw"].contains(&name) {
+                // The engine expands what stands there, or not, as it does elsewhere.
+                said.extend(field(written, name).map(|(_, value)| (name, value.clone())));
+            }
+        }
+        let fields = said.into_iter();
+        Ok(Mount {
+            fields: fields.map(|(key, value)| (key.to_owned(), value)).collect(),
+        })
+    }
+
+    /// Returns the stage into which a source is copied. One that a `RUN` writes to is of this mount alone.
+    fn copied(
+        &mut self,
+        step: &Step,
+        from: Option<&str>,
+        source: &str,
+        is_written: bool,
+    ) -> Result<String, Fault> {
+        if source.contains(PATTERN) {
+            let what = format!("with `{source}` as its source");
+            return Err(Self::fault(step, ErrorKind::MountOfRun(what)));
+        }
+        let from = from.map(|name| self.source(name));
+        let known = self.lowered.copied.iter().find(|copied| {
+            !is_written && !copied.is_written && copied.from == from && copied.source == source
+        });
+        if let Some(copied) = known {
+            return Ok(copied.stage.clone());
+        }
+        let number = self.lowered.copied.len();
+        let names = std::iter::successors(Some(format!("{STAGE}-{number}")), |name| {
+            Some(format!("{name}-"))
+        });
+        let mut free = names.filter(|name| self.file.stage_named(name).is_none());
+        let stage = free.next().unwrap_or_default();
+        let mut words = vec!["COPY".to_owned()];
+        words.extend(from.as_ref().map(|from| self.flag("from", from)));
+        let paths = [source, PLACE].map(|path| text::literal(path, self.file.escape));
+        words.push(text::arguments(&paths, false));
+        let copy = words.join(" ");
+        let _ = write!(self.before, "\nFROM scratch AS {stage}\n{copy}\n");
+        self.lowered.copied.push(CopiedSource {
+            stage: stage.clone(),
+            before: self.stage.id,
+            step: step.id,
+            from,
+            source: source.to_owned(),
+            is_written,
+        });
+        Ok(stage)
+    }
+}
+
+/// Refuses a field that `BuildKit` does not have: with those of other engines, a mount may do what none
+/// should be able to ask for.
+fn check(mount: &Mount) -> Result<(), ErrorKind> {
+    let known = |key: &str| key == VARIABLE || FIELDS.iter().any(|(_, keys)| keys.contains(&key));
+    if let Some((key, _)) = mount.fields.iter().find(|(key, _)| !known(key)) {
+        return Err(ErrorKind::MountField(key.clone()));
+    }
+    let kind = kind(mount);
+    if TYPES.contains(&kind.as_str()) {
+        Ok(())
+    } else {
+        Err(ErrorKind::MountType(kind))
+    }
+}
+
+fn kind(mount: &Mount) -> String {
+    let kind = mount.get("type").unwrap_or("bind");
+    kind.to_ascii_lowercase()
+}
+
+/// Returns the last value of a field, under whichever of its names.
+fn value<'a>(mount: &'a Mount, name: &str) -> Option<&'a str> {
+    field(mount, name)?.1.as_deref()
+}
+
+/// Returns what counts of a field, under whichever of its names: what stands last.
+fn field<'a>(mount: &'a Mount, name: &str) -> Option<&'a (String, Option<String>)> {
+    let known = FIELDS.iter().find(|(field, _)| *field == name);
+    let keys = known.map_or(&[VARIABLE] as &[&str], |(_, keys)| *keys);
+    let mut fields = mount.fields.iter().rev();
+    fields.find(|(key, _)| keys.contains(&key.as_str()))
+}
+
+/// Tells whether a `RUN` may write to a mount.
+fn is_written(mount: &Mount, kind: &str) -> bool {
+    let mut written = kind != "bind";
+    for (key, value) in &mount.fields {
+        // What is no truth value, the engine refuses; here it is taken for what is safe.
+        let says = |word: &[&str]| value.as_deref().is_some_and(|value| word.contains(&value));
+        let is_false = says(&["0", "f", "F", "false", "FALSE", "False"]);
+        match key.as_str() {
+            "ro" | "readonly" => written = is_false,
+            "rw" | "readwrite" => written = !is_false,
+            _ => {}
+        }
+    }
+    written
+}
+
+/// Returns a path from the root on, without `.` and `..`.
+fn beneath(path: &str) -> String {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
+}
+
+/// Returns the id of a cache as one name, of which no engine makes a path.
+fn plain(id: &str) -> String {
+    let mut name = "stagex-".to_owned();
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "_{byte:02x}");
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("", "/")]
+    #[case("a/./b//c/", "/a/b/c")]
+    #[case("/a/../../b", "/b")]
+    #[case("../..", "/")]
+    fn paths_stay_beneath(#[case] path: &str, #[case] expected: &str) {
+        assert_eq!(beneath(path), expected);
+    }
+
+    #[rstest]
+    #[case("cargo-1", "stagex-cargo-1")]
+    #[case("../../etc", "stagex-_2e_2e_2f_2e_2e_2fetc")]
+    #[case("a/b", "stagex-a_2fb")]
+    #[case("a_2fb", "stagex-a_5f2fb")]
+    fn an_id_is_one_name_of_its_own(#[case] id: &str, #[case] expected: &str) {
+        assert_eq!(plain(id), expected);
+    }
+}

@@ -1,0 +1,98 @@
+//! Copies an open file into a new one, and hashes the bytes that come to lie there: what is checked
+//! is what is used, whoever changes the file meanwhile.
+//!
+//! It knows descriptors, not what the files are for.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+
+use camino::Utf8Path;
+use rustix::fs::{Mode, fchmod, ioctl_ficlone};
+use sha2::{Digest as _, Sha256};
+
+/// How many bytes are read at once.
+const BLOCK: usize = 1 << 18;
+
+/// The sha256 of a file's contents.
+pub(crate) type Hash = [u8; 32];
+
+/// Copies `from`, of which nothing was read yet, into a new file at `to`, with this mode whatever
+/// the umask. Blocks are shared where the file system can do that, and never the file itself: what a
+/// build writes into its context must not reach the file that was copied.
+pub(crate) fn copy(from: &File, to: &Utf8Path, mode: u32) -> io::Result<(File, Hash)> {
+    let mut options = File::options();
+    let mut copy = options.read(true).write(true).create_new(true).open(to)?;
+    fchmod(&copy, Mode::from_raw_mode(mode))?;
+    // Another file system, or one that cannot share.
+    let hash = if ioctl_ficlone(&copy, from).is_ok() {
+        hash(&copy)?
+    } else {
+        each_block(from, |block| copy.write_all(block))?
+    };
+    Ok((copy, hash))
+}
+
+/// Returns the sha256 of what is left to read of an open file.
+pub(crate) fn hash(file: &File) -> io::Result<Hash> {
+    each_block(file, |_| Ok(()))
+}
+
+/// Hands over what is left to read of a file, block by block, and returns the hash of that. A file
+/// that somebody goes on writing is read as far as it reached when this began.
+fn each_block(file: &File, mut hear: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Hash> {
+    let mut file = file.take(file.metadata()?.len());
+    let (mut hasher, mut block) = (Sha256::new(), vec![0; BLOCK]);
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok(hasher.finalize().into()),
+            Ok(length) => {
+                hasher.update(&block[..length]);
+                hear(&block[..length])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_is_a_file_of_its_own_with_the_hash_of_its_bytes() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let (from, to) = (root.join("from"), root.join("to"));
+        // More than one block, and no whole number of them.
+        let contents: Vec<u8> = (0..=250).cycle().take(3 * BLOCK + 7).collect();
+        fs::write(&from, &contents).unwrap();
+        let opened = File::open(&from).unwrap();
+        let (copied, hash) = copy(&opened, &to, 0o755).unwrap();
+        assert_eq!(hash, <Hash>::from(Sha256::digest(&contents)));
+        assert_eq!(fs::read(&to).unwrap(), contents);
+        assert_eq!(
+            copied.metadata().unwrap().permissions().mode() & 0o7777,
+            0o755
+        );
+        assert_ne!(
+            copied.metadata().unwrap().ino(),
+            opened.metadata().unwrap().ino()
+        );
+    }
+
+    #[test]
+    fn what_is_there_is_not_written_over() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let (from, precious) = (root.join("from"), root.join("precious"));
+        fs::write(&from, "new").unwrap();
+        fs::write(&precious, "old").unwrap();
+        std::os::unix::fs::symlink(&precious, root.join("to")).unwrap();
+        assert!(copy(&File::open(&from).unwrap(), &root.join("to"), 0o644).is_err());
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "old");
+    }
+}
