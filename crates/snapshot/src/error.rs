@@ -17,10 +17,11 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
-    /// A file has the group that stands in for all beyond the ranges of this user, and no mark of which.
+    /// A file has the group that stands in for all beyond the ranges of this user, and no mark of which: it
+    /// has it from a directory with the set-group-ID bit, or from a process.
     #[error(
-        "cannot tell the group of `{0}`: it took it from a directory with the set-group-ID bit, whose group \
-         is beyond the ranges that are set aside for this user (usermod --add-subgids)"
+        "cannot tell the group of `{0}`: it has the last group that is set aside for this user, which also \
+         stands for all beyond (usermod --add-subgids sets more aside)"
     )]
     UnknownGroup(String),
     /// A `COPY` or `ADD` names what is not there.
