@@ -159,10 +159,10 @@ impl Builder {
         let tree = view.as_ref().map(View::tree).transpose()?;
         let depends = self.unpack_into(image, layer, &Tree::open(&files)?, tree.as_ref())?;
         let key = if depends { on_those_below } else { alone };
-        if let Some(cache) = &self.cache {
-            if let Some(digest) = cache.keep(key, &entry, Beside::default()) {
-                self.note_kept(files.clone(), key, digest, &Place::root());
-            }
+        if let Some(cache) = &self.cache
+            && let Some(digest) = cache.keep(key, &entry, Beside::default())
+        {
+            self.note_kept(files.clone(), key, digest, &Place::root());
         }
         if depends {
             unpacked.on.insert(below.to_vec(), files);
