@@ -75,13 +75,14 @@ impl Dice {
         ])
     }
 
-    /// Returns a command that a builder might give.
+    /// Returns a command that a builder might give. (None writes to a file that is there, and no file keeps two
+    /// names for the next step: see `docs/native.md`.)
     fn command(&mut self) -> String {
         let (one, other) = (self.path(), self.path());
         match self.roll(28) {
             0 | 1 => format!("mkdir -p {one}"),
             2 => format!("mkdir {one}; chmod 2775 {one}"),
-            3 | 4 => format!("[ -p {one} ] || echo {other} >{one}"),
+            3 | 4 => format!("rm -f {one}; echo {other} >{one}"),
             5..=7 => {
                 let (kind, number) = (
                     self.pick(&["c", "b"]),
@@ -113,7 +114,9 @@ impl Dice {
             18 | 19 => format!("{} -a {one} {other}", self.program("cp")),
             20 => {
                 let (pack, unpack) = (self.program("tar"), self.program("tar"));
-                format!("mkdir -p {other}; {pack} c {one} | {unpack} xp -C {other}")
+                format!(
+                    "mkdir -p {other}; {pack} c {one} >/logs/tar; {unpack} xp -C {other} </logs/tar; rm /logs/tar"
+                )
             }
             21 => format!("rm -rf {one}"),
             22 => format!("umask {}", self.pick(&["022", "027", "0", "77"])),
@@ -127,7 +130,7 @@ impl Dice {
                 self.id()
             ),
             _ => match self.roll(4) {
-                0 => format!("[ -p {one} -o -p {other} ] || cp {one} {other}"),
+                0 => format!("rm -f {other}; [ -p {one} ] || cp {one} {other}"),
                 1 => {
                     format!("[ -d {one} ] && /call 188 {one} system.posix_acl_default {LIST} 44 0")
                 }
@@ -141,7 +144,8 @@ impl Dice {
 
     fn script(&mut self, count: usize) -> String {
         let mut script =
-            "mkdir -p /t/d/s /t/e; cd /t; ln -s d l; echo 1 >a; echo 2 >d/b; ".to_owned();
+            "mkdir -p /t/d/s /t/e; cd /t; ln -s d l; rm -f a d/b; echo 1 >a; echo 2 >d/b; "
+                .to_owned();
         for _ in 0..count {
             let _ = write!(script, "{}; echo $?; ", self.command());
         }
@@ -163,7 +167,7 @@ const SHOW: &str = "find . /t | sort | while read f; do \
       for kind in c b p f l d; do /gnu/bin/find . -type $kind | sort; find . -type $kind | sort; done; \
       /gnu/bin/tar c --numeric-owner . | tar tv | sort; tar c . | /gnu/bin/tar tv --numeric-owner | sort; } | \
       sed 's/20[0-9-]* [0-9:]* //;s/[A-Z][a-z][a-z] [0-9 ]* [0-9:]* //;/^total /d'; \
-    for f in * d/*; do [ -f $f ] && cat $f; true; done";
+    for f in * d/*; do [ -f $f ] && cat $f; true; done; find . -type f -links +1 -delete";
 
 /// Returns a context in which GNU's programs are, each with its libraries.
 fn context() -> Result<Build, Failed> {
