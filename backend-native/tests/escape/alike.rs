@@ -167,7 +167,7 @@ const SHOW: &str = "find . /t | sort | while read f; do \
       for kind in c b p f l d; do /gnu/bin/find . -type $kind | sort; find . -type $kind | sort; done; \
       /gnu/bin/tar c --numeric-owner . | tar tv | sort; tar c . | /gnu/bin/tar tv --numeric-owner | sort; } | \
       sed 's/20[0-9-]* [0-9:]* //;s/[A-Z][a-z][a-z] [0-9 ]* [0-9:]* //;/^total /d'; \
-    for f in * d/*; do [ -f $f ] && cat $f; true; done; find . -type f -links +1 -delete";
+    for f in * d/*; do [ -f $f ] && cat $f; true; done; find . -type f -links +1 -delete; true";
 
 /// Returns a context in which GNU's programs are, each with its libraries.
 fn context() -> Result<Build, Failed> {
