@@ -104,10 +104,10 @@ impl Builder {
             stack.push(self.once(layer, below, |unpacked| {
                 self.unpack_layer(image, (below, layer), &stack, unpacked)
             })?);
+            stack.check().map_err(|error| {
+                Failure::from(error).within(format_args!("the image `{}`", image.name()))
+            })?;
         }
-        stack.check().map_err(|error| {
-            Failure::from(error).within(format_args!("the image `{}`", image.name()))
-        })?;
         Ok(stack)
     }
 
