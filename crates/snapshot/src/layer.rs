@@ -277,7 +277,7 @@ fn put(
 mod tests {
     use std::fs::{self, File};
     use std::io::{self, Cursor};
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
 
     use rstest::rstest;
