@@ -10,6 +10,7 @@
     reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
 )]
 
+#[expect(dead_code, reason = "it needs no example tree")]
 mod engines;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use libtest_mimic::Failed;
 use rustix::fs::{CWD, FileType, Mode, makedev};
 use serde_json::Value;
 
-use engines::expect;
+use engines::{expect, variable};
 
 /// What stands in every file of the user's, and must be seen nowhere else.
 const SECRET: &str = "correct horse battery staple";
@@ -73,15 +74,20 @@ fn main() -> ExitCode {
     engines::run("a_hostile_tree_harms_nobody", harms_nobody)
 }
 
-fn harms_nobody(runtime: &str, _: &Utf8Path) -> Result<(), Failed> {
+fn harms_nobody(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
+    let images = engines::images(program)?;
     files_of_ours_are_replaced(runtime)?;
     // All that is done before a runtime begins is the same with each.
     if runtime == "native" {
         directories_of_ours_are_refused(runtime)?;
         outputs_of_commands_follow_no_link()?;
         digests_and_settings_are_read_through_no_link()?;
+        outputs_are_elsewhere_where_the_user_says_so()?;
     }
-    nothing_that_was_copied_is_believed(runtime)
+    nothing_that_was_copied_is_believed(runtime)?;
+    let now = engines::images(program)?;
+    let named = format!("images were {images:?}, are {now:?}");
+    expect(images == now, &named)
 }
 
 /// A clone, and the home directory of whoever works in it.
@@ -92,6 +98,9 @@ struct Scene {
     /// What the user's settings, secret and findings are in.
     own: PathBuf,
     before: BTreeMap<PathBuf, Seen>,
+    /// Whether files of the user's have other names in the clone: then their names there may go, and they
+    /// may be read by them.
+    has_hard_links: bool,
 }
 
 /// What the file system says of a file, all of which would be another if something was done with it.
@@ -102,6 +111,8 @@ struct Seen {
     links: u64,
     size: u64,
     changed: (i64, i64),
+    /// When its contents were.
+    modified: (i64, i64),
     /// When it was read; of files only, since this test lists directories.
     read: Option<(i64, i64)>,
 }
@@ -131,6 +142,7 @@ impl Scene {
             clone,
             home,
             before: BTreeMap::new(),
+            has_hard_links: false,
         }
     }
 
@@ -150,11 +162,25 @@ impl Scene {
             let times = FileTimes::new().set_accessed(long_ago);
             file.unwrap().set_times(times).unwrap();
         }
-        self.before = seen(&self.home);
+        let mut names = seen(&self.home);
+        self.has_hard_links = names
+            .values()
+            .any(|seen| seen.read.is_some() && seen.links > 1);
+        names.values_mut().for_each(|seen| self.pass_over(seen));
+        self.before = names;
+    }
+
+    fn pass_over(&self, seen: &mut Seen) {
+        if self.has_hard_links && seen.read.is_some() {
+            (seen.links, seen.read, seen.changed) = (0, None, seen.modified);
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
+        // Whoever runs this as another user has the program elsewhere.
+        let program = variable("STAGEX_PROGRAM");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_stagex").to_owned());
+        let mut command = Command::new(program);
         command
             .current_dir(&self.clone)
             .args(arguments)
@@ -174,7 +200,8 @@ impl Scene {
         let what = format!("{arguments:?} said {said}");
         expect(output.status.code().is_some(), &what)?;
         expect(!said.contains(SECRET), &what)?;
-        let now = seen(&self.home);
+        let mut now = seen(&self.home);
+        now.values_mut().for_each(|seen| self.pass_over(seen));
         if now != self.before {
             let differ = |(path, seen): &(&PathBuf, &Seen)| self.before.get(*path) != Some(*seen);
             let changed: Vec<_> = now.iter().filter(differ).collect();
@@ -260,6 +287,7 @@ fn seen(directory: &Path) -> BTreeMap<PathBuf, Seen> {
             links: metadata.nlink(),
             size: metadata.size(),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
             read: metadata
                 .is_file()
                 .then(|| (metadata.atime(), metadata.atime_nsec())),
@@ -494,6 +522,37 @@ fn digests_and_settings_are_read_through_no_link() -> Result<(), Failed> {
     scene.remember();
     let (is_done, said) = scene.run(&["digests", "--check"])?;
     expect(!is_done && !said.contains('\u{1b}'), &said)
+}
+
+fn outputs_are_elsewhere_where_the_user_says_so() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let package = scene.clone.join("packages/core/b");
+    fs::create_dir_all(&package)?;
+    fs::write(package.join("package.toml"), "[package]\nname = \"b\"\n")?;
+    fs::write(package.join("Containerfile"), "FROM stagex/core-a\n")?;
+    let elsewhere = scene.own.join("big disk");
+    let settings = scene.own.join("configuration/stagex/stagex.toml");
+    fs::create_dir_all(settings.parent().unwrap())?;
+    fs::write(&settings, format!("out = {:?}\n", path(&elsewhere)))?;
+    for (outcome, words) in [("built", &[][..]), ("fresh", &["--out", path(&elsewhere)])] {
+        let all = ["--runtime", "native", "--format", "json", "make"];
+        let output = scene.command(&[&all[..], words].concat()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let made: Value =
+            serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {said}"))?;
+        let packages = made["packages"].as_array().unwrap();
+        let is_so = packages.len() == 2 && packages.iter().all(|made| made["outcome"] == outcome);
+        expect(is_so, &format!("expected {outcome}: {made}: {said}"))?;
+    }
+    let trees: Vec<_> = fs::read_dir(&elsewhere)?.collect::<Result<_, _>>()?;
+    let is_there = trees.len() == 1 && trees[0].path().join("core-b/index.json").is_file();
+    expect(
+        is_there && !scene.clone.join("out").exists(),
+        &format!("{trees:?}"),
+    )?;
+    let output = scene.command(&["clean"]).output()?;
+    let left = trees[0].path().join("core-b").exists();
+    expect(output.status.success() && !left, "it is not cleaned")
 }
 
 /// A way in which a tree, or what was built in it, comes to be somewhere.

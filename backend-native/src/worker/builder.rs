@@ -166,7 +166,7 @@ type Places = BTreeMap<containerfile::StepId, StepId>;
 /// Reads the Containerfile, and finds out what the target needs.
 fn resolve(job: &BuildJob, images: &BTreeMap<String, Image>) -> Result<Build> {
     let path = &job.containerfile;
-    let text = std::fs::read_to_string(path);
+    let text = beneath::read_text(path, beneath::DOCUMENT);
     let text = text.map_err(|error| Failure::io("read", path, &error))?;
     let platform: Platform = job.platform.parse().map_err(|_| {
         let message = format!("`{}` is no platform", job.platform);
@@ -260,11 +260,21 @@ impl Builder {
         if let Some(shared) = self.share(step, floor)? {
             return self.step_of_shared(floor, key, &shared, wanted);
         }
-        let snapshot = self.folders.snapshot()?;
-        let done = {
-            let root = root(step, &floor.stack, &snapshot)?;
-            self.carry_out(step, place, root.path())?
-            // Whatever was mounted in it goes with it.
+        let (snapshot, done) = loop {
+            let snapshot = self.folders.snapshot()?;
+            let done = {
+                let root = root(step, &floor.stack, &snapshot)?;
+                self.carry_out(step, place, root.path())?
+                // Whatever was mounted in it goes with it.
+            };
+            if let Some(done) = done {
+                break (snapshot, done);
+            }
+            let line = "it makes a device file, or gives a file to a user beyond the ranges that are set \
+                        aside for this user: it begins again, and looks at files take longer";
+            self.report.line(place, line);
+            snapshot::clear(&snapshot.entry)
+                .map_err(|error| Failure::io("clear", snapshot.entry.display(), &error))?;
         };
         let upper = Tree::open(&snapshot.upper)?;
         done.stubs.remove(&upper)?;

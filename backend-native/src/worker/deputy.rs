@@ -1,34 +1,45 @@
 //! What an ordinary user's kernel does not do for a RUN, done as for a COPY: something stands in.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Stat};
+use sandbox::{Held, Watch};
 
 /// Makes stand-ins.
 #[derive(Debug)]
 struct StandIns;
 
-/// Returns from which user on something stands in, and who makes it; nothing where nothing has to.
-pub(super) fn deputy() -> Option<(u32, Arc<dyn sandbox::Deputy>)> {
-    let beyond = snapshot::stand_in()?;
-    Some((beyond, Arc::new(StandIns)))
+/// Returns which calls of a RUN are held up, and who answers them; nothing where the kernel does all. Only
+/// where a file may stand for another, the calls are held up that could tell: each look at a file.
+pub(super) fn held() -> Option<Held> {
+    let watch = if snapshot::has_stand_ins() {
+        Watch::Everything
+    } else {
+        Watch::Changes
+    };
+    Some(Held {
+        beyond: snapshot::stand_in()?,
+        watch,
+        deputy: Arc::new(StandIns),
+    })
 }
 
 impl sandbox::Deputy for StandIns {
-    fn make_device(
-        &self,
-        folder: BorrowedFd<'_>,
-        name: &OsStr,
-        kind: (FileType, Mode),
-        number: u64,
-    ) -> io::Result<()> {
-        Ok(snapshot::make_device(folder, name, kind, number)?)
+    fn stand_for(&self, file: BorrowedFd<'_>, kind: FileType, number: u64) -> io::Result<()> {
+        Ok(snapshot::stand_for(file, kind, number)?)
     }
 
     fn give(&self, file: BorrowedFd<'_>, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
         Ok(snapshot::give(file, user, group)?)
+    }
+
+    fn status(&self, file: BorrowedFd<'_>) -> io::Result<Option<Stat>> {
+        Ok(snapshot::status_of(file)?)
+    }
+
+    fn is_mark(&self, attribute: &[u8]) -> bool {
+        snapshot::is_mark(attribute)
     }
 }

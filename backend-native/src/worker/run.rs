@@ -6,7 +6,7 @@ use std::path::Path;
 use backend_api::StepId;
 use containerfile::{Run, Step};
 use process::Lines;
-use sandbox::{Network, Process};
+use sandbox::{Network, Process, Verdict};
 use snapshot::{Identity, Owner, Tree, User};
 
 use super::builder::Builder;
@@ -23,6 +23,8 @@ use crate::job::{Failure, FailureKind, Message};
 pub(super) const HOST_NAME: &str = "buildkitsandbox";
 
 impl Builder {
+    /// Runs a process. Returns nothing if it has to begin again in a file system as it was: something would
+    /// have come to stand in where that could be seen.
     pub(super) fn run(
         &self,
         step: &Step,
@@ -30,9 +32,9 @@ impl Builder {
         place: Option<StepId>,
         tree: &Tree,
         root: &Path,
-    ) -> Result<Done> {
+    ) -> Result<Option<Done>> {
         let Some(invocation) = step.invocation() else {
-            return Ok(Done::default());
+            return Ok(Some(Done::default()));
         };
         let identity = User::new(&step.user).identity(tree)?;
         let identity = identity.ok_or_else(|| {
@@ -65,13 +67,15 @@ impl Builder {
             }
             failure
         })?;
-        Ok(Done {
-            stubs: fitting.end(),
-            is_certain,
-        })
+        let stubs = fitting.end();
+        let Some(is_certain) = is_certain else {
+            snapshot::expect_stand_ins();
+            return Ok(None);
+        };
+        Ok(Some(Done { stubs, is_certain }))
     }
 
-    /// Returns whether nothing is known that might have made a difference.
+    /// Returns whether nothing is known that might have made a difference; nothing if it has to begin again.
     fn run_process(
         &self,
         step: &Step,
@@ -80,7 +84,7 @@ impl Builder {
         network: Network,
         place: Option<StepId>,
         root: &Path,
-    ) -> Result<bool> {
+    ) -> Result<Option<bool>> {
         let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
         let mut watch = Watch::begin(&self.folders, &self.inside);
@@ -98,7 +102,7 @@ impl Builder {
             output: end,
             rights: self.inside.rights,
             bounds: self.inside.bounds.clone(),
-            deputy: super::deputy::deputy(),
+            held: super::deputy::held(),
         }
         .start()?;
         let mut said = |line: &str| self.report.line(place, line);
@@ -112,14 +116,33 @@ impl Builder {
             }
         }
         lines.finish(&mut said);
-        let code = running.wait()?.code();
+        let ended = running.wait();
+        let limit = watch.end();
+        let (ended, verdict) = match (ended, limit) {
+            (Ok(ended), _) => ended,
+            (Err(error), Some(limit)) => {
+                return Err(limit.explain(&error.to_string(), &self.job.work));
+            }
+            (Err(error), None) => return Err(error.into()),
+        };
+        match verdict {
+            Verdict::Right => {}
+            Verdict::Again => return Ok(None),
+            Verdict::Refused(why) => {
+                let message = format!("`{shown}`: {why}, which an ordinary user's build cannot do");
+                let hint = "build as root, set more users aside (usermod --add-subuids, --add-subgids), or \
+                            use --runtime docker, podman or buildah";
+                return Err(Failure::unsupported(message).with_hint(hint));
+            }
+        }
+        let code = ended.code();
         let what = format!("`{shown}` exited with {code}");
-        match (code, watch.end()) {
-            (0, None) => Ok(true),
+        match (code, limit) {
+            (0, None) => Ok(Some(true)),
             (0, Some(limit)) if !limit.is_certain() => {
                 let message = format!("{what}: {limit}, so this is not kept for later builds");
                 self.report.say(Message::Notice { message });
-                Ok(false)
+                Ok(Some(false))
             }
             (_, Some(limit)) => Err(limit.explain(&what, &self.job.work)),
             (_, None) => Err(Failure::build(what)),

@@ -98,28 +98,28 @@ impl Default for Done {
 }
 
 impl Builder {
-    /// Carries out a step in the file system at `root`.
+    /// Carries out a step in the file system at `root`. Returns nothing if it has to begin again in another.
     pub(super) fn carry_out(
         &self,
         step: &Step,
         place: Option<StepId>,
         root: &Path,
-    ) -> Result<Done> {
+    ) -> Result<Option<Done>> {
         let tree = Tree::open(root)?;
         let done = match &step.instruction {
             Instruction::Copy(copy) => {
                 let done = self.bring(step, &Order::of_copy(copy), &tree);
-                done.map(|()| Done::default())
+                done.map(|()| Some(Done::default()))
             }
             Instruction::Add(add) => {
                 let done = self.bring(step, &Order::of_add(add), &tree);
-                done.map(|()| Done::default())
+                done.map(|()| Some(Done::default()))
             }
             Instruction::Run(run) => self.run(step, run, place, &tree, root),
             Instruction::Workdir(path) => {
-                make_working_folder(path, &step.user, &tree).map(|()| Done::default())
+                make_working_folder(path, &step.user, &tree).map(|()| Some(Done::default()))
             }
-            _ => Ok(Done::default()),
+            _ => Ok(Some(Done::default())),
         };
         // Whoever asked for a step that has a number knows how it was written.
         done.map_err(|failure| match place {

@@ -85,7 +85,7 @@ fn try_to_run(root: &Utf8Path, inside: &Inside) -> Result<()> {
             output,
             rights: inside.rights,
             bounds: inside.bounds.clone(),
-            deputy: super::deputy::deputy(),
+            held: super::deputy::held(),
         };
         process.start()?.wait().map(|_| ())
     };

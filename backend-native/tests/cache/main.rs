@@ -29,7 +29,7 @@ use images::{
     more_attributes_than_fit_are_no_full_disk, odd_entries_are_refused,
 };
 use stacked::{
-    what_is_copied_at_many_places_is_kept_once,
+    what_is_below_already_is_copied_over_itself, what_is_copied_at_many_places_is_kept_once,
     what_is_copied_whole_is_stacked_where_that_shows_the_same,
 };
 
@@ -97,6 +97,7 @@ cases![
     what_a_killed_build_had_finished_is_reused,
     builds_at_once_share_what_they_keep,
     what_was_kept_can_be_forgotten,
+    what_is_kept_has_devices_and_owners,
     an_image_that_is_not_what_it_says_is_refused,
     a_configuration_that_says_another_archive_is_refused,
     odd_entries_are_refused,
@@ -105,6 +106,7 @@ cases![
     as_many_layers_as_the_kernel_stacks,
     what_is_copied_whole_is_stacked_where_that_shows_the_same,
     what_is_copied_at_many_places_is_kept_once,
+    what_is_below_already_is_copied_over_itself,
 ];
 
 /// Those that mount file systems, or give files away, before they build: only root may.
@@ -387,6 +389,28 @@ fn what_was_kept_can_be_forgotten() -> Result<(), Failed> {
     fs::remove_dir(scene.kept())?;
     block_on(native.forget(&scene.kept()))?;
     Ok(())
+}
+
+/// An ordinary user's kernel makes neither: whatever stands in is not seen in a later build either.
+fn what_is_kept_has_devices_and_owners() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let text =
+        format!("{SHELL}FROM shell AS made\nRUN mknod /d c 1 3 && mkdir /o && chown 70000 /o\n");
+    scene.build(&text).run()?;
+    let seen = "[ -c /d ] && [ $(stat -c %u /o) = 70000 ] && mv /d /o/ && chgrp 5 /o";
+    let built = scene
+        .build(&format!("{text}RUN {seen} && echo 1\n"))
+        .run()?;
+    expect_equal(&built.made.len(), &1)?;
+    let copied = format!(
+        "{text}FROM shell AS copy\nCOPY --from=made /d /d\nRUN mkdir /o && chown 70000 /o\n\
+         RUN {seen} && stat -c '%F %u:%g' /o/d /o >/f\n"
+    );
+    let built = scene.build(&copied).run()?;
+    expect_equal(
+        built.contents("f").as_str(),
+        "character special file 0:0\ndirectory 70000:5\n",
+    )
 }
 
 #[expect(

@@ -5,11 +5,13 @@
 //! the reason; `STAGEX_REQUIRE=native` turns that into failures. Ignored as well is what takes a user that
 //! this one is not.
 
+mod alike;
 mod bounds;
 mod files;
 mod flags;
 mod network;
 mod processes;
+mod standing;
 mod support;
 
 use std::process::ExitCode;
@@ -17,7 +19,12 @@ use std::process::ExitCode;
 use support::{Case, cases};
 
 fn main() -> ExitCode {
+    if let Some(code) = alike::command() {
+        return code;
+    }
     let for_all = cases![
+        alike::a_tree_is_made_again_as_it_was,
+        alike::no_call_outlives_its_run,
         files::a_source_leads_nowhere_outside,
         files::a_destination_leads_nowhere_outside,
         files::a_working_folder_leads_nowhere_outside,
@@ -61,6 +68,14 @@ fn main() -> ExitCode {
         flags::parents_come_along,
         flags::what_is_excluded_stays,
         flags::modes_can_be_changes,
+        standing::a_device_is_seen_as_one,
+        standing::an_owner_beyond_the_ranges_is_seen,
+        standing::a_device_is_made_as_its_maker_would,
+        standing::errors_are_the_kernels,
+        standing::wherever_a_maker_stands,
+        standing::programs_of_32_bits_are_served,
+        standing::what_cannot_be_answered_is_refused,
+        standing::a_signal_begins_no_call_again,
         bounds::a_sparse_file_takes_no_room,
         bounds::an_endless_line_is_cut,
         bounds::folders_as_deep_as_can_be_are_an_error_and_removed,

@@ -48,7 +48,7 @@ pub(crate) struct Work {
 impl Work {
     /// Makes a folder for a build of `name`, below the work folder of the tree.
     pub(crate) fn begin(folders: &Folders, name: &str) -> Result<Self, Error> {
-        let path = folders.work();
+        let path = folders.absolute_work()?;
         let parent = match folders.open_work()? {
             Some(parent) => parent,
             None => {
@@ -63,7 +63,8 @@ impl Work {
                 made => break (name, made.at("make folder in", &path)?),
             }
         };
-        let folder = path.join(&name);
+        // Engines are told of it, and are started elsewhere.
+        let folder = camino::absolute_utf8(path.join(&name)).at("find", &path)?;
         let life = made.new_file_of_mode(LIFE.into(), LOCKED_MODE);
         let life = life.at("write", &folder.join(LIFE))?;
         life.lock().at("lock", &folder.join(LIFE))?;
@@ -143,7 +144,7 @@ pub(crate) struct Abandoned {
 /// Lists the work folders whose builds do not live any more. Whoever is alone finds what is no work folder
 /// as well.
 pub(crate) fn abandoned(folders: &Folders, access: Access) -> Result<Vec<Abandoned>, Error> {
-    let path = folders.work();
+    let path = folders.absolute_work()?;
     let Some(work) = folders.open_work()? else {
         return Ok(Vec::new());
     };

@@ -93,10 +93,17 @@ pub async fn clean(
     drop(lock);
 
     let mut cleaned = Cleaned::default();
+    let mut result = Ok(());
     for (directory, name) in names {
-        cleaned.count(&directory.join(&name));
-        removal::remove(&directory, &name, &backends).await?;
+        let mut found = Cleaned::default();
+        found.count(&directory.join(&name));
+        // What cannot be removed is no reason to keep the rest.
+        match removal::remove(&directory, &name, &backends).await {
+            Ok(()) => cleaned += found,
+            Err(error) => result = result.and(Err(error)),
+        }
     }
+    result?;
     blocking(move || aside.end(false)).await?;
     Ok(cleaned)
 }

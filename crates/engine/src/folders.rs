@@ -181,6 +181,13 @@ impl Folders {
         there(own.directory(WORK.into())).at("open", &self.work())
     }
 
+    /// Returns the absolute path of the folder in which builds work: engines are told paths in it, and work in
+    /// folders of their own.
+    pub(crate) fn absolute_work(&self) -> Result<Utf8PathBuf, Error> {
+        let work = self.work();
+        camino::absolute_utf8(&work).at("find", &work)
+    }
+
     /// Opens the folder of the records, if it is there.
     pub(crate) fn open_records(&self) -> Result<Option<Directory>, Error> {
         let Some(own) = self.open_own()? else {
@@ -389,6 +396,8 @@ pub struct Lock {
 mod tests {
     use std::fs;
 
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -405,6 +414,62 @@ mod tests {
             .unwrap();
         assert!(!left.exists());
         assert!(output.exists());
+    }
+
+    /// Something that stands where the lock should be; the file must stay as it is.
+    type Trick = fn(&Utf8Path, &Utf8Path);
+
+    #[rstest]
+    #[case::link(|file: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink(file, lock).unwrap())]
+    #[case::link_to_nothing(|_: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink("nothing", lock).unwrap())]
+    #[case::hard_link(|file: &Utf8Path, lock: &Utf8Path| fs::hard_link(file, lock).unwrap())]
+    #[case::folder(|_: &Utf8Path, lock: &Utf8Path| fs::create_dir(lock).unwrap())]
+    #[case::pipe(|_: &Utf8Path, lock: &Utf8Path| {
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, lock.as_str(), kind, Mode::RWXU, 0).unwrap();
+    })]
+    #[case::readable(|_: &Utf8Path, lock: &Utf8Path| fs::write(lock, "").unwrap())]
+    fn a_lock_is_a_file_that_only_its_user_can_lock(#[case] trick: Trick) {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let (folders, file) = (Folders::of_tree(root), root.join("file"));
+        fs::write(&file, "precious").unwrap();
+        fs::create_dir_all(folders.own()).unwrap();
+        let path = folders.own().join(LOCK);
+        trick(&file, &path);
+        let nobody = &mut |_| panic!("nobody else holds the lock");
+        let lock = folders.open(Access::Alone, nobody).unwrap();
+        let found = fs::symlink_metadata(&path).unwrap();
+        assert!(found.is_file());
+        assert_eq!((found.nlink(), found.mode() & 0o7777), (1, 0o600));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+        assert!(!root.join("out/.stagex/nothing").exists());
+        let mut waited = false;
+        let mut lock = Some(lock);
+        let second = folders.open(Access::Alone, &mut |_| {
+            waited = true;
+            lock = None;
+        });
+        assert!(second.is_ok() && waited);
+    }
+
+    #[test]
+    fn trees_of_one_name_have_folders_of_their_own_elsewhere() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let outs = ["one/tree", "two/tree"].map(|name| {
+            let tree = root.join(name);
+            fs::create_dir_all(&tree).unwrap();
+            let folders = Folders::of_tree(&tree)
+                .elsewhere(&root.join("big"))
+                .unwrap();
+            let nobody = &mut |_| panic!("nobody else holds the lock");
+            folders.open(Access::Alone, nobody).unwrap();
+            assert!(fs::read_dir(&tree).unwrap().next().is_none());
+            folders.out()
+        });
+        assert_ne!(outs[0], outs[1]);
+        assert_eq!(fs::read_dir(root.join("big")).unwrap().count(), 2);
     }
 
     #[test]

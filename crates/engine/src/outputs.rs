@@ -441,6 +441,24 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_is_trusted_all_bytes_are_read() {
+        let scene = Scene::new();
+        scene.mark();
+        let layer = scene.files().pop().unwrap();
+        let other: Vec<u8> = fs::read(&layer).unwrap().iter().map(|byte| !byte).collect();
+        fs::write(&layer, other).unwrap();
+        // As if the file system said the same of it.
+        let outputs = scene.outputs();
+        let mut seen = outputs.known[NAME].clone();
+        seen.state = outputs.state(NAME, seen.blobs.iter()).unwrap().1;
+        outputs.added().insert(NAME.to_owned(), seen);
+        outputs.write().unwrap();
+        assert!(scene.outputs().images(NAME).is_ok());
+        let outputs = Outputs::of_tree(&scene.folders, Trust::Nothing);
+        assert!(outputs.images(NAME).is_err());
+    }
+
+    #[test]
     fn another_record_is_read() {
         let scene = Scene::new();
         scene.mark();

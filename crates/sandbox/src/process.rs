@@ -5,13 +5,13 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::child::{self, Plan, Step};
-use crate::deputy::{self, Deputy};
+use crate::deputy::{Held, Supervisor, Verdict};
 use crate::error::{Error, Result};
 use crate::group::Bounds;
 use crate::namespaces::Rights;
@@ -50,9 +50,8 @@ pub struct Process {
     pub rights: Rights,
     /// What holds it back.
     pub bounds: Bounds,
-    /// Where the kernel does not do all that a build may ask for: the first user that is beyond what
-    /// is set aside, and who does it.
-    pub deputy: Option<(u32, Arc<dyn Deputy>)>,
+    /// Where the kernel does not do all that a build may ask for: what is held up, and who answers.
+    pub held: Option<Held>,
 }
 
 /// How a process has ended.
@@ -79,28 +78,37 @@ impl Ended {
 pub struct Running {
     pid: Pid,
     uplink: Uplink,
+    /// Answers its calls.
+    supervisor: Option<JoinHandle<Verdict>>,
 }
 
 impl Running {
-    /// Ends it.
-    fn end(self) -> Result<Ended> {
-        // That it has ended already is as good.
-        let _ = rustix::process::kill_process(self.pid, Signal::KILL);
-        self.wait()
+    /// Waits for its end. All that it started has ended with it, and no call that one of them has made is
+    /// still being answered. Fails if its network was gone before.
+    pub fn wait(self) -> Result<(Ended, Verdict)> {
+        let ended = self.end()?;
+        let verdict = match self.supervisor {
+            None => Verdict::Right,
+            // It returns when the last that could make a call is gone.
+            Some(supervisor) => supervisor.join().map_err(|_| Error::Start {
+                action: "answer the system calls of the process",
+                source: io::Error::other("internal error: the thread that does panicked"),
+            })?,
+        };
+        self.uplink.end()?;
+        Ok((ended, verdict))
     }
 
-    /// Waits for its end. All that it started has ended with it. Fails if its network was gone before.
-    pub fn wait(self) -> Result<Ended> {
+    fn end(&self) -> Result<Ended> {
         loop {
             match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
                 Ok(Some((_, status))) => {
-                    self.uplink.end()?;
                     return Ok(match (status.exit_status(), status.terminating_signal()) {
                         (Some(code), _) => Ended::Exited(code),
                         (None, signal) => Ended::Signalled(signal.unwrap_or_default()),
                     });
                 }
-                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                Ok(None) | Err(Errno::INTR) => {}
                 Err(errno) => {
                     return Err(Error::Start {
                         action: "wait for the process",
@@ -126,7 +134,7 @@ impl Process {
     pub fn start(self) -> Result<Running> {
         let failed = |action| move |source: io::Error| Error::Start { action, source };
         let (errors, report) = sockets().map_err(|errno| failed("make sockets")(errno.into()))?;
-        let beyond = self.deputy.as_ref().map(|(beyond, _)| *beyond);
+        let beyond = self.held.as_ref().map(|held| (held.beyond, held.watch));
         let programs = self.programs().map_err(failed("read the command"))?;
         let words = strings(self.words.iter().map(String::as_bytes));
         let pairs = self.environment.iter();
@@ -160,20 +168,26 @@ impl Process {
         };
         let pid = child::start(&plan).map_err(failed("make a process"))?;
         drop(report);
-        let running = Running { pid, uplink };
+        let mut running = Running {
+            pid,
+            uplink,
+            supervisor: None,
+        };
         loop {
             let mut bytes = [0; 8];
             let told = receive(&errors, &mut bytes).map_err(failed("start the process"))?;
-            match (told, &self.deputy) {
+            match (told, &self.held) {
                 // The socket was closed by the program's start.
                 (Told::Nothing, _) => return Ok(running),
-                (Told::Listener(listener), Some((_, deputy))) => {
-                    let deputy = Arc::clone(deputy);
-                    let answering = std::thread::Builder::new()
-                        .spawn(move || deputy::answer(&listener, &deputy));
-                    if let Err(source) = answering {
-                        running.end()?;
-                        return Err(failed("start a thread")(source));
+                (Told::Listener(listener), Some(held)) => {
+                    match Supervisor::start(pid, listener, held.clone()) {
+                        Ok(supervisor) => running.supervisor = Some(supervisor),
+                        Err(source) => {
+                            // That it has ended already is as good.
+                            let _ = rustix::process::kill_process(pid, Signal::KILL);
+                            running.wait()?;
+                            return Err(failed("answer its system calls")(source));
+                        }
                     }
                 }
                 (Told::Listener(_), None) => {}

@@ -10,11 +10,14 @@
     reason = "no library offers a filter of two architectures without a C library"
 )]
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::RawFd;
 use std::str::FromStr as _;
 
 use libc::sock_filter;
+
+use crate::held::{self, Watch};
 
 /// The calls that are allowed, whatever their arguments, by name: on each architecture those that it
 /// has.
@@ -78,7 +81,7 @@ const SOCKET: u32 = 1;
 const PERSONALITIES: [u32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// An architecture: how the kernel calls it in a filter, and the numbers of its calls.
-struct Architecture {
+pub(crate) struct Architecture {
     audit: u32,
     number: fn(&str) -> Option<u32>,
 }
@@ -124,74 +127,22 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
 
-const ALLOW: u32 = 0x7fff_0000;
+pub(crate) const ALLOW: u32 = 0x7fff_0000;
 const KILL: u32 = 0x8000_0000;
 const REFUSE: u32 = 0x0005_0000 | libc::EPERM.cast_unsigned();
 /// What a program takes as a sign to use an older call.
 const UNKNOWN: u32 = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
 
 /// Held up until the builder has answered.
-const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
+pub(crate) const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
 
-/// What a call does that an ordinary user's kernel does not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// It makes a device file.
-    Device,
-    /// It gives a file to somebody, by its path.
-    Owner {
-        /// Its first argument is the folder that the path begins at.
-        at: bool,
-        /// Where its flags are.
-        flags: Option<usize>,
-    },
-    /// It gives a link to somebody.
-    LinkOwner,
-    /// It gives an open file to somebody.
-    DescriptorOwner,
-}
-
-/// The calls that may be held up, with the place of the file among their arguments, behind which are
-/// mode and number, or user and group. (Those with users of 16 bits never go beyond a range.)
-const HELD_UP: [(&str, Kind, usize); 9] = [
-    ("mknod", Kind::Device, 0),
-    ("mknodat", Kind::Device, 1),
-    (
-        "chown32",
-        Kind::Owner {
-            at: false,
-            flags: None,
-        },
-        0,
-    ),
-    ("lchown32", Kind::LinkOwner, 0),
-    ("fchown32", Kind::DescriptorOwner, 0),
-    (
-        "fchownat",
-        Kind::Owner {
-            at: true,
-            flags: Some(4),
-        },
-        1,
-    ),
-    // Where users are of 32 bits by themselves.
-    (
-        "chown",
-        Kind::Owner {
-            at: false,
-            flags: None,
-        },
-        0,
-    ),
-    ("lchown", Kind::LinkOwner, 0),
-    ("fchown", Kind::DescriptorOwner, 0),
-];
-
-/// Returns what a call that was held up does.
-pub(crate) fn held_up(audit: u32, number: u32) -> Option<(Kind, usize)> {
-    let architecture = ARCHITECTURES.into_iter().find(|each| each.audit == audit)?;
-    let mut calls = architecture.held_up();
-    calls.find_map(|(each, kind, place)| (each == number).then_some((kind, place)))
+/// Returns the calls that are held up, by the architecture and the number that they are known by.
+pub(crate) fn held_up(watch: Watch) -> BTreeMap<(u32, u32), held::Call> {
+    let all = ARCHITECTURES.iter().flat_map(|architecture| {
+        let calls = architecture.held(watch);
+        calls.map(|call| ((architecture.audit, call.number), call))
+    });
+    all.collect()
 }
 
 /// A filter that the kernel can be given.
@@ -199,10 +150,10 @@ pub(crate) fn held_up(audit: u32, number: u32) -> Option<(Kind, usize)> {
 pub(crate) struct Filter(Vec<sock_filter>);
 
 impl Filter {
-    /// Makes the filter for a process without rights beyond [`crate::capabilities`]. `beyond` is the
-    /// first user that this system's root has not set aside for it, if there is one: what the kernel
-    /// does not do then is held up.
-    pub(crate) fn default_profile(beyond: Option<u32>) -> Self {
+    /// Makes the filter for a process without rights beyond [`crate::capabilities`]. `beyond` is
+    /// the user that stands in for all from itself on, if there is one: what the kernel does not do then is
+    /// held up.
+    pub(crate) fn default_profile(beyond: Option<(u32, Watch)>) -> Self {
         let mut program = vec![load(ARCHITECTURE)];
         for architecture in ARCHITECTURES {
             let mut list = architecture.list(beyond);
@@ -222,38 +173,40 @@ impl Filter {
             len: u16::try_from(self.0.len()).unwrap_or(u16::MAX),
             filter: self.0.as_ptr().cast_mut(),
         };
-        // SAFETY: the program is there during the call, as long as it says, and is not written to.
-        let done = unsafe {
-            libc::syscall(
-                libc::SYS_seccomp,
-                libc::SECCOMP_SET_MODE_FILTER,
-                if asks {
-                    libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
-                } else {
-                    0
-                },
-                &raw const program,
-            )
+        let install = |flags: libc::c_ulong| {
+            // SAFETY: the program is there during the call, as long as it says, and is not written to.
+            let done = unsafe {
+                libc::syscall(
+                    libc::SYS_seccomp,
+                    libc::SECCOMP_SET_MODE_FILTER,
+                    flags,
+                    &raw const program,
+                )
+            };
+            match RawFd::try_from(done) {
+                Ok(listener) if listener >= 0 => Ok(asks.then_some(listener)),
+                _ => Err(io::Error::last_os_error()),
+            }
         };
-        match RawFd::try_from(done) {
-            Ok(listener) if listener >= 0 => Ok(asks.then_some(listener)),
-            _ => Err(io::Error::last_os_error()),
+        if !asks {
+            return install(0);
+        }
+        // A call that has been taken up is not begun again for a signal: Linux has that from 5.19 on.
+        let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+        match install(flags | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => install(flags),
+            installed => installed,
         }
     }
 }
 
 impl Architecture {
-    /// Returns the numbers of the calls that may be held up.
-    fn held_up(&self) -> impl Iterator<Item = (u32, Kind, usize)> {
-        // A 32-bit architecture has two of each, and those of 16 bits are not meant.
-        let has = |name: &str| (self.number)(name).is_some();
-        let calls = HELD_UP.into_iter().filter(move |(name, ..)| {
-            !["chown", "lchown", "fchown"].contains(name) || !has(&format!("{name}32"))
-        });
-        calls.filter_map(|(name, kind, place)| Some(((self.number)(name)?, kind, place)))
+    /// Returns the number of a call, if there is one.
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+        (self.number)(name)
     }
 
-    fn list(&self, beyond: Option<u32>) -> Vec<sock_filter> {
+    fn list(&self, beyond: Option<(u32, Watch)>) -> Vec<sock_filter> {
         let mut program = vec![load(NUMBER)];
         let mut call = |name: &str, mut rule: Vec<sock_filter>| {
             if let Some(number) = (self.number)(name) {
@@ -276,13 +229,13 @@ impl Architecture {
         // All that it is given stands where no filter can look. What it makes can be had by `socket`.
         call("socketcall", among(&[SOCKET], UNKNOWN, ALLOW));
         call("personality", among(&PERSONALITIES, ALLOW, REFUSE));
-        if let Some(beyond) = beyond {
-            for (number, kind, place) in self.held_up() {
-                let mut rule = match kind {
-                    Kind::Device => device(place + 1),
-                    _ => owner(place + 1, beyond),
-                };
-                program.push(if_equal(number, 1, 0));
+        if let Some((beyond, watch)) = beyond {
+            for name in held::ANSWERED_AS_UNKNOWN {
+                call(name, vec![give(UNKNOWN)]);
+            }
+            for held in self.held(watch) {
+                let mut rule = held.rule(beyond);
+                program.push(if_equal(held.number, 1, 0));
                 program.push(skip(rule.len()));
                 program.append(&mut rule);
             }
@@ -330,35 +283,8 @@ fn among(values: &[u32], inside: u32, outside: u32) -> Vec<sock_filter> {
     program
 }
 
-/// Holds up what makes a device, by the mode that stands at this place among the arguments.
-fn device(mode: usize) -> Vec<sock_filter> {
-    const KINDS: u32 = 0o170_000;
-    vec![
-        load(argument(mode)),
-        instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, KINDS, (0, 0)),
-        if_equal(libc::S_IFCHR, 1, 0),
-        if_equal(libc::S_IFBLK, 0, 1),
-        give(ASK),
-        give(ALLOW),
-    ]
-}
-
-/// Holds up what gives a file to a user or a group beyond what is set aside; none is the largest.
-fn owner(user: usize, beyond: u32) -> Vec<sock_filter> {
-    vec![
-        load(argument(user)),
-        if_equal(u32::MAX, 1, 0),
-        if_at_least(beyond, 3, 0),
-        load(argument(user + 1)),
-        if_equal(u32::MAX, 2, 0),
-        if_at_least(beyond, 0, 1),
-        give(ASK),
-        give(ALLOW),
-    ]
-}
-
 /// Returns where a filter finds the lower half of an argument.
-fn argument(place: usize) -> u32 {
+pub(crate) fn argument(place: usize) -> u32 {
     // There are six.
     FIRST_ARGUMENT + 8 * u32::try_from(place).unwrap_or(0)
 }
@@ -403,198 +329,4 @@ pub(crate) fn instruction(code: u32, k: u32, (jt, jf): (u8, u8)) -> sock_filter 
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    fn ask(architecture: u32, number: u32, first: u32) -> u32 {
-        run(
-            &Filter::default_profile(None),
-            architecture,
-            number,
-            [first, 0, 0, 0],
-        )
-    }
-
-    /// Does what the kernel does with a filter.
-    fn run(filter: &Filter, architecture: u32, number: u32, arguments: [u32; 4]) -> u32 {
-        run_program(&filter.0, |place| match place {
-            NUMBER => number,
-            ARCHITECTURE => architecture,
-            place => arguments[(place - FIRST_ARGUMENT) as usize / 8],
-        })
-    }
-
-    /// Does so with any program; `data` gives what stands at a place.
-    pub(crate) fn run_program(program: &[sock_filter], data: impl Fn(u32) -> u32) -> u32 {
-        let mut accumulator = 0;
-        let mut at = 0;
-        loop {
-            let sock_filter { code, jt, jf, k } = program[at];
-            let code = u32::from(code);
-            at += 1;
-            let holds = match code & 0xf0 {
-                _ if code & 0x07 == libc::BPF_RET => return k,
-                _ if code & 0x07 == libc::BPF_LD => {
-                    accumulator = data(k);
-                    continue;
-                }
-                libc::BPF_AND if code & 0x07 == libc::BPF_ALU => {
-                    accumulator &= k;
-                    continue;
-                }
-                libc::BPF_JA => {
-                    at += k as usize;
-                    continue;
-                }
-                libc::BPF_JEQ => accumulator == k,
-                libc::BPF_JGT => accumulator > k,
-                libc::BPF_JGE => accumulator >= k,
-                libc::BPF_JSET => accumulator & k != 0,
-                other => panic!("no filter has {other}"),
-            };
-            at += usize::from(if holds { jt } else { jf });
-        }
-    }
-
-    #[rstest]
-    #[case("read", 0, ALLOW)]
-    #[case("execve", 0, ALLOW)]
-    #[case("mknod", 0, ALLOW)]
-    #[case("ptrace", 0, ALLOW)]
-    #[case("mount", 0, REFUSE)]
-    #[case("umount2", 0, REFUSE)]
-    #[case("unshare", 0, REFUSE)]
-    #[case("setns", 0, REFUSE)]
-    #[case("bpf", 0, REFUSE)]
-    #[case("keyctl", 0, REFUSE)]
-    #[case("add_key", 0, REFUSE)]
-    #[case("kexec_load", 0, REFUSE)]
-    #[case("init_module", 0, REFUSE)]
-    #[case("open_by_handle_at", 0, REFUSE)]
-    #[case("io_uring_setup", 0, REFUSE)]
-    #[case("userfaultfd", 0, REFUSE)]
-    #[case("perf_event_open", 0, REFUSE)]
-    #[case("clone3", 0, UNKNOWN)]
-    #[case("clone", libc::SIGCHLD.cast_unsigned(), ALLOW)]
-    #[case("clone", libc::CLONE_NEWUSER.cast_unsigned(), REFUSE)]
-    #[case("clone", libc::CLONE_NEWNS.cast_unsigned() | 0x11, REFUSE)]
-    #[case("socket", libc::AF_INET.cast_unsigned(), ALLOW)]
-    #[case("socket", libc::AF_VSOCK.cast_unsigned(), REFUSE)]
-    #[case("socket", libc::AF_ALG.cast_unsigned(), REFUSE)]
-    #[case("personality", 0x8, ALLOW)]
-    #[case("personality", 0x4_0000, REFUSE)]
-    fn calls(#[case] name: &str, #[case] first: u32, #[case] expected: u32) {
-        for architecture in ARCHITECTURES {
-            // Not every call is on every architecture.
-            if let Some(number) = (architecture.number)(name) {
-                let answer = ask(architecture.audit, number, first);
-                assert_eq!(answer, expected, "{name} on {:#x}", architecture.audit);
-            }
-        }
-    }
-
-    #[rstest]
-    #[case("mknod", [0, 0o020_644, 5, 0], ASK)]
-    #[case("mknod", [0, 0o060_644, 5, 0], ASK)]
-    #[case("mknod", [0, 0o010_644, 0, 0], ALLOW)]
-    #[case("mknod", [0, 0o100_644, 0, 0], ALLOW)]
-    #[case("mknodat", [0, 0, 0o020_644, 5], ASK)]
-    #[case("mknodat", [0, 0, 0o010_644, 0], ALLOW)]
-    #[case("fchownat", [0, 0, 1000, 1000], ALLOW)]
-    #[case("fchownat", [0, 0, 65_536, 0], ASK)]
-    #[case("fchownat", [0, 0, 0, 65_536], ASK)]
-    #[case("fchownat", [0, 0, u32::MAX, 4_000_000_000], ASK)]
-    #[case("fchownat", [0, 0, 4_000_000_000, u32::MAX], ASK)]
-    #[case("fchownat", [0, 0, u32::MAX, u32::MAX], ALLOW)]
-    #[case("fchownat", [0, 0, 65_535, u32::MAX], ALLOW)]
-    fn what_an_ordinary_users_kernel_does_not_do_is_held_up(
-        #[case] name: &str,
-        #[case] arguments: [u32; 4],
-        #[case] expected: u32,
-    ) {
-        let filter = Filter::default_profile(Some(65_536));
-        for architecture in ARCHITECTURES {
-            let Some(number) = (architecture.number)(name) else {
-                continue;
-            };
-            let answer = run(&filter, architecture.audit, number, arguments);
-            assert_eq!(answer, expected, "{name} on {:#x}", architecture.audit);
-            let roots = run(
-                &Filter::default_profile(None),
-                architecture.audit,
-                number,
-                arguments,
-            );
-            assert_eq!(roots, ALLOW);
-        }
-    }
-
-    #[test]
-    fn calls_that_are_newer_than_the_list_are_unknown() {
-        for architecture in ARCHITECTURES {
-            assert_eq!(ask(architecture.audit, 100_000, 0), UNKNOWN);
-        }
-    }
-
-    #[test]
-    fn other_architectures_have_no_calls() {
-        assert_eq!(ask(0x8000_0016, 1, 0), KILL);
-    }
-
-    const ARM: Architecture = architecture!(0x4000_0028, arm);
-    const EVERY: [Architecture; 4] = [
-        architecture!(0xc000_003e, x86_64),
-        architecture!(0x4000_0003, x86),
-        architecture!(0xc000_00b7, aarch64),
-        ARM,
-    ];
-
-    /// What a program of 32-bit ARM calls before it begins, and what only it has.
-    #[rstest]
-    #[case(0x000f_0002, ALLOW)]
-    #[case(0x000f_0005, ALLOW)]
-    #[case(0x000f_0001, ALLOW)]
-    #[case(0x000f_0003, UNKNOWN)]
-    #[case(0x000f_0006, UNKNOWN)]
-    #[case(270, ALLOW)]
-    #[case(341, ALLOW)]
-    #[case(289, ALLOW)]
-    #[case(291, ALLOW)]
-    #[case(21, REFUSE)]
-    #[case(1000, UNKNOWN)]
-    fn programs_of_32_bit_arm_can_begin(#[case] number: u32, #[case] expected: u32) {
-        let answer = run_program(&ARM.list(None), |place| match place {
-            NUMBER => number,
-            _ => 0,
-        });
-        assert_eq!(answer, expected);
-    }
-
-    #[rstest]
-    #[case(1, UNKNOWN)]
-    #[case(2, ALLOW)]
-    #[case(8, ALLOW)]
-    fn a_socket_is_made_by_its_own_call(#[case] what: u32, #[case] expected: u32) {
-        let x86 = architecture!(0x4000_0003, x86);
-        let answer = run_program(&x86.list(None), |place| match place {
-            NUMBER => 102,
-            _ => what,
-        });
-        assert_eq!(answer, expected);
-    }
-
-    #[test]
-    fn every_name_is_known_on_some_architecture() {
-        // As its library knows them: names that are not known are not allowed either.
-        let unknown: Vec<_> = ALLOWED
-            .split_whitespace()
-            .filter(|name| {
-                let knows = |architecture: &Architecture| (architecture.number)(name).is_some();
-                !EVERY.iter().any(knows)
-            })
-            .collect();
-        assert_eq!(unknown, Vec::<&str>::new());
-    }
-}
+pub(crate) mod tests;

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Context as _, Result};
 use crate::place::Place;
+use crate::special;
 use crate::tree::{Tree, kind, open_in};
 use crate::walk::{Item, Reason, Sight, Visitor, Walk};
 
@@ -277,6 +278,9 @@ impl Looker {
         names.sort_unstable();
         self.digester.number(names.len() as u64);
         for name in names {
+            if special::is_mark(name) {
+                special::expect_stand_ins();
+            }
             let key = OsStr::from_bytes(name);
             let length = rustix::fs::fgetxattr(file, key, &mut self.buffer[..])?;
             self.digester.add(name);

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// Something went wrong with a file of a build.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,6 +17,13 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// A file has the group that stands in for all beyond the ranges of this user, and no mark of which: it
+    /// has it from a directory with the set-group-ID bit, or from a process.
+    #[error(
+        "cannot tell the group of `{0}`: it has the last group that is set aside for this user, which also \
+         stands for all beyond (usermod --add-subgids sets more aside)"
+    )]
+    UnknownGroup(String),
     /// A `COPY` or `ADD` names what is not there.
     #[error("`{0}` was not found")]
     NotFound(String),
@@ -86,10 +95,16 @@ pub(crate) trait Context<T> {
 
 impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
     fn at(self, action: &'static str, path: &[u8]) -> Result<T> {
-        self.map_err(|error| Error::Io {
-            action,
-            path: shown(path),
-            source: error.into(),
+        self.map_err(|error| {
+            let (path, source) = (shown(path), error.into());
+            if source.raw_os_error() == Some(Errno::OVERFLOW.raw_os_error()) {
+                return Error::UnknownGroup(path);
+            }
+            Error::Io {
+                action,
+                path,
+                source,
+            }
         })
     }
 }

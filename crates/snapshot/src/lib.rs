@@ -45,7 +45,7 @@ pub use layer::{Unpacked, unpack};
 pub use mode::{BadMode, Permissions};
 pub use place::Place;
 pub use share::{parts, shows_a_copy};
-pub use special::{give, make_device, stand_in};
+pub use special::{expect_stand_ins, give, has_stand_ins, is_mark, stand_for, stand_in, status_of};
 pub use stack::{Mounted, Stack, Stacking};
 pub use taken::{Look, Selection, Taken, look, take};
 pub use tree::{CreatedFolder, Tree};
