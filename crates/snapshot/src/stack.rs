@@ -201,4 +201,27 @@ mod tests {
         let lower = stack.lower(Path::new("empty"));
         assert_eq!(lower.as_deref().map_err(|errno| *errno), expected);
     }
+
+    #[test]
+    fn a_folder_that_is_put_on_top_again_is_there_once() {
+        let mut stack = Stack::default();
+        for path in ["1", "2", "1", "3", "3"] {
+            stack.push(path);
+        }
+        assert_eq!(stack.folders(), ["2", "1", "3"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn more_folders_than_the_kernel_stacks_are_refused() {
+        let mut stack = Stack::default();
+        for number in 0..MOST {
+            stack.push(number.to_string());
+        }
+        stack.check().unwrap();
+        stack.push("one more");
+        let at = Path::new("nowhere");
+        for refused in [stack.check(), stack.mount_to_read(at, at).map(drop)] {
+            assert!(matches!(refused, Err(Error::TooManyLayers(501))));
+        }
+    }
 }

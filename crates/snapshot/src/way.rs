@@ -174,3 +174,34 @@ fn inherit(below: &Tree, directory: &File, place: &Place) -> Result<()> {
     };
     copied().at("make the folder", place.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_made_as_the_one_below_is() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [below, above] = folders.each_ref().map(tempfile::TempDir::path);
+        for path in [below, above] {
+            fs::create_dir_all(path.join("a/b")).unwrap();
+        }
+        let mode = fs::Permissions::from_mode(0o1770);
+        fs::set_permissions(below.join("a/b"), mode).unwrap();
+        symlink("a", below.join("link")).unwrap();
+        let tree = Tree::open(below).unwrap();
+        let made = File::open(above.join("a/b")).unwrap();
+        let before = made.metadata().unwrap().mode();
+        // What a link leads to below is not what a directory is put in place of.
+        inherit(&tree, &made, &Place::new("/link/b")).unwrap();
+        assert_eq!(made.metadata().unwrap().mode(), before);
+        inherit(&tree, &made, &Place::new("/a/b")).unwrap();
+        let [made, origin] = [above, below].map(|path| fs::metadata(path.join("a/b")).unwrap());
+        assert_eq!(made.mode() & 0o7777, 0o1770);
+        let times = [&made, &origin].map(|status| (status.mtime(), status.mtime_nsec()));
+        assert_eq!(times[0], times[1]);
+    }
+}
