@@ -16,7 +16,7 @@ demo:
 	$${CARGO_TARGET_DIR:-target}/release/stagex digests --check
 
 test:
-	@tools/setup podman buildah docker dockerd runc busybox bindfs
+	@tools/setup podman buildah docker dockerd runc busybox bindfs pasta slirp4netns
 	tools/with-dockerd $(CARGO) test --workspace
 
 lint:

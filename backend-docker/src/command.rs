@@ -242,6 +242,14 @@ mod tests {
     }
 
     #[test]
+    fn the_machines_network_is_asked_for() {
+        let output = Output::Store("localhost/stagex/core-x");
+        let build = client().build(&request(), Network::Host, &[], output);
+        let line = build.command_line();
+        assert!(line.contains(" --network=host "), "{line}");
+    }
+
+    #[test]
     fn a_name_is_asked_of_any_docker() {
         let request = BuildRequest {
             target: None,

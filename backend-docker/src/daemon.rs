@@ -4,7 +4,6 @@
 //! It knows only a socket of this machine. For every other way to a daemon, and whenever anything
 //! here is not as usual, the client has to ask.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -72,8 +71,11 @@ impl Surroundings {
 
     /// Tells whether the client's configuration names neither another daemon nor more plugins.
     fn is_usual(&self) -> bool {
-        let Ok(text) = fs::read(self.configuration.join("config.json")) else {
-            return true;
+        let file = self.configuration.join("config.json");
+        let text = match beneath::read(file, beneath::TEXT) {
+            Ok(text) => text,
+            // The client has its own opinion of a file that is no regular one.
+            Err(error) => return error.kind() == std::io::ErrorKind::NotFound,
         };
         let parsed = serde_json::from_slice::<serde_json::Value>(&text);
         let unusual = ["currentContext", "cliPluginsExtraDirs"];
@@ -169,6 +171,7 @@ fn response(answer: &str) -> Option<(u16, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::net::UnixListener;
     use std::thread;
 

@@ -68,13 +68,7 @@ pub(crate) fn typed(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Typed> {
 
 /// Reads a file of the tree `tree`, or one outside of it that a user typed.
 pub(crate) fn read_text(tree: &Utf8Path, path: &Utf8Path) -> Result<String, Failure> {
-    let read = typed(tree, path).and_then(|typed| {
-        if typed.in_tree {
-            typed.base.read_text(&typed.path, beneath::TEXT)
-        } else {
-            beneath::read_text(typed.full(), beneath::TEXT)
-        }
-    });
+    let read = typed(tree, path).and_then(|typed| typed.read_text(beneath::TEXT));
     read.map_err(|error| cannot("read", path, &error))
 }
 

@@ -2,8 +2,17 @@
 //!
 //! A crate that is not listed here, or that depends on one of our own that it may not know, is
 //! a failure. Dev-dependencies count as well: a test that needs an arrow needs it explained.
+//!
+//! And which files may open or read a file by other means than `beneath`, and why.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what cannot be made is a failure"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use cargo_metadata::MetadataCommand;
 
@@ -16,12 +25,19 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ),
     (
         "backend-docker",
-        &["backend-api", "findings", "image-store", "process"],
+        &[
+            "backend-api",
+            "beneath",
+            "findings",
+            "image-store",
+            "process",
+        ],
     ),
     (
         "backend-native",
         &[
             "backend-api",
+            "beneath",
             // It is an engine as well as its backend: it reads what it is told to build.
             "containerfile",
             "findings",
@@ -56,7 +72,13 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ("containerfile", &[]),
     (
         "containers-build",
-        &["backend-api", "findings", "image-store", "process"],
+        &[
+            "backend-api",
+            "beneath",
+            "findings",
+            "image-store",
+            "process",
+        ],
     ),
     (
         "engine",
@@ -71,9 +93,9 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "printable",
         ],
     ),
-    ("findings", &[]),
+    ("findings", &["beneath"]),
     ("go-flate", &[]),
-    ("image-store", &["backend-api", "process"]),
+    ("image-store", &["backend-api", "beneath", "process"]),
     (
         "oci-image",
         &["beneath", "containerfile", "go-flate", "printable"],
@@ -139,4 +161,115 @@ fn arrows_point_one_way() {
         wrong.is_empty(),
         "arrows that the house does not have: {wrong:?}"
     );
+}
+
+/// What reads a file to its end, however large it is, or waits for the writer of a named pipe. Inputs
+/// are read by `beneath::read` and its relatives, and opened by `beneath::open`.
+const UNBOUNDED: [&str; 6] = [
+    "fs::read(",
+    "fs::read_to_string",
+    "File::open(",
+    ".read_to_string(",
+    ".read_to_end(",
+    "from_reader(",
+];
+
+/// The files that may do so outside of their tests, and what it is that they read.
+const READERS: [(&str, &str); 27] = [
+    ("backend-api/src/blob.rs", "a bounded reader"),
+    ("backend-api/src/contract/", "a test's own files"),
+    ("backend-api/src/emulation.rs", "files of the kernel"),
+    ("backend-docker/src/daemon.rs", "a bounded answer"),
+    ("backend-native/src/worker/circumstances.rs", "the kernel's"),
+    ("backend-native/src/worker/entry.rs", "a bounded reader"),
+    ("backend-native/src/worker/fitting.rs", "the machine's"),
+    ("backend-native/src/worker/mod.rs", "itself, its caller"),
+    ("backend-native/src/worker/trial.rs", "its own files"),
+    ("crates/beneath/src/", "here it is bounded"),
+    ("crates/containers-build/src/arguments.rs", "the kernel's"),
+    (
+        "crates/containers-build/src/circumstances.rs",
+        "the kernel's",
+    ),
+    ("crates/containers-build/src/contexts.rs", "a folder"),
+    ("crates/containers-build/src/parcel.rs", "a folder"),
+    ("crates/containers-build/src/trial.rs", "its own lock"),
+    ("crates/engine/src/folders.rs", "a bounded number"),
+    ("crates/engine/src/memory.rs", "the kernel's"),
+    ("crates/image-store/src/archive.rs", "a bounded member"),
+    ("crates/oci-image/src/layout.rs", "what it wrote itself"),
+    ("crates/sandbox/src/deputy", "the kernel's"),
+    ("crates/sandbox/src/group.rs", "the kernel's"),
+    (
+        "crates/sandbox/src/namespaces.rs",
+        "the machine's, a pipe of its own",
+    ),
+    ("crates/sandbox/src/network.rs", "the kernel's"),
+    ("crates/sandbox/src/program.rs", "itself"),
+    ("crates/snapshot/src/reader.rs", "a bounded reader"),
+    ("crates/snapshot/src/special.rs", "the kernel's"),
+    ("crates/snapshot/src/users.rs", "bounded"),
+];
+
+/// Returns the Rust files in a folder of sources, and in those below.
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            if !matches!(name, "target" | "tests" | "benches" | "fuzz" | "examples") {
+                sources(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !matches!(name, "tests.rs" | "build.rs")
+        {
+            found.push(path.to_str().unwrap().to_owned());
+        }
+    }
+}
+
+#[test]
+fn every_input_is_regular_and_bounded() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    for folder in [
+        "backend-api",
+        "backend-buildah",
+        "backend-docker",
+        "backend-native",
+    ] {
+        sources(&root.join(folder), &mut files);
+    }
+    for folder in ["backend-podman", "cli", "conformance", "crates"] {
+        sources(&root.join(folder), &mut files);
+    }
+    assert!(
+        files.len() > 200,
+        "found {} files of sources only",
+        files.len()
+    );
+    let mut wrong = Vec::new();
+    let mut needed = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let name = file.strip_prefix(root.to_str().unwrap()).unwrap();
+        let name = name.trim_start_matches('/');
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let listed = READERS.iter().find(|(reader, _)| name.starts_with(reader));
+        for (number, line) in (1..).zip(code.lines()) {
+            if UNBOUNDED.iter().any(|call| line.contains(call)) {
+                match listed {
+                    Some((reader, _)) => _ = needed.insert(*reader),
+                    None => wrong.push(format!("{name}:{number}: {}", line.trim())),
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "read by `beneath`, or say in READERS why not:\n{}",
+        wrong.join("\n")
+    );
+    let listed: BTreeSet<_> = READERS.iter().map(|(reader, _)| *reader).collect();
+    assert_eq!(listed, needed, "every line of READERS is needed");
 }

@@ -10,6 +10,8 @@
     reason = "the program itself is what is tested"
 )]
 
+mod inputs;
+mod printing;
 mod program;
 
 use std::ffi::OsStr;
@@ -262,6 +264,56 @@ fn a_failure_is_said_once_with_its_instruction_and_in_lines_that_can_be_read() {
     assert_eq!(ran.stderr.matches("exit 3").count(), 1, "{}", ran.stderr);
     let longest = ran.stderr.lines().map(|line| line.chars().count()).max();
     assert_eq!(longest, Some("  | ".len() + 1000 + 1), "{}", ran.stderr);
+}
+
+/// What is in a tree gives nothing of the machine away, and what a person asks for is not left out.
+#[test]
+fn the_machines_network_is_a_persons_to_give() {
+    let manifest = "[package]\nname = \"a\"";
+    for (run, extra, code, said) in [
+        (
+            "--network=host",
+            &[][..],
+            1,
+            "RUN has --network=host, and this build was not given",
+        ),
+        (
+            "--network=host",
+            &["--offline"],
+            1,
+            "RUN has --network=host, and this build was not given",
+        ),
+        (
+            "--network=host",
+            &["--network", "host"],
+            1,
+            "ready cannot give the machine's network",
+        ),
+        (
+            "",
+            &["--network", "host"],
+            1,
+            "ready cannot give the machine's network",
+        ),
+        (
+            "",
+            &["--network", "host", "--offline"],
+            2,
+            "cannot be used with",
+        ),
+        // It was built, and failed as all that is built with this runtime.
+        ("--network=none", &["--network", "host"], 1, "exit 3"),
+    ] {
+        let tree = tree(&[(
+            "core/a",
+            manifest,
+            &format!("FROM scratch\nRUN {run} one\n"),
+        )]);
+        let words = [&["make"], extra].concat();
+        let ran = ran(command(tree.path(), &words).args(ready(tree.path())));
+        assert_eq!(ran.code, code, "{run} {extra:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{run} {extra:?}: {}", ran.stderr);
+    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub struct InvalidDifferences(#[from] toml::de::Error);
 impl Differences {
     /// Reads the table in the file at `path`.
     pub fn read(path: &Utf8Path) -> io::Result<Result<Self, InvalidDifferences>> {
-        let text = std::fs::read_to_string(path)?;
+        let text = beneath::read_text(path, beneath::TEXT)?;
         Ok(toml::from_str(&text).map_err(InvalidDifferences))
     }
 

@@ -133,7 +133,7 @@ impl Oracle {
             return Err(format!("{line}\n{}", finished.stderr.trim_end()));
         }
         let folder = work.join("image");
-        let unpack = || tar::Archive::new(fs::File::open(&archive)?).unpack(&folder);
+        let unpack = || tar::Archive::new(beneath::open(&archive)?).unpack(&folder);
         unpack().map_err(text)?;
         let found = ImageSet::open(&folder).map_err(text)?;
         let expected = bench.images(&subject.output)?;

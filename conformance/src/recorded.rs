@@ -19,7 +19,7 @@ impl Recorded {
     ///
     /// [`io::ErrorKind::InvalidData`] naming the line that cannot be understood.
     pub fn read(path: &Utf8Path) -> io::Result<Self> {
-        let text = std::fs::read_to_string(path)?;
+        let text = beneath::read_text(path, beneath::TEXT)?;
         let mut recorded = Self::default();
         for (number, line) in (1..).zip(text.lines()) {
             let parsed = line

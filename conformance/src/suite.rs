@@ -176,7 +176,7 @@ fn list(folder: &Utf8Path) -> io::Result<Vec<Subject>> {
         let file = folder.join("Containerfile");
         if file.exists() {
             let name = folder.file_name().unwrap_or_default().to_owned();
-            let text = fs::read_to_string(&file)?;
+            let text = beneath::read_text(&file, beneath::TEXT)?;
             let comment = text.lines().map_while(|line| line.strip_prefix('#'));
             let property = comment.map(str::trim).collect::<Vec<_>>().join(" ");
             let output = format!("{STAGE}-{name}");

@@ -166,7 +166,7 @@ type Places = BTreeMap<containerfile::StepId, StepId>;
 /// Reads the Containerfile, and finds out what the target needs.
 fn resolve(job: &BuildJob, images: &BTreeMap<String, Image>) -> Result<Build> {
     let path = &job.containerfile;
-    let text = std::fs::read_to_string(path);
+    let text = beneath::read_text(path, beneath::DOCUMENT);
     let text = text.map_err(|error| Failure::io("read", path, &error))?;
     let platform: Platform = job.platform.parse().map_err(|_| {
         let message = format!("`{}` is no platform", job.platform);

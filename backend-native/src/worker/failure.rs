@@ -127,12 +127,9 @@ impl From<sandbox::Error> for Failure {
                 "an ordinary user's builds have the users of the ranges in /etc/subuid and \
                  /etc/subgid: longer ones have more (usermod --add-subuids, --add-subgids)",
             ),
-            sandbox::Error::Network { .. } => {
-                Self::new(FailureKind::Internal, message).with_hint(super::network::HINT)
-            }
-            sandbox::Error::Mount { .. } | sandbox::Error::Start { .. } => {
-                Self::new(FailureKind::Internal, message)
-            }
+            sandbox::Error::Mount { .. }
+            | sandbox::Error::Network { .. }
+            | sandbox::Error::Start { .. } => Self::new(FailureKind::Internal, message),
         }
     }
 }

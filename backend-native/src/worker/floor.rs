@@ -104,10 +104,10 @@ impl Builder {
             stack.push(self.once(layer, below, |unpacked| {
                 self.unpack_layer(image, (below, layer), &stack, unpacked)
             })?);
+            stack.check().map_err(|error| {
+                Failure::from(error).within(format_args!("the image `{}`", image.name()))
+            })?;
         }
-        stack.check().map_err(|error| {
-            Failure::from(error).within(format_args!("the image `{}`", image.name()))
-        })?;
         Ok(stack)
     }
 
@@ -154,14 +154,16 @@ impl Builder {
             unpacked.on.insert(below.to_vec(), folder);
             return Ok(());
         }
-        let (entry, files) = self.folders.entry()?;
+        let (entry, mut files) = self.folders.entry()?;
         let view = self.view(stack)?;
         let tree = view.as_ref().map(View::tree).transpose()?;
         let depends = self.unpack_into(image, layer, &Tree::open(&files)?, tree.as_ref())?;
         let key = if depends { on_those_below } else { alone };
         if let Some(cache) = &self.cache {
-            if let Some(digest) = cache.keep(key, &entry, Beside::default()) {
-                self.note_kept(files.clone(), key, digest, &Place::root());
+            match cache.keep(key, &entry, Beside::default()) {
+                Some(digest) => self.note_kept(files.clone(), key, digest, &Place::root()),
+                // Another build was faster, and what stands on this layer is to be of its files.
+                None => files = self.kept_layer(key)?.unwrap_or(files),
             }
         }
         if depends {

@@ -79,7 +79,7 @@ impl Folders {
             "the file system of `{work}` does not hold {lacks}: an image that is built there would be \
              another one"
         );
-        let hint = "put the tree, and what is built in it, on a local file system (ext4, XFS, Btrfs, \
+        let hint = "name a directory with --out, or put the tree, on a local file system (ext4, XFS, Btrfs, \
                     tmpfs as from Linux 6.6) that is mounted without options that change owners or modes; \
                     or use --runtime docker, podman or buildah";
         Err(Failure::unsupported(message).with_hint(hint))

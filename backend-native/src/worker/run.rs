@@ -112,9 +112,17 @@ impl Builder {
             }
         }
         lines.finish(&mut said);
-        let code = running.wait()?.code();
+        let ended = running.wait();
+        let limit = watch.end();
+        let code = match (ended, limit) {
+            (Ok(ended), _) => ended.code(),
+            (Err(error), Some(limit)) => {
+                return Err(limit.explain(&error.to_string(), &self.job.work));
+            }
+            (Err(error), None) => return Err(error.into()),
+        };
         let what = format!("`{shown}` exited with {code}");
-        match (code, watch.end()) {
+        match (code, limit) {
             (0, None) => Ok(true),
             (0, Some(limit)) if !limit.is_certain() => {
                 let message = format!("{what}: {limit}, so this is not kept for later builds");

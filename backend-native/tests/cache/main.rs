@@ -29,7 +29,7 @@ use images::{
     more_attributes_than_fit_are_no_full_disk, odd_entries_are_refused,
 };
 use stacked::{
-    what_is_copied_at_many_places_is_kept_once,
+    what_is_below_already_is_copied_over_itself, what_is_copied_at_many_places_is_kept_once,
     what_is_copied_whole_is_stacked_where_that_shows_the_same,
 };
 
@@ -105,6 +105,7 @@ cases![
     as_many_layers_as_the_kernel_stacks,
     what_is_copied_whole_is_stacked_where_that_shows_the_same,
     what_is_copied_at_many_places_is_kept_once,
+    what_is_below_already_is_copied_over_itself,
 ];
 
 /// Those that mount file systems, or give files away, before they build: only root may.

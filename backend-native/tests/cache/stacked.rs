@@ -188,6 +188,24 @@ fn stacked(scene: &Scene) -> Result<usize, Failed> {
     Ok(count)
 }
 
+/// The kernel stacks no directory twice, nor one that is in another of the stack.
+pub(crate) fn what_is_below_already_is_copied_over_itself() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let text = format!(
+        "{SHELL}FROM shell AS source\nRUN mkdir -p /r/d && echo 1 >/r/d/a && echo 2 >/b\n\
+         FROM source AS within\nCOPY --from=source /r/ /\nRUN cat /d/a >/c\n\
+         FROM source AS again\nRUN rm /r/d/a && echo 3 >/b && echo 4 >/r/d/n\n\
+         COPY --from=source / /\nRUN cat /r/d/a /b /r/d/n >/c\n\
+         FROM scratch\nCOPY --from=within /c /within\nCOPY --from=again /c /again\n"
+    );
+    for _ in 0..2 {
+        let built = scene.build(&text).run()?;
+        let found = ["within", "again"].map(|name| built.contents(name));
+        expect_equal(&found, &["1\n", "1\n2\n4\n"])?;
+    }
+    Ok(())
+}
+
 /// A base that is copied at different places is kept once.
 pub(crate) fn what_is_copied_at_many_places_is_kept_once() -> Result<(), Failed> {
     const SIZE: u64 = 4 << 20;

@@ -21,7 +21,8 @@ pub(super) fn xml(results: &Results) -> Result<String, SerializeError> {
     let mut report = Report::new("stagex conformance");
     report.set_time(Duration::from_secs_f64(results.seconds));
     report.add_test_suites(suites.into_values());
-    report.to_string()
+    let text = report.to_string()?;
+    Ok(printable::lines(&text).into_owned())
 }
 
 fn test_case(answer: &Answer) -> TestCase {

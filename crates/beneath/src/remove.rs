@@ -13,9 +13,9 @@ use rustix::io::Errno;
 /// How many folders are open at once. What lies deeper is moved up, and removed from there.
 const DEPTH: usize = 128;
 
-/// Removes all that is in a folder.
+/// Removes all that is in a folder, which must not be a symbolic link to one.
 pub fn clear(folder: &Path) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = rustix::fs::openat(CWD, folder, flags, Mode::empty())?;
     Ok(empty(folder.as_fd())?)
 }
@@ -173,6 +173,7 @@ mod tests {
         fs::create_dir(&inside).unwrap();
         fs::create_dir_all(outside.join("folder")).unwrap();
         std::os::unix::fs::symlink(&outside, inside.join("link")).unwrap();
+        assert!(clear(&inside.join("link")).is_err());
         clear(&inside).unwrap();
         assert!(outside.join("folder").exists() && !inside.join("link").exists());
     }

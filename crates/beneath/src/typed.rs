@@ -6,6 +6,7 @@ use std::io;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::directory::Directory;
+use crate::read::read_text;
 
 /// A path that a user typed.
 #[derive(Debug)]
@@ -64,6 +65,15 @@ impl Typed {
         match self.path.as_str() {
             "" => self.base.path().to_owned(),
             _ => self.base.path().join(&self.path),
+        }
+    }
+
+    /// Reads a regular file of at most `limit` bytes, which must be UTF-8.
+    pub fn read_text(&self, limit: u64) -> io::Result<String> {
+        if self.in_tree {
+            self.base.read_text(&self.path, limit)
+        } else {
+            read_text(self.full(), limit)
         }
     }
 }

@@ -66,8 +66,8 @@ impl Pattern {
     /// Returns `value` with the first match replaced.
     pub(crate) fn replace_first(&self, value: &str, replacement: &str) -> String {
         let text: Vec<char> = value.chars().collect();
-        let ends = self.ends(&text).into_iter().enumerate();
-        match ends.filter_map(|(start, end)| Some((start, end?))).next() {
+        let mut ends = self.ends(&text).into_iter().enumerate();
+        match ends.find_map(|(start, end)| Some((start, end?))) {
             Some((start, end)) => {
                 let head: String = text[..start].iter().collect();
                 let tail: String = text[end..].iter().collect();

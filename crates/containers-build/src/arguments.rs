@@ -250,6 +250,31 @@ mod tests {
     }
 
     #[test]
+    fn the_machines_network_is_asked_for_where_it_is_not_there_by_itself() {
+        let request = BuildRequest {
+            network: Network::Host,
+            ..request()
+        };
+        let parcel = Parcel {
+            folder: "/w/parcel".into(),
+            containerfile: "/w/parcel/file".into(),
+        };
+        for (sandbox, is_asked) in [
+            (Sandbox::Runtime, true),
+            (Sandbox::Runc, true),
+            (Sandbox::Chroot, false),
+        ] {
+            let place = Place::There {
+                name: "localhost/stagex/core-x/side",
+                parcel: &parcel,
+                processes: None,
+            };
+            let line = build(&request, sandbox, true, place).join(" ");
+            assert_eq!(line.contains("--network=host"), is_asked, "{line}");
+        }
+    }
+
+    #[test]
     fn without_networks_of_its_own_the_sandbox_is_not_asked_for_one() {
         let line = line(Sandbox::Chroot, false);
         assert!(line.contains("--isolation chroot"), "{line}");

@@ -1,6 +1,5 @@
 //! Builds, exports and removes with one tool in one sandbox. Knows nothing of what is built.
 
-use std::fs;
 use std::os::unix::fs::symlink;
 
 use backend_api::{
@@ -133,7 +132,7 @@ impl Driver {
             })
             .await?;
         // A tool that was told to end may say that it succeeded, but then there is no image.
-        let id = match fs::read_to_string(work.image_id()) {
+        let id = match beneath::read_text(work.image_id(), beneath::TEXT) {
             Ok(id) if done.succeeded() => id,
             _ => return Err(Error::failed(done.stderr).at(progress.step())),
         };

@@ -10,8 +10,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::fs;
+use std::io;
 use std::os::unix::fs::symlink;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -164,8 +164,9 @@ fn put(layout: &Utf8Path, value: &Value, media_type: &str) -> Result<Value, Erro
 }
 
 fn read(path: &Utf8Path) -> Result<Value, Error> {
-    let file = File::open(path).map_err(|source| Error::file(path, source))?;
-    serde_json::from_reader(BufReader::new(file)).map_err(|error| Error::file(path, error.into()))
+    let bytes = beneath::read(path, beneath::DOCUMENT);
+    let bytes = bytes.map_err(|source| Error::file(path, source))?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::file(path, error.into()))
 }
 
 fn write_file(path: &Utf8Path, text: &str) -> Result<(), Error> {

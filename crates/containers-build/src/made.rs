@@ -1,7 +1,7 @@
 //! What a build makes elsewhere without a name: the images of its single instructions, written down
 //! as they come, so that they can be removed even if the build is killed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write as _;
 
 use camino::Utf8Path;
@@ -34,7 +34,7 @@ impl Made {
 
     /// Reads what was written down in a work folder, in order.
     pub(crate) fn read(work: &Utf8Path) -> Vec<String> {
-        let text = fs::read_to_string(work.join(LIST)).unwrap_or_default();
+        let text = beneath::read_text(work.join(LIST), beneath::LIST).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 }

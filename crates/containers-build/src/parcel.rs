@@ -40,7 +40,7 @@ impl Parcel {
             link(context, to)?;
             let file = to.join(CONTAINERFILE);
             fs::copy(containerfile, &file)?;
-            let mut ignored = match fs::read_to_string(context.join(IGNORE_TOO)) {
+            let mut ignored = match beneath::read_text(context.join(IGNORE_TOO), beneath::TEXT) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
                 text => text?,
             };

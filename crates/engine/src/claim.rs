@@ -63,7 +63,8 @@ impl Work {
                 made => break (name, made.at("make folder in", &path)?),
             }
         };
-        let folder = path.join(&name);
+        // Engines are told of it, and are started elsewhere.
+        let folder = camino::absolute_utf8(path.join(&name)).at("find", &path)?;
         let life = made.new_file_of_mode(LIFE.into(), LOCKED_MODE);
         let life = life.at("write", &folder.join(LIFE))?;
         life.lock().at("lock", &folder.join(LIFE))?;

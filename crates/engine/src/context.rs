@@ -126,6 +126,12 @@ fn list_one(
     Ok(files)
 }
 
+/// Tells whether a layer with a file of this name would delete another file. What engines make of one
+/// differs: the file, a deletion, or an error.
+fn is_deletion(name: &str) -> bool {
+    name.starts_with(".wh.")
+}
+
 /// Says why a file is not there whose name was listed just now.
 fn gone(path: &Utf8Path) -> io::Error {
     if path.as_str().contains(char::REPLACEMENT_CHARACTER) {
@@ -177,6 +183,9 @@ pub(crate) fn assemble(
     make_folder(context)?;
     for (file, seconds) in without(ignored, files).zip(FIRST_TIME..) {
         let (from, to) = (folder.path().join(&file.path), context.join(&file.path));
+        if file.path.file_name().is_some_and(is_deletion) {
+            return Err(Error::Deletion { path: from });
+        }
         match &file.kind {
             ContextFileKind::Folder => make_folder(&to)?,
             ContextFileKind::Symlink(target) => symlink(target, &to).at("link", &to)?,
@@ -316,6 +325,26 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(first.as_secs(), second.as_secs());
         assert_eq!(first, written("one", "again"));
+    }
+
+    #[test]
+    fn a_file_whose_name_deletes_is_refused_unless_it_is_ignored() {
+        let (_temporary, root) = folder();
+        let package = root.join("package");
+        fs::create_dir_all(package.join("below")).unwrap();
+        fs::write(package.join("below/.wh.file"), "").unwrap();
+        let assembled = |to: &str| {
+            let folder = Directory::open(&package).unwrap();
+            let files = list(&folder, Fetched::Present).unwrap();
+            let ignored = Ignored::of(folder.path(), &files, None).unwrap();
+            assemble(&folder, &files, &ignored, &root.join(to))
+        };
+        let error = assembled("refused").unwrap_err();
+        let path = package.join("below/.wh.file");
+        assert!(matches!(&error, Error::Deletion { path: found } if *found == path));
+        assert!(error.hint().unwrap().contains(".dockerignore"));
+        fs::write(package.join(".dockerignore"), "**/.wh.*\n").unwrap();
+        assembled("ignored").unwrap();
     }
 
     #[test]

@@ -66,6 +66,12 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// A file of a context cannot be in a layer.
+    #[error("{path} cannot be copied: in a layer, a name that begins with `.wh.` deletes a file")]
+    Deletion {
+        /// The file.
+        path: Utf8PathBuf,
+    },
     /// A line of a `.dockerignore` is no pattern.
     #[error("{path}:{line}: {source}")]
     BadPattern {
@@ -267,6 +273,9 @@ impl Error {
             )),
             Self::Containerfile { source, .. } => source.hint(),
             Self::Changed { .. } => Some("do it again when nobody writes there".into()),
+            Self::Deletion { .. } => Some(
+                "rename it, name it in .dockerignore, or put it into an archive that a RUN unpacks".into(),
+            ),
             Self::Special { .. } => Some("remove it, or name it in .dockerignore".into()),
             Self::ForeignList { .. } => Some("call it .dockerignore, which is".into()),
             Self::UnknownReference { .. } => Some(

@@ -3,9 +3,9 @@
 //!
 //! It knows the list. It does not walk through folders.
 
-use std::fs;
 use std::io;
 
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use patterns::{Below, Filter};
 
@@ -35,7 +35,7 @@ impl Ignored {
         }
         let own = containerfile.map(|path| Utf8PathBuf::from(format!("{path}{LIST}")));
         for path in own.into_iter().chain([folder.join(LIST)]) {
-            let text = match fs::read_to_string(&path) {
+            let text = match text(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 read => read.at("read", &path)?,
             };
@@ -56,6 +56,13 @@ impl Ignored {
         }
         !stays
     }
+}
+
+/// Reads a list. What is wrong with one is said with its lines, so no link is followed to it.
+fn text(path: &Utf8Path) -> io::Result<String> {
+    let name = path.file_name().unwrap_or_default();
+    let folder = Directory::open(path.parent().unwrap_or(path))?;
+    folder.read_text(name.into(), beneath::TEXT)
 }
 
 fn parse(text: &str, path: &Utf8Path) -> Result<Option<Filter>, Error> {
@@ -92,6 +99,8 @@ fn plain(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rstest::rstest;
 
     use super::*;
@@ -123,6 +132,23 @@ mod tests {
         assert!(
             error.to_string().starts_with("x/.dockerignore:3: `[bad`"),
             "{error}"
+        );
+    }
+
+    #[rstest]
+    #[case::device("/dev/zero")]
+    #[case::secret("../secret")]
+    fn no_link_is_followed_to_a_list(#[case] target: &str) {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        fs::create_dir(folder.join("context")).unwrap();
+        fs::write(folder.join("secret"), "[hash").unwrap();
+        std::os::unix::fs::symlink(target, folder.join("context/.dockerignore")).unwrap();
+        let error = Ignored::of(&folder.join("context"), &[], None).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            source.contains("is a symbolic link") && !source.contains("hash"),
+            "{source}"
         );
     }
 

@@ -2,7 +2,6 @@
 //! with what the base images hand on.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 
 use containerfile::{
@@ -61,7 +60,9 @@ impl Resolved {
 /// its context.
 pub(crate) fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>, Error> {
     let path = recipe.root.join(&recipe.containerfile);
-    let text = fs::read_to_string(&path).at("read", &path)?;
+    let typed = beneath::typed(&recipe.root, &recipe.containerfile);
+    let text = typed.and_then(|typed| typed.read_text(beneath::TEXT));
+    let text = text.at("read", &path)?;
     context::check(&files, recipe.within_context(&recipe.containerfile), &text)?;
     let file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
     let files: Arc<[ContextFile]> = files.into();

@@ -2,7 +2,7 @@
 //! another one now, it has to be found out again.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 
@@ -22,7 +22,7 @@ impl Circumstances {
     /// another program tomorrow.
     pub fn of(path: &Utf8Path) -> Option<Self> {
         let mut start = [0; 2];
-        File::open(path).ok()?.read_exact(&mut start).ok()?;
+        beneath::open(path).ok()?.read_exact(&mut start).ok()?;
         let circumstances = Self {
             program: path.to_owned(),
             lines: String::new(),

@@ -117,7 +117,8 @@ impl Entry {
         if owner != rustix::process::geteuid().as_raw() {
             return None;
         }
-        let kept: Kept<T> = serde_json::from_slice(&fs::read(&place.path).ok()?).ok()?;
+        let kept = beneath::read(&place.path, beneath::DOCUMENT).ok()?;
+        let kept: Kept<T> = serde_json::from_slice(&kept).ok()?;
         let holds = kept.version == VERSION
             && kept.circumstances == place.circumstances
             && kept.checksum == checksum(&place.circumstances, &kept.found);

@@ -165,7 +165,7 @@ pub(crate) fn extract(
     image: &BuiltImage,
     folder: &Utf8Path,
 ) -> io::Result<EngineImage> {
-    let mut file = File::open(path)?;
+    let mut file = beneath::open(path)?;
     let members = Members::read(&mut file)?;
     let manifest = members.find(MANIFEST)?;
     if manifest.size > MANIFEST_LIMIT {

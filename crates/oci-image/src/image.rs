@@ -4,7 +4,6 @@
 //! It knows the order of the work. What each part of an image looks like is known elsewhere.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, Sender};
@@ -267,7 +266,7 @@ fn normalise(
         return Ok(Normalised::default());
     };
     let failed = |error| (tar.clone(), error);
-    let file = File::open(tar).map_err(|error| failed(error.into()))?;
+    let file = beneath::open(tar).map_err(|error| failed(error.into()))?;
     let mut archive = Archive::index(file).map_err(failed)?;
     made.level(&mut archive, lower, source.destination.as_ref());
     let normalised = match source.recorded {

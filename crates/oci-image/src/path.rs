@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The longest path, in bytes, that Linux takes in a system call, less the NUL at its end.
-const LONGEST_PATH: usize = 4095;
+pub(crate) const LONGEST_PATH: usize = 4095;
 
 /// A path below an image's root: names without `.`, `..` or NUL, parted by single slashes, with
 /// none at the beginning or the end. The empty path is the root. Any bytes; UTF-8 is not needed.

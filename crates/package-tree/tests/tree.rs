@@ -501,10 +501,10 @@ fn a_directory_whose_name_is_not_utf_8_is_refused() {
 
 #[test]
 fn a_containerfile_names_a_bounded_number_of_images() {
-    let mut containerfile = "FROM scratch\n".to_owned();
-    for number in 0..5000 {
-        containerfile += &format!("COPY --from=stagex/core-p{number} / /\n");
-    }
+    let copies: Vec<_> = (0..5000)
+        .map(|number| format!("COPY --from=stagex/core-p{number} / /\n"))
+        .collect();
+    let containerfile = "FROM scratch\n".to_owned() + &copies.concat();
     let sample = Sample::new(&[("core/musl", "[package]\nname = \"musl\"\n", &containerfile)]);
     let found = sample.open().unwrap_err().to_string();
     assert!(

@@ -5,6 +5,7 @@
 //! knows characters, and does not know where they go.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// What stands in the place of a character that is not printed.
 const REPLACEMENT: &str = "\u{fffd}";
@@ -71,7 +72,7 @@ pub fn json(document: &str) -> Cow<'_, str> {
             escaped.push(character);
         } else {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(escaped, "\\u{unit:04x}");
             }
         }
     }

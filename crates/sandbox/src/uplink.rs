@@ -11,7 +11,7 @@
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -106,6 +106,8 @@ impl UserNetwork {
                 "--udp-ns",
                 "none",
                 "--no-map-gw",
+                // It ends when it is told to.
+                "--no-netns-quit",
                 "--ipv4-only",
                 "--no-dhcp",
                 "--config-net",
@@ -150,6 +152,8 @@ pub(crate) struct Uplink {
 struct Program {
     name: &'static str,
     child: Child,
+    /// Kept open: whoever writes to what nobody can read is ended.
+    output: Option<ChildStdout>,
     said: Option<JoinHandle<String>>,
 }
 
@@ -201,6 +205,7 @@ impl Program {
         let mut program = Self {
             name,
             child,
+            output,
             said: None,
         };
         let begun = || -> io::Result<bool> {
@@ -208,7 +213,7 @@ impl Program {
             bounds.take_in(program.child.id())?;
             let said = std::thread::Builder::new().spawn(|| beginning(errors));
             program.said = Some(said?);
-            if !output.map_or(Ok(false), |mut output| is_ready(&mut output))? {
+            if !program.output.as_mut().map_or(Ok(false), is_ready)? {
                 return Ok(false);
             }
             // One of them says so a moment before it has the interface.
@@ -226,7 +231,7 @@ impl Program {
         };
         match begun() {
             Ok(true) => Ok(program),
-            Ok(false) => Err(program.failure()),
+            Ok(false) => Err(program.failure("it cannot begin")),
             Err(error) => Err(failed(error)),
         }
     }
@@ -235,13 +240,13 @@ impl Program {
         let ended = self.child.try_wait();
         match ended {
             Ok(None) => Ok(()),
-            _ => Err(self.failure()),
+            _ => Err(self.failure("it ended before what it serves")),
         }
         // It ends when it is dropped.
     }
 
     /// Returns why it has ended by itself, in its own words.
-    fn failure(mut self) -> Error {
+    fn failure(mut self, what: &str) -> Error {
         self.stop();
         let said = self.said.take().and_then(|said| said.join().ok());
         let said = said.unwrap_or_default();
@@ -250,7 +255,7 @@ impl Program {
         let mut lines =
             lines.filter(|line| !line.is_empty() && !line.starts_with("Failed to send"));
         let last = lines.next();
-        let last = last.unwrap_or("it has ended without a word").to_owned();
+        let last = last.map_or(what.to_owned(), |last| format!("{what}: {last}"));
         Error::Network {
             program: self.name,
             source: io::Error::other(last),
@@ -271,7 +276,7 @@ impl Drop for Program {
 }
 
 /// Waits until a program says that it is ready. It has ended if it says nothing.
-fn is_ready(output: &mut (impl Read + std::os::fd::AsFd)) -> io::Result<bool> {
+fn is_ready(output: &mut ChildStdout) -> io::Result<bool> {
     let mut ready = [PollFd::new(&*output, PollFlags::IN)];
     let limit = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
     loop {

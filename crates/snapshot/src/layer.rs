@@ -92,8 +92,8 @@ struct Unpacking<'tree> {
     into: &'tree Tree,
     way: Way<'tree>,
     below: Option<&'tree Tree>,
-    /// Of copies, what this layer has made: the number of a folder, and a name in it.
-    made: Option<BTreeSet<(u64, Box<[u8]>)>>,
+    /// Of copies, what this layer has made.
+    made: Option<Made>,
     has_deleted: bool,
     /// A folder hides all that is below it.
     has_hidden: bool,
@@ -134,7 +134,7 @@ impl Unpacking<'_> {
             name,
             &place,
             self.into,
-            self.way.directory()?,
+            self.way.directory(),
             contents,
         )?;
         if let Some(made) = &mut self.made {
@@ -146,7 +146,7 @@ impl Unpacking<'_> {
     /// Deletes what a name says is gone, but for what this layer has made.
     fn delete(&mut self, name: &[u8], place: &Place) -> Result<()> {
         let inode = self.way.inode()?;
-        let folder = self.way.directory()?;
+        let folder = self.way.directory();
         let Some(made) = &self.made else {
             let marked = if name == HIDING {
                 self.has_hidden = true;
@@ -163,17 +163,42 @@ impl Unpacking<'_> {
             };
             return marked.at("delete", place.as_bytes());
         };
-        let gone = match name {
-            HIDING => names(folder).at("read", place.as_bytes())?,
-            name => vec![name[WHITEOUT.len()..].to_vec()],
+        let removed = match name {
+            HIDING => remove_unless(made, folder, inode).map(|_| ()),
+            name => match &name[WHITEOUT.len()..] {
+                name if made.contains(&(inode, name.into())) => Ok(()),
+                name => remove_one(made, folder, inode, name).map(|_| ()),
+            },
         };
-        for name in gone {
-            if !made.contains(&(inode, name.as_slice().into())) {
-                remove_below(folder, &name).at("delete", place.as_bytes())?;
-            }
-        }
-        Ok(())
+        removed.at("delete", place.as_bytes())
     }
+}
+
+/// What a layer has made in a folder of copies: the number of the folder, and a name in it.
+type Made = BTreeSet<(u64, Box<[u8]>)>;
+
+/// Removes what is in a folder of this number, unless it was made. Returns whether anything is left.
+fn remove_unless(made: &Made, folder: BorrowedFd<'_>, inode: u64) -> Result<bool, Errno> {
+    let mut is_left = false;
+    for name in names(folder)? {
+        is_left |= remove_one(made, folder, inode, &name)?;
+    }
+    Ok(is_left)
+}
+
+/// Removes a name with all that is in it, unless it was made, or something in it. Returns whether it is
+/// left.
+fn remove_one(made: &Made, folder: BorrowedFd<'_>, inode: u64, name: &[u8]) -> Result<bool, Errno> {
+    let mut is_left = made.contains(&(inode, name.into()));
+    if let Some(status) = status_in(folder, name)?
+        && kind(&status) == FileType::Directory
+    {
+        is_left |= remove_unless(made, open_in(folder, name)?.as_fd(), status.st_ino)?;
+    }
+    if !is_left {
+        remove_below(folder, name)?;
+    }
+    Ok(is_left)
 }
 
 /// Makes what the overlay file system takes for a deletion.
@@ -250,29 +275,206 @@ fn put(
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::io::{self, Seek as _};
+    use std::fs::{self, File};
+    use std::io::{self, Cursor};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::path::Path;
 
     use rstest::rstest;
+    use tar::EntryType;
 
     use super::*;
+
+    const MODE: u32 = 0o750;
+    const TIME: u64 = 1_000_000_000;
+
+    /// Returns an archive: of names that end with a slash, directories.
+    fn layer(names: &[&str]) -> Vec<u8> {
+        let mut layer = tar::Builder::new(Vec::new());
+        for name in names {
+            let mut header = header();
+            if name.ends_with('/') {
+                header.set_entry_type(EntryType::Directory);
+            }
+            layer.append_data(&mut header, name, io::empty()).unwrap();
+        }
+        layer.into_inner().unwrap()
+    }
+
+    fn header() -> tar::Header {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(MODE);
+        header.set_mtime(TIME);
+        header.set_uid(rustix::process::getuid().as_raw().into());
+        header.set_gid(rustix::process::getgid().as_raw().into());
+        header
+    }
+
+    fn unpack_into(layer: &[u8], into: &Path, stacking: Stacking) -> Result<Unpacked> {
+        unpack(
+            Cursor::new(layer),
+            &Tree::open(into).unwrap(),
+            None,
+            stacking,
+        )
+    }
 
     #[rstest]
     fn no_layer_deletes_a_folder_by_another_name(
         #[values("a/b/.wh.", "a/b/.wh..", "a/b/.wh...")] name: &str,
         #[values(Stacking::Copies, Stacking::Overlay)] stacking: Stacking,
     ) {
-        let mut layer = tar::Builder::new(tempfile::tempfile().unwrap());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(0);
-        layer.append_data(&mut header, name, io::empty()).unwrap();
-        let mut layer = layer.into_inner().unwrap();
-        layer.rewind().unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("a/b")).unwrap();
-        let into = Tree::open(folder.path()).unwrap();
-        let unpacked = unpack(layer, &into, None, stacking);
+        let unpacked = unpack_into(&layer(&[name]), folder.path(), stacking);
         assert!(matches!(unpacked, Err(Error::BadEntry(_))), "{unpacked:?}");
         assert!(folder.path().join("a/b").exists());
+    }
+
+    /// Whatever the order: what comes into a directory later changes its time no more than what comes into
+    /// one of its directories.
+    #[rstest]
+    #[case(&["a/", "a/b/", "a/b/1", "a/1", "c/", "a/b/2", "a/.wh.gone"])]
+    #[case(&["a/", "c/", "a/b/", "a/1", "a/b/1", "a/", "a/b/", "a/2"])]
+    fn directories_have_the_times_of_their_entries(
+        #[case] names: &[&str],
+        #[values(Stacking::Copies, Stacking::Overlay)] stacking: Stacking,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let unpacked = unpack_into(&layer(names), folder.path(), stacking).unwrap();
+        let has_deleted = names.contains(&"a/.wh.gone") && stacking == Stacking::Overlay;
+        assert_eq!(unpacked.depends_on_those_below, has_deleted);
+        for name in ["a", "a/b", "c", "a/1", "a/b/1"] {
+            let status = fs::metadata(folder.path().join(name)).unwrap();
+            assert_eq!(status.mtime().cast_unsigned(), TIME, "{name}");
+            assert_eq!(status.mode() & 0o7777, MODE, "{name}");
+        }
+    }
+
+    #[test]
+    fn directories_without_an_entry_are_as_they_are_below() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [below, into] = folders.each_ref().map(tempfile::TempDir::path);
+        fs::create_dir_all(below.join("a/b")).unwrap();
+        for (name, mode) in [("a", 0o1777), ("a/b", 0o700)] {
+            let mode = fs::Permissions::from_mode(mode);
+            fs::set_permissions(below.join(name), mode).unwrap();
+        }
+        std::os::unix::fs::symlink("a", below.join("link")).unwrap();
+        let trees = [below, into].map(|path| Tree::open(path).unwrap());
+        let layer = layer(&["a/b/c/file", "link/b/file"]);
+        let stacking = Stacking::Overlay;
+        let unpacked = unpack(&*layer, &trees[1], Some(&trees[0]), stacking).unwrap();
+        assert!(unpacked.depends_on_those_below);
+        let modes = ["a", "a/b", "a/b/c", "link", "link/b"];
+        let modes = modes.map(|name| fs::metadata(into.join(name)).unwrap().mode() & 0o7777);
+        // What a link leads to below is not what is replaced by a directory.
+        assert_eq!(modes, [0o1777, 0o700, 0o755, 0o755, 0o755]);
+    }
+
+    #[test]
+    fn only_what_is_below_is_deleted() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [below, into] = folders.each_ref().map(tempfile::TempDir::path);
+        fs::create_dir_all(below.join("hidden")).unwrap();
+        for name in ["there", "hidden/there"] {
+            fs::write(below.join(name), "").unwrap();
+        }
+        let trees = [below, into].map(|path| Tree::open(path).unwrap());
+        let layer = layer(&[
+            ".wh.there",
+            ".wh.nowhere",
+            "hidden/.wh.there",
+            "hidden/.wh..wh..opq",
+            "hidden/inner/.wh.there",
+        ]);
+        let stacking = Stacking::Overlay;
+        let unpacked = unpack(&*layer, &trees[1], Some(&trees[0]), stacking);
+        // An ordinary user may set no such mark on some file systems, but may delete.
+        assert!(unpacked.unwrap().depends_on_those_below);
+        let names = |folder: &str| names(File::open(into.join(folder)).unwrap()).unwrap();
+        assert_eq!(names(""), [b"hidden".as_slice(), b"there"]);
+        assert_eq!(names("hidden"), [b"inner"]);
+        assert_eq!(names("hidden/inner"), [b""; 0]);
+    }
+
+    #[test]
+    fn of_copies_a_layer_deletes_what_it_has_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let unpack = |names: &[&str]| {
+            unpack_into(&layer(names), folder.path(), Stacking::Copies).unwrap();
+        };
+        unpack(&["a/", "a/old", "a/b/old", "a/d/old", "c"]);
+        unpack(&[
+            "a/new",
+            "a/b/new",
+            "a/d/",
+            "a/.wh..wh..opq",
+            "d",
+            ".wh.c",
+            ".wh.d",
+            ".wh.e",
+        ]);
+        let there = |name: &str| folder.path().join(name).exists();
+        let left = ["a/new", "a/b/new", "a/d", "d"].map(there);
+        let gone = ["a/old", "a/b/old", "a/d/old", "c"].map(there);
+        assert_eq!((left, gone), ([true; 4], [false; 4]));
+    }
+
+    #[test]
+    fn the_digest_is_of_all_of_the_archive() {
+        let mut layer = layer(&["file"]);
+        layer.extend_from_slice(b"behind its end");
+        let folder = tempfile::tempdir().unwrap();
+        let unpacked = unpack_into(&layer, folder.path(), Stacking::Overlay).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &layer, 0).unwrap();
+        assert_eq!(unpacked.archive, crate::sha256(file).unwrap());
+    }
+
+    #[test]
+    fn deep_directories_are_entered_in_turns() {
+        let paths = ["a", "b"].map(|top| format!("{top}/{}", "d/".repeat(1000)));
+        let mut layer = tar::Builder::new(Vec::new());
+        for number in 0..50 {
+            for path in &paths {
+                let name = format!("{path}{number}");
+                layer.append_data(&mut header(), name, io::empty()).unwrap();
+            }
+        }
+        let layer = layer.into_inner().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        unpack_into(&layer, folder.path(), Stacking::Overlay).unwrap();
+        for path in paths {
+            let count = fs::read_dir(folder.path().join(path)).unwrap().count();
+            assert_eq!(count, 50);
+        }
+        crate::clear(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_deeper_than_a_path_is_long_is_an_error() {
+        let mut layer = tar::Builder::new(Vec::new());
+        let name = format!("{}file", "d/".repeat(2100));
+        layer
+            .append_data(&mut header(), &name, io::empty())
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let layer = layer.into_inner().unwrap();
+        let error = unpack_into(&layer, folder.path(), Stacking::Overlay).unwrap_err();
+        assert!(error.to_string().contains("File name too long"), "{error}");
+    }
+
+    #[rstest]
+    #[case("file/inner", "cannot make the folder `/file`: Not a directory")]
+    #[case("link/inner", "cannot make the folder `/link`: Not a directory")]
+    fn nothing_is_put_into_what_is_no_directory(#[case] name: &str, #[case] expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("directory")).unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("directory", folder.path().join("link")).unwrap();
+        let error = unpack_into(&layer(&[name]), folder.path(), Stacking::Overlay).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }

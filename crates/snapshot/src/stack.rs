@@ -62,7 +62,7 @@ impl Stack {
     pub fn grow(&mut self, upper: PathBuf, is_empty: bool) {
         match self.stacking {
             Stacking::Overlay if is_empty => {}
-            Stacking::Overlay => self.folders.push(upper),
+            Stacking::Overlay => self.push(upper),
             Stacking::Copies => self.folders = vec![upper],
         }
     }

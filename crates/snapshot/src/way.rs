@@ -1,9 +1,11 @@
-//! The way to where the entries of a layer go: the directories on it stay open from one entry to the
-//! next, so that to unpack a layer takes as long as its archive is long, however deep it goes.
+//! The way to where the entries of a layer go: the directory of the last one stays open for the next,
+//! and any other is found by a few calls, so that to unpack a layer takes as long as its archive is
+//! long, however deep it goes.
 //!
 //! It knows directories. It does not know what is put into them.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -19,10 +21,8 @@ use crate::users::Owner;
 
 /// The mode of a directory that no entry describes.
 const MODE: u32 = 0o755;
-/// How many directories are open at once. Those above are opened again when they are needed.
-const MOST: usize = 64;
 
-/// The directories from a tree's root down to one of them, each of which is there.
+/// The way to one directory of a tree after the other.
 ///
 /// What is put into a directory changes its times. They are set again when the way leaves it.
 pub(crate) struct Way<'tree> {
@@ -30,15 +30,13 @@ pub(crate) struct Way<'tree> {
     /// What directories are like that are made on the way, if they are there.
     below: Option<&'tree Tree>,
     has_made: bool,
-    /// The place of the last one.
-    place: Place,
-    /// The root is not among them.
-    steps: Vec<Step>,
+    /// Where it is; nothing at the root, whose times no layer says.
+    here: Option<Here>,
 }
 
-struct Step {
-    /// Nothing if there are too many below it.
-    directory: Option<OwnedFd>,
+struct Here {
+    place: Place,
+    directory: OwnedFd,
     inode: u64,
     times: Timestamps,
 }
@@ -50,65 +48,71 @@ impl<'tree> Way<'tree> {
             tree,
             below,
             has_made: false,
-            place: Place::root(),
-            steps: Vec::new(),
+            here: None,
         }
     }
 
     /// Goes to the directory at `place`, and makes it and those that it is in where they are not there.
     /// `made` is told of each that is made: the number of the directory that it is in, and its name.
     pub(crate) fn enter(&mut self, place: &Place, mut made: impl FnMut(u64, &[u8])) -> Result<()> {
-        place.check_length().at("unpack to", place.as_bytes())?;
-        let common = self.place.names().zip(place.names());
-        let common = common.take_while(|(one, other)| one == other).count();
-        while self.steps.len() > common {
-            self.leave()?;
+        let is_here = match &self.here {
+            Some(here) => here.place == *place,
+            None => place.is_root(),
+        };
+        if is_here {
+            return Ok(());
         }
-        for name in place.names().skip(common) {
+        place.check_length().at("unpack to", place.as_bytes())?;
+        if let Some(directory) = self.tree.folder_if_there(place)? {
+            return self.go(place.clone(), directory);
+        }
+        let (mut next, directory) = self.nearest(place)?;
+        let known = next.names().count();
+        self.go(next.clone(), directory)?;
+        for name in place.names().skip(known) {
             let inode = self.inode()?;
-            let path = OsStr::from_bytes(name);
-            let next = self.place.join(name);
-            let here = self.directory()?;
-            let mut opened = open(here, path);
-            if matches!(opened, Err(Errno::NOENT)) {
-                opened = make(here, name);
-                made(inode, name);
-                self.has_made = true;
-                if let (Some(below), Ok(directory)) = (self.below, &opened) {
-                    inherit(below, directory, &next)?;
-                }
+            next.step(name);
+            let directory = make(self.directory(), name);
+            let directory = File::from(directory.at("make the folder", next.as_bytes())?);
+            self.has_made = true;
+            made(inode, name);
+            if let Some(below) = self.below {
+                inherit(below, &directory, &next)?;
             }
-            let directory = opened.at("make the folder", next.as_bytes())?;
-            let status = rustix::fs::fstat(&directory).at("ask about", next.as_bytes())?;
-            self.place = next;
-            self.steps.push(Step {
-                directory: Some(directory),
-                inode: status.st_ino,
-                times: times(&status),
-            });
-            self.close_above()?;
+            self.go(next.clone(), directory.into())?;
         }
         Ok(())
     }
 
-    /// Returns the last directory.
-    pub(crate) fn directory(&mut self) -> Result<BorrowedFd<'_>> {
-        let Some(step) = self.steps.last_mut() else {
-            return Ok(self.tree.as_fd());
-        };
-        if step.directory.is_none() {
-            step.directory = Some(self.tree.folder(&self.place)?);
+    /// Returns the last directory on the way to `place` that is there: the root always is.
+    fn nearest(&self, place: &Place) -> Result<(Place, OwnedFd)> {
+        let names: Vec<&[u8]> = place.names().collect();
+        let at = |count: usize| Place::new(names[..count].join(&b'/'));
+        let mut found = (Place::root(), self.tree.folder(&Place::root())?);
+        // As many are there as are known, and fewer than are not.
+        let (mut known, mut unknown) = (0, names.len());
+        while unknown - known > 1 {
+            let middle = known.midpoint(unknown);
+            match self.tree.folder_if_there(&at(middle))? {
+                Some(directory) => (known, found) = (middle, (at(middle), directory)),
+                None => unknown = middle,
+            }
         }
-        match &step.directory {
-            Some(directory) => Ok(directory.as_fd()),
-            None => Ok(self.tree.as_fd()),
+        Ok(found)
+    }
+
+    /// Returns the directory.
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        match &self.here {
+            Some(here) => here.directory.as_fd(),
+            None => self.tree.as_fd(),
         }
     }
 
-    /// Returns the number that the file system has for the last directory.
+    /// Returns the number that the file system has for the directory.
     pub(crate) fn inode(&self) -> Result<u64> {
-        match self.steps.last() {
-            Some(step) => Ok(step.inode),
+        match &self.here {
+            Some(here) => Ok(here.inode),
             None => Ok(rustix::fs::fstat(self.tree).at("ask about", b"/")?.st_ino),
         }
     }
@@ -116,35 +120,28 @@ impl<'tree> Way<'tree> {
     /// Goes back to the root: the times of all directories are what they were, or were said to be.
     /// Returns whether a directory was made.
     pub(crate) fn end(mut self) -> Result<bool> {
-        while !self.steps.is_empty() {
-            self.leave()?;
-        }
+        self.leave()?;
         Ok(self.has_made)
     }
 
-    fn leave(&mut self) -> Result<()> {
-        if let Some(mut step) = self.steps.pop() {
-            step.close().at("set the times of", self.place.as_bytes())?;
-            self.place = self.place.parent();
+    fn go(&mut self, place: Place, directory: OwnedFd) -> Result<()> {
+        self.leave()?;
+        if !place.is_root() {
+            let status = rustix::fs::fstat(&directory).at("ask about", place.as_bytes())?;
+            self.here = Some(Here {
+                place,
+                directory,
+                inode: status.st_ino,
+                times: times(&status),
+            });
         }
         Ok(())
     }
 
-    fn close_above(&mut self) -> Result<()> {
-        let Some(above) = self.steps.len().checked_sub(MOST + 1) else {
-            return Ok(());
-        };
-        self.steps[above]
-            .close()
-            .at("set the times of", self.place.as_bytes())
-    }
-}
-
-impl Step {
-    fn close(&mut self) -> Result<(), Errno> {
-        match self.directory.take() {
-            Some(directory) => rustix::fs::futimens(directory, &self.times),
-            // It was closed before, and nothing has been put into it since.
+    fn leave(&mut self) -> Result<()> {
+        match self.here.take() {
+            Some(here) => rustix::fs::futimens(&here.directory, &here.times)
+                .at("set the times of", here.place.as_bytes()),
             None => Ok(()),
         }
     }
@@ -152,15 +149,19 @@ impl Step {
 
 fn make(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     let path = OsStr::from_bytes(name);
-    rustix::fs::mkdirat(directory, path, Mode::RWXU)?;
+    match rustix::fs::mkdirat(directory, path, Mode::RWXU) {
+        Err(Errno::EXIST) => return Err(Errno::NOTDIR),
+        made => made?,
+    }
     set_owner(directory, name, Owner::ROOT)?;
     set_mode(directory, name, MODE)?;
-    open(directory, path)
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(directory, path, flags, Mode::empty())
 }
 
 /// Gives a directory the owner, the mode, the attributes and the times of the one in its place below.
-fn inherit(below: &Tree, directory: &OwnedFd, place: &Place) -> Result<()> {
-    let Some(origin) = below.folder_if_there(place)? else {
+fn inherit(below: &Tree, directory: &File, place: &Place) -> Result<()> {
+    let Some(origin) = below.folder_if_there(place)?.map(File::from) else {
         return Ok(());
     };
     let copied = || -> Result<(), Errno> {
@@ -168,16 +169,8 @@ fn inherit(below: &Tree, directory: &OwnedFd, place: &Place) -> Result<()> {
         special::see(&mut status, origin.as_fd())?;
         special::give(directory.as_fd(), Some(status.st_uid), Some(status.st_gid))?;
         rustix::fs::fchmod(directory, Mode::from_raw_mode(permissions(&status)))?;
-        let (origin, copy) = (origin.try_clone(), directory.try_clone());
-        if let (Ok(origin), Ok(copy)) = (origin, copy) {
-            copy_attributes(&origin.into(), &copy.into())?;
-        }
+        copy_attributes(&origin, directory)?;
         rustix::fs::futimens(directory, &times(&status))
     };
     copied().at("make the folder", place.as_bytes())
-}
-
-fn open(directory: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(directory, name, flags, Mode::empty())
 }

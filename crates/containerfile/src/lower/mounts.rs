@@ -52,7 +52,7 @@ impl Writer<'_> {
         for (written, mount) in written.mounts.iter().zip(&run.mounts) {
             check(mount).map_err(|kind| Self::fault(step, kind))?;
             mounts.push(if self.options.dialect.confined_mounts {
-                self.renamed_mount(written)
+                alone(self.renamed_mount(written), mount)
             } else {
                 self.confined(step, written, mount)?
             });
@@ -194,6 +194,19 @@ fn check(mount: &Mount) -> Result<(), ErrorKind> {
     } else {
         Err(ErrorKind::MountType(kind))
     }
+}
+
+/// Has a `RUN` wait for others that use the same cache, if it mounts a part of it: before `BuildKit` 0.12.5, one
+/// that changed the path to that part meanwhile could have any folder of the machine mounted (CVE-2024-23651).
+fn alone(mut written: Mount, mount: &Mount) -> Mount {
+    let is_part = beneath(value(mount, "source").unwrap_or_default()) != "/";
+    let sharing = value(mount, "sharing").unwrap_or("shared");
+    if kind(mount) == "cache" && is_part && sharing.eq_ignore_ascii_case("shared") {
+        written.fields.retain(|(key, _)| key != "sharing");
+        let locked = ("sharing".to_owned(), Some("locked".to_owned()));
+        written.fields.push(locked);
+    }
+    written
 }
 
 fn kind(mount: &Mount) -> String {

@@ -557,6 +557,26 @@ COPY --from=0 /x /
     assert!(lowered.copied.is_empty() && lowered.text.contains("source=/x/../y"));
 }
 
+#[rstest]
+#[case(
+    "type=cache,source=/x,target=/t",
+    "type=cache,source=/x,target=/t,sharing=locked"
+)]
+#[case(
+    "type=cache,source=x,sharing=SHARED,target=/t",
+    "type=cache,source=x,target=/t,sharing=locked"
+)]
+#[case(
+    "type=cache,source=/x,sharing=private,target=/t",
+    "type=cache,source=/x,sharing=private,target=/t"
+)]
+#[case("type=cache,target=/t", "type=cache,target=/t")]
+#[case("source=/x,target=/t", "source=/x,target=/t")]
+fn a_part_of_a_cache_is_used_by_one_at_a_time(#[case] mount: &str, #[case] expected: &str) {
+    let lowered = lowered(&format!("RUN --mount={mount} y\n"), Dialect::FULL);
+    assert_eq!(lines(&lowered), format!("RUN --mount={expected} y\n"));
+}
+
 #[test]
 fn a_stage_that_has_the_name_of_a_copy_is_not_taken_for_it() {
     let source = "FROM scratch AS stagex-mount-0\nRUN x\nFROM scratch\n\

@@ -12,7 +12,7 @@ use super::content::Content;
 use super::error::{ArchiveError, Problem};
 use super::read::{Body, Member, Offset, Seekable, Source, Streamed, TarReader};
 use crate::digest::Digest;
-use crate::entry::Inode;
+use crate::entry::{Inode, Kind};
 use crate::path::TreePath;
 
 /// The most members that a layer may have: some ten times what the largest images have.
@@ -51,7 +51,7 @@ impl Archive {
     pub(crate) fn index(file: File) -> Result<Self, ArchiveError> {
         let archive = Arc::new(file.try_clone()?);
         let source = Seekable::new(file)?;
-        read(source, |_, offset| {
+        read(source, Origin::Engine, |_, offset| {
             Ok(Content::Stored {
                 archive: Arc::clone(&archive),
                 offset,
@@ -61,14 +61,25 @@ impl Archive {
 
     /// Reads an archive once, from its beginning to its end. Of content the digest is kept.
     pub(crate) fn digest(stream: impl Read) -> Result<Self, ArchiveError> {
-        read(Streamed(stream), |reader, _| {
+        read(Streamed(stream), Origin::Image, |reader, _| {
             Digest::of_reader(reader.content()).map(Content::Known)
         })
     }
 }
 
+/// Where an archive is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// An engine made it just now: a file that was copied and has the name of a whiteout is told from
+    /// one by what no whiteout of an engine has.
+    Engine,
+    /// It is a layer of an image, in which such a name deletes, whatever it is of.
+    Image,
+}
+
 fn read<S: Source>(
     source: S,
+    origin: Origin,
     mut content: impl FnMut(&mut TarReader<S>, Offset) -> io::Result<Content>,
 ) -> Result<Archive, ArchiveError> {
     let mut reader = TarReader::new(source);
@@ -80,7 +91,9 @@ fn read<S: Source>(
     while let Some(member) = reader.next()? {
         let position = member.position;
         archive
-            .add(member, &mut names, |offset| content(&mut reader, offset))
+            .add(member, &mut names, origin, |offset| {
+                content(&mut reader, offset)
+            })
             .map_err(|problem| problem.at(position))?;
     }
     Ok(archive)
@@ -91,6 +104,7 @@ impl Archive {
         &mut self,
         member: Member,
         names: &mut BTreeMap<TreePath, InodeId>,
+        origin: Origin,
         content: impl FnOnce(Offset) -> io::Result<Content>,
     ) -> Result<(), Problem> {
         let Member { path, body, .. } = member;
@@ -108,6 +122,9 @@ impl Archive {
                 b"" | b"." | b".." => return Err(Problem::Whiteout(path)),
                 // Bookkeeping of a file system that engines used once.
                 deleted if deleted.starts_with(WHITEOUT) => {}
+                _ if origin == Origin::Engine && !is_empty_file(&body) => {
+                    return Err(Problem::Mark(path));
+                }
                 deleted => self.items.push(Item::Whiteout(folder.child(deleted))),
             }
             return Ok(());
@@ -135,5 +152,14 @@ impl Archive {
                 Ok(())
             }
         }
+    }
+}
+
+/// Tells whether a member may be a whiteout: engines write them as empty files, and have written them as
+/// further names of one.
+fn is_empty_file(body: &Body) -> bool {
+    match body {
+        Body::New(inode) => matches!(inode.kind, Kind::File { size: 0, .. }),
+        Body::HardLink(_) => true,
     }
 }

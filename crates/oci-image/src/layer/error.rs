@@ -83,6 +83,19 @@ pub enum Problem {
     /// A whiteout without the name of what it deletes.
     #[error("`{0}` is a whiteout that does not say what it deletes")]
     Whiteout(TreePath),
+    /// A file with the name of a whiteout.
+    #[error(
+        "`{0}` is a file that was copied or made: in a layer, a name that begins with `.wh.` deletes"
+    )]
+    Mark(TreePath),
+    /// The target of a symbolic link that no file system has.
+    #[error("`{member}` is a symbolic link {why}")]
+    Target {
+        /// The member's name.
+        member: String,
+        /// What is wrong with its target.
+        why: &'static str,
+    },
     /// More members than any layer has.
     #[error("more than {0} members")]
     TooMany(usize),

@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Read};
 use super::block::{BLOCK, Block};
 use super::error::{ArchiveError, Problem};
 use crate::entry::{Device, Inode, Kind, MODE_BITS, Time};
-use crate::path::TreePath;
+use crate::path::{LONGEST_PATH, TreePath};
 
 /// The longest extended header or long name that is read, in bytes: as in Go's reader.
 pub(crate) const LONGEST_EXTENDED: u64 = 1 << 20;
@@ -193,8 +193,14 @@ impl<S: Source> TarReader<S> {
                     content: self.position,
                 }
             }
-            b'2' => Kind::Symlink {
-                target: link.into(),
+            b'2' => match target_problem(&link) {
+                Some(why) => {
+                    let member = shown();
+                    return Err(Problem::Target { member, why });
+                }
+                None => Kind::Symlink {
+                    target: link.into(),
+                },
             },
             b'3' => Kind::Character(device()?),
             b'4' => Kind::Block(device()?),
@@ -293,6 +299,16 @@ impl<S: Source> Read for Content<'_, S> {
         self.0.content_left -= read as u64;
         self.0.position += read as u64;
         Ok(read)
+    }
+}
+
+/// Says what is wrong with the target of a symbolic link, if no kernel makes such a link.
+fn target_problem(target: &[u8]) -> Option<&'static str> {
+    match target.len() {
+        0 => Some("without a target"),
+        _ if target.contains(&0) => Some("with a NUL byte in its target"),
+        1..=LONGEST_PATH => None,
+        _ => Some("with a target longer than the 4,095 bytes that Linux takes"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rstest::rstest;
 
 use super::*;
+use crate::layer::archive::Item;
 use crate::layer::block::BLOCK;
 
 /// Returns why an archive is refused: by offset and as a stream for the same reason.
@@ -50,6 +51,7 @@ const LINK: usize = 157;
 #[case::a_link_to_nothing(b'1', LINK, b"elsewhere", "a hard link to `elsewhere`")]
 #[case::a_link_to_itself(b'1', LINK, b"name", "a hard link to `name`")]
 #[case::a_link_out(b'1', LINK, b"../../etc/passwd", "a hard link to `../../etc/passwd`")]
+#[case::a_link_without_a_target(b'2', LINK, b"\0", "`name` is a symbolic link without a target")]
 #[case::a_deletion_of_nothing(b'0', NAME, b".wh.", "`.wh.` is a whiteout")]
 #[case::a_deletion_above(b'0', NAME, b".wh...", "`.wh...` is a whiteout")]
 fn single_members_are_refused(
@@ -88,6 +90,37 @@ fn members_without_a_folder_are_refused(#[case] text: &str) {
     assert!(matches!(problem, Problem::Parent { .. }), "{problem}");
     let problem = super::super::keep_changes(archive_of(text), &Tree::default(), &[]);
     assert!(matches!(problem, Err(Problem::Parent { .. })));
+}
+
+/// What it takes in memory does not grow with what an archive says of a target.
+#[rstest]
+#[case::long(&[b'l'; 4096], "a target longer than the 4,095 bytes")]
+#[case::of_a_megabyte(&[b'l'; 1_000_000], "a target longer than the 4,095 bytes")]
+#[case::with_a_zero(b"a\0b", "a NUL byte in its target")]
+fn targets_that_no_kernel_takes_are_refused(#[case] target: &[u8], #[case] reason: &str) {
+    let mut builder = Builder::new(Vec::new());
+    builder
+        .append_pax_extensions([("linkpath", target)])
+        .unwrap();
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::Symlink);
+    header.set_size(0);
+    builder.append_link(&mut header, "name", "target").unwrap();
+    let refused = refused(&builder.into_inner().unwrap());
+    assert!(refused.contains(reason), "{refused}");
+}
+
+/// A file that was copied is no deletion, though a layer cannot have it; in a layer of an image it is.
+#[rstest]
+#[case::with_content("f d/.wh.name 644 @9 content")]
+#[case::a_folder("d d/.wh.name 755 @9")]
+#[case::a_link("l d/.wh.name 777 @9 target")]
+fn files_with_the_name_of_a_whiteout_are_refused(#[case] text: &str) {
+    let tar = tar_of(&format!("d d 755 @9\n{text}"));
+    let problem = Archive::index(file_of(&tar)).err().unwrap().problem;
+    assert!(matches!(problem, Problem::Mark(_)), "{problem}");
+    let archive = Archive::digest(&*tar).unwrap();
+    assert!(matches!(archive.items[1], Item::Whiteout(_)));
 }
 
 #[test]
