@@ -166,7 +166,9 @@ impl Scene {
         self.has_hard_links = names
             .values()
             .any(|seen| seen.read.is_some() && seen.links > 1);
-        names.values_mut().for_each(|seen| self.pass_over(seen));
+        for seen in names.values_mut() {
+            self.pass_over(seen);
+        }
         self.before = names;
     }
 
@@ -201,7 +203,9 @@ impl Scene {
         expect(output.status.code().is_some(), &what)?;
         expect(!said.contains(SECRET), &what)?;
         let mut now = seen(&self.home);
-        now.values_mut().for_each(|seen| self.pass_over(seen));
+        for seen in now.values_mut() {
+            self.pass_over(seen);
+        }
         if now != self.before {
             let differ = |(path, seen): &(&PathBuf, &Seen)| self.before.get(*path) != Some(*seen);
             let changed: Vec<_> = now.iter().filter(differ).collect();
