@@ -237,18 +237,8 @@ impl Settings {
             self.profile.source = place(profile.span());
         }
         if let Some(out) = file.out {
-            let value = Utf8PathBuf::from(out.get_ref());
-            if owner == Owner::Tree {
-                let hint = "a tree may not say where files are written: write it into stagex/stagex.toml in \
-                    ~/.config";
-                let message = "`out` is not taken from a tree";
-                return Err(wrong(out.span(), message, Some(hint)));
-            }
-            if !value.is_absolute() {
-                let hint = "begin it with /: what it is relative to could be any tree";
-                let message = format!("`{value}` is no absolute path");
-                return Err(wrong(out.span(), &message, Some(hint)));
-            }
+            let value = elsewhere(out.get_ref(), owner)
+                .map_err(|(message, hint)| wrong(out.span(), &message, Some(hint)))?;
             self.out = Setting {
                 value: Some(value),
                 source: place(out.span()),
@@ -376,6 +366,21 @@ impl Settings {
             }
         }
     }
+}
+
+/// Reads the directory that outputs are in; of what is refused, why, and what to do.
+fn elsewhere(text: &str, owner: Owner) -> Result<Utf8PathBuf, (String, &'static str)> {
+    let path = Utf8PathBuf::from(text);
+    if owner == Owner::Tree {
+        let hint = "a tree may not say where files are written: write it into stagex/stagex.toml in \
+            ~/.config";
+        return Err(("`out` is not taken from a tree".to_owned(), hint));
+    }
+    if !path.is_absolute() {
+        let hint = "begin it with /: what it is relative to could be any tree";
+        return Err((format!("`{path}` is no absolute path"), hint));
+    }
+    Ok(path)
 }
 
 /// Reads a file, if it is there.

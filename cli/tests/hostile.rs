@@ -166,7 +166,9 @@ impl Scene {
         self.has_hard_links = names
             .values()
             .any(|seen| seen.read.is_some() && seen.links > 1);
-        names.values_mut().for_each(|seen| self.pass_over(seen));
+        for seen in names.values_mut() {
+            self.pass_over(seen);
+        }
         self.before = names;
     }
 
@@ -201,7 +203,9 @@ impl Scene {
         expect(output.status.code().is_some(), &what)?;
         expect(!said.contains(SECRET), &what)?;
         let mut now = seen(&self.home);
-        now.values_mut().for_each(|seen| self.pass_over(seen));
+        for seen in now.values_mut() {
+            self.pass_over(seen);
+        }
         if now != self.before {
             let differ = |(path, seen): &(&PathBuf, &Seen)| self.before.get(*path) != Some(*seen);
             let changed: Vec<_> = now.iter().filter(differ).collect();
@@ -419,21 +423,20 @@ fn plant(scene: &Scene) {
 }
 
 fn directories_of_ours_are_refused(runtime: &str) -> Result<(), Failed> {
-    for name in DIRECTORIES {
-        for target in ["..", "../home", "home"] {
-            let mut scene = Scene::new();
-            let target = match target {
-                "home" => scene.home.clone(),
-                relative => relative.into(),
-            };
-            symlink(&target, scene.place(name)).unwrap();
-            scene.remember();
-            let (is_made, said) = scene.run(&["--runtime", runtime, "make", "core-a"])?;
-            let named = format!("`{}` is a symbolic link", name.rsplit('/').next().unwrap());
-            let is_refused = !is_made && said.contains(&named) && said.contains("hint:");
-            expect(is_refused, &format!("{name}: {said}"))?;
-            scene.run_all(runtime)?;
-        }
+    let targets = ["..", "../home", "home"].into_iter().cycle();
+    for (name, target) in DIRECTORIES.into_iter().zip(targets) {
+        let mut scene = Scene::new();
+        let target = match target {
+            "home" => scene.home.clone(),
+            relative => relative.into(),
+        };
+        symlink(&target, scene.place(name)).unwrap();
+        scene.remember();
+        let (is_made, said) = scene.run(&["--runtime", runtime, "make", "core-a"])?;
+        let named = format!("`{}` is a symbolic link", name.rsplit('/').next().unwrap());
+        let is_refused = !is_made && said.contains(&named) && said.contains("hint:");
+        expect(is_refused, &format!("{name}: {said}"))?;
+        scene.run_all(runtime)?;
     }
     Ok(())
 }

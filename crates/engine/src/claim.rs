@@ -49,12 +49,9 @@ impl Work {
     /// Makes a folder for a build of `name`, below the work folder of the tree.
     pub(crate) fn begin(folders: &Folders, name: &str) -> Result<Self, Error> {
         let path = folders.absolute_work()?;
-        let parent = match folders.open_work()? {
-            Some(parent) => parent,
-            None => {
-                return Err(std::io::Error::from(std::io::ErrorKind::NotFound)).at("open", &path);
-            }
-        };
+        let absent = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let parent = folders.open_work()?.ok_or_else(absent);
+        let parent = parent.at("open", &path)?;
         let (name, made) = loop {
             let unique = hex(&secret::random()[..UNIQUE]);
             let name = format!("{name}-{unique}");
@@ -168,8 +165,12 @@ pub(crate) fn abandoned(folders: &Folders, access: Access) -> Result<Vec<Abandon
         };
         let claim = read(&folder, &entry.name, &path.join(&entry.name), &proof);
         let life = match folder.file(LIFE.into()) {
-            Ok(life) if life.try_lock().is_ok() => Some(life),
-            Ok(_) => continue,
+            Ok(life) => {
+                if life.try_lock().is_err() {
+                    continue;
+                }
+                Some(life)
+            }
             // It was killed before that, or is its claim only; or it has just begun.
             Err(_) if access == Access::Alone || claim.is_some() => None,
             Err(_) => continue,
