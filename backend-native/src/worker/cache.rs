@@ -38,9 +38,6 @@ const NOW: Timestamps = {
     }
 };
 
-/// What is wrong with an entry that came from somewhere else: with a copy of the tree, for example.
-const UNPROVEN: &str = "was not kept by this user, here";
-
 /// What was kept by builds of one tree.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -57,6 +54,8 @@ pub(super) struct Cache {
     /// What was read in whole, and whether it was what it has to be.
     read: Mutex<BTreeMap<(Digest, Part), bool>>,
     has_added: AtomicBool,
+    /// Whether there was one that nobody kept who may.
+    has_unproven: AtomicBool,
 }
 
 /// What is to be kept beside files, or instead of them.
@@ -105,6 +104,7 @@ impl Cache {
             refused: Mutex::default(),
             read: Mutex::default(),
             has_added: AtomicBool::new(false),
+            has_unproven: AtomicBool::new(false),
         })
     }
 
@@ -120,7 +120,7 @@ impl Cache {
             let status = |place: &Place| self.tree.status(place).ok().flatten();
             let place = Place::new(key.to_string());
             if status(&place).is_some() && status(&place.join(FACTS.as_bytes())).is_none() {
-                self.refuse(key, UNPROVEN);
+                self.refuse_unproven(key);
             }
             return None;
         };
@@ -131,7 +131,7 @@ impl Cache {
         lock(&self.held).insert(key, held.file);
         let facts = facts.filter(|facts| has_files || !facts.stacked.is_empty());
         let Some(facts) = facts else {
-            self.refuse(key, UNPROVEN);
+            self.refuse_unproven(key);
             return None;
         };
         let stacked = facts.stacked.iter().map(|it| self.find_stacked(it));
@@ -179,13 +179,21 @@ impl Cache {
 
     /// Removes an entry that is not what it was.
     pub(super) fn discard(&self, key: Digest) {
-        self.refuse(key, "is broken");
+        let path = self.path.join(key.to_string());
+        let message = format!("`{}` is broken, and is made again", path.display());
+        self.report.say(Message::Notice { message });
+        self.give_up(key);
     }
 
-    fn refuse(&self, key: Digest, why: &str) {
-        let path = self.path.join(key.to_string());
-        let message = format!("`{}` {why}, and is made again", path.display());
-        self.report.say(Message::Notice { message });
+    /// Refuses an entry that came from somewhere else, with a copy of the tree for example; there are
+    /// many then, and it is said of all of them at once.
+    fn refuse_unproven(&self, key: Digest) {
+        if !self.has_unproven.swap(true, Ordering::Relaxed) {
+            let path = self.path.display();
+            let message =
+                format!("what is in `{path}` and was not kept there by this user is made again");
+            self.report.say(Message::Notice { message });
+        }
         self.give_up(key);
     }
 
