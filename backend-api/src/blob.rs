@@ -41,8 +41,8 @@ impl Blob {
     ///
     /// Those of [`Self::open`] and [`BlobReader::finish`], and that it is too large for a document.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        if self.size > beneath::DOCUMENT {
-            let too_large = beneath::Problem::TooLarge(beneath::DOCUMENT).into();
+        if self.size > beneath::MANIFEST {
+            let too_large = beneath::Problem::TooLarge(beneath::MANIFEST).into();
             return Err(self.explain(&too_large));
         }
         let mut reader = self.open()?;

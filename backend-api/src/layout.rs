@@ -151,7 +151,7 @@ pub fn read_manifest(
 }
 
 fn read<T: DeserializeOwned>(path: &Utf8Path) -> io::Result<T> {
-    let bytes = beneath::read(path, beneath::DOCUMENT)
+    let bytes = beneath::read(path, beneath::MANIFEST)
         .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
     parse(path, &bytes)
 }

@@ -67,8 +67,8 @@ pub(crate) struct Build {
     limits: Vec<OpenFiles>,
 
     /// The network of RUNs that do not say `--network=none`.
-    #[arg(long, value_enum, default_value_t)]
-    network: Network,
+    #[arg(long, value_enum)]
+    pub(crate) network: Option<Network>,
 
     /// Build without the engine's cache.
     #[arg(long)]
@@ -197,7 +197,7 @@ impl Build {
 
     /// Returns the network of RUNs.
     pub(crate) fn network(&self) -> Network {
-        self.network
+        self.network.unwrap_or_default()
     }
 
     /// Tells whether the engine's cache is refused.

@@ -72,17 +72,17 @@ pub(crate) fn read_text(tree: &Utf8Path, path: &Utf8Path) -> Result<String, Fail
     read.map_err(|error| cannot("read", path, &error))
 }
 
-/// Opens a directory that a user typed, to write into it, and makes it if it is not there.
-pub(crate) fn open_directory(path: &Utf8Path) -> io::Result<Directory> {
-    match typed(Utf8Path::new("."), path) {
+/// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.
+pub(crate) fn open_directory(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Directory> {
+    match typed(tree, path) {
         Ok(typed) if typed.in_tree => typed.base.make_directory(&typed.path),
         _ => Directory::open_or_make(path),
     }
 }
 
-/// Opens a directory that a user typed, to write into it, and makes it if it is not there.
-pub(crate) fn directory(path: &Utf8Path) -> Result<Directory, Failure> {
-    open_directory(path).map_err(|error| cannot("open the directory", path, &error))
+/// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.
+pub(crate) fn directory(tree: &Utf8Path, path: &Utf8Path) -> Result<Directory, Failure> {
+    open_directory(tree, path).map_err(|error| cannot("open the directory", path, &error))
 }
 
 /// Says what could not be done with a path that a user typed.
@@ -91,7 +91,7 @@ pub(crate) fn cannot(action: &str, path: &Utf8Path, error: &io::Error) -> Failur
         Some(beneath::Problem::Link(_)) => {
             "no link in the tree is followed: name what it leads to, if that is what you mean"
         }
-        _ => "name another",
+        _ => "name another path, or check its permissions",
     };
     let message = format!("cannot {action} {path}: {error}");
     Failure::of(Exit::Environment, [(message, Some(hint.to_owned()))])

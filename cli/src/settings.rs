@@ -159,6 +159,11 @@ pub(crate) fn apply(arguments: &mut Arguments) -> Result<(), Failure> {
         make.offline = settings.offline.value;
         make.ignore_space = settings.ignore_space.value;
     }
+    if let Command::Build(build) = &mut arguments.command
+        && settings.offline.value
+    {
+        build.network = build.network.or(Some(Network::None));
+    }
     Ok(())
 }
 
@@ -405,7 +410,8 @@ fn text(path: &Utf8Path, owner: Owner) -> Result<Option<String>, Failure> {
                      folder, or XDG_CONFIG_HOME",
                 ),
                 Some(Problem::Link(_)) => Some("a tree's file must be in the tree: copy it there"),
-                _ => None,
+                Some(_) => Some("replace it with a regular file of at most 4 MiB, or remove it"),
+                None => None,
             };
             Err(Failure::of(
                 Exit::Environment,
@@ -483,6 +489,28 @@ mod tests {
         let mut settings = settings();
         settings.read(&path, owner)?;
         Ok(settings)
+    }
+
+    #[test]
+    fn who_is_offline_builds_offline() {
+        use clap::Parser as _;
+
+        let temporary = tempfile::tempdir().unwrap();
+        let tree = Utf8Path::from_path(temporary.path()).unwrap();
+        let network = |flags: &[&str]| {
+            let words = ["stagex", "-C", tree.as_str(), "build", "-t", "a/b:1"];
+            let words = words.iter().chain(flags).chain(&["."]);
+            let mut arguments = Arguments::parse_from(words);
+            apply(&mut arguments).unwrap();
+            match arguments.command {
+                Command::Build(build) => build.network(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(network(&[]), Network::Default);
+        std::fs::write(tree.join(FILE), "offline = true\n").unwrap();
+        assert_eq!(network(&[]), Network::None);
+        assert_eq!(network(&["--network", "default"]), Network::Default);
     }
 
     #[test]

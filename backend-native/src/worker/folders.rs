@@ -15,7 +15,7 @@ use snapshot::Tree;
 
 use super::builder::lock;
 use super::failure::Result;
-use crate::job::Failure;
+use crate::job::{Failure, FailureKind};
 
 /// The files themselves, in the folder of what can be kept.
 pub(super) const FILES: &str = "u";
@@ -82,7 +82,7 @@ impl Folders {
         let hint = "name a directory with --out, or put the tree, on a local file system (ext4, XFS, Btrfs, \
                     tmpfs as from Linux 6.6) that is mounted without options that change owners or modes; \
                     or use --runtime docker, podman or buildah";
-        Err(Failure::unsupported(message).with_hint(hint))
+        Err(Failure::new(FailureKind::Storage, message).with_hint(hint))
     }
 
     /// Names the folders in `root`, which is there.

@@ -95,7 +95,10 @@ impl fmt::Display for Limit {
         match self {
             Self::Disk => write!(formatter, "the disk is full, or was"),
             Self::Group(Exceeded::Processes(most)) => {
-                write!(formatter, "a build may have {most} processes, and had them")
+                write!(
+                    formatter,
+                    "a build may have {most} processes, and it reached that limit"
+                )
             }
             Self::Group(Exceeded::Memory(most)) => write!(
                 formatter,

@@ -20,7 +20,7 @@ const SCRATCH: &str = "/var/tmp";
 
 pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result<Exit, Failure> {
     let (programs, required) = programs(global, arguments)?;
-    let work = Work::new(arguments.keep.as_deref()).map_err(|error| {
+    let work = Work::new(&global.directory, arguments.keep.as_deref()).map_err(|error| {
         let hint = "name another folder with --keep";
         Failure::new(Exit::Environment, &error, Some(hint.to_owned()))
     })?;
@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result
         None => Ok(Exit::Success),
         Some(results) => {
             if let Some(folder) = &arguments.report {
-                let folder = place::directory(folder)?;
+                let folder = place::directory(&global.directory, folder)?;
                 conformance::report::write(&results, &folder).map_err(|error| {
                     let hint = "name a folder that can be written to with --report";
                     Failure::new(Exit::Environment, &error, Some(hint.to_owned()))
@@ -102,9 +102,9 @@ struct Work {
 }
 
 impl Work {
-    fn new(keep: Option<&Utf8Path>) -> std::io::Result<Self> {
+    fn new(tree: &Utf8Path, keep: Option<&Utf8Path>) -> std::io::Result<Self> {
         if let Some(folder) = keep {
-            let directory = place::open_directory(folder)?;
+            let directory = place::open_directory(tree, folder)?;
             if !directory.entries()?.is_empty() {
                 let message = format!("`{folder}` is not empty");
                 return Err(std::io::Error::other(message));

@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Runtimes => runtimes::run(global),
         Command::Config => config::run(arguments),
         Command::Completions(completions) => Ok(completions::run(completions)),
-        Command::Manual(manual) => completions::manual(manual),
+        Command::Manual(manual) => completions::manual(global, manual),
     }
 }
 

@@ -12,6 +12,6 @@ mod typed;
 
 pub use directory::{Directory, Entry, Kind};
 pub use problem::{Problem, problem};
-pub use read::{DOCUMENT, LIST, TEXT, open, read, read_open, read_text};
+pub use read::{DOCUMENT, LIST, MANIFEST, TEXT, open, read, read_open, read_text};
 pub use remove::{clear, remove};
 pub use typed::{Typed, typed};

@@ -16,8 +16,10 @@ use crate::problem::Problem;
 /// .dockerignore, digests/*.txt.
 pub const TEXT: u64 = 4 << 20;
 
-/// The limit, in bytes, of a document that programs write: an index, manifest or config of an
-/// image, a record.
+/// The limit, in bytes, of an index, manifest or config of an image: what registries take.
+pub const MANIFEST: u64 = 4 << 20;
+
+/// The limit, in bytes, of another document that programs write: a record, for example.
 pub const DOCUMENT: u64 = 16 << 20;
 
 /// The limit, in bytes, of a list with a line for each file of a tree: the hashes, the outputs.

@@ -272,7 +272,7 @@ impl Error {
                 "remove {path} and fetch it again, or find out who changed it"
             )),
             Self::Containerfile { source, .. } => source.hint(),
-            Self::Changed { .. } => Some("do it again when nobody writes there".into()),
+            Self::Changed { .. } => Some("run it again when nothing else changes this file".into()),
             Self::Deletion { .. } => Some(
                 "rename it, name it in .dockerignore, or put it into an archive that a RUN unpacks".into(),
             ),
@@ -330,6 +330,9 @@ impl Error {
                 "if its files belong to ids that are not yours any more (see /etc/subuid), only root can: \
                  sudo rm -rf {path}"
             )),
+            Self::Io { path, source, .. } if is_link(source) && is_of_digests(path) => {
+                Some("replace the link with a regular file or directory".into())
+            }
             Self::Io { source, .. } if is_link(source) => Some(
                 "remove it: what stagex writes stays in the tree. To have out/ on another disk, say out = \
                  \"DIR\" in your own stagex.toml, or --out DIR"
@@ -361,6 +364,12 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Tells whether a path is that of recorded digests.
+fn is_of_digests(path: &Utf8Path) -> bool {
+    let names = path.components().rev().take(2);
+    names.into_iter().any(|name| name.as_str() == "digests")
 }
 
 /// Tells whether a symbolic link was in the way.

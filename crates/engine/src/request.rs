@@ -377,7 +377,8 @@ fn notices(
         let noun = if open == 1 { "RUN has" } else { "RUNs have" };
         notices.push(match network {
             Network::Host => format!(
-                "{open} {noun} the machine's own network, and everybody on it can connect to them"
+                "{open} {noun} the machine's own network: every user of this machine can connect to what \
+                 listens there"
             ),
             _ => format!("{open} {noun} no --network=none, and may reach the network"),
         });

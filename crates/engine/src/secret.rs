@@ -55,7 +55,9 @@ impl SecretError {
     pub fn hint(&self) -> String {
         match self {
             Self::Io { path, .. } => {
-                format!("make {path} possible, or name another directory with XDG_STATE_HOME")
+                format!(
+                    "make {path} accessible to you, or name another directory with XDG_STATE_HOME"
+                )
             }
             Self::Open { path, .. } => format!("remove {path}: another one is made"),
             Self::Foreign { .. } => {

@@ -26,9 +26,6 @@ pub(crate) const INDEX_FILE: &str = "index.json";
 /// Where blobs are in a layout.
 const BLOBS: &str = "blobs/sha256";
 
-/// The most bytes that a manifest, an index or a config may have: as in registries.
-pub(crate) const LARGEST_JSON: u64 = 4 << 20;
-
 /// Media types of Docker for what OCI has a name of its own for, and that name.
 const SAME_AS_OCI: [(&str, &str); 1] =
     [("application/vnd.docker.image.rootfs.diff.tar.gzip", LAYER)];
@@ -83,7 +80,7 @@ pub enum LayoutError {
         found: Measured,
     },
     /// Something that should be small is not.
-    #[error("{path} has {size} bytes; expected at most {LARGEST_JSON} of JSON")]
+    #[error("{path} has {size} bytes; expected at most {limit} of JSON", limit = beneath::MANIFEST)]
     TooLarge {
         /// The blob.
         path: Utf8PathBuf,
@@ -131,7 +128,7 @@ impl Layout {
     pub(crate) fn open_all(directory: &Directory) -> Result<Vec<Self>, LayoutError> {
         let folder = directory.path();
         let path = Self::index(folder);
-        let bytes = directory.read(INDEX_FILE.into(), LARGEST_JSON);
+        let bytes = directory.read(INDEX_FILE.into(), beneath::MANIFEST);
         let bytes = bytes.map_err(at(&path))?;
         let mut index: Index = parse(&path, &bytes, "an index")?;
         let mut documents = Vec::new();
@@ -430,10 +427,10 @@ pub(crate) fn within(digest: &Digest) -> Utf8PathBuf {
 fn read_blob(directory: &Directory, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
     let path = blob_path(directory.path(), &descriptor.digest);
     let size = descriptor.size;
-    if size > LARGEST_JSON {
+    if size > beneath::MANIFEST {
         return Err(LayoutError::TooLarge { path, size });
     }
-    let bytes = directory.read(&within(&descriptor.digest), LARGEST_JSON);
+    let bytes = directory.read(&within(&descriptor.digest), beneath::MANIFEST);
     let bytes = bytes.map_err(at(&path))?;
     let found = Measured {
         digest: Digest::of(&bytes),

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use crate::digest::Digest;
 use crate::entry::{Device, Time};
 use crate::layer::{BLOCK, Header, TarSink, write_padding};
-use crate::layout::{INDEX_FILE, LARGEST_JSON, within};
+use crate::layout::{INDEX_FILE, within};
 use crate::manifest::OCI_LAYOUT;
 use crate::set::ImageSet;
 
@@ -72,7 +72,7 @@ fn write_entries(images: &ImageSet, out: &mut impl TarSink) -> io::Result<()> {
         let size = file.metadata()?.len();
         write_file(path.as_str(), 0o444, (file, size), out)?;
     }
-    let index = folder.read(INDEX_FILE.into(), LARGEST_JSON)?;
+    let index = folder.read(INDEX_FILE.into(), beneath::MANIFEST)?;
     let size = index.len() as u64;
     write_file(INDEX_FILE, 0o644, (index.as_slice(), size), out)?;
     let size = OCI_LAYOUT.len() as u64;

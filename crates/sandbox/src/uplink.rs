@@ -240,7 +240,7 @@ impl Program {
         let ended = self.child.try_wait();
         match ended {
             Ok(None) => Ok(()),
-            _ => Err(self.failure("it ended before what it serves")),
+            _ => Err(self.failure("it ended before the RUN did")),
         }
         // It ends when it is dropped.
     }
