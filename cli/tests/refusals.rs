@@ -250,6 +250,39 @@ fn what_a_build_needs_is_looked_for_before_it() {
 }
 
 #[test]
+fn paths_of_commands_are_relative_to_where_the_program_was_started() {
+    let tree = tree(&[(
+        "core/a",
+        "[package]\nname = \"a\"\n",
+        "FROM scratch\nRUN x\n",
+    )]);
+    let here = tempfile::tempdir().unwrap();
+    let run = |words: &[&str], extra: &[String]| {
+        let mut command = command(tree.path(), words);
+        ran(command.args(extra).current_dir(&here))
+    };
+    let ready = ready(tree.path());
+    let made = run(&["--out", "images", "make", "core-a"], &ready);
+    assert!(made.stderr.contains("exit 3"), "{}", made.stderr);
+    let images = std::fs::read_dir(here.path().join("images")).unwrap();
+    assert_eq!(images.count(), 1);
+    let pages = run(&["manual", "pages/new"], &[]);
+    assert_eq!(pages.code, 0, "{}", pages.stderr);
+    assert!(here.path().join("pages/new/stagex.1").is_file());
+    assert!(!tree.path().join("out").exists() && !tree.path().join("pages").exists());
+
+    // The way that leads into the tree all the same is found out.
+    let relative = tree.path().file_name().unwrap().to_str().unwrap();
+    let mut inside = command(
+        tree.path(),
+        &["--out", &format!("{relative}/images"), "clean"],
+    );
+    let ran = ran(inside.current_dir(tree.path().parent().unwrap()));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("lies in the tree"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_failure_is_said_once_with_its_instruction_and_in_lines_that_can_be_read() {
     let manifest = "[package]\nname = \"a\"";
     let file = "FROM scratch\nRUN --network=none <<END\none\ntwo\nEND\n";
