@@ -147,9 +147,16 @@ impl Recipe {
         beneath::typed(&self.trees(), &self.root, path)
     }
 
-    /// Returns the trees in which no symbolic link decides what is read or written.
+    /// Returns the trees in which no symbolic link decides what is read or written: the one that is worked in
+    /// and, where a user has named a context, that and the clones that both lie in.
     pub fn trees(&self) -> Vec<Utf8PathBuf> {
-        vec![self.root.clone()]
+        let mut trees = vec![self.root.clone()];
+        if self.sources == Sources::Present {
+            trees.push(self.root.join(&self.context));
+            let clones: Vec<_> = trees.iter().filter_map(|tree| clone_with(tree)).collect();
+            trees.extend(clones);
+        }
+        trees
     }
 
     /// Opens the images in a folder. No symbolic link of the tree is followed on the way there.
@@ -164,4 +171,15 @@ impl Recipe {
             ImageSet::open(&typed.full())
         }
     }
+}
+
+/// Returns the nearest directory that is a clone by Git and has `path` in it.
+fn clone_with(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let path = match path.as_str() {
+        "" => Utf8Path::new("."),
+        _ => path,
+    };
+    let path = path.canonicalize_utf8().ok()?;
+    let is_clone = |path: &&Utf8Path| path.join(".git").symlink_metadata().is_ok();
+    path.ancestors().find(is_clone).map(Utf8Path::to_owned)
 }
