@@ -85,8 +85,13 @@ impl FromStr for Output {
 }
 
 impl Output {
-    /// Returns where to deliver the image, with paths relative to `root`.
-    pub(crate) fn delivery(&self, root: &Utf8Path) -> Result<Delivery, Failure> {
+    /// Returns where to deliver the image, with paths relative to `root`. No link in one of `trees` decides
+    /// where that is.
+    pub(crate) fn delivery(
+        &self,
+        trees: &[Utf8PathBuf],
+        root: &Utf8Path,
+    ) -> Result<Delivery, Failure> {
         let named = &self.destination;
         match (self.destination.as_str(), self.tar) {
             ("-", false) => Err(usage(
@@ -104,16 +109,16 @@ impl Output {
                 Ok(Delivery::Stream(Box::new(File::from(stdout))))
             }
             (_, tar) => {
-                let typed = place::typed(root, named);
+                let typed = beneath::typed(trees, root, named);
                 let typed = typed.map_err(|error| match error.kind() {
                     ErrorKind::NotFound => no_folder(named),
                     _ => place::cannot("write", named, &error),
                 })?;
                 match (tar, typed.in_tree) {
                     (true, true) => file_in_tree(named, &typed),
-                    (true, false) => file(named, resolved(typed.full())),
+                    (true, false) => file(named, typed.full()),
                     (false, true) => folder_in_tree(named, &typed),
-                    (false, false) => folder(named, resolved(typed.full())),
+                    (false, false) => folder(named, typed.full()),
                 }
             }
         }
@@ -151,11 +156,6 @@ impl Output {
     }
 }
 
-/// Follows a link to what is there: that is what is written, and the link stays.
-fn resolved(path: Utf8PathBuf) -> Utf8PathBuf {
-    path.canonicalize_utf8().unwrap_or(path)
-}
-
 /// Delivers a tar: in place of a file, or into what is no file, such as a pipe. `named` is how the path
 /// was written.
 fn file(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, Failure> {
@@ -166,6 +166,10 @@ fn file(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, Failure> {
             let opened = opened.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
             Ok(Delivery::Stream(Box::new(opened)))
         }
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(place::cannot("write", named, &error))
+        }
+        Err(_) if !path.parent().is_some_and(Utf8Path::is_dir) => Err(no_folder(named)),
         _ => Ok(Delivery::File(path)),
     }
 }
@@ -254,6 +258,7 @@ fn no_folder(named: &Utf8Path) -> Failure {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -262,7 +267,7 @@ mod tests {
         format!("type=oci,{words}")
             .parse::<Output>()
             .unwrap()
-            .delivery(root)
+            .delivery(&[root.to_owned()], root)
     }
 
     fn root() -> (tempfile::TempDir, Utf8PathBuf) {
@@ -312,6 +317,27 @@ mod tests {
             assert!(matches!(delivery, Ok(Delivery::Stream(_))), "{device}");
         }
         assert!(deliver(&root, "dest=.").is_err());
+        assert!(deliver(&root, "dest=../nowhere/new").is_err());
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let pipe = format!("dest=/proc/self/fd/{}", writer.as_raw_fd());
+        assert!(matches!(deliver(&root, &pipe), Ok(Delivery::Stream(_))));
+    }
+
+    #[test]
+    fn a_destination_means_what_the_kernel_says() {
+        let (_temporary, outside) = root();
+        let root = outside.join("tree");
+        for directory in [&root, &outside.join("deep/directory")] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        symlink("deep/directory", outside.join("link")).unwrap();
+        symlink("deep/new", outside.join("dangling")).unwrap();
+        for (named, expected) in [("link/../new", "deep/new"), ("dangling", "deep/new")] {
+            let Ok(Delivery::File(path)) = deliver(&root, &format!("dest=../{named}")) else {
+                panic!("expected a file");
+            };
+            assert_eq!(path, outside.join(expected));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use beneath::{Directory, Typed};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Folders, Secret};
 
 use crate::arguments::Global;
@@ -24,12 +24,13 @@ pub(crate) fn folders(global: &Global) -> Result<Folders, Failure> {
         return Ok(folders);
     };
     let found = typed(&global.directory, out);
-    if found.is_ok_and(|found| found.in_tree) {
+    let found = found.map_err(|error| cannot("find", out, &error))?;
+    if found.in_tree {
         let hint =
             "name a directory outside of the tree, or leave it out: then it is out/ in the tree";
         return Err(usage(format!("`{out}` lies in the tree"), Some(hint)));
     }
-    let elsewhere = folders.elsewhere(out);
+    let elsewhere = folders.elsewhere(&found.full());
     elsewhere.map_err(|error| crate::command::failure(&error))
 }
 
@@ -57,26 +58,30 @@ fn secret(quiet: bool) -> Secret {
     })
 }
 
-/// Finds out where a path leads that a user typed who works in `tree`.
-pub(crate) fn typed(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Typed> {
-    let tree = match tree.as_str() {
-        "" => Utf8Path::new("."),
-        _ => tree,
-    };
-    beneath::typed(tree, path)
+/// Finds out where a path leads that a user typed who works in `tree`. It is relative to the directory that
+/// the program was started in, as in every program: only of a build, what is in the tree is said from there.
+fn typed(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Typed> {
+    beneath::typed(&[tree], Utf8Path::new("."), path)
 }
 
-/// Reads a file of the tree `tree`, or one outside of it that a user typed.
-pub(crate) fn read_text(tree: &Utf8Path, path: &Utf8Path) -> Result<String, Failure> {
-    let read = typed(tree, path).and_then(|typed| typed.read_text(beneath::TEXT));
+/// Reads a file whose path is relative to `from`, through no link in one of `trees`.
+pub(crate) fn read_text(
+    trees: &[Utf8PathBuf],
+    from: &Utf8Path,
+    path: &Utf8Path,
+) -> Result<String, Failure> {
+    let typed = beneath::typed(trees, from, path);
+    let read = typed.and_then(|typed| typed.read_text(beneath::TEXT));
     read.map_err(|error| cannot("read", path, &error))
 }
 
 /// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.
 pub(crate) fn open_directory(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Directory> {
-    match typed(tree, path) {
-        Ok(typed) if typed.in_tree => typed.base.make_directory(&typed.path),
-        _ => Directory::open_or_make(path),
+    let typed = typed(tree, path)?;
+    if typed.in_tree {
+        typed.base.make_directory(&typed.path)
+    } else {
+        Directory::open_or_make(&typed.full())
     }
 }
 

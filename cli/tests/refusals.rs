@@ -17,7 +17,7 @@ mod program;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -247,6 +247,100 @@ fn what_a_build_needs_is_looked_for_before_it() {
         assert_eq!(ran.code, 2, "{output} {extra:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn paths_of_commands_are_relative_to_where_the_program_was_started() {
+    let tree = tree(&[(
+        "core/a",
+        "[package]\nname = \"a\"\n",
+        "FROM scratch\nRUN x\n",
+    )]);
+    let here = tempfile::tempdir().unwrap();
+    let run = |words: &[&str], extra: &[String]| {
+        let mut command = command(tree.path(), words);
+        ran(command.args(extra).current_dir(&here))
+    };
+    let ready = ready(tree.path());
+    let made = run(&["--out", "images", "make", "core-a"], &ready);
+    assert!(made.stderr.contains("exit 3"), "{}", made.stderr);
+    let images = std::fs::read_dir(here.path().join("images")).unwrap();
+    assert_eq!(images.count(), 1);
+    let pages = run(&["manual", "pages/new"], &[]);
+    assert_eq!(pages.code, 0, "{}", pages.stderr);
+    assert!(here.path().join("pages/new/stagex.1").is_file());
+    assert!(!tree.path().join("out").exists() && !tree.path().join("pages").exists());
+
+    // The way that leads into the tree all the same is found out.
+    let relative = tree.path().file_name().unwrap().to_str().unwrap();
+    let mut inside = command(
+        tree.path(),
+        &["--out", &format!("{relative}/images"), "clean"],
+    );
+    let ran = ran(inside.current_dir(tree.path().parent().unwrap()));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("lies in the tree"), "{}", ran.stderr);
+}
+
+#[test]
+fn no_link_in_a_context_or_in_a_clone_decides_what_is_read_or_written() {
+    const SECRET: &str = "correct horse battery staple";
+    let outside = tempfile::tempdir().unwrap();
+    let path = |name: &str| outside.path().join(name);
+    for folder in ["plain", "clone/.git", "clone/sub", "here"] {
+        std::fs::create_dir_all(path(folder)).unwrap();
+    }
+    std::fs::write(path("secret"), format!("{SECRET}\n")).unwrap();
+    for file in ["clone/sub/Containerfile", "own"] {
+        std::fs::write(path(file), "FROM scratch\nRUN x\n").unwrap();
+    }
+    for link in [
+        "plain/Dockerfile",
+        "clone/Other",
+        "clone/image.tar",
+        "clone/dir",
+    ] {
+        let target = if link.ends_with("dir") {
+            "here"
+        } else {
+            "secret"
+        };
+        symlink(path(target), path(link)).unwrap();
+    }
+    symlink("own", path("link")).unwrap();
+    let ready = ready(outside.path());
+    let run = |tree: &str, words: &[&str]| {
+        let all = [&["build", "-t", "a:1"], words].concat();
+        ran(command(&path(tree), &all).args(&ready))
+    };
+    let away = "type=oci,dest=image.tar";
+    for (tree, words) in [
+        ("here", &["-o", away, "../plain"][..]),
+        ("here", &["-o", away, "--check", "../plain"]),
+        (
+            "here",
+            &["-o", away, "-f", "../clone/Other", "../clone/sub"],
+        ),
+        ("clone/sub", &["-o", away, "-f", "../Other", "."]),
+        ("clone/sub", &["-o", "type=oci,dest=../image.tar", "."]),
+        ("clone/sub", &["-o", "type=oci,dest=../dir/a.tar", "."]),
+        ("clone/sub", &["-o", "type=oci,tar=false,dest=../dir", "."]),
+        (
+            "here",
+            &["-o", "type=oci,dest=../clone/image.tar", "../clone/sub"],
+        ),
+    ] {
+        let ran = run(tree, words);
+        assert!(
+            ran.stderr.contains("symbolic link"),
+            "{words:?}: {}",
+            ran.stderr
+        );
+        assert!(!ran.stderr.contains(SECRET), "{words:?}: {}", ran.stderr);
+    }
+    // What is the user's own is followed: this gets as far as the build.
+    let ran = run("here", &["-o", away, "-f", "../link", "../clone/sub"]);
+    assert!(ran.stderr.contains("exit 3"), "{}", ran.stderr);
 }
 
 #[test]

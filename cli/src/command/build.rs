@@ -24,10 +24,11 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
         let message = "--format json and dest=- both want standard output".to_owned();
         return Err(Failure::of(Exit::Usage, [(message, None)]));
     }
-    let delivery = output.delivery(root)?;
+    let delivery = output.delivery(&recipe.trees(), root)?;
     let folders = place::folders(global)?;
     if arguments.check {
-        let exit = super::check::of_files(global, [&recipe.containerfile], false, render::note)?;
+        let (trees, files) = (recipe.trees(), [&recipe.containerfile]);
+        let exit = super::check::of_files(global, &trees, files, false, render::note)?;
         if let engine::Delivery::Stream(mut stream) = delivery {
             let written = stream.write_all(&EMPTY);
             written.map_err(|error| Failure::new(Exit::Environment, &error, None))?;

@@ -31,13 +31,15 @@ pub(super) fn of_tree(
         .iter()
         .map(|package| package.containerfile())
         .collect();
-    of_files(global, &files, deny_warnings, render::result)
+    let trees = [global.directory.clone()];
+    of_files(global, &trees, &files, deny_warnings, render::result)
 }
 
-/// Checks Containerfiles, each of whose paths is relative to the folder that is worked on. What came
-/// of it is given to `result` where it is for people.
+/// Checks Containerfiles, each of whose paths is relative to the folder that is worked on, through no link in
+/// one of `trees`. What came of it is given to `result` where it is for people.
 pub(super) fn of_files<'a>(
     global: &Global,
+    trees: &[Utf8PathBuf],
     files: impl IntoIterator<Item = &'a Utf8PathBuf>,
     deny_warnings: bool,
     result: fn(&str),
@@ -45,7 +47,7 @@ pub(super) fn of_files<'a>(
     let files: Vec<_> = files.into_iter().collect();
     let mut found = Vec::new();
     for name in &files {
-        let text = place::read_text(&global.directory, name)?;
+        let text = place::read_text(trees, &global.directory, name)?;
         let file = containerfile::parse(&text).map_err(|error| {
             let (line, column) = (error.position.line, error.position.column);
             let message = format!("{name}:{line}:{column}: {}", error.kind);

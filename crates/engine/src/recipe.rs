@@ -3,9 +3,10 @@
 //! It says what goes in; it does not know how it is built.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use backend_api::OpenFiles;
-use beneath::Directory;
+use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{ImageSet, LayoutError};
 use package_tree::{PlannedPackage, Source};
@@ -141,20 +142,44 @@ impl Recipe {
         }
     }
 
+    /// Finds out where a path of the recipe leads.
+    pub(crate) fn typed(&self, path: &Utf8Path) -> io::Result<Typed> {
+        beneath::typed(&self.trees(), &self.root, path)
+    }
+
+    /// Returns the trees in which no symbolic link decides what is read or written: the one that is worked in
+    /// and, where a user has named a context, that and the clones that both lie in.
+    pub fn trees(&self) -> Vec<Utf8PathBuf> {
+        let mut trees = vec![self.root.clone()];
+        if self.sources == Sources::Present {
+            trees.push(self.root.join(&self.context));
+            let clones: Vec<_> = trees.iter().filter_map(|tree| clone_with(tree)).collect();
+            trees.extend(clones);
+        }
+        trees
+    }
+
     /// Opens the images in a folder. No symbolic link of the tree is followed on the way there.
     pub(crate) fn open_image(&self, layout: &Utf8Path) -> Result<ImageSet, LayoutError> {
-        let root = match self.root.as_str() {
-            "" => Utf8Path::new("."),
-            _ => &self.root,
-        };
-        let typed = beneath::typed(root, layout).map_err(|source| LayoutError::Io {
+        let typed = self.typed(layout).map_err(|source| LayoutError::Io {
             path: self.root.join(layout),
             source,
         })?;
         if typed.in_tree {
-            ImageSet::open_beneath(root, &typed.path)
+            ImageSet::open_beneath(typed.base.path(), &typed.path)
         } else {
             ImageSet::open(&typed.full())
         }
     }
+}
+
+/// Returns the nearest directory that is a clone by Git and has `path` in it.
+fn clone_with(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let path = match path.as_str() {
+        "" => Utf8Path::new("."),
+        _ => path,
+    };
+    let path = path.canonicalize_utf8().ok()?;
+    let is_clone = |path: &&Utf8Path| path.join(".git").symlink_metadata().is_ok();
+    path.ancestors().find(is_clone).map(Utf8Path::to_owned)
 }

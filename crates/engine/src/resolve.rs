@@ -60,7 +60,7 @@ impl Resolved {
 /// its context.
 pub(crate) fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>, Error> {
     let path = recipe.root.join(&recipe.containerfile);
-    let typed = beneath::typed(&recipe.root, &recipe.containerfile);
+    let typed = recipe.typed(&recipe.containerfile);
     let text = typed.and_then(|typed| typed.read_text(beneath::TEXT));
     let text = text.at("read", &path)?;
     context::check(&files, recipe.within_context(&recipe.containerfile), &text)?;

@@ -42,10 +42,10 @@ pub enum SecretError {
         /// What is wrong with it.
         found: &'static str,
     },
-    /// The directory belongs to somebody else.
+    /// The file, or the directory that it would be in, belongs to somebody else.
     #[error("{path} belongs to another user")]
     Foreign {
-        /// The directory.
+        /// The file or the directory.
         path: Utf8PathBuf,
     },
 }
@@ -108,6 +108,8 @@ fn read(path: &Utf8Path) -> Result<Secret, SecretError> {
         path: path.to_owned(),
         found,
     };
+    // It is looked at first: whatever else is wrong with it, another user's is not to be removed.
+    own(path, &fs::symlink_metadata(path).map_err(at("read", path))?)?;
     let mut file = options.open(path).map_err(|error| {
         let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         if is_link {
@@ -116,11 +118,9 @@ fn read(path: &Utf8Path) -> Result<Secret, SecretError> {
         at("read", path)(error)
     })?;
     let metadata = file.metadata().map_err(at("read", path))?;
+    own(path, &metadata)?;
     if !metadata.is_file() {
         return Err(open("is no regular file"));
-    }
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Err(open("belongs to another user"));
     }
     if metadata.mode() & 0o077 != 0 {
         return Err(open("can be read or written by others"));
@@ -137,11 +137,8 @@ fn make(state: &Utf8Path, path: &Utf8Path) -> Result<(), SecretError> {
     let is_there = |path: &&Utf8Path| fs::metadata(path).is_ok();
     if let Some(nearest) = state.ancestors().find(is_there) {
         let found = fs::metadata(nearest).map_err(at("read", nearest))?;
-        // With sudo, HOME may be another user's: a file of ours there would be in the way of theirs.
-        if found.uid() != rustix::process::geteuid().as_raw() {
-            let path = nearest.to_owned();
-            return Err(SecretError::Foreign { path });
-        }
+        // A file of ours there would be in the way of theirs.
+        own(nearest, &found)?;
     }
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(state);
@@ -166,6 +163,15 @@ fn make(state: &Utf8Path, path: &Utf8Path) -> Result<(), SecretError> {
         Err(error) => return Err(at("make", path)(error.into())),
     }
     file.close().map_err(at("finish", path))
+}
+
+/// Refuses what belongs to somebody else: with sudo, HOME may be another user's.
+fn own(path: &Utf8Path, found: &fs::Metadata) -> Result<(), SecretError> {
+    if found.uid() == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let path = path.to_owned();
+    Err(SecretError::Foreign { path })
 }
 
 fn at(action: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> SecretError {
@@ -194,7 +200,7 @@ pub(crate) fn random() -> [u8; LENGTH] {
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
     use std::sync::Barrier;
 
     use rstest::rstest;
@@ -255,6 +261,26 @@ mod tests {
         spoil(&state.join(FILE));
         let error = Secret::read_or_make(&state).unwrap_err();
         assert!(matches!(error, SecretError::Open { .. }), "{error}");
+    }
+
+    #[test]
+    fn another_users_is_refused_and_nobody_is_told_to_remove_it() {
+        let (_temporary, state) = state();
+        let mut paths = vec![Utf8PathBuf::from("/etc/passwd")];
+        if rustix::process::geteuid().is_root() {
+            Secret::read_or_make(&state).unwrap();
+            let link = state.join("link");
+            symlink("nowhere", &link).unwrap();
+            paths = vec![state.join(FILE), link];
+            for path in &paths {
+                lchown(path, Some(65534), None).unwrap();
+            }
+        }
+        for path in paths {
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, SecretError::Foreign { .. }), "{error}");
+            assert!(!error.hint().contains("remove"), "{}", error.hint());
+        }
     }
 
     #[test]
