@@ -43,11 +43,15 @@ RUN --network=none grep made /copied
 ";
 
 /// Ways out by which nothing may be built.
-const REFUSED: [&str; 4] = [
+const REFUSED: [&str; 6] = [
     "RUN --network=none --mount=from=a,source=/outside,target=/m /bin/busybox true",
     "RUN --network=none --mount=source=to-outside,target=/m /bin/busybox true",
     "RUN --network=none --mount=target=/m,bind-propagation=rshared /bin/busybox true",
     "RUN --network=none --mount=target=/m,U=true /bin/busybox true",
+    "ARG T=/x,src=/mount/to-outside,rw\n\
+     RUN --network=none --mount=source=folder,target=$T /bin/busybox touch /x/made",
+    "ARG T=/x,type=bind,src=/to-outside,rw\n\
+     RUN --network=none --mount=type=tmpfs,target=$T /bin/busybox touch /x/made",
 ];
 
 fn main() -> ExitCode {

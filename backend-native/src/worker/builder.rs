@@ -1,6 +1,7 @@
 //! One build: its stages, all at once, and the layers of the image that is asked for.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -145,8 +146,12 @@ fn stacking(folders: &Folders, report: &Report) -> Result<Stacking> {
     let Err(error) = mounted else {
         return Ok(Stacking::Overlay);
     };
+    // What was mounted was a trial, whose name tells nobody anything.
+    let reason = error
+        .source()
+        .map_or_else(|| error.to_string(), ToString::to_string);
     let message = format!(
-        "every step copies all files of the step before it, since none can be stacked here: {error}"
+        "overlayfs is not available here ({reason}): each step copies the whole file system"
     );
     report.say(Message::Notice { message });
     Ok(Stacking::Copies)

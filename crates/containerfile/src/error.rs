@@ -152,6 +152,12 @@ pub enum ErrorKind {
          gid, size, required, env"
     )]
     MountField(String),
+    /// A value of a mount that engines read in different ways.
+    #[error(
+        "`{0}` cannot stand in a field of `--mount`: engines take commas, quotation marks, backslashes, blanks and \
+         `$` for more than text"
+    )]
+    MountValue(String),
     /// A type that a mount does not have.
     #[error("`--mount=type={0}` is not possible, expected bind, cache, tmpfs, secret or ssh")]
     MountType(String),
@@ -243,6 +249,7 @@ impl ErrorKind {
                 "only `<<-` allows tabs before the last line, and nothing may follow the name"
                     .to_owned(),
             ),
+            Self::MountValue(_) => Some("give it a value without them".to_owned()),
             Self::MountOfRun(_) => Some(
                 "copy what it needs with COPY, or build with another runtime: native, docker, or Podman 5.4 and \
                  Buildah 1.39 or later (see `stagex runtimes`)"

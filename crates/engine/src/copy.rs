@@ -27,9 +27,22 @@ pub(crate) fn copy(from: &File, to: &Utf8Path, mode: u32) -> io::Result<(File, H
     let hash = if ioctl_ficlone(&copy, from).is_ok() {
         hash(&copy)?
     } else {
+        check_room(from.metadata()?.len(), &copy)?;
         each_block(from, |block| copy.write_all(block))?
     };
     Ok((copy, hash))
+}
+
+/// Refuses to copy more bytes than there is room for where `copy` is: a file of a tree may say that it has
+/// many terabytes, and have none.
+fn check_room(bytes: u64, copy: &File) -> io::Result<()> {
+    let system = rustix::fs::fstatvfs(copy)?;
+    let room = system.f_bavail.saturating_mul(system.f_frsize);
+    if bytes <= room {
+        return Ok(());
+    }
+    let message = format!("it has {bytes} bytes, and there is room for {room}");
+    Err(io::Error::new(io::ErrorKind::StorageFull, message))
 }
 
 /// Returns the sha256 of what is left to read of an open file.
@@ -61,6 +74,17 @@ mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
+
+    #[test]
+    fn what_there_is_no_room_for_is_not_begun() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let copy = File::create(root.join("copy")).unwrap();
+        check_room(0, &copy).unwrap();
+        // No disk that tests run on has so much room.
+        let error = check_room(1 << 60, &copy).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
 
     #[test]
     fn a_copy_is_a_file_of_its_own_with_the_hash_of_its_bytes() {

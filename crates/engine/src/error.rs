@@ -330,14 +330,7 @@ impl Error {
                 "if its files belong to ids that are not yours any more (see /etc/subuid), only root can: \
                  sudo rm -rf {path}"
             )),
-            Self::Io { path, source, .. } if is_link(source) && is_of_digests(path) => {
-                Some("replace the link with a regular file or directory".into())
-            }
-            Self::Io { source, .. } if is_link(source) => Some(
-                "remove it: what stagex writes stays in the tree. To have out/ on another disk, say out = \
-                 \"DIR\" in your own stagex.toml, or --out DIR"
-                    .into(),
-            ),
+            Self::Io { path, source, .. } if is_link(source) => Some(hint_of_link(path).into()),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
                 "if another user has built here (root, with sudo), give out/ to yourself or remove it"
                     .into(),
@@ -366,10 +359,14 @@ impl Error {
     }
 }
 
-/// Tells whether a path is that of recorded digests.
-fn is_of_digests(path: &Utf8Path) -> bool {
-    let names = path.components().rev().take(2);
-    names.into_iter().any(|name| name.as_str() == "digests")
+/// Returns what to do about a symbolic link that is in the way to `path`.
+fn hint_of_link(path: &Utf8Path) -> &'static str {
+    let mut names = path.components().rev().take(2);
+    if names.any(|name| name.as_str() == "digests") {
+        return "replace the link with a regular file or directory";
+    }
+    "remove it: what stagex writes stays in the tree. To have out/ on another disk, say out = \"DIR\" in \
+     your own stagex.toml, or --out DIR"
 }
 
 /// Tells whether a symbolic link was in the way.

@@ -2,8 +2,9 @@
 //!
 //! Some engines look for a source by the machine's own paths, so that a symbolic link in a stage or a
 //! context leads to the machine's files, and let a `RUN` write into it for good. They get a copy of
-//! the source, in a stage of its own, or are asked for nothing at all. What a source is, is known
-//! here; what lies there, is not.
+//! the source, in a stage of its own, or are asked for nothing at all. Some expand variables first and
+//! look for fields afterwards, so that a value brings in fields of its own: they are told values, and none
+//! that could be taken for more than one. What a source is, is known here; what lies there, is not.
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ use super::stage::Writer;
 use super::text;
 use crate::build::Step;
 use crate::error::{ErrorKind, Fault};
-use crate::instruction::{Instruction, Mount, Run};
+use crate::instruction::{Instruction, Mount};
 
 /// The fields that a mount may have, in the order in which they are written.
 const FIELDS: [(&str, &[&str]); 13] = [
@@ -39,22 +40,24 @@ const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 const PLACE: &str = "/mount";
 /// What the names of such stages begin with.
 const STAGE: &str = "stagex-mount";
+/// What an engine could take for the end of a field, for a quotation or for a variable.
+const SPECIAL: [char; 6] = [',', '"', '\'', '\\', '`', '$'];
 /// What a pattern of `COPY` has, and a source must not.
 const PATTERN: [char; 4] = ['*', '?', '[', '\\'];
 
 impl Writer<'_> {
     /// Returns the mounts of a `RUN` as they are written for the engine.
-    pub(super) fn mounts(&mut self, step: &Step, written: &Run) -> Result<Vec<Mount>, Fault> {
+    pub(super) fn mounts(&mut self, step: &Step) -> Result<Vec<Mount>, Fault> {
         let Instruction::Run(run) = &step.instruction else {
             return Ok(Vec::new());
         };
         let mut mounts = Vec::new();
-        for (written, mount) in written.mounts.iter().zip(&run.mounts) {
+        for mount in &run.mounts {
             check(mount).map_err(|kind| Self::fault(step, kind))?;
             mounts.push(if self.options.dialect.confined_mounts {
-                alone(self.renamed_mount(written), mount)
+                alone(self.renamed_mount(mount))
             } else {
-                self.confined(step, written, mount)?
+                self.confined(step, mount)?
             });
         }
         Ok(mounts)
@@ -68,7 +71,9 @@ impl Writer<'_> {
         };
         for mount in &run.mounts {
             check(mount).map_err(|kind| Self::fault(step, kind))?;
-            if !self.options.dialect.confined_mounts && kind(mount) != "tmpfs" {
+            // The engine reads the trigger, and not what is made of it here.
+            let is_plain = kind(mount) == "tmpfs" || self.options.dialect.confined_mounts;
+            if !is_plain || has_special_flags(&step.source) {
                 let what = "in a trigger (ONBUILD) of an image".to_owned();
                 return Err(Self::fault(step, ErrorKind::MountOfRun(what)));
             }
@@ -76,8 +81,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn renamed_mount(&self, written: &Mount) -> Mount {
-        let mut mount = written.clone();
+    fn renamed_mount(&self, mount: &Mount) -> Mount {
+        let mut mount = mount.clone();
         let from = mount.from().map(|name| self.source(name));
         let mut fields = mount.fields.iter_mut().rev();
         if let (Some(from), Some(field)) = (from, fields.find(|(key, _)| key == "from")) {
@@ -88,7 +93,7 @@ impl Writer<'_> {
 
     /// Writes a mount so that no path of the machine is reached by it, and nothing written outlives the `RUN`
     /// but in a cache.
-    fn confined(&mut self, step: &Step, written: &Mount, mount: &Mount) -> Result<Mount, Fault> {
+    fn confined(&mut self, step: &Step, mount: &Mount) -> Result<Mount, Fault> {
         let refuse = |what: &str| {
             let kind = ErrorKind::MountOfRun(what.to_owned());
             Err(Self::fault(step, kind))
@@ -98,14 +103,8 @@ impl Writer<'_> {
         let source = beneath(value(mount, "source").unwrap_or_default());
         let is_written = is_written(mount, &kind);
         match kind.as_str() {
-            // Nothing in it depends on who expands it.
-            "tmpfs" | "secret" | "ssh" if mount == written => return Ok(written.clone()),
-            "bind" if source == "/" && !is_written => {
-                if mount == written {
-                    return Ok(self.renamed_mount(written));
-                }
-                said.extend(mount.from().map(|from| ("from", Some(self.source(from)))));
-            }
+            "tmpfs" | "secret" | "ssh" => return Ok(mount.clone()),
+            "bind" if source == "/" && !is_written => return Ok(self.renamed_mount(mount)),
             "bind" => {
                 let stage = self.copied(step, mount.from(), &source, is_written)?;
                 said.push(("from", Some(stage)));
@@ -122,14 +121,13 @@ impl Writer<'_> {
         }
         match kind.as_str() {
             "bind" if is_written => said.push(("rw", None)),
-            "cache" | "tmpfs" if !is_written => said.push(("ro", None)),
+            "cache" if !is_written => said.push(("ro", None)),
             _ => {}
         }
         for name in FIELDS.iter().map(|(name, _)| *name).chain([VARIABLE]) {
             let is_said = said.iter().any(|(other, _)| *other == name);
             if !is_said && !["from", "source", "ro", "rw"].contains(&name) {
-                // The engine expands what stands there, or not, as it does elsewhere.
-                said.extend(field(written, name).map(|(_, value)| (name, value.clone())));
+                said.extend(field(mount, name).map(|(_, value)| (name, value.clone())));
             }
         }
         let fields = said.into_iter();
@@ -181,9 +179,14 @@ impl Writer<'_> {
     }
 }
 
-/// Refuses a field that `BuildKit` does not have: with those of other engines, a mount may do what none
-/// should be able to ask for.
+/// Refuses a field that `BuildKit` does not have, since with those of other engines, a mount may do what none
+/// should be able to ask for; and a value that an engine might take for several fields.
 fn check(mount: &Mount) -> Result<(), ErrorKind> {
+    let is_special = |c: char| SPECIAL.contains(&c) || c.is_whitespace() || c.is_control();
+    let values = mount.fields.iter().filter_map(|(_, value)| value.as_ref());
+    if let Some(value) = values.into_iter().find(|value| value.contains(is_special)) {
+        return Err(ErrorKind::MountValue(value.clone()));
+    }
     let known = |key: &str| key == VARIABLE || FIELDS.iter().any(|(_, keys)| keys.contains(&key));
     if let Some((key, _)) = mount.fields.iter().find(|(key, _)| !known(key)) {
         return Err(ErrorKind::MountField(key.clone()));
@@ -198,15 +201,23 @@ fn check(mount: &Mount) -> Result<(), ErrorKind> {
 
 /// Has a `RUN` wait for others that use the same cache, if it mounts a part of it: before `BuildKit` 0.12.5, one
 /// that changed the path to that part meanwhile could have any folder of the machine mounted (CVE-2024-23651).
-fn alone(mut written: Mount, mount: &Mount) -> Mount {
-    let is_part = beneath(value(mount, "source").unwrap_or_default()) != "/";
-    let sharing = value(mount, "sharing").unwrap_or("shared");
-    if kind(mount) == "cache" && is_part && sharing.eq_ignore_ascii_case("shared") {
-        written.fields.retain(|(key, _)| key != "sharing");
+fn alone(mut mount: Mount) -> Mount {
+    let is_part = beneath(value(&mount, "source").unwrap_or_default()) != "/";
+    let sharing = value(&mount, "sharing").unwrap_or("shared");
+    if kind(&mount) == "cache" && is_part && sharing.eq_ignore_ascii_case("shared") {
+        mount.fields.retain(|(key, _)| key != "sharing");
         let locked = ("sharing".to_owned(), Some("locked".to_owned()));
-        written.fields.push(locked);
+        mount.fields.push(locked);
     }
-    written
+    mount
+}
+
+/// Tells whether the flags of an instruction have anything that could be expanded, quoted or continued.
+fn has_special_flags(source: &str) -> bool {
+    let words = source.split_whitespace().skip(1);
+    let mut flags = words.take_while(|word| word.starts_with("--") || word.ends_with(['\\', '`']));
+    // Fields are set apart by commas.
+    flags.any(|flag| flag.contains(|c| c != ',' && SPECIAL.contains(&c)))
 }
 
 fn kind(mount: &Mount) -> String {

@@ -24,7 +24,7 @@ impl Writer<'_> {
         written: &Run,
     ) -> Result<String, Fault> {
         let network = self.network(step, written.network)?;
-        let mut mounts = self.mounts(step, written)?;
+        let mut mounts = self.mounts(step)?;
         let exec = self.needs_exec_form(step, written);
         if !exec && network == written.network && mounts == written.mounts {
             return Ok(step.source.clone());

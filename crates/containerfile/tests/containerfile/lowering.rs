@@ -618,6 +618,62 @@ fn a_mount_that_could_reach_the_machine_is_refused(#[case] mount: &str, #[case] 
     assert_eq!(refused(Dialect::FULL).is_none(), only_bare);
 }
 
+/// Podman and Buildah expand variables first, and look for commas afterwards.
+#[rstest]
+#[case::bind("type=bind,source=d,target=$T", "/x,src=/mount/evil,rw")]
+#[case::of_memory("type=tmpfs,target=$T", "/x,type=bind,src=/d/evil")]
+#[case::cache("type=cache,target=$T", "/x,from=stagex-mount-0,source=/mount/evil")]
+#[case::id("type=cache,id=$T,target=/t", "a,target=/etc")]
+#[case::a_key("type=bind,$T,target=/t", "rw,source=d")]
+#[case::quoted("type=tmpfs,target=$T", "/x\\\"")]
+#[case::expanded_again("type=tmpfs,target=$T", "/x\\$T")]
+#[case::two_words("type=tmpfs,target=$T", "\"/x --mount=target=/y\"")]
+fn a_variable_brings_no_field_into_a_mount(#[case] mount: &str, #[case] value: &str) {
+    let source = format!("FROM scratch\nARG T={value}\nRUN --mount={mount} y\n");
+    let file = parse(&source).unwrap();
+    let build = file.resolve(&scope()).unwrap();
+    for dialect in [BARE, Dialect::FULL] {
+        let error = lower(&file, &build, &options(dialect)).unwrap_err();
+        assert_eq!(error.position.line, 3);
+        let is_refused = matches!(
+            error.kind,
+            ErrorKind::MountValue(_) | ErrorKind::MountField(_)
+        );
+        assert!(is_refused, "{error}");
+    }
+}
+
+#[rstest]
+#[case::bind("source=d,target=$T", "source=d,target=/x")]
+#[case::of_memory("type=tmpfs,target=/t/$T", "type=tmpfs,target=/t//x")]
+fn a_mount_is_written_without_variables(#[case] mount: &str, #[case] expected: &str) {
+    let lowered = lowered(&format!("ARG T=/x\nRUN --mount={mount} y\n"), Dialect::FULL);
+    let text = lines(&lowered);
+    assert!(
+        text.ends_with(&format!("RUN --mount={expected} y\n")),
+        "{text}"
+    );
+}
+
+#[rstest]
+#[case::of_memory("RUN --mount=type=tmpfs,target=$T y")]
+#[case::continued("RUN --network=none \\\n --mount=type=tmpfs,target=$T y")]
+fn a_trigger_with_a_variable_in_a_mount_is_refused(#[case] trigger: &str) {
+    let file = parse("FROM tree/base\nRUN x").unwrap();
+    let mut scope = scope();
+    let facts = containerfile::ImageFacts {
+        triggers: vec![trigger.to_owned()],
+        environment: vec![("T".to_owned(), "/x".to_owned())],
+        ..containerfile::ImageFacts::default()
+    };
+    scope.images.insert("tree/base".to_owned(), facts);
+    let build = file.resolve(&scope).unwrap();
+    for dialect in [BARE, Dialect::FULL] {
+        let error = lower(&file, &build, &options(dialect)).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::MountOfRun(_)), "{error}");
+    }
+}
+
 #[test]
 fn a_mount_in_a_trigger_of_an_image_is_refused_where_it_would_be_changed() {
     let file = parse("FROM tree/base\nRUN x").unwrap();
