@@ -59,7 +59,7 @@ fn secret(quiet: bool) -> Secret {
 }
 
 /// Finds out where a path leads that a user typed who works in `tree`. It is relative to the directory that
-/// the program was started in, as in every program: only of a build, what is in the tree is said from there.
+/// the program was started in; only the paths of `stagex build` are relative to the tree.
 fn typed(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Typed> {
     beneath::typed(&[tree], Utf8Path::new("."), path)
 }

@@ -338,6 +338,13 @@ fn link(scene: &Scene, name: &str) {
     symlink(scene.home.join(target), scene.place(name)).unwrap();
 }
 
+/// Makes a directory with something in it.
+fn directory(scene: &Scene, name: &str) {
+    let path = scene.place(name);
+    fs::create_dir_all(path.join("deep")).unwrap();
+    symlink(&scene.home, path.join("link")).unwrap();
+}
+
 fn hard_link(scene: &Scene, name: &str) {
     fs::hard_link(scene.home.join(".bashrc"), scene.place(name)).unwrap();
 }
@@ -358,7 +365,7 @@ fn device(scene: &Scene, name: &str) {
 }
 
 fn files_of_ours_are_replaced(runtime: &str) -> Result<(), Failed> {
-    let all: [Trick; 4] = [link, hard_link, pipe, device];
+    let all: [Trick; 5] = [link, hard_link, pipe, device, directory];
     // What is done with a file is done before and after the runtime's turn.
     let tricks = if runtime == "native" {
         &all[..]

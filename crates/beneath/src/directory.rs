@@ -1,9 +1,11 @@
 //! A directory that is open, and what is done beneath it: nothing is read, written, truncated or
 //! removed through a symbolic link.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
@@ -31,6 +33,8 @@ pub struct Directory {
 pub struct Entry {
     /// The name; what is not UTF-8 in it is replaced, so that it names nothing.
     pub name: String,
+    /// The name as it is.
+    pub raw: OsString,
     /// What it is the name of. A symbolic link is one, whatever it leads to.
     pub kind: Kind,
 }
@@ -184,6 +188,15 @@ impl Directory {
         }
     }
 
+    /// Removes a name in it, which need not be UTF-8, as [`remove`](Self::remove) does.
+    pub fn remove_raw(&self, name: &OsStr) -> io::Result<()> {
+        let is_one = !matches!(name.as_bytes(), b"" | b"." | b"..");
+        if !is_one || name.as_bytes().contains(&b'/') {
+            return Err(Problem::Outside(name.to_string_lossy().into_owned().into()).into());
+        }
+        Ok(remove(self.as_fd(), name.as_bytes())?)
+    }
+
     /// Returns what is said of the file at `path`, if something is there; a symbolic link is not
     /// followed.
     pub fn metadata(&self, path: &Utf8Path) -> io::Result<Option<Metadata>> {
@@ -228,6 +241,7 @@ impl Directory {
             };
             entries.push(Entry {
                 name: name.to_string_lossy().into_owned(),
+                raw: OsStr::from_bytes(name.to_bytes()).to_owned(),
                 kind: match kind {
                     FileType::RegularFile => Kind::File,
                     FileType::Directory => Kind::Directory,
@@ -236,7 +250,7 @@ impl Directory {
                 },
             });
         }
-        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        entries.sort_unstable_by(|one, other| one.raw.cmp(&other.raw));
         Ok(entries)
     }
 
@@ -375,6 +389,7 @@ mod tests {
         let entries = inner.entries().unwrap();
         let entry = Entry {
             name: "c".to_owned(),
+            raw: "c".into(),
             kind: Kind::File,
         };
         assert_eq!(entries, [entry]);
@@ -383,5 +398,23 @@ mod tests {
             .rename("a/b/c".into(), "a/d".into())
             .unwrap();
         assert!(inner.entries().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_is_removed_by_its_bytes() {
+        let scene = Scene::new();
+        let name = OsStr::from_bytes(b"\xff");
+        let path = scene.directory.path().as_std_path().join(name);
+        fs::create_dir_all(path.join(name)).unwrap();
+        let entries = scene.directory.entries().unwrap();
+        let raw = &entries.last().unwrap().raw;
+        assert_eq!(raw, name);
+        scene.directory.remove_raw(raw).unwrap();
+        assert!(!path.exists());
+        for name in ["", ".", "..", "directory/file"] {
+            let error = scene.directory.remove_raw(name.as_ref()).unwrap_err();
+            assert_eq!(problem(&error), Some(&Problem::Outside(name.into())));
+        }
+        scene.holds();
     }
 }

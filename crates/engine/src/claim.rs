@@ -5,6 +5,7 @@
 //! A claim names nothing but the folder that it is in, and counts only if this user wrote it. Knows nothing
 //! of what is in the store; only a backend of the same runtime does.
 
+use std::ffi::OsStr;
 use std::fs::File;
 
 use backend_api::BuiltImage;
@@ -89,7 +90,7 @@ impl Work {
     pub(crate) fn take(
         &self,
         directory: &Directory,
-        name: &str,
+        name: &OsStr,
         number: usize,
     ) -> std::io::Result<String> {
         let new = format!("{number}");

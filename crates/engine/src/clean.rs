@@ -4,8 +4,10 @@
 //! Sources are not in there, and what is recorded in `digests/` is not either.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::ops::AddAssign;
+use std::path::Path;
 use std::sync::Arc;
 
 use backend_api::Backend;
@@ -72,6 +74,11 @@ pub async fn clean(
     if folders.open_out()?.is_none() {
         return Ok(Cleaned::default());
     }
+    let mut cleaned = Cleaned::default();
+    if matches!(what, Clean::Everything | Clean::Own) {
+        let of = folders.clone();
+        cleaned.files += blocking(move || of.clear_parts()).await?;
+    }
     let of = folders.clone();
     let mut waiting = move |process| listener.hear(Event::Waiting { process });
     let lock = blocking(move || of.open(Access::Alone, &mut waiting)).await?;
@@ -92,11 +99,10 @@ pub async fn clean(
     }
     drop(lock);
 
-    let mut cleaned = Cleaned::default();
     let mut result = Ok(());
     for (directory, name) in names {
         let mut found = Cleaned::default();
-        found.count(&directory.join(&name));
+        found.count(&directory.as_std_path().join(&name));
         // What cannot be removed is no reason to keep the rest.
         match removal::remove(&directory, &name, &backends).await {
             Ok(()) => cleaned += found,
@@ -109,7 +115,7 @@ pub async fn clean(
 }
 
 /// Something that is to be removed: the folder that it is in, and its name there.
-type Goner = (Utf8PathBuf, String);
+type Goner = (Utf8PathBuf, OsString);
 
 /// Puts what is to be removed into another folder. Returns each of it; what cannot be moved, such as what
 /// belongs to another user, where it is.
@@ -122,16 +128,18 @@ fn put_aside(
     let (Some(out), Some(own)) = (folders.open_out()?, folders.open_own()?) else {
         return Ok(Vec::new());
     };
-    let names = |directory: &Directory, but: &[&str]| -> Result<Vec<String>, Error> {
+    let names = |directory: &Directory, but: &[&str]| -> Result<Vec<OsString>, Error> {
         let entries = directory.entries().at("read", directory.path())?;
-        let names = entries.into_iter().map(|entry| entry.name);
-        Ok(names.filter(|name| !but.contains(&name.as_str())).collect())
+        let names = entries.into_iter().map(|entry| entry.raw);
+        Ok(names
+            .filter(|name| !but.iter().any(|but| name == but))
+            .collect())
     };
     let logs = || {
         own.directory(LOGS.into())
             .at("open", &own.path().join(LOGS))
     };
-    let mut goners: Vec<(Directory, Vec<String>)> = Vec::new();
+    let mut goners: Vec<(Directory, Vec<OsString>)> = Vec::new();
     let open = |directory: &Directory| {
         let opened = directory.directory(Utf8Path::new(""));
         opened.at("open", directory.path())
@@ -150,14 +158,22 @@ fn put_aside(
         Clean::Cache => {
             let ours = [hashes::FILE, outputs::FILE].map(str::to_owned);
             let all = ours.iter().chain(kept).cloned();
-            goners.push((open(&own)?, all.collect()));
+            goners.push((open(&own)?, all.map(OsString::from).collect()));
         }
+    }
+    if matches!(what, Clean::Everything | Clean::Own)
+        && let Some(work) = folders.open_work()?
+    {
+        // No build of ours has such a name.
+        let mut names = names(&work, &[])?;
+        names.retain(|name| name.to_str().is_none());
+        goners.push((work, names));
     }
     let mut moved = Vec::new();
     for (directory, names) in goners {
         for name in names {
             match aside.take(&directory, &name, moved.len()) {
-                Ok(new) => moved.push((aside.folder().to_owned(), new)),
+                Ok(new) => moved.push((aside.folder().to_owned(), new.into())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => moved.push((directory.path().to_owned(), name)),
             }
@@ -178,7 +194,7 @@ fn left_in_work(folders: &Folders, backends: &[&dyn Backend]) -> Result<Vec<Gone
         let claim = left.claim.as_ref();
         claim.is_none_or(|claim| storeless(&claim.runtime))
     });
-    Ok(gone.map(|left| (left.work, left.name)).collect())
+    Ok(gone.map(|left| (left.work, left.name.into())).collect())
 }
 
 /// Returns the runtimes that have something in their engines' stores that killed builds have put
@@ -211,7 +227,7 @@ pub async fn clean_store(
 }
 
 impl Cleaned {
-    fn count(&mut self, path: &Utf8Path) {
+    fn count(&mut self, path: &Path) {
         // Of a symbolic link, only the link goes.
         let entries = WalkDir::new(path).follow_root_links(false);
         for entry in entries {
@@ -230,9 +246,12 @@ impl Cleaned {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
 
     use super::*;
+    use crate::folders::RECORDS;
 
     #[tokio::test]
     async fn everything_in_out_goes_and_nothing_else() {
@@ -262,6 +281,43 @@ mod tests {
         assert!(!image.exists() && source.exists() && !left.exists());
         let again = clean(folders, Clean::Everything, Vec::new(), Arc::new(())).await;
         assert_eq!(again.unwrap(), Cleaned::default());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_directory_of_ours_goes_and_so_does_a_name_that_is_not_utf_8() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let (folders, outside) = (Folders::of_tree(&root.join("tree")), root.join("outside"));
+        fs::create_dir_all(&outside).unwrap();
+        fs::write(outside.join("core-a.json"), "precious").unwrap();
+        fs::create_dir_all(folders.work()).unwrap();
+        std::os::unix::fs::symlink(&outside, folders.own().join(RECORDS)).unwrap();
+        fs::write(folders.own().join(LOGS), "").unwrap();
+        let places = [folders.out(), folders.own(), folders.work()];
+        for place in &places {
+            let folder = place.as_std_path().join(OsStr::from_bytes(b"\xff"));
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(OsStr::from_bytes(b"\xfe")), "").unwrap();
+        }
+        let cleaned = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(()));
+        assert_eq!(cleaned.await.unwrap().files, 5);
+        let left = |place: &Utf8PathBuf| {
+            let mut left = fs::read_dir(place).unwrap();
+            left.any(|entry| entry.unwrap().file_name().to_str().is_none())
+        };
+        assert!(!places.iter().any(left));
+        assert!(outside.join("core-a.json").exists());
+    }
+
+    #[test]
+    fn a_directory_is_replaced_where_a_file_of_ours_is_written() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let record = folders.record("core-a");
+        fs::create_dir_all(record.join("deep")).unwrap();
+        let path = Utf8Path::new(RECORDS).join("core-a.json");
+        folders.write_own(&path, b"new").unwrap();
+        assert_eq!(fs::read_to_string(record).unwrap(), "new");
     }
 
     #[tokio::test]

@@ -238,10 +238,30 @@ impl Folders {
         self.open_own().ok()??.read_text(path, limit).ok()
     }
 
-    /// Writes a file of ours, so that it is there whole or not at all.
+    /// Writes a file of ours, so that it is there whole or not at all. Whatever else has its name is
+    /// replaced, also a directory.
     pub(crate) fn write_own(&self, path: &Utf8Path, contents: &[u8]) -> Result<(), Error> {
-        let written = self.make_own()?.write(path, contents);
+        let own = self.make_own()?;
+        let written = match own.write(path, contents) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                own.remove(path).and_then(|()| own.write(path, contents))
+            }
+            written => written,
+        };
         written.at("write", &self.own().join(path))
+    }
+
+    /// Removes a directory that has the name of the archive `name`, in place of which no file can be put.
+    pub(crate) fn free_archive(&self, name: &str) -> Result<(), Error> {
+        let path = self.archive(name);
+        let (Some(out), Some(file)) = (self.open_out()?, path.file_name()) else {
+            return Ok(());
+        };
+        let file = Utf8Path::new(file);
+        match out.metadata(file).at("read", &path)? {
+            Some(found) if found.is_dir() => out.remove(file).at("remove", &path),
+            _ => Ok(()),
+        }
     }
 
     /// Begins the log of the output `name` anew.
@@ -297,6 +317,25 @@ impl Folders {
             self.clear_unfinished()?;
         }
         Ok(Lock { _file: file })
+    }
+
+    /// Removes what is no directory where one of ours would be, such as a symbolic link: it came with the
+    /// tree. Returns how many that were.
+    pub(crate) fn clear_parts(&self) -> Result<u64, Error> {
+        let Some(own) = self.open_own()? else {
+            return Ok(0);
+        };
+        let mut removed = 0;
+        for part in PARTS {
+            let path = self.own().join(part);
+            let part = Utf8Path::new(part);
+            let found = own.metadata(part).at("read", &path)?;
+            if found.is_some_and(|found| !found.is_dir()) {
+                own.remove(part).at("remove", &path)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// Removes outputs that a killed process had begun to write beside their places.
@@ -393,109 +432,4 @@ pub struct Lock {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use rstest::rstest;
-
-    use super::*;
-
-    #[test]
-    fn outputs_that_were_begun_are_cleared_and_whole_ones_stay() {
-        let temporary = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(temporary.path()).unwrap();
-        let folders = Folders::of_tree(root);
-        let [left, output] = [".core-a.x1y2", "core-a"].map(|name| root.join("out").join(name));
-        for folder in [&left, &output] {
-            fs::create_dir_all(folder).unwrap();
-        }
-        let _lock = folders
-            .open(Access::Alone, &mut |_| panic!("nobody else holds the lock"))
-            .unwrap();
-        assert!(!left.exists());
-        assert!(output.exists());
-    }
-
-    /// Something that stands where the lock should be; the file must stay as it is.
-    type Trick = fn(&Utf8Path, &Utf8Path);
-
-    #[rstest]
-    #[case::link(|file: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink(file, lock).unwrap())]
-    #[case::link_to_nothing(|_: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink("nothing", lock).unwrap())]
-    #[case::hard_link(|file: &Utf8Path, lock: &Utf8Path| fs::hard_link(file, lock).unwrap())]
-    #[case::folder(|_: &Utf8Path, lock: &Utf8Path| fs::create_dir(lock).unwrap())]
-    #[case::pipe(|_: &Utf8Path, lock: &Utf8Path| {
-        let kind = rustix::fs::FileType::Fifo;
-        rustix::fs::mknodat(rustix::fs::CWD, lock.as_str(), kind, Mode::RWXU, 0).unwrap();
-    })]
-    #[case::readable(|_: &Utf8Path, lock: &Utf8Path| fs::write(lock, "").unwrap())]
-    fn a_lock_is_a_file_that_only_its_user_can_lock(#[case] trick: Trick) {
-        let temporary = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(temporary.path()).unwrap();
-        let (folders, file) = (Folders::of_tree(root), root.join("file"));
-        fs::write(&file, "precious").unwrap();
-        fs::create_dir_all(folders.own()).unwrap();
-        let path = folders.own().join(LOCK);
-        trick(&file, &path);
-        let nobody = &mut |_| panic!("nobody else holds the lock");
-        let lock = folders.open(Access::Alone, nobody).unwrap();
-        let found = fs::symlink_metadata(&path).unwrap();
-        assert!(found.is_file());
-        assert_eq!((found.nlink(), found.mode() & 0o7777), (1, 0o600));
-        assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
-        assert!(!root.join("out/.stagex/nothing").exists());
-        let mut waited = false;
-        let mut lock = Some(lock);
-        let second = folders.open(Access::Alone, &mut |_| {
-            waited = true;
-            lock = None;
-        });
-        assert!(second.is_ok() && waited);
-    }
-
-    #[test]
-    fn trees_of_one_name_have_folders_of_their_own_elsewhere() {
-        let temporary = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(temporary.path()).unwrap();
-        let outs = ["one/tree", "two/tree"].map(|name| {
-            let tree = root.join(name);
-            fs::create_dir_all(&tree).unwrap();
-            let folders = Folders::of_tree(&tree)
-                .elsewhere(&root.join("big"))
-                .unwrap();
-            let nobody = &mut |_| panic!("nobody else holds the lock");
-            folders.open(Access::Alone, nobody).unwrap();
-            assert!(fs::read_dir(&tree).unwrap().next().is_none());
-            folders.out()
-        });
-        assert_ne!(outs[0], outs[1]);
-        assert_eq!(fs::read_dir(root.join("big")).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn a_second_process_is_told_whom_it_waits_for() {
-        let temporary = tempfile::tempdir().unwrap();
-        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
-        let nobody = &mut |_| panic!("nobody else holds the lock");
-        let mut first = Some(folders.open(Access::Alone, nobody).unwrap());
-        let mut waited_for = None;
-        let second = folders.open(Access::Alone, &mut |holder| {
-            waited_for = holder;
-            first = None;
-        });
-        assert!(second.is_ok());
-        assert_eq!(waited_for, Some(std::process::id()));
-    }
-
-    #[test]
-    fn who_writes_no_outputs_works_beside_others() {
-        let temporary = tempfile::tempdir().unwrap();
-        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
-        let nobody = &mut |_| panic!("nobody holds the lock alone");
-        let first = folders.open(Access::Beside, nobody).unwrap();
-        let second = folders.open(Access::Beside, nobody).unwrap();
-        let mut others = Some((first, second));
-        let alone = folders.open(Access::Alone, &mut |_| others = None);
-        assert!(alone.is_ok() && others.is_none());
-    }
-}
+mod tests;

@@ -213,6 +213,7 @@ impl Maker {
         for name in &package.archives {
             let image = self.folders().images(&package.name)?;
             let path = self.folders().archive(name);
+            self.folders().free_archive(name)?;
             oci_image::write_archive(&image, &path).at("write", &path)?;
         }
         Ok(())

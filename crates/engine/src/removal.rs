@@ -3,9 +3,11 @@
 //!
 //! It does not know what it removes, nor why.
 
+use std::ffi::OsStr;
+
 use backend_api::Backend;
 use beneath::Directory;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::builder::blocking;
 use crate::error::{Error, IoContext};
@@ -14,18 +16,21 @@ use crate::error::{Error, IoContext};
 /// process may not remove is left to those of `backends` that can.
 pub(crate) async fn remove(
     directory: &Utf8Path,
-    name: &str,
+    name: &OsStr,
     backends: &[&dyn Backend],
 ) -> Result<(), Error> {
     let Err(error) = remove_here(directory, name).await else {
         return Ok(());
     };
-    let path = directory.join(name);
+    let path = directory.join(&*name.to_string_lossy());
     let path = camino::absolute_utf8(&path).at("find", &path)?;
-    // A link, whose target would be emptied, was removed just now.
-    for backend in backends {
-        // Whether that helped is seen when the rest is removed.
-        let _ = backend.forget(&path).await;
+    // No runtime makes a name that is not UTF-8.
+    if name.to_str().is_some() {
+        // A link, whose target would be emptied, was removed just now.
+        for backend in backends {
+            // Whether that helped is seen when the rest is removed.
+            let _ = backend.forget(&path).await;
+        }
     }
     if remove_here(directory, name).await.is_ok() {
         return Ok(());
@@ -36,11 +41,11 @@ pub(crate) async fn remove(
     }
 }
 
-async fn remove_here(directory: &Utf8Path, name: &str) -> Result<(), Error> {
-    let (directory, name) = (directory.to_owned(), Utf8PathBuf::from(name));
+async fn remove_here(directory: &Utf8Path, name: &OsStr) -> Result<(), Error> {
+    let (directory, name) = (directory.to_owned(), name.to_owned());
     let remove = move || {
-        let removed = Directory::open(&directory).and_then(|directory| directory.remove(&name));
-        removed.at("remove", &directory.join(&name))
+        let removed = Directory::open(&directory).and_then(|directory| directory.remove_raw(&name));
+        removed.at("remove", &directory.join(&*name.to_string_lossy()))
     };
     blocking(remove).await
 }

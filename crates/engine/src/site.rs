@@ -61,7 +61,7 @@ impl Site {
 
     /// Removes the folder of a build that was killed.
     async fn clear(left: Abandoned, backend: &dyn Backend, listener: &dyn Listener) {
-        let removed = removal::remove(&left.work, &left.name, &[backend]).await;
+        let removed = removal::remove(&left.work, left.name.as_ref(), &[backend]).await;
         if let Err(error) = removed {
             let error = error.to_string();
             let message = format!("what a killed build has left stays: {error}; see stagex clean");

@@ -1,0 +1,106 @@
+//! Outputs that were begun, locks, and where outputs lie.
+
+use std::fs;
+
+use rstest::rstest;
+
+use super::*;
+
+#[test]
+fn outputs_that_were_begun_are_cleared_and_whole_ones_stay() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(temporary.path()).unwrap();
+    let folders = Folders::of_tree(root);
+    let [left, output] = [".core-a.x1y2", "core-a"].map(|name| root.join("out").join(name));
+    for folder in [&left, &output] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    let _lock = folders
+        .open(Access::Alone, &mut |_| panic!("nobody else holds the lock"))
+        .unwrap();
+    assert!(!left.exists());
+    assert!(output.exists());
+}
+
+/// Something that stands where the lock should be; the file must stay as it is.
+type Trick = fn(&Utf8Path, &Utf8Path);
+
+#[rstest]
+#[case::link(|file: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink(file, lock).unwrap())]
+#[case::link_to_nothing(|_: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink("nothing", lock).unwrap())]
+#[case::hard_link(|file: &Utf8Path, lock: &Utf8Path| fs::hard_link(file, lock).unwrap())]
+#[case::folder(|_: &Utf8Path, lock: &Utf8Path| fs::create_dir(lock).unwrap())]
+#[case::pipe(|_: &Utf8Path, lock: &Utf8Path| {
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, lock.as_str(), kind, Mode::RWXU, 0).unwrap();
+})]
+#[case::readable(|_: &Utf8Path, lock: &Utf8Path| fs::write(lock, "").unwrap())]
+fn a_lock_is_a_file_that_only_its_user_can_lock(#[case] trick: Trick) {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(temporary.path()).unwrap();
+    let (folders, file) = (Folders::of_tree(root), root.join("file"));
+    fs::write(&file, "precious").unwrap();
+    fs::create_dir_all(folders.own()).unwrap();
+    let path = folders.own().join(LOCK);
+    trick(&file, &path);
+    let nobody = &mut |_| panic!("nobody else holds the lock");
+    let lock = folders.open(Access::Alone, nobody).unwrap();
+    let found = fs::symlink_metadata(&path).unwrap();
+    assert!(found.is_file());
+    assert_eq!((found.nlink(), found.mode() & 0o7777), (1, 0o600));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    assert!(!root.join("out/.stagex/nothing").exists());
+    let mut waited = false;
+    let mut lock = Some(lock);
+    let second = folders.open(Access::Alone, &mut |_| {
+        waited = true;
+        lock = None;
+    });
+    assert!(second.is_ok() && waited);
+}
+
+#[test]
+fn trees_of_one_name_have_folders_of_their_own_elsewhere() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(temporary.path()).unwrap();
+    let outs = ["one/tree", "two/tree"].map(|name| {
+        let tree = root.join(name);
+        fs::create_dir_all(&tree).unwrap();
+        let folders = Folders::of_tree(&tree)
+            .elsewhere(&root.join("big"))
+            .unwrap();
+        let nobody = &mut |_| panic!("nobody else holds the lock");
+        folders.open(Access::Alone, nobody).unwrap();
+        assert!(fs::read_dir(&tree).unwrap().next().is_none());
+        folders.out()
+    });
+    assert_ne!(outs[0], outs[1]);
+    assert_eq!(fs::read_dir(root.join("big")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_second_process_is_told_whom_it_waits_for() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+    let nobody = &mut |_| panic!("nobody else holds the lock");
+    let mut first = Some(folders.open(Access::Alone, nobody).unwrap());
+    let mut waited_for = None;
+    let second = folders.open(Access::Alone, &mut |holder| {
+        waited_for = holder;
+        first = None;
+    });
+    assert!(second.is_ok());
+    assert_eq!(waited_for, Some(std::process::id()));
+}
+
+#[test]
+fn who_writes_no_outputs_works_beside_others() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+    let nobody = &mut |_| panic!("nobody holds the lock alone");
+    let first = folders.open(Access::Beside, nobody).unwrap();
+    let second = folders.open(Access::Beside, nobody).unwrap();
+    let mut others = Some((first, second));
+    let alone = folders.open(Access::Alone, &mut |_| others = None);
+    assert!(alone.is_ok() && others.is_none());
+}
