@@ -68,7 +68,7 @@ fn it_is_said() -> Result<(), Failed> {
     let script = "cp -r \"$2/packages\" \"$2/digests\" \"$1\" && \
                   exec \"$0\" -C \"$1\" --runtime native make core-filesystem";
     let (succeeded, said) = stacked(script, [tree])?;
-    if succeeded && said.contains("every step copies all files") {
+    if succeeded && said.contains("each step copies the whole file system") {
         Ok(())
     } else {
         Err(said.into())
