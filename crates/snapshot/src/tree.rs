@@ -59,6 +59,9 @@ impl Tree {
     }
 
     fn walk(&self, path: &[u8], follow_last: bool) -> Result<Place> {
+        if let Some(place) = self.without_links(path, follow_last) {
+            return Ok(place);
+        }
         let mut place = Place::root();
         // The names that are still to be walked, the next one last.
         let mut ahead: Vec<Vec<u8>> = Vec::new();
@@ -86,6 +89,26 @@ impl Tree {
             push_names(&mut ahead, &target);
         }
         Ok(place)
+    }
+
+    /// Returns where a path leads to if all on the way to it is there and no link: with one call, however
+    /// deep that is.
+    fn without_links(&self, path: &[u8], follow_last: bool) -> Option<Place> {
+        // What a link before it leads to is not there by its name.
+        if path.split(|byte| *byte == b'/').any(|name| name == b"..") {
+            return None;
+        }
+        let place = Place::new(path);
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        if follow_last {
+            let file = self.open_flags(&place, flags, Mode::empty()).ok()?;
+            let status = rustix::fs::fstat(&file).ok()?;
+            return (kind(&status) != FileType::Symlink).then_some(place);
+        }
+        let flags = flags | OFlags::DIRECTORY;
+        self.open_flags(&place.parent(), flags, Mode::empty())
+            .ok()?;
+        Some(place)
     }
 
     /// Returns the target of a link; nothing where there is none.
@@ -182,6 +205,10 @@ impl Tree {
         owner: Owner,
     ) -> Result<Vec<CreatedFolder>> {
         let mut created = Vec::new();
+        let found = self.status(place)?;
+        if found.is_some_and(|status| kind(&status) == FileType::Directory) {
+            return Ok(created);
+        }
         let mut folder = Place::root();
         for name in place.names() {
             folder.step(name);
