@@ -164,6 +164,11 @@ impl Fixture {
 
     fn layout(&self, layer: &[u8], architecture: &str) -> Utf8PathBuf {
         use sha2::{Digest as _, Sha256};
+        let folder = self.folder.join(format!("layout-{architecture}"));
+        if folder.join("index.json").exists() {
+            // Another build may be reading it.
+            return folder;
+        }
         let put = |bytes: &[u8], kind: &str| {
             let hex = Sha256::digest(bytes)
                 .iter()
@@ -205,15 +210,15 @@ impl Fixture {
             })
         };
         let inner = put(index(manifest).to_string().as_bytes(), "index.v1+json");
+        let version = br#"{"imageLayoutVersion":"1.0.0"}"#;
+        self.write(&format!("layout-{architecture}/oci-layout"), version, 0o644);
         let outer = index(inner).to_string();
         self.write(
             &format!("layout-{architecture}/index.json"),
             outer.as_bytes(),
             0o644,
         );
-        let version = br#"{"imageLayoutVersion":"1.0.0"}"#;
-        self.write(&format!("layout-{architecture}/oci-layout"), version, 0o644);
-        self.folder.join(format!("layout-{architecture}"))
+        folder
     }
 }
 
