@@ -213,6 +213,7 @@ fn last_error(action: &'static str) -> Error {
 struct Mapper {
     begin: io::PipeWriter,
     done: io::PipeReader,
+    child: Option<Pid>,
 }
 
 /// The programs that may give a user the ranges of `/etc/subuid` and `/etc/subgid`.
@@ -242,7 +243,11 @@ impl Mapper {
             }
             leave(0);
         }
-        Ok(Self { begin, done })
+        Ok(Self {
+            begin,
+            done,
+            child: Pid::from_raw(child),
+        })
     }
 
     /// Has this process's users mapped.
@@ -252,6 +257,9 @@ impl Mapper {
             .begin
             .write_all(&[1])
             .and_then(|()| self.done.read_to_string(&mut answer));
+        // It has ended, or is about to. Left to whoever takes in what has lost its parent, it would be
+        // of the builder's process group until that finds the time.
+        let _ = rustix::process::waitpid(self.child, WaitOptions::empty());
         let refused = match asked {
             Ok(_) if answer.is_empty() => return Ok(()),
             Ok(_) => io::Error::other(answer),
