@@ -272,6 +272,11 @@ impl Scene {
     }
 }
 
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().path())
+}
+
 /// Returns what the file system says of all that is below a directory.
 fn seen(directory: &Path) -> BTreeMap<PathBuf, Seen> {
     let mut seen = BTreeMap::new();
@@ -279,11 +284,7 @@ fn seen(directory: &Path) -> BTreeMap<PathBuf, Seen> {
     while let Some(path) = pending.pop() {
         let metadata = fs::symlink_metadata(&path).unwrap();
         if metadata.is_dir() {
-            pending.extend(
-                fs::read_dir(&path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
+            pending.extend(entries(&path));
         }
         let now = Seen {
             inode: metadata.ino(),
@@ -308,11 +309,7 @@ fn leaked(clone: &Path) -> Vec<PathBuf> {
     while let Some(path) = pending.pop() {
         let metadata = fs::symlink_metadata(&path).unwrap();
         if metadata.is_dir() {
-            pending.extend(
-                fs::read_dir(&path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
+            pending.extend(entries(&path));
         } else if metadata.is_file() && metadata.nlink() == 1 {
             let plain = Command::new("gzip")
                 .args(["-dcf", "--"])

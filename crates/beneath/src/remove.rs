@@ -101,8 +101,8 @@ fn is_unlinked(folder: BorrowedFd<'_>, name: &OsStr) -> Result<bool, Errno> {
     }
 }
 
-/// Returns the names in a folder.
-fn names(folder: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+/// Returns the names in a folder, in no order.
+pub fn names(folder: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let name = entry?.file_name().to_bytes().to_vec();
