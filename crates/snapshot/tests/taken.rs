@@ -244,7 +244,8 @@ proptest! {
         prop_assert_eq!(&keys[0], &keys[1], "nothing was changed");
         let images = [&one, &other].map(|folder| image(folder.path(), &order));
         prop_assert!(images[0].is_err() || keys[0].is_ok(), "{:?}", keys[0]);
-        if images[0] != images[1] {
+        // What cannot be copied has no image: its error may name another file under the same key.
+        if images[0] != images[1] && images.iter().any(Result::is_ok) {
             prop_assert_ne!(&keys[0], &keys[2], "{:#?}", images);
         }
         // What is not copied is not looked at either: another file beside has no say in it.
