@@ -36,7 +36,6 @@ impl fmt::Display for Operation {
 /// is the package's own fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// An instruction of the Containerfile failed.
     BuildFailed,

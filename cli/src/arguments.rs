@@ -6,7 +6,7 @@ use conformance::Label;
 use runtimes::Choice;
 
 use crate::docker::{Build, Network};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -393,7 +393,7 @@ pub(crate) fn explain(error: &clap::Error) -> Exit {
         let text = error.render().to_string();
         let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         crate::failure::print_text("error", message);
-        return Exit::Usage;
+        return ErrorKind::Usage.into();
     }
     crate::render::written(error.print());
     Exit::Success

@@ -2,13 +2,13 @@
 //! and what means the same everywhere. What cannot be so is refused by name, and nothing is passed
 //! over.
 
+use build::{Context, OpenFiles, Recipe, Sources};
 use camino::{Utf8Path, Utf8PathBuf};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind as Refusal};
 use clap::{Args, ValueEnum};
-use engine::{Context, OpenFiles, Recipe, Sources};
 
 use crate::arguments::Progress;
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -171,7 +171,7 @@ pub(crate) fn refused(error: &clap::Error) -> Option<Failure> {
         Some(ContextValue::StyledStr(usage)) => usage.to_string().contains("stagex build"),
         _ => false,
     };
-    if error.kind() != ErrorKind::UnknownArgument || !of_build {
+    if error.kind() != Refusal::UnknownArgument || !of_build {
         return None;
     }
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
@@ -180,7 +180,7 @@ pub(crate) fn refused(error: &clap::Error) -> Option<Failure> {
     let (flag, hint) = NOT_TAKEN.iter().find(|(known, _)| known == flag)?;
     let message = format!("{flag} is not taken");
     Some(Failure::of(
-        Exit::Usage,
+        ErrorKind::Usage,
         [(message, Some((*hint).to_owned()))],
     ))
 }
@@ -255,7 +255,7 @@ impl Build {
             sources: Sources::Present,
             build_arguments: self.arguments.clone(),
             contexts: self.contexts.iter().cloned().collect(),
-            open_files: self.limits.last().copied().unwrap_or(engine::OPEN_FILES),
+            open_files: self.limits.last().copied().unwrap_or(build::OPEN_FILES),
         })
     }
 
@@ -329,7 +329,7 @@ impl Build {
 
 /// Makes a failure of the command line.
 pub(crate) fn usage(message: String, hint: Option<&str>) -> Failure {
-    Failure::of(Exit::Usage, [(message, hint.map(str::to_owned))])
+    Failure::of(ErrorKind::Usage, [(message, hint.map(str::to_owned))])
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -504,7 +504,7 @@ mod tests {
         for (flag, _) in NOT_TAKEN {
             let error = parsed(&[flag, "x", "."]).unwrap_err();
             let failure = refused(&error).unwrap_or_else(|| panic!("{flag}: {error}"));
-            assert_eq!(failure.exit(), Exit::Usage);
+            assert_eq!(failure.exit(), ErrorKind::Usage.into());
         }
         let of_make = Arguments::try_parse_from(["stagex", "make", "--pull"]).unwrap_err();
         assert!(refused(&of_make).is_none());

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::render;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -13,7 +13,7 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 /// A command that could not do what it was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    exit: Exit,
+    kind: ErrorKind,
     problems: Vec<Problem>,
 }
 
@@ -27,9 +27,9 @@ struct Problem {
 
 impl Failure {
     /// Makes a failure of one error, with all that it comes from.
-    pub(crate) fn new(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, error: &dyn Error, hint: Option<String>) -> Self {
         Self {
-            exit,
+            kind,
             problems: vec![Problem {
                 message: chain(error),
                 hint,
@@ -39,21 +39,21 @@ impl Failure {
 
     /// Makes a failure of several problems, each with its hint.
     pub(crate) fn of(
-        exit: Exit,
+        kind: ErrorKind,
         problems: impl IntoIterator<Item = (String, Option<String>)>,
     ) -> Self {
         let problems = problems
             .into_iter()
             .map(|(message, hint)| Problem { message, hint });
         Self {
-            exit,
+            kind,
             problems: problems.collect(),
         }
     }
 
     /// Returns how the program ends.
     pub(crate) fn exit(&self) -> Exit {
-        self.exit
+        self.kind.into()
     }
 
     /// Prints it to standard error.
@@ -61,6 +61,27 @@ impl Failure {
         for problem in &self.problems {
             print_problem("error", &problem.message, problem.hint.as_deref());
         }
+    }
+}
+
+/// What lies in `out/` and `digests/`, or is written there.
+impl From<state::Error> for Failure {
+    fn from(error: state::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
+/// What concerns one image.
+impl From<build::Error> for Failure {
+    fn from(error: build::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
+/// What concerns the work as a whole.
+impl From<make::Error> for Failure {
+    fn from(error: make::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
     }
 }
 

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::str::FromStr;
 
 use beneath::Typed;
+use build::Delivery;
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::Delivery;
 
 use crate::docker::usage;
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::Failure;
 use crate::place;
 
@@ -105,13 +105,13 @@ impl Output {
             ("-", true) => {
                 let stdout = std::io::stdout().as_fd().try_clone_to_owned();
                 let stdout =
-                    stdout.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+                    stdout.map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
                 Ok(Delivery::Stream(Box::new(File::from(stdout))))
             }
             (_, tar) => {
                 let typed = beneath::typed(trees, root, named);
                 let typed = typed.map_err(|error| match error.kind() {
-                    ErrorKind::NotFound => no_folder(named),
+                    io::ErrorKind::NotFound => no_folder(named),
                     _ => place::cannot("write", named, &error),
                 })?;
                 match (tar, typed.in_tree) {
@@ -163,10 +163,11 @@ fn file(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, Failure> {
         Ok(found) if found.is_dir() => Err(is_folder(named)),
         Ok(found) if !found.is_file() => {
             let opened = File::options().write(true).open(&path);
-            let opened = opened.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+            let opened =
+                opened.map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
             Ok(Delivery::Stream(Box::new(opened)))
         }
-        Err(error) if error.kind() != ErrorKind::NotFound => {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(place::cannot("write", named, &error))
         }
         Err(_) if !path.parent().is_some_and(Utf8Path::is_dir) => Err(no_folder(named)),
@@ -179,7 +180,7 @@ fn file(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, Failure> {
 fn file_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, Failure> {
     let parent = typed.path.parent().unwrap_or(Utf8Path::new(""));
     match typed.base.directory(parent) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_folder(named)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_folder(named)),
         Err(error) => return Err(place::cannot("write", named, &error)),
         Ok(_) => {}
     }
@@ -216,7 +217,7 @@ fn folder_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, Failure> 
         Err(error) if beneath::problem(&error).is_some() => {
             return Err(place::cannot("write", named, &error));
         }
-        Err(error) => error.kind() == ErrorKind::NotFound,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
     free(is_free, named)?;
     Ok(Delivery::Folder(typed.full()))
@@ -226,7 +227,7 @@ fn folder_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, Failure> 
 fn folder(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, Failure> {
     let is_free = match path.read_dir_utf8() {
         Ok(mut entries) => entries.next().is_none() || path.join("oci-layout").is_file(),
-        Err(error) => error.kind() == ErrorKind::NotFound,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
     free(is_free, named)?;
     Ok(Delivery::Folder(path))

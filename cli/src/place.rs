@@ -9,12 +9,12 @@ use std::sync::OnceLock;
 
 use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Folders, Secret};
+use state::{Folders, Secret};
 
 use crate::arguments::Global;
 use crate::docker::usage;
 use crate::environment;
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::{Failure, chain, print_problem};
 
 /// Returns the folders of the tree that is worked on.
@@ -30,8 +30,7 @@ pub(crate) fn folders(global: &Global) -> Result<Folders, Failure> {
             "name a directory outside of the tree, or leave it out: then it is out/ in the tree";
         return Err(usage(format!("`{out}` lies in the tree"), Some(hint)));
     }
-    let elsewhere = folders.elsewhere(&found.full());
-    elsewhere.map_err(|error| crate::command::failure(&error))
+    Ok(folders.elsewhere(&found.full())?)
 }
 
 /// Returns the user's secret. Where there is none that lasts, nothing that is recorded now is believed later,
@@ -99,5 +98,5 @@ pub(crate) fn cannot(action: &str, path: &Utf8Path, error: &io::Error) -> Failur
         _ => "name another path, or check its permissions",
     };
     let message = format!("cannot {action} {path}: {error}");
-    Failure::of(Exit::Environment, [(message, Some(hint.to_owned()))])
+    Failure::of(ErrorKind::Environment, [(message, Some(hint.to_owned()))])
 }

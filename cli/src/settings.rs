@@ -19,7 +19,7 @@ use toml::de::DeTable;
 use crate::arguments::{Arguments, Command, Global, choice};
 use crate::docker::{Network, usage};
 use crate::environment;
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::Failure;
 
 /// The file's name, in a tree and in the user's folder.
@@ -183,7 +183,7 @@ impl Settings {
         let place = |span: Range<usize>| Source::File(path.to_owned(), line(&text, span.start));
         let wrong = |span: Range<usize>, message: &str, hint: Option<&str>| {
             let message = format!("{path}:{}: {message}", line(&text, span.start));
-            Failure::of(Exit::Usage, [(message, hint.map(str::to_owned))])
+            Failure::of(ErrorKind::Usage, [(message, hint.map(str::to_owned))])
         };
         if let Some((span, key)) = unknown_key(&text) {
             let expected = KEYS.join(", ");
@@ -278,7 +278,7 @@ impl Settings {
     fn take_environment(&mut self, global: &Global) -> Result<(), Failure> {
         let wrong = |name: &str, value: &str, expected: &str| {
             let message = format!("{name}={value}: {expected}");
-            Failure::of(Exit::Usage, [(message, None)])
+            Failure::of(ErrorKind::Usage, [(message, None)])
         };
         if let Some((name, value)) = environment::runtime()? {
             self.runtime = Setting {
@@ -414,7 +414,7 @@ fn text(path: &Utf8Path, owner: Owner) -> Result<Option<String>, Failure> {
                 None => None,
             };
             Err(Failure::of(
-                Exit::Environment,
+                ErrorKind::Environment,
                 [(message, hint.map(str::to_owned))],
             ))
         }

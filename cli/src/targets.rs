@@ -3,7 +3,7 @@
 
 use package_tree::Tree;
 
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::Failure;
 
 /// What the words on make's command line ask for.
@@ -147,7 +147,7 @@ pub(crate) fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Failure> {
     if problems.is_empty() {
         Ok(goals)
     } else {
-        Err(Failure::of(Exit::Usage, problems))
+        Err(Failure::of(ErrorKind::Usage, problems))
     }
 }
 

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runtimes::Choice;
 
 use crate::arguments::{Arguments, Command, Global, Make, Progress};
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::Failure;
 
 /// The variables that are taken.
@@ -35,7 +35,7 @@ pub(crate) fn apply(arguments: &mut Arguments) -> Result<(), Failure> {
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(Failure::of(Exit::Usage, problems))
+        Err(Failure::of(ErrorKind::Usage, problems))
     }
 }
 

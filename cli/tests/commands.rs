@@ -193,7 +193,7 @@ fn what_differs_between_engines_is_warned_of() {
         tree.path(),
         &["check", "--deny-warnings", "--format", "json"],
     );
-    assert_eq!(denied.code, 1);
+    assert_eq!(denied.code, 3);
     let found: Value = serde_json::from_str(&denied.stdout).unwrap();
     assert_eq!(found["warnings"][0]["rule"], "host-name");
 }

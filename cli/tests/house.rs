@@ -17,7 +17,7 @@ use std::path::Path;
 use cargo_metadata::MetadataCommand;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 25] = [
+const ARROWS: [(&str, &[&str]); 28] = [
     ("backend-api", &["beneath"]),
     (
         "backend-buildah",
@@ -52,13 +52,28 @@ const ARROWS: [(&str, &[&str]); 25] = [
         &["backend-api", "containers-build", "findings", "process"],
     ),
     ("beneath", &[]),
+    (
+        "build",
+        &[
+            "backend-api",
+            "beneath",
+            "compression",
+            "containerfile",
+            "documents",
+            "oci-image",
+            "package-tree",
+            "patterns",
+            "printable",
+            "state",
+        ],
+    ),
     ("check", &["containerfile"]),
     (
         "conformance",
         &[
             "backend-api",
             "beneath",
-            "engine",
+            "make",
             // Its tests only: mutants of the encoder compress at other levels.
             "go-flate",
             "oci-image",
@@ -66,6 +81,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "printable",
             "process",
             "runtimes",
+            "state",
         ],
     ),
     ("compression", &[]),
@@ -80,22 +96,22 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "process",
         ],
     ),
-    (
-        "engine",
-        &[
-            "backend-api",
-            "beneath",
-            "compression",
-            "containerfile",
-            "oci-image",
-            "package-tree",
-            "patterns",
-            "printable",
-        ],
-    ),
+    ("documents", &[]),
     ("findings", &["beneath"]),
     ("go-flate", &[]),
     ("image-store", &["backend-api", "beneath", "process"]),
+    (
+        "make",
+        &[
+            "backend-api",
+            "beneath",
+            "build",
+            "documents",
+            "oci-image",
+            "package-tree",
+            "state",
+        ],
+    ),
     (
         "oci-image",
         &["beneath", "containerfile", "go-flate", "printable"],
@@ -119,18 +135,33 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ("sandbox", &[]),
     ("snapshot", &["beneath", "compression", "patterns"]),
     (
+        "state",
+        &[
+            "beneath",
+            "containerfile",
+            "documents",
+            "oci-image",
+            // The grammar of names.
+            "package-tree",
+            "printable",
+        ],
+    ),
+    (
         "stagex",
         &[
             "backend-api",
             "beneath",
+            "build",
             "check",
             "conformance",
             "containerfile",
-            "engine",
+            "documents",
+            "make",
             "package-tree",
             "printable",
             "process",
             "runtimes",
+            "state",
         ],
     ),
 ];
@@ -194,8 +225,8 @@ const READERS: [(&str, &str); 27] = [
     ("crates/containers-build/src/contexts.rs", "a folder"),
     ("crates/containers-build/src/parcel.rs", "a folder"),
     ("crates/containers-build/src/trial.rs", "its own lock"),
-    ("crates/engine/src/folders.rs", "a bounded number"),
-    ("crates/engine/src/memory.rs", "the kernel's"),
+    ("crates/state/src/folders.rs", "a bounded number"),
+    ("crates/make/src/memory.rs", "the kernel's"),
     ("crates/image-store/src/archive.rs", "a bounded member"),
     ("crates/oci-image/src/layout.rs", "what it wrote itself"),
     ("crates/sandbox/src/deputy", "the kernel's"),

@@ -6,14 +6,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use backend_api::{Backend, Network, Ready};
 use camino::Utf8Path;
-use engine::{Folders, Job, Options, Outcome, Space};
+use make::{Job, Local, Options, Outcome, Space};
 use oci_image::{Digest, ImageSet, first_difference};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
+use state::Folders;
 use tokio::sync::watch;
 
 use crate::column::{Column, Label};
 use crate::matrix::Contrast;
 use crate::suite::{Subject, Suite};
+
+/// The cache of BuildKit looks at no times, and before Docker 24 at no owners: with it, an image can
+/// depend on what was built before.
+const NO_CACHE: bool = true;
 
 /// Builds a suite's packages with one column, in a tree of its own.
 #[derive(Debug)]
@@ -109,21 +114,22 @@ impl Bench {
         let job = Job {
             folders: self.folders.clone(),
             plan: Arc::new(self.plan(&subject.output)?),
-            backend: Arc::clone(&self.backend),
-            ready: self.ready.clone(),
+            executor: Arc::new(Local::new(
+                Arc::clone(&self.backend),
+                self.ready.clone(),
+                NO_CACHE,
+                Network::Default,
+            )),
             options: Options {
                 jobs: 1,
                 keep_going: false,
-                // The cache of BuildKit looks at no times, and before Docker 24 at no owners:
-                // with it, an image can depend on what was built before.
-                no_cache: true,
+                no_cache: NO_CACHE,
                 space: Space::Checked,
-                network: Network::Default,
             },
         };
         let runtime = tokio::runtime::Runtime::new().map_err(text)?;
         let report = runtime
-            .block_on(engine::make(job, Arc::new(()), self.interrupted.clone()))
+            .block_on(make::make(job, Arc::new(()), self.interrupted.clone()))
             .map_err(text)?;
         if report.interrupted {
             return Err("interrupted".to_owned());

@@ -11,11 +11,11 @@ use std::io;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::Folders;
 use oci_image::{Digest, ImageSet, Layout, Manifest, first_difference, json};
 use package_tree::PlannedPackage;
 use process::{Invocation, find};
 use serde_json::Value;
+use state::Folders;
 use tokio::sync::watch;
 
 use crate::bench::{Bench, text};

@@ -7,9 +7,9 @@ use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::Digests;
 use package_tree::{DEFAULT_PLATFORM, Tree};
 use serde::Serialize;
+use state::Digests;
 
 use crate::differences::{Differences, InvalidDifferences};
 use crate::recorded::Recorded;
@@ -71,7 +71,7 @@ pub enum SuiteError {
     Tree(#[from] package_tree::Problems),
     /// The tree's digests cannot be read.
     #[error(transparent)]
-    Digests(#[from] engine::Error),
+    Digests(#[from] state::Error),
 }
 
 impl Suite {

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use engine::{Comparison, Contents, ListedEntry, ListedKind};
 use package_tree::{PlannedPackage, Tree};
 use serde_json::{Value, json};
+use state::{Comparison, Contents, ListedEntry, ListedKind};
 
 use super::interruption;
 use crate::arguments::Global;
@@ -31,7 +31,6 @@ pub(super) fn run(
     after: &[After],
     platform: &str,
 ) -> Result<Vec<Done>, Failure> {
-    let failure = |error: engine::Error| super::make::failure(&error);
     let folders = &place::folders(global)?;
     let selected = |target: &String| -> Result<Vec<PlannedPackage>, Failure> {
         let plan = super::tree::plan_for(tree, std::slice::from_ref(target), platform)?;
@@ -57,8 +56,8 @@ pub(super) fn run(
             After::DigestsOf(target) => {
                 let mut lines = Vec::new();
                 for package in selected(target)? {
-                    let images = engine::Digests::of_output(folders, &package.name);
-                    for (platform, digest) in images.map_err(failure)? {
+                    let images = state::Digests::of_output(folders, &package.name);
+                    for (platform, digest) in images? {
                         lines.push((package.name.clone(), digest.hex(), platform));
                     }
                 }
@@ -69,7 +68,7 @@ pub(super) fn run(
                 let contents = packages
                     .iter()
                     .map(|package| Contents::of_output(folders, &package.name));
-                Done::ContentOf(contents.collect::<Result<_, _>>().map_err(failure)?)
+                Done::ContentOf(contents.collect::<Result<_, _>>()?)
             }
             After::Import(target) => Done::Imported(import(global, &selected(target)?)?),
         });
@@ -91,7 +90,7 @@ fn import(global: &Global, packages: &[PlannedPackage]) -> Result<Vec<String>, F
         let mut names = Vec::new();
         for package in packages {
             let platform = package.platforms.first().map_or("", String::as_str);
-            let loading = engine::load(
+            let loading = build::load(
                 &folders,
                 &package.name,
                 platform,
@@ -99,14 +98,10 @@ fn import(global: &Global, packages: &[PlannedPackage]) -> Result<Vec<String>, F
                 &listener,
                 interrupted.clone(),
             );
-            names.push(
-                loading
-                    .await
-                    .map_err(|error| super::make::failure(&error))?,
-            );
+            names.push(loading.await?);
         }
         Ok(names)
-    })?
+    })
 }
 
 impl Done {

@@ -2,13 +2,13 @@
 
 use std::io::Write as _;
 
-use engine::{BuildJob, Error};
+use build::{BuildJob, Error};
 use serde_json::json;
 
 use super::interruption;
 use crate::arguments::{Format, Global};
 use crate::docker::Build;
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::place;
 use crate::render::{self, Show};
@@ -22,16 +22,16 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
     let output = arguments.output()?;
     if output.is_standard_output() && global.format == Format::Json {
         let message = "--format json and dest=- both want standard output".to_owned();
-        return Err(Failure::of(Exit::Usage, [(message, None)]));
+        return Err(Failure::of(ErrorKind::Usage, [(message, None)]));
     }
     let delivery = output.delivery(&recipe.trees(), root)?;
     let folders = place::folders(global)?;
     if arguments.check {
         let (trees, files) = (recipe.trees(), [&recipe.containerfile]);
         let exit = super::check::of_files(global, &trees, files, false, render::note)?;
-        if let engine::Delivery::Stream(mut stream) = delivery {
+        if let build::Delivery::Stream(mut stream) = delivery {
             let written = stream.write_all(&EMPTY);
-            written.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+            written.map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
         }
         return Ok(exit);
     }
@@ -63,9 +63,9 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
             network: arguments.network().into(),
             folders,
         };
-        let built = engine::build(job, delivery, listener, interrupted).await;
+        let built = build::build(job, delivery, listener, interrupted).await;
         Ok((runtime, built))
-    })??;
+    })?;
 
     match built {
         Ok(digest) => {
@@ -83,21 +83,10 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
             }
             Ok(Exit::Success)
         }
-        Err(failed) if matches!(failed.error, Error::Interrupted) => {
-            Err(super::make::failure(&failed.error))
-        }
+        Err(failed) if matches!(failed.error, Error::Interrupted) => Err(failed.error.into()),
         Err(failed) => {
             super::make::print_failed(&name, &failed);
-            Ok(exit(&failed.error))
+            Ok(failed.kind().into())
         }
-    }
-}
-
-/// Returns how the program ends where the image could not be built: all of its input came from the
-/// command line.
-fn exit(error: &Error) -> Exit {
-    match super::make::exit_of(error) {
-        Exit::Environment => super::make::exit_of_package(error),
-        exit => exit,
     }
 }

@@ -8,7 +8,7 @@ use package_tree::Tree;
 use serde_json::json;
 
 use crate::arguments::{self, Format, Global};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
 use crate::place;
 use crate::render;
@@ -51,7 +51,7 @@ pub(super) fn of_files<'a>(
         let file = containerfile::parse(&text).map_err(|error| {
             let (line, column) = (error.position.line, error.position.column);
             let message = format!("{name}:{line}:{column}: {}", error.kind);
-            Failure::of(Exit::Tree, [(message, error.hint())])
+            Failure::of(ErrorKind::Tree, [(message, error.hint())])
         })?;
         let warnings = check(&text, &file);
         found.extend(warnings.into_iter().map(|warning| (*name, warning)));
@@ -92,5 +92,9 @@ pub(super) fn of_files<'a>(
         }
     }
     let denied = deny_warnings && !found.is_empty();
-    Ok(if denied { Exit::Failed } else { Exit::Success })
+    Ok(if denied {
+        ErrorKind::Tree.into()
+    } else {
+        Exit::Success
+    })
 }

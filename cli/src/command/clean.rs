@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use backend_api::Backend;
-use engine::{Clean, Cleaned};
+use make::{Clean, Cleaned};
 use serde_json::json;
 
 use super::interruption;
 use crate::arguments::{self, Format, Global};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::place;
 use crate::render::{self, Show};
@@ -27,7 +27,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit,
         let forgotten = crate::environment::findings().clear();
         cleaned.files += forgotten.map_err(|error| {
             let message = format!("cannot forget what is known about engines: {error}");
-            Failure::of(Exit::Environment, [(message, None)])
+            Failure::of(ErrorKind::Environment, [(message, None)])
         })?;
     }
     let builds = if arguments.images {
@@ -55,8 +55,7 @@ fn everything(global: &Global) -> Result<Clean, Failure> {
 /// builds that were.
 fn clean_stores(global: &Global) -> Result<usize, Failure> {
     let folders = place::folders(global)?;
-    let failure = |error: engine::Error| super::make::failure(&error);
-    let names = engine::abandoned_runtimes(&folders).map_err(failure)?;
+    let names = make::abandoned_runtimes(&folders)?;
     let (programs, findings) = (global.programs(), crate::environment::findings());
     let listener = render::listener(global, Show::default());
     super::block_on(async {
@@ -76,12 +75,12 @@ fn clean_stores(global: &Global) -> Result<usize, Failure> {
                 continue;
             }
             let listener = Arc::clone(&listener);
-            let cleaning = engine::clean_store(&folders, backend.as_ref(), listener);
+            let cleaning = make::clean_store(&folders, backend.as_ref(), listener);
             let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
-            builds += cleaned.map_err(failure)?;
+            builds += cleaned?;
         }
         Ok(builds)
-    })?
+    })
 }
 
 /// Removes what was made in the tree that is worked on.
@@ -90,10 +89,10 @@ pub(super) fn remove(global: &Global, what: Clean) -> Result<Cleaned, Failure> {
     let listener = render::listener(global, Show::default());
     super::block_on(async {
         let mut interrupted = interruption::watch();
-        let cleaning = engine::clean(folders, what, backends(global), listener);
+        let cleaning = make::clean(folders, what, backends(global), listener);
         let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
-        cleaned.map_err(|error| super::make::failure(&error))
-    })?
+        Ok(cleaned?)
+    })
 }
 
 /// Returns the backends of all runtimes that may have kept something in a tree.

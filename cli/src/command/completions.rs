@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use clap::CommandFactory as _;
 
 use crate::arguments::{Arguments, Completions, Global, Manual};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::place;
 use crate::render;
@@ -37,7 +37,7 @@ pub(super) fn manual(global: &Global, arguments: &Manual) -> Result<Exit, Failur
     };
     pages().map_err(|error| {
         let message = format!("cannot write pages to {}: {error}", arguments.folder);
-        Failure::of(Exit::Environment, [(message, None)])
+        Failure::of(ErrorKind::Environment, [(message, None)])
     })?;
     Ok(Exit::Success)
 }

@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{Column, Label, Matrix, Oracle, Programs, Results, Suite, SuiteError, Verdict};
+use conformance::{Answer, Column, Label, Matrix, Oracle, Programs, Results, Suite, SuiteError, Verdict};
 use runtimes::Choice;
 use serde_json::json;
 
 use super::{interruption, make};
 use crate::arguments::{self, Format, Global};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
 use crate::place;
 use crate::render::{self, cells::Cells};
@@ -22,7 +22,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result
     let (programs, required) = programs(global, arguments)?;
     let work = Work::new(&global.directory, arguments.keep.as_deref()).map_err(|error| {
         let hint = "name another folder with --keep";
-        Failure::new(Exit::Environment, &error, Some(hint.to_owned()))
+        Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
     })?;
     let suite = Arc::new(suite(arguments, &work)?);
     let jobs = arguments
@@ -45,7 +45,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result
         let asking = move || conformance::run(&matrix, jobs, &|progress| cells.hear(progress));
         let results = tokio::task::spawn_blocking(asking).await;
         Ok(Some(results.expect("asking the cells does not panic")))
-    })??;
+    })?;
     match results {
         None => Ok(Exit::Success),
         Some(results) => {
@@ -53,7 +53,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result
                 let folder = place::directory(&global.directory, folder)?;
                 conformance::report::write(&results, &folder).map_err(|error| {
                     let hint = "name a folder that can be written to with --report";
-                    Failure::new(Exit::Environment, &error, Some(hint.to_owned()))
+                    Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
                 })?;
             }
             Ok(tell(global, &results))
@@ -66,7 +66,7 @@ fn programs(
     global: &Global,
     arguments: &arguments::Conformance,
 ) -> Result<(Programs, Vec<Label>), Failure> {
-    let usage = |message: String| Failure::of(Exit::Usage, [(message, None)]);
+    let usage = |message: String| Failure::of(ErrorKind::Usage, [(message, None)]);
     let named = global.programs();
     let mut programs = Programs::new();
     for name in runtimes::NAMES {
@@ -133,21 +133,21 @@ fn suite(arguments: &arguments::Conformance, work: &Work) -> Result<Suite, Failu
     } else {
         let folder = work.folder.join("suite");
         let unpacked = conformance::unpack(&folder);
-        unpacked.map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+        unpacked.map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
         Suite::of_cases(&folder)
     };
     let mut suite = opened.map_err(|error| {
-        let exit = match error {
-            SuiteError::Read { .. } => Exit::Environment,
-            _ => Exit::Tree,
+        let kind = match error {
+            SuiteError::Read { .. } => ErrorKind::Environment,
+            _ => ErrorKind::Tree,
         };
-        Failure::new(exit, &error, None)
+        Failure::new(kind, &error, None)
     })?;
     suite.keep(&arguments.cases);
     if suite.subjects.is_empty() {
         let message = format!("no case is named like {}", arguments.cases.join(", "));
         let hint = "stagex conformance --list names them all".to_owned();
-        return Err(Failure::of(Exit::Usage, [(message, Some(hint))]));
+        return Err(Failure::of(ErrorKind::Usage, [(message, Some(hint))]));
     }
     Ok(suite)
 }
@@ -198,11 +198,19 @@ fn tell(global: &Global, results: &Results) -> Exit {
         }
     }
     if results.interrupted {
-        Exit::Interrupted
+        ErrorKind::Interrupted.into()
     } else if counts.fails > 0 {
-        Exit::Failed
+        // Where no image differs, something could not be built.
+        let differs = |answer: &Answer| {
+            matches!(&answer.verdict, Verdict::Fails(failing) if failing.contrast.is_some())
+        };
+        if results.answers.iter().any(differs) {
+            ErrorKind::Differs.into()
+        } else {
+            ErrorKind::Package.into()
+        }
     } else if counts.holds + counts.differs == 0 {
-        Exit::NoRuntime
+        ErrorKind::NoRuntime.into()
     } else {
         Exit::Success
     }

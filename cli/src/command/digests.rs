@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use engine::{Comparison, Digests};
 use package_tree::Tree;
 use serde_json::{Value, json};
+use state::{Comparison, Digests};
 
 use crate::arguments::{self, Format, Global};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::place;
 use crate::render;
@@ -31,14 +31,14 @@ pub(super) fn run(global: &Global, arguments: &arguments::Digests) -> Result<Exi
     if nothing_is_built && arguments.check {
         let message = "nothing was compared: nothing of this tree is built".to_owned();
         let hint = "build it first: stagex make".to_owned();
-        return Err(Failure::of(Exit::Failed, [(message, Some(hint))]));
+        return Err(Failure::of(ErrorKind::NotCompared, [(message, Some(hint))]));
     }
     if nothing_is_built && !global.quiet {
         render::note("nothing is built: what is recorded stays");
     }
     let differs = compared.iter().any(Comparison::differs);
     Ok(if arguments.check && differs {
-        Exit::Failed
+        ErrorKind::Differs.into()
     } else {
         Exit::Success
     })
@@ -67,9 +67,8 @@ pub(super) fn compare(global: &Global, tree: &Tree, how: How) -> Result<Vec<Comp
         .collect();
     let names = || names.iter().copied();
     let (root, folders) = (&global.directory, place::folders(global)?);
-    let failure = |error: engine::Error| super::make::failure(&error);
-    let mut recorded = Digests::read(root).map_err(failure)?;
-    let built = Digests::of_outputs(&folders, names(), how.verify).map_err(failure)?;
+    let mut recorded = Digests::read(root)?;
+    let built = Digests::of_outputs(&folders, names(), how.verify)?;
     let compared = recorded.compare(&built, names());
     if how.record {
         for gone in recorded.update(&built, names()) {
@@ -79,7 +78,7 @@ pub(super) fn compare(global: &Global, tree: &Tree, how: How) -> Result<Vec<Comp
                 ));
             }
         }
-        recorded.write(root).map_err(failure)?;
+        recorded.write(root)?;
     }
     Ok(compared)
 }

@@ -1,10 +1,10 @@
 //! Ctrl-C: the first asks for an end, the second is one.
 
-use engine::Error;
+use build::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::Failure;
 use crate::render;
 
@@ -46,7 +46,7 @@ pub(super) async fn unless<T>(
     tokio::select! {
         result = future => Ok(result),
         Ok(_) = interrupted.wait_for(|stop| *stop) => {
-            Err(Failure::new(Exit::Interrupted, &Error::Interrupted, None))
+            Err(Failure::new(ErrorKind::Interrupted, &Error::Interrupted, None))
         }
     }
 }

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use backend_api::ErrorKind;
-use engine::{Clean, Error, Explanation, Job, Listener, Options, Outcome, Reason, Report, Space};
+use build::Listener;
+use documents::Reason;
+use make::{
+    Clean, Explanation, Failure as FailedBuild, Job, Local, Options, Outcome, Report, Space,
+};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use serde_json::{Value, json};
 
 use super::{after, interruption};
 use crate::arguments::{self, Format, Global};
 use crate::docker::Network;
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
 use crate::place;
 use crate::render::{self, Reasons, Show};
@@ -45,10 +47,10 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         } else if !arguments.explain {
             print_plan(global, &plan);
         } else if goals.clean {
-            print_explanations(global, &engine::explain_cleaned(&plan));
+            print_explanations(global, &make::explain_cleaned(&plan));
         } else {
-            let explained = engine::explain(&place::folders(global)?, &plan, arguments.no_cache);
-            print_explanations(global, &explained.map_err(|error| failure(&error))?);
+            let folders = place::folders(global)?;
+            print_explanations(global, &make::explain(&folders, &plan, arguments.no_cache)?);
         }
         return Ok(Exit::Success);
     }
@@ -62,7 +64,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         report,
         reasons,
     } = build(global, arguments, &goals, plan)?;
-    let exit = exit(&report);
+    let exit = report.failure().map_or(Exit::Success, Exit::Error);
     let after = if exit == Exit::Success {
         after::run(global, &tree, &goals.after, platform)?
     } else {
@@ -135,7 +137,6 @@ fn build(
         jobs: arguments.jobs.map_or_else(cores, |jobs| jobs as usize),
         keep_going: arguments.keep_going,
         no_cache: arguments.no_cache || goals.clean,
-        network: network(arguments).into(),
         space: if arguments.ignore_space {
             Space::Ignored
         } else {
@@ -165,7 +166,7 @@ fn build(
         }
         let platforms = arguments.platform.iter();
         let platforms: Vec<_> = platforms.flat_map(|names| names.split(',')).collect();
-        engine::check_platforms(&selected.ready, &platforms).map_err(|error| failure(&error))?;
+        build::check_platforms(&selected.ready, &platforms)?;
         if goals.imports() && !selected.backend.can_load() {
             return Err(cannot_load(&runtime));
         }
@@ -174,26 +175,28 @@ fn build(
             let folders = folders.clone();
             let backends = super::clean::backends(global);
             let listener = Arc::clone(&listener);
-            let cleaning = engine::clean(folders, Clean::Everything, backends, listener);
+            let cleaning = make::clean(folders, Clean::Everything, backends, listener);
             let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
-            cleaned.map_err(|error| failure(&error))?;
+            cleaned?;
         }
         let job = Job {
             folders,
             plan: Arc::new(plan),
-            backend: selected.backend,
-            ready: selected.ready,
+            executor: Arc::new(Local::new(
+                selected.backend,
+                selected.ready,
+                options.no_cache,
+                network(arguments).into(),
+            )),
             options,
         };
-        let report = engine::make(job, listener, interrupted)
-            .await
-            .map_err(|e| failure(&e))?;
+        let report = make::make(job, listener, interrupted).await?;
         Ok(Made {
             runtime,
             report,
             reasons: remembered.found(),
         })
-    })?
+    })
 }
 
 /// Says that a runtime has no store for images.
@@ -201,39 +204,12 @@ fn cannot_load(runtime: &str) -> Failure {
     let message = format!("{runtime} cannot import images: it has no store for them");
     let hint =
         "docker, podman and buildah can; without import-..., the image is an OCI layout in out/";
-    Failure::of(Exit::Usage, [(message, Some(hint.to_owned()))])
+    Failure::of(ErrorKind::Usage, [(message, Some(hint.to_owned()))])
 }
 
 /// Returns how many things can be done at once.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
-}
-
-fn exit(report: &Report) -> Exit {
-    if report.interrupted {
-        Exit::Interrupted
-    } else if report
-        .packages
-        .iter()
-        .all(|(_, outcome)| outcome.digest().is_some())
-    {
-        Exit::Success
-    } else {
-        let failed = report
-            .packages
-            .iter()
-            .filter_map(|(_, outcome)| match outcome {
-                Outcome::Failed(failed) => Some(exit_of_package(&failed.error)),
-                _ => None,
-            });
-        // Where one is a package's own fault, it is what there is to mend.
-        let refused = failed.clone().all(|exit| exit == Exit::Environment) && failed.count() > 0;
-        if refused {
-            Exit::Environment
-        } else {
-            Exit::Failed
-        }
-    }
 }
 
 fn print_digests(report: &Report) {
@@ -259,7 +235,7 @@ fn print_failures(report: &Report) {
 }
 
 /// Prints why a package could not be built, with the last lines of its log.
-pub(super) fn print_failed(name: &str, failed: &engine::Failure) {
+pub(super) fn print_failed(name: &str, failed: &FailedBuild) {
     let mut message = format!("{name}: {}", crate::failure::chain(&failed.error));
     if !failed.last_lines.is_empty() {
         let lines = failed
@@ -307,7 +283,7 @@ fn document(runtime: &str, report: &Report, reasons: &BTreeMap<String, Vec<Reaso
 
 pub(super) fn no_runtime(error: runtimes::NoRuntime) -> Failure {
     match error {
-        runtimes::NoRuntime::Unknown(_) => Failure::new(Exit::Usage, &error, None),
+        runtimes::NoRuntime::Unknown(_) => Failure::new(ErrorKind::Usage, &error, None),
         runtimes::NoRuntime::Unavailable(tried) => {
             let problem = |(name, why): (String, backend_api::Unavailable)| {
                 (
@@ -315,28 +291,8 @@ pub(super) fn no_runtime(error: runtimes::NoRuntime) -> Failure {
                     Some(why.hint),
                 )
             };
-            Failure::of(Exit::NoRuntime, tried.into_iter().map(problem))
+            Failure::of(ErrorKind::NoRuntime, tried.into_iter().map(problem))
         }
-    }
-}
-
-/// Turns an error that concerns the work as a whole into a failure.
-pub(super) fn failure(error: &Error) -> Failure {
-    Failure::new(exit_of(error), error, error.hint())
-}
-
-/// Returns how the program ends for an error that concerns the work as a whole.
-pub(super) fn exit_of(error: &Error) -> Exit {
-    match error {
-        Error::Containerfile { source, .. } if names_no_stage(&source.kind) => Exit::Usage,
-        Error::DigestLine { .. }
-        | Error::DigestTwice { .. }
-        | Error::Containerfile { .. }
-        | Error::BadPattern { .. }
-        | Error::ForeignList { .. } => Exit::Tree,
-        Error::Interrupted => Exit::Interrupted,
-        Error::NotText { .. } | Error::Platform { .. } | Error::PlatformName(_) => Exit::Usage,
-        _ => Exit::Environment,
     }
 }
 
@@ -346,88 +302,5 @@ fn network(arguments: &arguments::Make) -> Network {
         Some(network) => network,
         None if arguments.offline => Network::None,
         None => Network::Default,
-    }
-}
-
-/// Tells whether what is wrong is the stage that is asked for.
-fn names_no_stage(kind: &containerfile::ErrorKind) -> bool {
-    use containerfile::ErrorKind::{UnknownStageNumber, UnknownTarget};
-    matches!(kind, UnknownTarget { .. } | UnknownStageNumber { .. })
-}
-
-/// Returns how the program ends for an error that concerns one package: by itself that is its fault,
-/// unless there is no room or the engine is not there.
-pub(super) fn exit_of_package(error: &Error) -> Exit {
-    let kind = match error {
-        Error::Backend(error) | Error::Instruction { source: error, .. } => Some(error.kind()),
-        _ => None,
-    };
-    let refused = match kind {
-        Some(
-            ErrorKind::Storage
-            | ErrorKind::ProgramUnavailable
-            | ErrorKind::DaemonUnreachable
-            | ErrorKind::PermissionDenied,
-        ) => true,
-        _ => is_full(error),
-    };
-    if refused {
-        Exit::Environment
-    } else {
-        Exit::Failed
-    }
-}
-
-/// Tells whether an error comes from a disk that is full.
-fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-    causes.any(|cause| {
-        let cause = cause.downcast_ref::<io::Error>();
-        cause.is_some_and(|cause| full.contains(&cause.kind()))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use backend_api::{Error as BackendError, Operation};
-
-    use super::*;
-
-    fn full() -> Error {
-        Error::Io {
-            action: "write",
-            path: "out/core-a".into(),
-            source: io::ErrorKind::StorageFull.into(),
-        }
-    }
-
-    fn of_engine(kind: ErrorKind) -> Error {
-        BackendError::new("native", Operation::Build, kind, "it did not go well").into()
-    }
-
-    fn report(errors: impl IntoIterator<Item = Error>) -> Report {
-        let failed = |error| {
-            let failure = engine::Failure {
-                error,
-                log: "log".into(),
-                last_lines: Vec::new(),
-            };
-            ("core-a".to_owned(), Outcome::Failed(Box::new(failure)))
-        };
-        Report {
-            packages: errors.into_iter().map(failed).collect(),
-            interrupted: false,
-        }
-    }
-
-    #[test]
-    fn a_disk_that_is_full_is_no_packages_fault() {
-        for error in [full(), of_engine(ErrorKind::Storage)] {
-            assert_eq!(exit(&report([error])), Exit::Environment);
-        }
-        let own_fault = || of_engine(ErrorKind::BuildFailed);
-        assert_eq!(exit(&report([own_fault()])), Exit::Failed);
-        assert_eq!(exit(&report([full(), own_fault()])), Exit::Failed);
     }
 }

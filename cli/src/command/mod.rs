@@ -17,7 +17,7 @@ mod tree;
 use std::time::Duration;
 
 use crate::arguments::{Arguments, Command};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 
 /// Runs the command that was asked for.
@@ -37,23 +37,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     }
 }
 
-/// Turns an error that concerns the work as a whole into a failure.
-pub(crate) fn failure(error: &engine::Error) -> Failure {
-    make::failure(error)
-}
-
 /// How long ended builds may take to clean up.
 const CLEANING_UP: Duration = Duration::from_secs(15);
 
 /// Runs a future to its end, with all cores for blocking work. What it gave up on the way has then
 /// been cleaned up.
-fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Environment, &error, None))?;
+        .map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
     let result = runtime.block_on(future);
     runtime.shutdown_background();
     process::wait_for_ended_groups(CLEANING_UP);
-    Ok(result)
+    result
 }

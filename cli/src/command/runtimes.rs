@@ -7,7 +7,7 @@ use backend_api::Availability;
 
 use super::interruption;
 use crate::arguments::{Format, Global};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::render;
 
@@ -27,7 +27,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
             }
         }
         Ok(found)
-    })??;
+    })?;
     match global.format {
         Format::Json => render::json(&serde_json::json!({ "version": 1, "runtimes": found })),
         Format::Human => render::result(&table(&names, &found)),
@@ -35,7 +35,11 @@ pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
     let any = found
         .values()
         .any(|availability| availability.ready().is_ok());
-    Ok(if any { Exit::Success } else { Exit::NoRuntime })
+    Ok(if any {
+        Exit::Success
+    } else {
+        ErrorKind::NoRuntime.into()
+    })
 }
 
 /// Returns what a person reads, in the order of `names`.

@@ -3,12 +3,13 @@
 use package_tree::{DEFAULT_PLATFORM, Plan, Problem, Problems, Tree};
 
 use crate::arguments::Global;
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::{Failure, print_problem};
 
 /// Opens the tree that the user named, and passes its warnings on.
 pub(super) fn open(global: &Global) -> Result<Tree, Failure> {
-    let tree = Tree::open(&global.directory).map_err(|problems| failure(Exit::Tree, problems))?;
+    let tree =
+        Tree::open(&global.directory).map_err(|problems| failure(ErrorKind::Tree, problems))?;
     if !global.quiet {
         for warning in tree.warnings() {
             print_problem("warning", &warning.to_string(), warning.hint.as_deref());
@@ -27,11 +28,16 @@ pub(super) fn plan_for(tree: &Tree, targets: &[String], platform: &str) -> Resul
     tree.plan(targets, platform).map_err(|problems| {
         // What is no file's fault is the command line's.
         let usage = problems.0.iter().all(|problem| problem.file.is_none());
-        failure(if usage { Exit::Usage } else { Exit::Tree }, problems)
+        let kind = if usage {
+            ErrorKind::Usage
+        } else {
+            ErrorKind::Tree
+        };
+        failure(kind, problems)
     })
 }
 
-fn failure(exit: Exit, problems: Problems) -> Failure {
+fn failure(kind: ErrorKind, problems: Problems) -> Failure {
     let pair = |problem: Problem| (problem.to_string(), problem.hint);
-    Failure::of(exit, problems.0.into_iter().map(pair))
+    Failure::of(kind, problems.0.into_iter().map(pair))
 }

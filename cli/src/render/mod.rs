@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use engine::Listener;
+use build::Listener;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Global, Progress};

@@ -1,6 +1,7 @@
 //! What happens, one line each: for logs, pipes and `-v`.
 
-use engine::{Event, Listener, Reason};
+use build::{Event, Listener};
+use documents::Reason;
 
 use super::count;
 

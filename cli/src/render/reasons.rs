@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::{Event, Listener, Reason};
+use build::{Event, Listener};
+use documents::Reason;
 
 /// Remembers the reasons of what begins, and hands everything on.
 pub(crate) struct Reasons {

@@ -2,10 +2,10 @@
 //! cannot be written: of a result that is an error, and of anything else it is nothing.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
-use crate::exit::Exit;
+use crate::exit::ErrorKind;
 use crate::failure::Failure;
 
 /// Why standard output could not be written, the first time.
@@ -22,7 +22,7 @@ pub(crate) fn result(text: &str) {
 pub(crate) fn written(outcome: io::Result<()>) {
     match outcome {
         // Whoever read it has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => _ = LOST.set(error),
         Ok(()) => {}
     }
@@ -35,7 +35,7 @@ pub(crate) fn lost() -> Option<Failure> {
     let message = format!("cannot write to standard output: {error}");
     let hint = "what was done is done, and only the result is lost: lead standard output elsewhere";
     Some(Failure::of(
-        Exit::Environment,
+        ErrorKind::Environment,
         [(message, Some(hint.to_owned()))],
     ))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Event, Listener};
+use build::{Event, Listener};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use super::plain::Plain;

@@ -30,12 +30,7 @@ impl Digest {
 
     /// Returns the 64 hex digits, which are the blob's file name in a layout.
     pub fn hex(&self) -> String {
-        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-        let mut text = String::with_capacity(2 * self.0.len());
-        for byte in self.0 {
-            text.extend([digit(byte >> 4), digit(byte & 15)]);
-        }
-        text
+        printable::hex(&self.0)
     }
 }
 

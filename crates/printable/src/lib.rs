@@ -4,8 +4,12 @@
 //! Everything that reaches a terminal, a log, a report or a line of plain text goes through here. It
 //! knows characters, and does not know where they go.
 
+mod hex;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
+
+pub use hex::hex;
 
 /// What stands in the place of a character that is not printed.
 const REPLACEMENT: &str = "\u{fffd}";

@@ -1,0 +1,161 @@
+//! Builds one image that is in no tree: what a `docker build` would be asked for, with the
+//! canonical bytes.
+//!
+//! Nothing is up to date here and nothing is recorded; whoever asks has decided that.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use backend_api::{Backend, Network, Ready};
+use camino::{Utf8Path, Utf8PathBuf};
+use oci_image::{Digest, ImageSet};
+use tokio::sync::watch;
+
+use crate::builder::{Builder, Destination, Order};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::event::{Event, Listener};
+use crate::failure::Failure;
+use crate::listing::{Fetched, list_context};
+use crate::log::Log;
+use crate::recipe::Recipe;
+use crate::resolve;
+use crate::session::Session;
+use crate::wait::{blocking, unless};
+use state::IoContext as _;
+use state::{Access, Folders};
+
+/// An image to build, and what with.
+#[derive(Debug, Clone)]
+pub struct BuildJob {
+    /// What it is made of.
+    pub recipe: Recipe,
+    /// What builds it.
+    pub backend: Arc<dyn Backend>,
+    /// What the backend said of itself.
+    pub ready: Ready,
+    /// Build without the engine's cache.
+    pub no_cache: bool,
+    /// The network of RUNs.
+    pub network: Network,
+    /// Where the work is done.
+    pub folders: Folders,
+}
+
+/// Where a built image goes.
+pub enum Delivery {
+    /// An OCI layout in this folder, which is replaced as a whole.
+    Folder(Utf8PathBuf),
+    /// A tar of the layout, into this file, whole or not at all.
+    File(Utf8PathBuf),
+    /// A tar of the layout. Nothing is written before the image is whole.
+    Stream(Box<dyn Write + Send>),
+}
+
+/// Builds an image and delivers it. Returns the digest of its manifest.
+///
+/// The work is done in `out/` of the folder of the job's folders, where others may do the same meanwhile, and
+/// the log is there. When `interrupted` becomes true the build is ended, and what it put into the
+/// engine's store is removed.
+///
+/// # Errors
+///
+/// Why there is no image, with the last lines of the log where the engine was started.
+pub async fn build(
+    job: BuildJob,
+    delivery: Delivery,
+    listener: Arc<dyn Listener>,
+    interrupted: watch::Receiver<bool>,
+) -> Result<Digest, Failure> {
+    let folders = job.folders.clone();
+    let name = job.recipe.name.clone();
+    let log = folders.log(&name);
+    let bare = |error| Failure {
+        error,
+        log: log.clone(),
+        last_lines: Vec::new(),
+    };
+    let backend = Arc::clone(&job.backend);
+    let opening = Session::open(&folders, Access::Beside, backend.as_ref(), &listener);
+    let session = unless(interrupted.clone(), opening).await.map_err(bare)?;
+
+    let start = Instant::now();
+    listener.hear(Event::Began {
+        packages: 1,
+        runtime: backend.id().to_owned(),
+    });
+    let writer = Log::begin(&name, &folders, Arc::clone(&listener)).map_err(bare)?;
+    let writer = Arc::new(writer);
+    listener.hear(Event::Started {
+        package: name.clone(),
+        reasons: Vec::new(),
+    });
+    let result = build_in(job, folders, delivery, &writer, interrupted).await;
+    let last_lines = writer.end();
+    let (package, duration) = (name, start.elapsed());
+    listener.hear(match &result {
+        Ok(digest) => Event::Built {
+            package,
+            digest: *digest,
+            duration,
+        },
+        Err(Error::Interrupted) => Event::Skipped { package },
+        Err(error) => Event::Failed {
+            package,
+            message: error.to_string(),
+        },
+    });
+    let closed = session.close(backend.as_ref()).await;
+    let digest = result.map_err(|error| Failure {
+        error,
+        log: log.clone(),
+        last_lines,
+    })?;
+    closed.map_err(bare)?;
+    Ok(digest)
+}
+
+async fn build_in(
+    job: BuildJob,
+    folders: Folders,
+    delivery: Delivery,
+    log: &Arc<Log>,
+    mut interrupted: watch::Receiver<bool>,
+) -> Result<Digest, Error> {
+    let builder = Builder {
+        engine: Engine::new(job.backend, job.ready, &folders, job.no_cache, job.network)?,
+        folders,
+    };
+    let recipe = job.recipe;
+    let resolved = blocking(move || {
+        let files = list_context(&recipe.directory()?, Fetched::Present)?;
+        resolve::resolve(&recipe, files)
+    })
+    .await?;
+    let order = match delivery {
+        Delivery::Folder(folder) => Order {
+            resolved,
+            destination: Destination::Folder(folder),
+            keep: Box::new(|_| Ok(())),
+        },
+        Delivery::File(path) => Order {
+            resolved,
+            destination: Destination::Work,
+            keep: Box::new(move |image| {
+                Ok(oci_image::write_tar_file(image, &path).at("write", &path)?)
+            }),
+        },
+        Delivery::Stream(stream) => Order {
+            resolved,
+            destination: Destination::Work,
+            keep: Box::new(move |image| send(image, stream)),
+        },
+    };
+    Arc::new(builder).build(order, log, &mut interrupted).await
+}
+
+fn send(image: &ImageSet, mut stream: Box<dyn Write + Send>) -> Result<(), Error> {
+    let sent = oci_image::write_tar(image, &mut stream).and_then(|()| stream.flush());
+    Ok(sent.at("write", Utf8Path::new("the image"))?)
+}

@@ -1,0 +1,226 @@
+//! Has one image built from its recipe: in a work folder of its own, by one engine, to a canonical
+//! layout. Whatever becomes of it, the work folder and what the engine stored are gone afterwards.
+//!
+//! It does not know who needs the image, nor whether it is there already.
+
+use std::sync::Arc;
+
+use backend_api::{BuildKey, BuiltImage, EngineImage, StepId};
+use camino::{Utf8Path, Utf8PathBuf};
+use oci_image::{Digest, ImageSet, Layout};
+use tokio::sync::watch;
+
+use crate::cleanup::{CleanupRecord, Work};
+use crate::context;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::image;
+use crate::log::Log;
+use crate::platform::check_platforms;
+use crate::request::{self, Prepared};
+use crate::resolve::{Resolved, first_line};
+use crate::wait::{blocking, stopped};
+use state::Folders;
+
+/// Builds images.
+#[derive(Debug)]
+pub struct Builder {
+    /// Where it works.
+    pub folders: Folders,
+    /// What with.
+    pub engine: Engine,
+}
+
+/// An image to build.
+pub struct Order {
+    /// What it is built from, for each of its platforms; at least one.
+    pub resolved: Vec<Resolved>,
+    /// Where its layout is written.
+    pub destination: Destination,
+    /// What to do with the image as soon as it is there.
+    pub keep: Keep,
+}
+
+/// What is done with an image that is there.
+pub type Keep = Box<dyn FnOnce(&ImageSet) -> Result<(), Error> + Send>;
+
+/// Where one platform's image is built.
+struct Place {
+    /// The folder that its build works in.
+    folder: Utf8PathBuf,
+    /// What its build is called in the engine's store.
+    key: BuildKey,
+    /// Where its layout is written.
+    image: Utf8PathBuf,
+}
+
+/// Where an image's layout is written.
+pub enum Destination {
+    /// To this folder, whole or not at all.
+    Folder(Utf8PathBuf),
+    /// Into the work folder, to be gone with it.
+    Work,
+}
+
+impl Builder {
+    /// Has an image built, and returns its digest.
+    pub async fn build(
+        self: &Arc<Self>,
+        order: Order,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Digest, Error> {
+        let recipe = &order.resolved[0].recipe;
+        check_platforms(&self.engine.ready, &recipe.platforms)?;
+        let (this, name) = (Arc::clone(self), recipe.name.clone());
+        let work = blocking(move || Work::begin(&this.folders, &name)).await?;
+        let result = self.build_all(&work, order, log, interrupted).await;
+        // After an interruption the claim stays: a daemon may not have noticed yet.
+        let keep_claim = matches!(result, Err(Error::Interrupted));
+        if let Err(error) = blocking(move || work.end(keep_claim)).await {
+            log.notice(&error.to_string());
+        }
+        result
+    }
+
+    /// Has the image of each platform built, one after the other, and puts them together.
+    async fn build_all(
+        self: &Arc<Self>,
+        work: &Work,
+        order: Order,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Digest, Error> {
+        let folder = work.folder();
+        let destination = match order.destination {
+            Destination::Folder(folder) => folder,
+            Destination::Work => folder.join("image"),
+        };
+        let name = work.name();
+        let several = order.resolved.len() > 1;
+        let mut images = Vec::new();
+        for resolved in order.resolved {
+            let place = if several {
+                log.line(&format!("for {}:", resolved.name));
+                // What makes a key unique stays its last part.
+                let (package, unique) = name.rsplit_once('-').unwrap_or((name, ""));
+                let key = BuildKey::new(&format!("{package}-{}-{unique}", resolved.name));
+                let folder = folder.join(key.as_str());
+                context::make_folder(&folder)?;
+                let image = folder.join("image");
+                Place { folder, key, image }
+            } else {
+                Place {
+                    folder: folder.to_owned(),
+                    key: BuildKey::new(name),
+                    image: destination.clone(),
+                }
+            };
+            images.push(place.image.clone());
+            self.build_one(work, place, Arc::new(resolved), log, interrupted)
+                .await?;
+        }
+        blocking(move || {
+            if several {
+                let images = images.iter().map(|image| Layout::open(image));
+                let images: Vec<Layout> = images.collect::<Result<_, _>>()?;
+                oci_image::put_together(&images, &destination)?;
+            }
+            let image = ImageSet::open(&destination)?;
+            (order.keep)(&image)?;
+            Ok(image.digest())
+        })
+        .await
+    }
+
+    async fn build_one(
+        self: &Arc<Self>,
+        work: &Work,
+        place: Place,
+        resolved: Arc<Resolved>,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let Place { folder, key, image } = place;
+        let (this, subject, below) = (Arc::clone(self), Arc::clone(&resolved), folder.clone());
+        let prepare = move || request::prepare(&this.engine, &subject, key, &below);
+        let prepared = blocking(prepare).await?;
+        for notice in &prepared.notices {
+            log.notice(notice);
+        }
+
+        if prepared.request.steps.is_empty() {
+            // There is nothing that an engine could make, and some refuse to make nothing.
+            let nothing = EngineImage { layers: Vec::new() };
+            return self.write(nothing, resolved, image, log).await;
+        }
+        log.follow(steps(&resolved, &prepared));
+        let claim = CleanupRecord {
+            runtime: self.engine.backend.id().to_owned(),
+            image: abandoned(&prepared),
+        };
+        work.claim(&claim)?;
+        let built = tokio::select! {
+            built = self.engine.backend.build(&prepared.request, log.as_ref()) => {
+                built.map_err(|error| resolved.place(error))?
+            }
+            () = stopped(interrupted) => {
+                // Whatever of it came into the engine's store goes away again.
+                self.remove(claim.image, log).await;
+                return Err(Error::Interrupted);
+            }
+        };
+        let exported = self.export(&folder, &built, interrupted).await;
+        // The layers are ours now: the engine's image goes while they are read.
+        let write = async { self.write(exported?, resolved, image, log).await };
+        tokio::join!(write, self.remove(built, log)).0
+    }
+
+    /// Takes the layers of a built image.
+    async fn export(
+        &self,
+        work: &Utf8Path,
+        built: &BuiltImage,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<EngineImage, Error> {
+        let folder = work.join("layers");
+        context::make_folder(&folder)?;
+        tokio::select! {
+            layers = self.engine.backend.export(built, &folder) => Ok(layers?),
+            () = stopped(interrupted) => Err(Error::Interrupted),
+        }
+    }
+
+    /// Writes the canonical image to `destination`.
+    async fn write(
+        self: &Arc<Self>,
+        layers: EngineImage,
+        resolved: Arc<Resolved>,
+        destination: Utf8PathBuf,
+        log: &Arc<Log>,
+    ) -> Result<(), Error> {
+        let (this, log) = (Arc::clone(self), Arc::clone(log));
+        blocking(move || image::write(&this.engine, &resolved, &layers, &destination, &log)).await
+    }
+
+    /// Removes an image from the engine's store. That this fails is no reason to fail a build.
+    async fn remove(&self, image: BuiltImage, log: &Log) {
+        if let Err(error) = self.engine.backend.remove(image).await {
+            log.notice(&error.to_string());
+        }
+    }
+}
+
+/// Returns how a build that was ended is named to the backend, so that it can clean up.
+fn abandoned(prepared: &Prepared) -> BuiltImage {
+    let request = &prepared.request;
+    BuiltImage::of(request, request.key.name())
+}
+
+/// Returns the steps that the engine will do, each with its instruction in one line.
+fn steps(resolved: &Resolved, prepared: &Prepared) -> Vec<(StepId, String)> {
+    let stages = prepared.request.stages.iter();
+    let steps = stages.flat_map(|stage| &stage.steps);
+    let steps = steps.filter_map(|step| Some((step.id, resolved.step(step.id)?)));
+    steps.map(|(id, step)| (id, first_line(step))).collect()
+}

@@ -1,0 +1,362 @@
+//! What can go wrong between a recipe and its image, and what to do about it.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+use containerfile::Position;
+use documents::ErrorKind;
+
+/// Why an image could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What lies in `out/` or is written there.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// What builds have left cannot be removed.
+    #[error("cannot remove {path}")]
+    Remove {
+        /// What is left.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A source is not in the fetch folder.
+    #[error("{path} is missing: source `{key}` with sha256 {hash}")]
+    MissingSource {
+        /// The source's key in `package.toml`.
+        key: String,
+        /// Where it should be.
+        path: Utf8PathBuf,
+        /// The sha256 that it must have, in hex.
+        hash: String,
+        /// Where it can be had.
+        mirrors: Vec<String>,
+    },
+    /// A source is there, but is not what `package.toml` says.
+    #[error("{path} has sha256 {found}, expected {expected} (source `{key}`)")]
+    WrongSource {
+        /// The source's key in `package.toml`.
+        key: String,
+        /// The file.
+        path: Utf8PathBuf,
+        /// The sha256 that it must have, in hex.
+        expected: String,
+        /// The sha256 that it has, in hex.
+        found: String,
+    },
+    /// A file of a context is no longer what it was when the build was planned.
+    #[error("{path} was changed while it was read")]
+    Changed {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// A file of a context is one that engines do not copy, or each in its own way.
+    #[error("{path} is {found}, which cannot be part of a context")]
+    Special {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A file of a context cannot be in a layer.
+    #[error("{path} cannot be copied: in a layer, a name that begins with `.wh.` deletes a file")]
+    Deletion {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// A line of a `.dockerignore` is no pattern.
+    #[error("{path}:{line}: {source}")]
+    BadPattern {
+        /// The list.
+        path: Utf8PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: patterns::BadPattern,
+    },
+    /// A list of what is ignored that only some engines follow.
+    #[error("{path} is not followed by every engine")]
+    ForeignList {
+        /// The list.
+        path: Utf8PathBuf,
+    },
+    /// The Containerfile cannot be read, resolved or lowered.
+    #[error("{path}:{source}")]
+    Containerfile {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// What is wrong, beginning with line and column.
+        source: Box<containerfile::Error>,
+    },
+    /// A FROM or `--from` names something that is neither a stage nor a context.
+    #[error("{path}:{line}:{column}: `{reference}` is neither a stage, a package nor a context")]
+    UnknownReference {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is named.
+        reference: String,
+    },
+    /// Some RUNs deny the network and some do not, and the engine can only do either.
+    #[error(
+        "{path}: some RUNs have --network=none and some do not, and {runtime} can deny the network \
+         only to a whole build"
+    )]
+    MixedNetwork {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// The runtime.
+        runtime: String,
+    },
+    /// A RUN asks for the machine's network, which only a person may give.
+    #[error("{path}: RUN has --network=host, and this build was not given the machine's network")]
+    HostNetworkOfRun {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+    },
+    /// The machine's network is asked for, and the engine cannot give it.
+    #[error("{runtime} cannot give the machine's network to a build")]
+    NoHostNetwork {
+        /// The runtime.
+        runtime: String,
+    },
+    /// Every RUN denies the network, and the engine cannot.
+    #[error("{path}: RUN has --network=none, and {runtime} cannot deny the network here")]
+    NoOffline {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// The runtime.
+        runtime: String,
+    },
+    /// A Containerfile uses one name for the images of two platforms.
+    #[error("{path}: `{reference}` is asked for on two platforms")]
+    TwoPlatforms {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// The name.
+        reference: String,
+    },
+    /// An instruction failed.
+    #[error(
+        "{path}:{}:{}: {}{source}",
+        position.line,
+        position.column,
+        named(instruction, source)
+    )]
+    Instruction {
+        /// The Containerfile.
+        path: Utf8PathBuf,
+        /// Where in it.
+        position: Position,
+        /// The instruction as it is written there, as far as its first line goes.
+        instruction: String,
+        /// Why.
+        source: Box<backend_api::Error>,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Backend(Box<backend_api::Error>),
+    /// The engine handed over a layer that is none of the instructions'.
+    #[error(
+        "{runtime} handed over a layer of step {step}: expected at most one for each of the \
+         {expected} instructions that make one, in their order"
+    )]
+    StrayLayer {
+        /// The runtime.
+        runtime: String,
+        /// The step that the layer is said to be of.
+        step: String,
+        /// How many instructions make a layer.
+        expected: usize,
+    },
+    /// What the engine made could not be turned into an image.
+    #[error(transparent)]
+    Image(#[from] oci_image::ImageError),
+    /// An image in `out/` is not what it should be.
+    #[error(transparent)]
+    Layout(#[from] oci_image::LayoutError),
+    /// An image that a Containerfile names is not what it should be.
+    #[error("the image `{reference}` cannot be used")]
+    NamedImage {
+        /// What the Containerfile names it by.
+        reference: String,
+        /// What is wrong with its layout.
+        source: oci_image::LayoutError,
+    },
+    /// The configuration of a base image cannot be understood.
+    #[error(transparent)]
+    Config(#[from] oci_image::ConfigError),
+    /// A platform cannot be understood.
+    #[error(transparent)]
+    PlatformName(#[from] containerfile::PlatformError),
+    /// Nothing here runs the programs of a platform.
+    #[error("nothing can be built for `{platform}` here: expected {}", expected.join(" or "))]
+    Platform {
+        /// The platform.
+        platform: String,
+        /// Those whose programs the engine runs.
+        expected: Vec<String>,
+    },
+    /// The work was interrupted.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// Returns what kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::State(error) => error.kind(),
+            Self::Backend(error) | Self::Instruction { source: error, .. } => of_backend(error),
+            Self::Containerfile { source, .. } => of_containerfile(&source.kind),
+            Self::BadPattern { .. } | Self::ForeignList { .. } => ErrorKind::Tree,
+            Self::Platform { .. } | Self::PlatformName(_) => ErrorKind::Usage,
+            Self::Changed { .. } => ErrorKind::Transient,
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Remove { .. } => ErrorKind::Environment,
+            _ if is_full(self) => ErrorKind::Environment,
+            Self::MissingSource { .. }
+            | Self::WrongSource { .. }
+            | Self::Special { .. }
+            | Self::Deletion { .. }
+            | Self::UnknownReference { .. }
+            | Self::MixedNetwork { .. }
+            | Self::HostNetworkOfRun { .. }
+            | Self::NoHostNetwork { .. }
+            | Self::NoOffline { .. }
+            | Self::TwoPlatforms { .. }
+            | Self::StrayLayer { .. }
+            | Self::Image(_)
+            | Self::Layout(_)
+            | Self::NamedImage { .. }
+            | Self::Config(_) => ErrorKind::Package,
+        }
+    }
+
+    /// Returns what the user can do about it, in one sentence a line.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::State(error) => return error.hint(),
+            Self::Backend(error) | Self::Instruction { source: error, .. } => {
+                return error.hint().map(str::to_owned);
+            }
+            Self::Containerfile { source, .. } => return source.hint(),
+            Self::MissingSource { path, mirrors, .. } => {
+                let from = mirrors.join("\n       or ");
+                format!("put it there; it can be had from {from}\n(file: {path})")
+            }
+            Self::WrongSource { path, .. } => {
+                format!("remove {path} and fetch it again, or find out who changed it")
+            }
+            Self::Remove { path, .. } => format!(
+                "if its files belong to ids that are not yours any more (see /etc/subuid), only root can: \
+                 sudo rm -rf {path}"
+            ),
+            Self::Platform { platform, .. } if !platform.starts_with("linux/") => {
+                "images are built for Linux: name a platform such as linux/amd64".to_owned()
+            }
+            _ => return self.fixed_hint().map(str::to_owned),
+        })
+    }
+
+    /// Returns what the user can do about it, where that is always the same.
+    fn fixed_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Changed { .. } => "run it again when nothing else changes this file",
+            Self::Deletion { .. } => {
+                "rename it, name it in .dockerignore, or put it into an archive that a RUN unpacks"
+            }
+            Self::Special { .. } => "remove it, or name it in .dockerignore",
+            Self::ForeignList { .. } => "rename it to .dockerignore",
+            Self::UnknownReference { .. } => {
+                "a package is named `stagex/<stage>-<name>`, the directory of sources is `fetch`; \
+                 `stagex build` takes any other name with --build-context"
+            }
+            Self::MixedNetwork { .. } => {
+                "use a runtime with networks for each RUN (see `stagex runtimes`), \
+                 or --offline to deny it to every RUN"
+            }
+            Self::HostNetworkOfRun { .. } => {
+                "use --network host if everybody on this machine may connect to what the build \
+                 listens on, and the build to what listens on this machine"
+            }
+            Self::NoHostNetwork { .. } => "leave --network host out, or use another runtime",
+            Self::NoOffline { .. } => {
+                "`stagex runtimes` shows a runtime that can, and what this one lacks"
+            }
+            Self::TwoPlatforms { .. } => {
+                "copy from a stage that begins with it on the one platform, and name the other in a \
+                 package of its own"
+            }
+            Self::Platform { .. } => {
+                "its programs need an emulator that the kernel knows, with the flag F (binfmt_misc; \
+                 Debian: apt-get install qemu-user-static), where the engine is"
+            }
+            Self::NamedImage { .. } => {
+                "write its layout again; an image in out/ is built again when its directory is removed"
+            }
+            Self::Layout(_) | Self::Config(_) => state::HINT_OF_IMAGE,
+            _ => return None,
+        })
+    }
+}
+
+/// Returns the kind of an engine's error: only what is not the engine's is the package's own.
+fn of_backend(error: &backend_api::Error) -> ErrorKind {
+    use backend_api::ErrorKind as Backend;
+
+    match error.kind() {
+        Backend::Storage | Backend::ProgramUnavailable | Backend::PermissionDenied => {
+            ErrorKind::Environment
+        }
+        Backend::DaemonUnreachable => ErrorKind::Transient,
+        Backend::BuildFailed
+        | Backend::Unsupported
+        | Backend::Unexpected
+        | Backend::EngineFailed => {
+            if is_full(error) {
+                ErrorKind::Environment
+            } else {
+                ErrorKind::Package
+            }
+        }
+    }
+}
+
+/// Returns the kind of an error in a Containerfile: the stage that is built is named on the command line.
+fn of_containerfile(kind: &containerfile::ErrorKind) -> ErrorKind {
+    use containerfile::ErrorKind::{UnknownStageNumber, UnknownTarget};
+
+    match kind {
+        UnknownTarget { .. } | UnknownStageNumber { .. } => ErrorKind::Usage,
+        _ => ErrorKind::Tree,
+    }
+}
+
+/// Tells whether an error comes from a disk that is full.
+pub(crate) fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    causes.any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|cause| full.contains(&cause.kind()))
+    })
+}
+
+impl From<backend_api::Error> for Error {
+    fn from(error: backend_api::Error) -> Self {
+        Self::Backend(Box::new(error))
+    }
+}
+
+/// Returns what to say of an instruction where the engine does not repeat it as it is written.
+fn named(instruction: &str, source: &backend_api::Error) -> String {
+    if source.to_string().contains(instruction) {
+        String::new()
+    } else {
+        format!("{instruction}: ")
+    }
+}

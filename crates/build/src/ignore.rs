@@ -1,0 +1,172 @@
+//! `.dockerignore`: which files of a context no COPY finds. `BuildKit` leaves them out before a build
+//! begins, whatever its COPYs say, and so does this for every engine.
+//!
+//! It knows the list. It does not walk through folders.
+
+use std::io;
+
+use beneath::Directory;
+use camino::{Utf8Path, Utf8PathBuf};
+use patterns::{Below, Filter};
+
+use crate::error::Error;
+use crate::listing::{self, ContextFile};
+use state::IoContext as _;
+
+/// The list, in the context's folder; and what its name ends with beside a Containerfile, where it is
+/// of the builds of that alone.
+const LIST: &str = ".dockerignore";
+/// The name of one that Docker does not know of.
+const OTHER: &str = ".containerignore";
+
+/// What of a context is left out.
+#[derive(Debug)]
+pub(crate) struct Ignored(Option<Filter>);
+
+impl Ignored {
+    /// Reads the list of a context, whose files these are; of the builds of a Containerfile, if one is given.
+    pub(crate) fn of(
+        folder: &Utf8Path,
+        files: &[ContextFile],
+        containerfile: Option<&Utf8Path>,
+    ) -> Result<Self, Error> {
+        let other = folder.join(OTHER);
+        if other.exists() {
+            return Err(Error::ForeignList { path: other });
+        }
+        let own = containerfile.map(|path| Utf8PathBuf::from(format!("{path}{LIST}")));
+        for path in own.into_iter().chain([folder.join(LIST)]) {
+            let text = match text(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                read => read.at("read", &path)?,
+            };
+            listing::check(files, path.strip_prefix(folder).unwrap_or(&path), &text)?;
+            return parse(&text, &path).map(Self);
+        }
+        Ok(Self(None))
+    }
+
+    /// Tells whether a path of the context is left out.
+    pub(crate) fn has(&self, path: &Utf8Path) -> bool {
+        let Some(filter) = &self.0 else {
+            return false;
+        };
+        let (mut stays, mut below) = (true, Below::default());
+        for name in path {
+            (stays, below) = filter.step(&below, name.as_bytes());
+        }
+        !stays
+    }
+}
+
+/// Reads a list. What is wrong with one is said with its lines, so no link is followed to it.
+fn text(path: &Utf8Path) -> io::Result<String> {
+    let name = path.file_name().unwrap_or_default();
+    let folder = Directory::open(path.parent().unwrap_or(path))?;
+    folder.read_text(name.into(), beneath::TEXT)
+}
+
+fn parse(text: &str, path: &Utf8Path) -> Result<Option<Filter>, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut patterns = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        if text.starts_with('#') {
+            continue;
+        }
+        let pattern = [plain(text)];
+        Filter::new(None, &pattern).map_err(|source| Error::BadPattern {
+            path: path.to_owned(),
+            line,
+            source,
+        })?;
+        patterns.extend(pattern);
+    }
+    // Each of them was taken by itself.
+    Ok(Filter::new(None, &patterns).unwrap_or_default())
+}
+
+/// Returns a line's pattern from the context's folder on: a slash at its beginning says nothing more.
+fn plain(line: &str) -> String {
+    let (sign, pattern) = match line.trim().strip_prefix('!') {
+        Some(rest) => ("!", rest.trim()),
+        None => ("", line.trim()),
+    };
+    let pattern = match pattern.trim_start_matches('/') {
+        "" => pattern,
+        rest => rest,
+    };
+    format!("{sign}{pattern}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    fn ignored(list: &str) -> Ignored {
+        Ignored(parse(list, Utf8Path::new("list")).unwrap())
+    }
+
+    #[rstest]
+    #[case("secret", "secret", true)]
+    #[case("secret", "sub/secret", false)]
+    #[case("/secret", "secret", true)]
+    #[case("  secret/  ", "secret/key", true)]
+    #[case("\u{feff}secret", "secret", true)]
+    #[case("# secret\nother", "secret", false)]
+    #[case("*\n!kept", "kept", false)]
+    #[case("*\n! /kept", "kept", false)]
+    #[case("*\n!kept", "other", true)]
+    #[case("sub\r\n!sub/kept\r\n", "sub/kept/file", false)]
+    #[case("**/*.o", "a/b/c.o", true)]
+    #[case("\n\n", "a", false)]
+    fn what_is_left_out(#[case] list: &str, #[case] path: &str, #[case] expected: bool) {
+        assert_eq!(ignored(list).has(Utf8Path::new(path)), expected);
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let error = parse("good\n\n[bad\n", Utf8Path::new("x/.dockerignore")).unwrap_err();
+        assert!(
+            error.to_string().starts_with("x/.dockerignore:3: `[bad`"),
+            "{error}"
+        );
+    }
+
+    #[rstest]
+    #[case::device("/dev/zero")]
+    #[case::secret("../secret")]
+    fn no_link_is_followed_to_a_list(#[case] target: &str) {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        fs::create_dir(folder.join("context")).unwrap();
+        fs::write(folder.join("secret"), "[hash").unwrap();
+        std::os::unix::fs::symlink(target, folder.join("context/.dockerignore")).unwrap();
+        let error = Ignored::of(&folder.join("context"), &[], None).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            source.contains("is a symbolic link") && !source.contains("hash"),
+            "{source}"
+        );
+    }
+
+    #[test]
+    fn the_list_of_a_containerfile_is_the_nearer_one() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        let containerfile = folder.join("Containerfile");
+        let of = || Ignored::of(folder, &[], Some(&containerfile)).unwrap();
+        assert!(!of().has(Utf8Path::new("a")));
+        fs::write(folder.join(LIST), "a").unwrap();
+        assert!(of().has(Utf8Path::new("a")));
+        fs::write(folder.join("Containerfile.dockerignore"), "b").unwrap();
+        assert!(!of().has(Utf8Path::new("a")));
+        assert!(of().has(Utf8Path::new("b")));
+        fs::write(folder.join(OTHER), "").unwrap();
+        let error = Ignored::of(folder, &[], None).unwrap_err();
+        assert!(error.hint().unwrap().contains(LIST), "{error}");
+    }
+}

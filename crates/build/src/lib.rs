@@ -1,0 +1,49 @@
+//! From one recipe to one canonical image: its context, the lowered Containerfile, the engine that runs
+//! it, and what is written of the engine's layers. An image is there whole or not at all.
+//!
+//! It does not know how an engine is driven, how things are printed, nor which images are up to date.
+
+mod build;
+mod builder;
+mod cleanup;
+mod context;
+mod copy;
+mod engine;
+mod error;
+mod event;
+mod failure;
+mod ignore;
+mod image;
+mod listing;
+mod load;
+mod log;
+mod place;
+mod platform;
+mod recipe;
+mod removal;
+mod request;
+mod residue;
+mod resolve;
+mod session;
+mod sources;
+mod wait;
+
+pub use backend_api::OpenFiles;
+pub use build::{BuildJob, Delivery, build};
+pub use builder::{Builder, Destination, Keep, Order};
+pub use cleanup::{Abandoned, CleanupRecord, Work, abandoned};
+pub use engine::Engine;
+pub use error::Error;
+pub use event::{Event, Listener};
+pub use failure::Failure;
+pub use listing::{
+    ContextFile, ContextFileKind, Fetched, inputs_of_files, list_context, open_package,
+};
+pub use load::load;
+pub use log::Log;
+pub use platform::check_platforms;
+pub use recipe::{Context, OPEN_FILES, Recipe, Sources};
+pub use removal::remove;
+pub use resolve::{Resolved, resolve};
+pub use session::Session;
+pub use wait::{blocking, unless};

@@ -1,0 +1,193 @@
+//! The files of a context: what lies in the directory that COPY and ADD read, as version control keeps
+//! it, and the hash by which each file is known from then on.
+//!
+//! The directory is read through no symbolic link. It does not know what becomes of the files.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+
+use beneath::{Directory, Kind};
+use camino::{Utf8Path, Utf8PathBuf};
+use oci_image::Digest;
+use state::{Hashes, Identity, Inputs, IoContext as _};
+
+use crate::error::Error;
+
+/// The name of the context, and of the directory of a context, that holds sources.
+pub(crate) const FETCH: &str = "fetch";
+
+/// One file of a package's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextFile {
+    /// Its path within the folder.
+    pub path: Utf8PathBuf,
+    /// What it is.
+    pub kind: ContextFileKind,
+}
+
+/// What a file of a context is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextFileKind {
+    /// A directory.
+    Folder,
+    /// A symbolic link to this.
+    Symlink(Utf8PathBuf),
+    /// A regular file.
+    File {
+        /// Whether it may be executed: all that version control keeps of a mode.
+        executable: bool,
+        /// What the file system said of it when it was listed.
+        identity: Identity,
+        /// The sha256, in hex, by which it is known to what is built from it. None if nobody asked.
+        hash: Option<String>,
+    },
+    /// A named pipe or a device, which no two engines copy alike.
+    Special(&'static str),
+}
+
+/// What to do with the `fetch` folder of a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// It is none of the package's files: other tools have left it there.
+    Foreign,
+    /// It holds the sources.
+    Present,
+}
+
+/// Opens the folder of a package, which lies at `path` in the tree in `root`.
+pub fn open_package(root: &Utf8Path, path: &Utf8Path) -> Result<Directory, state::Error> {
+    let opened = Directory::open(root).and_then(|root| root.directory(path));
+    opened.at("open", &root.join(path))
+}
+
+/// Lists the files of the context in `folder`, sorted by path: a folder stands before what is in
+/// it. Sockets are none of its files: nothing of them can be copied, and no engine does.
+pub fn list_context(folder: &Directory, fetched: Fetched) -> Result<Vec<ContextFile>, Error> {
+    let mut files = Vec::new();
+    list_below(folder, Utf8Path::new(""), fetched, &mut files).at("read", folder.path())?;
+    Ok(files)
+}
+
+fn list_below(
+    folder: &Directory,
+    within: &Utf8Path,
+    fetched: Fetched,
+    files: &mut Vec<ContextFile>,
+) -> io::Result<()> {
+    // Not one stays open for each of the folders that lie in one another.
+    let entries = list_one(&folder.directory(within)?, within, fetched)?;
+    for file in entries {
+        let within = (file.kind == ContextFileKind::Folder).then(|| file.path.clone());
+        files.push(file);
+        if let Some(within) = within {
+            list_below(folder, &within, fetched, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn list_one(
+    folder: &Directory,
+    within: &Utf8Path,
+    fetched: Fetched,
+) -> io::Result<Vec<ContextFile>> {
+    let mut files = Vec::new();
+    for entry in folder.entries()? {
+        let name = Utf8Path::new(&entry.name);
+        let path = within.join(name);
+        if fetched == Fetched::Foreign && path == FETCH {
+            continue;
+        }
+        let metadata = folder.metadata(name)?.ok_or_else(|| gone(&path))?;
+        let kind = match entry.kind {
+            Kind::Directory => ContextFileKind::Folder,
+            Kind::Link => ContextFileKind::Symlink(target(folder, name)?),
+            Kind::File => ContextFileKind::File {
+                executable: is_executable(&metadata),
+                identity: Identity::of(&metadata),
+                hash: None,
+            },
+            Kind::Other if metadata.file_type().is_socket() => continue,
+            Kind::Other if metadata.file_type().is_fifo() => {
+                ContextFileKind::Special("a named pipe")
+            }
+            Kind::Other => ContextFileKind::Special("a device"),
+        };
+        files.push(ContextFile { path, kind });
+    }
+    Ok(files)
+}
+
+/// Tells whether a layer with a file of this name would delete another file. What engines make of one
+/// differs: the file, a deletion, or an error.
+pub(crate) fn is_deletion(name: &str) -> bool {
+    name.starts_with(".wh.")
+}
+
+/// Says why a file is not there whose name was listed just now.
+fn gone(path: &Utf8Path) -> io::Error {
+    if path.as_str().contains(char::REPLACEMENT_CHARACTER) {
+        let message = format!("the name `{path}` is not UTF-8");
+        return io::Error::new(io::ErrorKind::InvalidData, message);
+    }
+    io::ErrorKind::NotFound.into()
+}
+
+/// Returns what a symbolic link says.
+fn target(folder: &Directory, name: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let target = rustix::fs::readlinkat(folder, name.as_str(), Vec::new())?;
+    let target = target.into_string().map_err(|_| {
+        let message = format!("the target of the symbolic link `{name}` is not UTF-8");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })?;
+    Ok(target.into())
+}
+
+pub(crate) fn is_executable(metadata: &fs::Metadata) -> bool {
+    metadata.permissions().mode() & 0o111 != 0
+}
+
+/// Refuses a text that was read of a file and is not the one by which that is known.
+pub(crate) fn check(files: &[ContextFile], path: &Utf8Path, text: &str) -> Result<(), Error> {
+    let of_file = |file: &&ContextFile| file.path == path;
+    match files.iter().find(of_file).map(|file| &file.kind) {
+        Some(ContextFileKind::File {
+            hash: Some(hash), ..
+        }) if *hash != Digest::of(text.as_bytes()).hex() => Err(Error::Changed {
+            path: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes down the files of a package, which lie in `folder` of the tree, and with each of them the hash by
+/// which it is known from now on.
+pub fn inputs_of_files(
+    folder: &Utf8Path,
+    files: &mut [ContextFile],
+    hashes: &Hashes,
+) -> Result<Inputs, Error> {
+    use ContextFileKind::{File, Folder, Special, Symlink};
+
+    let mut inputs = Inputs::default();
+    for file in files {
+        match &mut file.kind {
+            Folder => inputs.add("folder", file.path.as_str(), ""),
+            Symlink(target) => inputs.add("symlink", file.path.as_str(), target.as_str()),
+            Special(found) => inputs.add("special", file.path.as_str(), found),
+            File {
+                executable,
+                identity,
+                hash: known,
+            } => {
+                let path = folder.join(&file.path);
+                let hash = hashes.sha256(&path, *identity).at("read", &path)?;
+                let kind = if *executable { "program" } else { "file" };
+                inputs.add(kind, file.path.as_str(), &hash);
+                *known = Some(hash);
+            }
+        }
+    }
+    Ok(inputs)
+}

@@ -1,0 +1,182 @@
+//! What one image is made of: all that has to be known to build it, wherever it is known from.
+//!
+//! It says what goes in; it does not know how it is built.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use backend_api::OpenFiles;
+use beneath::{Directory, Typed};
+use camino::{Utf8Path, Utf8PathBuf};
+use oci_image::{ImageSet, LayoutError};
+use package_tree::{PlannedPackage, Source};
+
+use crate::listing::{FETCH, open_package};
+use state::Folders;
+use state::IoContext as _;
+
+/// The limits that StageX builds under.
+pub const OPEN_FILES: OpenFiles = OpenFiles {
+    soft: 2048,
+    hard: 16384,
+};
+
+/// What the names of packages begin with in a Containerfile.
+const PACKAGES: &str = "stagex/";
+
+/// What one image is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// The folder that all other paths are relative to.
+    pub root: Utf8PathBuf,
+    /// What its build is called in events and logs, such as `core-musl`.
+    pub name: String,
+    /// The image's repository without a registry, such as `stagex/core-musl`.
+    pub repository: String,
+    /// The image's tag.
+    pub tag: String,
+    /// The platforms that it is asked for; an image is built for each.
+    pub platforms: Vec<String>,
+    /// The Containerfile.
+    pub containerfile: Utf8PathBuf,
+    /// The stage of the Containerfile that is built; the last where there is none.
+    pub target: Option<String>,
+    /// The folder that COPY and ADD read.
+    pub context: Utf8PathBuf,
+    /// What lies under `fetch/` in it.
+    pub sources: Sources,
+    /// The build arguments, in order.
+    pub build_arguments: Vec<(String, String)>,
+    /// What FROM and `--from` may name beside stages.
+    pub contexts: BTreeMap<String, Context>,
+    /// How many files a process in a RUN may open.
+    pub open_files: OpenFiles,
+}
+
+/// What lies under `fetch/` in a context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sources {
+    /// What lies there already.
+    Present,
+    /// These sources of this folder, each with the hash that is said, and nothing else.
+    Checked {
+        /// The folder that they are taken from.
+        folder: Utf8PathBuf,
+        /// The sources.
+        sources: Vec<Source>,
+    },
+}
+
+/// What stands behind a name in a Containerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Context {
+    /// An image: a folder with its OCI layout.
+    Image(Utf8PathBuf),
+    /// A folder of files.
+    Folder(Utf8PathBuf),
+    /// The sources.
+    Sources,
+}
+
+impl Recipe {
+    /// Returns the recipe of a package. What it needs is found in the tree's `out/`.
+    pub fn of_package(folders: &Folders, package: &PlannedPackage) -> Self {
+        let image = |name: &str| {
+            let layout = folders.output_in_tree(name);
+            (format!("{PACKAGES}{name}"), Context::Image(layout))
+        };
+        let mut contexts: BTreeMap<_, _> = package.dependencies().map(image).collect();
+        contexts.insert(FETCH.to_owned(), Context::Sources);
+        Self {
+            root: folders.root().to_owned(),
+            name: package.name.clone(),
+            repository: format!("{PACKAGES}{}", package.name),
+            tag: package.tag().to_owned(),
+            platforms: package.platforms.to_vec(),
+            containerfile: package.containerfile(),
+            target: package.target.clone(),
+            context: package.context.clone(),
+            sources: Sources::Checked {
+                folder: package.fetch(),
+                sources: package.sources.to_vec(),
+            },
+            build_arguments: package.build_arguments(),
+            contexts,
+            open_files: OPEN_FILES,
+        }
+    }
+
+    /// Opens the folder that COPY and ADD read: of a package beneath its tree, and where a user has
+    /// named it, wherever that leads.
+    pub fn directory(&self) -> Result<Directory, state::Error> {
+        match self.sources {
+            Sources::Checked { .. } => open_package(&self.root, &self.context),
+            Sources::Present => {
+                let folder = self.root.join(&self.context);
+                Directory::open(&folder).at("open", &folder)
+            }
+        }
+    }
+
+    /// Returns the path in the folder that COPY and ADD read of a path from the root on, which may be none in it.
+    pub fn within_context<'a>(&self, path: &'a Utf8Path) -> &'a Utf8Path {
+        path.strip_prefix(&self.context).unwrap_or(path)
+    }
+
+    /// Returns what `reference` names, and under which name that is known. The tag and the digest
+    /// of a package's image do not matter: there is only one.
+    pub fn named(&self, reference: &str) -> Option<(&String, &Context)> {
+        let bare = || reference.split([':', '@']).next().unwrap_or_default();
+        let found = self.contexts.get_key_value(reference);
+        found.or_else(|| self.contexts.get_key_value(bare()))
+    }
+
+    /// Opens the images that `reference` names, one for each platform, if it names any.
+    pub fn images(&self, reference: &str) -> Result<Option<ImageSet>, LayoutError> {
+        match self.named(reference) {
+            Some((_, Context::Image(layout))) => self.open_image(layout).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Finds out where a path of the recipe leads.
+    pub fn typed(&self, path: &Utf8Path) -> io::Result<Typed> {
+        beneath::typed(&self.trees(), &self.root, path)
+    }
+
+    /// Returns the trees in which no symbolic link decides what is read or written: the one that is worked in
+    /// and, where a user has named a context, that and the clones that both lie in.
+    pub fn trees(&self) -> Vec<Utf8PathBuf> {
+        let mut trees = vec![self.root.clone()];
+        if self.sources == Sources::Present {
+            trees.push(self.root.join(&self.context));
+            let clones: Vec<_> = trees.iter().filter_map(|tree| clone_with(tree)).collect();
+            trees.extend(clones);
+        }
+        trees
+    }
+
+    /// Opens the images in a folder. No symbolic link of the tree is followed on the way there.
+    pub fn open_image(&self, layout: &Utf8Path) -> Result<ImageSet, LayoutError> {
+        let typed = self.typed(layout).map_err(|source| LayoutError::Io {
+            path: self.root.join(layout),
+            source,
+        })?;
+        if typed.in_tree {
+            ImageSet::open_beneath(typed.base.path(), &typed.path)
+        } else {
+            ImageSet::open(&typed.full())
+        }
+    }
+}
+
+/// Returns the nearest directory that is a clone by Git and has `path` in it.
+fn clone_with(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let path = match path.as_str() {
+        "" => Utf8Path::new("."),
+        _ => path,
+    };
+    let path = path.canonicalize_utf8().ok()?;
+    let is_clone = |path: &&Utf8Path| path.join(".git").symlink_metadata().is_ok();
+    path.ancestors().find(is_clone).map(Utf8Path::to_owned)
+}

@@ -1,0 +1,443 @@
+//! From a resolved Containerfile to what a backend is asked to build: lowered to the engine's
+//! dialect, with every name bound to a context, and a decision about the network.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+
+use backend_api::{
+    BuildArgument, BuildKey, BuildRequest, ContextSource, NamedContext, Network, Stage, Step,
+    StepId, StepKind,
+};
+use beneath::Directory;
+use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::{
+    Base, Build, CopiedSource, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice,
+    ResolvedStage,
+};
+use package_tree::Source;
+
+use crate::context;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::ignore::Ignored;
+use crate::listing::{FETCH, Fetched, list_context};
+use crate::place::relative;
+use crate::recipe::{Context, Recipe, Sources};
+use crate::resolve::{Resolved, unusable};
+use crate::sources;
+use state::IoContext as _;
+
+/// The name of the context with the files that lowering makes.
+const SIDE: &str = "stagex-side";
+/// Build arguments that speak to one engine's frontend, about the file as it was written.
+const FRONTEND_ARGUMENTS: &str = "BUILDKIT_";
+
+/// A request, and what a person should know about it.
+pub(crate) struct Prepared {
+    pub request: BuildRequest,
+    pub notices: Vec<String>,
+}
+
+/// Lays out in `work` all that the build of `key` is given, and writes down the request for it.
+pub(crate) fn prepare(
+    engine: &Engine,
+    resolved: &Resolved,
+    key: BuildKey,
+    work: &Utf8Path,
+) -> Result<Prepared, Error> {
+    let Resolved { recipe, build, .. } = resolved;
+    let capabilities = &engine.ready.capabilities;
+    let network = network(engine, recipe, build)?;
+
+    let main = work.join("context");
+    let fetch = main_context(resolved, work, &main)?;
+    let mut contexts = contexts(resolved, work, &fetch)?;
+    let name = |name: &str| {
+        if capabilities.dialect.named_contexts {
+            name.to_owned()
+        } else {
+            // The engine finds it in its store, under a name that only this build uses.
+            format!("{}/{}", key.name(), BuildKey::new(name))
+        }
+    };
+    let options = LowerOptions {
+        dialect: Dialect {
+            heredocs: capabilities.dialect.heredocs,
+            run_network: capabilities.dialect.run_network,
+            script_mounts: true,
+            workdir_layers: capabilities.dialect.workdir_layers,
+            add_zstd: capabilities.dialect.add_zstd,
+            confined_mounts: capabilities.dialect.confined_mounts,
+            // In its store there is one image behind a name of ours.
+            image_platforms: capabilities.dialect.named_contexts,
+        },
+        side_context: name(SIDE),
+        references: contexts
+            .iter()
+            .map(|(from, (to, _))| (from.clone(), name(to)))
+            .collect(),
+        offline: network == Network::None,
+    };
+    let wrong = |error: containerfile::Error| Error::Containerfile {
+        path: recipe.containerfile.clone(),
+        source: Box::new(error),
+    };
+    let lowered = containerfile::lower(&resolved.file, build, &options).map_err(wrong)?;
+    if lowered.needs_side_context() {
+        let folder = work.join("side");
+        write_side_context(&lowered, &folder)?;
+        contexts.insert(SIDE.into(), (SIDE.into(), ContextSource::Folder(folder)));
+    }
+    let containerfile = work.join("Containerfile");
+    fs::write(&containerfile, &lowered.text).at("write", &containerfile)?;
+    let notices = notices(&lowered, build, network, &main, work)?;
+
+    let engine_folder = work.join("engine");
+    context::make_folder(&engine_folder)?;
+    let named: BTreeMap<String, ContextSource> = contexts
+        .into_values()
+        .map(|(to, source)| (name(&to), source))
+        .collect();
+    let request = BuildRequest {
+        key,
+        containerfile,
+        context: main,
+        contexts: named
+            .into_iter()
+            .map(|(name, source)| NamedContext { name, source })
+            .collect(),
+        // The target is the last stage of the lowered file.
+        target: None,
+        steps: steps(build),
+        stages: stages(build, &lowered),
+        base_layers: resolved
+            .base()
+            .map_or(0, |layout| layout.manifest().layers().len()),
+        platform: resolved.name.clone(),
+        build_arguments: recipe
+            .build_arguments
+            .iter()
+            .filter(|(name, _)| !name.starts_with(FRONTEND_ARGUMENTS))
+            .map(|(name, value)| BuildArgument {
+                name: name.clone(),
+                value: value.clone(),
+            })
+            .collect(),
+        network,
+        cache: engine.cache.clone(),
+        open_files: recipe.open_files,
+        work: engine_folder,
+    };
+    Ok(Prepared { request, notices })
+}
+
+/// Decides about the network of the whole build.
+///
+/// Where every RUN denies it, the whole build can be offline; where only some do, the engine
+/// must be able to deny it to one RUN.
+fn network(engine: &Engine, recipe: &Recipe, build: &Build) -> Result<Network, Error> {
+    let capabilities = &engine.ready.capabilities;
+    let path = || recipe.containerfile.clone();
+    let runtime = || engine.backend.id().to_owned();
+    let denied = |mode: NetworkMode| mode == NetworkMode::None;
+    let modes: Vec<NetworkMode> = build.network().map(|run| run.mode).collect();
+    if modes.is_empty() {
+        return Ok(Network::Default);
+    }
+    // What is in a tree does not say that the machine's network is given away.
+    if engine.network != Network::Host && modes.contains(&NetworkMode::Host) {
+        return Err(Error::HostNetworkOfRun { path: path() });
+    }
+    let all = modes.iter().all(|mode| denied(*mode));
+    if engine.network == Network::Host && !all {
+        if !capabilities.host_network {
+            return Err(Error::NoHostNetwork { runtime: runtime() });
+        }
+        if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
+            return Err(Error::MixedNetwork {
+                path: path(),
+                runtime: runtime(),
+            });
+        }
+        return Ok(Network::Host);
+    }
+    if engine.network == Network::None || (all && !capabilities.dialect.run_network) {
+        return if capabilities.offline_builds {
+            Ok(Network::None)
+        } else if all && capabilities.dialect.run_network {
+            Ok(Network::Default)
+        } else {
+            Err(Error::NoOffline {
+                path: path(),
+                runtime: runtime(),
+            })
+        };
+    }
+    if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
+        return Err(Error::MixedNetwork {
+            path: path(),
+            runtime: runtime(),
+        });
+    }
+    Ok(Network::Default)
+}
+
+/// Puts together the folder `main`, which COPY and ADD read, and returns the one with all sources.
+fn main_context(
+    resolved: &Resolved,
+    work: &Utf8Path,
+    main: &Utf8Path,
+) -> Result<Utf8PathBuf, Error> {
+    let recipe = &resolved.recipe;
+    let folder = recipe.directory()?;
+    let containerfile = recipe.root.join(&recipe.containerfile);
+    let ignored = Ignored::of(folder.path(), &resolved.files, Some(&containerfile))?;
+    context::assemble(&folder, &resolved.files, &ignored, main)?;
+
+    let below = main.join(FETCH);
+    let Sources::Checked { folder, sources } = &recipe.sources else {
+        return Ok(below);
+    };
+    let folder = recipe.root.join(folder);
+    let is_ignored = |source: &Source| ignored.has(&Utf8Path::new(FETCH).join(&source.file));
+    if !ignored.has(FETCH.into()) && !sources.iter().any(is_ignored) {
+        sources::take(sources, &folder, &below)?;
+        return Ok(below);
+    }
+    // They are a context of their own too, which no list is of.
+    let all = work.join(FETCH);
+    sources::take(sources, &folder, &all)?;
+    let mut left = sources.clone();
+    left.retain(|source| !is_ignored(source));
+    if !left.is_empty() {
+        sources::take(&left, &folder, &below)?;
+    }
+    Ok(all)
+}
+
+/// Finds what each name in the Containerfile stands for: by the name as it is written, the name
+/// of the context, and the context. The sources are in `fetch`.
+fn contexts(
+    resolved: &Resolved,
+    work: &Utf8Path,
+    fetch: &Utf8Path,
+) -> Result<BTreeMap<String, (String, ContextSource)>, Error> {
+    let mut contexts = BTreeMap::new();
+    for reference in &resolved.build.references {
+        let written = &reference.name;
+        let Some((name, context)) = resolved.recipe.named(written) else {
+            let position =
+                containerfile::Position::in_source(&resolved.file.source, reference.span.start);
+            return Err(Error::UnknownReference {
+                path: resolved.recipe.containerfile.clone(),
+                line: position.line,
+                column: position.column,
+                reference: written.clone(),
+            });
+        };
+        let source = match context {
+            Context::Image(layout) => {
+                let layout = resolved.recipe.root.join(layout);
+                // Not every engine compares layers with their names, nor says whose they are.
+                let verified = resolved.images[written].verify();
+                verified.map_err(|source| unusable(written, source))?;
+                ContextSource::Image(only_image(resolved, written, layout, work)?)
+            }
+            Context::Sources => ContextSource::Folder(fetch.to_owned()),
+            Context::Folder(folder) => {
+                let folder = resolved.recipe.root.join(folder);
+                let copy = work.join("contexts").join(BuildKey::new(name).as_str());
+                let folder = Directory::open(&folder).at("open", &folder)?;
+                let files = list_context(&folder, Fetched::Present)?;
+                let ignored = Ignored::of(folder.path(), &files, None)?;
+                context::assemble(&folder, &files, &ignored, &copy)?;
+                ContextSource::Folder(copy)
+            }
+        };
+        contexts.insert(written.clone(), (name.clone(), source));
+    }
+    Ok(contexts)
+}
+
+/// Returns a layout that holds just the image which `written` stands for: `layout`, or where that
+/// has several, another one below `work`.
+fn only_image(
+    resolved: &Resolved,
+    written: &str,
+    layout: Utf8PathBuf,
+    work: &Utf8Path,
+) -> Result<Utf8PathBuf, Error> {
+    let image = &resolved.images[written];
+    if resolved.recipe.open_image(&layout)?.images().len() == 1 {
+        return Ok(layout);
+    }
+    let folder = work.join("images");
+    let link = folder.join(BuildKey::new(written).as_str());
+    if !link.exists() {
+        image.link(&link)?;
+    }
+    Ok(link)
+}
+
+/// Returns the steps that make the image's layers, as a backend knows them.
+fn steps(build: &Build) -> Vec<Step> {
+    let steps = build.image_steps().filter(|step| step.makes_layer());
+    steps.map(step).collect()
+}
+
+/// Returns the stages of the lowered file with all steps that make layers there.
+fn stages(build: &Build, lowered: &Lowered) -> Vec<Stage> {
+    let steps_of = |stage: &ResolvedStage| {
+        let steps = lowered.steps.iter().filter(|lowered| lowered.makes_layer);
+        let steps = steps.filter(|lowered| lowered.step.stage == stage.id);
+        let steps = steps.filter_map(|lowered| build.step(lowered.step));
+        steps.map(step).collect()
+    };
+    // What is copied for a RUN fails in its name.
+    let copied = |copied: &CopiedSource| Stage {
+        name: Some(copied.stage.clone()),
+        begins_with_image: false,
+        steps: build.step(copied.step).map(step).into_iter().collect(),
+    };
+    let stages = build.stages.iter().flat_map(|stage| {
+        let before = lowered.copied.iter();
+        let before = before.filter(|copied| copied.before == stage.id);
+        before.map(copied).chain([Stage {
+            name: stage.name.clone(),
+            begins_with_image: matches!(stage.base, Base::Image(_)),
+            steps: steps_of(stage),
+        }])
+    });
+    stages.collect()
+}
+
+fn step(step: &containerfile::Step) -> Step {
+    Step {
+        id: step_id(step.id),
+        kind: match step.instruction {
+            Instruction::Add(_) => StepKind::Add,
+            Instruction::Copy(_) => StepKind::Copy,
+            Instruction::Run(_) => StepKind::Run,
+            _ => StepKind::Workdir,
+        },
+    }
+}
+
+/// Returns a step's place as a backend knows it.
+pub(crate) fn step_id(id: containerfile::StepId) -> StepId {
+    StepId {
+        stage: id.stage.0,
+        index: id.index,
+    }
+}
+
+/// Writes the files that the lowered Containerfile copies in place of heredocs and the like.
+fn write_side_context(lowered: &Lowered, folder: &Utf8Path) -> Result<(), Error> {
+    context::make_folder(folder)?;
+    for side in &lowered.folders {
+        context::make_folder(&folder.join(&side.path))?;
+    }
+    for file in &lowered.files {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            context::make_folder(parent)?;
+        }
+        fs::write(&path, &file.contents).at("write", &path)?;
+        let mode = Permissions::from_mode(file.mode);
+        fs::set_permissions(&path, mode).at("set mode of", &path)?;
+    }
+    Ok(())
+}
+
+/// Acts on what lowering had to say, and returns what a person should hear of it.
+fn notices(
+    lowered: &Lowered,
+    build: &Build,
+    network: Network,
+    main: &Utf8Path,
+    work: &Utf8Path,
+) -> Result<Vec<String>, Error> {
+    let mut notices = Vec::new();
+    for notice in &lowered.notices {
+        match notice {
+            Notice::SyntaxIgnored(frontend) => notices.push(format!(
+                "`# syntax={frontend}` is not followed: the file is read by stagex itself"
+            )),
+            Notice::ZstdArchive { path, .. } => {
+                decompress(main, &relative(Utf8Path::new(path)), work)?;
+            }
+            Notice::NetworkOfBuild { .. } => {}
+        }
+    }
+    let open = build
+        .network()
+        .filter(|run| run.mode != NetworkMode::None)
+        .count();
+    if open > 0 && network != Network::None {
+        let noun = if open == 1 { "RUN has" } else { "RUNs have" };
+        notices.push(match network {
+            Network::Host => format!(
+                "{open} {noun} the machine's own network: every user of this machine can connect to what \
+                 listens there"
+            ),
+            _ => format!("{open} {noun} no --network=none, and may reach the network"),
+        });
+    }
+    Ok(notices)
+}
+
+/// Replaces an archive in the context `main` by what is compressed in it. A link on the way to it is not
+/// followed: it may lead out of the context.
+fn decompress(main: &Utf8Path, archive: &Utf8Path, work: &Utf8Path) -> Result<(), Error> {
+    let (path, plain) = (main.join(archive), work.join("decompressed"));
+    let decompressed = Directory::open(main)
+        .and_then(|main| main.file(archive))
+        .and_then(|file| {
+            io::copy(
+                &mut compression::decompress(file)?,
+                &mut File::create(&plain)?,
+            )
+        });
+    decompressed.at("decompress", &path)?;
+    Ok(fs::rename(&plain, &path).at("replace", &path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::beneath("/../outside.zst", true)]
+    #[case::a_link("link.zst", false)]
+    #[case::through_a_link("to-outside/outside.zst", false)]
+    fn no_archive_outside_of_a_context_is_replaced(
+        #[case] written: &str,
+        #[case] is_archive: bool,
+    ) {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let (main, work) = (root.join("main"), root.join("work"));
+        for folder in [&main, &work] {
+            context::make_folder(folder).unwrap();
+        }
+        // An archive of zstd with four bytes in it, stored.
+        let archive = b"\x28\xb5\x2f\xfd\x20\x04\x21\x00\x00text";
+        fs::write(root.join("outside.zst"), archive).unwrap();
+        fs::write(main.join("outside.zst"), archive).unwrap();
+        symlink("../outside.zst", main.join("link.zst")).unwrap();
+        symlink("..", main.join("to-outside")).unwrap();
+
+        let path = relative(Utf8Path::new(written));
+        let done = decompress(&main, &path, &work);
+        assert_eq!(done.is_ok(), is_archive, "{done:?}");
+        assert_eq!(fs::read(root.join("outside.zst")).unwrap(), archive);
+        let found = fs::read(main.join("outside.zst")).unwrap();
+        assert_eq!(found == b"text", is_archive);
+    }
+}

@@ -1,0 +1,150 @@
+//! The sources of a package, on their way from the tree's `fetch/` into a context: each is the file
+//! that was checked, and no other.
+//!
+//! It does not know where they can be had.
+
+use std::io;
+
+use camino::Utf8Path;
+use package_tree::Source;
+
+use crate::context::{FIRST_TIME, make_folder, time};
+use crate::copy;
+use crate::error::Error;
+use state::IoContext as _;
+
+/// Puts sources from the tree's `fetch/<stage>/<name>/` into `to`, each of them with the hash that is
+/// said of it.
+///
+/// A source may be a symbolic link, and so may that folder: archives may lie elsewhere. What is copied
+/// is the file that was opened, once, and what is hashed is the copy. It is a copy in any case, since some engines
+/// let a build write into its context.
+pub(crate) fn take(sources: &[Source], from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
+    make_folder(to)?;
+    for source in sources {
+        let path = from.join(&source.file);
+        let opened = match beneath::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::MissingSource {
+                    key: source.key.clone(),
+                    path,
+                    hash: source.hash.clone(),
+                    mirrors: source.mirrors.clone(),
+                });
+            }
+            opened => opened.at("open", &path)?,
+        };
+        let (copied, hash) =
+            copy::copy(&opened, &to.join(&source.file), 0o644).at("copy", &path)?;
+        let found = printable::hex(&hash);
+        if found != source.hash {
+            let (key, expected) = (source.key.clone(), source.hash.clone());
+            return Err(Error::WrongSource {
+                key,
+                path,
+                expected,
+                found,
+            });
+        }
+        copied
+            .set_modified(time(FIRST_TIME, &hash))
+            .at("set time of", &path)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use camino::Utf8PathBuf;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+        (temporary, path)
+    }
+
+    fn source() -> Source {
+        Source {
+            key: "a".to_owned(),
+            file: "a.tar".to_owned(),
+            hash: "0".repeat(64),
+            mirrors: vec!["https://example.org/a.tar".to_owned()],
+            version: None,
+            git_sha: None,
+        }
+    }
+
+    #[test]
+    fn a_missing_source_names_file_hash_and_mirrors() {
+        let (_temporary, root) = folder();
+        let source = source();
+        let error = take(&[source], &root, &root.join("to")).unwrap_err();
+        let text = format!("{error}\n{}", error.hint().unwrap());
+        for part in ["a.tar", &"0".repeat(64), "https://example.org/a.tar"] {
+            assert!(text.contains(part), "{part} is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_source_with_other_contents_is_refused() {
+        let (_temporary, root) = folder();
+        fs::write(root.join("a.tar"), "other").unwrap();
+        let source = source();
+        let error = take(&[source], &root, &root.join("to")).unwrap_err();
+        assert!(matches!(error, Error::WrongSource { .. }), "{error:?}");
+    }
+
+    fn pipe(path: &Utf8Path) {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        mknodat(CWD, path.as_str(), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    }
+
+    /// The sha256 of "text".
+    const OF_TEXT: &str = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1";
+
+    #[rstest]
+    #[case::itself("fetch")]
+    #[case::a_link("linked-file")]
+    #[case::its_folder_is_a_link("linked-folder")]
+    fn a_source_is_a_copy_of_the_file_that_was_checked(#[case] fetch: &str) {
+        let (_temporary, root) = folder();
+        fs::create_dir_all(root.join("fetch")).unwrap();
+        fs::create_dir_all(root.join("linked-file")).unwrap();
+        fs::write(root.join("fetch/a.tar"), "text").unwrap();
+        symlink("../fetch/a.tar", root.join("linked-file/a.tar")).unwrap();
+        symlink("fetch", root.join("linked-folder")).unwrap();
+        let source = Source {
+            hash: OF_TEXT.to_owned(),
+            ..source()
+        };
+        take(&[source], &root.join(fetch), &root.join("to")).unwrap();
+        let taken = root.join("to/a.tar");
+        assert!(taken.symlink_metadata().unwrap().is_file());
+        // What a build writes into its context stays there.
+        fs::write(&taken, "changed").unwrap();
+        assert_eq!(
+            fs::read_to_string(root.join("fetch/a.tar")).unwrap(),
+            "text"
+        );
+    }
+
+    #[rstest]
+    #[case::pipe(|path: &Utf8Path| pipe(path))]
+    #[case::device(|path: &Utf8Path| symlink("/dev/zero", path).unwrap())]
+    #[case::folder(|path: &Utf8Path| fs::create_dir(path).unwrap())]
+    fn a_source_that_is_no_file_is_refused_at_once(#[case] make: fn(&Utf8Path)) {
+        let (_temporary, root) = folder();
+        make(&root.join("a.tar"));
+        let error = take(&[source()], &root, &root.join("to")).unwrap_err();
+        assert!(
+            matches!(error, Error::State(state::Error::Io { .. })),
+            "{error:?}"
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! From a plan to many images: what is up to date, why the rest is built, in what order, and what is
+//! removed again.
+//!
+//! It does not know how one image is built, nor how things are printed.
+
+mod clean;
+mod error;
+mod executor;
+mod explain;
+mod inputs;
+mod make;
+mod memory;
+mod package;
+mod scan;
+mod schedule;
+mod space;
+
+pub use build::{Error as BuildError, Event, Failure, Listener};
+pub use clean::{Clean, Cleaned, abandoned_runtimes, clean, clean_store};
+pub use documents::{ErrorKind, Reason};
+pub use error::Error;
+pub use executor::{Executor, Local};
+pub use explain::{Explanation, explain, explain_cleaned};
+pub use make::{Job, Options, Outcome, Report, make};
+pub use space::Space;

@@ -1,0 +1,415 @@
+//! Makes what a plan asks for: decides what runs when, and is the one owner of what became of
+//! each package. How one package is made is [`crate::package`]'s matter.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use build::{Event, Failure, Listener, blocking, unless};
+use documents::ErrorKind;
+use oci_image::Digest;
+use package_tree::{Plan, PlannedPackage};
+use state::Folders;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::error::Error;
+use crate::executor::Executor;
+use crate::memory::Memory;
+use crate::package::{Made, Maker};
+use crate::scan::scan;
+use crate::schedule::Schedule;
+use crate::space::{self, Space};
+
+/// How to make packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How many packages are built at once; at least 1.
+    pub jobs: usize,
+    /// After a failure, go on with what does not need the failed package.
+    pub keep_going: bool,
+    /// Build what was asked for even if it is up to date, without the engine's cache.
+    pub no_cache: bool,
+    /// What to do where the disk seems to have too little room.
+    pub space: Space,
+}
+
+/// What is to be made, from what, with what.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The tree's folders.
+    pub folders: Folders,
+    /// What is to be made.
+    pub plan: Arc<Plan>,
+    /// What builds it.
+    pub executor: Arc<dyn Executor>,
+    /// How.
+    pub options: Options,
+}
+
+/// What became of a package.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was there, made from the same inputs.
+    Fresh(Digest),
+    /// It was built.
+    Built {
+        /// The digest of its manifest.
+        digest: Digest,
+        /// How long it took.
+        duration: Duration,
+    },
+    /// It could not be built.
+    Failed(Box<Failure>),
+    /// It was not tried: something that it needs failed, or the work was stopped before.
+    Skipped,
+}
+
+impl Outcome {
+    /// Returns the digest of the package's manifest, if it is there.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Fresh(digest) | Self::Built { digest, .. } => Some(*digest),
+            Self::Failed(_) | Self::Skipped => None,
+        }
+    }
+}
+
+/// What became of everything.
+#[derive(Debug)]
+pub struct Report {
+    /// Each package of the plan, by its full name, in the plan's order.
+    pub packages: Vec<(String, Outcome)>,
+    /// Whether the work was interrupted.
+    pub interrupted: bool,
+}
+
+impl Report {
+    /// Returns of which kind the failure is that the work ended with; nothing if everything is there.
+    pub fn failure(&self) -> Option<ErrorKind> {
+        if self.interrupted {
+            return Some(ErrorKind::Interrupted);
+        }
+        let outcomes = self.packages.iter().map(|(_, outcome)| outcome);
+        if outcomes.clone().all(|outcome| outcome.digest().is_some()) {
+            return None;
+        }
+        let failed = outcomes.filter_map(|outcome| match outcome {
+            Outcome::Failed(failed) => Some(failed.kind()),
+            Outcome::Fresh(_) | Outcome::Built { .. } | Outcome::Skipped => None,
+        });
+        // Where one is a package's own fault, it is what there is to mend.
+        let of_package =
+            |kind: ErrorKind| !matches!(kind, ErrorKind::Environment | ErrorKind::Transient);
+        let kinds: Vec<ErrorKind> = failed.collect();
+        match kinds.first() {
+            Some(kind) if !kinds.iter().copied().any(of_package) => Some(*kind),
+            _ => Some(ErrorKind::Package),
+        }
+    }
+}
+
+/// Makes what the job's plan asks for, and tells `listener` what happens.
+///
+/// When `interrupted` becomes true, running builds are ended, what they put into the engine's
+/// store is removed, and the report comes with what was finished.
+///
+/// # Errors
+///
+/// Only what concerns the work as a whole; a package that fails is in the report.
+pub async fn make(
+    job: Job,
+    listener: Arc<dyn Listener>,
+    interrupted: watch::Receiver<bool>,
+) -> Result<Report, Error> {
+    let folders = job.folders.clone();
+    let executor = Arc::clone(&job.executor);
+    let opening = executor.open(&folders, &listener);
+    let session = unless(interrupted.clone(), opening).await?;
+
+    listener.hear(Event::Began {
+        packages: job.plan.packages.len(),
+        runtime: executor.runtime().to_owned(),
+    });
+    let mut work = Work::new(job, listener, interrupted).await?;
+    work.run().await;
+    // That they cannot be written costs only time, the next time.
+    let _ = work.maker.hashes.write();
+    let _ = work.maker.outputs.write();
+    executor.close(session).await?;
+    Ok(work.report())
+}
+
+/// The one owner of what became of each package.
+struct Work {
+    names: Vec<String>,
+    dependencies: Vec<Vec<usize>>,
+    schedule: Schedule,
+    memory: Memory,
+    /// When each package that is being made was begun.
+    begun: BTreeMap<usize, Instant>,
+    outcomes: BTreeMap<usize, Outcome>,
+    maker: Arc<Maker>,
+    listener: Arc<dyn Listener>,
+    interrupted: watch::Receiver<bool>,
+    options: Options,
+}
+
+impl Work {
+    /// Finds out what is up to date already, and prepares the rest.
+    async fn new(
+        job: Job,
+        listener: Arc<dyn Listener>,
+        interrupted: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
+        let (plan, options) = (Arc::clone(&job.plan), job.options);
+        let dependencies = dependencies(&plan);
+        let (of_maker, of_scan) = (Arc::clone(&listener), interrupted.clone());
+        let look = move || {
+            let Job {
+                folders,
+                plan,
+                executor,
+                ..
+            } = job;
+            let maker = Maker::new(folders, plan, executor, options.no_cache, of_maker);
+            let found = scan(&maker, &dependencies, &of_scan);
+            let packages = maker.plan.packages.iter().zip(&found.fresh);
+            let mut stale = packages.filter(|(_, fresh)| fresh.is_none()).peekable();
+            if stale.peek().is_some() && options.space == Space::Checked {
+                let names = stale.map(|(package, _)| package.name.as_str());
+                space::check(&maker.folders, names)?;
+            }
+            Ok::<_, Error>((maker, found, dependencies))
+        };
+        let (maker, found, dependencies) = blocking(look).await?;
+        let names = plan.packages.iter().map(|package| package.name.clone());
+        let mut work = Self {
+            names: names.collect(),
+            schedule: Schedule::new(&dependencies, &found.measured),
+            memory: Memory::of_machine(),
+            dependencies,
+            begun: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            maker: Arc::new(maker),
+            listener,
+            interrupted,
+            options,
+        };
+        let fresh = found.fresh.into_iter().enumerate();
+        for (place, digest) in fresh.filter_map(|(place, digest)| Some((place, digest?))) {
+            let package = work.names[place].clone();
+            work.listener.hear(Event::Fresh { package, digest });
+            work.schedule.there(place);
+            work.outcomes.insert(place, Outcome::Fresh(digest));
+        }
+        work.estimate();
+        Ok(work)
+    }
+
+    async fn run(&mut self) {
+        let mut running = JoinSet::new();
+        let mut stopped = *self.interrupted.borrow();
+        loop {
+            while !stopped && running.len() < self.options.jobs {
+                let packages = &self.maker.plan.packages;
+                let memory = &self.memory;
+                let may = |place: usize| memory.suffices(packages[place].memory);
+                let Some(place) = self.schedule.next(may) else {
+                    break;
+                };
+                self.take_memory(place);
+                self.start(place, &mut running);
+            }
+            let Some(finished) = running.join_next().await else {
+                return;
+            };
+            let (place, duration, result) = finished.expect("making a package does not panic");
+            let failed = result.is_err();
+            self.finish(place, duration, result);
+            stopped |= *self.interrupted.borrow() || (failed && !self.options.keep_going);
+        }
+    }
+
+    fn take_memory(&mut self, place: usize) {
+        let needed = self.maker.plan.packages[place].memory;
+        if let (Some(available), Some(needed)) = (self.memory.take(place, needed), needed) {
+            let gibibytes =
+                |bytes: u64| format!("{}.{} GiB", bytes >> 30, (bytes >> 20) % 1024 * 10 / 1024);
+            let message = format!(
+                "it says that it needs {} of memory, and {} are available",
+                gibibytes(needed),
+                gibibytes(available)
+            );
+            let package = self.names[place].clone();
+            self.listener.hear(Event::Notice { package, message });
+        }
+    }
+
+    fn start(
+        &mut self,
+        place: usize,
+        running: &mut JoinSet<(usize, Duration, Result<Made, Failure>)>,
+    ) {
+        let needed = self.dependencies[place].iter().map(|need| {
+            let digest = self.outcomes[need]
+                .digest()
+                .expect("what is needed was made before");
+            (self.names[*need].clone(), digest)
+        });
+        let needed: BTreeMap<String, Digest> = needed.collect();
+        let (maker, interrupted) = (Arc::clone(&self.maker), self.interrupted.clone());
+        let start = Instant::now();
+        self.begun.insert(place, start);
+        running.spawn(async move {
+            let result = maker.make(place, needed, interrupted).await;
+            (place, start.elapsed(), result)
+        });
+    }
+
+    fn finish(&mut self, place: usize, duration: Duration, result: Result<Made, Failure>) {
+        let package = self.names[place].clone();
+        let (event, outcome) = match result {
+            Ok(Made {
+                digest,
+                fresh: true,
+            }) => (Event::Fresh { package, digest }, Outcome::Fresh(digest)),
+            Ok(Made {
+                digest,
+                fresh: false,
+            }) => {
+                let event = Event::Built {
+                    package,
+                    digest,
+                    duration,
+                };
+                (event, Outcome::Built { digest, duration })
+            }
+            Err(Failure {
+                error: build::Error::Interrupted,
+                ..
+            }) => (Event::Skipped { package }, Outcome::Skipped),
+            Err(failure) => {
+                let message = failure.error.to_string();
+                (
+                    Event::Failed { package, message },
+                    Outcome::Failed(Box::new(failure)),
+                )
+            }
+        };
+        self.begun.remove(&place);
+        self.memory.give_back(place);
+        self.listener.hear(event);
+        if outcome.digest().is_some() {
+            self.schedule.done(place);
+        } else {
+            for lost in self.schedule.failed(place) {
+                self.listener.hear(Event::Skipped {
+                    package: self.names[lost].clone(),
+                });
+                self.outcomes.insert(lost, Outcome::Skipped);
+            }
+        }
+        self.outcomes.insert(place, outcome);
+        self.estimate();
+    }
+
+    /// Says how long the rest may take, where anybody can know.
+    fn estimate(&self) {
+        let spent = |(&place, start): (&usize, &Instant)| (place, start.elapsed());
+        let running = self.begun.iter().map(spent).collect();
+        if let Some(duration) = self.schedule.remaining(self.options.jobs, &running) {
+            self.listener.hear(Event::Remaining { duration });
+        }
+    }
+
+    fn report(mut self) -> Report {
+        let interrupted = *self.interrupted.borrow();
+        let mut packages = Vec::with_capacity(self.names.len());
+        for (place, name) in self.names.into_iter().enumerate() {
+            packages.push((
+                name,
+                self.outcomes.remove(&place).unwrap_or(Outcome::Skipped),
+            ));
+        }
+        Report {
+            packages,
+            interrupted,
+        }
+    }
+}
+
+/// Returns the places of what each package of a plan needs.
+fn dependencies(plan: &Plan) -> Vec<Vec<usize>> {
+    let places: BTreeMap<&str, usize> = plan
+        .packages
+        .iter()
+        .enumerate()
+        .map(|(place, package)| (package.name.as_str(), place))
+        .collect();
+    let needs =
+        |package: &PlannedPackage| package.dependencies().map(|name| places[name]).collect();
+    plan.packages.iter().map(needs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use backend_api::{Error as BackendError, ErrorKind as OfBackend, Operation};
+
+    use super::*;
+
+    fn full() -> build::Error {
+        let source = io::ErrorKind::StorageFull.into();
+        let (action, path) = ("write", "out/core-a".into());
+        state::Error::Io {
+            action,
+            path,
+            source,
+        }
+        .into()
+    }
+
+    fn of_engine(kind: OfBackend) -> build::Error {
+        BackendError::new("native", Operation::Build, kind, "it did not go well").into()
+    }
+
+    fn failure(errors: impl IntoIterator<Item = build::Error>) -> Option<ErrorKind> {
+        let failed = |error| {
+            let failure = Failure {
+                error,
+                log: "log".into(),
+                last_lines: Vec::new(),
+            };
+            ("core-a".to_owned(), Outcome::Failed(Box::new(failure)))
+        };
+        let report = Report {
+            packages: errors.into_iter().map(failed).collect(),
+            interrupted: false,
+        };
+        report.failure()
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_no_packages_fault() {
+        for error in [full(), of_engine(OfBackend::Storage)] {
+            assert_eq!(failure([error]), Some(ErrorKind::Environment));
+        }
+        let own_fault = || of_engine(OfBackend::BuildFailed);
+        assert_eq!(failure([own_fault()]), Some(ErrorKind::Package));
+        assert_eq!(failure([full(), own_fault()]), Some(ErrorKind::Package));
+        assert_eq!(failure([]), None);
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_told_from_what_does_not() {
+        let gone = failure([of_engine(OfBackend::DaemonUnreachable)]).unwrap();
+        assert!(gone.may_pass());
+        let full = failure([full()]).unwrap();
+        assert_eq!(
+            (full.may_pass(), full.exit_code()),
+            (false, gone.exit_code())
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! Makes one package: is it up to date; if not, have it built, and keep its image.
+//!
+//! Knows nothing of other packages but the digests of those that this one needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use build::{
+    Destination, Error, Event, Failure, Fetched, Listener, Log, Order, Recipe, Resolved, blocking,
+    inputs_of_files, list_context, open_package, resolve,
+};
+use documents::Reason;
+use oci_image::{Digest, ImageSet};
+use package_tree::{Plan, PlannedPackage};
+use state::{Folders, Hashes, Inputs, IoContext as _, Outputs, Record, Trust};
+use tokio::sync::watch;
+
+use crate::executor::Executor;
+use crate::explain::Situation;
+use crate::inputs::inputs;
+
+/// A package that is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made {
+    pub digest: Digest,
+    /// It was there before, made from the same inputs.
+    pub fresh: bool,
+}
+
+/// Makes packages of one plan.
+pub(crate) struct Maker {
+    pub folders: Folders,
+    pub plan: Arc<Plan>,
+    pub executor: Arc<dyn Executor>,
+    /// What was asked for is built even if it is up to date.
+    pub no_cache: bool,
+    pub hashes: Hashes,
+    pub outputs: Outputs,
+    pub listener: Arc<dyn Listener>,
+}
+
+impl Maker {
+    /// Reads what is remembered of the tree in `folders`.
+    pub(crate) fn new(
+        folders: Folders,
+        plan: Arc<Plan>,
+        executor: Arc<dyn Executor>,
+        no_cache: bool,
+        listener: Arc<dyn Listener>,
+    ) -> Self {
+        let (hashes, outputs) = rayon::join(
+            || Hashes::of_tree(&folders),
+            || Outputs::of_tree(&folders, Trust::FileSystem),
+        );
+        Self {
+            folders,
+            plan,
+            executor,
+            no_cache,
+            hashes,
+            outputs,
+            listener,
+        }
+    }
+
+    /// Makes the package at `place` of the plan. `needed` are the digests of what it needs.
+    pub(crate) async fn make(
+        self: Arc<Self>,
+        place: usize,
+        needed: BTreeMap<String, Digest>,
+        mut interrupted: watch::Receiver<bool>,
+    ) -> Result<Made, Failure> {
+        let name = self.package(place).name.clone();
+        let log = self.folders.log(&name);
+        let bare = |error| Failure {
+            error,
+            log: log.clone(),
+            last_lines: Vec::new(),
+        };
+
+        let this = Arc::clone(&self);
+        let studied = blocking(move || this.study(place, &needed))
+            .await
+            .map_err(bare)?;
+        let subject = match studied {
+            Studied::Fresh(digest) => {
+                let this = Arc::clone(&self);
+                blocking(move || this.archive(place)).await.map_err(bare)?;
+                return Ok(Made {
+                    digest,
+                    fresh: true,
+                });
+            }
+            Studied::Stale(subject) => subject,
+        };
+        self.listener.hear(Event::Started {
+            package: name.clone(),
+            reasons: subject.reasons.clone(),
+        });
+        let writer = Log::begin(&name, &self.folders, Arc::clone(&self.listener)).map_err(bare)?;
+        let writer = Arc::new(writer);
+        let digest = self.build(place, *subject, &writer, &mut interrupted).await;
+        let last_lines = writer.end();
+        digest
+            .map(|digest| Made {
+                digest,
+                fresh: false,
+            })
+            .map_err(|error| Failure {
+                error,
+                log,
+                last_lines,
+            })
+    }
+
+    fn package(&self, place: usize) -> &PlannedPackage {
+        &self.plan.packages[place]
+    }
+
+    /// Finds out what a package's image is a function of, and whether that is what it was made
+    /// from last time.
+    fn study(&self, place: usize, needed: &BTreeMap<String, Digest>) -> Result<Studied, Error> {
+        let package = self.package(place);
+        let folder = open_package(self.folders.root(), &package.context)?;
+        let mut files = list_context(&folder, Fetched::Foreign)?;
+        let of_files = inputs_of_files(&package.context, &mut files, &self.hashes)?;
+        let inputs = inputs(package, &of_files, needed);
+        let output = self.outputs.look(&package.name)?;
+        let whole = output.as_ref().is_some_and(|output| output.whole);
+        if self.may_stay(package)
+            && let Some(output) = output
+            && whole
+            && output.key == inputs.key()
+        {
+            return Ok(Studied::Fresh(output.digest));
+        }
+        let record = Record::read(&self.folders, &package.name)?;
+        let situation = Situation {
+            record: &record,
+            whole,
+            asked: !self.may_stay(package),
+            pending: &BTreeSet::new(),
+        };
+        let reasons = situation.reasons(&inputs);
+        let recipe = Recipe::of_package(&self.folders, package);
+        self.executor.check_platforms(&recipe.platforms)?;
+        let resolved = resolve(&recipe, files)?;
+        Ok(Studied::Stale(Box::new(Subject {
+            resolved,
+            inputs,
+            reasons,
+        })))
+    }
+
+    /// Tells whether a package may stay as it is, if that is up to date.
+    pub(crate) fn may_stay(&self, package: &PlannedPackage) -> bool {
+        !(self.no_cache && package.requested)
+    }
+
+    /// Has a package built; its record and its archives follow as soon as it is there.
+    async fn build(
+        self: &Arc<Self>,
+        place: usize,
+        subject: Subject,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Digest, Error> {
+        let (this, start) = (Arc::clone(self), Instant::now());
+        let keep = move |image: &ImageSet| {
+            let record = Record {
+                key: subject.inputs.key(),
+                digest: image.digest(),
+                runtime: this.executor.runtime().to_owned(),
+                milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+                inputs: subject.inputs,
+            };
+            record.write(&this.folders, &this.package(place).name)?;
+            this.archive(place)
+        };
+        let order = Order {
+            resolved: subject.resolved,
+            destination: Destination::Folder(self.folders.output(&self.package(place).name)),
+            keep: Box::new(keep),
+        };
+        self.executor.execute(order, log, interrupted).await
+    }
+
+    /// Writes the archives of a package that were asked for.
+    fn archive(&self, place: usize) -> Result<(), Error> {
+        let package = self.package(place);
+        for name in &package.archives {
+            let image = self.folders.images(&package.name)?;
+            let path = self.folders.archive(name);
+            self.folders.free_archive(name)?;
+            oci_image::write_archive(&image, &path).at("write", &path)?;
+        }
+        Ok(())
+    }
+}
+
+/// What came of looking at a package.
+enum Studied {
+    Fresh(Digest),
+    Stale(Box<Subject>),
+}
+
+/// A package that has to be built.
+struct Subject {
+    resolved: Vec<Resolved>,
+    inputs: Inputs,
+    /// Why it has to be.
+    reasons: Vec<Reason>,
+}

@@ -1,0 +1,105 @@
+//! Looks at all packages of a plan before any is made, on all cores: which are up to date, and how
+//! long the last build of each took.
+//!
+//! It finds only what is up to date together with all that it needs. Everything else, and whatever
+//! cannot be read, is studied again when it is its turn: then it is known what that came out as.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use build::{Fetched, inputs_of_files, list_context, open_package};
+use camino::Utf8Path;
+use oci_image::Digest;
+use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+use state::Output;
+use tokio::sync::watch;
+
+use crate::inputs::inputs;
+use crate::package::Maker;
+
+/// What is known of each package of a plan, by its place.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// The digests of those that are up to date. All that such a package needs is too.
+    pub fresh: Vec<Option<Digest>>,
+    /// How long its last build took.
+    pub measured: Vec<Option<Duration>>,
+}
+
+/// Looks at all packages. `dependencies[i]` are the places of what package `i` needs, each of them
+/// smaller than `i`. After an interruption nothing more is found up to date.
+pub(crate) fn scan(
+    maker: &Maker,
+    dependencies: &[Vec<usize>],
+    interrupted: &watch::Receiver<bool>,
+) -> Scan {
+    let packages = &maker.plan.packages;
+    let look = |place: usize| maker.outputs.look(&packages[place].name).ok().flatten();
+    let outputs: Vec<_> = (0..packages.len()).into_par_iter().map(look).collect();
+
+    let mut of_folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, package) in packages.iter().enumerate() {
+        let folder = package.context.as_str();
+        of_folders.entry(folder).or_default().push(place);
+    }
+    let of_folders: Vec<_> = of_folders.into_iter().collect();
+    let same: Vec<usize> = of_folders
+        .par_iter()
+        .filter(|_| !*interrupted.borrow())
+        .flat_map_iter(|(folder, places)| {
+            same_inputs(maker, dependencies, &outputs, folder.as_ref(), places)
+        })
+        .collect();
+
+    let mut fresh = vec![None; packages.len()];
+    for place in same {
+        fresh[place] = outputs[place].as_ref().map(|output| output.digest);
+    }
+    for place in 0..packages.len() {
+        if dependencies[place]
+            .iter()
+            .any(|&need| fresh[need].is_none())
+        {
+            fresh[place] = None;
+        }
+    }
+    let durations = outputs.iter().map(|output| Some(output.as_ref()?.duration));
+    Scan {
+        fresh,
+        measured: durations.collect(),
+    }
+}
+
+/// Returns those of `places`, all of whose files are in `folder`, that were made from what is there
+/// now and from what their dependencies came out as the last time.
+fn same_inputs(
+    maker: &Maker,
+    dependencies: &[Vec<usize>],
+    outputs: &[Option<Output>],
+    folder: &Utf8Path,
+    places: &[usize],
+) -> Vec<usize> {
+    let packages = &maker.plan.packages;
+    let files = || -> Result<_, build::Error> {
+        let directory = open_package(maker.folders.root(), folder)?;
+        let mut files = list_context(&directory, Fetched::Foreign)?;
+        inputs_of_files(folder, &mut files, &maker.hashes)
+    };
+    let Ok(files) = files() else {
+        return Vec::new();
+    };
+    let same = |place: &usize| {
+        let needed: Option<BTreeMap<String, Digest>> = dependencies[*place]
+            .iter()
+            .map(|&need| Some((packages[need].name.clone(), outputs[need].as_ref()?.digest)))
+            .collect();
+        let (Some(output), Some(needed)) = (&outputs[*place], needed) else {
+            return false;
+        };
+        let package = &packages[*place];
+        // An archive has to be written even of what is up to date.
+        let stays = package.archives.is_empty() && maker.may_stay(package);
+        stays && output.whole && inputs(package, &files, &needed).key() == output.key
+    };
+    places.iter().copied().filter(same).collect()
+}

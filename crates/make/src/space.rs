@@ -1,0 +1,83 @@
+//! Whether the disk has room for what is to be built, as far as anybody can know before.
+
+use camino::Utf8Path;
+use state::{Folders, IoContext as _};
+use walkdir::WalkDir;
+
+use crate::error::Error;
+
+/// Whether to begin where the disk seems to have too little room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// It is an error.
+    Checked,
+    /// It is tried.
+    Ignored,
+}
+
+/// What is needed in any case, in bytes.
+const LEAST: u64 = 256 << 20;
+/// How many times a layer is there while it is built: in the engine, exported, written, and for a
+/// moment beside what was there before; and most can be compressed to a third.
+const COPIES: u64 = 8;
+
+/// Refuses to begin where there is less room than what is built took the last time. What was never
+/// built is not counted.
+pub(crate) fn check<'a>(
+    folders: &Folders,
+    stale: impl Iterator<Item = &'a str>,
+) -> Result<(), Error> {
+    let out = folders.out();
+    let sizes = stale.map(|name| size(&folders.output(name)));
+    let needed = needed(sizes.max());
+    let system = rustix::fs::statvfs(out.as_std_path());
+    let system = system.map_err(std::io::Error::from).at("ask about", &out)?;
+    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    if free < needed {
+        let path = out;
+        return Err(Error::DiskSpace { path, free, needed });
+    }
+    Ok(())
+}
+
+/// Returns what is needed if the largest of what is built took so many bytes.
+fn needed(largest: Option<u64>) -> u64 {
+    LEAST.saturating_add(largest.unwrap_or_default().saturating_mul(COPIES))
+}
+
+fn size(folder: &Utf8Path) -> u64 {
+    // What a symbolic link leads to is no image of ours.
+    let files = WalkDir::new(folder)
+        .follow_root_links(false)
+        .into_iter()
+        .filter_map(Result::ok);
+    let sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
+    sizes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_built_needs_little_and_a_large_image_several_times_its_size() {
+        assert_eq!(needed(None), LEAST);
+        assert_eq!(needed(Some(1 << 30)), LEAST + (8 << 30));
+    }
+
+    #[test]
+    fn where_there_is_no_room_nothing_begins() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let image = folders.output("core-a");
+        std::fs::create_dir_all(&image).unwrap();
+        // A sparse file, which is as large as no disk is.
+        let file = std::fs::File::create(image.join("blob")).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let stale = ["core-a", "core-b"];
+        let refused = check(&folders, stale.into_iter()).unwrap_err();
+        assert!(matches!(refused, Error::DiskSpace { .. }), "{refused}");
+        assert!(refused.hint().is_some());
+        check(&folders, ["core-b"].into_iter()).unwrap();
+    }
+}

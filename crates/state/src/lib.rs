@@ -1,0 +1,30 @@
+//! What lies in a tree's `out/` and `digests/`: images, records of builds, logs, hashes, the lock; and
+//! which of it the user has written who builds.
+//!
+//! It knows files and what they say. It does not know how an image is built, nor what a package is
+//! made from.
+
+mod contents;
+mod digests;
+mod error;
+mod folders;
+mod hashes;
+mod hashing;
+mod identity;
+mod outputs;
+mod proof;
+mod record;
+mod secret;
+
+pub use contents::{ContentFile, ContentLayer, Contents};
+pub use digests::{Comparison, Digests};
+pub use error::{Error, HINT_OF_IMAGE, IoContext};
+pub use folders::{Access, Folders, LOCK, LOCKED_MODE, LOGS, Lock, OWN, RECORDS, WORK};
+pub use hashes::{FILE as HASHES, Hashes};
+pub use hashing::{BLOCK, Hash, each_block, hash};
+pub use identity::Identity;
+pub use oci_image::{ListedEntry, ListedKind};
+pub use outputs::{FILE as OUTPUTS, Output, Outputs, Trust};
+pub use proof::{Proof, Purpose};
+pub use record::{Found, Inputs, PROFILE, Record};
+pub use secret::{Secret, SecretError, random};

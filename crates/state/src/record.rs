@@ -1,0 +1,179 @@
+//! Up to date means content: what a package's image is a function of, written down, hashed,
+//! and compared with what was written down when it was last built.
+//!
+//! The runtime is not part of it: every runtime gives the same image.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+
+use camino::Utf8Path;
+use oci_image::Digest;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, IoContext};
+use crate::folders::{Folders, RECORDS, record_file};
+use crate::proof::Purpose;
+
+/// The encoding that images are written in.
+pub const PROFILE: &str = "stagex-2026";
+
+/// Everything that a package's image is a function of: one line for each input, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Inputs {
+    lines: String,
+}
+
+impl Inputs {
+    /// Adds an input. Names and values may hold anything: they are quoted.
+    pub fn add(&mut self, kind: &str, name: &str, value: &str) {
+        let _ = writeln!(self.lines, "{kind} {name:?} {value:?}");
+    }
+
+    /// Adds all inputs of `others`, in their order.
+    pub fn extend(&mut self, others: &Self) {
+        self.lines.push_str(&others.lines);
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Returns the values of all inputs by kind and name. What stands in a record that somebody
+    /// changed by hand may be left out.
+    pub fn by_name(&self) -> BTreeMap<(String, String), String> {
+        let input = |line: &str| {
+            let (kind, rest) = line.split_once(' ')?;
+            let (name, rest) = unquote(rest)?;
+            let (value, _) = unquote(rest.trim_start())?;
+            Some(((kind.to_owned(), name), value))
+        };
+        self.lines.lines().filter_map(input).collect()
+    }
+
+    /// Returns the sha256 over all inputs, in hex.
+    pub fn key(&self) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(format!("{PROFILE}\n"));
+        hasher.update(&self.lines);
+        printable::hex(&hasher.finalize())
+    }
+}
+
+/// Reads a quoted text, and returns it with what stands behind it. Of escapes only those of quotes
+/// and backslashes are taken back: it is for people.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let mut found = String::new();
+    let mut escaped = false;
+    for (place, c) in text.strip_prefix('"')?.char_indices() {
+        match c {
+            '"' if !escaped => return Some((found, &text[place + 2..])),
+            '\\' if !escaped => escaped = true,
+            _ => {
+                if escaped && !matches!(c, '"' | '\\') {
+                    found.push('\\');
+                }
+                found.push(c);
+                escaped = false;
+            }
+        }
+    }
+    None
+}
+
+/// What is remembered of a package's last build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The key of its inputs.
+    pub key: String,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The runtime that built it. For people; nothing decides by it.
+    pub runtime: String,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// Its inputs, for people who ask what has changed. Decisions are made by the key.
+    #[serde(default, skip_serializing_if = "Inputs::is_empty")]
+    pub inputs: Inputs,
+}
+
+/// What is found where a package's record should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Absent,
+    /// Something that was not written here by this user, or not as it is: a copy, for example. It is as
+    /// if it were not there: the package is built again, and nothing is lost.
+    Unproven,
+    /// The record.
+    Record(Box<Record>),
+}
+
+impl Found {
+    /// Returns the record, if it is one.
+    pub fn record(self) -> Option<Record> {
+        match self {
+            Self::Record(record) => Some(*record),
+            Self::Absent | Self::Unproven => None,
+        }
+    }
+}
+
+impl Record {
+    /// Reads the record of the package `name`.
+    pub fn read(folders: &Folders, name: &str) -> Result<Found, Error> {
+        let Some(records) = folders.open_records()? else {
+            return Ok(Found::Absent);
+        };
+        let file = record_file(name);
+        let text = match records.read_text(file.as_str().into(), beneath::DOCUMENT) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+            // It is a symbolic link, or no file: another one takes its place.
+            Err(error) if beneath::problem(&error).is_some() => return Ok(Found::Unproven),
+            Err(error) => return Err(error).at("read", &folders.record(name)),
+        };
+        let proof = folders.proof();
+        let record = proof.open(Purpose::Record, name, &text);
+        let record = record.and_then(|text| serde_json::from_str(text).ok());
+        Ok(record.map_or(Found::Unproven, Found::Record))
+    }
+
+    /// Writes the record of the package `name`.
+    pub fn write(&self, folders: &Folders, name: &str) -> Result<(), Error> {
+        let mut text = serde_json::to_string_pretty(self).expect("a record is plain data");
+        text.push('\n');
+        let path = Utf8Path::new(RECORDS).join(record_file(name));
+        let text = folders.proof().seal(Purpose::Record, name, &text);
+        folders.write_own(&path, text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Inputs;
+
+    #[test]
+    fn inputs_cannot_be_confused_with_one_another() {
+        let key = |pairs: &[(&str, &str)]| {
+            let mut inputs = Inputs::default();
+            for (name, value) in pairs {
+                inputs.add("argument", name, value);
+            }
+            inputs.key()
+        };
+        assert_eq!(key(&[("a", "b")]), key(&[("a", "b")]));
+        assert_ne!(key(&[("a", "b\" \"c")]), key(&[("a\" \"b", "c")]));
+        assert_ne!(
+            key(&[("a", "b"), ("c", "d")]),
+            key(&[("c", "d"), ("a", "b")])
+        );
+        assert_ne!(
+            key(&[("a", "b\nargument \"c\" \"d\"")]),
+            key(&[("a", "b"), ("c", "d")])
+        );
+    }
+}
