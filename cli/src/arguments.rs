@@ -45,12 +45,14 @@ pub(crate) struct Global {
     /// the first of them that is ready. Any other NAME is that of a plugin, the program
     /// `stagex-runtime-NAME` on PATH. (Also `STAGEX_RUNTIME`.)
     #[arg(
-        long,
+        id = "runtime",
+        long = "runtime",
         value_name = "NAME",
         value_parser = choice,
+        value_delimiter = ',',
         global = true
     )]
-    pub(crate) runtime: Option<Choice>,
+    pub(crate) runtimes: Vec<Choice>,
 
     /// Use this program for an engine: `docker=/usr/bin/docker`. (Also `STAGEX_DOCKER` and the
     /// like.)
@@ -73,18 +75,6 @@ pub(crate) struct Global {
     /// Say nothing but results and errors.
     #[arg(short, long, conflicts_with = "verbose", global = true)]
     pub(crate) quiet: bool,
-}
-
-impl Global {
-    /// Returns the runtime that was asked for.
-    pub(crate) fn runtime(&self) -> Choice {
-        self.runtime.clone().unwrap_or(Choice::Auto)
-    }
-
-    /// Returns which program to use for which engine.
-    pub(crate) fn programs(&self) -> runtimes::Programs {
-        self.engines.iter().cloned().collect()
-    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,7 @@
 //! and what means the same everywhere. What cannot be so is refused by name, and nothing is passed
 //! over.
 
-use build::{Context, OpenFiles, Recipe, Sources};
+use build::{Context, OpenFiles, Profile, Recipe, Sources};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind as Refusal};
 use clap::{Args, ValueEnum};
@@ -73,6 +73,10 @@ pub(crate) struct Build {
     /// Build without the engine's cache.
     #[arg(long)]
     no_cache: bool,
+
+    /// Begin even where the disk has little room. (Also `STAGEX_IGNORE_SPACE=1`.)
+    #[arg(long)]
+    pub(crate) ignore_space: bool,
 
     /// Check the Containerfile, as `stagex check` does, and build nothing.
     #[arg(long)]
@@ -195,11 +199,6 @@ impl Build {
         }
     }
 
-    /// Returns the network of RUNs.
-    pub(crate) fn network(&self) -> Network {
-        self.network.unwrap_or_default()
-    }
-
     /// Tells whether the engine's cache is refused.
     pub(crate) fn no_cache(&self) -> bool {
         self.no_cache
@@ -219,10 +218,15 @@ impl Build {
     }
 
     /// Returns what the image is made of; paths are relative to `root`.
-    pub(crate) fn recipe(&self, root: &Utf8Path) -> Result<Recipe, Failure> {
+    pub(crate) fn recipe(
+        &self,
+        profile: &'static Profile,
+        root: &Utf8Path,
+    ) -> Result<Recipe, Failure> {
         let (repository, tag) = self.name()?;
-        self.check_arguments()?;
-        self.output()?.check_annotations(&repository, &tag)?;
+        self.check_arguments(profile)?;
+        self.output()?
+            .check_annotations(profile, &repository, &tag)?;
         if !root.join(&self.context).is_dir() {
             let hint = "only folders are built: no archive, no repository, no standard input";
             return Err(usage(
@@ -244,6 +248,7 @@ impl Build {
             self.platforms.clone()
         };
         Ok(Recipe {
+            profile,
             root: root.to_owned(),
             name,
             repository,
@@ -310,15 +315,15 @@ impl Build {
     }
 
     /// Refuses arguments that speak of the image's bytes and would have them otherwise.
-    fn check_arguments(&self) -> Result<(), Failure> {
+    fn check_arguments(&self, profile: &Profile) -> Result<(), Failure> {
         for (name, value) in &self.arguments {
-            let fixed = matches!(
-                name.as_str(),
-                "SOURCE_DATE_EPOCH" | "BUILDKIT_MULTI_PLATFORM"
-            );
-            if fixed && value != "1" {
+            let fixed = profile.build_arguments.iter();
+            let mut fixed = fixed.filter(|(fixed, _)| fixed == name && *fixed != Profile::CHECKS);
+            if let Some((_, canonical)) = fixed.next()
+                && value != canonical
+            {
                 return Err(usage(
-                    format!("--build-arg {name}={value}: a canonical image has {name}=1"),
+                    format!("--build-arg {name}={value}: a canonical image has {name}={canonical}"),
                     None,
                 ));
             }
@@ -429,7 +434,7 @@ mod tests {
             "packages/core/a",
         ])
         .unwrap();
-        let recipe = build.recipe(&root).unwrap();
+        let recipe = build.recipe(Profile::STAGEX_2026, &root).unwrap();
         assert_eq!(recipe.name, "core-a");
         assert_eq!(
             (recipe.repository.as_str(), recipe.tag.as_str()),
@@ -483,7 +488,10 @@ mod tests {
             ],
         ] {
             let build = parsed(words).unwrap();
-            assert!(build.recipe(&root).is_err(), "{words:?}");
+            assert!(
+                build.recipe(Profile::STAGEX_2026, &root).is_err(),
+                "{words:?}"
+            );
         }
         for extra in [
             &["--provenance=true"][..],

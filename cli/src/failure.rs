@@ -71,16 +71,9 @@ impl From<state::Error> for Failure {
     }
 }
 
-/// What concerns one image.
+/// What concerns images.
 impl From<build::Error> for Failure {
     fn from(error: build::Error) -> Self {
-        Self::new(error.kind(), &error, error.hint())
-    }
-}
-
-/// What concerns the work as a whole.
-impl From<make::Error> for Failure {
-    fn from(error: make::Error) -> Self {
         Self::new(error.kind(), &error, error.hint())
     }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod command;
+mod context;
 mod docker;
 mod environment;
 mod exit;
@@ -44,6 +45,5 @@ fn run() -> Result<Exit, Failure> {
     };
     render::log(arguments.global.verbose);
     variables::apply(&mut arguments)?;
-    settings::apply(&mut arguments)?;
     command::run(&arguments)
 }

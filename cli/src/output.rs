@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::str::FromStr;
 
 use beneath::Typed;
-use build::Delivery;
+use build::{Delivery, Profile};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::docker::usage;
@@ -135,14 +135,15 @@ impl Output {
     }
 
     /// Refuses annotations that the canonical image does not have.
-    pub(crate) fn check_annotations(&self, repository: &str, tag: &str) -> Result<(), Failure> {
+    pub(crate) fn check_annotations(
+        &self,
+        profile: &Profile,
+        repository: &str,
+        tag: &str,
+    ) -> Result<(), Failure> {
+        let canonical = profile.annotations(repository, tag);
         for (name, value) in &self.annotations {
-            let has = match name.as_str() {
-                "containerd.io/distribution.source.docker.io" => Some(repository),
-                "org.opencontainers.image.version" => Some(tag),
-                "org.opencontainers.image.created" => Some("1970-01-01T00:00:01Z"),
-                _ => None,
-            };
+            let has = canonical.get(name);
             if has != Some(value) {
                 let expected =
                     has.map_or("no such annotation".to_owned(), |has| format!("`{has}`"));

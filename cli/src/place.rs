@@ -11,19 +11,19 @@ use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
 use state::{Folders, Secret};
 
-use crate::arguments::Global;
+use crate::context::Context;
 use crate::docker::usage;
 use crate::environment;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, chain, print_problem};
 
 /// Returns the folders of the tree that is worked on.
-pub(crate) fn folders(global: &Global) -> Result<Folders, Failure> {
-    let folders = Folders::of_tree(&global.directory).with_secret(secret(global.quiet));
-    let Some(out) = &global.out else {
+pub(crate) fn folders(context: &Context) -> Result<Folders, Failure> {
+    let folders = Folders::of_tree(&context.directory).with_secret(secret(context.quiet));
+    let Some(out) = &context.settings.out.value else {
         return Ok(folders);
     };
-    let found = typed(&global.directory, out);
+    let found = typed(&context.directory, out);
     let found = found.map_err(|error| cannot("find", out, &error))?;
     if found.in_tree {
         let hint =

@@ -79,12 +79,12 @@ fn set_builder(global: &mut Global, value: &str) -> Result<(), Problem> {
         let expected = format!("the name or the program of an engine: {names}");
         return Err(unexpected("BUILDER", value, &expected));
     }
-    match &global.runtime {
+    match global.runtimes.first() {
         Some(Choice::Named(chosen)) if chosen != name => {
             let message = format!("BUILDER={value} and --runtime {chosen} contradict each other");
             return Err((message, Some("leave one of them out".to_owned())));
         }
-        _ => global.runtime = Some(Choice::Named(name.to_owned())),
+        _ => global.runtimes = vec![Choice::Named(name.to_owned())],
     }
     if path != name {
         global
@@ -162,7 +162,7 @@ mod tests {
             ("/opt/bin/buildah", "buildah", Some("/opt/bin/buildah")),
         ] {
             let (global, _) = parsed(&[&format!("BUILDER={value}")]).unwrap();
-            assert_eq!(global.runtime, Some(Choice::Named(name.to_owned())));
+            assert_eq!(global.runtimes, [Choice::Named(name.to_owned())]);
             let programs: Vec<_> = global
                 .engines
                 .iter()

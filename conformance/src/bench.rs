@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use backend_api::{Backend, Network, Ready};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use make::{Job, Local, Options, Outcome, Space};
 use oci_image::{Digest, ImageSet, first_difference};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::column::{Column, Label};
 use crate::matrix::Contrast;
-use crate::suite::{Subject, Suite};
+use crate::suite::{PROFILE, Subject, Suite};
 
 /// The cache of BuildKit looks at no times, and before Docker 24 at no owners: with it, an image can
 /// depend on what was built before.
@@ -32,32 +32,39 @@ pub struct Bench {
     /// One at a time: a tree has one builder.
     building: Mutex<()>,
     built: Mutex<BTreeMap<String, Slot>>,
+    network: Network,
     interrupted: watch::Receiver<bool>,
+}
+
+/// Where images are built, and how.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The directory, on a file system that engines can share.
+    pub folder: Utf8PathBuf,
+    /// The network of RUNs that do not deny it themselves.
+    pub network: Network,
+    /// When it becomes true, running builds are ended.
+    pub interrupted: watch::Receiver<bool>,
 }
 
 /// Where the result of a package is, or will be once whoever builds it is done.
 type Slot = Arc<OnceLock<Result<Digest, String>>>;
 
 impl Bench {
-    /// Makes a bench for a column that is ready. It works in a folder of its own in `folder`,
-    /// until `interrupted` becomes true.
-    pub fn new(
-        column: &Column,
-        suite: &Arc<Suite>,
-        folder: &Utf8Path,
-        interrupted: watch::Receiver<bool>,
-    ) -> Option<Self> {
+    /// Makes a bench for a column that is ready, with a directory of its own at the site.
+    pub fn new(column: &Column, suite: &Arc<Suite>, site: &Site) -> Option<Self> {
         Some(Self {
             label: column.label.clone(),
             backend: Arc::clone(&column.backend),
             ready: column.availability.ready().ok()?.clone(),
             suite: Arc::clone(suite),
             // Docker takes an `@` in the path of a layout for the beginning of a digest.
-            folders: Folders::of_tree(&folder.join(column.label.as_str().replace('@', "-"))),
+            folders: Folders::of_tree(&site.folder.join(column.label.as_str().replace('@', "-"))),
             prepared: OnceLock::new(),
             building: Mutex::default(),
             built: Mutex::default(),
-            interrupted,
+            network: site.network,
+            interrupted: site.interrupted.clone(),
         })
     }
 
@@ -103,8 +110,12 @@ impl Bench {
     /// Plans a package, and all that it needs, in the bench's tree.
     pub(crate) fn plan(&self, output: &str) -> Result<Plan, String> {
         let tree = Tree::open(self.root()).map_err(text)?;
-        tree.plan(&[output.to_owned()], DEFAULT_PLATFORM)
-            .map_err(text)
+        tree.plan(
+            &[output.to_owned()],
+            DEFAULT_PLATFORM,
+            PROFILE.build_arguments,
+        )
+        .map_err(text)
     }
 
     fn build(&self, subject: &Subject) -> Result<Digest, String> {
@@ -112,13 +123,14 @@ impl Bench {
         self.prepared.get_or_init(prepare).clone()?;
         let _alone = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let job = Job {
+            profile: PROFILE,
             folders: self.folders.clone(),
             plan: Arc::new(self.plan(&subject.output)?),
             executor: Arc::new(Local::new(
                 Arc::clone(&self.backend),
                 self.ready.clone(),
                 NO_CACHE,
-                Network::Default,
+                self.network,
             )),
             options: Options {
                 jobs: 1,

@@ -16,7 +16,7 @@ mod results;
 mod run;
 mod suite;
 
-pub use bench::Bench;
+pub use bench::{Bench, Site};
 pub use column::{Column, InvalidLabel, Label, Programs};
 pub use differences::{Difference, Differences, InvalidDifferences, Levelled};
 pub use embedded::unpack;

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, LayerDifference};
 use serde::Serialize;
-use tokio::sync::watch;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Site};
 use crate::column::{Column, Label};
 use crate::differences::Difference;
 use crate::oracle::{Oracle, Sentence};
@@ -185,23 +183,14 @@ pub struct Matrix {
     columns: Vec<Column>,
     benches: BTreeMap<Label, Bench>,
     oracles: Vec<Oracle>,
-    folder: Utf8PathBuf,
-    interrupted: watch::Receiver<bool>,
+    site: Site,
 }
 
 impl Matrix {
-    /// Makes the matrix. What is built lies in `folder`, which must be on a file system that
-    /// engines can use, and must not have columns of an earlier matrix in it.
-    /// When `interrupted` becomes true, running builds are ended.
-    pub fn new(
-        suite: Arc<Suite>,
-        columns: Vec<Column>,
-        oracles: Vec<Oracle>,
-        folder: &Utf8Path,
-        interrupted: watch::Receiver<bool>,
-    ) -> Self {
+    /// Makes the matrix. There must be no columns of an earlier matrix at the site.
+    pub fn new(suite: Arc<Suite>, columns: Vec<Column>, oracles: Vec<Oracle>, site: Site) -> Self {
         let bench = |column: &Column| {
-            let bench = Bench::new(column, &suite, folder, interrupted.clone())?;
+            let bench = Bench::new(column, &suite, &site)?;
             Some((column.label.clone(), bench))
         };
         let benches = match suite.absence() {
@@ -213,14 +202,13 @@ impl Matrix {
             columns,
             benches,
             oracles,
-            folder: folder.to_owned(),
-            interrupted,
+            site,
         }
     }
 
     /// Tells whether the work was interrupted.
     pub fn is_interrupted(&self) -> bool {
-        *self.interrupted.borrow()
+        *self.site.interrupted.borrow()
     }
 
     /// Returns the suite.
@@ -407,10 +395,11 @@ impl Matrix {
             return Verdict::fails("no runtime built the expected image to compare with");
         };
         let work = self
+            .site
             .folder
             .join(format!("oracle-{}", oracle.label()))
             .join(&subject.name);
-        let verdict = match oracle.judge(right, subject, &work, self.interrupted.clone()) {
+        let verdict = match oracle.judge(right, subject, &work, self.site.interrupted.clone()) {
             Err(message) => Verdict::fails(message),
             Ok(Sentence::Same) => Verdict::Holds,
             Ok(Sentence::Differs(contrast)) => Verdict::Fails(Failing {

@@ -11,7 +11,7 @@ use std::io;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_image::{Digest, ImageSet, Layout, Manifest, first_difference, json};
+use oci_image::{Digest, ImageSet, Layout, Manifest, Profile, first_difference, json};
 use package_tree::PlannedPackage;
 use process::{Invocation, find};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::bench::{Bench, text};
 use crate::column::{Label, Programs};
 use crate::matrix::Contrast;
+use crate::suite::PROFILE;
 use crate::suite::{Subject, copy_folder};
 
 /// The runtime that oracles are of.
@@ -29,10 +30,6 @@ const RUNTIME: &str = "docker";
 const QUESTION_LIMIT: Duration = Duration::from_secs(20);
 /// The annotation of a layer whose times were rewritten.
 const REWRITTEN: &str = "buildkit/rewritten-timestamp";
-
-/// The build argument that turns a later BuildKit's warnings into errors. What it warns of is no
-/// matter of bytes, and some cases are about just that.
-const OPINION: &str = "BUILDKIT_DOCKERFILE_CHECK";
 
 /// An engine that writes canonical bytes by itself.
 #[derive(Debug, Clone)]
@@ -181,19 +178,13 @@ impl Oracle {
         context: &Utf8Path,
         archive: &Utf8Path,
     ) -> Result<Invocation, String> {
-        let output = [
-            &format!("type=oci,dest={archive},tar=true"),
-            "rewrite-timestamp=true,force-compression=true",
-            &format!(
-                "annotation.containerd.io/distribution.source.docker.io=stagex/{}",
-                package.name
-            ),
-            &format!(
-                "annotation.org.opencontainers.image.version={}",
-                package.tag()
-            ),
-            "annotation.org.opencontainers.image.created=1970-01-01T00:00:01Z",
+        let mut output = vec![
+            format!("type=oci,dest={archive},tar=true"),
+            "rewrite-timestamp=true,force-compression=true".to_owned(),
         ];
+        let annotations = PROFILE.annotations(&format!("stagex/{}", package.name), package.tag());
+        let annotations = annotations.iter();
+        output.extend(annotations.map(|(name, value)| format!("annotation.{name}={value}")));
         let file = context.join(
             package
                 .containerfile()
@@ -207,7 +198,8 @@ impl Oracle {
             .arguments(["--platform", &package.platforms.join(",")])
             .arguments(["--file", file.as_str()]);
         let arguments = package.build_arguments().into_iter();
-        for (name, value) in arguments.filter(|(name, _)| name != OPINION) {
+        // What the checks of the frontend warn of is no matter of bytes, and some cases are about just that.
+        for (name, value) in arguments.filter(|(name, _)| name != Profile::CHECKS) {
             command = command
                 .argument("--build-arg")
                 .argument(format!("{name}={value}"));

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use oci_image::Profile;
 use package_tree::{DEFAULT_PLATFORM, Tree};
 use serde::Serialize;
 use state::Digests;
@@ -14,6 +15,8 @@ use state::Digests;
 use crate::differences::{Differences, InvalidDifferences};
 use crate::recorded::Recorded;
 
+/// The encoding whose digests are recorded.
+pub(crate) const PROFILE: &Profile = Profile::STAGEX_2026;
 /// The stage that cases belong to in the tree that they are built in.
 const STAGE: &str = "case";
 /// Where a static busybox is found, for the shell of build stages.
@@ -95,7 +98,7 @@ impl Suite {
 
     /// Opens what `targets` select of the tree in `root`; nothing selects everything.
     pub fn of_tree(root: &Utf8Path, targets: &[String]) -> Result<Self, SuiteError> {
-        let plan = Tree::open(root)?.plan(targets, DEFAULT_PLATFORM)?;
+        let plan = Tree::open(root)?.plan(targets, DEFAULT_PLATFORM, PROFILE.build_arguments)?;
         let digests = Digests::read(root)?;
         let mut subjects = Vec::new();
         let mut recorded = Recorded::default();

@@ -15,8 +15,9 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use backend_api::Network;
 use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{Cell, Column, Label, Matrix, Oracle, Programs, Suite, Verdict};
+use conformance::{Cell, Column, Label, Matrix, Oracle, Programs, Site, Suite, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::sync::watch;
 
@@ -52,8 +53,12 @@ fn main() -> ExitCode {
         suite.all_recorded = true;
         trials.push(every_record_has_a_case(name, &suite));
         let (columns, oracles) = (columns.clone(), oracles.clone());
-        let folder = folder.join(name);
-        let matrix = Matrix::new(Arc::new(suite), columns, oracles, &folder, never.clone());
+        let site = Site {
+            folder: folder.join(name),
+            network: Network::Default,
+            interrupted: never.clone(),
+        };
+        let matrix = Matrix::new(Arc::new(suite), columns, oracles, site);
         let matrix = Arc::new(matrix);
         trials.extend(matrix.cells().into_iter().map(|cell| trial(&matrix, cell)));
     }

@@ -14,9 +14,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use backend_api::{Backend, contract};
+use backend_api::{Backend, Network, contract};
 use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{Cell, Column, Matrix, Suite, Verdict};
+use conformance::{Cell, Column, Matrix, Site, Suite, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::sync::watch;
 
@@ -58,8 +58,13 @@ fn main() -> ExitCode {
         .subjects
         .retain(|subject| CASES.contains(&subject.name.as_str()) || subject.name == LISTED);
     assert_eq!(suite.subjects.len(), CASES.len() + 1, "each case exists");
-    let (_sender, never) = watch::channel(false);
-    let matrix = Matrix::new(Arc::new(suite), columns.into(), Vec::new(), &folder, never);
+    let (_sender, interrupted) = watch::channel(false);
+    let site = Site {
+        folder,
+        network: Network::Default,
+        interrupted,
+    };
+    let matrix = Matrix::new(Arc::new(suite), columns.into(), Vec::new(), site);
     let matrix = Arc::new(matrix);
     for cell in matrix.cells() {
         let expected: Expected = match &cell {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use state::{Comparison, Contents, ListedEntry, ListedKind};
 
 use super::interruption;
-use crate::arguments::Global;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::place;
 use crate::render::{self, Show};
@@ -26,21 +26,21 @@ pub(super) enum Done {
 
 /// Does it, in order.
 pub(super) fn run(
-    global: &Global,
+    context: &Context,
     tree: &Tree,
     after: &[After],
     platform: &str,
 ) -> Result<Vec<Done>, Failure> {
-    let folders = &place::folders(global)?;
+    let folders = &place::folders(context)?;
     let selected = |target: &String| -> Result<Vec<PlannedPackage>, Failure> {
-        let plan = super::tree::plan_for(tree, std::slice::from_ref(target), platform)?;
+        let plan = super::tree::plan_for(context, tree, std::slice::from_ref(target), platform)?;
         let packages = plan.packages.into_iter();
         Ok(packages.filter(|package| package.requested).collect())
     };
     // Compared once: after the first time, what was built is what is recorded.
     let digests = [After::Digests, After::NewDigests];
     let compared = if after.iter().any(|what| digests.contains(what)) {
-        super::digests::compare(global, tree, super::digests::RECORD)?
+        super::digests::compare(context, tree, super::digests::RECORD)?
     } else {
         Vec::new()
     };
@@ -70,23 +70,19 @@ pub(super) fn run(
                     .map(|package| Contents::of_output(folders, &package.name));
                 Done::ContentOf(contents.collect::<Result<_, _>>()?)
             }
-            After::Import(target) => Done::Imported(import(global, &selected(target)?)?),
+            After::Import(target) => Done::Imported(import(context, &selected(target)?)?),
         });
     }
     Ok(done)
 }
 
 /// Puts images into the store of the engine that was asked for. Returns their names there.
-fn import(global: &Global, packages: &[PlannedPackage]) -> Result<Vec<String>, Failure> {
-    let (choice, programs) = (global.runtime(), global.programs());
-    let folders = place::folders(global)?;
-    let listener = render::listener(global, Show::default());
+fn import(context: &Context, packages: &[PlannedPackage]) -> Result<Vec<String>, Failure> {
+    let folders = place::folders(context)?;
+    let listener = render::listener(context, Show::default());
     super::block_on(async {
         let mut interrupted = interruption::watch();
-        let findings = crate::environment::findings();
-        let selecting = runtimes::select(&choice, &programs, &findings);
-        let selected = interruption::unless(&mut interrupted, selecting).await?;
-        let backend = selected.map_err(super::make::no_runtime)?.backend;
+        let backend = context.select(&mut interrupted).await?.backend;
         let mut names = Vec::new();
         for package in packages {
             let platform = package.platforms.first().map_or("", String::as_str);

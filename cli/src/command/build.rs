@@ -6,7 +6,8 @@ use build::{BuildJob, Error};
 use serde_json::json;
 
 use super::interruption;
-use crate::arguments::{Format, Global};
+use crate::arguments::Format;
+use crate::context::Context;
 use crate::docker::Build;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
@@ -16,19 +17,19 @@ use crate::render::{self, Show};
 /// What a tar of nothing is: two blocks of zeros.
 const EMPTY: [u8; 1024] = [0; 1024];
 
-pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
-    let root = &global.directory;
-    let recipe = arguments.recipe(root)?;
+pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure> {
+    let root = &context.directory;
+    let recipe = arguments.recipe(context.settings.profile.value, root)?;
     let output = arguments.output()?;
-    if output.is_standard_output() && global.format == Format::Json {
+    if output.is_standard_output() && context.format == Format::Json {
         let message = "--format json and dest=- both want standard output".to_owned();
         return Err(Failure::of(ErrorKind::Usage, [(message, None)]));
     }
     let delivery = output.delivery(&recipe.trees(), root)?;
-    let folders = place::folders(global)?;
+    let folders = place::folders(context)?;
     if arguments.check {
         let (trees, files) = (recipe.trees(), [&recipe.containerfile]);
-        let exit = super::check::of_files(global, &trees, files, false, render::note)?;
+        let exit = super::check::of_files(context, &trees, files, false, render::note)?;
         if let build::Delivery::Stream(mut stream) = delivery {
             let written = stream.write_all(&EMPTY);
             written.map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
@@ -37,10 +38,9 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
     }
 
     let name = recipe.name.clone();
-    let (choice, programs) = (global.runtime(), global.programs());
     let listener = match arguments.progress() {
         Some(progress) => render::listener(
-            global,
+            context,
             Show {
                 progress,
                 reasons: false,
@@ -50,18 +50,16 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
     };
     let (runtime, built) = super::block_on(async {
         let mut interrupted = interruption::watch();
-        let findings = crate::environment::findings();
-        let selecting = runtimes::select(&choice, &programs, &findings);
-        let selected = interruption::unless(&mut interrupted, selecting).await?;
-        let selected = selected.map_err(super::make::no_runtime)?;
-        let runtime = selected.backend.id().to_owned();
+        let selected = context.select(&mut interrupted).await?;
+        let runtime = selected.runtime().to_owned();
         let job = BuildJob {
             recipe,
             backend: selected.backend,
             ready: selected.ready,
             no_cache: arguments.no_cache(),
-            network: arguments.network().into(),
+            network: context.settings.network.value.into(),
             folders,
+            space: context.settings.space(),
         };
         let built = build::build(job, delivery, listener, interrupted).await;
         Ok((runtime, built))
@@ -69,7 +67,7 @@ pub(super) fn run(global: &Global, arguments: &Build) -> Result<Exit, Failure> {
 
     match built {
         Ok(digest) => {
-            match global.format {
+            match context.format {
                 Format::Json => {
                     let digest = digest.to_string();
                     render::json(

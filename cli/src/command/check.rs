@@ -7,38 +7,39 @@ use check::{Warning, check};
 use package_tree::Tree;
 use serde_json::json;
 
-use crate::arguments::{self, Format, Global};
+use crate::arguments::{self, Format};
+use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
 use crate::place;
 use crate::render;
 
-pub(super) fn run(global: &Global, arguments: &arguments::Check) -> Result<Exit, Failure> {
-    let tree = super::tree::open(global)?;
-    of_tree(global, &tree, &arguments.targets, arguments.deny_warnings)
+pub(super) fn run(context: &Context, arguments: &arguments::Check) -> Result<Exit, Failure> {
+    let tree = super::tree::open(context)?;
+    of_tree(context, &tree, &arguments.targets, arguments.deny_warnings)
 }
 
 /// Checks what `targets` select of a tree, and what they need.
 pub(super) fn of_tree(
-    global: &Global,
+    context: &Context,
     tree: &Tree,
     targets: &[String],
     deny_warnings: bool,
 ) -> Result<Exit, Failure> {
-    let plan = super::tree::plan(tree, targets)?;
+    let plan = super::tree::plan(context, tree, targets)?;
     let files: BTreeSet<_> = plan
         .packages
         .iter()
         .map(|package| package.containerfile())
         .collect();
-    let trees = [global.directory.clone()];
-    of_files(global, &trees, &files, deny_warnings, render::result)
+    let trees = [context.directory.clone()];
+    of_files(context, &trees, &files, deny_warnings, render::result)
 }
 
 /// Checks Containerfiles, each of whose paths is relative to the folder that is worked on, through no link in
 /// one of `trees`. What came of it is given to `result` where it is for people.
 pub(super) fn of_files<'a>(
-    global: &Global,
+    context: &Context,
     trees: &[Utf8PathBuf],
     files: impl IntoIterator<Item = &'a Utf8PathBuf>,
     deny_warnings: bool,
@@ -47,7 +48,7 @@ pub(super) fn of_files<'a>(
     let files: Vec<_> = files.into_iter().collect();
     let mut found = Vec::new();
     for name in &files {
-        let text = place::read_text(trees, &global.directory, name)?;
+        let text = place::read_text(trees, &context.directory, name)?;
         let file = containerfile::parse(&text).map_err(|error| {
             let (line, column) = (error.position.line, error.position.column);
             let message = format!("{name}:{line}:{column}: {}", error.kind);
@@ -56,7 +57,7 @@ pub(super) fn of_files<'a>(
         let warnings = check(&text, &file);
         found.extend(warnings.into_iter().map(|warning| (*name, warning)));
     }
-    match global.format {
+    match context.format {
         Format::Json => {
             let warning = |(file, warning): &(_, Warning)| {
                 json!({

@@ -2,67 +2,66 @@
 
 use std::sync::Arc;
 
-use backend_api::Backend;
 use make::{Clean, Cleaned};
 use serde_json::json;
 
 use super::interruption;
-use crate::arguments::{self, Format, Global};
+use crate::arguments::{self, Format};
+use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::place;
 use crate::render::{self, Show};
 
-pub(super) fn run(global: &Global, arguments: &arguments::Clean) -> Result<Exit, Failure> {
-    let everything = everything(global)?;
+pub(super) fn run(context: &Context, arguments: &arguments::Clean) -> Result<Exit, Failure> {
+    let everything = everything(context)?;
     let mut cleaned = Cleaned::default();
     if !(arguments.logs || arguments.images || arguments.cache) {
-        cleaned += remove(global, everything)?;
+        cleaned += remove(context, everything)?;
     }
     if arguments.logs {
-        cleaned += remove(global, Clean::Logs)?;
+        cleaned += remove(context, Clean::Logs)?;
     }
     if arguments.cache {
-        cleaned += remove(global, Clean::Cache)?;
-        let forgotten = crate::environment::findings().clear();
+        cleaned += remove(context, Clean::Cache)?;
+        let forgotten = context.findings.clear();
         cleaned.files += forgotten.map_err(|error| {
             let message = format!("cannot forget what is known about engines: {error}");
             Failure::of(ErrorKind::Environment, [(message, None)])
         })?;
     }
     let builds = if arguments.images {
-        Some(clean_stores(global)?)
+        Some(clean_stores(context)?)
     } else {
         None
     };
-    print(global, cleaned, builds);
+    print(context, cleaned, builds);
     Ok(Exit::Success)
 }
 
 /// Returns what everything is. In a tree, whatever is wrong with its packages, it is all that lies in `out/`.
 /// Elsewhere only what nobody else can have made: `stagex build` leaves it wherever it is used.
-fn everything(global: &Global) -> Result<Clean, Failure> {
-    if global.directory.join("packages").is_dir() {
+fn everything(context: &Context) -> Result<Clean, Failure> {
+    if context.directory.join("packages").is_dir() {
         return Ok(Clean::Everything);
     }
-    if place::folders(global)?.is_used() {
+    if place::folders(context)?.is_used() {
         return Ok(Clean::Own);
     }
-    super::tree::open(global).map(|_| Clean::Everything)
+    super::tree::open(context).map(|_| Clean::Everything)
 }
 
 /// Has each engine remove what killed builds of this tree have put into its store. Returns how many
 /// builds that were.
-fn clean_stores(global: &Global) -> Result<usize, Failure> {
-    let folders = place::folders(global)?;
+fn clean_stores(context: &Context) -> Result<usize, Failure> {
+    let folders = place::folders(context)?;
     let names = make::abandoned_runtimes(&folders)?;
-    let (programs, findings) = (global.programs(), crate::environment::findings());
-    let listener = render::listener(global, Show::default());
+    let listener = render::listener(context, Show::default());
     super::block_on(async {
         let mut interrupted = interruption::watch();
         let mut builds = 0;
         for name in names {
-            let Some(backend) = runtimes::backend(&name, &programs, &findings) else {
+            let Some(backend) = context.backend(&name) else {
                 render::note(&format!("{name}: there is no such runtime any more"));
                 continue;
             };
@@ -84,28 +83,21 @@ fn clean_stores(global: &Global) -> Result<usize, Failure> {
 }
 
 /// Removes what was made in the tree that is worked on.
-pub(super) fn remove(global: &Global, what: Clean) -> Result<Cleaned, Failure> {
-    let folders = place::folders(global)?;
-    let listener = render::listener(global, Show::default());
+pub(super) fn remove(context: &Context, what: Clean) -> Result<Cleaned, Failure> {
+    let folders = place::folders(context)?;
+    let listener = render::listener(context, Show::default());
     super::block_on(async {
         let mut interrupted = interruption::watch();
-        let cleaning = make::clean(folders, what, backends(global), listener);
+        let cleaning = make::clean(folders, what, context.backends(), listener);
         let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
         Ok(cleaned?)
     })
 }
 
-/// Returns the backends of all runtimes that may have kept something in a tree.
-pub(super) fn backends(global: &Global) -> Vec<Arc<dyn Backend>> {
-    let (programs, findings) = (global.programs(), crate::environment::findings());
-    let backend = |name| runtimes::backend(name, &programs, &findings);
-    runtimes::NAMES.into_iter().filter_map(backend).collect()
-}
-
 /// Prints what was removed, and of how many builds something was left in engines' stores.
-pub(super) fn print(global: &Global, cleaned: Cleaned, builds: Option<usize>) {
+pub(super) fn print(context: &Context, cleaned: Cleaned, builds: Option<usize>) {
     let Cleaned { files, bytes, .. } = cleaned;
-    match global.format {
+    match context.format {
         Format::Json => {
             let mut document = json!({ "version": 1, "files": files, "bytes": bytes });
             if let Some(builds) = builds {

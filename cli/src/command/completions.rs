@@ -6,7 +6,7 @@ use beneath::Directory;
 use camino::Utf8Path;
 use clap::CommandFactory as _;
 
-use crate::arguments::{Arguments, Completions, Global, Manual};
+use crate::arguments::{Arguments, Completions, Manual};
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::place;
@@ -22,8 +22,8 @@ pub(super) fn run(arguments: &Completions) -> Exit {
 }
 
 /// Writes a page for the program, and one for each of its commands.
-pub(super) fn manual(global: &Global, arguments: &Manual) -> Result<Exit, Failure> {
-    let folder = place::directory(&global.directory, &arguments.folder)?;
+pub(super) fn manual(tree: &Utf8Path, arguments: &Manual) -> Result<Exit, Failure> {
+    let folder = place::directory(tree, &arguments.folder)?;
     // What has the name of a page is replaced, and not written into.
     let pages = || -> io::Result<()> {
         let temporary = tempfile::tempdir()?;

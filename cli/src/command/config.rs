@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 use runtimes::Choice;
 use serde_json::{Value, json};
 
-use crate::arguments::{Arguments, Format};
+use crate::arguments::Format;
+use crate::context::Context;
+use crate::docker::Network;
 use crate::exit::Exit;
-use crate::failure::Failure;
 use crate::render;
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 
-pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let rows = rows(&settings::gather(arguments)?);
-    match arguments.global.format {
+pub(super) fn run(context: &Context) -> Exit {
+    let rows = rows(&context.settings);
+    match context.format {
         Format::Json => {
             let row = |(name, value, source): &(String, Value, String)| json!({ "name": name, "value": value, "source": source });
             let settings: Vec<_> = rows.iter().map(row).collect();
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             render::result(&text);
         }
     }
-    Ok(Exit::Success)
+    Exit::Success
 }
 
 fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
@@ -38,8 +39,6 @@ fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
         Choice::Auto => "auto",
         Choice::Named(name) => name,
     };
-    let jobs = settings.jobs.value;
-    let jobs = jobs.map_or_else(super::make::cores, |jobs| jobs as usize);
     let out = settings
         .out
         .value
@@ -47,11 +46,11 @@ fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
         .map_or("out", |out| out.as_str());
     let mut rows = vec![
         ("runtime", runtime.into(), &settings.runtime.source),
-        ("jobs", jobs.into(), &settings.jobs.source),
+        ("jobs", settings.jobs().into(), &settings.jobs.source),
         (
             "offline",
-            settings.offline.value.into(),
-            &settings.offline.source,
+            (settings.network.value == Network::None).into(),
+            &settings.network.source,
         ),
         (
             "ignore-space",
@@ -60,7 +59,7 @@ fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
         ),
         (
             "profile",
-            settings.profile.value.as_str().into(),
+            settings.profile.value.name.into(),
             &settings.profile.source,
         ),
         ("out", out.into(), &settings.out.source),

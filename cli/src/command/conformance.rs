@@ -4,44 +4,48 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{Answer, Column, Label, Matrix, Oracle, Programs, Results, Suite, SuiteError, Verdict};
+use conformance::{
+    Answer, Column, Label, Matrix, Oracle, Programs, Results, Site, Suite, SuiteError, Verdict,
+};
 use runtimes::Choice;
 use serde_json::json;
 
-use super::{interruption, make};
-use crate::arguments::{self, Format, Global};
+use super::interruption;
+use crate::arguments::{self, Format};
+use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
 use crate::place;
 use crate::render::{self, cells::Cells};
+use crate::settings::Source;
 
 /// Where images are built unless said: on a disk, which `/tmp` may not be.
 const SCRATCH: &str = "/var/tmp";
 
-pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result<Exit, Failure> {
-    let (programs, required) = programs(global, arguments)?;
-    let work = Work::new(&global.directory, arguments.keep.as_deref()).map_err(|error| {
+pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Result<Exit, Failure> {
+    let (programs, required) = programs(context, arguments)?;
+    let work = Work::new(&context.directory, arguments.keep.as_deref()).map_err(|error| {
         let hint = "name another folder with --keep";
         Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
     })?;
     let suite = Arc::new(suite(arguments, &work)?);
-    let jobs = arguments
-        .jobs
-        .map_or_else(make::cores, |jobs| jobs as usize);
-    let jobs = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
+    let jobs = NonZeroUsize::new(context.settings.jobs()).unwrap_or(NonZeroUsize::MIN);
 
     let results = super::block_on(async {
         let columns = Column::probe_all(&programs, &required).await;
-        let columns = columns.map_err(make::no_runtime)?;
+        let columns = columns?;
         let oracles = Oracle::find_all(&programs).await;
-        let interrupted = interruption::watch();
-        let folder = work.folder.join("trees");
-        let matrix = Arc::new(Matrix::new(suite, columns, oracles, &folder, interrupted));
+        let site = Site {
+            folder: work.folder.join("trees"),
+            network: context.settings.network.value.into(),
+            interrupted: interruption::watch(),
+        };
+        let matrix = Arc::new(Matrix::new(suite, columns, oracles, site));
         if arguments.list {
-            list(global, &matrix);
+            list(context, &matrix);
             return Ok(None);
         }
-        let cells = Cells::new(global, matrix.cells().len());
+        let cells = Cells::new(context, matrix.cells().len());
         let asking = move || conformance::run(&matrix, jobs, &|progress| cells.hear(progress));
         let results = tokio::task::spawn_blocking(asking).await;
         Ok(Some(results.expect("asking the cells does not panic")))
@@ -50,24 +54,24 @@ pub(super) fn run(global: &Global, arguments: &arguments::Conformance) -> Result
         None => Ok(Exit::Success),
         Some(results) => {
             if let Some(folder) = &arguments.report {
-                let folder = place::directory(&global.directory, folder)?;
+                let folder = place::directory(&context.directory, folder)?;
                 conformance::report::write(&results, &folder).map_err(|error| {
                     let hint = "name a folder that can be written to with --report";
                     Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
                 })?;
             }
-            Ok(tell(global, &results))
+            Ok(tell(context, &results))
         }
     }
 }
 
 /// Returns which program drives which column, and the columns that must be there.
 fn programs(
-    global: &Global,
+    context: &Context,
     arguments: &arguments::Conformance,
 ) -> Result<(Programs, Vec<Label>), Failure> {
     let usage = |message: String| Failure::of(ErrorKind::Usage, [(message, None)]);
-    let named = global.programs();
+    let named = context.programs();
     let mut programs = Programs::new();
     for name in runtimes::NAMES {
         let label = name.parse().map_err(|error| usage(format!("{error}")))?;
@@ -87,8 +91,22 @@ fn programs(
         programs = given.collect();
         required.extend(programs.keys().cloned());
     }
-    if let Choice::Named(name) = &global.runtime() {
-        programs.retain(|label, _| label.runtime() == name);
+    // A matrix is of all engines: which one is usual, as a file says, does not matter to it.
+    let usual = matches!(context.settings.runtime.source, Source::File(..));
+    let named = match context.runtimes.as_slice() {
+        [] if usual => &[],
+        [] => std::slice::from_ref(&context.settings.runtime.value),
+        named => named,
+    };
+    let named: Vec<&str> = named
+        .iter()
+        .filter_map(|choice| match choice {
+            Choice::Named(name) => Some(name.as_str()),
+            Choice::Auto => None,
+        })
+        .collect();
+    if !named.is_empty() {
+        programs.retain(|label, _| named.contains(&label.runtime()));
         required.extend(programs.keys().cloned());
     }
     Ok((programs, required))
@@ -152,9 +170,9 @@ fn suite(arguments: &arguments::Conformance, work: &Work) -> Result<Suite, Failu
     Ok(suite)
 }
 
-fn list(global: &Global, matrix: &Matrix) {
+fn list(context: &Context, matrix: &Matrix) {
     let cells = matrix.cells();
-    match global.format {
+    match context.format {
         Format::Json => {
             let cell = |cell| json!({ "cell": cell, "absence": matrix.absence(cell) });
             let cells: Vec<_> = cells.iter().map(cell).collect();
@@ -170,9 +188,9 @@ fn list(global: &Global, matrix: &Matrix) {
 }
 
 /// Tells what came of it, and how the program ends.
-fn tell(global: &Global, results: &Results) -> Exit {
+fn tell(context: &Context, results: &Results) -> Exit {
     let counts = results.counts();
-    match global.format {
+    match context.format {
         Format::Json => render::json(results),
         Format::Human => {
             for answer in &results.answers {
@@ -201,9 +219,7 @@ fn tell(global: &Global, results: &Results) -> Exit {
         ErrorKind::Interrupted.into()
     } else if counts.fails > 0 {
         // Where no image differs, something could not be built.
-        let differs = |answer: &Answer| {
-            matches!(&answer.verdict, Verdict::Fails(failing) if failing.contrast.is_some())
-        };
+        let differs = |answer: &Answer| matches!(&answer.verdict, Verdict::Fails(failing) if failing.contrast.is_some());
         if results.answers.iter().any(differs) {
             ErrorKind::Differs.into()
         } else {

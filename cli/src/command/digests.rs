@@ -6,21 +6,22 @@ use package_tree::Tree;
 use serde_json::{Value, json};
 use state::{Comparison, Digests};
 
-use crate::arguments::{self, Format, Global};
+use crate::arguments::{self, Format};
+use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::place;
 use crate::render;
 
-pub(super) fn run(global: &Global, arguments: &arguments::Digests) -> Result<Exit, Failure> {
-    let tree = super::tree::open(global)?;
+pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<Exit, Failure> {
+    let tree = super::tree::open(context)?;
     let how = How {
         record: !arguments.check,
         verify: arguments.verify,
     };
-    let compared = compare(global, &tree, how)?;
+    let compared = compare(context, &tree, how)?;
     let nothing_is_built = compared.iter().all(|each| each.built.is_none());
-    match global.format {
+    match context.format {
         Format::Json => {
             let packages = document(&compared);
             render::json(&json!({ "version": 1, "packages": packages }));
@@ -33,7 +34,7 @@ pub(super) fn run(global: &Global, arguments: &arguments::Digests) -> Result<Exi
         let hint = "build it first: stagex make".to_owned();
         return Err(Failure::of(ErrorKind::NotCompared, [(message, Some(hint))]));
     }
-    if nothing_is_built && !global.quiet {
+    if nothing_is_built && !context.quiet {
         render::note("nothing is built: what is recorded stays");
     }
     let differs = compared.iter().any(Comparison::differs);
@@ -60,19 +61,23 @@ pub(super) const RECORD: How = How {
 };
 
 /// Compares what was built with what is recorded.
-pub(super) fn compare(global: &Global, tree: &Tree, how: How) -> Result<Vec<Comparison>, Failure> {
+pub(super) fn compare(
+    context: &Context,
+    tree: &Tree,
+    how: How,
+) -> Result<Vec<Comparison>, Failure> {
     let names: Vec<(&str, &str)> = tree
         .outputs()
         .map(|output| (output.stage.as_str(), output.name.as_str()))
         .collect();
     let names = || names.iter().copied();
-    let (root, folders) = (&global.directory, place::folders(global)?);
+    let (root, folders) = (&context.directory, place::folders(context)?);
     let mut recorded = Digests::read(root)?;
     let built = Digests::of_outputs(&folders, names(), how.verify)?;
     let compared = recorded.compare(&built, names());
     if how.record {
         for gone in recorded.update(&built, names()) {
-            if !global.quiet {
+            if !context.quiet {
                 render::note(&format!(
                     "{gone}: its line is gone, since there is no such package"
                 ));

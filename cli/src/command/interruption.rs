@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::render;
 
 /// Becomes true when the user interrupts the program. A second interruption ends it at once.
-pub(super) fn watch() -> watch::Receiver<bool> {
+pub(crate) fn watch() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         let (Ok(mut interrupt), Ok(mut terminate)) = (
@@ -39,7 +39,7 @@ pub(super) fn watch() -> watch::Receiver<bool> {
 }
 
 /// Waits for `future`, unless the user interrupts the program first.
-pub(super) async fn unless<T>(
+pub(crate) async fn unless<T>(
     interrupted: &mut watch::Receiver<bool>,
     future: impl Future<Output = T>,
 ) -> Result<T, Failure> {

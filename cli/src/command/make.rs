@@ -2,32 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::num::NonZero;
 use std::sync::Arc;
 
 use build::Listener;
 use documents::Reason;
-use make::{
-    Clean, Explanation, Failure as FailedBuild, Job, Local, Options, Outcome, Report, Space,
-};
+use make::{Clean, Explanation, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use serde_json::{Value, json};
 
 use super::{after, interruption};
-use crate::arguments::{self, Format, Global};
-use crate::docker::Network;
+use crate::arguments::{self, Format};
+use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
 use crate::place;
 use crate::render::{self, Reasons, Show};
 use crate::targets::{self, Goals, Instead};
 
-pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, Failure> {
-    let tree = super::tree::open(global)?;
+pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit, Failure> {
+    let tree = super::tree::open(context)?;
     let goals = targets::goals(&tree, &arguments.targets)?;
     match goals.instead {
-        Some(Instead::Check) => return super::check::of_tree(global, &tree, &[], false),
-        Some(Instead::Compat) => return super::runtimes::run(global),
+        Some(Instead::Check) => return super::check::of_tree(context, &tree, &[], false),
+        Some(Instead::Compat) => return super::runtimes::run(context),
         Some(Instead::Help) => {
             render::result(&arguments::help_of_make());
             return Ok(Exit::Success);
@@ -35,42 +32,50 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
         None => {}
     }
     if arguments.check {
-        return super::check::of_tree(global, &tree, &goals.targets, false);
+        return super::check::of_tree(context, &tree, &goals.targets, false);
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
-    let plan = super::tree::plan_for(&tree, &goals.targets, platform)?;
+    let plan = super::tree::plan_for(context, &tree, &goals.targets, platform)?;
     if arguments.dry_run {
         if !goals.build {
-            if !global.quiet {
+            if !context.quiet {
                 render::note("nothing is built, and nothing is removed");
             }
         } else if !arguments.explain {
-            print_plan(global, &plan);
+            print_plan(context, &plan);
         } else if goals.clean {
-            print_explanations(global, &make::explain_cleaned(&plan));
+            print_explanations(context, &make::explain_cleaned(&plan));
         } else {
-            let folders = place::folders(global)?;
-            print_explanations(global, &make::explain(&folders, &plan, arguments.no_cache)?);
+            let folders = place::folders(context)?;
+            print_explanations(
+                context,
+                &make::explain(
+                    context.settings.profile.value,
+                    &folders,
+                    &plan,
+                    arguments.no_cache,
+                )?,
+            );
         }
         return Ok(Exit::Success);
     }
     if !goals.build {
-        let cleaned = super::clean::remove(global, Clean::Everything)?;
-        super::clean::print(global, cleaned, None);
+        let cleaned = super::clean::remove(context, Clean::Everything)?;
+        super::clean::print(context, cleaned, None);
         return Ok(Exit::Success);
     }
     let Made {
         runtime,
         report,
         reasons,
-    } = build(global, arguments, &goals, plan)?;
+    } = build(context, arguments, &goals, plan)?;
     let exit = report.failure().map_or(Exit::Success, Exit::Error);
     let after = if exit == Exit::Success {
-        after::run(global, &tree, &goals.after, platform)?
+        after::run(context, &tree, &goals.after, platform)?
     } else {
         Vec::new()
     };
-    match global.format {
+    match context.format {
         Format::Json => {
             let mut document = document(&runtime, &report, &reasons);
             for done in after {
@@ -85,8 +90,8 @@ pub(super) fn run(global: &Global, arguments: &arguments::Make) -> Result<Exit, 
     Ok(exit)
 }
 
-fn print_plan(global: &Global, plan: &Plan) {
-    match global.format {
+fn print_plan(context: &Context, plan: &Plan) {
+    match context.format {
         Format::Json => render::json(plan),
         Format::Human => {
             let names = plan.packages.iter().map(|package| package.name.as_str());
@@ -95,8 +100,8 @@ fn print_plan(global: &Global, plan: &Plan) {
     }
 }
 
-fn print_explanations(global: &Global, explained: &[Explanation]) {
-    match global.format {
+fn print_explanations(context: &Context, explained: &[Explanation]) {
+    match context.format {
         Format::Json => render::json(&json!({ "version": 1, "packages": explained })),
         Format::Human => {
             let stale = || explained.iter().filter(|each| !each.reasons.is_empty());
@@ -108,7 +113,7 @@ fn print_explanations(global: &Global, explained: &[Explanation]) {
                 ));
             }
             let (count, all) = (stale().count(), explained.len());
-            if !global.quiet {
+            if !context.quiet {
                 render::note(&format!(
                     "{count} of {} would be built",
                     render::count(all, "package")
@@ -128,42 +133,28 @@ struct Made {
 
 /// Builds what a plan asks for.
 fn build(
-    global: &Global,
+    context: &Context,
     arguments: &arguments::Make,
     goals: &Goals,
     plan: Plan,
 ) -> Result<Made, Failure> {
     let options = Options {
-        jobs: arguments.jobs.map_or_else(cores, |jobs| jobs as usize),
+        jobs: context.settings.jobs(),
         keep_going: arguments.keep_going,
         no_cache: arguments.no_cache || goals.clean,
-        space: if arguments.ignore_space {
-            Space::Ignored
-        } else {
-            Space::Checked
-        },
+        space: context.settings.space(),
     };
-    let (choice, programs) = (global.runtime(), global.programs());
-    let folders = place::folders(global)?;
+    let folders = place::folders(context)?;
     let show = Show {
         progress: arguments.progress,
         reasons: arguments.explain,
     };
-    let remembered = Arc::new(Reasons::before(render::listener(global, show)));
+    let remembered = Arc::new(Reasons::before(render::listener(context, show)));
     let listener: Arc<dyn Listener> = Arc::clone(&remembered) as _;
     super::block_on(async {
         let mut interrupted = interruption::watch();
-        let findings = crate::environment::findings();
-        let selecting = runtimes::select(&choice, &programs, &findings);
-        let selected = interruption::unless(&mut interrupted, selecting).await?;
-        let selected = selected.map_err(no_runtime)?;
-        let runtime = selected.backend.id().to_owned();
-        if !global.quiet && choice == runtimes::Choice::Auto {
-            render::note(&format!("runtime: {runtime} {}", selected.ready.version));
-            if selected.is_fallback {
-                render::note("no engine is ready, so none is used (`stagex runtimes` says why)");
-            }
-        }
+        let selected = context.select(&mut interrupted).await?;
+        let runtime = selected.runtime().to_owned();
         let platforms = arguments.platform.iter();
         let platforms: Vec<_> = platforms.flat_map(|names| names.split(',')).collect();
         build::check_platforms(&selected.ready, &platforms)?;
@@ -173,20 +164,21 @@ fn build(
         if goals.clean {
             // Not before there is something that can build it again.
             let folders = folders.clone();
-            let backends = super::clean::backends(global);
+            let backends = context.backends();
             let listener = Arc::clone(&listener);
             let cleaning = make::clean(folders, Clean::Everything, backends, listener);
             let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
             cleaned?;
         }
         let job = Job {
+            profile: context.settings.profile.value,
             folders,
             plan: Arc::new(plan),
             executor: Arc::new(Local::new(
                 selected.backend,
                 selected.ready,
                 options.no_cache,
-                network(arguments).into(),
+                context.settings.network.value.into(),
             )),
             options,
         };
@@ -205,11 +197,6 @@ fn cannot_load(runtime: &str) -> Failure {
     let hint =
         "docker, podman and buildah can; without import-..., the image is an OCI layout in out/";
     Failure::of(ErrorKind::Usage, [(message, Some(hint.to_owned()))])
-}
-
-/// Returns how many things can be done at once.
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn print_digests(report: &Report) {
@@ -279,28 +266,4 @@ fn document(runtime: &str, report: &Report, reasons: &BTreeMap<String, Vec<Reaso
         "interrupted": report.interrupted,
         "packages": report.packages.iter().map(package).collect::<Vec<_>>(),
     })
-}
-
-pub(super) fn no_runtime(error: runtimes::NoRuntime) -> Failure {
-    match error {
-        runtimes::NoRuntime::Unknown(_) => Failure::new(ErrorKind::Usage, &error, None),
-        runtimes::NoRuntime::Unavailable(tried) => {
-            let problem = |(name, why): (String, backend_api::Unavailable)| {
-                (
-                    format!("{name} is not ready: {}", why.message),
-                    Some(why.hint),
-                )
-            };
-            Failure::of(ErrorKind::NoRuntime, tried.into_iter().map(problem))
-        }
-    }
-}
-
-/// Returns the network of RUNs: what is said on the command line, if it is.
-fn network(arguments: &arguments::Make) -> Network {
-    match arguments.network {
-        Some(network) => network,
-        None if arguments.offline => Network::None,
-        None => Network::Default,
-    }
 }

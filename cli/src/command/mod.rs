@@ -9,7 +9,7 @@ mod completions;
 mod config;
 mod conformance;
 mod digests;
-mod interruption;
+pub(crate) mod interruption;
 mod make;
 mod runtimes;
 mod tree;
@@ -17,23 +17,24 @@ mod tree;
 use std::time::Duration;
 
 use crate::arguments::{Arguments, Command};
+use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 
 /// Runs the command that was asked for.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let global = &arguments.global;
+    let context = || Context::new(arguments);
     match &arguments.command {
-        Command::Make(make) => make::run(global, make),
-        Command::Build(build) => build::run(global, build),
-        Command::Digests(digests) => digests::run(global, digests),
-        Command::Check(check) => check::run(global, check),
-        Command::Clean(clean) => clean::run(global, clean),
-        Command::Conformance(conformance) => conformance::run(global, conformance),
-        Command::Runtimes => runtimes::run(global),
-        Command::Config => config::run(arguments),
+        Command::Make(make) => make::run(&context()?, make),
+        Command::Build(build) => build::run(&context()?, build),
+        Command::Digests(digests) => digests::run(&context()?, digests),
+        Command::Check(check) => check::run(&context()?, check),
+        Command::Clean(clean) => clean::run(&context()?, clean),
+        Command::Conformance(conformance) => conformance::run(&context()?, conformance),
+        Command::Runtimes => runtimes::run(&context()?),
+        Command::Config => Ok(config::run(&context()?)),
         Command::Completions(completions) => Ok(completions::run(completions)),
-        Command::Manual(manual) => completions::manual(global, manual),
+        Command::Manual(manual) => completions::manual(&arguments.global.directory, manual),
     }
 }
 

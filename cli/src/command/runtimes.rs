@@ -6,15 +6,16 @@ use std::fmt::Write as _;
 use backend_api::Availability;
 
 use super::interruption;
-use crate::arguments::{Format, Global};
+use crate::arguments::Format;
+use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::render;
 
-pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
-    let programs = global.programs();
+pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
+    let programs = context.programs();
     // Whoever looks wants to know what is so now.
-    let findings = crate::environment::findings().afresh();
+    let findings = context.findings.clone().afresh();
     let known = runtimes::NAMES.into_iter().map(str::to_owned);
     let names: Vec<String> = known.chain(runtimes::plugins(&programs)).collect();
     let found = super::block_on(async {
@@ -28,7 +29,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
         }
         Ok(found)
     })?;
-    match global.format {
+    match context.format {
         Format::Json => render::json(&serde_json::json!({ "version": 1, "runtimes": found })),
         Format::Human => render::result(&table(&names, &found)),
     }

@@ -2,15 +2,15 @@
 
 use package_tree::{DEFAULT_PLATFORM, Plan, Problem, Problems, Tree};
 
-use crate::arguments::Global;
+use crate::context::Context;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, print_problem};
 
 /// Opens the tree that the user named, and passes its warnings on.
-pub(super) fn open(global: &Global) -> Result<Tree, Failure> {
+pub(super) fn open(context: &Context) -> Result<Tree, Failure> {
     let tree =
-        Tree::open(&global.directory).map_err(|problems| failure(ErrorKind::Tree, problems))?;
-    if !global.quiet {
+        Tree::open(&context.directory).map_err(|problems| failure(ErrorKind::Tree, problems))?;
+    if !context.quiet {
         for warning in tree.warnings() {
             print_problem("warning", &warning.to_string(), warning.hint.as_deref());
         }
@@ -19,13 +19,19 @@ pub(super) fn open(global: &Global) -> Result<Tree, Failure> {
 }
 
 /// Plans what `targets` select, for StageX's platform.
-pub(super) fn plan(tree: &Tree, targets: &[String]) -> Result<Plan, Failure> {
-    plan_for(tree, targets, DEFAULT_PLATFORM)
+pub(super) fn plan(context: &Context, tree: &Tree, targets: &[String]) -> Result<Plan, Failure> {
+    plan_for(context, tree, targets, DEFAULT_PLATFORM)
 }
 
 /// Plans what `targets` select, for `platform` where a package does not say its own.
-pub(super) fn plan_for(tree: &Tree, targets: &[String], platform: &str) -> Result<Plan, Failure> {
-    tree.plan(targets, platform).map_err(|problems| {
+pub(super) fn plan_for(
+    context: &Context,
+    tree: &Tree,
+    targets: &[String],
+    platform: &str,
+) -> Result<Plan, Failure> {
+    let first = context.settings.profile.value.build_arguments;
+    tree.plan(targets, platform, first).map_err(|problems| {
         // What is no file's fault is the command line's.
         let usage = problems.0.iter().all(|problem| problem.file.is_none());
         let kind = if usage {

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use build::Listener;
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::{Global, Progress};
+use crate::arguments::Progress;
+use crate::context::Context;
 
 /// How much of a line is shown where it is repeated, in characters.
 const LONGEST: usize = 1000;
@@ -45,15 +46,15 @@ pub(crate) struct Show {
 }
 
 /// Returns who shows what happens: lines that come and go on a terminal, plain lines elsewhere.
-pub(crate) fn listener(global: &Global, show: Show) -> Arc<dyn Listener> {
+pub(crate) fn listener(context: &Context, show: Show) -> Arc<dyn Listener> {
     let terminal = show.progress == Progress::Auto && is_screen();
     let plain = plain::Plain {
-        output: global.verbose > 0,
+        output: context.verbose > 0,
         reasons: show.reasons,
     };
-    if global.quiet {
+    if context.quiet {
         Arc::new(())
-    } else if global.verbose == 0 && terminal {
+    } else if context.verbose == 0 && terminal {
         Arc::new(terminal::Terminal::new(plain))
     } else {
         Arc::new(plain)

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use backend_api::{Availability, Capabilities, LayerRecord, Ready};
+use backend_api::{Availability, Capabilities, LayerRecord, Network, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{Bench, Cell, Column, Label, Matrix, Suite, Verdict};
+use conformance::{Bench, Cell, Column, Label, Matrix, Site, Suite, Verdict};
 use oci_image::{Digest, Layout};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -87,7 +87,7 @@ impl Engine {
             ..self.column.clone()
         };
         let (_sender, never) = watch::channel(false);
-        let bench = Bench::new(&column, &self.suite, &path(&folder), never).unwrap();
+        let bench = Bench::new(&column, &self.suite, &site(&folder, never)).unwrap();
         for subject in &self.suite.subjects {
             // What fails here fails again, and is told, where all that was recorded is replayed.
             let _ = bench.digest(subject);
@@ -203,7 +203,7 @@ impl World {
         let label = columns[1].label.clone();
         let (_sender, never) = watch::channel(false);
         let suite = Arc::clone(&self.engine.suite);
-        let matrix = Matrix::new(suite, columns, Vec::new(), &path(&folder), never);
+        let matrix = Matrix::new(suite, columns, Vec::new(), site(&folder, never));
         let ask = |name: &&'a str| {
             let cell = Cell::Recorded {
                 subject: (*name).to_owned(),
@@ -234,6 +234,15 @@ fn said(verdict: &Verdict) -> String {
 /// Makes a folder where engines can build: not in /tmp, which may be small or in memory.
 pub(crate) fn scratch() -> TempDir {
     tempfile::tempdir_in("/var/tmp").unwrap()
+}
+
+/// Returns a place to build in.
+fn site(folder: &TempDir, interrupted: watch::Receiver<bool>) -> Site {
+    Site {
+        folder: path(folder),
+        network: Network::Default,
+        interrupted,
+    }
 }
 
 /// Returns the path of a folder that is text.

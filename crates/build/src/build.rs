@@ -4,6 +4,7 @@
 //! Nothing is up to date here and nothing is recorded; whoever asks has decided that.
 
 use std::io::Write;
+use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +23,7 @@ use crate::log::Log;
 use crate::recipe::Recipe;
 use crate::resolve;
 use crate::session::Session;
+use crate::space::{Space, check_space};
 use crate::wait::{blocking, unless};
 use state::IoContext as _;
 use state::{Access, Folders};
@@ -41,6 +43,8 @@ pub struct BuildJob {
     pub network: Network,
     /// Where the work is done.
     pub folders: Folders,
+    /// What to do where the disk has little room.
+    pub space: Space,
 }
 
 /// Where a built image goes.
@@ -127,8 +131,12 @@ async fn build_in(
         engine: Engine::new(job.backend, job.ready, &folders, job.no_cache, job.network)?,
         folders,
     };
-    let recipe = job.recipe;
+    let (recipe, space) = (job.recipe, job.space);
+    let of = builder.folders.clone();
     let resolved = blocking(move || {
+        if space == Space::Checked {
+            check_space(&of, iter::empty())?;
+        }
         let files = list_context(&recipe.directory()?, Fetched::Present)?;
         resolve::resolve(&recipe, files)
     })

@@ -98,6 +98,7 @@ impl Builder {
         };
         let name = work.name();
         let several = order.resolved.len() > 1;
+        let profile = order.resolved[0].recipe.profile;
         let mut images = Vec::new();
         for resolved in order.resolved {
             let place = if several {
@@ -124,7 +125,7 @@ impl Builder {
             if several {
                 let images = images.iter().map(|image| Layout::open(image));
                 let images: Vec<Layout> = images.collect::<Result<_, _>>()?;
-                oci_image::put_together(&images, &destination)?;
+                oci_image::put_together(&images, profile, &destination)?;
             }
             let image = ImageSet::open(&destination)?;
             (order.keep)(&image)?;

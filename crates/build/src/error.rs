@@ -200,6 +200,20 @@ pub enum Error {
         /// Those whose programs the engine runs.
         expected: Vec<String>,
     },
+    /// There is less room on the disk than is needed.
+    #[error(
+        "the disk of {path} has {} MiB left, and what is to be built needs {} MiB",
+        free >> 20,
+        needed >> 20
+    )]
+    DiskSpace {
+        /// The directory that is written to.
+        path: Utf8PathBuf,
+        /// How many bytes there are.
+        free: u64,
+        /// How many bytes are needed.
+        needed: u64,
+    },
     /// The work was interrupted.
     #[error("interrupted")]
     Interrupted,
@@ -216,7 +230,7 @@ impl Error {
             Self::Platform { .. } | Self::PlatformName(_) => ErrorKind::Usage,
             Self::Changed { .. } => ErrorKind::Transient,
             Self::Interrupted => ErrorKind::Interrupted,
-            Self::Remove { .. } => ErrorKind::Environment,
+            Self::Remove { .. } | Self::DiskSpace { .. } => ErrorKind::Environment,
             _ if is_full(self) => ErrorKind::Environment,
             Self::MissingSource { .. }
             | Self::WrongSource { .. }
@@ -294,6 +308,10 @@ impl Error {
             Self::Platform { .. } => {
                 "its programs need an emulator that the kernel knows, with the flag F (binfmt_misc; \
                  Debian: apt-get install qemu-user-static), where the engine is"
+            }
+            Self::DiskSpace { .. } => {
+                "make room: `stagex clean` removes what can be built again, --logs only the logs; if \
+                 you know better how much is needed, --ignore-space"
             }
             Self::NamedImage { .. } => {
                 "write its layout again; an image in out/ is built again when its directory is removed"

@@ -13,9 +13,6 @@ use crate::request::step_id;
 use crate::residue;
 use crate::resolve::Resolved;
 
-/// The newest time that anything in an image may have, in seconds since 1970.
-const EPOCH: i64 = 1;
-
 /// Writes the image whose layers were exported as a layout to `destination`.
 pub(crate) fn write(
     engine: &Engine,
@@ -48,7 +45,7 @@ pub(crate) fn write(
         repository: recipe.repository.clone(),
         tag: recipe.tag.clone(),
         platform: resolved.platform.clone(),
-        epoch: EPOCH,
+        profile: recipe.profile,
         base: resolved.base(),
         build,
         layers: build

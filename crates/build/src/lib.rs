@@ -26,6 +26,7 @@ mod residue;
 mod resolve;
 mod session;
 mod sources;
+mod space;
 mod wait;
 
 pub use backend_api::OpenFiles;
@@ -41,9 +42,11 @@ pub use listing::{
 };
 pub use load::load;
 pub use log::Log;
+pub use oci_image::Profile;
 pub use platform::check_platforms;
 pub use recipe::{Context, OPEN_FILES, Recipe, Sources};
 pub use removal::remove;
 pub use resolve::{Resolved, resolve};
 pub use session::Session;
+pub use space::{Space, check_space};
 pub use wait::{blocking, unless};

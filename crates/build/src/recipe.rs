@@ -8,7 +8,7 @@ use std::io;
 use backend_api::OpenFiles;
 use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_image::{ImageSet, LayoutError};
+use oci_image::{ImageSet, LayoutError, Profile};
 use package_tree::{PlannedPackage, Source};
 
 use crate::listing::{FETCH, open_package};
@@ -27,6 +27,8 @@ const PACKAGES: &str = "stagex/";
 /// What one image is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
+    /// The encoding of the image.
+    pub profile: &'static Profile,
     /// The folder that all other paths are relative to.
     pub root: Utf8PathBuf,
     /// What its build is called in events and logs, such as `core-musl`.
@@ -80,7 +82,11 @@ pub enum Context {
 
 impl Recipe {
     /// Returns the recipe of a package. What it needs is found in the tree's `out/`.
-    pub fn of_package(folders: &Folders, package: &PlannedPackage) -> Self {
+    pub fn of_package(
+        profile: &'static Profile,
+        folders: &Folders,
+        package: &PlannedPackage,
+    ) -> Self {
         let image = |name: &str| {
             let layout = folders.output_in_tree(name);
             (format!("{PACKAGES}{name}"), Context::Image(layout))
@@ -88,6 +94,7 @@ impl Recipe {
         let mut contexts: BTreeMap<_, _> = package.dependencies().map(image).collect();
         contexts.insert(FETCH.to_owned(), Context::Sources);
         Self {
+            profile,
             root: folders.root().to_owned(),
             name: package.name.clone(),
             repository: format!("{PACKAGES}{}", package.name),

@@ -66,14 +66,19 @@ pub struct ParallelGzipEncoder<W: Write + Send> {
 impl<W: Write + Send> ParallelGzipEncoder<W> {
     /// Returns an encoder at the default level that writes its file to `output`.
     pub fn new(output: W) -> Self {
-        Self::cut(output, Level::DEFAULT, Cut::for_cores(), None)
+        Self::with_level(output, Level::DEFAULT)
     }
 
-    /// Returns an encoder that shares the cores with others. It belongs to them from now on, until it
-    /// is finished or dropped.
-    pub fn in_company(output: W, company: &Company) -> Self {
+    /// Returns an encoder at this level.
+    pub fn with_level(output: W, level: Level) -> Self {
+        Self::cut(output, level, Cut::for_cores(), None)
+    }
+
+    /// Returns an encoder at this level that shares the cores with others. It belongs to them from now
+    /// on, until it is finished or dropped.
+    pub fn in_company(output: W, level: Level, company: &Company) -> Self {
         let member = Some(company.join());
-        Self::cut(output, Level::DEFAULT, Cut::for_cores(), member)
+        Self::cut(output, level, Cut::for_cores(), member)
     }
 
     fn cut(output: W, level: Level, cut: Cut, member: Option<Member>) -> Self {

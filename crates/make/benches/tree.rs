@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use backend_api::Network;
 use camino::{Utf8Path, Utf8PathBuf};
-use make::{Job, Local, Options, Outcome, Report, Space};
+use make::{Job, Local, Options, Outcome, Profile, Report, Space};
 use nothing::Nothing;
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use state::Folders;
@@ -73,13 +73,14 @@ fn main() {
 
 fn plan(root: &Utf8Path) -> Plan {
     let tree = Tree::open(root).unwrap_or_else(|problems| panic!("{problems:?}"));
-    tree.plan(&[], DEFAULT_PLATFORM)
+    tree.plan(&[], DEFAULT_PLATFORM, Profile::STAGEX_2026.build_arguments)
         .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn make(runtime: &Runtime, folders: &Folders, plan: &Arc<Plan>) -> Report {
     let engine = Arc::new(Nothing::default());
     let job = Job {
+        profile: Profile::STAGEX_2026,
         folders: folders.clone(),
         plan: Arc::clone(plan),
         executor: Arc::new(Local::new(

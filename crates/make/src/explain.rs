@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use build::{Error, Fetched, inputs_of_files, list_context, open_package};
 use documents::{DEPENDENCY, Reason};
-use oci_image::Digest;
+use oci_image::{Digest, Profile};
 use package_tree::Plan;
 use serde::Serialize;
 use state::{Folders, Found, Hashes, Inputs, Outputs, Record, Trust};
@@ -27,7 +27,12 @@ pub struct Explanation {
 /// # Errors
 ///
 /// What cannot be read.
-pub fn explain(folders: &Folders, plan: &Plan, no_cache: bool) -> Result<Vec<Explanation>, Error> {
+pub fn explain(
+    profile: &Profile,
+    folders: &Folders,
+    plan: &Plan,
+    no_cache: bool,
+) -> Result<Vec<Explanation>, Error> {
     let root = folders.root();
     let hashes = Hashes::of_tree(folders);
     let outputs = Outputs::of_tree(folders, Trust::FileSystem);
@@ -53,6 +58,7 @@ pub fn explain(folders: &Folders, plan: &Plan, no_cache: bool) -> Result<Vec<Exp
         }
         let now = inputs(package, &files, &needed);
         let situation = Situation {
+            profile,
             record: &record,
             whole: output.as_ref().is_some_and(|output| output.whole),
             asked: no_cache && package.requested,
@@ -93,6 +99,8 @@ pub fn explain_cleaned(plan: &Plan) -> Vec<Explanation> {
 
 /// What there is of a package before it is built.
 pub(crate) struct Situation<'a> {
+    /// The encoding.
+    pub profile: &'a Profile,
     pub record: &'a Found,
     /// Whether its image in `out/` is whole.
     pub whole: bool,
@@ -124,7 +132,7 @@ impl Situation<'_> {
             reasons.push(Reason::Gone);
         }
         if record.inputs.is_empty() {
-            if record.key != now.key() {
+            if record.key != now.key(self.profile) {
                 reasons.push(Reason::Unrecorded);
             }
         } else {
@@ -149,7 +157,10 @@ impl Situation<'_> {
                 now: new.get(at).cloned(),
             })
             .collect();
-        if changes.is_empty() && self.pending.is_empty() && before.key() != now.key() {
+        if changes.is_empty()
+            && self.pending.is_empty()
+            && before.key(self.profile) != now.key(self.profile)
+        {
             changes.push(Reason::Changed {
                 input: "order".to_owned(),
                 name: "arguments".to_owned(),
@@ -175,7 +186,7 @@ mod tests {
 
     fn record(inputs: &Inputs) -> Record {
         Record {
-            key: inputs.key(),
+            key: inputs.key(Profile::STAGEX_2026),
             digest: Digest::of(b"image"),
             runtime: "docker".to_owned(),
             milliseconds: 1,
@@ -189,6 +200,7 @@ mod tests {
 
     fn reasons(record: &Found, now: &Inputs) -> Vec<String> {
         let situation = Situation {
+            profile: Profile::STAGEX_2026,
             record,
             whole: true,
             asked: false,

@@ -4,7 +4,6 @@
 //! It does not know how one image is built, nor how things are printed.
 
 mod clean;
-mod error;
 mod executor;
 mod explain;
 mod inputs;
@@ -13,13 +12,10 @@ mod memory;
 mod package;
 mod scan;
 mod schedule;
-mod space;
 
-pub use build::{Error as BuildError, Event, Failure, Listener};
+pub use build::{Error, Event, Failure, Listener, Profile, Space};
 pub use clean::{Clean, Cleaned, abandoned_runtimes, clean, clean_store};
 pub use documents::{ErrorKind, Reason};
-pub use error::Error;
 pub use executor::{Executor, Local};
 pub use explain::{Explanation, explain, explain_cleaned};
 pub use make::{Job, Options, Outcome, Report, make};
-pub use space::Space;

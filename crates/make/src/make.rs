@@ -5,21 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use build::{Event, Failure, Listener, blocking, unless};
+use build::{Error, Event, Failure, Listener, Space, blocking, check_space, unless};
 use documents::ErrorKind;
-use oci_image::Digest;
+use oci_image::{Digest, Profile};
 use package_tree::{Plan, PlannedPackage};
 use state::Folders;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::error::Error;
 use crate::executor::Executor;
 use crate::memory::Memory;
 use crate::package::{Made, Maker};
 use crate::scan::scan;
 use crate::schedule::Schedule;
-use crate::space::{self, Space};
 
 /// How to make packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +35,8 @@ pub struct Options {
 /// What is to be made, from what, with what.
 #[derive(Debug, Clone)]
 pub struct Job {
+    /// The encoding of the images.
+    pub profile: &'static Profile,
     /// The tree's folders.
     pub folders: Folders,
     /// What is to be made.
@@ -167,18 +167,19 @@ impl Work {
         let (of_maker, of_scan) = (Arc::clone(&listener), interrupted.clone());
         let look = move || {
             let Job {
+                profile,
                 folders,
                 plan,
                 executor,
                 ..
             } = job;
-            let maker = Maker::new(folders, plan, executor, options.no_cache, of_maker);
+            let maker = Maker::new(profile, folders, plan, executor, options.no_cache, of_maker);
             let found = scan(&maker, &dependencies, &of_scan);
             let packages = maker.plan.packages.iter().zip(&found.fresh);
             let mut stale = packages.filter(|(_, fresh)| fresh.is_none()).peekable();
             if stale.peek().is_some() && options.space == Space::Checked {
                 let names = stale.map(|(package, _)| package.name.as_str());
-                space::check(&maker.folders, names)?;
+                check_space(&maker.folders, names)?;
             }
             Ok::<_, Error>((maker, found, dependencies))
         };
@@ -286,7 +287,7 @@ impl Work {
                 (event, Outcome::Built { digest, duration })
             }
             Err(Failure {
-                error: build::Error::Interrupted,
+                error: Error::Interrupted,
                 ..
             }) => (Event::Skipped { package }, Outcome::Skipped),
             Err(failure) => {

@@ -11,7 +11,7 @@ use build::{
     inputs_of_files, list_context, open_package, resolve,
 };
 use documents::Reason;
-use oci_image::{Digest, ImageSet};
+use oci_image::{Digest, ImageSet, Profile};
 use package_tree::{Plan, PlannedPackage};
 use state::{Folders, Hashes, Inputs, IoContext as _, Outputs, Record, Trust};
 use tokio::sync::watch;
@@ -30,6 +30,7 @@ pub(crate) struct Made {
 
 /// Makes packages of one plan.
 pub(crate) struct Maker {
+    pub profile: &'static Profile,
     pub folders: Folders,
     pub plan: Arc<Plan>,
     pub executor: Arc<dyn Executor>,
@@ -43,6 +44,7 @@ pub(crate) struct Maker {
 impl Maker {
     /// Reads what is remembered of the tree in `folders`.
     pub(crate) fn new(
+        profile: &'static Profile,
         folders: Folders,
         plan: Arc<Plan>,
         executor: Arc<dyn Executor>,
@@ -54,6 +56,7 @@ impl Maker {
             || Outputs::of_tree(&folders, Trust::FileSystem),
         );
         Self {
+            profile,
             folders,
             plan,
             executor,
@@ -131,19 +134,20 @@ impl Maker {
         if self.may_stay(package)
             && let Some(output) = output
             && whole
-            && output.key == inputs.key()
+            && output.key == inputs.key(self.profile)
         {
             return Ok(Studied::Fresh(output.digest));
         }
         let record = Record::read(&self.folders, &package.name)?;
         let situation = Situation {
+            profile: self.profile,
             record: &record,
             whole,
             asked: !self.may_stay(package),
             pending: &BTreeSet::new(),
         };
         let reasons = situation.reasons(&inputs);
-        let recipe = Recipe::of_package(&self.folders, package);
+        let recipe = Recipe::of_package(self.profile, &self.folders, package);
         self.executor.check_platforms(&recipe.platforms)?;
         let resolved = resolve(&recipe, files)?;
         Ok(Studied::Stale(Box::new(Subject {
@@ -169,7 +173,7 @@ impl Maker {
         let (this, start) = (Arc::clone(self), Instant::now());
         let keep = move |image: &ImageSet| {
             let record = Record {
-                key: subject.inputs.key(),
+                key: subject.inputs.key(this.profile),
                 digest: image.digest(),
                 runtime: this.executor.runtime().to_owned(),
                 milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -193,7 +197,7 @@ impl Maker {
             let image = self.folders.images(&package.name)?;
             let path = self.folders.archive(name);
             self.folders.free_archive(name)?;
-            oci_image::write_archive(&image, &path).at("write", &path)?;
+            oci_image::write_archive(&image, self.profile, &path).at("write", &path)?;
         }
         Ok(())
     }

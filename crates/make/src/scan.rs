@@ -99,7 +99,7 @@ fn same_inputs(
         let package = &packages[*place];
         // An archive has to be written even of what is up to date.
         let stays = package.archives.is_empty() && maker.may_stay(package);
-        stays && output.whole && inputs(package, &files, &needed).key() == output.key
+        stays && output.whole && inputs(package, &files, &needed).key(maker.profile) == output.key
     };
     places.iter().copied().filter(same).collect()
 }

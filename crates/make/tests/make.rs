@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use backend_api::{Network, Ready};
 use camino::Utf8PathBuf;
-use make::{Clean, Error, Job, Local, Options, Outcome, Report, Space};
+use make::{Clean, Error, Job, Local, Options, Outcome, Profile, Report, Space};
 use nothing::Nothing;
 use oci_image::{ImageSet, Layout};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
@@ -72,8 +72,9 @@ impl Scene {
     fn explain(&self, no_cache: bool, targets: &[&str]) -> Vec<String> {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
         let tree = Tree::open(&self.root).unwrap();
-        let plan = tree.plan(&targets, DEFAULT_PLATFORM).unwrap();
-        let explained = make::explain(&self.folders, &plan, no_cache).unwrap();
+        let plan = tree.plan(&targets, DEFAULT_PLATFORM, &[]).unwrap();
+        let explained =
+            make::explain(Profile::STAGEX_2026, &self.folders, &plan, no_cache).unwrap();
         let lines = explained.iter().flat_map(|each| {
             let reasons = each.reasons.iter();
             reasons.map(|reason| format!("{}: {reason}", each.name))
@@ -85,7 +86,7 @@ impl Scene {
     async fn make(&self, no_cache: bool, targets: &[&str]) -> Vec<String> {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
         let tree = Tree::open(&self.root).unwrap();
-        let plan = Arc::new(tree.plan(&targets, DEFAULT_PLATFORM).unwrap());
+        let plan = Arc::new(tree.plan(&targets, DEFAULT_PLATFORM, &[]).unwrap());
         let engine = Arc::new(Nothing::default());
         let options = Options {
             no_cache,
@@ -128,6 +129,7 @@ impl Scene {
         options: Options,
     ) -> Result<Report, Error> {
         let job = Job {
+            profile: Profile::STAGEX_2026,
             folders: self.folders(),
             plan,
             executor: Arc::new(Local::new(
@@ -241,11 +243,13 @@ async fn what_would_be_built_is_explained_before() {
 async fn what_clean_changes_is_explained_before() {
     let scene = Scene::new().await;
     let tree = Tree::open(&scene.root).unwrap();
-    let plan = tree.plan(&["core-b".to_owned()], DEFAULT_PLATFORM).unwrap();
+    let plan = tree
+        .plan(&["core-b".to_owned()], DEFAULT_PLATFORM, &[])
+        .unwrap();
     let before = make::explain_cleaned(&plan);
     let cleaning = make::clean(scene.folders(), Clean::Everything, Vec::new(), Arc::new(()));
     cleaning.await.unwrap();
-    let after = make::explain(&scene.folders, &plan, true).unwrap();
+    let after = make::explain(Profile::STAGEX_2026, &scene.folders, &plan, true).unwrap();
     assert_eq!(before, after);
 }
 
@@ -280,7 +284,10 @@ async fn an_image_of_two_platforms_is_up_to_date_or_not_as_a_whole() {
         "FROM --platform=linux/arm64 stagex/core-a\nCOPY file /\n",
     );
     let tree = Tree::open(&scene.root).unwrap();
-    let plan = Arc::new(tree.plan(&["core-c".to_owned()], DEFAULT_PLATFORM).unwrap());
+    let plan = Arc::new(
+        tree.plan(&["core-c".to_owned()], DEFAULT_PLATFORM, &[])
+            .unwrap(),
+    );
     let engine = Arc::new(Nothing::default());
     let ready = nothing::ready();
     let report = scene.run(&engine, ready, plan, OPTIONS).await;
@@ -318,7 +325,10 @@ async fn other_platforms_are_those_of_the_engine() {
     let scene = Scene::new().await;
     scene.set_platforms("a", "\"linux/arm64\"");
     let tree = Tree::open(&scene.root).unwrap();
-    let plan = Arc::new(tree.plan(&["core-a".to_owned()], DEFAULT_PLATFORM).unwrap());
+    let plan = Arc::new(
+        tree.plan(&["core-a".to_owned()], DEFAULT_PLATFORM, &[])
+            .unwrap(),
+    );
     let engine = Arc::new(Nothing::default());
     let mut ready = nothing::ready();
     let refused = scene.run(&engine, ready.clone(), Arc::clone(&plan), OPTIONS);
@@ -326,10 +336,7 @@ async fn other_platforms_are_those_of_the_engine() {
     let Outcome::Failed(failure) = outcome else {
         panic!("{outcome:?}");
     };
-    assert!(
-        matches!(failure.error, build::Error::Platform { .. }),
-        "{failure}"
-    );
+    assert!(matches!(failure.error, Error::Platform { .. }), "{failure}");
     assert_eq!(engine.built(), 0);
 
     ready.capabilities.platforms = vec!["linux/arm64".to_owned()];
@@ -345,7 +352,7 @@ async fn nothing_begins_without_room_unless_somebody_knows_better() {
     fs::File::create(&large).unwrap().set_len(1 << 42).unwrap();
     scene.write("c", "file", "two");
     let plan = Tree::open(&scene.root).unwrap();
-    let plan = Arc::new(plan.plan(&[], DEFAULT_PLATFORM).unwrap());
+    let plan = Arc::new(plan.plan(&[], DEFAULT_PLATFORM, &[]).unwrap());
     for space in [Space::Checked, Space::Ignored] {
         let options = Options { space, ..OPTIONS };
         let engine = Arc::new(Nothing::default());

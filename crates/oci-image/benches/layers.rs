@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::Scope;
-use oci_image::{ImageRequest, LayerSource, Recorded, assemble};
+use oci_image::{ImageRequest, LayerSource, Profile, Recorded, assemble};
 use rayon::ThreadPoolBuilder;
 use tar::{Builder, Header};
 
@@ -126,7 +126,7 @@ fn write(layers: &[LayerSource], root: &Utf8Path) {
         repository: "stagex/bench".to_owned(),
         tag: "1".to_owned(),
         platform,
-        epoch: 1,
+        profile: Profile::STAGEX_2026,
         base: None,
         build: &containerfile::parse(&text)
             .unwrap()

@@ -21,11 +21,8 @@ use crate::layer::{
     Normalised, Recorded, Tree, Written, find_changes, keep_changes, write_blob,
 };
 use crate::layout::{Layout, LayoutError, LayoutWriter};
-use crate::manifest::{Descriptor, INDEX, Index, LAYER, MANIFEST, Manifest, PlatformFields};
-use crate::timestamp::rfc3339;
-
-/// The registry that unqualified names stand for.
-const REGISTRY: &str = "docker.io";
+use crate::manifest::{Descriptor, Index, Manifest, PlatformFields};
+use crate::profile::Profile;
 
 /// What an image is made from.
 #[derive(Debug, Clone)]
@@ -36,8 +33,8 @@ pub struct ImageRequest<'a> {
     pub tag: String,
     /// The platform.
     pub platform: Platform,
-    /// The newest time that anything in the image may have, in seconds.
-    pub epoch: i64,
+    /// The encoding.
+    pub profile: &'static Profile,
     /// The canonical layout of the image that the build begins with; none for `scratch`.
     pub base: Option<&'a Layout>,
     /// The Containerfile, resolved.
@@ -129,6 +126,8 @@ pub enum ImageError {
 /// an error, what was there before is untouched.
 pub fn assemble(request: &ImageRequest<'_>, destination: &Utf8Path) -> Result<Image, ImageError> {
     check(request)?;
+    let profile = request.profile;
+    let types = &profile.media_types;
     let writer = LayoutWriter::new(destination)?;
     let mut descriptors = Vec::new();
     if let Some(base) = request.base {
@@ -142,7 +141,7 @@ pub fn assemble(request: &ImageRequest<'_>, destination: &Utf8Path) -> Result<Im
         }
     }
     let (layers, events) = write_layers(request, destination, &writer.blobs())?;
-    descriptors.extend(layers.iter().map(|layer| describe(layer, request.epoch)));
+    descriptors.extend(layers.iter().map(|layer| describe(layer, profile)));
 
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
     let config = writer.add(&config(&ConfigRequest {
@@ -150,16 +149,17 @@ pub fn assemble(request: &ImageRequest<'_>, destination: &Utf8Path) -> Result<Im
         build: request.build,
         diff_ids: &diff_ids,
         platform: &request.platform,
-        epoch: request.epoch,
+        profile,
     })?)?;
-    let manifest = Manifest::new(config, descriptors, annotations(request));
+    let annotations = profile.annotations(&request.repository, &request.tag);
+    let manifest = Manifest::new(types, config, descriptors, annotations);
     let manifest = writer.add(&manifest.to_bytes())?;
-    let mut entry = Descriptor::new(MANIFEST, manifest);
+    let mut entry = Descriptor::new(types.manifest, manifest);
     entry.platform = Some(PlatformFields::from(&request.platform));
-    let index = writer.add(&Index::of(vec![entry]).to_blob())?;
-    let mut entry = Descriptor::new(INDEX, index);
-    entry.annotations = names(request);
-    writer.finish(&Index::of(vec![entry]))?;
+    let index = writer.add(&Index::of(types.index, vec![entry]).to_blob())?;
+    let mut entry = Descriptor::new(types.index, index);
+    entry.annotations = profile.names(&request.repository, &request.tag);
+    writer.finish(&Index::of(types.index, vec![entry]))?;
     Ok(Image {
         manifest: manifest.digest,
         config: config.digest,
@@ -236,12 +236,13 @@ fn compress_layers(
         for (layer, (source, (step, means))) in
             request.layers.iter().zip(steps(request.build)).enumerate()
         {
-            let epoch = request.epoch;
-            let normalised =
-                normalise(source, &lower, &mut made, (means, epoch)).map_err(|(tar, source)| {
+            let profile = request.profile;
+            let normalised = normalise(source, &lower, &mut made, (means, profile.epoch)).map_err(
+                |(tar, source)| {
                     let step = step.lines().next().unwrap_or_default().to_owned();
                     ImageError::Layer { step, tar, source }
-                })?;
+                },
+            )?;
             let told = normalised.events.into_iter();
             events.extend(told.map(|event| LayerEvent { layer, event }));
             let records = normalised.records;
@@ -249,7 +250,7 @@ fn compress_layers(
             let (sender, company) = (sender.clone(), company.clone());
             scope.spawn(move |_| {
                 // The receiver outlives the scope.
-                let _ = sender.send((layer, write_blob(&records, epoch, blobs, &company)));
+                let _ = sender.send((layer, write_blob(&records, profile, blobs, &company)));
             });
         }
         Ok(events)
@@ -309,44 +310,9 @@ fn lower_tree(request: &ImageRequest<'_>) -> Result<Tree, ImageError> {
     Ok(tree)
 }
 
-/// Returns the descriptor of a layer whose times are clamped to `epoch`.
-fn describe(layer: &LayerBlob, epoch: i64) -> Descriptor {
-    let mut descriptor = Descriptor::new(LAYER, layer.blob);
-    let clamped = ("buildkit/rewritten-timestamp".to_owned(), epoch.to_string());
-    descriptor.annotations.extend([clamped]);
+/// Returns the descriptor of a layer that is not of the base.
+fn describe(layer: &LayerBlob, profile: &Profile) -> Descriptor {
+    let mut descriptor = Descriptor::new(profile.media_types.layer, layer.blob);
+    descriptor.annotations = profile.layer_annotations();
     descriptor
-}
-
-/// Returns what is noted in the manifest.
-fn annotations(request: &ImageRequest<'_>) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        (
-            format!("containerd.io/distribution.source.{REGISTRY}"),
-            request.repository.clone(),
-        ),
-        (
-            "org.opencontainers.image.created".to_owned(),
-            rfc3339(request.epoch),
-        ),
-        (
-            "org.opencontainers.image.version".to_owned(),
-            request.tag.clone(),
-        ),
-    ])
-}
-
-/// Returns what is noted beside the image in the layout: its names.
-fn names(request: &ImageRequest<'_>) -> BTreeMap<String, String> {
-    let (repository, tag) = (&request.repository, &request.tag);
-    BTreeMap::from([
-        (
-            "io.containerd.image.name".to_owned(),
-            format!("{REGISTRY}/{repository}:{tag}"),
-        ),
-        (
-            "org.opencontainers.image.created".to_owned(),
-            rfc3339(request.epoch),
-        ),
-        ("org.opencontainers.image.ref.name".to_owned(), tag.clone()),
-    ])
 }

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::digest::{Digest, Measured};
-use crate::manifest::{Descriptor, Index, LAYER, Manifest, OCI_LAYOUT, PlatformFields};
+use crate::manifest::{Descriptor, INDEX, Index, LAYER, Manifest, OCI_LAYOUT, PlatformFields};
 
 /// The file of a layout that says what lies in it.
 pub(crate) const INDEX_FILE: &str = "index.json";
@@ -233,7 +233,7 @@ impl Layout {
     /// Makes the new folder `to` a layout of this one image, whose blobs are where they are.
     pub fn link(&self, to: &Utf8Path) -> Result<(), LayoutError> {
         let blobs = self.folder.join("blobs");
-        let index = Index::of(vec![self.manifest_descriptor().clone()]);
+        let index = Index::of(INDEX, vec![self.manifest_descriptor().clone()]);
         let made = fs::create_dir_all(to)
             .and_then(|()| blobs.canonicalize())
             .and_then(|blobs| symlink(blobs, to.join("blobs")))

@@ -16,6 +16,7 @@ mod listing;
 mod manifest;
 mod pack;
 mod path;
+mod profile;
 mod set;
 mod timestamp;
 
@@ -24,6 +25,7 @@ pub use difference::{
     Difference, DifferenceError, LayerDifference, first_difference, first_layer_difference,
 };
 pub use digest::{DiffId, Digest, InvalidDigest, Measured};
+pub use go_flate::Level;
 pub use image::{Image, ImageError, ImageRequest, LayerEvent, assemble};
 pub use layer::{
     ArchiveError, Destination, Event, LayerBlob, LayerSource, Leftover, LeftoverKind, Problem,
@@ -34,4 +36,5 @@ pub use listing::{ListedEntry, ListedKind, ListingError, list_layer};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
 pub use pack::{write_archive, write_tar, write_tar_file};
 pub use path::{InvalidPath, TreePath};
+pub use profile::{MediaTypes, Profile};
 pub use set::{ImageSet, put_together};

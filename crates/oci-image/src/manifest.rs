@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Measured};
 use crate::json;
+use crate::profile::MediaTypes;
 
 /// The media type of a manifest.
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -112,14 +113,15 @@ pub struct Manifest {
 impl Manifest {
     /// Makes the manifest of an image.
     pub(crate) fn new(
+        types: &MediaTypes,
         config: Measured,
         layers: Vec<Descriptor>,
         annotations: BTreeMap<String, String>,
     ) -> Self {
         Self {
             schema_version: 2,
-            media_type: MANIFEST.to_owned(),
-            config: Descriptor::new(CONFIG, config),
+            media_type: types.manifest.to_owned(),
+            config: Descriptor::new(types.config, config),
             layers: Some(layers).filter(|layers| !layers.is_empty()),
             annotations,
         }
@@ -150,11 +152,11 @@ pub struct Index {
 }
 
 impl Index {
-    /// Makes an index of these entries.
-    pub(crate) fn of(manifests: Vec<Descriptor>) -> Self {
+    /// Makes an index of this media type, of these entries.
+    pub(crate) fn of(media_type: &str, manifests: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
-            media_type: INDEX.to_owned(),
+            media_type: media_type.to_owned(),
             manifests,
         }
     }
@@ -173,6 +175,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::Profile;
 
     #[test]
     fn a_manifest_is_indented_and_ordered_as_by_go() {
@@ -183,7 +186,13 @@ mod tests {
         let mut layer = Descriptor::new(LAYER, measured);
         layer.annotations.insert("b".to_owned(), "1".to_owned());
         let annotations = BTreeMap::from([("k".to_owned(), "<v>".to_owned())]);
-        let written = Manifest::new(measured, vec![layer], annotations).to_bytes();
+        let written = Manifest::new(
+            &Profile::STAGEX_2026.media_types,
+            measured,
+            vec![layer],
+            annotations,
+        )
+        .to_bytes();
         let digest = Digest::of(b"");
         let expected = format!(
             "{{\n  \"schemaVersion\": 2,\n  \"mediaType\": \"{MANIFEST}\",\n  \"config\": {{\n    \
@@ -201,7 +210,12 @@ mod tests {
             digest: Digest::of(b""),
             size: 0,
         };
-        let manifest = Manifest::new(measured, Vec::new(), BTreeMap::new());
+        let manifest = Manifest::new(
+            &Profile::STAGEX_2026.media_types,
+            measured,
+            Vec::new(),
+            BTreeMap::new(),
+        );
         let written = String::from_utf8(manifest.to_bytes()).unwrap();
         assert!(written.ends_with("\"layers\": null\n}"), "{written}");
     }
@@ -216,7 +230,7 @@ mod tests {
         entry.platform = Some(PlatformFields::from(
             &"linux/arm/v7".parse::<Platform>().unwrap(),
         ));
-        let written = String::from_utf8(Index::of(vec![entry]).to_file()).unwrap();
+        let written = String::from_utf8(Index::of(INDEX, vec![entry]).to_file()).unwrap();
         let digest = Digest::of(b"");
         let expected = format!(
             "{{\"schemaVersion\":2,\"mediaType\":\"{INDEX}\",\"manifests\":[{{\"mediaType\":\"{MANIFEST}\",\

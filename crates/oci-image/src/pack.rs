@@ -17,15 +17,16 @@ use crate::entry::{Device, Time};
 use crate::layer::{BLOCK, Header, TarSink, write_padding};
 use crate::layout::{INDEX_FILE, within};
 use crate::manifest::OCI_LAYOUT;
+use crate::profile::Profile;
 use crate::set::ImageSet;
 
 /// Writes the layout as a gzipped tar to `path`, whole or not at all.
 ///
 /// The same layout always gives the same bytes: entries in the order of their names, owned by
 /// user and group 0, with the time 0.
-pub fn write_archive(images: &ImageSet, path: &Utf8Path) -> io::Result<()> {
+pub fn write_archive(images: &ImageSet, profile: &Profile, path: &Utf8Path) -> io::Result<()> {
     write_whole(path, |file| {
-        let mut out = ParallelGzipEncoder::new(file);
+        let mut out = ParallelGzipEncoder::with_level(file, profile.level);
         write_entries(images, &mut out)?;
         out.finish()?;
         Ok(())

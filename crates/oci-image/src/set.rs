@@ -10,7 +10,8 @@ use camino::Utf8Path;
 
 use crate::digest::Digest;
 use crate::layout::{Layout, LayoutError, LayoutWriter, at};
-use crate::manifest::{Descriptor, INDEX, Index};
+use crate::manifest::{Descriptor, Index};
+use crate::profile::Profile;
 
 /// The images in a layout, in the order of its index; at least one.
 #[derive(Debug, Clone)]
@@ -98,7 +99,11 @@ impl ImageSet {
 
 /// Puts images of one name together into one layout at `destination`, in their order, in place of what
 /// is there. Each is the only one of its own layout; bytes are shared where the file system can.
-pub fn put_together(images: &[Layout], destination: &Utf8Path) -> Result<Digest, LayoutError> {
+pub fn put_together(
+    images: &[Layout],
+    profile: &Profile,
+    destination: &Utf8Path,
+) -> Result<Digest, LayoutError> {
     let writer = LayoutWriter::new(destination)?;
     let mut entries = Vec::new();
     for image in images {
@@ -108,11 +113,11 @@ pub fn put_together(images: &[Layout], destination: &Utf8Path) -> Result<Digest,
         }
         entries.push(manifest.clone());
     }
-    let index = writer.add(&Index::of(entries).to_blob())?;
-    let mut entry = Descriptor::new(INDEX, index);
+    let index = writer.add(&Index::of(profile.media_types.index, entries).to_blob())?;
+    let mut entry = Descriptor::new(profile.media_types.index, index);
     if let Some(image) = images.first() {
         entry.annotations.clone_from(image.names());
     }
-    writer.finish(&Index::of(vec![entry]))?;
+    writer.finish(&Index::of(profile.media_types.index, vec![entry]))?;
     Ok(index.digest)
 }

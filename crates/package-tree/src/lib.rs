@@ -19,8 +19,8 @@ mod versions;
 
 pub use name::{TAG, is_output, is_tag};
 pub use near::did_you_mean;
-pub use output::{Output, TOOL_ARGUMENTS};
-pub use plan::{Plan, PlannedPackage};
+pub use output::Output;
+pub use plan::{BuildArguments, Plan, PlannedPackage};
 pub use problem::{Problem, Problems};
 pub use source::Source;
 pub use tree::{DEFAULT_PLATFORM, Tree};

@@ -9,16 +9,6 @@ use crate::package::Reference;
 use crate::source::Source;
 use crate::version::Version;
 
-/// The build arguments that every build is given first, whatever the package.
-pub const TOOL_ARGUMENTS: [(&str, &str); 3] = [
-    ("SOURCE_DATE_EPOCH", "1"),
-    ("BUILDKIT_MULTI_PLATFORM", "1"),
-    (
-        "BUILDKIT_DOCKERFILE_CHECK",
-        "skip=FromPlatformFlagConstDisallowed;error=true",
-    ),
-];
-
 /// What one build of a package gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -69,13 +59,9 @@ impl Output {
             .map(|reference| reference.name.as_str())
     }
 
-    /// Returns the build arguments, in order: [`TOOL_ARGUMENTS`], then the forms of the
-    /// version, then those of each source that has its own version or commit.
-    pub fn build_arguments(&self) -> Vec<(String, String)> {
-        let mut arguments: Vec<(String, String)> = TOOL_ARGUMENTS
-            .iter()
-            .map(|(name, value)| pair(name, *value))
-            .collect();
+    /// Adds the build arguments that the package itself gives: the forms of the version, then those of
+    /// each source that has its own version or commit.
+    pub(crate) fn add_arguments(&self, arguments: &mut Vec<(String, String)>) {
         if let Some(text) = &self.version {
             let version = Version(text);
             arguments.extend([
@@ -101,7 +87,6 @@ impl Output {
                 arguments.push(pair(&format!("{key}_GIT_SHA"), git_sha.as_str()));
             }
         }
-        arguments
     }
 }
 

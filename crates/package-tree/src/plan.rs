@@ -32,6 +32,23 @@ pub struct PlannedPackage {
     pub requested: bool,
     /// The names, without `.tgz`, of the archives of it that were asked for.
     pub archives: Vec<String>,
+    first_arguments: BuildArguments,
+}
+
+/// Build arguments, in order: of each its name and its value.
+pub type BuildArguments = &'static [(&'static str, &'static str)];
+
+impl PlannedPackage {
+    /// Returns the build arguments, in order: those that every build is given first, then those that the
+    /// package gives.
+    pub fn build_arguments(&self) -> Vec<(String, String)> {
+        let first = self.first_arguments.iter();
+        let mut arguments: Vec<(String, String)> = first
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        self.output.add_arguments(&mut arguments);
+        arguments
+    }
 }
 
 impl Deref for PlannedPackage {
@@ -68,12 +85,18 @@ impl Serialize for PlannedPackage {
 
 impl Tree {
     /// Plans what `targets` select, and all that it needs; nothing selects everything.
-    /// `platform` is for packages that do not say theirs; it may be several, separated by commas.
+    /// `platform` is for packages that do not say theirs; it may be several, separated by commas. Every
+    /// build is given `first_arguments` before its own.
     ///
     /// # Errors
     ///
     /// Unknown targets, names that are no platforms, and packages that need themselves.
-    pub fn plan(&self, targets: &[String], platform: &str) -> Result<Plan, Problems> {
+    pub fn plan(
+        &self,
+        targets: &[String],
+        platform: &str,
+        first_arguments: BuildArguments,
+    ) -> Result<Plan, Problems> {
         let selection = select(self, targets)?;
         let order = self.order(&selection.outputs)?;
         let usual: Arc<[String]> = platforms(platform)?.into();
@@ -91,6 +114,7 @@ impl Tree {
                 platforms,
                 requested: selection.outputs.contains(&place),
                 archives: archives.map(|(archive, _)| archive.clone()).collect(),
+                first_arguments,
             }
         };
         Ok(Plan {

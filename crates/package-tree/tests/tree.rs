@@ -7,8 +7,11 @@
 )]
 
 use camino::{Utf8Path, Utf8PathBuf};
-use package_tree::{DEFAULT_PLATFORM, Plan, Problems, Tree};
+use package_tree::{BuildArguments, DEFAULT_PLATFORM, Plan, Problems, Tree};
 use rstest::rstest;
+
+/// What every build is given first.
+const FIRST: BuildArguments = &[("FIRST", "1"), ("SECOND", "a=b")];
 
 struct Sample {
     _temporary: tempfile::TempDir,
@@ -38,7 +41,7 @@ impl Sample {
 
     fn plan(&self, targets: &[&str]) -> Result<Plan, Problems> {
         let targets: Vec<_> = targets.iter().map(|target| (*target).to_owned()).collect();
-        self.open()?.plan(&targets, DEFAULT_PLATFORM)
+        self.open()?.plan(&targets, DEFAULT_PLATFORM, FIRST)
     }
 }
 
@@ -203,9 +206,8 @@ fn build_arguments_come_in_their_order() {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let expected = [
-        "SOURCE_DATE_EPOCH=1",
-        "BUILDKIT_MULTI_PLATFORM=1",
-        "BUILDKIT_DOCKERFILE_CHECK=skip=FromPlatformFlagConstDisallowed;error=true",
+        "FIRST=1",
+        "SECOND=a=b",
         "VERSION=1.2.3-a",
         "VERSION_UNDER=1_2_3-a",
         "VERSION_DASH=1-2-3-a",
@@ -361,7 +363,7 @@ fn a_folder_that_is_no_tree_is_said_to_be_none() {
 #[case("linux/386,linux/amd64,linux/386", "`linux/386` is named twice")]
 fn platforms_that_cannot_be_planned_for(#[case] platforms: &str, #[case] expected: &str) {
     let tree = sample().open().unwrap();
-    let problems = tree.plan(&[], platforms).unwrap_err().to_string();
+    let problems = tree.plan(&[], platforms, FIRST).unwrap_err().to_string();
     assert!(problems.contains(expected), "{problems}");
 }
 

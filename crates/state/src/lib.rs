@@ -26,5 +26,5 @@ pub use identity::Identity;
 pub use oci_image::{ListedEntry, ListedKind};
 pub use outputs::{FILE as OUTPUTS, Output, Outputs, Trust};
 pub use proof::{Proof, Purpose};
-pub use record::{Found, Inputs, PROFILE, Record};
+pub use record::{Found, Inputs, Record};
 pub use secret::{Secret, SecretError, random};

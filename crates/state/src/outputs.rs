@@ -311,7 +311,7 @@ mod tests {
                 repository: "stagex/core-a".to_owned(),
                 tag: "1".to_owned(),
                 platform,
-                epoch: 1,
+                profile: oci_image::Profile::STAGEX_2026,
                 base: None,
                 build: &build,
                 layers: vec![layer],

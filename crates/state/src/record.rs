@@ -8,16 +8,13 @@ use std::fmt::Write as _;
 use std::io;
 
 use camino::Utf8Path;
-use oci_image::Digest;
+use oci_image::{Digest, Profile};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, IoContext};
 use crate::folders::{Folders, RECORDS, record_file};
 use crate::proof::Purpose;
-
-/// The encoding that images are written in.
-pub const PROFILE: &str = "stagex-2026";
 
 /// Everything that a package's image is a function of: one line for each input, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +51,10 @@ impl Inputs {
         self.lines.lines().filter_map(input).collect()
     }
 
-    /// Returns the sha256 over all inputs, in hex.
-    pub fn key(&self) -> String {
+    /// Returns the sha256 over the name of the encoding and all inputs, in hex.
+    pub fn key(&self, profile: &Profile) -> String {
         let mut hasher = Sha256::new();
-        hasher.update(format!("{PROFILE}\n"));
+        hasher.update(format!("{profile}\n"));
         hasher.update(&self.lines);
         printable::hex(&hasher.finalize())
     }
@@ -154,7 +151,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::Inputs;
+    use super::{Inputs, Profile};
 
     #[test]
     fn inputs_cannot_be_confused_with_one_another() {
@@ -163,7 +160,7 @@ mod tests {
             for (name, value) in pairs {
                 inputs.add("argument", name, value);
             }
-            inputs.key()
+            inputs.key(Profile::STAGEX_2026)
         };
         assert_eq!(key(&[("a", "b")]), key(&[("a", "b")]));
         assert_ne!(key(&[("a", "b\" \"c")]), key(&[("a\" \"b", "c")]));

@@ -15,12 +15,10 @@ use containerfile::{Build, Platform};
 
 use crate::digest::DiffId;
 use crate::json;
+use crate::profile::Profile;
 use crate::timestamp::rfc3339;
 use document::{Document, Entry};
 use moment::Moment;
-
-/// What every entry of a step says of its maker.
-const COMMENT: &str = "buildkit.dockerfile.v0";
 
 /// What a config is made from.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +31,8 @@ pub struct ConfigRequest<'a> {
     pub diff_ids: &'a [DiffId],
     /// The platform of the image.
     pub platform: &'a Platform,
-    /// The moment of every step, in seconds since 1970.
-    pub epoch: i64,
+    /// The encoding: it has the moment of every step, and what is said of its maker.
+    pub profile: &'a Profile,
 }
 
 /// Why there is no config.
@@ -78,7 +76,7 @@ pub fn config(request: &ConfigRequest<'_>) -> Result<Vec<u8>, ConfigError> {
             if let Some(created_by) = history::created_by(step) {
                 document.history.get_or_insert_default().push(Entry {
                     created_by,
-                    comment: COMMENT.to_owned(),
+                    comment: request.profile.comment.to_owned(),
                     empty_layer: !step.makes_layer(),
                     ..Entry::default()
                 });
@@ -87,7 +85,7 @@ pub fn config(request: &ConfigRequest<'_>) -> Result<Vec<u8>, ConfigError> {
     }
     set_platform(&mut document, request.platform);
     set_layers(&mut document, request.diff_ids)?;
-    set_times(&mut document, base_entries, request.epoch)?;
+    set_times(&mut document, base_entries, request.profile.epoch)?;
     Ok(json::compact(&document))
 }
 

@@ -36,7 +36,7 @@ fn config_of(build: &Build, base: Option<&[u8]>, platform: &Platform) -> String 
         build,
         diff_ids: &diff_ids(build),
         platform,
-        epoch: 1,
+        profile: Profile::STAGEX_2026,
     })
     .unwrap_or_else(|error| panic!("{error}"));
     String::from_utf8(bytes).expect("JSON is UTF-8")
@@ -215,7 +215,7 @@ fn every_step_has_its_text(#[case] body: &str, #[case] text: &str, #[case] empty
     let config = from_scratch(&body);
     let entry = config["history"].as_array().unwrap().last().unwrap();
     assert_eq!(entry["created_by"], text);
-    assert_eq!(entry["comment"], COMMENT);
+    assert_eq!(entry["comment"], Profile::STAGEX_2026.comment);
     assert_eq!(entry["created"], "1970-01-01T00:00:01Z");
     assert_eq!(entry.get("empty_layer").is_some(), empty);
 }
@@ -383,7 +383,7 @@ fn a_missing_or_surplus_base_is_refused() {
             build,
             diff_ids: &[],
             platform: &scope().platform,
-            epoch: 1,
+            profile: Profile::STAGEX_2026,
         })
         .unwrap_err();
         assert!(matches!(error, ConfigError::BaseMismatch { .. }), "{error}");
@@ -398,7 +398,7 @@ fn a_layer_without_a_step_is_refused() {
         build: &build,
         diff_ids: &[DiffId(Digest::of(b"layer"))],
         platform: &scope().platform,
-        epoch: 1,
+        profile: Profile::STAGEX_2026,
     })
     .unwrap_err();
     assert_eq!(

@@ -17,6 +17,7 @@ use super::sink::TarSink;
 use crate::digest::{DiffId, Hashing, Measured};
 use crate::entry::{Device, Inode, Kind, Time};
 use crate::path::TreePath;
+use crate::profile::Profile;
 
 /// A layer as a compressed blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +45,18 @@ impl Written {
 /// Writes a layer into a file in the folder `blobs`; `company` are all layers that are being written.
 pub(crate) fn write_blob(
     records: &[Record],
-    epoch: i64,
+    profile: &Profile,
     blobs: &Utf8Path,
     company: &Company,
 ) -> io::Result<Written> {
     let mut file = NamedTempFile::new_in(blobs)?;
     let compressed = Hashing::new(BufWriter::with_capacity(1 << 16, &mut file));
-    let mut tar = Hashing::new(ParallelGzipEncoder::in_company(compressed, company));
-    write_tar(records, epoch, &mut tar)?;
+    let mut tar = Hashing::new(ParallelGzipEncoder::in_company(
+        compressed,
+        profile.level,
+        company,
+    ));
+    write_tar(records, profile.epoch, &mut tar)?;
     let (encoder, plain) = tar.finish();
     let (mut buffered, blob) = encoder.finish()?.finish();
     buffered.flush()?;

@@ -9,9 +9,9 @@
 use std::fs;
 
 use libtest_mimic::{Failed, Trial};
-use oci_image::{Difference, Image, Layout, first_difference};
+use oci_image::{Difference, Image, Layout, Level, MediaTypes, Profile, first_difference};
 
-use crate::workshop::{Entry, Kind, Workshop, make};
+use crate::workshop::{Entry, Kind, Workshop, make, make_in};
 
 /// A time in the year 2023, as the times of files are while an engine builds.
 const NOW: u64 = 1_700_000_000;
@@ -70,7 +70,80 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("image::a_broken_layer_leaves_the_old_image", old_stays),
         Trial::test("image::a_changed_base_is_refused", changed_base),
         Trial::test("image::differences_are_named", differences),
+        Trial::test("image::a_profile_is_one_value", another_profile),
     ]
+}
+
+/// An encoding that nobody has.
+static OTHER: Profile = Profile {
+    name: "other",
+    buildkit: "none",
+    epoch: 86_400,
+    level: Level::BEST,
+    media_types: MediaTypes {
+        config: "application/vnd.example.config",
+        ..Profile::STAGEX_2026.media_types
+    },
+    comment: "another maker",
+    registry: "registry.example",
+    build_arguments: &[],
+};
+
+/// Whatever a profile says is in the image, and nothing of another one.
+fn another_profile() -> Result<(), Failed> {
+    let workshop = Workshop::new()?;
+    let place = workshop.root.join("other");
+    let image = make_in(
+        &OTHER,
+        BASE,
+        None,
+        vec![workshop.layer("a", &A)?, workshop.layer("b", &B)?],
+        &place,
+    )?;
+    let mut texts = vec![fs::read_to_string(place.join("index.json"))?];
+    for blob in [image.manifest, image.config] {
+        texts.push(fs::read_to_string(
+            place.join("blobs/sha256").join(blob.hex()),
+        )?);
+    }
+    let all = texts.concat();
+    for said in [
+        "1970-01-02T00:00:00Z",
+        "\"86400\"",
+        "application/vnd.example.config",
+        "another maker",
+        "registry.example",
+    ] {
+        assert!(all.contains(said), "{said} is not in {all}");
+    }
+    for unsaid in [
+        "docker.io",
+        "1970-01-01",
+        "buildkit.dockerfile",
+        "config.v1",
+    ] {
+        assert!(!all.contains(unsaid), "{unsaid} is in {all}");
+    }
+    // Go writes its best level into the header of a gzip file.
+    let layer = fs::read(
+        place
+            .join("blobs/sha256")
+            .join(image.layers[0].blob.digest.hex()),
+    )?;
+    assert_eq!(layer[8], 2);
+    let usual = workshop.root.join("usual");
+    let usual = make(
+        BASE,
+        None,
+        vec![workshop.layer("a", &A)?, workshop.layer("b", &B)?],
+        &usual,
+    )?;
+    assert_eq!(usual.manifest.to_string(), BASE_DIGEST);
+    assert_ne!(
+        usual.layers[0].diff_id, image.layers[0].diff_id,
+        "times reach another epoch"
+    );
+    Ok(())
 }
 
 fn make_base(workshop: &Workshop, place: &str) -> Result<(Image, Layout), Failed> {

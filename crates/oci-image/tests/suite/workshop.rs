@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Platform, Scope};
 use libtest_mimic::Failed;
-use oci_image::{Image, ImageRequest, LayerSource, Layout, Recorded, assemble, image_facts};
+use oci_image::{
+    Image, ImageRequest, LayerSource, Layout, Profile, Recorded, assemble, image_facts,
+};
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 
@@ -87,6 +89,17 @@ pub(crate) fn make(
     layers: Vec<LayerSource>,
     destination: &Utf8Path,
 ) -> Result<Image, Failed> {
+    make_in(Profile::STAGEX_2026, source, base, layers, destination)
+}
+
+/// Makes an image in another encoding.
+pub(crate) fn make_in(
+    profile: &'static Profile,
+    source: &str,
+    base: Option<&Layout>,
+    layers: Vec<LayerSource>,
+    destination: &Utf8Path,
+) -> Result<Image, Failed> {
     let platform: Platform = "linux/amd64".parse()?;
     let mut scope = Scope::new(platform.clone());
     if let Some(base) = base {
@@ -97,7 +110,7 @@ pub(crate) fn make(
         repository: "stagex/test".to_owned(),
         tag: "1".to_owned(),
         platform,
-        epoch: 1,
+        profile,
         base,
         build: &containerfile::parse(source)?.resolve(&scope)?,
         layers,

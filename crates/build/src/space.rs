@@ -1,4 +1,6 @@
 //! Whether the disk has room for what is to be built, as far as anybody can know before.
+//!
+//! It does not know what is built.
 
 use camino::Utf8Path;
 use state::{Folders, IoContext as _};
@@ -23,7 +25,7 @@ const COPIES: u64 = 8;
 
 /// Refuses to begin where there is less room than what is built took the last time. What was never
 /// built is not counted.
-pub(crate) fn check<'a>(
+pub fn check_space<'a>(
     folders: &Folders,
     stale: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
@@ -75,9 +77,9 @@ mod tests {
         let file = std::fs::File::create(image.join("blob")).unwrap();
         file.set_len(1 << 40).unwrap();
         let stale = ["core-a", "core-b"];
-        let refused = check(&folders, stale.into_iter()).unwrap_err();
+        let refused = check_space(&folders, stale.into_iter()).unwrap_err();
         assert!(matches!(refused, Error::DiskSpace { .. }), "{refused}");
         assert!(refused.hint().is_some());
-        check(&folders, ["core-b"].into_iter()).unwrap();
+        check_space(&folders, ["core-b"].into_iter()).unwrap();
     }
 }

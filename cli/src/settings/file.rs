@@ -1,8 +1,8 @@
-//! What a user has settled once and for all: in the tree's `stagex.toml`, in one's own, in the
-//! environment, on the command line. The nearer to who types, the stronger.
+//! What a `stagex.toml` says: in a tree, where it may be somebody else's, or in the user's own directory.
+//!
+//! It knows the file. It does not know what overrides what it says.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{
     self,
     ErrorKind::{NotADirectory, NotFound, PermissionDenied},
@@ -10,70 +10,21 @@ use std::io::{
 use std::ops::Range;
 
 use beneath::{Directory, Problem};
+use build::Profile;
 use camino::{Utf8Path, Utf8PathBuf};
 use runtimes::Choice;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::arguments::{Arguments, Command, Global, choice};
-use crate::docker::{Network, usage};
-use crate::environment;
+use super::{JOBS, Setting, Settings, Source, network, some_jobs};
+use crate::arguments::choice;
+use crate::docker::usage;
 use crate::exit::ErrorKind;
 use crate::failure::Failure;
 
-/// The file's name, in a tree and in the user's folder.
-const FILE: &str = "stagex.toml";
-/// The one encoding that there is.
-const PROFILE: &str = "stagex-2026";
-
-/// A value, and who says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Setting<T> {
-    pub(crate) value: T,
-    pub(crate) source: Source,
-}
-
-/// Who says what a value is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Nobody.
-    Default,
-    /// A file, in this line.
-    File(Utf8PathBuf, usize),
-    /// A variable of the environment.
-    Variable(String),
-    /// The command line.
-    Flag(&'static str),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "{path}:{line}"),
-            Self::Variable(name) => f.write_str(name),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
-
-/// Everything that is settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Settings {
-    pub(crate) runtime: Setting<Choice>,
-    /// How many packages are built at once; as many as there are cores where nobody says.
-    pub(crate) jobs: Setting<Option<u32>>,
-    /// Whether every RUN is denied the network.
-    pub(crate) offline: Setting<bool>,
-    /// Whether to begin where the disk seems to have too little room.
-    pub(crate) ignore_space: Setting<bool>,
-    pub(crate) profile: Setting<String>,
-    /// The directory that each tree has one in for what is built; `out/` in the tree where nobody says.
-    pub(crate) out: Setting<Option<Utf8PathBuf>>,
-    /// The programs of engines.
-    pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
-}
+/// The file's name, in a tree and in the user's directory.
+pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
 const KEYS: [&str; 7] = [
@@ -103,80 +54,16 @@ struct File {
 
 /// Whose file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
+pub(super) enum Owner {
     /// Whoever wrote the tree. What it names is not run.
     Tree,
     /// The user.
     User,
 }
 
-/// Returns what is settled for the tree that is worked on.
-pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
-    let mut settings = Settings {
-        runtime: default(Choice::Auto),
-        jobs: default(None),
-        offline: default(false),
-        ignore_space: default(false),
-        profile: default(PROFILE.to_owned()),
-        out: default(None),
-        engines: BTreeMap::new(),
-    };
-    let global = &arguments.global;
-    settings.read(&global.directory.join(FILE), Owner::Tree)?;
-    if let Some(folder) = environment::configuration() {
-        settings.read(&folder.join(FILE), Owner::User)?;
-    }
-    settings.take_environment(global)?;
-    settings.take_flags(arguments);
-    Ok(settings)
-}
-
-/// Puts what is settled into the command line, wherever that says nothing.
-pub(crate) fn apply(arguments: &mut Arguments) -> Result<(), Failure> {
-    let builds = matches!(
-        arguments.command,
-        Command::Make(_)
-            | Command::Build(_)
-            | Command::Digests(_)
-            | Command::Clean(_)
-            | Command::Conformance(_)
-            | Command::Runtimes
-    );
-    if !builds {
-        return Ok(());
-    }
-    let settings = gather(arguments)?;
-    // A matrix is of all engines: which one is usual does not matter to it.
-    let usual = matches!(settings.runtime.source, Source::File(..));
-    if !(usual && matches!(arguments.command, Command::Conformance(_))) {
-        arguments.global.runtime = Some(settings.runtime.value);
-    }
-    arguments.global.out = settings.out.value;
-    let engines = settings.engines.into_iter();
-    arguments.global.engines = engines.map(|(name, path)| (name, path.value)).collect();
-    if let Command::Make(make) = &mut arguments.command {
-        make.jobs = settings.jobs.value;
-        make.offline = settings.offline.value;
-        make.ignore_space = settings.ignore_space.value;
-    }
-    if let Command::Build(build) = &mut arguments.command
-        && settings.offline.value
-    {
-        build.network = build.network.or(Some(Network::None));
-    }
-    Ok(())
-}
-
-fn default<T>(value: T) -> Setting<T> {
-    Setting {
-        value,
-        source: Source::Default,
-    }
-}
-
 impl Settings {
     /// Reads a file, if it is there. What it says is stronger than what was known before.
-    fn read(&mut self, path: &Utf8Path, owner: Owner) -> Result<(), Failure> {
+    pub(super) fn read(&mut self, path: &Utf8Path, owner: Owner) -> Result<(), Failure> {
         let Some(text) = text(path, owner)? else {
             return Ok(());
         };
@@ -221,25 +108,29 @@ impl Settings {
                 source: place(jobs.span()),
             };
         }
-        let switches = [
-            (file.offline, &mut self.offline),
-            (file.ignore_space, &mut self.ignore_space),
-        ];
-        for (said, setting) in switches {
-            if let Some(said) = said {
-                *setting = Setting {
-                    value: *said.get_ref(),
-                    source: place(said.span()),
-                };
-            }
+        if let Some(offline) = file.offline {
+            self.network = Setting {
+                value: network(*offline.get_ref()),
+                source: place(offline.span()),
+            };
+        }
+        if let Some(ignore_space) = file.ignore_space {
+            self.ignore_space = Setting {
+                value: *ignore_space.get_ref(),
+                source: place(ignore_space.span()),
+            };
         }
         if let Some(profile) = file.profile {
-            if profile.get_ref() != PROFILE {
-                let message = format!("there is no profile `{}`", profile.get_ref());
-                let hint = format!("the one encoding that there is: {PROFILE}");
-                return Err(wrong(profile.span(), &message, Some(&hint)));
-            }
-            self.profile.source = place(profile.span());
+            let value = Profile::named(profile.get_ref()).ok_or_else(|| {
+                let message = format!("unknown profile `{}`", profile.get_ref());
+                let known = Profile::ALL.map(|profile| profile.name).join(", ");
+                let hint = format!("the encodings are: {known}");
+                wrong(profile.span(), &message, Some(&hint))
+            })?;
+            self.profile = Setting {
+                value,
+                source: place(profile.span()),
+            };
         }
         if let Some(out) = file.out {
             let value = elsewhere(out.get_ref(), owner)
@@ -273,103 +164,6 @@ impl Settings {
             self.engines.insert(name, setting);
         }
         Ok(())
-    }
-
-    fn take_environment(&mut self, global: &Global) -> Result<(), Failure> {
-        let wrong = |name: &str, value: &str, expected: &str| {
-            let message = format!("{name}={value}: {expected}");
-            Failure::of(ErrorKind::Usage, [(message, None)])
-        };
-        if let Some((name, value)) = environment::runtime()? {
-            self.runtime = Setting {
-                value: choice(&value).map_err(|expected| wrong(&name, &value, &expected))?,
-                source: Source::Variable(name),
-            };
-        }
-        if let Some((name, value)) = environment::jobs()? {
-            let number = value.parse().map_err(|_| JOBS).and_then(some_jobs);
-            self.jobs = Setting {
-                value: Some(number.map_err(|expected| wrong(&name, &value, expected))?),
-                source: Source::Variable(name),
-            };
-        }
-        let switches = [
-            (environment::offline()?, &mut self.offline),
-            (environment::ignore_space()?, &mut self.ignore_space),
-        ];
-        for (said, setting) in switches {
-            let Some((name, value)) = said else { continue };
-            let said = match value.as_str() {
-                "1" => Ok(true),
-                "0" => Ok(false),
-                _ => Err(wrong(&name, &value, "expected 0 or 1")),
-            };
-            *setting = Setting {
-                value: said?,
-                source: Source::Variable(name),
-            };
-        }
-        if let Some((name, value)) = environment::out()? {
-            self.out = Setting {
-                value: Some(value.into()),
-                source: Source::Variable(name),
-            };
-        }
-        let named = match global.runtime.as_ref().unwrap_or(&self.runtime.value) {
-            Choice::Auto => None,
-            Choice::Named(name) => Some(name.as_str()),
-        };
-        for (engine, variable, value) in environment::programs(named)? {
-            let source = Source::Variable(variable);
-            self.engines.insert(engine, Setting { value, source });
-        }
-        Ok(())
-    }
-
-    fn take_flags(&mut self, arguments: &Arguments) {
-        if let Some(runtime) = &arguments.global.runtime {
-            self.runtime = Setting {
-                value: runtime.clone(),
-                source: Source::Flag("--runtime"),
-            };
-        }
-        if let Some(out) = &arguments.global.out {
-            self.out = Setting {
-                value: Some(out.clone()),
-                source: Source::Flag("--out"),
-            };
-        }
-        for (name, program) in &arguments.global.engines {
-            let setting = Setting {
-                value: program.clone(),
-                source: Source::Flag("--engine"),
-            };
-            self.engines.insert(name.clone(), setting);
-        }
-        if let Command::Make(make) = &arguments.command {
-            if make.jobs.is_some() {
-                self.jobs = Setting {
-                    value: make.jobs,
-                    source: Source::Flag("--jobs"),
-                };
-            }
-            let switches = [
-                (make.offline, "--offline", &mut self.offline),
-                (make.ignore_space, "--ignore-space", &mut self.ignore_space),
-            ];
-            for (_, flag, setting) in switches.into_iter().filter(|(said, ..)| *said) {
-                *setting = Setting {
-                    value: true,
-                    source: Source::Flag(flag),
-                };
-            }
-            if let Some(network) = make.network {
-                self.offline = Setting {
-                    value: network == Network::None,
-                    source: Source::Flag("--network"),
-                };
-            }
-        }
     }
 }
 
@@ -454,12 +248,6 @@ fn is_plugin(choice: &Choice) -> bool {
     }
 }
 
-const JOBS: &str = "expected a number of jobs from 1 to 1024";
-
-fn some_jobs(jobs: u32) -> Result<u32, &'static str> {
-    (1..=1024).contains(&jobs).then_some(jobs).ok_or(JOBS)
-}
-
 /// Returns the line of a place, from 1.
 fn line(text: &str, place: usize) -> usize {
     let before = text.get(..place).unwrap_or(text);
@@ -470,47 +258,13 @@ fn line(text: &str, place: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn settings() -> Settings {
-        Settings {
-            runtime: default(Choice::Auto),
-            jobs: default(None),
-            offline: default(false),
-            ignore_space: default(false),
-            profile: default(PROFILE.to_owned()),
-            out: default(None),
-            engines: BTreeMap::new(),
-        }
-    }
-
     fn read(text: &str, owner: Owner) -> Result<Settings, Failure> {
         let temporary = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(temporary.path()).unwrap().join(FILE);
         std::fs::write(&path, text).unwrap();
-        let mut settings = settings();
+        let mut settings = Settings::of_nobody();
         settings.read(&path, owner)?;
         Ok(settings)
-    }
-
-    #[test]
-    fn who_is_offline_builds_offline() {
-        use clap::Parser as _;
-
-        let temporary = tempfile::tempdir().unwrap();
-        let tree = Utf8Path::from_path(temporary.path()).unwrap();
-        let network = |flags: &[&str]| {
-            let words = ["stagex", "-C", tree.as_str(), "build", "-t", "a/b:1"];
-            let words = words.iter().chain(flags).chain(&["."]);
-            let mut arguments = Arguments::parse_from(words);
-            apply(&mut arguments).unwrap();
-            match arguments.command {
-                Command::Build(build) => build.network(),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(network(&[]), Network::Default);
-        std::fs::write(tree.join(FILE), "offline = true\n").unwrap();
-        assert_eq!(network(&[]), Network::None);
-        assert_eq!(network(&["--network", "default"]), Network::Default);
     }
 
     #[test]
@@ -533,7 +287,7 @@ mod tests {
             (podman.value.as_str(), line(&podman.source)),
             ("/opt/podman", 6)
         );
-        assert_eq!(settings.offline.source, Source::Default);
+        assert_eq!(settings.network.source, Source::Default);
     }
 
     #[test]

@@ -1,0 +1,119 @@
+//! What every command is given: where it works, how it prints, and the settings; and what several
+//! commands do with them in the same way.
+
+use std::sync::Arc;
+
+use backend_api::{Backend, Ready};
+use camino::Utf8PathBuf;
+use runtimes::{Choice, Findings, Programs};
+use tokio::sync::watch;
+
+use crate::arguments::{Arguments, Format};
+use crate::command::interruption;
+use crate::environment;
+use crate::exit::ErrorKind;
+use crate::failure::Failure;
+use crate::render;
+use crate::settings::{self, Settings};
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The directory of the tree that is worked on.
+    pub(crate) directory: Utf8PathBuf,
+    pub(crate) format: Format,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: u8,
+    /// The runtimes that were named on the command line.
+    pub(crate) runtimes: Vec<Choice>,
+    pub(crate) settings: Settings,
+    /// Where it is kept what earlier processes found out about engines.
+    pub(crate) findings: Findings,
+}
+
+/// The runtime that builds.
+pub(crate) struct Selected {
+    pub(crate) backend: Arc<dyn Backend>,
+    /// What its backend said of itself.
+    pub(crate) ready: Ready,
+}
+
+impl Selected {
+    /// Returns its name.
+    pub(crate) fn runtime(&self) -> &str {
+        self.backend.id()
+    }
+}
+
+impl Context {
+    /// Resolves the settings for a command line.
+    pub(crate) fn new(arguments: &Arguments) -> Result<Self, Failure> {
+        let global = &arguments.global;
+        Ok(Self {
+            directory: global.directory.clone(),
+            format: global.format,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            runtimes: global.runtimes.clone(),
+            settings: settings::gather(arguments)?,
+            findings: environment::findings(),
+        })
+    }
+
+    /// Returns which program to use for which engine.
+    pub(crate) fn programs(&self) -> Programs {
+        let engines = self.settings.engines.iter();
+        engines
+            .map(|(name, program)| (name.clone(), program.value.clone()))
+            .collect()
+    }
+
+    /// Returns the backend of a runtime, if there is such a one.
+    pub(crate) fn backend(&self, name: &str) -> Option<Arc<dyn Backend>> {
+        runtimes::backend(name, &self.programs(), &self.findings)
+    }
+
+    /// Returns the backends of all runtimes that may have kept something in a tree.
+    pub(crate) fn backends(&self) -> Vec<Arc<dyn Backend>> {
+        let names = runtimes::NAMES.into_iter();
+        names.filter_map(|name| self.backend(name)).collect()
+    }
+
+    /// Selects the runtime that builds, and says which it is where nobody has named one.
+    pub(crate) async fn select(
+        &self,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Selected, Failure> {
+        let choice = &self.settings.runtime.value;
+        let programs = self.programs();
+        let selecting = runtimes::select(choice, &programs, &self.findings);
+        let selected = interruption::unless(interrupted, selecting).await??;
+        if !self.quiet && *choice == Choice::Auto {
+            let (name, version) = (selected.backend.id(), &selected.ready.version);
+            render::note(&format!("runtime: {name} {version}"));
+            if selected.is_fallback {
+                render::note("no engine is ready, so none is used (`stagex runtimes` says why)");
+            }
+        }
+        Ok(Selected {
+            backend: selected.backend,
+            ready: selected.ready,
+        })
+    }
+}
+
+/// No runtime that was asked for is there, or ready.
+impl From<runtimes::NoRuntime> for Failure {
+    fn from(error: runtimes::NoRuntime) -> Self {
+        match error {
+            runtimes::NoRuntime::Unknown(_) => Self::new(ErrorKind::Usage, &error, None),
+            runtimes::NoRuntime::Unavailable(tried) => {
+                let problems = tried.into_iter().map(|(name, why)| {
+                    let message = format!("{name} is not ready: {}", why.message);
+                    (message, Some(why.hint))
+                });
+                Self::of(ErrorKind::NoRuntime, problems)
+            }
+        }
+    }
+}

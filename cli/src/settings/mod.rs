@@ -1,0 +1,305 @@
+//! The settings: resolved once, from the tree's `stagex.toml`, the user's own, the environment and the
+//! command line. Later sources override earlier ones.
+//!
+//! It does not know what commands do with them.
+
+mod file;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZero;
+
+use build::{Profile, Space};
+use camino::Utf8PathBuf;
+use runtimes::Choice;
+
+use file::{FILE, Owner};
+
+use crate::arguments::{Arguments, Command, Global, choice};
+use crate::docker::{Network, usage};
+use crate::environment;
+use crate::exit::ErrorKind;
+use crate::failure::Failure;
+
+/// A value, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) source: Source,
+}
+
+/// Who says what a value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Nobody.
+    Default,
+    /// A file, in this line.
+    File(Utf8PathBuf, usize),
+    /// A variable of the environment.
+    Variable(String),
+    /// The command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path, line) => write!(f, "{path}:{line}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// Everything that is settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) runtime: Setting<Choice>,
+    /// How many packages are built at once; as many as there are cores where nobody says.
+    pub(crate) jobs: Setting<Option<u32>>,
+    /// The network of RUNs that do not deny it themselves.
+    pub(crate) network: Setting<Network>,
+    /// Whether to begin where the disk seems to have too little room.
+    pub(crate) ignore_space: Setting<bool>,
+    /// The encoding of images.
+    pub(crate) profile: Setting<&'static Profile>,
+    /// The directory that each tree has one in for what is built; `out/` in the tree where nobody says.
+    pub(crate) out: Setting<Option<Utf8PathBuf>>,
+    /// The programs of engines.
+    pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
+}
+
+/// Returns what is settled for the tree that is worked on.
+pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
+    let mut settings = Settings::of_nobody();
+    let global = &arguments.global;
+    settings.read(&global.directory.join(FILE), Owner::Tree)?;
+    if let Some(folder) = environment::configuration() {
+        settings.read(&folder.join(FILE), Owner::User)?;
+    }
+    settings.take_environment(global)?;
+    settings.take_flags(arguments)?;
+    Ok(settings)
+}
+
+fn default<T>(value: T) -> Setting<T> {
+    Setting {
+        value,
+        source: Source::Default,
+    }
+}
+
+impl Settings {
+    /// Returns the settings where nobody has set anything.
+    fn of_nobody() -> Self {
+        Self {
+            runtime: default(Choice::Auto),
+            jobs: default(None),
+            network: default(Network::Default),
+            ignore_space: default(false),
+            profile: default(Profile::STAGEX_2026),
+            out: default(None),
+            engines: BTreeMap::new(),
+        }
+    }
+
+    /// Returns what to do where the disk has little room.
+    pub(crate) fn space(&self) -> Space {
+        if self.ignore_space.value {
+            Space::Ignored
+        } else {
+            Space::Checked
+        }
+    }
+
+    /// Returns how many packages are built at once.
+    pub(crate) fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.jobs.value.map_or_else(cores, |jobs| jobs as usize)
+    }
+
+    fn take_environment(&mut self, global: &Global) -> Result<(), Failure> {
+        let wrong = |name: &str, value: &str, expected: &str| {
+            let message = format!("{name}={value}: {expected}");
+            Failure::of(ErrorKind::Usage, [(message, None)])
+        };
+        if let Some((name, value)) = environment::runtime()? {
+            self.runtime = Setting {
+                value: choice(&value).map_err(|expected| wrong(&name, &value, &expected))?,
+                source: Source::Variable(name),
+            };
+        }
+        if let Some((name, value)) = environment::jobs()? {
+            let number = value.parse().map_err(|_| JOBS).and_then(some_jobs);
+            self.jobs = Setting {
+                value: Some(number.map_err(|expected| wrong(&name, &value, expected))?),
+                source: Source::Variable(name),
+            };
+        }
+        let switch = |said: Option<(String, String)>| -> Result<Option<Setting<bool>>, Failure> {
+            let Some((name, value)) = said else {
+                return Ok(None);
+            };
+            let value = match value.as_str() {
+                "1" => true,
+                "0" => false,
+                _ => return Err(wrong(&name, &value, "expected 0 or 1")),
+            };
+            let source = Source::Variable(name);
+            Ok(Some(Setting { value, source }))
+        };
+        if let Some(offline) = switch(environment::offline()?)? {
+            self.network = Setting {
+                value: network(offline.value),
+                source: offline.source,
+            };
+        }
+        if let Some(ignore_space) = switch(environment::ignore_space()?)? {
+            self.ignore_space = ignore_space;
+        }
+        if let Some((name, value)) = environment::out()? {
+            self.out = Setting {
+                value: Some(value.into()),
+                source: Source::Variable(name),
+            };
+        }
+        let named = match global.runtimes.first().unwrap_or(&self.runtime.value) {
+            Choice::Auto => None,
+            Choice::Named(name) => Some(name.as_str()),
+        };
+        for (engine, variable, value) in environment::programs(named)? {
+            let source = Source::Variable(variable);
+            self.engines.insert(engine, Setting { value, source });
+        }
+        Ok(())
+    }
+
+    fn take_flags(&mut self, arguments: &Arguments) -> Result<(), Failure> {
+        let runtimes = &arguments.global.runtimes;
+        if runtimes.len() > 1 && !matches!(arguments.command, Command::Conformance(_)) {
+            return Err(usage(
+                "expected one runtime".to_owned(),
+                Some("only `stagex conformance` takes several"),
+            ));
+        }
+        if let Some(runtime) = runtimes.first() {
+            self.runtime = Setting {
+                value: runtime.clone(),
+                source: Source::Flag("--runtime"),
+            };
+        }
+        if let Some(out) = &arguments.global.out {
+            self.out = Setting {
+                value: Some(out.clone()),
+                source: Source::Flag("--out"),
+            };
+        }
+        for (name, program) in &arguments.global.engines {
+            let setting = Setting {
+                value: program.clone(),
+                source: Source::Flag("--engine"),
+            };
+            self.engines.insert(name.clone(), setting);
+        }
+        let (jobs, offline, network, ignore_space) = match &arguments.command {
+            Command::Make(make) => (make.jobs, make.offline, make.network, make.ignore_space),
+            Command::Build(build) => (None, false, build.network, build.ignore_space),
+            Command::Conformance(conformance) => (conformance.jobs, false, None, false),
+            _ => (None, false, None, false),
+        };
+        if jobs.is_some() {
+            self.jobs = Setting {
+                value: jobs,
+                source: Source::Flag("--jobs"),
+            };
+        }
+        if offline {
+            self.network = Setting {
+                value: Network::None,
+                source: Source::Flag("--offline"),
+            };
+        }
+        if let Some(network) = network {
+            self.network = Setting {
+                value: network,
+                source: Source::Flag("--network"),
+            };
+        }
+        if ignore_space {
+            self.ignore_space = Setting {
+                value: true,
+                source: Source::Flag("--ignore-space"),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Returns the network of RUNs where all that is said is whether to be offline.
+fn network(offline: bool) -> Network {
+    if offline {
+        Network::None
+    } else {
+        Network::Default
+    }
+}
+
+const JOBS: &str = "expected a number of jobs from 1 to 1024";
+
+fn some_jobs(jobs: u32) -> Result<u32, &'static str> {
+    (1..=1024).contains(&jobs).then_some(jobs).ok_or(JOBS)
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// Returns what is settled for a command in a tree.
+    fn settings(tree: &Utf8Path, words: &[&str]) -> Result<Settings, Failure> {
+        let words = [&["stagex", "-C", tree.as_str()], words].concat();
+        gather(&Arguments::parse_from(words))
+    }
+
+    #[test]
+    fn every_command_that_builds_gets_what_a_file_says() {
+        let temporary = tempfile::tempdir().unwrap();
+        let tree = Utf8Path::from_path(temporary.path()).unwrap();
+        std::fs::write(
+            tree.join(FILE),
+            "offline = true\njobs = 3\nignore-space = true\n",
+        )
+        .unwrap();
+        let build = ["build", "-t", "a/b:1", "."];
+        for words in [&["make"][..], &build, &["conformance"]] {
+            let settings = settings(tree, words).unwrap();
+            assert_eq!(settings.network.value, Network::None, "{words:?}");
+            assert_eq!(settings.jobs(), 3, "{words:?}");
+            assert!(settings.ignore_space.value, "{words:?}");
+        }
+        for words in [
+            ["make", "--network", "default", "."],
+            ["build", "--network", "default", "."],
+        ] {
+            let settings = settings(tree, &words).unwrap();
+            assert_eq!(settings.network.value, Network::Default, "{words:?}");
+            assert_eq!(
+                settings.network.source,
+                Source::Flag("--network"),
+                "{words:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_matrix_is_of_several_runtimes() {
+        let temporary = tempfile::tempdir().unwrap();
+        let tree = Utf8Path::from_path(temporary.path()).unwrap();
+        let several = ["--runtime", "podman,native"];
+        assert!(settings(tree, &[&several[..], &["conformance"]].concat()).is_ok());
+        assert!(settings(tree, &[&several[..], &["make"]].concat()).is_err());
+    }
+}
