@@ -176,7 +176,7 @@ pub(crate) fn opaque_mark(folder: &TreePath) -> TreePath {
 fn is_whiteout(body: &Body) -> bool {
     match body {
         Body::New(inode) => {
-            matches!(inode.kind, Kind::File { size: 0, .. }) && inode.mode & 0o077 == 0
+            matches!(inode.kind, Kind::File { size: 0, .. }) && inode.mode | 0o700 == 0o700
         }
         Body::HardLink(_) => true,
     }
