@@ -24,17 +24,21 @@ pub(crate) const ID: &str = "native";
 #[derive(Debug)]
 pub struct Native {
     program: Utf8PathBuf,
+    findings: Findings,
     found: OnceCell<Found>,
 }
 
 impl Native {
     /// Prepares to build, by workers that are `program`, another one with this crate in it, or this
-    /// program: also where it is called by the runtime's name, as engines are. It keeps no findings: whether a kernel allows something is found out as fast as it is looked up.
-    pub fn new(program: Option<Utf8PathBuf>, _findings: Findings) -> Self {
+    /// program: also where it is called by the runtime's name, as engines are. What it keeps in `findings`
+    /// is which program leads to the network: whether a kernel allows something is found out as fast as
+    /// it is looked up.
+    pub fn new(program: Option<Utf8PathBuf>, findings: Findings) -> Self {
         Self {
             program: program
                 .filter(|program| program != ID)
                 .unwrap_or_else(|| command::PROGRAM.into()),
+            findings,
             found: OnceCell::new(),
         }
     }
@@ -47,7 +51,9 @@ impl Backend for Native {
     }
 
     async fn probe(&self) -> Availability {
-        let found = self.found.get_or_try_init(|| probe::find(&self.program));
+        let found = self
+            .found
+            .get_or_try_init(|| probe::find(&self.program, &self.findings));
         match found.await {
             Ok(found) => Availability::Ready(found.ready(&self.program)),
             Err(error) => Availability::Unavailable(error.into()),

@@ -9,8 +9,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Job {
-    /// Find out what can be done here, in an empty folder.
-    Probe { work: Utf8PathBuf },
+    /// Find out what can be done here, in an empty folder; which program leads to the network only where
+    /// that is not known.
+    Probe {
+        work: Utf8PathBuf,
+        network: Option<String>,
+    },
     /// Build an image, and write its layers.
     Build(Box<BuildJob>),
     /// Remove all that is in a folder.
@@ -96,8 +100,11 @@ pub(crate) enum Message {
     Output { step: Option<StepId>, line: String },
     /// Something that a person should know.
     Notice { message: String },
-    /// What was found out, as (name, value).
-    Found { details: Vec<(String, String)> },
+    /// What was found out, as (name, value), and the program that leads to the network, if one does.
+    Found {
+        details: Vec<(String, String)>,
+        network: Option<String>,
+    },
     /// The job is done.
     Done,
     /// The job cannot be done, and why.

@@ -3,11 +3,14 @@
 use crate::error::Error;
 use crate::job::{Failure, Message};
 
+/// What was found out, as (name, value), and the program that leads to the network, if one does.
+pub(crate) type Found = (Vec<(String, String)>, Option<String>);
+
 /// What came of a job.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    /// What was found out.
-    pub(crate) details: Vec<(String, String)>,
+    /// What was found out, and the program that leads to the network.
+    found: Found,
     done: bool,
     failure: Option<Failure>,
     /// Lines of steps, the last of them: what an error shows.
@@ -21,8 +24,8 @@ impl Answer {
     /// Takes a line of the worker's output. Returns what is to be told now.
     pub(crate) fn take(&mut self, line: &str) -> Option<Message> {
         match serde_json::from_str(line) {
-            Ok(Message::Found { details }) => {
-                self.details = details;
+            Ok(Message::Found { details, network }) => {
+                self.found = (details, network);
                 self.done = true;
             }
             Ok(Message::Done) => self.done = true,
@@ -43,7 +46,7 @@ impl Answer {
     }
 
     /// Returns what came of the job. `stderr` is what else the worker said.
-    pub(crate) fn finish(self, stderr: &str) -> Result<Vec<(String, String)>, Error> {
+    pub(crate) fn finish(self, stderr: &str) -> Result<Found, Error> {
         let mut output = self.output.join("\n");
         if let Some(failure) = self.failure {
             return Err(Error::Failed { failure, output });
@@ -52,7 +55,7 @@ impl Answer {
             output.push_str(stderr);
             return Err(Error::Ended { output });
         }
-        Ok(self.details)
+        Ok(self.found)
     }
 }
 

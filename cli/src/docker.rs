@@ -43,7 +43,7 @@ pub(crate) struct Build {
     outputs: Vec<Output>,
 
     /// A build argument.
-    #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = argument)]
     arguments: Vec<(String, String)>,
 
     /// What a name in the Containerfile stands for: a folder, or `oci-layout://` and a folder.
@@ -260,6 +260,7 @@ impl Build {
             sources: Sources::Present,
             build_arguments: self.arguments.clone(),
             contexts: self.contexts.iter().cloned().collect(),
+            home: crate::environment::home(),
             open_files: self.limits.last().copied().unwrap_or(build::OPEN_FILES),
         })
     }
@@ -342,6 +343,15 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE: nothing is taken from the environment".to_owned()),
     }
+}
+
+fn argument(text: &str) -> Result<(String, String), String> {
+    let (name, value) = pair(text)?;
+    if !package_tree::is_build_argument(&name) {
+        let expected = package_tree::BUILD_ARGUMENT;
+        return Err(format!("expected a name of {expected}, and its value"));
+    }
+    Ok((name, value))
 }
 
 fn named_context(text: &str) -> Result<(String, Context), String> {
@@ -496,6 +506,9 @@ mod tests {
         for extra in [
             &["--provenance=true"][..],
             &["--build-arg", "FROM_THE_ENVIRONMENT"],
+            &["--build-arg", "a b=1"],
+            &["--build-arg", "-a=1"],
+            &["--build-arg", "a\u{1b}=1"],
             &["--build-context", "a=docker-image://a"],
             &["--ulimit", "nproc=5"],
             &["-o", "type=image,push=true"],

@@ -66,11 +66,17 @@ fn read(variable: &str) -> Result<String, VarError> {
 
 /// Returns the folder that a variable names, or else below the home folder.
 fn folder(variable: &str, below_home: &str) -> Option<Utf8PathBuf> {
-    let absolute = |variable: &str| {
-        let folder = Utf8PathBuf::from(read(variable).ok()?);
-        folder.is_absolute().then_some(folder)
-    };
-    absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
+    absolute(variable).or_else(|| Some(home()?.join(below_home)))
+}
+
+/// Returns the home directory.
+pub(crate) fn home() -> Option<Utf8PathBuf> {
+    absolute("HOME")
+}
+
+fn absolute(variable: &str) -> Option<Utf8PathBuf> {
+    let folder = Utf8PathBuf::from(read(variable).ok()?);
+    folder.is_absolute().then_some(folder)
 }
 
 /// Returns the name of the terminal.

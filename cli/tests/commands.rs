@@ -317,6 +317,9 @@ fn clean_removes_what_was_made_and_only_in_a_tree() {
     let ran = stagex(elsewhere.path(), &["clean"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.starts_with("removed 1 file"), "{}", ran.stdout);
+    // It is not there any more long before all of it is removed.
+    let aside = "moved what was made out of the way";
+    assert!(ran.stderr.contains(aside), "{}", ran.stderr);
     assert!(kept.exists() && !ours.exists());
 
     // One package that is wrong is no reason to keep what was made of the others.

@@ -15,13 +15,15 @@ mod engines;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 use camino::Utf8Path;
-use libtest_mimic::Failed;
+use libtest_mimic::{Failed, Trial};
 use rustix::fs::{CWD, FileType, Mode, makedev};
 use serde_json::Value;
 
@@ -71,7 +73,15 @@ const BUILD: [&str; 7] = [
 ];
 
 fn main() -> ExitCode {
-    engines::run("a_hostile_tree_harms_nobody", harms_nobody)
+    let another = Trial::test("another_uid_believes_nothing", another_uid_believes_nothing);
+    let another = if rustix::process::geteuid().is_root() {
+        another
+    } else {
+        another
+            .with_ignored_flag(true)
+            .with_kind("only root becomes another user")
+    };
+    engines::run_with("a_hostile_tree_harms_nobody", harms_nobody, Some(another))
 }
 
 fn harms_nobody(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
@@ -92,7 +102,7 @@ fn harms_nobody(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
 
 /// A clone, and the home directory of whoever works in it.
 struct Scene {
-    _temporary: tempfile::TempDir,
+    temporary: tempfile::TempDir,
     clone: PathBuf,
     home: PathBuf,
     /// What the user's settings, secret and findings are in.
@@ -137,7 +147,7 @@ impl Scene {
         fs::write(package.join("Containerfile"), "FROM scratch\nCOPY file /\n").unwrap();
         fs::write(package.join("file"), "one").unwrap();
         Self {
-            _temporary: temporary,
+            temporary,
             own: root.join("own"),
             clone,
             home,
@@ -560,6 +570,35 @@ fn outputs_are_elsewhere_where_the_user_says_so() -> Result<(), Failed> {
     let output = scene.command(&["clean"]).output()?;
     let left = trees[0].path().join("core-b").exists();
     expect(output.status.success() && !left, "it is not cleaned")
+}
+
+/// Neither the place nor the secret is another one, only who builds.
+fn another_uid_believes_nothing() -> Result<(), Failed> {
+    let mut scene = Scene::new();
+    scene.remember();
+    let (is_built, said) = scene.run(&["--runtime", "native", "make", "core-a"])?;
+    expect(is_built, &said)?;
+    let words = ["make", "--dry-run", "--explain", "core-a"];
+    let (_, same) = scene.run(&words)?;
+    run(
+        "chown",
+        &["-R", "65534:65534", path(scene.temporary.path())],
+    )?;
+    // However closed the directory is in which the program lies.
+    let program = File::open(env!("CARGO_BIN_EXE_stagex"))?;
+    let program = format!("/proc/self/fd/{}", program.as_raw_fd());
+    let mut other = Command::new(program);
+    let described = scene.command(&words);
+    other.args(described.get_args()).current_dir(&scene.clone);
+    for (name, value) in described.get_envs() {
+        other.env(name, value.unwrap_or_default());
+    }
+    let output = other.uid(65534).gid(65534).output()?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let why = "its record was made elsewhere, by another user";
+    expect(!same.contains(why), &same)?;
+    expect(said.contains(why), &said)
 }
 
 /// A way in which a tree, or what was built in it, comes to be somewhere.

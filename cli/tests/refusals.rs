@@ -287,7 +287,7 @@ fn no_link_in_a_context_or_in_a_clone_decides_what_is_read_or_written() {
     const SECRET: &str = "correct horse battery staple";
     let outside = tempfile::tempdir().unwrap();
     let path = |name: &str| outside.path().join(name);
-    for folder in ["plain", "clone/.git", "clone/sub", "here"] {
+    for folder in ["plain", "clone/.git", "clone/sub", "here", "other"] {
         std::fs::create_dir_all(path(folder)).unwrap();
     }
     std::fs::write(path("secret"), format!("{SECRET}\n")).unwrap();
@@ -299,15 +299,17 @@ fn no_link_in_a_context_or_in_a_clone_decides_what_is_read_or_written() {
         "clone/Other",
         "clone/image.tar",
         "clone/dir",
+        "clone/context",
     ] {
-        let target = if link.ends_with("dir") {
-            "here"
-        } else {
-            "secret"
+        let target = match link {
+            "clone/dir" => "here",
+            "clone/context" => "other",
+            _ => "secret",
         };
         symlink(path(target), path(link)).unwrap();
     }
     symlink("own", path("link")).unwrap();
+    symlink("clone/sub", path("context")).unwrap();
     let ready = ready(outside.path());
     let run = |tree: &str, words: &[&str]| {
         let all = [&["build", "-t", "a:1"], words].concat();
@@ -329,6 +331,8 @@ fn no_link_in_a_context_or_in_a_clone_decides_what_is_read_or_written() {
             "here",
             &["-o", "type=oci,dest=../clone/image.tar", "../clone/sub"],
         ),
+        ("clone", &["-o", away, "-f", "../own", "context"]),
+        ("here", &["-o", away, "-f", "../own", "../clone/context"]),
     ] {
         let ran = run(tree, words);
         assert!(
@@ -339,8 +343,21 @@ fn no_link_in_a_context_or_in_a_clone_decides_what_is_read_or_written() {
         assert!(!ran.stderr.contains(SECRET), "{words:?}: {}", ran.stderr);
     }
     // What is the user's own is followed: this gets as far as the build.
-    let ran = run("here", &["-o", away, "-f", "../link", "../clone/sub"]);
-    assert!(ran.stderr.contains("exit 3"), "{}", ran.stderr);
+    for words in [
+        &["-o", away, "-f", "../link", "../clone/sub"][..],
+        &["-o", away, "../context"],
+    ] {
+        let ran = run("here", words);
+        assert!(ran.stderr.contains("exit 3"), "{words:?}: {}", ran.stderr);
+    }
+    // A home directory that is kept in version control is the user's own as well.
+    std::fs::create_dir(path(".git")).unwrap();
+    for (home, said) in [("clone", "symbolic link"), (".", "exit 3")] {
+        let words = ["build", "-t", "a:1", "-o", away, "-f", "../link", "."];
+        let mut command = command(&path("here"), &words);
+        let ran = ran(command.args(&ready).env("HOME", path(home)));
+        assert!(ran.stderr.contains(said), "{home}: {}", ran.stderr);
+    }
 }
 
 #[test]

@@ -85,7 +85,16 @@ impl Limit {
         match self {
             Self::Disk => Failure::new(FailureKind::Storage, message)
                 .with_hint(format!("make room where `{work}` is")),
-            Self::Group(_) => Failure::build(message),
+            Self::Group(Exceeded::Processes(_)) => Failure::build(message).with_hint(
+                "let it start fewer at once, such as by `make -j4`; half of what the machine \
+                 can have is a build's: sysctl kernel.pid_max, kernel.threads-max",
+            ),
+            Self::Group(Exceeded::Memory(_)) => Failure::build(message).with_hint(
+                "let it do less at once, such as by `make -j4`, or build it where there is more memory",
+            ),
+            Self::Group(Exceeded::MachineMemory) => Failure::build(message).with_hint(
+                "build fewer packages at once: --jobs 1, or [build] memory in package.toml",
+            ),
         }
     }
 }
@@ -109,6 +118,24 @@ impl fmt::Display for Limit {
                 formatter,
                 "a process of this machine was ended for want of memory meanwhile"
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_done_about_a_limit_is_said() {
+        for limit in [
+            Limit::Disk,
+            Limit::Group(Exceeded::Processes(200)),
+            Limit::Group(Exceeded::Memory(1 << 30)),
+            Limit::Group(Exceeded::MachineMemory),
+        ] {
+            let failure = limit.explain("`make`", "/work");
+            assert!(failure.hint.is_some(), "{}", failure.message);
         }
     }
 }

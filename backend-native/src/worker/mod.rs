@@ -108,9 +108,9 @@ fn open_many_files() {
 fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
     open_many_files();
     match job {
-        Job::Probe { work } => {
-            let details = trial::try_out(&work, &inside)?;
-            Ok(Message::Found { details })
+        Job::Probe { work, network } => {
+            let (details, network) = trial::try_out(&work, &inside, network)?;
+            Ok(Message::Found { details, network })
         }
         Job::Build(job) => std::thread::scope(|scope| {
             let build = || builder::build(*job, inside, report);

@@ -13,9 +13,12 @@ use crate::job::{Failure, FailureKind};
 /// A program that is not there.
 const PROGRAM: &str = "/trial";
 
-/// Mounts a stack in memory below `folder`, which is left as it was, and tries to run a process. Returns
-/// what was found out.
-pub(super) fn try_out(folder: &Utf8Path, inside: &Inside) -> Result<Vec<(String, String)>> {
+/// What was found out, as (name, value), and the program that leads to the network, if one does.
+type Found = (Vec<(String, String)>, Option<String>);
+
+/// Mounts a stack in memory below `folder`, which is left as it was, and tries to run a process, and the
+/// programs that lead to the network, unless it is known which one does.
+pub(super) fn try_out(folder: &Utf8Path, inside: &Inside, known: Option<String>) -> Result<Found> {
     let flags = rustix::mount::MountFlags::NODEV | rustix::mount::MountFlags::NOSUID;
     let none = None::<&std::ffi::CStr>;
     rustix::mount::mount(c"tmpfs", folder.as_std_path(), c"tmpfs", flags, none)
@@ -44,9 +47,13 @@ pub(super) fn try_out(folder: &Utf8Path, inside: &Inside) -> Result<Vec<(String,
             )
         }
     };
-    let network = match UserNetwork::find(&inside.bounds) {
-        Ok(kind) => format!("{} in user mode", kind.program()),
-        Err(why) => format!("none for a RUN ({why}; {})", super::network::INSTALL),
+    let find = || UserNetwork::find(&inside.bounds).map(|kind| kind.program().to_owned());
+    let (network, leads) = match known.map_or_else(find, Ok) {
+        Ok(program) => (format!("{program} in user mode"), Some(program)),
+        Err(why) => {
+            let why = format!("none for a RUN ({why}; {})", super::network::INSTALL);
+            (why, None)
+        }
     };
     let details = [
         ("rights", users),
@@ -55,7 +62,7 @@ pub(super) fn try_out(folder: &Utf8Path, inside: &Inside) -> Result<Vec<(String,
         ("limits", limits(&inside.bounds, inside.rights)),
     ];
     let details = details.map(|(name, value)| (name.to_owned(), value));
-    Ok(details.to_vec())
+    Ok((details.to_vec(), leads))
 }
 
 /// Does all that it takes to run a process in an empty file system, in which there is no program.

@@ -54,6 +54,7 @@ fn line(event: &Event) -> Option<String> {
             let which = process.map_or_else(String::new, |id| format!(", process {id}"));
             format!("waiting for another stagex that builds in this tree{which}")
         }
+        Event::Cleaning => "moved what was made out of the way; removing it".to_owned(),
         Event::Began { packages, runtime } => {
             format!("{}, with {runtime}", count(*packages, "package"))
         }

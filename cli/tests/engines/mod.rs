@@ -11,6 +11,15 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Runs `test` for each runtime, with its name and its program.
 pub(crate) fn run(name: &str, test: fn(&str, &Utf8Path) -> Result<(), Failed>) -> ExitCode {
+    run_with(name, test, None)
+}
+
+/// The same, with one that no runtime matters to.
+pub(crate) fn run_with(
+    name: &str,
+    test: fn(&str, &Utf8Path) -> Result<(), Failed>,
+    another: Option<Trial>,
+) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // What one leaves behind would be taken for what another does.
     arguments.test_threads = Some(1);
@@ -47,7 +56,7 @@ pub(crate) fn run(name: &str, test: fn(&str, &Utf8Path) -> Result<(), Failed>) -
             _ => trial,
         }
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    libtest_mimic::run(&arguments, trials.chain(another).collect()).exit_code()
 }
 
 #[expect(

@@ -18,6 +18,9 @@ pub enum Event {
         /// The other's process, if it is known.
         process: Option<u32>,
     },
+    /// All that `clean` removes is out of the way. Removing it goes on; what is left when that is
+    /// interrupted goes with the next build.
+    Cleaning,
     /// The work begins.
     Began {
         /// How many packages there are, dependencies included.

@@ -2,7 +2,7 @@
 //!
 //! It says what goes in; it does not know how it is built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use backend_api::OpenFiles;
@@ -53,6 +53,8 @@ pub struct Recipe {
     pub contexts: BTreeMap<String, Context>,
     /// How many files a process in a RUN may open.
     pub open_files: OpenFiles,
+    /// The user's home directory: though version control may have it, it is nobody else's tree.
+    pub home: Option<Utf8PathBuf>,
 }
 
 /// What lies under `fetch/` in a context.
@@ -110,17 +112,24 @@ impl Recipe {
             build_arguments: package.build_arguments(),
             contexts,
             open_files: OPEN_FILES,
+            home: None,
         }
     }
 
     /// Opens the folder that COPY and ADD read: of a package beneath its tree, and where a user has
-    /// named it, wherever that leads.
+    /// named it, wherever that leads from outside of a tree.
     pub fn directory(&self) -> Result<Directory, state::Error> {
         match self.sources {
             Sources::Checked { .. } => open_package(&self.root, &self.context),
             Sources::Present => {
-                let folder = self.root.join(&self.context);
-                Directory::open(&folder).at("open", &folder)
+                let opened = self.typed(&self.context).and_then(|typed| {
+                    if typed.in_tree {
+                        typed.base.directory(&typed.path)
+                    } else {
+                        Directory::open(&typed.full())
+                    }
+                });
+                opened.at("open", &self.root.join(&self.context))
             }
         }
     }
@@ -157,10 +166,29 @@ impl Recipe {
         let mut trees = vec![self.root.clone()];
         if self.sources == Sources::Present {
             trees.push(self.root.join(&self.context));
-            let clones: Vec<_> = trees.iter().filter_map(|tree| clone_with(tree)).collect();
+            // A link on the way to the context may lie in another clone than what it leads to.
+            let on_the_way = self.context.ancestors().map(|path| self.root.join(path));
+            let places = on_the_way.chain([self.root.clone()]);
+            let clones: BTreeSet<_> = places.filter_map(|path| self.clone_with(&path)).collect();
             trees.extend(clones);
         }
         trees
+    }
+
+    /// Returns the nearest directory that is a clone by Git and has `path` in it, below the home directory.
+    fn clone_with(&self, path: &Utf8Path) -> Option<Utf8PathBuf> {
+        let path = match path.as_str() {
+            "" => Utf8Path::new("."),
+            _ => path,
+        };
+        let path = path.canonicalize_utf8().ok()?;
+        let home = self.home.as_ref();
+        let home = home.and_then(|home| home.canonicalize_utf8().ok());
+        let is_clone = |path: &&Utf8Path| path.join(".git").symlink_metadata().is_ok();
+        let mut below_home = path
+            .ancestors()
+            .take_while(|path| Some(*path) != home.as_deref());
+        below_home.find(is_clone).map(Utf8Path::to_owned)
     }
 
     /// Opens the images in a folder. No symbolic link of the tree is followed on the way there.
@@ -175,15 +203,4 @@ impl Recipe {
             ImageSet::open(&typed.full())
         }
     }
-}
-
-/// Returns the nearest directory that is a clone by Git and has `path` in it.
-fn clone_with(path: &Utf8Path) -> Option<Utf8PathBuf> {
-    let path = match path.as_str() {
-        "" => Utf8Path::new("."),
-        _ => path,
-    };
-    let path = path.canonicalize_utf8().ok()?;
-    let is_clone = |path: &&Utf8Path| path.join(".git").symlink_metadata().is_ok();
-    path.ancestors().find(is_clone).map(Utf8Path::to_owned)
 }

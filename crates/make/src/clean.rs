@@ -74,7 +74,8 @@ pub async fn clean(
         cleaned.files += blocking(move || of.clear_parts()).await?;
     }
     let of = folders.clone();
-    let mut waiting = move |process| listener.hear(Event::Waiting { process });
+    let hearing = Arc::clone(&listener);
+    let mut waiting = move |process| hearing.hear(Event::Waiting { process });
     let lock = blocking(move || of.open(Access::Alone, &mut waiting)).await?;
     let backends: Vec<&dyn Backend> = backends.iter().map(AsRef::as_ref).collect();
     let kept: Vec<String> = backends
@@ -92,6 +93,9 @@ pub async fn clean(
         names.extend(left_in_work(&folders, &backends)?);
     }
     drop(lock);
+    if !names.is_empty() {
+        listener.hear(Event::Cleaning);
+    }
 
     let mut result = Ok(());
     for (directory, name) in names {

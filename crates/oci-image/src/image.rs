@@ -268,10 +268,10 @@ fn normalise(
     };
     let failed = |error| (tar.clone(), error);
     let file = beneath::open(tar).map_err(|error| failed(error.into()))?;
-    let mut archive = Archive::index(file).map_err(failed)?;
+    let mut archive = Archive::index(file, means).map_err(failed)?;
     made.level(&mut archive, lower, source.destination.as_ref());
     let normalised = match source.recorded {
-        Recorded::Changes => keep_changes(archive, lower, &source.leftovers),
+        Recorded::Changes => keep_changes(archive, means, lower, &source.leftovers),
         Recorded::Touched => {
             let comparison = Comparison {
                 lower,

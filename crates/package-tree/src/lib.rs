@@ -17,7 +17,7 @@ mod tree;
 mod version;
 mod versions;
 
-pub use name::{TAG, is_output, is_tag};
+pub use name::{BUILD_ARGUMENT, TAG, is_build_argument, is_output, is_tag};
 pub use near::did_you_mean;
 pub use output::Output;
 pub use plan::{BuildArguments, Plan, PlannedPackage};

@@ -24,6 +24,13 @@ pub(crate) const STAGE: &str = "lower-case letters and digits";
 pub(crate) const PACKAGE: &str = "lower-case letters and digits, and between them `.`, `_`, `__` or \
     any number of `-`; with its stage at most 128 bytes";
 
+/// The most bytes that the name of a build argument has: a source's key has what is put behind it.
+const LONGEST_BUILD_ARGUMENT: usize = 256;
+
+/// What the name of a build argument is made of, for people.
+pub const BUILD_ARGUMENT: &str = "at most 256 letters, digits, `_`, `-` and `.`, with a letter, a digit or \
+    `_` at the beginning";
+
 /// What the key of a source is made of, for people.
 pub(crate) const KEY: &str = "at most 128 letters, digits, `_` and `-`, with a letter or digit at the \
     beginning";
@@ -77,6 +84,13 @@ pub(crate) fn is_package(stage: &str, name: &str) -> bool {
         && name
             .split(|character: char| u8::try_from(character).is_ok_and(is_plain))
             .all(is_between)
+}
+
+/// Tells whether a text can be the name of a build argument.
+pub fn is_build_argument(name: &str) -> bool {
+    name.len() <= LONGEST_BUILD_ARGUMENT
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+        && has_only(name, b"_-.")
 }
 
 /// Tells whether a text can be the key of a source, which becomes a part of build arguments.
@@ -208,6 +222,7 @@ mod tests {
 
     #[rstest]
     #[case(is_key, &["bash-completion", "py-prompt_toolkit", "9p"], &["", "-a", "_a", "a.b", "a=b", "a\nb"])]
+    #[case(is_build_argument, &["VERSION", "_a", "PY-X_VERSION", "a.b"], &["", "-a", ".a", "a b", "a\nb", "a\u{1b}", "$a"])]
     #[case(is_source_version, &["1.2+git", "2~rc1"], &["", "../x", "a/b", "-a", "1\t"])]
     #[case(is_format, &["", "pl02.tar.gz"], &["a/b", "\u{1b}", "a b"])]
     #[case(is_mirror, &["https://a.org/x?y=%20#z"], &["", "https://a.org/\u{1b}", "a b", "a\nb"])]

@@ -206,8 +206,56 @@ fn leaves(path: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
+    use tar::{Builder, EntryType, Header};
 
-    use super::leaves;
+    use super::*;
+    use crate::tree::tests::look_ups;
+
+    /// Returns how many paths are looked up to unpack directories, each with a file and a link, that lie
+    /// so deep in one another.
+    fn look_ups_at(depth: usize) -> u64 {
+        let [from, into] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let file = std::fs::File::create(from.path().join("archive")).unwrap();
+        let mut archive = Builder::new(file);
+        let mut path = String::new();
+        for _ in 0..depth {
+            path.push_str("d/");
+            for (name, kind) in [
+                ("", EntryType::Directory),
+                ("file", EntryType::Regular),
+                ("link", EntryType::Link),
+            ] {
+                let mut header = Header::new_gnu();
+                header.set_entry_type(kind);
+                header.set_mode(0o755);
+                header.set_size(0);
+                // To whom an ordinary user can give files.
+                header.set_uid(rustix::process::getuid().as_raw().into());
+                header.set_gid(rustix::process::getgid().as_raw().into());
+                header.set_mtime(1);
+                let entry = format!("{path}{name}");
+                match kind {
+                    EntryType::Link => {
+                        archive.append_link(&mut header, entry, format!("{path}file"))
+                    }
+                    _ => archive.append_data(&mut header, entry, io::empty()),
+                }
+                .unwrap();
+            }
+        }
+        archive.into_inner().unwrap();
+        let [source, tree] = [&from, &into].map(|folder| Tree::open(folder.path()).unwrap());
+        let count = look_ups(|| expand(&source, &Place::new("/archive"), &tree, None).unwrap());
+        let last = Place::new(format!("/{path}link"));
+        assert!(tree.has(&last).unwrap());
+        count
+    }
+
+    #[test]
+    fn what_lies_deep_is_looked_up_no_more_often_than_what_does_not() {
+        let [few, many] = [50, 400].map(look_ups_at);
+        assert_eq!(many / 400, few / 50, "{few} and {many}");
+    }
 
     #[rstest]
     #[case("a/../b", false)]

@@ -184,6 +184,8 @@ impl Tree {
     }
 
     fn open_flags(&self, place: &Place, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        #[cfg(test)]
+        tests::LOOK_UPS.with(|count| count.set(count.get() + 1));
         let path = OsStr::from_bytes(place.relative());
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve)
@@ -339,7 +341,21 @@ pub(crate) fn set_times(
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How many paths this thread has asked the kernel for.
+        pub(super) static LOOK_UPS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Returns how many paths the kernel is asked for while something is done.
+    pub(crate) fn look_ups(act: impl FnOnce()) -> u64 {
+        let before = LOOK_UPS.get();
+        act();
+        LOOK_UPS.get() - before
+    }
 
     /// Makes folders, one in another, deeper than any path is long.
     pub(crate) fn deep(folder: &Path, depth: usize) {

@@ -6,9 +6,11 @@ use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{CWD, OFlags};
+use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags};
+use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;
 
 /// The secret's file.
@@ -112,7 +114,7 @@ fn read(path: &Utf8Path) -> Result<Secret, SecretError> {
     // It is looked at first: whatever else is wrong with it, another user's is not to be removed.
     own(path, &fs::symlink_metadata(path).map_err(at("read", path))?)?;
     let mut file = options.open(path).map_err(|error| {
-        let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
         if is_link {
             return open("is a symbolic link");
         }
@@ -152,18 +154,33 @@ fn make(state: &Utf8Path, path: &Utf8Path) -> Result<(), SecretError> {
         .write_all(&random())
         .and_then(|()| file.as_file().sync_all());
     written.map_err(at("write", path))?;
-    // A name that is there already is not taken from what has it.
-    match rustix::fs::linkat(
-        CWD,
-        file.path(),
-        CWD,
-        path.as_str(),
-        rustix::fs::AtFlags::empty(),
-    ) {
-        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+    let link = |from: &Path| rustix::fs::linkat(CWD, from, CWD, path.as_str(), AtFlags::empty());
+    name(file.into_temp_path(), path, link)
+}
+
+/// Gives a file its name, unless that is there already: it is not taken from what has it.
+fn name(
+    file: tempfile::TempPath,
+    path: &Utf8Path,
+    link: impl Fn(&Path) -> Result<(), Errno>,
+) -> Result<(), SecretError> {
+    let named = match link(&file) {
+        // Not every file system has hard links.
+        Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::MLINK) => {
+            let to = path.as_str();
+            rustix::fs::renameat_with(CWD, &*file, CWD, to, RenameFlags::NOREPLACE)
+        }
+        linked => linked,
+    };
+    match named {
+        Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(at("make", path)(error.into())),
     }
-    file.close().map_err(at("finish", path))
+    match file.close() {
+        // It has only its new name.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        closed => closed.map_err(at("finish", path)),
+    }
 }
 
 /// Refuses what belongs to somebody else: with sudo, HOME may be another user's.
@@ -191,7 +208,7 @@ pub fn random() -> [u8; LENGTH] {
     while filled < LENGTH {
         match rustix::rand::getrandom(&mut bytes[filled..], GetRandomFlags::empty()) {
             Ok(count) => filled += count,
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(error) => panic!("the kernel has no random numbers: {error}"),
         }
     }
@@ -242,6 +259,24 @@ mod tests {
         });
         let secrets: Vec<_> = secrets.into_iter().map(Result::unwrap).collect();
         assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+    }
+
+    #[rstest]
+    #[case::it_is_there_already(true)]
+    #[case::it_is_not(false)]
+    fn without_hard_links_there_are_never_two(#[case] is_there: bool) {
+        let (_temporary, state) = state();
+        let path = state.join(FILE);
+        fs::create_dir_all(&state).unwrap();
+        if is_there {
+            fs::write(&path, "theirs").unwrap();
+        }
+        let mut file = tempfile::NamedTempFile::new_in(&state).unwrap();
+        file.write_all(b"ours").unwrap();
+        name(file.into_temp_path(), &path, |_| Err(Errno::PERM)).unwrap();
+        let expected = if is_there { "theirs" } else { "ours" };
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 1);
     }
 
     #[rstest]

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use super::compare::Means;
 use super::content::Content;
 use super::error::{ArchiveError, Problem};
 use super::read::{Body, Member, Offset, Seekable, Source, Streamed, TarReader};
@@ -47,11 +48,11 @@ pub(crate) enum Item {
 pub(crate) type InodeId = usize;
 
 impl Archive {
-    /// Reads an archive in a file. Content stays where it is.
-    pub(crate) fn index(file: File) -> Result<Self, ArchiveError> {
+    /// Reads an archive in a file that an engine made of what a step did. Content stays where it is.
+    pub(crate) fn index(file: File, means: Means) -> Result<Self, ArchiveError> {
         let archive = Arc::new(file.try_clone()?);
         let source = Seekable::new(file)?;
-        read(source, Origin::Engine, |_, offset| {
+        read(source, Origin::Engine(means), |_, offset| {
             Ok(Content::Stored {
                 archive: Arc::clone(&archive),
                 offset,
@@ -70,11 +71,23 @@ impl Archive {
 /// Where an archive is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// An engine made it just now: a file that was copied and has the name of a whiteout is told from
-    /// one by what no whiteout of an engine has.
-    Engine,
+    /// An engine made it just now of what a step did. A step that copies deletes nothing, so what has the
+    /// name of a whiteout there was copied. Of a RUN, a file that has such a name is told from a whiteout
+    /// by what no whiteout of an engine has.
+    Engine(Means),
     /// It is a layer of an image, in which such a name deletes, whatever it is of.
     Image,
+}
+
+impl Origin {
+    /// Tells whether a member with the name of a whiteout may be one.
+    fn may_delete(self, body: &Body) -> bool {
+        match self {
+            Self::Image => true,
+            Self::Engine(Means::Copy) => false,
+            Self::Engine(Means::Run) => is_whiteout(body),
+        }
+    }
 }
 
 fn read<S: Source>(
@@ -122,9 +135,7 @@ impl Archive {
                 b"" | b"." | b".." => return Err(Problem::Whiteout(path)),
                 // Bookkeeping of a file system that engines used once.
                 deleted if deleted.starts_with(WHITEOUT) => {}
-                _ if origin == Origin::Engine && !is_empty_file(&body) => {
-                    return Err(Problem::Mark(path));
-                }
+                _ if !origin.may_delete(&body) => return Err(Problem::Mark(path)),
                 deleted => self.items.push(Item::Whiteout(folder.child(deleted))),
             }
             return Ok(());
@@ -155,11 +166,18 @@ impl Archive {
     }
 }
 
-/// Tells whether a member may be a whiteout: engines write them as empty files, and have written them as
-/// further names of one.
-fn is_empty_file(body: &Body) -> bool {
+/// Returns the name of the mark of a folder that hides what was in it.
+pub(crate) fn opaque_mark(folder: &TreePath) -> TreePath {
+    folder.child(&[WHITEOUT, OPAQUE].concat())
+}
+
+/// Tells whether a member may be a whiteout: engines write them as empty files that nobody but their owner
+/// may read, and have written them as further names of one.
+fn is_whiteout(body: &Body) -> bool {
     match body {
-        Body::New(inode) => matches!(inode.kind, Kind::File { size: 0, .. }),
+        Body::New(inode) => {
+            matches!(inode.kind, Kind::File { size: 0, .. }) && inode.mode | 0o700 == 0o700
+        }
         Body::HardLink(_) => true,
     }
 }

@@ -84,9 +84,7 @@ pub enum Problem {
     #[error("`{0}` is a whiteout that does not say what it deletes")]
     Whiteout(TreePath),
     /// A file with the name of a whiteout.
-    #[error(
-        "`{0}` is a file that was copied or made: in a layer, a name that begins with `.wh.` deletes"
-    )]
+    #[error("`{0}` cannot be in an image: in a layer, a name that begins with `.wh.` deletes")]
     Mark(TreePath),
     /// The target of a symbolic link that no file system has.
     #[error("`{member}` is a symbolic link {why}")]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::archive::{Archive, InodeId, Item};
+use super::archive::{Archive, InodeId, Item, opaque_mark};
 use super::compare::{Comparison, Likeness, Means};
 use super::content::Content;
 use super::emit::Emitter;
@@ -30,6 +30,7 @@ pub(crate) struct Normalised {
 /// Only what it left behind goes.
 pub(crate) fn keep_changes(
     archive: Archive,
+    means: Means,
     lower: &Tree,
     leftovers: &[Leftover],
 ) -> Result<Normalised, Problem> {
@@ -44,6 +45,9 @@ pub(crate) fn keep_changes(
             Item::Name(path, _) if removed.contains(&path) => continue,
             Item::Name(path, id) => (path, Some(id)),
             Item::Whiteout(path) => (path, None),
+            Item::Opaque(path) if means == Means::Copy => {
+                return Err(Problem::Mark(opaque_mark(&path)));
+            }
             Item::Opaque(path) => return Err(Problem::Opaque(path)),
         };
         let parent = path.ancestors().next();
@@ -75,6 +79,11 @@ pub(crate) fn find_changes(
 ) -> Result<Normalised, Problem> {
     let lower = comparison.lower;
     let Archive { items, inodes } = archive;
+    if comparison.means == Means::Copy
+        && let Some(mark) = copied_mark(&items, lower)
+    {
+        return Err(Problem::Mark(mark));
+    }
     let mut names = names(&items);
     let removed = leftover::remove(&mut names, &inodes, lower, leftovers);
     let mut events: Vec<_> = removed.into_iter().map(Event::LeftoverRemoved).collect();
@@ -131,6 +140,24 @@ fn names(items: &[Item]) -> BTreeMap<TreePath, InodeId> {
         Item::Whiteout(_) | Item::Opaque(_) => None,
     };
     items.iter().filter_map(name).collect()
+}
+
+/// Returns a file with the name of the mark that hides what was in a folder, if a step copied one. Engines
+/// mark, once, the folders that a step made, where there is nothing to hide.
+fn copied_mark(items: &[Item], lower: &Tree) -> Option<TreePath> {
+    let mut marked = BTreeSet::new();
+    let hides = |folder: &TreePath| {
+        lower.below(folder).next().is_some()
+            || lower
+                .get(folder)
+                .is_some_and(|node| node.inode.is_directory())
+    };
+    items.iter().find_map(|item| match item {
+        Item::Opaque(folder) if !marked.insert(folder) || hides(folder) => {
+            Some(opaque_mark(folder))
+        }
+        _ => None,
+    })
 }
 
 /// The upper folder that an engine made an archive of.

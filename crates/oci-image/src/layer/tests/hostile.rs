@@ -10,8 +10,11 @@ use crate::layer::block::BLOCK;
 
 /// Returns why an archive is refused: by offset and as a stream for the same reason.
 fn refused(bytes: &[u8]) -> String {
-    let [indexed, streamed] = [Archive::index(file_of(bytes)), Archive::digest(bytes)]
-        .map(|read| read.err().expect("it must be refused").problem.to_string());
+    let [indexed, streamed] = [
+        Archive::index(file_of(bytes), Means::Run),
+        Archive::digest(bytes),
+    ]
+    .map(|read| read.err().expect("it must be refused").problem.to_string());
     assert_eq!(indexed, streamed);
     indexed
 }
@@ -66,7 +69,7 @@ fn single_members_are_refused(
 
 #[test]
 fn a_file_may_be_called_like_a_compressed_archive() {
-    let archive = Archive::index(file_of(&patched(b'0', NAME, b"\x1f\x8b\x08")));
+    let archive = Archive::index(file_of(&patched(b'0', NAME, b"\x1f\x8b\x08")), Means::Run);
     assert_eq!(archive.unwrap().items.len(), 1);
 }
 
@@ -88,7 +91,12 @@ fn members_without_a_folder_are_refused(#[case] text: &str) {
         .try_normalise(text, Means::Run, &[])
         .unwrap_err();
     assert!(matches!(problem, Problem::Parent { .. }), "{problem}");
-    let problem = super::super::keep_changes(archive_of(text), &Tree::default(), &[]);
+    let problem = super::super::keep_changes(
+        archive_of(text, Means::Run),
+        Means::Run,
+        &Tree::default(),
+        &[],
+    );
     assert!(matches!(problem, Err(Problem::Parent { .. })));
 }
 
@@ -110,17 +118,41 @@ fn targets_that_no_kernel_takes_are_refused(#[case] target: Vec<u8>, #[case] rea
     assert!(refused.contains(reason), "{refused}");
 }
 
-/// A file that was copied is no deletion, though a layer cannot have it; in a layer of an image it is.
+/// A file that was copied or made is no deletion, though a layer cannot have it; in a layer of an image
+/// it is.
 #[rstest]
-#[case::with_content("f d/.wh.name 644 @9 content")]
-#[case::a_folder("d d/.wh.name 755 @9")]
-#[case::a_link("l d/.wh.name 777 @9 target")]
-fn files_with_the_name_of_a_whiteout_are_refused(#[case] text: &str) {
+#[case::with_content("f d/.wh.name 644 @9 content", Means::Run)]
+#[case::that_others_may_read("f d/.wh.name 644 @9", Means::Run)]
+#[case::a_folder("d d/.wh.name 755 @9", Means::Run)]
+#[case::a_link("l d/.wh.name 777 @9 target", Means::Run)]
+#[case::a_copy_that_is_empty("f d/.wh.name 644 @9", Means::Copy)]
+#[case::a_copy_that_nobody_may_read("w d/name", Means::Copy)]
+#[case::a_copy_with_another_name("f d/f 600 @9\nh d/.wh.name d/f", Means::Copy)]
+fn files_with_the_name_of_a_whiteout_are_refused(#[case] text: &str, #[case] means: Means) {
     let tar = tar_of(&format!("d d 755 @9\n{text}"));
-    let problem = Archive::index(file_of(&tar)).err().unwrap().problem;
+    let problem = Archive::index(file_of(&tar), means).err().unwrap().problem;
     assert!(matches!(problem, Problem::Mark(_)), "{problem}");
     let archive = Archive::digest(&*tar).unwrap();
-    assert!(matches!(archive.items[1], Item::Whiteout(_)));
+    assert!(matches!(archive.items.last(), Some(Item::Whiteout(_))));
+}
+
+/// Engines mark the folders that they make. A mark in one that was there, and a second one, were copied.
+#[rstest]
+#[case::there("d d 755 @9\no d", true)]
+#[case::there_and_empty("d empty 755 @9\no empty", true)]
+#[case::the_root("o .", true)]
+#[case::twice("d new 755 @9\no new\no new", true)]
+#[case::made("d new 755 @9\no new", false)]
+#[case::made_in_place_of_a_link("d link 755 @9\no link", false)]
+fn marks_that_were_copied_are_refused(#[case] text: &str, #[case] is_refused: bool) {
+    let below = Below::imported("d d 755 @1\nf d/f 644 @1\nd empty 755 @1\nl link 777 @1 d");
+    let copied = below.try_normalise(text, Means::Copy, &[]);
+    assert_eq!(
+        matches!(copied, Err(Problem::Mark(_))),
+        is_refused,
+        "{copied:?}"
+    );
+    assert!(below.try_normalise(text, Means::Run, &[]).is_ok());
 }
 
 #[test]
@@ -155,6 +187,6 @@ fn capabilities_may_have_any_bytes() {
     header.set_mode(0o755);
     header.set_mtime(9);
     builder.append_data(&mut header, "ping", &b""[..]).unwrap();
-    let archive = Archive::index(file_of(&builder.into_inner().unwrap())).unwrap();
+    let archive = Archive::index(file_of(&builder.into_inner().unwrap()), Means::Run).unwrap();
     assert_eq!(archive.inodes[0].capability.as_deref(), Some(&value[..]));
 }

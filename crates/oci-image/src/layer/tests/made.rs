@@ -33,7 +33,7 @@ impl Layers {
     }
 
     fn add(&mut self, means: Means, destination: Option<&Destination>, upper: &str) -> String {
-        let mut archive = archive_of(upper);
+        let mut archive = archive_of(upper, means);
         self.made.level(&mut archive, &self.below.tree, destination);
         let comparison = Comparison {
             lower: &self.below.tree,

@@ -90,8 +90,8 @@ fn file_of(bytes: &[u8]) -> File {
     file
 }
 
-fn archive_of(text: &str) -> Archive {
-    Archive::index(file_of(&tar_of(text))).unwrap()
+fn archive_of(text: &str, means: Means) -> Archive {
+    Archive::index(file_of(&tar_of(text)), means).unwrap()
 }
 
 /// Returns records as text.
@@ -149,7 +149,7 @@ impl Below {
 
     /// The same with a layer of this build on top.
     fn and_built(mut self, text: &str) -> Self {
-        let built = self.try_normalise(text, Means::Copy, &[]).unwrap();
+        let built = self.try_normalise(text, Means::Run, &[]).unwrap();
         self.tree.apply(&built.records);
         self
     }
@@ -165,7 +165,7 @@ impl Below {
             means,
             epoch: EPOCH,
         };
-        find_changes(archive_of(text), &comparison, leftovers)
+        find_changes(archive_of(text, means), &comparison, leftovers)
     }
 
     /// Returns what a RUN that touched `text` changed.
