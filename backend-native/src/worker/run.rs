@@ -6,7 +6,7 @@ use std::path::Path;
 use backend_api::StepId;
 use containerfile::{Run, Step};
 use process::Lines;
-use sandbox::{Network, Process, Verdict};
+use sandbox::{Held, Network, Process, Verdict};
 use snapshot::{Identity, Owner, Tree, User};
 
 use super::builder::Builder;
@@ -31,7 +31,7 @@ impl Builder {
         run: &Run,
         place: Option<StepId>,
         tree: &Tree,
-        root: &Path,
+        (root, held): (&Path, Option<Held>),
     ) -> Result<Option<Done>> {
         let Some(invocation) = step.invocation() else {
             return Ok(Some(Done::default()));
@@ -58,7 +58,7 @@ impl Builder {
             identity,
             network,
             place,
-            root,
+            (root, held),
         );
         let is_certain = is_certain.map_err(|failure| {
             if failure.kind == FailureKind::Build && self.lacks_network(run) {
@@ -83,7 +83,7 @@ impl Builder {
         identity: Identity,
         network: Network,
         place: Option<StepId>,
-        root: &Path,
+        (root, held): (&Path, Option<Held>),
     ) -> Result<Option<bool>> {
         let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
@@ -102,7 +102,7 @@ impl Builder {
             output: end,
             rights: self.inside.rights,
             bounds: self.inside.bounds.clone(),
-            held: super::deputy::held(),
+            held,
         }
         .start()?;
         let mut said = |line: &str| self.report.line(place, line);
@@ -128,6 +128,16 @@ impl Builder {
         match verdict {
             Verdict::Right => {}
             Verdict::Again => return Ok(None),
+            Verdict::ModeLost(path) => {
+                let path = within(&path, &self.folders.absolute(root));
+                let message = format!(
+                    "`{shown}`: it writes to `{path}`, which has the set-user-ID or set-group-ID bit: the kernel \
+                     takes the bit away when an ordinary user's build writes, and leaves it when root's does"
+                );
+                let hint = "set the mode after the last write, in the same RUN and before the file is read; or build as \
+                            root, or use --runtime docker";
+                return Err(Failure::unsupported(message).with_hint(hint));
+            }
             Verdict::Refused(why) => {
                 let message = format!("`{shown}`: {why}, which an ordinary user's build cannot do");
                 let hint = "build as root, set more users aside (usermod --add-subuids, --add-subgids), or \
@@ -147,6 +157,14 @@ impl Builder {
             (_, Some(limit)) => Err(limit.explain(&what, &self.job.work)),
             (_, None) => Err(Failure::build(what)),
         }
+    }
+}
+
+/// Returns the path of a file as a process sees it whose root is at `root`, whoever opened the file.
+fn within(path: &str, root: &Path) -> String {
+    match Path::new(path).strip_prefix(root) {
+        Ok(inner) => format!("/{}", inner.display()),
+        Err(_) => path.to_owned(),
     }
 }
 
