@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Stat};
 use sandbox::{Held, Watch};
-use snapshot::{Stack, Tree};
+use snapshot::{Place, Stack, Tree};
 
 use super::builder::{Builder, lock};
 use super::failure::Result;
@@ -31,6 +31,20 @@ impl Builder {
         }
         Ok(files)
     }
+}
+
+/// Returns such files of what is mounted at a place of a tree.
+pub(super) fn set_ids_at(tree: &Tree, target: &Place) -> Result<Vec<Arc<OwnedFd>>> {
+    let place = tree.resolve(target.as_bytes())?;
+    let files = match tree.folder(&place) {
+        Ok(folder) => {
+            let mounted = Tree::of(folder);
+            snapshot::open_all(&mounted, &snapshot::set_ids(&mounted)?)?
+        }
+        // It is a file.
+        Err(_) => snapshot::open_all(tree, &[place])?,
+    };
+    Ok(files.into_iter().map(Arc::new).collect())
 }
 
 /// Makes stand-ins.

@@ -7,9 +7,10 @@ use backend_api::StepId;
 use containerfile::{Run, Step};
 use process::Lines;
 use sandbox::{Held, Network, Process, Verdict};
-use snapshot::{Identity, Owner, Tree, User};
+use snapshot::{Identity, Owner, Place, Tree, User};
 
 use super::builder::Builder;
+use super::deputy::set_ids_at;
 use super::failure::Result;
 use super::fitting::{Fitting, make_folder};
 use super::limits::Watch;
@@ -31,7 +32,7 @@ impl Builder {
         run: &Run,
         place: Option<StepId>,
         tree: &Tree,
-        (root, held): (&Path, Option<Held>),
+        (root, mut held): (&Path, Option<Held>),
     ) -> Result<Option<Done>> {
         let Some(invocation) = step.invocation() else {
             return Ok(Some(Done::default()));
@@ -47,9 +48,16 @@ impl Builder {
         })?;
         let network = self.network(run);
         let mounts = mounts::of_run(step, run)?;
+        let writable = mounts.iter().filter(|mount| mount.may_change_files());
+        let writable: Vec<Place> = writable.map(|mount| mount.target.clone()).collect();
         let mut fitting = Fitting::new(tree, &mounts)?;
         make_folder(tree, step.working_directory.as_bytes(), identity.owner)?;
         self.fit(&mut fitting, mounts, network)?;
+        if let Some(held) = &mut held {
+            for target in writable {
+                held.set_ids.extend(set_ids_at(tree, &target)?);
+            }
+        }
         make_way(tree, &step.working_directory)?;
         let environment = environment(step, &identity, tree)?;
         let is_certain = self.run_process(

@@ -71,14 +71,14 @@ impl Dice {
 
     fn mode(&mut self) -> &'static str {
         self.pick(&[
-            "644", "4755", "2755", "2775", "1777", "600", "u+s", "g-x", "a+rX",
+            "644", "4755", "6755", "2755", "2775", "1777", "600", "u+s", "g-x", "a+rX",
         ])
     }
 
     /// Returns a command that a builder might give.
     fn command(&mut self) -> String {
         let (one, other) = (self.path(), self.path());
-        match self.roll(32) {
+        match self.roll(38) {
             0 | 1 => format!("mkdir -p {one}"),
             2 => format!("mkdir {one}; chmod 2775 {one}"),
             3 | 4 => format!("rm -f {one}; echo {other} >{one}"),
@@ -110,7 +110,11 @@ impl Dice {
             ),
             15 => format!("{} {} {one}", self.program("chmod"), self.mode()),
             16 | 17 => format!("{} {one} {other}", self.program("mv")),
-            18 | 19 => format!("{} -a {one} {other}", self.program("cp")),
+            // What a directory is given of itself depends on the order of its entries.
+            18 | 19 => format!(
+                "case $(realpath {other}) in $(realpath {one})/*) ;; *) {} -a {one} {other};; esac",
+                self.program("cp")
+            ),
             20 => {
                 let (pack, unpack) = (self.program("tar"), self.program("tar"));
                 format!(
@@ -132,6 +136,25 @@ impl Dice {
             27 => format!("[ -p {one} ] || truncate -s 3 {one}"),
             28 => format!("[ -p {one} ] || [ -p {other} ] || cp {one} {other}"),
             29 => format!("[ -f {one} ] && {GNU}/install -m 4751 {one} {other}"),
+            // Names of one file, in the next step too, where it is changed by one of them.
+            34 => format!(
+                "{} {one} {other}; [ -p {one} ] || echo {other} >>{one}",
+                self.program("ln")
+            ),
+            35 => format!(
+                "{} {one} {other}; chmod {} {one}",
+                self.program("ln"),
+                self.mode()
+            ),
+            30 => format!(
+                "rm -rf {one}; cp -a {other} {one}; chmod {} {one}",
+                self.mode()
+            ),
+            31 => format!("[ -f {one} ] && {{ chmod 6755 {one}; echo {other} >>{one}; }}"),
+            32 => format!("[ -f {one} ] && {{ chmod u+s {one}; cat {one}; }}"),
+            33 => format!(
+                "[ -f {one} ] && {{ chmod 4711 {one}; echo {other} >{one}; chmod u+s {one}; }}"
+            ),
             _ => match self.roll(4) {
                 0 => format!("rm -f {other}; [ -p {one} ] || cp {one} {other}"),
                 1 => {

@@ -80,6 +80,7 @@ fn main() -> ExitCode {
         set_id::a_set_id_file_that_is_written_to,
         set_id::a_set_id_file_of_an_earlier_step,
         set_id::a_file_that_is_made_with_the_set_id_bit,
+        set_id::a_set_id_file_in_a_mount,
         set_id::what_the_builder_writes_keeps_its_set_id_bits,
         bounds::a_sparse_file_takes_no_room,
         bounds::an_endless_line_is_cut,

@@ -1,9 +1,15 @@
 //! The set-user-ID and set-group-ID bits, which the kernel takes from a file that an ordinary user's build writes
 //! to, and leaves when root's does: an image has them as root's has, or is refused.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use libtest_mimic::Failed;
 
 use crate::support::{Build, expect, put_call, refused};
+
+/// Busybox's programs.
+const BUSYBOX: &str = "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n";
 
 /// A program that makes calls, and busybox's programs.
 const BEFORE: &str = "COPY call /call\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
@@ -169,6 +175,31 @@ pub(crate) fn a_file_that_is_made_with_the_set_id_bit() -> Result<(), Failed> {
             Refused("f"),
         ),
     ])
+}
+
+/// In what is mounted, of which only a copy comes into the image.
+pub(crate) fn a_set_id_file_in_a_mount() -> Result<(), Failed> {
+    let build = Build::new();
+    let file = build.folder.join("context/file");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o4755))?;
+    for (mount, file) in [
+        ("target=/m,rw", "m/file"),
+        ("source=file,target=/m,rw", "m"),
+    ] {
+        let mount = format!("--mount=type=bind,{mount}");
+        let read = format!("{BUSYBOX}RUN {mount} cp -p /{file} /f\n");
+        let mode = build.run(&read)?.mode("f").unwrap_or_default();
+        expect(mode == 0o4755, &format!("{mount}: found {mode:o}"))?;
+        let written = format!("{BUSYBOX}RUN {mount} echo 2 >>/{file}; cp -p /{file} /f\n");
+        let built = build.run(&written);
+        if rustix::process::geteuid().is_root() {
+            let mode = built?.mode("f").unwrap_or_default();
+            expect(mode == 0o4755, &format!("{mount}: found {mode:o}"))?;
+        } else {
+            refused(built, &format!("it writes to `/{file}`"))?;
+        }
+    }
+    Ok(())
 }
 
 /// What a COPY and an ADD write keeps its mode.

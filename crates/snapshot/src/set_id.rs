@@ -47,3 +47,39 @@ pub fn open_all(tree: &Tree, places: &[Place]) -> Result<Vec<OwnedFd>> {
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn those_that_are_there_still_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("d/e")).unwrap();
+        for (path, mode) in [
+            ("user", 0o4755),
+            ("d/e/group", 0o2755),
+            ("d/both", 0o6644),
+            ("d/plain", 0o755),
+            ("d/e", 0o2755),
+        ] {
+            let path = folder.path().join(path);
+            if !path.exists() {
+                fs::write(&path, "").unwrap();
+            }
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+        symlink("user", folder.path().join("link")).unwrap();
+        let tree = Tree::open(folder.path()).unwrap();
+        let mut found = set_ids(&tree).unwrap();
+        found.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        let paths: Vec<_> = found.iter().map(Place::as_bytes).collect();
+        assert_eq!(paths, [&b"/d/both"[..], b"/d/e/group", b"/user"]);
+        fs::remove_file(folder.path().join("user")).unwrap();
+        symlink("d/plain", folder.path().join("user")).unwrap();
+        assert_eq!(open_all(&tree, &found).unwrap().len(), 2);
+    }
+}

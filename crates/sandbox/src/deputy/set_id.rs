@@ -90,6 +90,13 @@ impl SetIds {
         self.hear(&mut self.lock());
     }
 
+    /// Takes note of a call that may write to any file, of which the kernel does not tell.
+    pub(super) fn doubt(&self) {
+        let mut files = self.lock();
+        self.hear(&mut files);
+        doubt(&mut files);
+    }
+
     /// Tells whether root's build would have ended with other modes, when nobody is left who could write.
     pub(super) fn verdict(&self) -> Verdict {
         let mut files = self.lock();
@@ -143,11 +150,8 @@ impl SetIds {
                 Err(_) => return,
             };
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                // Something was not told: it may have been anything.
-                for given in files.values_mut() {
-                    given.is_written = true;
-                    given.is_read = true;
-                }
+                // Something was not told.
+                doubt(files);
             }
             let Some(given) = files.get_mut(&event.wd()) else {
                 continue;
@@ -181,6 +185,14 @@ impl Given {
     }
 }
 
+/// Takes it that each file was written to, and read: whatever it has lost then, nobody knows why.
+fn doubt(files: &mut BTreeMap<i32, Given>) {
+    for given in files.values_mut() {
+        given.is_written = true;
+        given.is_read = true;
+    }
+}
+
 fn unwatched(errno: Errno) -> Stop {
     Stop::Verdict(Verdict::Refused(not_told(errno)))
 }
@@ -191,4 +203,114 @@ fn not_told(errno: Errno) -> String {
          file is written to afterwards: {errno} (sysctl fs.inotify.max_user_instances, \
          fs.inotify.max_user_watches)"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use rstest::rstest;
+    use rustix::fs::{CWD, Mode, OFlags};
+
+    use super::*;
+
+    /// A file, and what may be done with it.
+    struct Tried {
+        set_ids: SetIds,
+        folder: tempfile::TempDir,
+    }
+
+    impl Tried {
+        fn path(&self) -> std::path::PathBuf {
+            self.folder.path().join("file")
+        }
+
+        fn give(&self, mode: u32) -> bool {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(CWD, self.path(), flags, Mode::empty()).unwrap();
+            let given = self.set_ids.give(file, mode & BITS);
+            fs::set_permissions(self.path(), Permissions::from_mode(mode)).unwrap();
+            given.is_ok()
+        }
+
+        /// Does what a letter says.
+        fn does(&self, step: char) {
+            let path = self.path();
+            match step {
+                'w' => fs::write(path, "more").unwrap(),
+                't' => File::options()
+                    .write(true)
+                    .open(path)
+                    .unwrap()
+                    .set_len(0)
+                    .unwrap(),
+                'r' => drop(fs::read(path).unwrap()),
+                'l' => fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap(),
+                'd' => fs::remove_file(path).unwrap(),
+                '?' => self.set_ids.doubt(),
+                // More than the kernel keeps of what it has to tell.
+                'o' => {
+                    let other = self.folder.path().join("other");
+                    fs::write(&other, "").unwrap();
+                    let flags = OFlags::PATH | OFlags::CLOEXEC;
+                    let file = rustix::fs::openat(CWD, &other, flags, Mode::empty()).unwrap();
+                    self.set_ids.give(file, BITS).unwrap();
+                    fs::set_permissions(&other, Permissions::from_mode(0o6755)).unwrap();
+                    let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events");
+                    let most: usize = most.unwrap().trim().parse().unwrap();
+                    for _ in 0..=most / 2 {
+                        fs::read(&path).unwrap();
+                        fs::read(&other).unwrap();
+                    }
+                }
+                other => panic!("{other} is nothing that is done"),
+            }
+        }
+    }
+
+    /// The letters: written, cut, read, the bit is lost, given again, deleted, doubt, too much to tell.
+    #[rstest]
+    #[case("", true)]
+    #[case("l", true)]
+    #[case("rl", true)]
+    #[case("wl", false)]
+    #[case("tl", false)]
+    #[case("wlr", false)]
+    #[case("wld", true)]
+    #[case("wlrd", false)]
+    #[case("?l", false)]
+    #[case("?", true)]
+    #[case("ol", false)]
+    #[case("o", true)]
+    fn what_is_lost(#[case] steps: &str, #[case] is_right: bool) {
+        let tried = Tried {
+            set_ids: SetIds::of(&[]).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::write(tried.path(), "text").unwrap();
+        assert!(tried.give(0o4755));
+        steps.chars().for_each(|step| tried.does(step));
+        let verdict = tried.set_ids.verdict();
+        assert_eq!(verdict == Verdict::Right, is_right, "{verdict:?}");
+    }
+
+    #[rstest]
+    #[case("wl", 0o4755, true)]
+    #[case("wl", 0o6755, true)]
+    #[case("wl", 0o2755, false)]
+    #[case("wlr", 0o4755, false)]
+    #[case("rwl", 0o4755, true)]
+    #[case("l", 0o2755, true)]
+    #[case("lr", 0o4755, true)]
+    fn what_is_given_back(#[case] steps: &str, #[case] mode: u32, #[case] is_right: bool) {
+        let tried = Tried {
+            set_ids: SetIds::of(&[]).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::write(tried.path(), "text").unwrap();
+        assert!(tried.give(0o4755));
+        steps.chars().for_each(|step| tried.does(step));
+        assert_eq!(tried.give(mode), is_right);
+    }
 }
