@@ -1,5 +1,7 @@
 //! Why a build here cannot be had, and the one way of each reason into the API's words.
 
+use std::error::Error as _;
+
 use backend_api::{ErrorKind, Operation, Reason, Unavailable};
 use camino::Utf8PathBuf;
 
@@ -62,7 +64,12 @@ impl Error {
 impl From<Error> for Unavailable {
     fn from(error: Error) -> Self {
         let reason = error.reason();
-        let message = error.to_string();
+        let mut message = error.to_string();
+        if let Error::Process(source) = &error
+            && let Some(why) = source.source()
+        {
+            message = format!("{message}: {why}");
+        }
         let hint = match error {
             Error::Failed { failure, .. } => failure.hint,
             _ => None,

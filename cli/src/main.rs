@@ -12,6 +12,7 @@ mod place;
 mod render;
 mod settings;
 mod targets;
+mod threads;
 mod variables;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn run() -> Result<Exit, Failure> {
             return docker::refused(&error).map_or_else(|| Ok(arguments::explain(&error)), Err);
         }
     };
+    threads::require()?;
     render::log(arguments.global.verbose);
     variables::apply(&mut arguments)?;
     command::run(&arguments)

@@ -46,6 +46,8 @@ pub(super) struct Builder {
     places: Places,
     pub(super) stacking: Stacking,
     pub(super) unpacked: Mutex<BTreeMap<Layer, Arc<Mutex<Unpacked>>>>,
+    /// Where in a directory of a stack there are files with the set-user-ID or the set-group-ID bit.
+    pub(super) set_ids: Mutex<BTreeMap<PathBuf, Arc<[Place]>>>,
     /// Where what is in a directory was kept, so that others can be stacked of it.
     pub(super) kept_at: Mutex<BTreeMap<PathBuf, Reference>>,
     pub(super) stages: Mutex<BTreeMap<StageId, Floor>>,
@@ -103,6 +105,7 @@ pub(super) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
         way: Way::default(),
         images,
         unpacked: Mutex::default(),
+        set_ids: Mutex::default(),
         kept_at: Mutex::default(),
         stages: Mutex::default(),
         built: Condvar::new(),
@@ -269,7 +272,7 @@ impl Builder {
             let snapshot = self.folders.snapshot()?;
             let done = {
                 let root = root(step, &floor.stack, &snapshot)?;
-                self.carry_out(step, place, root.path())?
+                self.carry_out(step, place, (root.path(), &floor.stack))?
                 // Whatever was mounted in it goes with it.
             };
             if let Some(done) = done {

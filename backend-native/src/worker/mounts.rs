@@ -147,6 +147,16 @@ impl Mount {
         }
     }
 
+    /// Tells whether a process may write to files in it that were there before.
+    pub(super) fn may_change_files(&self) -> bool {
+        let has_files = match &self.kind {
+            Kind::Bind => true,
+            Kind::Cache(cache) => cache.from.is_some(),
+            Kind::Temporary(_) | Kind::Script(_) => false,
+        };
+        has_files && self.writing == Writing::Allowed
+    }
+
     /// Returns the place of which everything is seen in what the mount is from.
     pub(super) fn origin(&self) -> Place {
         match &self.kind {

@@ -6,10 +6,11 @@ use std::path::Path;
 use backend_api::StepId;
 use containerfile::{Run, Step};
 use process::Lines;
-use sandbox::{Network, Process, Verdict};
-use snapshot::{Identity, Owner, Tree, User};
+use sandbox::{Held, Network, Process, Verdict};
+use snapshot::{Identity, Owner, Place, Tree, User};
 
 use super::builder::Builder;
+use super::deputy::set_ids_at;
 use super::failure::Result;
 use super::fitting::{Fitting, make_folder};
 use super::limits::Watch;
@@ -31,7 +32,7 @@ impl Builder {
         run: &Run,
         place: Option<StepId>,
         tree: &Tree,
-        root: &Path,
+        (root, mut held): (&Path, Option<Held>),
     ) -> Result<Option<Done>> {
         let Some(invocation) = step.invocation() else {
             return Ok(Some(Done::default()));
@@ -47,9 +48,16 @@ impl Builder {
         })?;
         let network = self.network(run);
         let mounts = mounts::of_run(step, run)?;
+        let writable = mounts.iter().filter(|mount| mount.may_change_files());
+        let writable: Vec<Place> = writable.map(|mount| mount.target.clone()).collect();
         let mut fitting = Fitting::new(tree, &mounts)?;
         make_folder(tree, step.working_directory.as_bytes(), identity.owner)?;
         self.fit(&mut fitting, mounts, network)?;
+        if let Some(held) = &mut held {
+            for target in writable {
+                held.set_ids.extend(set_ids_at(tree, &target)?);
+            }
+        }
         make_way(tree, &step.working_directory)?;
         let environment = environment(step, &identity, tree)?;
         let is_certain = self.run_process(
@@ -58,7 +66,7 @@ impl Builder {
             identity,
             network,
             place,
-            root,
+            (root, held),
         );
         let is_certain = is_certain.map_err(|failure| {
             if failure.kind == FailureKind::Build && self.lacks_network(run) {
@@ -83,7 +91,7 @@ impl Builder {
         identity: Identity,
         network: Network,
         place: Option<StepId>,
-        root: &Path,
+        (root, held): (&Path, Option<Held>),
     ) -> Result<Option<bool>> {
         let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
@@ -102,7 +110,7 @@ impl Builder {
             output: end,
             rights: self.inside.rights,
             bounds: self.inside.bounds.clone(),
-            held: super::deputy::held(),
+            held,
         }
         .start()?;
         let mut said = |line: &str| self.report.line(place, line);
@@ -128,6 +136,16 @@ impl Builder {
         match verdict {
             Verdict::Right => {}
             Verdict::Again => return Ok(None),
+            Verdict::ModeLost(path) => {
+                let path = within(&path, &self.folders.absolute(root));
+                let message = format!(
+                    "`{shown}`: it writes to `{path}`, which has the set-user-ID or set-group-ID bit: the kernel \
+                     takes the bit away when an ordinary user's build writes, and leaves it when root's does"
+                );
+                let hint = "set the mode after the last write, in the same RUN and before the file is read; or build as \
+                            root, or use --runtime docker";
+                return Err(Failure::unsupported(message).with_hint(hint));
+            }
             Verdict::Refused(why) => {
                 let message = format!("`{shown}`: {why}, which an ordinary user's build cannot do");
                 let hint = "build as root, set more users aside (usermod --add-subuids, --add-subgids), or \
@@ -147,6 +165,14 @@ impl Builder {
             (_, Some(limit)) => Err(limit.explain(&what, &self.job.work)),
             (_, None) => Err(Failure::build(what)),
         }
+    }
+}
+
+/// Returns the path of a file as a process sees it whose root is at `root`, whoever opened the file.
+fn within(path: &str, root: &Path) -> String {
+    match Path::new(path).strip_prefix(root) {
+        Ok(inner) => format!("/{}", inner.display()),
+        Err(_) => path.to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use backend_api::StepId;
 use containerfile::{Build, Instruction, Run, Security, Step};
-use snapshot::{BadMode, Owner, Permissions, Place, Tree, User};
+use snapshot::{BadMode, Owner, Permissions, Place, Stack, Tree, User};
 
 use super::add::Order;
 use super::builder::Builder;
@@ -98,12 +98,12 @@ impl Default for Done {
 }
 
 impl Builder {
-    /// Carries out a step in the file system at `root`. Returns nothing if it has to begin again in another.
+    /// Carries out a step in the file system at `root`, which shows `below`. Returns nothing if it has to begin again in another.
     pub(super) fn carry_out(
         &self,
         step: &Step,
         place: Option<StepId>,
-        root: &Path,
+        (root, below): (&Path, &Stack),
     ) -> Result<Option<Done>> {
         let tree = Tree::open(root)?;
         let done = match &step.instruction {
@@ -115,7 +115,10 @@ impl Builder {
                 let done = self.bring(step, &Order::of_add(add), &tree);
                 done.map(|()| Some(Done::default()))
             }
-            Instruction::Run(run) => self.run(step, run, place, &tree, root),
+            Instruction::Run(run) => {
+                let held = self.set_ids(below, &tree).map(super::deputy::held);
+                held.and_then(|held| self.run(step, run, place, &tree, (root, held)))
+            }
             Instruction::Workdir(path) => {
                 make_working_folder(path, &step.user, &tree).map(|()| Some(Done::default()))
             }

@@ -92,7 +92,7 @@ fn try_to_run(root: &Utf8Path, inside: &Inside) -> Result<()> {
             output,
             rights: inside.rights,
             bounds: inside.bounds.clone(),
-            held: super::deputy::held(),
+            held: super::deputy::held(Vec::new()),
         };
         process.start()?.wait().map(|_| ())
     };

@@ -71,15 +71,14 @@ impl Dice {
 
     fn mode(&mut self) -> &'static str {
         self.pick(&[
-            "644", "4755", "2755", "2775", "1777", "600", "u+s", "g-x", "a+rX",
+            "644", "4755", "6755", "2755", "2775", "1777", "600", "u+s", "g-x", "a+rX",
         ])
     }
 
-    /// Returns a command that a builder might give. (None writes to a file that is there, and no file keeps two
-    /// names for the next step: see `docs/native.md`.)
+    /// Returns a command that a builder might give.
     fn command(&mut self) -> String {
         let (one, other) = (self.path(), self.path());
-        match self.roll(28) {
+        match self.roll(38) {
             0 | 1 => format!("mkdir -p {one}"),
             2 => format!("mkdir {one}; chmod 2775 {one}"),
             3 | 4 => format!("rm -f {one}; echo {other} >{one}"),
@@ -111,7 +110,11 @@ impl Dice {
             ),
             15 => format!("{} {} {one}", self.program("chmod"), self.mode()),
             16 | 17 => format!("{} {one} {other}", self.program("mv")),
-            18 | 19 => format!("{} -a {one} {other}", self.program("cp")),
+            // What a directory is given of itself depends on the order of its entries.
+            18 | 19 => format!(
+                "case $(realpath {other}) in $(realpath {one})/*) ;; *) {} -a {one} {other};; esac",
+                self.program("cp")
+            ),
             20 => {
                 let (pack, unpack) = (self.program("tar"), self.program("tar"));
                 format!(
@@ -128,6 +131,29 @@ impl Dice {
                 "rm -f {one}; mknod {one} c 1 3; chown {}:{} {one}",
                 self.id(),
                 self.id()
+            ),
+            26 => format!("[ -p {one} ] || echo {other} >>{one}"),
+            27 => format!("[ -p {one} ] || truncate -s 3 {one}"),
+            28 => format!("[ -p {one} ] || [ -p {other} ] || cp {one} {other}"),
+            29 => format!("[ -f {one} ] && {GNU}/install -m 4751 {one} {other}"),
+            // Names of one file, in the next step too, where it is changed by one of them.
+            34 => format!(
+                "{} {one} {other}; [ -p {one} ] || echo {other} >>{one}",
+                self.program("ln")
+            ),
+            35 => format!(
+                "{} {one} {other}; chmod {} {one}",
+                self.program("ln"),
+                self.mode()
+            ),
+            30 => format!(
+                "rm -rf {one}; cp -a {other} {one}; chmod {} {one}",
+                self.mode()
+            ),
+            31 => format!("[ -f {one} ] && {{ chmod 6755 {one}; echo {other} >>{one}; }}"),
+            32 => format!("[ -f {one} ] && {{ chmod u+s {one}; cat {one}; }}"),
+            33 => format!(
+                "[ -f {one} ] && {{ chmod 4711 {one}; echo {other} >{one}; chmod u+s {one}; }}"
             ),
             _ => match self.roll(4) {
                 0 => format!("rm -f {other}; [ -p {one} ] || cp {one} {other}"),
@@ -167,7 +193,7 @@ const SHOW: &str = "find . /t | sort | while read f; do \
       for kind in c b p f l d; do /gnu/bin/find . -type $kind | sort; find . -type $kind | sort; done; \
       /gnu/bin/tar c --numeric-owner . | tar tv | sort; tar c . | /gnu/bin/tar tv --numeric-owner | sort; } | \
       sed 's/20[0-9-]* [0-9:]* //;s/[A-Z][a-z][a-z] [0-9 ]* [0-9:]* //;/^total /d'; \
-    for f in * d/*; do [ -f $f ] && cat $f; true; done; find . -type f -links +1 -delete; true";
+    for f in * d/*; do [ -f $f ] && cat $f; true; done";
 
 /// Returns a context in which GNU's programs are, each with its libraries.
 fn context() -> Result<Build, Failed> {
@@ -201,6 +227,8 @@ fn context() -> Result<Build, Failed> {
 /// What came of a tree.
 struct Made {
     digest: String,
+    /// The steps that made it.
+    steps: String,
     /// What it is the digest of, or why there is none.
     text: String,
 }
@@ -228,7 +256,11 @@ fn tree(build: &Build, seed: u64) -> Result<Made, Failed> {
             file.write_all(text.as_bytes())?;
             file.rewind()?;
             let digest = snapshot::sha256(file)?.to_string();
-            Ok(Made { digest, text })
+            Ok(Made {
+                digest,
+                steps,
+                text,
+            })
         }
         Err(error) => {
             let message = error.message().unwrap_or_default();
@@ -237,8 +269,12 @@ fn tree(build: &Build, seed: u64) -> Result<Made, Failed> {
                 &format!("{seed}: {message}\n{steps}"),
             )?;
             let digest = REFUSED.to_owned();
-            let text = format!("{message}\n{steps}");
-            Ok(Made { digest, text })
+            let text = message.to_owned();
+            Ok(Made {
+                digest,
+                steps,
+                text,
+            })
         }
     }
 }
@@ -382,7 +418,8 @@ fn record(seed: &str, count: &str, file: &str) -> Result<(), Failed> {
     for seed in seed..seed + count {
         let made = tree(&build, seed)?;
         let _ = writeln!(lines, "{seed} {}", made.digest);
-        fs::write(format!("{file}.{seed}"), made.text)?;
+        let text = format!("{}\n{}", made.steps, made.text);
+        fs::write(format!("{file}.{seed}"), text)?;
     }
     Ok(fs::write(file, lines)?)
 }

@@ -11,6 +11,7 @@ mod files;
 mod flags;
 mod network;
 mod processes;
+mod set_id;
 mod standing;
 mod support;
 
@@ -76,6 +77,11 @@ fn main() -> ExitCode {
         standing::programs_of_32_bits_are_served,
         standing::what_cannot_be_answered_is_refused,
         standing::a_signal_begins_no_call_again,
+        set_id::a_set_id_file_that_is_written_to,
+        set_id::a_set_id_file_of_an_earlier_step,
+        set_id::a_file_that_is_made_with_the_set_id_bit,
+        set_id::a_set_id_file_in_a_mount,
+        set_id::what_the_builder_writes_keeps_its_set_id_bits,
         bounds::a_sparse_file_takes_no_room,
         bounds::an_endless_line_is_cut,
         bounds::folders_as_deep_as_can_be_are_an_error_and_removed,

@@ -41,13 +41,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 /// How long ended builds may take to clean up.
 const CLEANING_UP: Duration = Duration::from_secs(15);
 
+/// How long a thread that has nothing to do is kept.
+const FOR_EVER: Duration = Duration::from_secs(1 << 30);
+
 /// Runs a future to its end, with all cores for blocking work. What it gave up on the way has then
 /// been cleaned up.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_keep_alive(FOR_EVER)
         .build()
         .map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
+    // Work that blocks waits for a thread that has begun, where the system starts no further one: so there is one.
+    drop(runtime.spawn_blocking(|| ()));
     let result = runtime.block_on(future);
     runtime.shutdown_background();
     process::wait_for_ended_groups(CLEANING_UP);

@@ -5,8 +5,9 @@
 
 use libc::sock_filter;
 
+use crate::deputy::set_id;
 use crate::seccomp::{
-    ALLOW, ASK, Architecture, argument, give, if_at_least, if_equal, instruction, load,
+    ALLOW, ASK, Architecture, argument, give, if_any_bit, if_at_least, if_equal, instruction, load,
 };
 
 /// Which calls are held up.
@@ -38,8 +39,10 @@ pub(crate) enum File {
 /// What a call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It makes a device file; from this place on stand the mode and the number.
+    /// It makes a device file, or another; from this place on stand the mode and the number.
     Device(usize),
+    /// It gives a file the mode that stands here.
+    Mode(usize),
     /// It gives a file away; from this place on stand the user and the group.
     Owner(usize),
     /// It takes on users or groups: so many, from the first argument on.
@@ -54,7 +57,9 @@ pub(crate) enum Kind {
     Status(usize),
     /// It does so as `statx`; from this place on stand what is asked for, and the place.
     ExtendedStatus(usize),
-    /// It opens a file; here stand the flags.
+    /// It may write to any file, of which the kernel does not tell who watches it.
+    Write,
+    /// It opens a file; from this place on stand the flags, and the mode of a file that it makes.
     Open(usize),
     /// It opens a file to write it anew.
     Create,
@@ -106,9 +111,20 @@ const fn look(name: &'static str, kind: Kind, file: File) -> Named {
 
 /// All calls that may be held up. A 32-bit architecture has two of those that name users, of which the
 /// older ones, with numbers of 16 bits, have no `32` at their ends.
-const CALLS: [Named; 58] = [
+const CALLS: [Named; 64] = [
     change("mknod", Kind::Device(1), File::Path(0)),
     change("mknodat", Kind::Device(2), File::At(1)),
+    change("chmod", Kind::Mode(1), File::Path(0)),
+    change("fchmod", Kind::Mode(1), File::Descriptor(0)),
+    change("fchmodat", Kind::Mode(2), File::At(1)),
+    change("fchmodat2", Kind::Mode(2), File::Flagged(1, 3)),
+    change("open", Kind::Open(1), File::Path(0)),
+    change("openat", Kind::Open(2), File::At(1)),
+    change("openat2", Kind::OpenHow(2), File::At(1)),
+    change("creat", Kind::Create, File::Path(0)),
+    change("io_submit", Kind::Write, File::None),
+    // As from Linux 6.5, the kernel tells of it.
+    change("splice", Kind::Write, File::None),
     change("chown", Kind::Owner(1), File::Path(0)),
     change("lchown", Kind::Owner(1), File::Link(0)),
     change("fchown", Kind::Owner(1), File::Descriptor(0)),
@@ -153,10 +169,6 @@ const CALLS: [Named; 58] = [
     look("fstat64", Kind::Status(1), File::Descriptor(0)),
     look("fstatat64", Kind::Status(2), File::Flagged(1, 3)),
     look("statx", Kind::ExtendedStatus(3), File::Flagged(1, 2)),
-    look("open", Kind::Open(1), File::Path(0)),
-    look("openat", Kind::Open(2), File::At(1)),
-    look("openat2", Kind::OpenHow(2), File::At(1)),
-    look("creat", Kind::Create, File::Path(0)),
     look("execve", Kind::Execute, File::Path(0)),
     look("execveat", Kind::Execute, File::Flagged(1, 4)),
     look("truncate", Kind::Truncate, File::Path(0)),
@@ -209,9 +221,21 @@ impl Call {
 
     /// Returns the part of a filter that lets it through or holds it up. `beyond` is what stands in for
     /// all users from itself on.
-    pub(crate) fn rule(&self, beyond: u32) -> Vec<sock_filter> {
+    pub(crate) fn rule(&self, beyond: u32, watch: Watch) -> Vec<sock_filter> {
         match self.kind {
             Kind::Device(mode) => device(mode),
+            Kind::Mode(mode) => sets_id(mode),
+            Kind::Open(flags) if watch == Watch::Changes => {
+                let mut rule = vec![
+                    load(argument(flags)),
+                    // Without these there may be anything for a mode.
+                    if_any_bit(MAKES, 1, 0),
+                    give(ALLOW),
+                ];
+                rule.append(&mut sets_id(flags + 1));
+                rule
+            }
+            Kind::Create if watch == Watch::Changes => sets_id(1),
             // Whose number is the one that stands in is not seen by a file's status.
             Kind::Owner(user) => self.numbers(user..user + 2, beyond),
             Kind::Identity(count) => self.numbers(0..count, beyond.saturating_add(1)),
@@ -237,14 +261,31 @@ impl Call {
     }
 }
 
-/// Holds up what makes a device, by the mode that stands at this place among the arguments.
+/// The flags by which a file is made that is opened: `O_CREAT`, and of `O_TMPFILE` the one that `O_DIRECTORY` has not.
+pub(crate) const MAKES: u32 =
+    (libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY).cast_unsigned();
+
+/// Holds up what gives a file the set-user-ID or the set-group-ID bit, by the mode that stands at this place.
+fn sets_id(mode: usize) -> Vec<sock_filter> {
+    vec![
+        load(argument(mode)),
+        if_any_bit(set_id::BITS, 0, 1),
+        give(ASK),
+        give(ALLOW),
+    ]
+}
+
+/// Holds up what makes a device, or a file with the set-user-ID or the set-group-ID bit, by the mode that stands at
+/// this place among the arguments.
 fn device(mode: usize) -> Vec<sock_filter> {
     const KINDS: u32 = 0o170_000;
     vec![
         load(argument(mode)),
         instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, KINDS, (0, 0)),
-        if_equal(libc::S_IFCHR, 1, 0),
-        if_equal(libc::S_IFBLK, 0, 1),
+        if_equal(libc::S_IFCHR, 3, 0),
+        if_equal(libc::S_IFBLK, 2, 0),
+        load(argument(mode)),
+        if_any_bit(set_id::BITS, 0, 1),
         give(ASK),
         give(ALLOW),
     ]

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::child::{self, Plan, Step};
+use crate::deputy::set_id::SetIds;
 use crate::deputy::{Held, Supervisor, Verdict};
 use crate::error::{Error, Result};
 use crate::group::Bounds;
@@ -166,6 +167,11 @@ impl Process {
             filter: &Filter::default_profile(beyond),
             asks: beyond.is_some(),
         };
+        // Before it can write to any.
+        let set_ids = self.held.as_ref().map(|held| SetIds::of(&held.set_ids));
+        let mut set_ids = set_ids
+            .transpose()
+            .map_err(|errno| failed(WATCH)(errno.into()))?;
         let pid = child::start(&plan).map_err(failed("make a process"))?;
         drop(report);
         let mut running = Running {
@@ -176,11 +182,11 @@ impl Process {
         loop {
             let mut bytes = [0; 8];
             let told = receive(&errors, &mut bytes).map_err(failed("start the process"))?;
-            match (told, &self.held) {
+            match (told, self.held.as_ref().zip(set_ids.take())) {
                 // The socket was closed by the program's start.
                 (Told::Nothing, _) => return Ok(running),
-                (Told::Listener(listener), Some(held)) => {
-                    match Supervisor::start(pid, listener, held.clone()) {
+                (Told::Listener(listener), Some((held, set_ids))) => {
+                    match Supervisor::start(pid, listener, held.clone(), set_ids) {
                         Ok(supervisor) => running.supervisor = Some(supervisor),
                         Err(source) => {
                             // That it has ended already is as good.
@@ -240,6 +246,10 @@ impl Process {
         strings(paths)
     }
 }
+
+/// What cannot be done where the kernel does not tell of files that are written to.
+const WATCH: &str = "watch the files with the set-user-ID or set-group-ID bit \
+                     (sysctl fs.inotify.max_user_instances, fs.inotify.max_user_watches)";
 
 /// Returns two connected sockets, between which messages keep their bounds.
 fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {

@@ -234,7 +234,7 @@ impl Architecture {
                 call(name, vec![give(UNKNOWN)]);
             }
             for held in self.held(watch) {
-                let mut rule = held.rule(beyond);
+                let mut rule = held.rule(beyond, watch);
                 program.push(if_equal(held.number, 1, 0));
                 program.push(skip(rule.len()));
                 program.append(&mut rule);
@@ -307,7 +307,7 @@ pub(crate) fn if_equal(value: u32, then: u8, otherwise: u8) -> sock_filter {
     instruction(code, value, (then, otherwise))
 }
 
-fn if_any_bit(bits: u32, then: u8, otherwise: u8) -> sock_filter {
+pub(crate) fn if_any_bit(bits: u32, then: u8, otherwise: u8) -> sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
     instruction(code, bits, (then, otherwise))
 }

@@ -170,7 +170,7 @@ impl Tree {
         Ok(found.is_some())
     }
 
-    fn open_if_there(&self, place: &Place, flags: OFlags) -> Result<Option<OwnedFd>> {
+    pub(crate) fn open_if_there(&self, place: &Place, flags: OFlags) -> Result<Option<OwnedFd>> {
         match self.open_flags(place, flags | OFlags::NOFOLLOW, Mode::empty()) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
             opened => opened.at("open", place.as_bytes()).map(Some),

@@ -61,11 +61,14 @@ impl Asked<'_> {
         Ok(Target::Path { from, path, follow })
     }
 
-    /// Makes a device.
+    /// Makes a device, or another file.
     pub(super) fn device(&self, mode: usize) -> Result<Answer, Stop> {
         let number = u64::from(self.argument(mode + 1));
         let mode = self.argument(mode);
         let kind = FileType::from_raw_mode(mode);
+        if !matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
+            return self.make_set_id(mode);
+        }
         let is_whiteout = kind == FileType::CharacterDevice && number == 0;
         // What stands for a deletion anybody may make; and who may make no other is told so by the kernel.
         if is_whiteout || !self.caller.has(MKNOD)? {

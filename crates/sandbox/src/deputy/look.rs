@@ -141,9 +141,15 @@ impl Asked<'_> {
                 self.caller.read(self.address(place), &mut flags)?;
                 u32::try_from(u64::from_le_bytes(flags) & 0xffff_ffff).unwrap_or(0)
             }
-            _ => 0,
+            _ => (OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC).bits(),
         };
         let flags = OFlags::from_bits_retain(flags);
+        if let Some(answer) = self.open_set_id(flags)? {
+            return Ok(answer);
+        }
+        if !self.is_watched() {
+            return Ok(Answer::Kernel);
+        }
         let is_answered_alike = flags.contains(OFlags::PATH)
             || flags.contains(OFlags::DIRECTORY)
             || flags.contains(OFlags::CREATE | OFlags::EXCL);

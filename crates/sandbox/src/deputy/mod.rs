@@ -17,6 +17,8 @@ mod answer;
 mod caller;
 mod change;
 mod look;
+mod mode;
+pub(crate) mod set_id;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,6 +36,7 @@ use crate::seccomp;
 use acting::Ground;
 use answer::{Answer, Stop};
 use caller::Caller;
+use set_id::SetIds;
 
 /// Says what stands in for what the kernel does not make.
 pub trait Deputy: std::fmt::Debug + Send + Sync {
@@ -61,6 +64,9 @@ pub struct Held {
     pub watch: Watch,
     /// Who answers.
     pub deputy: Arc<dyn Deputy>,
+    /// The regular files that have the set-user-ID or the set-group-ID bit already. Of each the descriptor says
+    /// no more than where it is.
+    pub set_ids: Vec<Arc<OwnedFd>>,
 }
 
 /// What the answers to a process's calls have come to.
@@ -73,6 +79,9 @@ pub enum Verdict {
     Again,
     /// It was ended, for this reason: it cannot be told what it should be told.
     Refused(String),
+    /// This file, by its path, has lost the set-user-ID or the set-group-ID bit, which it would not have lost to
+    /// the system's root, since it was written to.
+    ModeLost(String),
 }
 
 /// Answers the calls of one process and of all that it starts.
@@ -81,6 +90,7 @@ pub(crate) struct Supervisor {
     held: Held,
     /// What the calls are, by architecture and number.
     calls: BTreeMap<(u32, u32), held::Call>,
+    set_ids: SetIds,
     /// The process itself, which ends all others of its name space with it.
     process: OwnedFd,
 }
@@ -91,12 +101,14 @@ impl Supervisor {
         process: Pid,
         listener: OwnedFd,
         held: Held,
+        set_ids: SetIds,
     ) -> io::Result<JoinHandle<Verdict>> {
         let supervisor = Self {
             process: pidfd_open(process, PidfdFlags::empty())?,
             listener,
             calls: seccomp::held_up(held.watch),
             held,
+            set_ids,
         };
         std::thread::Builder::new().spawn(|| supervisor.answer())
     }
@@ -129,6 +141,9 @@ impl Supervisor {
                     Ok(answer) => self.send(call.id, &Ok(answer)),
                 }
             }
+            if verdict == Verdict::Right {
+                verdict = self.set_ids.verdict();
+            }
             verdict
         })
     }
@@ -137,7 +152,11 @@ impl Supervisor {
     /// answer, which the calls of a kernel are not ended by; so that is not left until others are answered.
     fn take_all(&self, taken: &mpsc::Sender<libc::seccomp_notif>) {
         loop {
-            let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
+            let watched = [Some(&self.listener), self.set_ids.events()];
+            let watched = watched.into_iter().flatten();
+            let mut ready: Vec<_> = watched
+                .map(|file| PollFd::new(file, PollFlags::IN))
+                .collect();
             match rustix::event::poll(&mut ready, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => {
@@ -146,6 +165,10 @@ impl Supervisor {
                 }
             }
             let events = ready[0].revents();
+            let has_more = ready.get(1).is_some_and(|file| !file.revents().is_empty());
+            if has_more {
+                self.set_ids.note();
+            }
             if events.contains(PollFlags::IN) {
                 if let Some(call) = self.receive() {
                     // It is listened to as long as this.
@@ -286,6 +309,11 @@ impl Asked<'_> {
             Kind::RemoveAttribute(name) => self.remove_attribute(name),
             Kind::Status(buffer) => self.status(buffer),
             Kind::ExtendedStatus(mask) => self.extended_status(mask),
+            Kind::Mode(mode) => self.mode(mode),
+            Kind::Write => {
+                self.supervisor.set_ids.doubt();
+                Ok(Answer::Kernel)
+            }
             Kind::Open(_) | Kind::Create | Kind::OpenHow(_) => self.open(),
             Kind::Execute => self.use_device(Errno::ACCESS),
             Kind::Truncate => self.use_device(Errno::INVAL),
