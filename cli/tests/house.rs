@@ -206,11 +206,12 @@ const UNBOUNDED: [&str; 6] = [
 ];
 
 /// The files that may do so outside of their tests, and what it is that they read.
-const READERS: [(&str, &str); 27] = [
+const READERS: [(&str, &str); 28] = [
     ("backend-api/src/blob.rs", "a bounded reader"),
     ("backend-api/src/contract/", "a test's own files"),
     ("backend-api/src/emulation.rs", "files of the kernel"),
     ("backend-docker/src/daemon.rs", "a bounded answer"),
+    ("backend-native/src/probe.rs", "the kernel's"),
     ("backend-native/src/worker/circumstances.rs", "the kernel's"),
     ("backend-native/src/worker/entry.rs", "a bounded reader"),
     ("backend-native/src/worker/fitting.rs", "the machine's"),
