@@ -2,7 +2,7 @@
 //! and what means the same everywhere. What cannot be so is refused by name, and nothing is passed
 //! over.
 
-use build::{Context, OpenFiles, Profile, Recipe, Sources};
+use build::{Context, ImageName, InvalidName, OpenFiles, Profile, Recipe, Sources};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind as Refusal};
 use clap::{Args, ValueEnum};
@@ -223,7 +223,7 @@ impl Build {
         profile: &'static Profile,
         root: &Utf8Path,
     ) -> Result<Recipe, Failure> {
-        let (repository, tag) = self.name()?;
+        let ImageName { repository, tag } = self.name()?;
         self.check_arguments(profile)?;
         self.output()?
             .check_annotations(profile, &repository, &tag)?;
@@ -278,7 +278,7 @@ impl Build {
     }
 
     /// Returns the image's repository and tag.
-    fn name(&self) -> Result<(String, String), Failure> {
+    fn name(&self) -> Result<ImageName, Failure> {
         let name = match (self.tags.as_slice(), self.output()?.name()) {
             ([tag], _) => tag,
             ([], Some(name)) => name,
@@ -295,32 +295,14 @@ impl Build {
                 ));
             }
         };
-        let bare = name.strip_prefix("docker.io/").unwrap_or(name);
-        let (repository, tag) = bare.rsplit_once(':').unwrap_or((bare, "latest"));
-        let part = |part: &str| {
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-            part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-                && part.chars().all(plain)
-        };
-        let registry = |first: &str| first.contains(['.', ':']) || first == "localhost";
-        let of_registry = repository
-            .split_once('/')
-            .is_some_and(|(first, _)| registry(first));
-        if of_registry || !repository.split('/').all(part) || !package_tree::is_tag(tag) {
-            return Err(usage(
-                format!("`{name}` cannot be the name of a canonical image"),
-                Some("expected a repository without a registry, and a tag: stagex/core-musl:1.2.5"),
-            ));
-        }
-        Ok((repository.to_owned(), tag.to_owned()))
+        name.parse()
+            .map_err(|error: InvalidName| usage(error.to_string(), None))
     }
 
     /// Refuses arguments that speak of the image's bytes and would have them otherwise.
     fn check_arguments(&self, profile: &Profile) -> Result<(), Failure> {
         for (name, value) in &self.arguments {
-            let fixed = profile.build_arguments.iter();
-            let mut fixed = fixed.filter(|(fixed, _)| fixed == name && *fixed != Profile::CHECKS);
-            if let Some((_, canonical)) = fixed.next()
+            if let Some(canonical) = profile.argument(name)
                 && value != canonical
             {
                 return Err(usage(

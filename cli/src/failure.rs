@@ -78,6 +78,22 @@ impl From<build::Error> for Failure {
     }
 }
 
+/// A Containerfile cannot be checked.
+impl From<check::Error> for Failure {
+    fn from(error: check::Error) -> Self {
+        let problem = (error.to_string(), error.hint());
+        Self::of(error.kind(), [problem])
+    }
+}
+
+/// An image cannot go where it is to go.
+impl From<build::DeliveryError> for Failure {
+    fn from(error: build::DeliveryError) -> Self {
+        let problem = (error.to_string(), error.hint().map(str::to_owned));
+        Self::of(error.kind(), [problem])
+    }
+}
+
 /// Prints a text of several lines to standard error, the first of which says what is wrong.
 pub(crate) fn print_text(kind: &str, text: &str) {
     let text = printable::lines(text);

@@ -11,7 +11,6 @@ mod output;
 mod place;
 mod render;
 mod settings;
-mod targets;
 mod threads;
 mod variables;
 

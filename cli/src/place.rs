@@ -8,7 +8,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use beneath::{Directory, Typed};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use state::{Folders, Secret};
 
 use crate::context::Context;
@@ -63,17 +63,6 @@ fn typed(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Typed> {
     beneath::typed(&[tree], Utf8Path::new("."), path)
 }
 
-/// Reads a file whose path is relative to `from`, through no link in one of `trees`.
-pub(crate) fn read_text(
-    trees: &[Utf8PathBuf],
-    from: &Utf8Path,
-    path: &Utf8Path,
-) -> Result<String, Failure> {
-    let typed = beneath::typed(trees, from, path);
-    let read = typed.and_then(|typed| typed.read_text(beneath::TEXT));
-    read.map_err(|error| cannot("read", path, &error))
-}
-
 /// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.
 pub(crate) fn open_directory(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Directory> {
     let typed = typed(tree, path)?;
@@ -91,12 +80,9 @@ pub(crate) fn directory(tree: &Utf8Path, path: &Utf8Path) -> Result<Directory, F
 
 /// Says what could not be done with a path that a user typed.
 pub(crate) fn cannot(action: &str, path: &Utf8Path, error: &io::Error) -> Failure {
-    let hint = match beneath::problem(error) {
-        Some(beneath::Problem::Link(_)) => {
-            "no link in the tree is followed: name what it leads to, if that is what you mean"
-        }
-        _ => "name another path, or check its permissions",
-    };
     let message = format!("cannot {action} {path}: {error}");
-    Failure::of(ErrorKind::Environment, [(message, Some(hint.to_owned()))])
+    Failure::of(
+        ErrorKind::Environment,
+        [(message, Some(beneath::hint(error).to_owned()))],
+    )
 }

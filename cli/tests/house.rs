@@ -67,7 +67,7 @@ const ARROWS: [(&str, &[&str]); 28] = [
             "state",
         ],
     ),
-    ("check", &["containerfile"]),
+    ("check", &["beneath", "containerfile", "documents"]),
     (
         "conformance",
         &[

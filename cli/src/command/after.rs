@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use package_tree::{PlannedPackage, Tree};
+use package_tree::{After, PlannedPackage, Tree};
 use serde_json::{Value, json};
 use state::{Comparison, Contents, ListedEntry, ListedKind};
 
@@ -11,7 +11,6 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::place;
 use crate::render::{self, Show};
-use crate::targets::After;
 
 /// Something that was done.
 pub(super) enum Done {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
-use check::{Warning, check};
+use check::Warning;
 use package_tree::Tree;
 use serde_json::json;
 
@@ -11,7 +11,6 @@ use crate::arguments::{self, Format};
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
-use crate::place;
 use crate::render;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Check) -> Result<Exit, Failure> {
@@ -46,17 +45,7 @@ pub(super) fn of_files<'a>(
     result: fn(&str),
 ) -> Result<Exit, Failure> {
     let files: Vec<_> = files.into_iter().collect();
-    let mut found = Vec::new();
-    for name in &files {
-        let text = place::read_text(trees, &context.directory, name)?;
-        let file = containerfile::parse(&text).map_err(|error| {
-            let (line, column) = (error.position.line, error.position.column);
-            let message = format!("{name}:{line}:{column}: {}", error.kind);
-            Failure::of(ErrorKind::Tree, [(message, error.hint())])
-        })?;
-        let warnings = check(&text, &file);
-        found.extend(warnings.into_iter().map(|warning| (*name, warning)));
-    }
+    let found = check::check_files(trees, &context.directory, files.iter().copied())?;
     match context.format {
         Format::Json => {
             let warning = |(file, warning): &(_, Warning)| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use build::Listener;
 use documents::Reason;
 use make::{Clean, Explanation, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
-use package_tree::{DEFAULT_PLATFORM, Plan};
+use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
 use serde_json::{Value, json};
 
 use super::{after, interruption};
@@ -17,11 +17,10 @@ use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
 use crate::place;
 use crate::render::{self, Reasons, Show};
-use crate::targets::{self, Goals, Instead};
 
 pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit, Failure> {
     let tree = super::tree::open(context)?;
-    let goals = targets::goals(&tree, &arguments.targets)?;
+    let goals = package_tree::goals(&tree, &arguments.targets).map_err(super::tree::of_targets)?;
     match goals.instead {
         Some(Instead::Check) => return super::check::of_tree(context, &tree, &[], false),
         Some(Instead::Compat) => return super::runtimes::run(context),

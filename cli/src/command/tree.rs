@@ -31,16 +31,19 @@ pub(super) fn plan_for(
     platform: &str,
 ) -> Result<Plan, Failure> {
     let first = context.settings.profile.value.build_arguments;
-    tree.plan(targets, platform, first).map_err(|problems| {
-        // What is no file's fault is the command line's.
-        let usage = problems.0.iter().all(|problem| problem.file.is_none());
-        let kind = if usage {
-            ErrorKind::Usage
-        } else {
-            ErrorKind::Tree
-        };
-        failure(kind, problems)
-    })
+    tree.plan(targets, platform, first).map_err(of_targets)
+}
+
+/// Turns what is wrong with targets, or with what they select, into a failure.
+pub(super) fn of_targets(problems: Problems) -> Failure {
+    // What is no file's fault is the command line's.
+    let usage = problems.0.iter().all(|problem| problem.file.is_none());
+    let kind = if usage {
+        ErrorKind::Usage
+    } else {
+        ErrorKind::Tree
+    };
+    failure(kind, problems)
 }
 
 fn failure(kind: ErrorKind, problems: Problems) -> Failure {

@@ -11,7 +11,7 @@ mod remove;
 mod typed;
 
 pub use directory::{Directory, Entry, Kind};
-pub use problem::{Problem, problem};
+pub use problem::{Problem, hint, problem};
 pub use read::{DOCUMENT, LIST, MANIFEST, TEXT, open, read, read_open, read_text};
 pub use remove::{clear, names, remove};
 pub use typed::{Typed, typed};

@@ -31,6 +31,16 @@ impl From<Problem> for io::Error {
     }
 }
 
+/// Returns what somebody can do who has typed a path that `error` is of.
+pub fn hint(error: &io::Error) -> &'static str {
+    match problem(error) {
+        Some(Problem::Link(_)) => {
+            "no symbolic link in the tree is followed: name what it leads to, if that is what you mean"
+        }
+        _ => "name another path, or check its permissions",
+    }
+}
+
 /// Returns why a file was not taken, if that is what `error` says.
 pub fn problem(error: &io::Error) -> Option<&Problem> {
     error.get_ref()?.downcast_ref()

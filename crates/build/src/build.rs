@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use backend_api::{Backend, Network, Ready};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use oci_image::{Digest, ImageSet};
 use tokio::sync::watch;
 
 use crate::builder::{Builder, Destination, Order};
+use crate::delivery::Delivery;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::event::{Event, Listener};
@@ -45,16 +46,6 @@ pub struct BuildJob {
     pub folders: Folders,
     /// What to do where the disk has little room.
     pub space: Space,
-}
-
-/// Where a built image goes.
-pub enum Delivery {
-    /// An OCI layout in this folder, which is replaced as a whole.
-    Folder(Utf8PathBuf),
-    /// A tar of the layout, into this file, whole or not at all.
-    File(Utf8PathBuf),
-    /// A tar of the layout. Nothing is written before the image is whole.
-    Stream(Box<dyn Write + Send>),
 }
 
 /// Builds an image and delivers it. Returns the digest of its manifest.

@@ -82,6 +82,13 @@ impl Profile {
         Self::ALL.into_iter().find(|profile| profile.name == name)
     }
 
+    /// Returns the value that a build argument has which decides about bytes, if it is one of those.
+    pub fn argument(&self, name: &str) -> Option<&'static str> {
+        let mut arguments = self.build_arguments.iter();
+        let found = arguments.find(|(known, _)| *known == name && name != Self::CHECKS);
+        found.map(|(_, value)| *value)
+    }
+
     /// Returns the annotations of the manifest of an image.
     pub fn annotations(&self, repository: &str, tag: &str) -> BTreeMap<String, String> {
         BTreeMap::from([

@@ -3,6 +3,7 @@
 //!
 //! Reads files below a tree's root, and knows no engine.
 
+mod goals;
 mod manifest;
 mod name;
 mod near;
@@ -17,6 +18,7 @@ mod tree;
 mod version;
 mod versions;
 
+pub use goals::{After, Goals, Instead, goals};
 pub use name::{BUILD_ARGUMENT, TAG, is_build_argument, is_output, is_tag};
 pub use near::did_you_mean;
 pub use output::Output;

@@ -83,6 +83,23 @@ impl Serialize for PlannedPackage {
     }
 }
 
+impl Plan {
+    /// Returns the packages that a target selects, which was among those that were planned.
+    ///
+    /// # Errors
+    ///
+    /// An unknown target.
+    pub fn selected(&self, tree: &Tree, target: &str) -> Result<Vec<&PlannedPackage>, Problems> {
+        let selection = select(tree, &[target.to_owned()])?;
+        let names = selection.outputs.iter().map(|&place| &tree.at(place).name);
+        let names: BTreeSet<&String> = names.collect();
+        let packages = self.packages.iter();
+        Ok(packages
+            .filter(|package| names.contains(&package.name))
+            .collect())
+    }
+}
+
 impl Tree {
     /// Plans what `targets` select, and all that it needs; nothing selects everything.
     /// `platform` is for packages that do not say theirs; it may be several, separated by commas. Every

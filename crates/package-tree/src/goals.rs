@@ -1,29 +1,30 @@
 //! Targets of StageX's Makefile that are no packages: what is done before, after or instead of
 //! building.
+//!
+//! It knows the words. It does not know how any of it is done.
 
-use package_tree::Tree;
-
-use crate::exit::ErrorKind;
-use crate::failure::Failure;
+use crate::output::Output;
+use crate::problem::{Problem, Problems};
+use crate::tree::Tree;
 
 /// What the words on make's command line ask for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Goals {
+pub struct Goals {
     /// What was made is removed first, and nothing of an engine's cache is used.
-    pub(crate) clean: bool,
+    pub clean: bool,
     /// What is built; everything where there is nothing.
-    pub(crate) targets: Vec<String>,
+    pub targets: Vec<String>,
     /// Whether anything is built at all.
-    pub(crate) build: bool,
+    pub build: bool,
     /// What is done with what was built, in this order.
-    pub(crate) after: Vec<After>,
+    pub after: Vec<After>,
     /// What is done instead of all this.
-    pub(crate) instead: Option<Instead>,
+    pub instead: Option<Instead>,
 }
 
 /// What is done with what was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum After {
+pub enum After {
     /// The digests are written to `digests/*.txt`.
     Digests,
     /// And what of them is new is printed.
@@ -38,7 +39,7 @@ pub(crate) enum After {
 
 /// What is done instead of building.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Instead {
+pub enum Instead {
     /// Every package is checked.
     Check,
     /// What of this machine fits is said.
@@ -77,13 +78,17 @@ const PUBLISHING: &str =
 
 /// Sorts the words on make's command line. A package of the tree goes before a target of the same
 /// name.
-pub(crate) fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Failure> {
+///
+/// # Errors
+///
+/// Words that are targets of the Makefile and cannot be had here, and targets that exclude each other.
+pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
     let mut goals = Goals {
         build: words.is_empty(),
         ..Goals::default()
     };
     let is_package = |word: &str| {
-        let named = |output: &package_tree::Output| output.name == word || output.package == word;
+        let named = |output: &Output| output.name == word || output.package == word;
         tree.outputs().any(named)
     };
     let mut problems = Vec::new();
@@ -102,10 +107,10 @@ pub(crate) fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Failure> {
                 let prefix = word.split_once('-').map_or("", |(prefix, _)| prefix);
                 let refused = NOT_YET.iter().find(|(name, _)| *name == word);
                 if word == format!("{prefix}-") && AFTER.contains(&prefix) {
-                    problems.push((
-                        format!("`{word}` names no package"),
-                        Some(format!("write it behind: {word}core-musl")),
-                    ));
+                    problems.push(
+                        Problem::new(format!("`{word}` names no package"))
+                            .hint(format!("write it behind: {word}core-musl")),
+                    );
                 } else if let Some(target) = of("digests-") {
                     goals.build(&target);
                     goals.after.push(After::DigestsOf(target));
@@ -116,15 +121,15 @@ pub(crate) fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Failure> {
                     goals.build(&target);
                     goals.after.push(After::Import(target));
                 } else if let Some((name, hint)) = refused {
-                    problems.push((
-                        format!("there is no target `{name}` here"),
-                        Some((*hint).to_owned()),
-                    ));
+                    problems.push(
+                        Problem::new(format!("there is no target `{name}` here"))
+                            .hint((*hint).to_owned()),
+                    );
                 } else if matches!(prefix, "publish" | "registry") {
-                    problems.push((
-                        format!("there are no targets `{prefix}-*` here"),
-                        Some(PUBLISHING.to_owned()),
-                    ));
+                    problems.push(
+                        Problem::new(format!("there are no targets `{prefix}-*` here"))
+                            .hint(PUBLISHING.to_owned()),
+                    );
                 } else {
                     goals.build(word);
                 }
@@ -138,16 +143,15 @@ pub(crate) fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Failure> {
                 Instead::Check => "to check some packages: stagex check PACKAGE...",
                 Instead::Compat | Instead::Help => "ask for it by itself",
             };
-            problems.push((
-                format!("`{word}` goes with no other target"),
-                Some(hint.to_owned()),
-            ));
+            problems.push(
+                Problem::new(format!("`{word}` goes with no other target")).hint(hint.to_owned()),
+            );
         }
     }
     if problems.is_empty() {
         Ok(goals)
     } else {
-        Err(Failure::of(ErrorKind::Usage, problems))
+        Err(Problems(problems))
     }
 }
 
@@ -158,7 +162,7 @@ impl Goals {
     }
 
     /// Tells whether images are put into an engine's store.
-    pub(crate) fn imports(&self) -> bool {
+    pub fn imports(&self) -> bool {
         let imports = |after: &After| matches!(after, After::Import(_));
         self.after.iter().any(imports)
     }
@@ -188,7 +192,7 @@ mod tests {
         (temporary, tree)
     }
 
-    fn of(words: &[&str]) -> Result<Goals, Failure> {
+    fn of(words: &[&str]) -> Result<Goals, Problems> {
         let (_temporary, tree) = tree();
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         goals(&tree, &words)
