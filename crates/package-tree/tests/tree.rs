@@ -374,7 +374,7 @@ fn the_plan_is_documented_json() {
     assert_eq!(json["version"], 1);
     let make = &json["packages"][1];
     assert_eq!(make["name"], "core-make");
-    assert_eq!(make["build_args"][3], serde_json::json!(["VERSION", "4"]));
+    assert_eq!(make["build_args"][2], serde_json::json!(["VERSION", "4"]));
     assert_eq!(make["dependencies"], serde_json::json!(["core-musl"]));
     assert_eq!(make["target"], serde_json::Value::Null);
 }
