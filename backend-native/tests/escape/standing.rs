@@ -243,7 +243,7 @@ pub(crate) fn names_of_one_file_are_of_one_file() -> Result<(), Failed> {
         "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\nWORKDIR /w\n\
          RUN mkdir d e; echo 1 >d/f; cp /bin/busybox d/busybox; touch -d @5 d\n\
          RUN cat d/f >f; ln d/f e/f; d/busybox ln d/busybox e/busybox; stat -c '%n %h' d/* e/*; stat -c %Y d; \
-           [ d/f -ef e/f ] && [ d/busybox -ef e/busybox ] && echo same; tar c d e | tar tv | grep -c ' link to '; \
+           [ d/f -ef e/f ] && [ d/busybox -ef e/busybox ] && echo same; tar c d e | tar tv | grep -c ' -> '; \
            ln d/f g; [ d/f -ef g ] && echo same; echo 2 >>g; cat d/f; ls -A d\n",
     )?;
     let lines: Vec<_> = built.output.lines().collect();
