@@ -237,6 +237,36 @@ pub(crate) fn what_cannot_be_answered_is_refused() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A file of an earlier step that is given another name is one file to whoever looks, also while it is in use.
+pub(crate) fn names_of_one_file_are_of_one_file() -> Result<(), Failed> {
+    let built = Build::new().run(
+        "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\nWORKDIR /w\n\
+         RUN mkdir d e; echo 1 >d/f; cp /bin/busybox d/busybox; touch -d @5 d\n\
+         RUN cat d/f >f; ln d/f e/f; d/busybox ln d/busybox e/busybox; stat -c '%n %h' d/* e/*; stat -c %Y d; \
+           [ d/f -ef e/f ] && [ d/busybox -ef e/busybox ] && echo same; tar c d e | tar tv | grep -c ' -> '; \
+           ln d/f g; [ d/f -ef g ] && echo same; echo 2 >>g; cat d/f; ls -A d\n",
+    )?;
+    let lines: Vec<_> = built.output.lines().collect();
+    let expected = [
+        "d/busybox 2",
+        "d/f 2",
+        "e/busybox 2",
+        "e/f 2",
+        "5",
+        "same",
+        "2",
+        "same",
+        "1",
+        "2",
+        "busybox",
+        "f",
+    ];
+    expect(
+        lines == expected,
+        &format!("expected {expected:?}, found {lines:?}"),
+    )
+}
+
 /// A call that is done already is not done again for a signal: it would be told that the file is there.
 pub(crate) fn a_signal_begins_no_call_again() -> Result<(), Failed> {
     prints(

@@ -57,6 +57,8 @@ pub(crate) enum Kind {
     Status(usize),
     /// It does so as `statx`; from this place on stand what is asked for, and the place.
     ExtendedStatus(usize),
+    /// It gives a file another name.
+    Link,
     /// It may write to any file, of which the kernel does not tell who watches it.
     Write,
     /// It opens a file; from this place on stand the flags, and the mode of a file that it makes.
@@ -111,7 +113,7 @@ const fn look(name: &'static str, kind: Kind, file: File) -> Named {
 
 /// All calls that may be held up. A 32-bit architecture has two of those that name users, of which the
 /// older ones, with numbers of 16 bits, have no `32` at their ends.
-const CALLS: [Named; 64] = [
+const CALLS: [Named; 66] = [
     change("mknod", Kind::Device(1), File::Path(0)),
     change("mknodat", Kind::Device(2), File::At(1)),
     change("chmod", Kind::Mode(1), File::Path(0)),
@@ -122,6 +124,8 @@ const CALLS: [Named; 64] = [
     change("openat", Kind::Open(2), File::At(1)),
     change("openat2", Kind::OpenHow(2), File::At(1)),
     change("creat", Kind::Create, File::Path(0)),
+    change("link", Kind::Link, File::Link(0)),
+    change("linkat", Kind::Link, File::At(1)),
     change("io_submit", Kind::Write, File::None),
     // As from Linux 6.5, the kernel tells of it.
     change("splice", Kind::Write, File::None),

@@ -248,6 +248,23 @@ impl<'a> Caller<'a> {
 }
 
 impl Target {
+    /// Returns the directory that a path ends in, and the name in it.
+    pub(super) fn split(&self) -> (Self, Vec<u8>) {
+        let (from, path) = match self {
+            Self::Descriptor(number) => (*number, &b""[..]),
+            Self::Path { from, path, .. } => (*from, path.as_slice()),
+        };
+        let slash = path.iter().rposition(|byte| *byte == b'/');
+        let (folder, name) = path.split_at(slash.map_or(0, |slash| slash + 1));
+        let folder = if folder.is_empty() { b"." } else { folder };
+        let folder = Self::Path {
+            from,
+            path: folder.to_vec(),
+            follow: true,
+        };
+        (folder, name.to_vec())
+    }
+
     fn path(&self) -> &[u8] {
         match self {
             Self::Descriptor(_) => b"",

@@ -16,6 +16,7 @@ mod acting;
 mod answer;
 mod caller;
 mod change;
+mod link;
 mod look;
 mod mode;
 pub(crate) mod set_id;
@@ -310,6 +311,7 @@ impl Asked<'_> {
             Kind::Status(buffer) => self.status(buffer),
             Kind::ExtendedStatus(mask) => self.extended_status(mask),
             Kind::Mode(mode) => self.mode(mode),
+            Kind::Link => self.link(),
             Kind::Write => {
                 self.supervisor.set_ids.doubt();
                 Ok(Answer::Kernel)

@@ -103,13 +103,14 @@ impl Asked<'_> {
                     Mode::empty(),
                 )?;
                 self.note_made(place)?;
-                self.hand_over(file, flags).map(Some)
+                // The caller's is the only one when it is told: who executes a file that is open to be written fails.
+                self.hand_over(&file, flags).map(Some)
             }
         }
     }
 
-    /// Gives the caller a descriptor, which is the only one of its file from then on.
-    fn hand_over(&self, file: OwnedFd, flags: OFlags) -> Result<Answer, Stop> {
+    /// Gives the caller a descriptor.
+    fn hand_over(&self, file: &OwnedFd, flags: OFlags) -> Result<Answer, Stop> {
         let close = flags & OFlags::CLOEXEC;
         let handed = libc::seccomp_notif_addfd {
             id: self.call.id,

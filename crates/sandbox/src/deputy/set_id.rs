@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags};
-use rustix::fs::{FileType, inotify};
+use rustix::fs::{FileType, Stat, inotify};
 use rustix::io::Errno;
 
 use super::answer::Stop;
@@ -82,6 +82,35 @@ impl SetIds {
         given.bits = bits;
         given.is_written = false;
         given.is_read = false;
+        Ok(())
+    }
+
+    /// Tells whether a file has such a bit, or had one.
+    pub(super) fn knows(&self, file: &OwnedFd) -> Result<bool, Errno> {
+        let status = rustix::fs::fstat(file)?;
+        Ok(self.lock().values().any(|given| given.is(&status)))
+    }
+
+    /// Has a file that is known be known as well by what the kernel takes for another, since it was looked up
+    /// by another name.
+    pub(super) fn follow(&self, file: &OwnedFd, other: OwnedFd) -> Result<(), Stop> {
+        let status = rustix::fs::fstat(file)?;
+        let mut files = self.lock();
+        self.hear(&mut files);
+        let Some(known) = files.values().find(|given| given.is(&status)) else {
+            return Ok(());
+        };
+        let Given {
+            bits,
+            is_written,
+            is_read,
+            ..
+        } = *known;
+        let number = self.watch(&mut files, &Arc::new(other), bits);
+        if let Some(given) = files.get_mut(&number.map_err(unwatched)?) {
+            given.is_written |= is_written;
+            given.is_read |= is_read;
+        }
         Ok(())
     }
 
@@ -166,6 +195,12 @@ impl SetIds {
 }
 
 impl Given {
+    /// Tells whether a status is its own.
+    fn is(&self, status: &Stat) -> bool {
+        let inode = |status: &Stat| (status.st_dev, status.st_ino);
+        rustix::fs::fstat(&self.file).is_ok_and(|own| inode(&own) == inode(status))
+    }
+
     /// Returns the bits that it has no longer, if it was written to since it was given them.
     fn lost(&self, mode: u32) -> u32 {
         if self.is_written {

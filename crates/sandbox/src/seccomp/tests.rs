@@ -127,6 +127,8 @@ fn calls(#[case] name: &str, #[case] first: u32, #[case] expected: u32) {
 #[case("openat", [0, 0, 0o20_200_002, 0o2755], ASK)]
 #[case("openat", [0, 0, 0o200_000, 0o2755], ALLOW)]
 #[case("openat2", [0, 0, 0, 0], ASK)]
+#[case("link", [0, 0, 0, 0], ASK)]
+#[case("linkat", [0, 0, 0, 0], ASK)]
 #[case("io_submit", [0, 0, 0, 0], ASK)]
 #[case("creat", [0, 0o644, 0, 0], ALLOW)]
 #[case("creat", [0, 0o6755, 0, 0], ASK)]

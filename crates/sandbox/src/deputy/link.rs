@@ -1,0 +1,92 @@
+//! Calls that give a file another name.
+//!
+//! An ordinary user's overlay file system does not know the two names of a file for one, if the file is from an earlier
+//! step and was looked at before it had two: they have different numbers (inodes), and whoever copies them makes
+//! two files. To the system's root they are one. So the file is looked up anew before it gets the name.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::io::Errno;
+
+use super::Asked;
+use super::answer::{Answer, Stop};
+use super::caller::Target;
+
+impl Asked<'_> {
+    /// Gives a file another name.
+    pub(super) fn link(&self) -> Result<Answer, Stop> {
+        // What cannot be found, the kernel says best; and what is known by a descriptor only has no name.
+        let Ok(Target::Path { from, path, .. }) = self.target() else {
+            return Ok(Answer::Kernel);
+        };
+        let target = Target::Path {
+            from,
+            path,
+            follow: false,
+        };
+        let Ok(file) = self.caller.open(&target, None) else {
+            return Ok(Answer::Kernel);
+        };
+        let status = rustix::fs::fstat(&file)?;
+        let is_regular = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
+        let is_watched = self.supervisor.set_ids.knows(&file)?;
+        if !is_regular || (status.st_nlink != 1 && !is_watched) {
+            return Ok(Answer::Kernel);
+        }
+        let (folder, name) = target.split();
+        let Ok(folder) = self.caller.open(&folder, None) else {
+            return Ok(Answer::Kernel);
+        };
+        let before = rustix::fs::fstat(&folder)?;
+        if self.renew(&file, &folder, &name)? {
+            let times = times(&before);
+            rustix::fs::utimensat(&folder, ".", &times, AtFlags::empty())?;
+        }
+        Ok(Answer::Kernel)
+    }
+
+    /// Has the name of a file be that of what the file is called by a new name. Returns whether it could try.
+    fn renew(&self, file: &OwnedFd, folder: &OwnedFd, name: &[u8]) -> Result<bool, Stop> {
+        let other = format!(".stagex-{:x}", self.call.id);
+        let other = other.as_bytes();
+        let linked = rustix::fs::linkat(folder, name, folder, other, AtFlags::empty());
+        if linked.is_err() {
+            // So it is for the caller: nothing can be written there, or the names are not of one file system.
+            return Ok(false);
+        }
+        let renewed = || -> Result<OwnedFd, Errno> {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let found = rustix::fs::openat(folder.as_fd(), other, flags, Mode::empty())?;
+            let inode = |status: Stat| (status.st_dev, status.st_ino);
+            if inode(rustix::fs::fstat(file)?) == inode(rustix::fs::fstat(&found)?) {
+                rustix::fs::unlinkat(folder, other, AtFlags::empty())?;
+            } else {
+                // One name over the other the kernel does not rename: to the file system below they are of one file.
+                rustix::fs::unlinkat(folder, name, AtFlags::empty())?;
+                rustix::fs::renameat(folder, other, folder, name)?;
+            }
+            Ok(found)
+        };
+        let found = renewed().map_err(|errno| {
+            let name = String::from_utf8_lossy(name);
+            Stop::refused(&format!(
+                "it gives `{name}`, which is from an earlier step, another name: {errno}"
+            ))
+        })?;
+        self.supervisor.set_ids.follow(file, found)?;
+        Ok(true)
+    }
+}
+
+fn times(status: &Stat) -> Timestamps {
+    let time = |seconds: i64, fraction: u64| Timespec {
+        tv_sec: seconds,
+        // Less than a thousand million.
+        tv_nsec: i64::try_from(fraction).unwrap_or(0),
+    };
+    Timestamps {
+        last_access: time(status.st_atime, status.st_atime_nsec),
+        last_modification: time(status.st_mtime, status.st_mtime_nsec),
+    }
+}
