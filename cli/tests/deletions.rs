@@ -24,16 +24,16 @@ use engines::expect;
 const BASE: &str = "\
 FROM scratch AS base
 COPY busybox /bin/busybox
-RUN --network=none [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]
-RUN --network=none mkdir -p /d/below /empty /other && touch /d/file /d/below/file /gone && ln -s other /link
+RUN --network=none [\"/bin/busybox\", \"sh\", \"-c\", \"/bin/busybox --install -s /bin && mkdir -p /d/below /empty /other && touch /d/file /d/below/file /gone && ln -s other /link\"]
 ";
 
-/// What an image cannot be made of: instructions, and the name that is refused.
+/// What an image cannot be made of: a Containerfile, and the name that is refused.
 const REFUSED: [(&str, &str); 3] = [
-    ("FROM base\nADD file.tar /", "d/.wh.file`"),
-    ("FROM base\nADD mark.tar /", "d/.wh..wh..opq`"),
+    ("FROM scratch\nCOPY d /d\nADD file.tar /", "d/.wh.file`"),
+    ("FROM scratch\nCOPY d /d\nADD mark.tar /", "d/.wh..wh..opq`"),
     (
-        "FROM base\nRUN --network=none touch /d/.wh.file",
+        "FROM scratch\nCOPY busybox /bin/busybox\nCOPY d /d\n\
+         RUN --network=none [\"/bin/busybox\", \"touch\", \"/d/.wh.file\"]",
         "d/.wh.file`",
     ),
 ];
@@ -60,7 +60,8 @@ fn deletions(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let images = engines::images(program)?;
     let temporary = tempfile::tempdir_in("/var/tmp").unwrap();
     let context = &temporary.path().join("context");
-    fs::create_dir(context).unwrap();
+    fs::create_dir_all(context.join("d")).unwrap();
+    fs::write(context.join("d/file"), "").unwrap();
     let busybox = fs::copy("/bin/busybox", context.join("busybox"));
     busybox.map_err(|error| format!("Debian's busybox-static is needed: {error}"))?;
     archive(context, "file", &["d/.wh.file"])?;
@@ -73,14 +74,14 @@ fn deletions(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     )?;
 
     build(runtime, context, &format!("{BASE}{BUILT}"))?;
-    for (instructions, name) in REFUSED {
-        let refused = build(runtime, context, &format!("{BASE}{instructions}\n"));
+    for (containerfile, name) in REFUSED {
+        let refused = build(runtime, context, &format!("{containerfile}\n"));
         let said = refused
             .err()
             .and_then(|failed| failed.message().map(str::to_owned));
         let said = said.unwrap_or_else(|| "it was built".to_owned());
         let why = format!("{name} cannot be in an image");
-        expect(said.contains(&why), &format!("{instructions}: {said}"))?;
+        expect(said.contains(&why), &format!("{containerfile}: {said}"))?;
     }
     engines::nothing_is_left(temporary.path(), program, &images)
 }

@@ -449,10 +449,12 @@ pub(crate) fn no_terminal_can_be_typed_into() -> Result<(), Failed> {
         // Again, with one.
         let program = std::env::current_exe()?;
         let test = "no_terminal_can_be_typed_into";
-        let command = format!("{} --exact {test}", program.display());
+        // A line for a shell, whatever is in the path.
+        let command = format!("\"$PROGRAM\" --exact {test}");
         #[expect(clippy::disallowed_types, reason = "a test runs itself in a terminal")]
         let script = std::process::Command::new("script")
             .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env("PROGRAM", &program)
             .output()?;
         let said = String::from_utf8_lossy(&script.stdout).into_owned();
         return expect(script.status.success() && said.contains("1 passed"), &said);
