@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use backend_api::{Availability, Capabilities, Dialect, LayerRecord, Reason, Ready, Unavailable};
+use backend_api::{Availability, Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable};
 use camino::Utf8PathBuf;
 use documents::{ReadyRuntime, Runtime, UnavailableReason, UnavailableRuntime, Version};
 

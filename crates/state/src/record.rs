@@ -139,7 +139,8 @@ impl Record {
 
     /// Writes the record of the package `name`.
     pub fn write(&self, folders: &Folders, name: &str) -> Result<(), Error> {
-        let mut text = serde_json::to_string_pretty(&self.document()).expect("a record is plain data");
+        let mut text =
+            serde_json::to_string_pretty(&self.document()).expect("a record is plain data");
         text.push('\n');
         let path = Utf8Path::new(RECORDS).join(record_file(name));
         let text = folders.proof().seal(Purpose::Record, name, &text);
@@ -181,7 +182,7 @@ mod tests {
         let mut inputs = Inputs::default();
         inputs.add("argument", "a", "b");
         let record = Record {
-            key: inputs.key(Profile::default()),
+            key: inputs.key(Profile::STAGEX_2026),
             digest: oci_image::Digest::of(b"image"),
             runtime: "docker".to_owned(),
             milliseconds: 1,
