@@ -142,7 +142,11 @@ fn one_image_is_built(tree: &Path, runtime: &str) -> Result<(), Failed> {
         .arg("-C")
         .arg(tree)
         .args(["--quiet", "--format=json", "--runtime", runtime, "build"])
-        .args(["--tag=stagex/x:1", "--output=type=oci,dest=image.tar", "context"])
+        .args([
+            "--tag=stagex/x:1",
+            "--output=type=oci,dest=image.tar",
+            "context",
+        ])
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
