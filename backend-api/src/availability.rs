@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::Capabilities;
 
 /// Whether an engine can build here and now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
     /// It can.
     Ready(Ready),
@@ -26,7 +25,7 @@ impl Availability {
 }
 
 /// An engine that can build.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
     /// The program that drives it, as an absolute path.
     pub program: Utf8PathBuf,
@@ -49,7 +48,7 @@ impl Ready {
 }
 
 /// An engine that cannot build here and now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable {
     /// Why not.
     pub reason: Reason,
@@ -66,7 +65,6 @@ pub struct Unavailable {
 /// Why an engine cannot build here and now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum Reason {
     /// There is no such program.
     NotFound,

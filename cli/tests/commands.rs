@@ -7,10 +7,12 @@
 )]
 
 mod program;
+mod schema;
 
 use std::path::Path;
 
 use program::{NO_ENGINES, sample, stagex, stagex_with, tree};
+use schema::printed;
 use serde_json::Value;
 
 #[test]
@@ -21,7 +23,7 @@ fn the_plan_is_printed_as_json() {
         &["make", "--dry-run", "--format", "json", "make"],
     );
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let plan = printed("plan", &ran.stdout);
     assert_eq!(plan["packages"][0]["name"], "core-musl");
     assert_eq!(plan["packages"][1]["requested"], true);
 }
@@ -91,7 +93,7 @@ fn absent_engines_are_listed_with_what_to_do() {
     let arguments = [&NO_ENGINES[..], &["--format", "json", "runtimes"]].concat();
     let ran = stagex(tree.path(), &arguments);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let found = printed("runtimes", &ran.stdout);
     for name in ["docker", "podman", "buildah", "native"] {
         let why = &found["runtimes"][name]["unavailable"];
         assert_eq!(why["reason"], "not-found", "{found}");
@@ -128,7 +130,7 @@ fn plugins_on_the_path_are_listed() {
     let plugins = concat!(env!("CARGO_MANIFEST_DIR"), "/../conformance/plugins");
     let arguments = [&NO_ENGINES[..], &["--format", "json", "runtimes"]].concat();
     let ran = stagex_with(sample().path(), &arguments, &[("PATH", plugins)]);
-    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let found = printed("runtimes", &ran.stdout);
     let names: Vec<&String> = found["runtimes"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["buildah", "docker", "example", "native", "podman"]);
 }
@@ -194,7 +196,7 @@ fn what_differs_between_engines_is_warned_of() {
         &["check", "--deny-warnings", "--format", "json"],
     );
     assert_eq!(denied.code, 3);
-    let found: Value = serde_json::from_str(&denied.stdout).unwrap();
+    let found = printed("check", &denied.stdout);
     assert_eq!(found["warnings"][0]["rule"], "host-name");
 }
 
@@ -204,11 +206,40 @@ fn every_cell_is_listed_whatever_is_here() {
     arguments.extend(["conformance", "--list", "--format", "json"]);
     let ran = stagex(Path::new("."), &arguments);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let listed: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let listed = printed("conformance-cells", &ran.stdout);
     let cells = listed["cells"].as_array().unwrap();
     // Four columns and agreement for each of at least eighty cases.
     assert!(cells.len() >= 80 * 5, "{}", cells.len());
     assert!(cells.iter().all(|cell| cell["absence"].is_string()));
+}
+
+#[test]
+fn a_report_has_what_cannot_run_and_what_fails() {
+    for (column, code, state) in [
+        (None, 4, "cannot-run"),
+        (Some("--column=podman"), 1, "fails"),
+    ] {
+        let words = ["--format=json", "conformance", "--case=an-equal-file"];
+        let arguments = [&NO_ENGINES[..], &words, column.as_slice()].concat();
+        let ran = stagex(Path::new("."), &arguments);
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+        let report = printed("conformance-report", &ran.stdout);
+        assert_eq!(report["answers"][0]["state"], state);
+    }
+}
+
+#[test]
+fn what_was_never_built_is_explained_and_has_no_digest() {
+    let tree = sample();
+    let words = ["make", "-n", "--explain", "--format", "json"];
+    let ran = stagex(tree.path(), &words);
+    let explained = printed("explanations", &ran.stdout);
+    let reasons = &explained["packages"][1]["reasons"];
+    assert_eq!(reasons[0]["reason"], "never-built");
+    assert_eq!(reasons[1]["package"], "core-musl");
+    let ran = stagex(tree.path(), &["digests", "--format", "json"]);
+    let digests = printed("digests", &ran.stdout);
+    assert_eq!(digests["packages"][0]["built"], Value::Null);
 }
 
 #[test]
@@ -275,7 +306,7 @@ fn variables_of_make_are_flags() {
     ];
     let ran = stagex(tree.path(), &words);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let plan = printed("plan", &ran.stdout);
     assert_eq!(plan["packages"][0]["platforms"][0], "linux/386");
 
     let ran = stagex(tree.path(), &["make", "EXTRA_ARGS=--squash", "PLATFROM=x"]);
@@ -297,7 +328,7 @@ fn clean_removes_what_was_made_and_only_in_a_tree() {
     std::fs::write(layout.join("index.json"), "12345").unwrap();
     let ran = stagex(musl.path(), &["clean", "--format", "json"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let cleaned: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let cleaned = printed("clean", &ran.stdout);
     assert_eq!(
         (&cleaned["files"], &cleaned["bytes"]),
         (&1.into(), &5.into())
@@ -377,7 +408,7 @@ fn the_nearer_to_who_types_the_stronger() {
             .collect();
         let ran = stagex_with(tree.path(), &arguments, variables);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        let shown: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let shown = printed("config", &ran.stdout);
         let row = |row: &Value| {
             let source = row["source"].as_str().unwrap();
             let source = source.rsplit('/').next().unwrap().to_owned();

@@ -73,6 +73,7 @@ const ARROWS: [(&str, &[&str]); 28] = [
         &[
             "backend-api",
             "beneath",
+            "documents",
             "make",
             // Its tests only: mutants of the encoder compress at other levels.
             "go-flate",
@@ -114,9 +115,15 @@ const ARROWS: [(&str, &[&str]); 28] = [
     ),
     (
         "oci-image",
-        &["beneath", "containerfile", "go-flate", "printable"],
+        &[
+            "beneath",
+            "containerfile",
+            "documents",
+            "go-flate",
+            "printable",
+        ],
     ),
-    ("package-tree", &["beneath", "containerfile"]),
+    ("package-tree", &["beneath", "containerfile", "documents"]),
     ("patterns", &[]),
     ("printable", &[]),
     ("process", &[]),

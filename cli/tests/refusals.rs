@@ -13,6 +13,7 @@
 mod inputs;
 mod printing;
 mod program;
+mod schema;
 
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};

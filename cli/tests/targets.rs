@@ -7,15 +7,16 @@
 )]
 
 mod engines;
+mod schema;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use camino::Utf8Path;
 use libtest_mimic::Failed;
-use serde_json::Value;
 
 use engines::{example_tree, expect};
+use schema::printed;
 
 const PACKAGE: &str = "bootstrap-seed";
 const IMPORTED: &str = "stagex/bootstrap-seed:local";
@@ -66,18 +67,25 @@ fn targets(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     expect(said, &explained)?;
 
     let words = ["--format", "json", "clean", PACKAGE];
-    let again: Value = serde_json::from_str(&make(tree, runtime, &words)?).unwrap();
+    let again = printed("make", &make(tree, runtime, &words)?);
     let outcome = &again["packages"][0]["outcome"];
     expect(outcome == "built", &format!("after clean: {outcome}"))?;
     let reason = &again["packages"][0]["reasons"][0]["reason"];
     expect(reason == "asked", &format!("after clean, since {reason}"))?;
 
+    let record = tree.join(format!("out/.stagex/records/{PACKAGE}.json"));
+    let record = std::fs::read_to_string(record).unwrap();
+    let (document, _proof) = record.trim_end().rsplit_once('\n').unwrap();
+    let record = printed("record", document);
+    expect(record["runtime"] == runtime, document)?;
+
+    one_image_is_built(tree, runtime)?;
     a_failure_is_placed(tree, runtime)?;
 
     // What is new is new also where it was recorded a moment ago.
     only_the_package(tree);
     let words = ["--format", "json", "digests", "new-digests"];
-    let new: Value = serde_json::from_str(&make(tree, runtime, &words)?).unwrap();
+    let new = printed("make", &make(tree, runtime, &words)?);
     let names = new["new_digests"].as_array().unwrap().iter();
     let names: Vec<_> = names.map(|each| each["name"].as_str()).collect();
     expect(names == [Some(PACKAGE)], &new.to_string())?;
@@ -97,9 +105,10 @@ fn for_two_platforms(tree: &Path, runtime: &str, first: &str) -> Result<(), Fail
     };
     let wanted = format!("digests-{PACKAGE}");
     let words = ["--format", "json", "--platform", "linux/amd64,linux/386"];
-    let words = [&words[..], &[&wanted]].concat();
+    let content = format!("content-{PACKAGE}");
+    let words = [&words[..], &[&wanted, &content]].concat();
     for outcome in ["built", "fresh"] {
-        let made: Value = serde_json::from_str(&make(tree, runtime, &words)?).unwrap();
+        let made = printed("make", &make(tree, runtime, &words)?);
         expect(made["packages"][0]["outcome"] == outcome, &made.to_string())?;
         let images = made["images"].as_array().unwrap().iter();
         let images: Vec<_> = images
@@ -122,6 +131,28 @@ fn for_two_platforms(tree: &Path, runtime: &str, first: &str) -> Result<(), Fail
         expect(recorded.contains(&lines), &recorded)?;
     }
     Ok(())
+}
+
+/// Builds an image beside the packages, and reads what is said of it.
+fn one_image_is_built(tree: &Path, runtime: &str) -> Result<(), Failed> {
+    let context = tree.join("context");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Containerfile"), "FROM scratch\nCOPY . /\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_stagex"))
+        .arg("-C")
+        .arg(tree)
+        .args(["--quiet", "--format=json", "--runtime", runtime, "build"])
+        .args([
+            "--tag=stagex/x:1",
+            "--output=type=oci,dest=image.tar",
+            "context",
+        ])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    expect(output.status.success(), &stderr)?;
+    let built = printed("build", &String::from_utf8(output.stdout).unwrap());
+    expect(built["runtime"] == runtime, &built.to_string())
 }
 
 /// Puts the package's image into the engine's own store, where it is found.

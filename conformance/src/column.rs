@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use backend_api::{Availability, Backend};
 use camino::Utf8PathBuf;
-use serde::{Serialize, Serializer};
 use tokio::task::JoinSet;
 
 /// The name of a column: a runtime, and behind an `@` its generation where there are several.
@@ -59,12 +58,6 @@ impl FromStr for Label {
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl Serialize for Label {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }
 

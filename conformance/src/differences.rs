@@ -8,12 +8,12 @@ use std::io;
 
 use camino::Utf8Path;
 use semver::{Version, VersionReq};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::column::Label;
 
 /// The table of differences.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Differences {
     /// Differences that no image shows, since they are levelled.
@@ -28,7 +28,7 @@ pub struct Differences {
 }
 
 /// A difference between engines that no image shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Levelled {
     /// What differs, and in which engines.
@@ -40,7 +40,7 @@ pub struct Levelled {
 }
 
 /// A difference that shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// The case that shows it.
@@ -50,19 +50,19 @@ pub struct Difference {
     /// What differs, and why it is so.
     pub why: String,
     /// What the author of a package must avoid.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub avoid: String,
     /// Where the build fails: a part of the message. Else it gives another image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub fails: Option<String>,
     /// Where it depends on more than the version: on what. Then it need not show.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub depends_on: Option<String>,
 }
 
 /// Versions of a runtime, as in `podman >=4.3, <5`; without a requirement, all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Versions {
     runtime: String,
     versions: VersionReq,
@@ -130,15 +130,6 @@ impl TryFrom<String> for Versions {
             runtime: runtime.to_owned(),
             versions: versions.parse()?,
         })
-    }
-}
-
-impl From<Versions> for String {
-    fn from(versions: Versions) -> Self {
-        match versions.versions.to_string().as_str() {
-            "*" => versions.runtime,
-            some => format!("{} {some}", versions.runtime),
-        }
     }
 }
 

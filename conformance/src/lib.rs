@@ -7,6 +7,7 @@
 mod bench;
 mod column;
 mod differences;
+mod document;
 mod embedded;
 mod matrix;
 mod oracle;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oci_image::{Digest, LayerDifference};
-use serde::Serialize;
 
 use crate::bench::{Bench, Site};
 use crate::column::{Column, Label};
@@ -15,8 +14,7 @@ use crate::suite::{Subject, Suite};
 const FEWER_THAN_TWO: &str = "inconclusive: fewer than two runtimes are ready";
 
 /// A question that has an answer of its own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "question", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell {
     /// Does this column's image have the recorded digest?
     Recorded {
@@ -65,8 +63,7 @@ impl Cell {
 }
 
 /// The answer to a cell's question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Yes.
     Holds,
@@ -87,7 +84,7 @@ pub enum Verdict {
 }
 
 /// Why a cell does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failing {
     /// What happened.
     pub message: String,
@@ -96,7 +93,7 @@ pub struct Failing {
 }
 
 /// The first thing in which two images differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contrast {
     /// Where: an entry of a layer and its field, or a place in config or manifest.
     pub place: String,

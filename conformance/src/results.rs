@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
 
 use crate::column::{Column, Label};
 use crate::differences::Levelled;
@@ -11,10 +10,8 @@ use crate::matrix::{Cell, Matrix, Verdict};
 use crate::suite::Subject;
 
 /// What came of a matrix.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Results {
-    /// Raised when a field changes its meaning or goes away.
-    pub version: u32,
     /// The columns, in order, also those that are not here.
     pub columns: Vec<ColumnFacts>,
     /// The packages, in order.
@@ -30,7 +27,7 @@ pub struct Results {
 }
 
 /// What is known of a column.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct ColumnFacts {
     /// Its name.
     pub label: Label,
@@ -43,20 +40,18 @@ pub struct ColumnFacts {
 }
 
 /// A cell with its answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Answer {
     /// The question.
-    #[serde(flatten)]
     pub cell: Cell,
     /// The answer.
-    #[serde(flatten)]
     pub verdict: Verdict,
     /// How long it took, in seconds. An image is counted where it was first asked for.
     pub seconds: f64,
 }
 
 /// How many cells are in which state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Cells that hold.
     pub holds: usize,
@@ -74,7 +69,6 @@ impl Results {
     /// Gathers the facts of a matrix and its answers.
     pub(crate) fn of(matrix: &Matrix, answers: Vec<Answer>, seconds: f64) -> Self {
         Self {
-            version: 1,
             columns: matrix.columns().iter().map(ColumnFacts::of).collect(),
             subjects: matrix.suite().subjects.clone(),
             interrupted: answers.len() < matrix.cells().len(),

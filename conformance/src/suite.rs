@@ -9,7 +9,6 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::Profile;
 use package_tree::{DEFAULT_PLATFORM, Tree};
-use serde::Serialize;
 use state::Digests;
 
 use crate::differences::{Differences, InvalidDifferences};
@@ -23,7 +22,7 @@ const STAGE: &str = "case";
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
 
 /// A package whose image must be the same everywhere.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subject {
     /// A case's name is the property in few words; a package's is its full name.
     pub name: String,

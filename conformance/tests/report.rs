@@ -255,7 +255,6 @@ fn sample() -> Results {
     };
     let answers = (0..SUBJECTS).flat_map(|number| COLUMNS.map(|column| answer(number, column)));
     Results {
-        version: 1,
         columns: columns.to_vec(),
         subjects: (0..SUBJECTS).map(subject).collect(),
         answers: answers.collect(),

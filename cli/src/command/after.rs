@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use documents::{ContentEntry, ContentKind, Contents, Make, PlatformImage};
 use package_tree::{After, PlannedPackage, Tree};
-use serde_json::{Value, json};
-use state::{Comparison, Contents, ListedEntry, ListedKind};
+use state::Comparison;
 
 use super::interruption;
 use crate::context::Context;
@@ -16,8 +16,7 @@ use crate::render::{self, Show};
 pub(super) enum Done {
     Digests(Vec<Comparison>),
     NewDigests(Vec<Comparison>),
-    /// (name, digest, platform) of each image.
-    DigestsOf(Vec<(String, String, String)>),
+    DigestsOf(Vec<PlatformImage>),
     ContentOf(Vec<Contents>),
     /// The names that images have now in the engine's store.
     Imported(Vec<String>),
@@ -53,20 +52,24 @@ pub(super) fn run(
                 Done::NewDigests(compared)
             }
             After::DigestsOf(target) => {
-                let mut lines = Vec::new();
+                let mut found = Vec::new();
                 for package in selected(target)? {
                     let images = state::Digests::of_output(folders, &package.name);
                     for (platform, digest) in images? {
-                        lines.push((package.name.clone(), digest.hex(), platform));
+                        found.push(PlatformImage {
+                            name: package.name.clone(),
+                            digest: digest.into(),
+                            platform,
+                        });
                     }
                 }
-                Done::DigestsOf(lines)
+                Done::DigestsOf(found)
             }
             After::ContentOf(target) => {
                 let packages = selected(target)?;
                 let contents = packages
                     .iter()
-                    .map(|package| Contents::of_output(folders, &package.name));
+                    .map(|package| state::contents(folders, &package.name));
                 Done::ContentOf(contents.collect::<Result<_, _>>()?)
             }
             After::Import(target) => Done::Imported(import(context, &selected(target)?)?),
@@ -100,40 +103,21 @@ fn import(context: &Context, packages: &[PlannedPackage]) -> Result<Vec<String>,
 }
 
 impl Done {
-    /// Returns the name that it has in make's JSON document.
-    fn field(&self) -> &'static str {
+    /// Adds it to make's document, behind what another target of the same kind has there.
+    pub(super) fn add_to(self, document: &mut Make) {
+        fn add<T>(field: &mut Option<Vec<T>>, more: impl IntoIterator<Item = T>) {
+            field.get_or_insert_default().extend(more);
+        }
         match self {
-            Self::Digests(_) => "digests",
-            Self::NewDigests(_) => "new_digests",
-            Self::DigestsOf(_) => "images",
-            Self::ContentOf(_) => "contents",
-            Self::Imported(_) => "imported",
-        }
-    }
-
-    /// Adds it to make's JSON document, behind what another target of the same kind has there.
-    pub(super) fn add_to(&self, document: &mut Value) {
-        let field = &mut document[self.field()];
-        if field.is_null() {
-            *field = json!([]);
-        }
-        if let Some(list) = field.as_array_mut() {
-            list.extend(self.values());
-        }
-    }
-
-    /// Returns it for programs.
-    fn values(&self) -> Vec<Value> {
-        match self {
-            Self::Digests(compared) | Self::NewDigests(compared) => {
-                super::digests::document(compared)
+            Self::Digests(compared) => {
+                add(&mut document.digests, compared.iter().map(Into::into));
             }
-            Self::DigestsOf(images) => {
-                let image = |(name, hex, platform): &(String, String, String)| json!({ "name": name, "digest": format!("sha256:{hex}"), "platform": platform });
-                images.iter().map(image).collect()
+            Self::NewDigests(compared) => {
+                add(&mut document.new_digests, compared.iter().map(Into::into));
             }
-            Self::ContentOf(contents) => contents.iter().map(|each| json!(each)).collect(),
-            Self::Imported(names) => names.iter().map(|name| json!(name)).collect(),
+            Self::DigestsOf(images) => add(&mut document.images, images),
+            Self::ContentOf(contents) => add(&mut document.contents, contents),
+            Self::Imported(names) => add(&mut document.imported, names),
         }
     }
 
@@ -157,9 +141,11 @@ impl Done {
 }
 
 /// Returns a line for each image, with its package where there are several.
-fn digests(images: &[(String, String, String)]) -> String {
-    let several = images.windows(2).any(|two| two[0].0 != two[1].0);
-    let line = |(name, hex, platform): &(String, String, String)| {
+fn digests(images: &[PlatformImage]) -> String {
+    let several = images.windows(2).any(|two| two[0].name != two[1].name);
+    let line = |image: &PlatformImage| {
+        let PlatformImage { name, platform, .. } = image;
+        let hex = image.digest.hex();
         if several {
             format!("{hex} {name} {platform}\n")
         } else {
@@ -192,20 +178,20 @@ fn list(contents: &Contents, text: &mut String) {
     }
 }
 
-fn line(entry: &ListedEntry) -> String {
+fn line(entry: &ContentEntry) -> String {
     let kind = match entry.kind {
-        ListedKind::Folder => 'd',
-        ListedKind::Symlink => 'l',
-        ListedKind::HardLink => 'h',
-        ListedKind::CharacterDevice => 'c',
-        ListedKind::BlockDevice => 'b',
-        ListedKind::Pipe => 'p',
-        ListedKind::Whiteout => 'w',
-        _ => '-',
+        ContentKind::Folder => 'd',
+        ContentKind::Symlink => 'l',
+        ContentKind::HardLink => 'h',
+        ContentKind::CharacterDevice => 'c',
+        ContentKind::BlockDevice => 'b',
+        ContentKind::Pipe => 'p',
+        ContentKind::Whiteout => 'w',
+        ContentKind::File => '-',
     };
     let owner = format!("{}/{}", entry.user, entry.group);
     let target = match (&entry.target, entry.kind) {
-        (Some(target), ListedKind::HardLink) => format!(" link to {target}"),
+        (Some(target), ContentKind::HardLink) => format!(" link to {target}"),
         (Some(target), _) => format!(" -> {target}"),
         (None, _) => String::new(),
     };
@@ -238,32 +224,48 @@ fn permissions(mode: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use documents::{Digest, Make, PlatformImage, Version};
 
     use super::{Done, digests, permissions};
 
+    fn image(name: &str, platform: &str) -> PlatformImage {
+        PlatformImage {
+            name: name.to_owned(),
+            digest: Digest::sha256(&[0x0f; 32]),
+            platform: platform.to_owned(),
+        }
+    }
+
     #[test]
     fn targets_of_one_kind_do_not_hide_each_other() {
-        let image = |name: &str| {
-            let platform = "linux/amd64".to_owned();
-            Done::DigestsOf(vec![(name.to_owned(), "0".repeat(64), platform)])
+        let mut document = Make {
+            version: Version,
+            runtime: "docker".to_owned(),
+            interrupted: false,
+            packages: Vec::new(),
+            digests: None,
+            new_digests: None,
+            images: None,
+            contents: None,
+            imported: None,
         };
-        let mut document = json!({ "version": 1 });
-        for done in [image("core-a"), image("core-b")] {
-            done.add_to(&mut document);
+        let images = ["core-a", "core-b"].map(|name| image(name, "linux/amd64"));
+        for image in images.clone() {
+            Done::DigestsOf(vec![image]).add_to(&mut document);
         }
-        let name = |place: usize| &document["images"][place]["name"];
-        assert_eq!((name(0), name(1)), (&"core-a".into(), &"core-b".into()));
+        assert_eq!(document.images, Some(images.to_vec()));
+        assert_eq!(document.contents, None);
     }
 
     #[test]
     fn digests_of_several_packages_say_whose_they_are() {
-        let image =
-            |name: &str, platform: &str| (name.to_owned(), "0f".to_owned(), platform.to_owned());
+        let hex = "0f".repeat(32);
         let one = [image("core-a", "linux/amd64"), image("core-a", "linux/386")];
-        assert_eq!(digests(&one), "0f linux/amd64\n0f linux/386\n");
+        let lines = format!("{hex} linux/amd64\n{hex} linux/386\n");
+        assert_eq!(digests(&one), lines);
         let two = [image("core-a", "linux/386"), image("user-a", "linux/386")];
-        assert_eq!(digests(&two), "0f core-a linux/386\n0f user-a linux/386\n");
+        let lines = format!("{hex} core-a linux/386\n{hex} user-a linux/386\n");
+        assert_eq!(digests(&two), lines);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use build::{BuildJob, Error};
-use serde_json::json;
+use documents::Version;
 
 use super::interruption;
 use crate::arguments::Format;
@@ -68,12 +68,12 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
     match built {
         Ok(digest) => {
             match context.format {
-                Format::Json => {
-                    let digest = digest.to_string();
-                    render::json(
-                        &json!({ "version": 1, "runtime": runtime, "name": name, "digest": digest }),
-                    );
-                }
+                Format::Json => render::json(&documents::Build {
+                    version: Version,
+                    runtime,
+                    name,
+                    digest: digest.into(),
+                }),
                 Format::Human if !output.is_standard_output() => {
                     render::result(&format!("{} {name}", digest.hex()));
                 }

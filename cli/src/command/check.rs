@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use check::Warning;
+use documents::Version;
 use package_tree::Tree;
-use serde_json::json;
 
 use crate::arguments::{self, Format};
 use crate::context::Context;
@@ -48,19 +48,20 @@ pub(super) fn of_files<'a>(
     let found = check::check_files(trees, &context.directory, files.iter().copied())?;
     match context.format {
         Format::Json => {
-            let warning = |(file, warning): &(_, Warning)| {
-                json!({
-                    "file": file,
-                    "line": warning.line,
-                    "column": warning.column,
-                    "rule": warning.rule,
-                    "found": warning.found,
-                    "message": warning.rule.message(),
-                    "hint": warning.rule.hint(),
-                })
+            let warning = |(file, warning): &(&Utf8PathBuf, Warning)| documents::Warning {
+                file: file.to_string(),
+                line: warning.line,
+                column: warning.column,
+                rule: warning.rule.name().to_owned(),
+                found: warning.found.clone(),
+                message: warning.rule.message().to_owned(),
+                hint: warning.rule.hint().to_owned(),
             };
-            let warnings: Vec<_> = found.iter().map(warning).collect();
-            render::json(&json!({ "version": 1, "files": files.len(), "warnings": warnings }));
+            render::json(&documents::Check {
+                version: Version,
+                files: files.len(),
+                warnings: found.iter().map(warning).collect(),
+            });
         }
         Format::Human => {
             for (file, warning) in &found {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use documents::Version;
 use make::{Clean, Cleaned};
-use serde_json::json;
 
 use super::interruption;
 use crate::arguments::{self, Format};
@@ -96,15 +96,14 @@ pub(super) fn remove(context: &Context, what: Clean) -> Result<Cleaned, Failure>
 
 /// Prints what was removed, and of how many builds something was left in engines' stores.
 pub(super) fn print(context: &Context, cleaned: Cleaned, builds: Option<usize>) {
-    let Cleaned { files, bytes, .. } = cleaned;
+    let Cleaned { files, bytes } = cleaned;
     match context.format {
-        Format::Json => {
-            let mut document = json!({ "version": 1, "files": files, "bytes": bytes });
-            if let Some(builds) = builds {
-                document["builds"] = builds.into();
-            }
-            render::json(&document);
-        }
+        Format::Json => render::json(&documents::Clean {
+            version: Version,
+            files,
+            bytes,
+            builds,
+        }),
         Format::Human => {
             let size = indicatif::HumanBytes(bytes);
             render::result(&format!("removed {}, {size}", render::count(files, "file")));

@@ -2,30 +2,36 @@
 
 use std::fmt::Write as _;
 
+use documents::{Setting, SettingValue, Version};
 use runtimes::Choice;
-use serde_json::{Value, json};
 
 use crate::arguments::Format;
 use crate::context::Context;
 use crate::docker::Network;
 use crate::exit::Exit;
 use crate::render;
-use crate::settings::Settings;
+use crate::settings::{Settings, Source};
 
 pub(super) fn run(context: &Context) -> Exit {
-    let rows = rows(&context.settings);
+    let settings = rows(&context.settings);
     match context.format {
-        Format::Json => {
-            let row = |(name, value, source): &(String, Value, String)| json!({ "name": name, "value": value, "source": source });
-            let settings: Vec<_> = rows.iter().map(row).collect();
-            render::json(&json!({ "version": 1, "settings": settings }));
-        }
+        Format::Json => render::json(&documents::Config {
+            version: Version,
+            settings,
+        }),
         Format::Human => {
             let mut text = String::new();
-            for (name, value, source) in &rows {
-                let value = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
+            for setting in &settings {
+                let Setting {
+                    name,
+                    value,
+                    source,
+                } = setting;
+                let value = match value {
+                    SettingValue::Switch(value) => value.to_string(),
+                    SettingValue::Number(value) => value.to_string(),
+                    SettingValue::Text(value) => value.clone(),
+                };
                 let _ = writeln!(text, "{name:16} {value:24} {source}");
             }
             render::result(&text);
@@ -34,45 +40,38 @@ pub(super) fn run(context: &Context) -> Exit {
     Exit::Success
 }
 
-fn rows(settings: &Settings) -> Vec<(String, Value, String)> {
+fn rows(settings: &Settings) -> Vec<Setting> {
+    let text = |value: &str| SettingValue::Text(value.to_owned());
+    let row = |name: &str, value, source: &Source| Setting {
+        name: name.to_owned(),
+        value,
+        source: source.to_string(),
+    };
     let runtime = match &settings.runtime.value {
         Choice::Auto => "auto",
         Choice::Named(name) => name,
     };
-    let out = settings
-        .out
-        .value
-        .as_ref()
-        .map_or("out", |out| out.as_str());
+    let (network, ignore_space) = (&settings.network, &settings.ignore_space);
+    let (profile, out) = (&settings.profile, &settings.out);
+    let jobs = SettingValue::Number(settings.jobs());
+    let is_offline = SettingValue::Switch(network.value == Network::None);
+    let out_path = out.value.as_ref().map_or("out", |out| out.as_str());
     let mut rows = vec![
-        ("runtime", runtime.into(), &settings.runtime.source),
-        ("jobs", settings.jobs().into(), &settings.jobs.source),
-        (
-            "offline",
-            (settings.network.value == Network::None).into(),
-            &settings.network.source,
-        ),
-        (
+        row("runtime", text(runtime), &settings.runtime.source),
+        row("jobs", jobs, &settings.jobs.source),
+        row("offline", is_offline, &network.source),
+        row(
             "ignore-space",
-            settings.ignore_space.value.into(),
-            &settings.ignore_space.source,
+            SettingValue::Switch(ignore_space.value),
+            &ignore_space.source,
         ),
-        (
-            "profile",
-            settings.profile.value.name.into(),
-            &settings.profile.source,
-        ),
-        ("out", out.into(), &settings.out.source),
-    ]
-    .into_iter()
-    .map(|(name, value, source)| (name.to_owned(), value, source.to_string()))
-    .collect::<Vec<_>>();
-    for (name, program) in &settings.engines {
-        rows.push((
-            format!("engines.{name}"),
-            program.value.as_str().into(),
-            program.source.to_string(),
-        ));
-    }
+        row("profile", text(profile.value.name), &profile.source),
+        row("out", text(out_path), &out.source),
+    ];
+    let engines = settings.engines.iter().map(|(name, program)| {
+        let name = format!("engines.{name}");
+        row(&name, text(program.value.as_str()), &program.source)
+    });
+    rows.extend(engines);
     rows
 }

@@ -8,7 +8,6 @@ use conformance::{
     Answer, Column, Label, Matrix, Oracle, Programs, Results, Site, Suite, SuiteError, Verdict,
 };
 use runtimes::Choice;
-use serde_json::json;
 
 use super::interruption;
 use crate::arguments::{self, Format};
@@ -171,15 +170,10 @@ fn suite(arguments: &arguments::Conformance, work: &Work) -> Result<Suite, Failu
 }
 
 fn list(context: &Context, matrix: &Matrix) {
-    let cells = matrix.cells();
     match context.format {
-        Format::Json => {
-            let cell = |cell| json!({ "cell": cell, "absence": matrix.absence(cell) });
-            let cells: Vec<_> = cells.iter().map(cell).collect();
-            render::json(&json!({ "version": 1, "cells": cells }));
-        }
+        Format::Json => render::json(&matrix.document()),
         Format::Human => {
-            for cell in &cells {
+            for cell in &matrix.cells() {
                 let absence = matrix.absence(cell).map(|why| format!("  ({why})"));
                 render::result(&(cell.name() + &absence.unwrap_or_default()));
             }
@@ -191,7 +185,7 @@ fn list(context: &Context, matrix: &Matrix) {
 fn tell(context: &Context, results: &Results) -> Exit {
     let counts = results.counts();
     match context.format {
-        Format::Json => render::json(results),
+        Format::Json => render::json(&results.document()),
         Format::Human => {
             for answer in &results.answers {
                 if let Verdict::Fails(failing) = &answer.verdict {

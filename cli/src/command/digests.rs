@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use documents::Version;
 use package_tree::Tree;
-use serde_json::{Value, json};
 use state::{Comparison, Digests};
 
 use crate::arguments::{self, Format};
@@ -22,10 +22,10 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
     let compared = compare(context, &tree, how)?;
     let nothing_is_built = compared.iter().all(|each| each.built.is_none());
     match context.format {
-        Format::Json => {
-            let packages = document(&compared);
-            render::json(&json!({ "version": 1, "packages": packages }));
-        }
+        Format::Json => render::json(&documents::Digests {
+            version: Version,
+            packages: compared.iter().map(Into::into).collect(),
+        }),
         Format::Human if nothing_is_built => {}
         Format::Human => render::result(&human(&compared)),
     }
@@ -86,19 +86,6 @@ pub(super) fn compare(
         recorded.write(root)?;
     }
     Ok(compared)
-}
-
-/// Returns how what was built compares with what was recorded, for programs.
-pub(super) fn document(compared: &[Comparison]) -> Vec<Value> {
-    let package = |each: &Comparison| {
-        let mut package =
-            json!({ "name": each.name, "recorded": each.recorded, "built": each.built });
-        if let Some(platform) = &each.platform {
-            package["platform"] = json!(platform);
-        }
-        package
-    };
-    compared.iter().map(package).collect()
 }
 
 /// Returns a line for each package that was built, as the files have it, with what differs.

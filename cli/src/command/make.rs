@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use build::Listener;
-use documents::Reason;
-use make::{Clean, Explanation, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
+use documents::{Explanation, Explanations, MadePackage, Reason, Version};
+use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
-use serde_json::{Value, json};
 
 use super::{after, interruption};
 use crate::arguments::{self, Format};
@@ -43,12 +42,12 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         } else if !arguments.explain {
             print_plan(context, &plan);
         } else if goals.clean {
-            print_explanations(context, &make::explain_cleaned(&plan));
+            print_explanations(context, make::explain_cleaned(&plan));
         } else {
             let folders = place::folders(context)?;
             print_explanations(
                 context,
-                &make::explain(
+                make::explain(
                     context.settings.profile.value,
                     &folders,
                     &plan,
@@ -63,12 +62,9 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         super::clean::print(context, cleaned, None);
         return Ok(Exit::Success);
     }
-    let Made {
-        runtime,
-        report,
-        reasons,
-    } = build(context, arguments, &goals, plan)?;
-    let exit = report.failure().map_or(Exit::Success, Exit::Error);
+    let made = build(context, arguments, &goals, plan)?;
+    let failure = made.report.failure();
+    let exit = failure.map_or(Exit::Success, Exit::Error);
     let after = if exit == Exit::Success {
         after::run(context, &tree, &goals.after, platform)?
     } else {
@@ -76,22 +72,22 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
     };
     match context.format {
         Format::Json => {
-            let mut document = document(&runtime, &report, &reasons);
+            let mut document = document(&made);
             for done in after {
                 done.add_to(&mut document);
             }
             render::json(&document);
         }
-        Format::Human if goals.after.is_empty() => print_digests(&report),
+        Format::Human if goals.after.is_empty() => print_digests(&made.report),
         Format::Human => after.iter().for_each(|done| render::result(&done.text())),
     }
-    print_failures(&report);
+    print_failures(&made.report);
     Ok(exit)
 }
 
 fn print_plan(context: &Context, plan: &Plan) {
     match context.format {
-        Format::Json => render::json(plan),
+        Format::Json => render::json(&documents::Plan::from(plan)),
         Format::Human => {
             let names = plan.packages.iter().map(|package| package.name.as_str());
             render::result(&names.collect::<Vec<_>>().join("\n"));
@@ -99,9 +95,12 @@ fn print_plan(context: &Context, plan: &Plan) {
     }
 }
 
-fn print_explanations(context: &Context, explained: &[Explanation]) {
+fn print_explanations(context: &Context, explained: Vec<Explanation>) {
     match context.format {
-        Format::Json => render::json(&json!({ "version": 1, "packages": explained })),
+        Format::Json => render::json(&Explanations {
+            version: Version,
+            packages: explained,
+        }),
         Format::Human => {
             let stale = || explained.iter().filter(|each| !each.reasons.is_empty());
             for each in stale() {
@@ -234,35 +233,41 @@ pub(super) fn print_failed(name: &str, failed: &FailedBuild) {
     print_problem("error", &message, failed.error.hint().as_deref());
 }
 
-fn document(runtime: &str, report: &Report, reasons: &BTreeMap<String, Vec<Reason>>) -> Value {
+/// Returns what became of each package for programs. What targets ask for beside building is added then.
+fn document(made: &Made) -> documents::Make {
     let package = |(name, outcome): &(String, Outcome)| {
-        let mut value = json!({ "name": name });
-        let (kind, seconds) = match outcome {
-            Outcome::Fresh(_) => ("fresh", None),
-            Outcome::Built { duration, .. } => ("built", Some(duration.as_secs_f64())),
-            Outcome::Failed(_) => ("failed", None),
-            Outcome::Skipped => ("skipped", None),
+        let reasons = made.reasons.get(name).cloned();
+        let outcome = match outcome {
+            Outcome::Fresh(digest) => documents::Outcome::Fresh {
+                digest: (*digest).into(),
+            },
+            Outcome::Built { digest, duration } => documents::Outcome::Built {
+                reasons,
+                digest: (*digest).into(),
+                seconds: duration.as_secs_f64(),
+            },
+            Outcome::Failed(failed) => documents::Outcome::Failed {
+                reasons,
+                message: crate::failure::chain(&failed.error),
+                log: failed.log.to_string(),
+                kind: failed.kind(),
+                may_pass: failed.kind().may_pass(),
+                hint: failed.error.hint(),
+            },
+            Outcome::Skipped => documents::Outcome::Skipped { reasons },
         };
-        value["outcome"] = kind.into();
-        if let Some(reasons) = reasons.get(name) {
-            value["reasons"] = json!(reasons);
-        }
-        if let Some(digest) = outcome.digest() {
-            value["digest"] = digest.to_string().into();
-        }
-        if let Some(seconds) = seconds {
-            value["seconds"] = seconds.into();
-        }
-        if let Outcome::Failed(failed) = outcome {
-            value["message"] = crate::failure::chain(&failed.error).into();
-            value["log"] = failed.log.as_str().into();
-        }
-        value
+        let name = name.clone();
+        MadePackage { name, outcome }
     };
-    json!({
-        "version": 1,
-        "runtime": runtime,
-        "interrupted": report.interrupted,
-        "packages": report.packages.iter().map(package).collect::<Vec<_>>(),
-    })
+    documents::Make {
+        version: Version,
+        runtime: made.runtime.clone(),
+        interrupted: made.report.interrupted,
+        packages: made.report.packages.iter().map(package).collect(),
+        digests: None,
+        new_digests: None,
+        images: None,
+        contents: None,
+        imported: None,
+    }
 }

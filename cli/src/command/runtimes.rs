@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use backend_api::Availability;
+use backend_api::{Availability, Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable};
+use camino::Utf8PathBuf;
+use documents::{ReadyRuntime, Runtime, UnavailableReason, UnavailableRuntime, Version};
 
 use super::interruption;
 use crate::arguments::Format;
@@ -30,7 +32,15 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
         Ok(found)
     })?;
     match context.format {
-        Format::Json => render::json(&serde_json::json!({ "version": 1, "runtimes": found })),
+        Format::Json => {
+            let document = |(name, availability): (&&str, &Availability)| {
+                ((*name).to_owned(), document(availability))
+            };
+            render::json(&documents::Runtimes {
+                version: Version,
+                runtimes: found.iter().map(document).collect(),
+            });
+        }
         Format::Human => render::result(&table(&names, &found)),
     }
     let any = found
@@ -41,6 +51,90 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     } else {
         ErrorKind::NoRuntime.into()
     })
+}
+
+/// Returns what a program reads.
+fn document(availability: &Availability) -> Runtime {
+    match availability {
+        Availability::Ready(ready) => {
+            let Ready {
+                program,
+                version,
+                details,
+                capabilities,
+            } = ready.clone();
+            Runtime::Ready(ReadyRuntime {
+                program: program.into_string(),
+                version,
+                details,
+                capabilities: of_capabilities(capabilities),
+            })
+        }
+        Availability::Unavailable(why) => {
+            let Unavailable {
+                reason,
+                program,
+                version,
+                message,
+                hint,
+            } = why.clone();
+            Runtime::Unavailable(UnavailableRuntime {
+                reason: of_reason(reason),
+                program: program.map(Utf8PathBuf::into_string),
+                version,
+                message,
+                hint,
+            })
+        }
+    }
+}
+
+fn of_capabilities(capabilities: Capabilities) -> documents::Capabilities {
+    let Capabilities {
+        dialect,
+        offline_builds,
+        host_network,
+        layers,
+        platforms,
+        leaves_mount_points,
+    } = capabilities;
+    let Dialect {
+        heredocs,
+        run_network,
+        named_contexts,
+        workdir_layers,
+        add_zstd,
+        confined_mounts,
+    } = dialect;
+    documents::Capabilities {
+        dialect: documents::Dialect {
+            heredocs,
+            run_network,
+            named_contexts,
+            workdir_layers,
+            add_zstd,
+            confined_mounts,
+        },
+        offline_builds,
+        host_network,
+        layers: match layers {
+            LayerRecord::Changes => documents::LayerRecord::Changes,
+            LayerRecord::Touched => documents::LayerRecord::Touched,
+        },
+        platforms,
+        leaves_mount_points,
+    }
+}
+
+fn of_reason(reason: Reason) -> UnavailableReason {
+    match reason {
+        Reason::NotFound => UnavailableReason::NotFound,
+        Reason::WillNotRun => UnavailableReason::WillNotRun,
+        Reason::TooOld => UnavailableReason::TooOld,
+        Reason::DaemonUnreachable => UnavailableReason::DaemonUnreachable,
+        Reason::PermissionDenied => UnavailableReason::PermissionDenied,
+        Reason::Incomplete => UnavailableReason::Incomplete,
+    }
 }
 
 /// Returns what a person reads, in the order of `names`.

@@ -15,6 +15,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use build::Listener;
+use documents::Document;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Progress;
@@ -75,8 +76,8 @@ pub(crate) fn shortened(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// Prints a value to standard output as JSON.
-pub(crate) fn json(value: &impl serde::Serialize) {
-    let document = serde_json::to_string_pretty(value).expect("what is printed is plain data");
-    result(&printable::json(&document));
+/// Prints a document to standard output as JSON.
+pub(crate) fn json(document: &impl Document) {
+    let text = serde_json::to_string_pretty(document).expect("what is printed is plain data");
+    result(&printable::json(&text));
 }

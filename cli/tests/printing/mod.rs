@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::program::{command, ran, stagex, stagex_with, tree};
+use crate::schema::printed;
 
 /// What stands behind each character, so that it is found again.
 const MARK: &str = "MARK";
@@ -266,6 +267,13 @@ fn what_a_build_says_is_printable() {
                 .chain(flags.iter().copied())
                 .collect();
             let ran = stagex(tree.path(), &words);
+            if flags.contains(&"json") {
+                let made = printed("make", &ran.stdout);
+                let failed = &made["packages"][0];
+                assert_eq!(failed["kind"], "package", "{failed}");
+                assert_eq!(failed["may_pass"], false, "{failed}");
+                assert_eq!(failed["hint"].is_string(), !fails, "{failed}");
+            }
             let all = ran.stdout + &ran.stderr;
             assert_eq!(ran.code, 1, "{all}");
             check_plain(&all, &format!("{flags:?}"));
@@ -281,6 +289,9 @@ fn what_a_build_says_is_printable() {
     for format in ["human", "json"] {
         let words = [&runtime[0], &runtime[1], "runtimes", "--format", format];
         let ran = stagex(tree.path(), &words.map(|word: &str| word));
+        if format == "json" {
+            printed("runtimes", &ran.stdout);
+        }
         check_plain(&(ran.stdout + &ran.stderr), "runtimes");
     }
 }

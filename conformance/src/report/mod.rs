@@ -51,7 +51,7 @@ pub fn write(results: &Results, folder: &Directory) -> Result<(), ReportError> {
             ReportError::Write { path, source }
         })
     };
-    let json = serde_json::to_string_pretty(results);
+    let json = serde_json::to_string_pretty(&results.document());
     let json = json.map_err(|error| format("report.json")(error.to_string()))?;
     put("report.json", &(json + "\n"))?;
     let xml = junit::xml(results);

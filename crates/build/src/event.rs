@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use oci_image::Digest;
-use serde::Serialize;
 
 use documents::Reason;
 
 /// Something that happens while packages are made. `package` is always an output's full name,
 /// `<stage>-<name>`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
     /// Another `stagex` is building in this tree; this one waits for it.
@@ -33,7 +31,6 @@ pub enum Event {
         /// The package.
         package: String,
         /// Why it is built, as far as anybody knows.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
         reasons: Vec<Reason>,
     },
     /// A build has come to an instruction that makes a layer. Engines may do several at once; then
@@ -76,7 +73,6 @@ pub enum Event {
         /// The digest of its manifest.
         digest: Digest,
         /// How long it took.
-        #[serde(serialize_with = "seconds")]
         duration: Duration,
     },
     /// A package could not be built.
@@ -89,7 +85,6 @@ pub enum Event {
     /// How long the rest of the work may take, where former builds tell.
     Remaining {
         /// An estimate.
-        #[serde(serialize_with = "seconds")]
         duration: Duration,
     },
     /// A package was not tried, because something that it needs is not there.
@@ -97,10 +92,6 @@ pub enum Event {
         /// The package.
         package: String,
     },
-}
-
-fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 /// Takes events; shared by all workers.

@@ -1,13 +1,12 @@
 //! Reading a Containerfile for what the rules name.
 
 use containerfile::{Containerfile, Instruction, Position, Statement};
-use serde::Serialize;
 
 use crate::rule::Rule;
 use crate::words::{Word, words};
 
 /// Something that differs between engines, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// What it is.
     pub rule: Rule,

@@ -2,10 +2,50 @@
 //! errors with their exit codes.
 //!
 //! It knows shapes and words. It does not know where the facts come from, nor how they are rendered
-//! for people.
+//! for people. The schemas in `docs/schema/` are made from these types, and `docs/json.md` is compared
+//! with them.
 
+mod build;
+mod check;
+mod clean;
+mod config;
+mod conformance;
+mod contents;
+mod digest;
+mod digests;
+mod document;
+mod explanations;
 mod kind;
+mod make;
+mod plan;
 mod reason;
+mod record;
+mod runtimes;
+mod version;
 
+#[cfg(test)]
+mod tests;
+
+pub use build::Build;
+pub use check::{Check, Warning};
+pub use clean::Clean;
+pub use config::{Config, Setting, SettingValue};
+pub use conformance::{
+    Answer, Cell, Column, ConformanceCells, ConformanceReport, Contrast, Levelled, ListedCell,
+    Subject, Verdict,
+};
+pub use contents::{ContentEntry, ContentFile, ContentKind, ContentLayer, Contents};
+pub use digest::{Digest, InvalidDigest};
+pub use digests::{Comparison, Digests};
+pub use document::Document;
+pub use explanations::{Explanation, Explanations};
 pub use kind::ErrorKind;
+pub use make::{MadePackage, Make, Outcome, PlatformImage};
+pub use plan::{Plan, PlannedPackage, Source};
 pub use reason::{DEPENDENCY, Reason};
+pub use record::Record;
+pub use runtimes::{
+    Capabilities, Dialect, LayerRecord, ReadyRuntime, Runtime, Runtimes, UnavailableReason,
+    UnavailableRuntime,
+};
+pub use version::Version;

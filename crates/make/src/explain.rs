@@ -4,22 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use build::{Error, Fetched, inputs_of_files, list_context, open_package};
-use documents::{DEPENDENCY, Reason};
+use documents::{DEPENDENCY, Explanation, Reason};
 use oci_image::{Digest, Profile};
 use package_tree::Plan;
-use serde::Serialize;
 use state::{Folders, Found, Hashes, Inputs, Outputs, Record, Trust};
 
 use crate::inputs::inputs;
-
-/// What would become of a package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Explanation {
-    /// The package's full name.
-    pub name: String,
-    /// Why it would be built; nothing if it is up to date.
-    pub reasons: Vec<Reason>,
-}
 
 /// Says of each package of a plan why it would be built, without building or changing anything.
 /// With `no_cache` what was asked for would be built in any case.

@@ -15,7 +15,7 @@ mod schedule;
 
 pub use build::{Error, Event, Failure, Listener, Profile, Space};
 pub use clean::{Clean, Cleaned, abandoned_runtimes, clean, clean_store};
-pub use documents::{ErrorKind, Reason};
+pub use documents::{ErrorKind, Explanation, Reason};
 pub use executor::{Executor, Local};
-pub use explain::{Explanation, explain, explain_cleaned};
+pub use explain::{explain, explain_cleaned};
 pub use make::{Job, Options, Outcome, Report, make};

@@ -78,6 +78,13 @@ fn hex_digit(character: u8) -> Option<u8> {
     }
 }
 
+/// The digest as documents have it.
+impl From<Digest> for documents::Digest {
+    fn from(digest: Digest) -> Self {
+        Self::sha256(&digest.0)
+    }
+}
+
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
         digest.to_string()

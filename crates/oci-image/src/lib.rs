@@ -32,7 +32,7 @@ pub use layer::{
     Recorded, leftovers_of_run,
 };
 pub use layout::{Layout, LayoutError};
-pub use listing::{ListedEntry, ListedKind, ListingError, list_layer};
+pub use listing::{ListingError, list_layer};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
 pub use pack::{write_archive, write_tar, write_tar_file};
 pub use path::{InvalidPath, TreePath};

@@ -5,18 +5,14 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeStruct as _, Serializer};
-
 use crate::output::Output;
 use crate::problem::{Problem, Problems};
 use crate::target::select;
 use crate::tree::Tree;
 
 /// What is to be built, in an order that can be built.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Raised when a field changes its meaning or goes away.
-    pub version: u32,
     /// The packages: each stands behind all that it needs.
     pub packages: Vec<PlannedPackage>,
 }
@@ -59,27 +55,35 @@ impl Deref for PlannedPackage {
     }
 }
 
-/// All that a build is given, in one object.
-impl Serialize for PlannedPackage {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("PlannedPackage", 16)?;
-        fields.serialize_field("name", &self.name)?;
-        fields.serialize_field("stage", &self.stage)?;
-        fields.serialize_field("package", &self.package)?;
-        fields.serialize_field("origin", &self.origin)?;
-        fields.serialize_field("version", &self.version)?;
-        fields.serialize_field("platforms", &*self.platforms)?;
-        fields.serialize_field("target", &self.target)?;
-        fields.serialize_field("containerfile", &self.containerfile())?;
-        fields.serialize_field("context", &self.context)?;
-        fields.serialize_field("fetch", &self.fetch())?;
-        fields.serialize_field("build_args", &self.build_arguments())?;
-        fields.serialize_field("dependencies", &self.dependencies().collect::<Vec<_>>())?;
-        fields.serialize_field("sources", &*self.sources)?;
-        fields.serialize_field("memory", &self.memory)?;
-        fields.serialize_field("requested", &self.requested)?;
-        fields.serialize_field("archives", &self.archives)?;
-        fields.end()
+impl From<&Plan> for documents::Plan {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            version: documents::Version,
+            packages: plan.packages.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&PlannedPackage> for documents::PlannedPackage {
+    fn from(package: &PlannedPackage) -> Self {
+        Self {
+            name: package.name.clone(),
+            stage: package.stage.clone(),
+            package: package.package.clone(),
+            origin: package.origin.clone(),
+            version: package.version.clone(),
+            platforms: package.platforms.to_vec(),
+            target: package.target.clone(),
+            containerfile: package.containerfile().into_string(),
+            context: package.context.to_string(),
+            fetch: package.fetch().into_string(),
+            build_args: package.build_arguments(),
+            dependencies: package.dependencies().map(str::to_owned).collect(),
+            sources: package.sources.iter().map(Into::into).collect(),
+            memory: package.memory,
+            requested: package.requested,
+            archives: package.archives.clone(),
+        }
     }
 }
 
@@ -135,7 +139,6 @@ impl Tree {
             }
         };
         Ok(Plan {
-            version: 1,
             packages: order.into_iter().map(package).collect(),
         })
     }

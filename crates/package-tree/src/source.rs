@@ -1,13 +1,11 @@
 //! A source: a file that a package is built from, with where it can be had and the hash that it
 //! must have.
 
-use serde::Serialize;
-
 use crate::name;
 use crate::version::{expand, placeholder};
 
 /// A file that a package is built from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Its key in `package.toml`.
     pub key: String,
@@ -21,6 +19,19 @@ pub struct Source {
     pub version: Option<String>,
     /// The commit that it was made from, where that is recorded.
     pub git_sha: Option<String>,
+}
+
+impl From<&Source> for documents::Source {
+    fn from(source: &Source) -> Self {
+        Self {
+            key: source.key.clone(),
+            file: source.file.clone(),
+            hash: source.hash.clone(),
+            mirrors: source.mirrors.clone(),
+            version: source.version.clone(),
+            git_sha: source.git_sha.clone(),
+        }
+    }
 }
 
 /// What `package.toml` says of a source, before its names are expanded.

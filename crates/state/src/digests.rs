@@ -44,6 +44,17 @@ pub struct Comparison {
     pub built: Option<Digest>,
 }
 
+impl From<&Comparison> for documents::Comparison {
+    fn from(compared: &Comparison) -> Self {
+        Self {
+            name: compared.name.clone(),
+            recorded: compared.recorded.map(Into::into),
+            built: compared.built.map(Into::into),
+            platform: compared.platform.clone(),
+        }
+    }
+}
+
 impl Comparison {
     /// Returns what is compared, as it stands in the files: the package, and a platform that is not
     /// its first.

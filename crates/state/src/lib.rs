@@ -16,14 +16,13 @@ mod proof;
 mod record;
 mod secret;
 
-pub use contents::{ContentFile, ContentLayer, Contents};
+pub use contents::contents;
 pub use digests::{Comparison, Digests};
 pub use error::{Error, HINT_OF_IMAGE, IoContext};
 pub use folders::{Access, Folders, LOCK, LOCKED_MODE, LOGS, Lock, OWN, RECORDS, WORK};
 pub use hashes::{FILE as HASHES, Hashes};
 pub use hashing::{BLOCK, Hash, each_block, hash};
 pub use identity::Identity;
-pub use oci_image::{ListedEntry, ListedKind};
 pub use outputs::{FILE as OUTPUTS, Output, Outputs, Trust};
 pub use proof::{Proof, Purpose};
 pub use record::{Found, Inputs, Record};

@@ -9,7 +9,6 @@ use std::io;
 
 use camino::Utf8Path;
 use oci_image::{Digest, Profile};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, IoContext};
@@ -17,8 +16,7 @@ use crate::folders::{Folders, RECORDS, record_file};
 use crate::proof::Purpose;
 
 /// Everything that a package's image is a function of: one line for each input, in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inputs {
     lines: String,
 }
@@ -82,7 +80,7 @@ fn unquote(text: &str) -> Option<(String, &str)> {
 }
 
 /// What is remembered of a package's last build.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The key of its inputs.
     pub key: String,
@@ -93,7 +91,6 @@ pub struct Record {
     /// How long it took, in milliseconds.
     pub milliseconds: u64,
     /// Its inputs, for people who ask what has changed. Decisions are made by the key.
-    #[serde(default, skip_serializing_if = "Inputs::is_empty")]
     pub inputs: Inputs,
 }
 
@@ -136,22 +133,70 @@ impl Record {
         let proof = folders.proof();
         let record = proof.open(Purpose::Record, name, &text);
         let record = record.and_then(|text| serde_json::from_str(text).ok());
+        let record = record.and_then(Self::of_document).map(Box::new);
         Ok(record.map_or(Found::Unproven, Found::Record))
     }
 
     /// Writes the record of the package `name`.
     pub fn write(&self, folders: &Folders, name: &str) -> Result<(), Error> {
-        let mut text = serde_json::to_string_pretty(self).expect("a record is plain data");
+        let mut text =
+            serde_json::to_string_pretty(&self.document()).expect("a record is plain data");
         text.push('\n');
         let path = Utf8Path::new(RECORDS).join(record_file(name));
         let text = folders.proof().seal(Purpose::Record, name, &text);
         folders.write_own(&path, text.as_bytes())
     }
+
+    /// Returns it as it is written.
+    fn document(&self) -> documents::Record {
+        documents::Record {
+            version: documents::Version,
+            key: self.key.clone(),
+            digest: self.digest.into(),
+            runtime: self.runtime.clone(),
+            milliseconds: self.milliseconds,
+            inputs: self.inputs.lines.clone(),
+        }
+    }
+
+    /// Returns what is written in a document, if it can be understood.
+    fn of_document(document: documents::Record) -> Option<Self> {
+        Some(Self {
+            key: document.key,
+            digest: document.digest.as_str().parse().ok()?,
+            runtime: document.runtime,
+            milliseconds: document.milliseconds,
+            inputs: Inputs {
+                lines: document.inputs,
+            },
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Inputs, Profile};
+    use super::{Inputs, Profile, Record};
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written_and_so_does_one_without_a_version() {
+        let mut inputs = Inputs::default();
+        inputs.add("argument", "a", "b");
+        let record = Record {
+            key: inputs.key(Profile::STAGEX_2026),
+            digest: oci_image::Digest::of(b"image"),
+            runtime: "docker".to_owned(),
+            milliseconds: 1,
+            inputs,
+        };
+        let text = serde_json::to_string(&record.document()).unwrap();
+        let without = text.replacen("\"version\":1,", "", 1);
+        let other = text.replacen("\"version\":1,", "\"version\":2,", 1);
+        assert!(without != text && other != text, "{text}");
+        let read = |text: &str| Record::of_document(serde_json::from_str(text).ok()?);
+        assert_eq!(read(&text).as_ref(), Some(&record));
+        assert_eq!(read(&without).as_ref(), Some(&record));
+        assert_eq!(read(&other), None);
+    }
 
     #[test]
     fn inputs_cannot_be_confused_with_one_another() {
