@@ -6,13 +6,10 @@ use backend_api::{Capabilities, Dialect, LayerRecord, Ready, emulated_platforms}
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::{Circumstances, Findings};
 
-use crate::command;
+use crate::command::{self, VERSION};
 use crate::error::Error;
 use crate::job::Job;
 use crate::parse::Answer;
-
-/// The version: this program's.
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What was found out.
 #[derive(Debug)]

@@ -213,9 +213,15 @@ const READERS: [(&str, &str); 28] = [
     ("backend-docker/src/daemon.rs", "a bounded answer"),
     ("backend-native/src/probe.rs", "the kernel's"),
     ("backend-native/src/worker/circumstances.rs", "the kernel's"),
-    ("backend-native/src/worker/entry.rs", "a bounded reader"),
-    ("backend-native/src/worker/fitting.rs", "the machine's"),
+    (
+        "backend-native/src/worker/kept/entry.rs",
+        "a bounded reader",
+    ),
     ("backend-native/src/worker/mod.rs", "itself, its caller"),
+    (
+        "backend-native/src/worker/run/run_mounts.rs",
+        "the machine's",
+    ),
     ("backend-native/src/worker/trial.rs", "its own files"),
     ("crates/beneath/src/", "here it is bounded"),
     ("crates/containers-build/src/arguments.rs", "the kernel's"),

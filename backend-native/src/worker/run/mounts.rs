@@ -6,9 +6,8 @@
 use containerfile::{Run, Script, Step};
 use snapshot::{Owner, Place};
 
-use super::failure::Result;
-use super::step::unsupported;
 use crate::job::Failure;
+use crate::worker::failure::{Result, unsupported};
 
 /// Where the command of a RUN is that is a file.
 const SCRIPTS: &str = "/dev/pipes/";
@@ -21,22 +20,22 @@ const MASK: u32 = 0o022;
 
 /// A mount of a RUN.
 #[derive(Debug, PartialEq)]
-pub(super) struct Mount {
-    pub(super) kind: Kind,
+pub(crate) struct Mount {
+    pub(crate) kind: Kind,
     /// The stage, image or context that it is from.
-    pub(super) from: Option<String>,
+    pub(crate) from: Option<String>,
     /// What of that is mounted.
-    pub(super) source: Place,
+    pub(crate) source: Place,
     /// Where it goes.
-    pub(super) target: Place,
-    pub(super) writing: Writing,
+    pub(crate) target: Place,
+    pub(crate) writing: Writing,
     /// Where it goes, as it is written, but from the root on: this decides what is mounted first.
     written: String,
 }
 
 /// What is mounted.
 #[derive(Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Bind,
     Cache(Cache),
     /// An empty file system in memory, of at most so many bytes; of as many as there are without.
@@ -47,26 +46,26 @@ pub(super) enum Kind {
 
 /// What tells the caches of a RUN from each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     id: String,
     from: Option<String>,
     /// The folder in it that is mounted, if one is made.
-    pub(super) made: Option<Made>,
+    pub(crate) made: Option<Made>,
 }
 
 /// A folder that is made in a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Made {
-    pub(super) mode: u32,
+pub(crate) struct Made {
+    pub(crate) mode: u32,
     user: u32,
     group: u32,
 }
 
 impl Made {
     /// Where in the cache it is. What is there already stays.
-    pub(super) const PATH: &str = "/cache";
+    pub(crate) const PATH: &str = "/cache";
 
-    pub(super) fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> Owner {
         Owner {
             user: self.user,
             group: self.group,
@@ -76,14 +75,14 @@ impl Made {
 
 /// What becomes of what a process writes to a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Writing {
+pub(crate) enum Writing {
     Denied,
     Allowed,
 }
 
 /// Reads the mounts of a RUN, and puts them into the order in which they are mounted: one in another comes
 /// after it, wherever it is written.
-pub(super) fn of_run(step: &Step, run: &Run) -> Result<Vec<Mount>> {
+pub(crate) fn of_run(step: &Step, run: &Run) -> Result<Vec<Mount>> {
     let mounts = run.mounts.iter();
     let mounts = mounts.map(|mount| Mount::read(&mount.fields, &step.working_directory));
     let mut mounts = mounts.collect::<Result<Vec<_>>>()?;
@@ -94,7 +93,7 @@ pub(super) fn of_run(step: &Step, run: &Run) -> Result<Vec<Mount>> {
 }
 
 /// Puts something at a target. What would have been mounted there before is not, and it comes in its place.
-pub(super) fn put<T>(mounts: &mut Vec<(Place, T)>, target: Place, mount: T) {
+pub(crate) fn put<T>(mounts: &mut Vec<(Place, T)>, target: Place, mount: T) {
     match mounts.iter_mut().find(|(place, _)| *place == target) {
         Some((_, before)) => *before = mount,
         None => mounts.push((target, mount)),
@@ -148,7 +147,7 @@ impl Mount {
     }
 
     /// Tells whether a process may write to files in it that were there before.
-    pub(super) fn may_change_files(&self) -> bool {
+    pub(crate) fn may_change_files(&self) -> bool {
         let has_files = match &self.kind {
             Kind::Bind => true,
             Kind::Cache(cache) => cache.from.is_some(),
@@ -158,7 +157,7 @@ impl Mount {
     }
 
     /// Returns the place of which everything is seen in what the mount is from.
-    pub(super) fn origin(&self) -> Place {
+    pub(crate) fn origin(&self) -> Place {
         match &self.kind {
             // The folder is made, or is there, and is asked for in any case.
             Kind::Cache(Cache { made: Some(_), .. }) => Place::root(),

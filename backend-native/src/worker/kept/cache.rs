@@ -18,13 +18,14 @@ use std::sync::{Arc, Mutex};
 
 use backend_api::Seal;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps};
-use snapshot::{Digest, Digester, Place, Tree};
+use snapshot::{Digest, Place, Tree};
 
-use super::builder::lock;
-use super::entry::{Entry, FACTS, Facts, Held, LAYER, Part, Reference, Stacked};
-use super::folders::{FILES, Folders};
-use super::report::Report;
 use crate::job::{CacheJob, Message};
+use crate::worker::folders::{FILES, Folders};
+use crate::worker::kept::digests::of_stacked;
+use crate::worker::kept::entry::{Entry, FACTS, Facts, Held, LAYER, Part, Reference, Stacked};
+use crate::worker::report::Report;
+use crate::worker::threads::lock;
 
 /// The present, as the kernel takes it for the times of a file.
 const NOW: Timestamps = {
@@ -40,7 +41,7 @@ const NOW: Timestamps = {
 
 /// What was kept by builds of one tree.
 #[derive(Debug)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     path: PathBuf,
     tree: Tree,
     seal: Option<Seal>,
@@ -60,25 +61,16 @@ pub(super) struct Cache {
 
 /// What is to be kept beside files, or instead of them.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Beside<'a> {
+pub(crate) struct Beside<'a> {
     /// The layer, of a step of the image.
-    pub(super) layer: Option<&'a Path>,
+    pub(crate) layer: Option<&'a Path>,
     /// What is stacked instead of files of its own.
-    pub(super) stacked: &'a [Reference],
-}
-
-/// Returns what tells what is stacked from anything else.
-pub(super) fn of_stacked(stacked: &[Reference]) -> Digest {
-    let digester = Digester::default().part("stacked");
-    let all = stacked.iter().fold(digester, |all, reference| {
-        all.part(&reference.files).part(&reference.place)
-    });
-    all.finish()
+    pub(crate) stacked: &'a [Reference],
 }
 
 impl Cache {
     /// Opens the directory, which is made if it is not there. What goes out of it goes into `folders`.
-    pub(super) fn open(
+    pub(crate) fn open(
         job: &CacheJob,
         folders: &Arc<Folders>,
         report: &Arc<Report>,
@@ -110,7 +102,7 @@ impl Cache {
 
     /// Returns what was kept under a key, to be used as long as this build lasts. Whether it is whole
     /// is not known yet.
-    pub(super) fn find(&self, key: Digest) -> Option<Entry> {
+    pub(crate) fn find(&self, key: Digest) -> Option<Entry> {
         if lock(&self.refused).contains(&key) {
             return None;
         }
@@ -154,7 +146,7 @@ impl Cache {
 
     /// Returns the keys of those entries, among one and what it is stacked of, of which a part is not
     /// what it was. All of it is read, once in a build.
-    pub(super) fn broken(&self, entry: &Entry, part: Part) -> Vec<Digest> {
+    pub(crate) fn broken(&self, entry: &Entry, part: Part) -> Vec<Digest> {
         let entries = match part {
             Part::Files if !entry.stacked.is_empty() => {
                 entry.stacked.iter().map(|part| &part.entry).collect()
@@ -178,7 +170,7 @@ impl Cache {
     }
 
     /// Removes an entry that is not what it was.
-    pub(super) fn discard(&self, key: Digest) {
+    pub(crate) fn discard(&self, key: Digest) {
         let path = self.path.join(key.to_string());
         let message = format!("`{}` is broken, and is made again", path.display());
         self.report.say(Message::Notice { message });
@@ -219,7 +211,7 @@ impl Cache {
     /// Keeps what is in `entry`, a directory of this build with the files, unless they are stacked of what is
     /// kept already. The directory's path leads to it all afterwards as well. Returns the digest of the
     /// files, if they were kept.
-    pub(super) fn keep(&self, key: Digest, entry: &Path, beside: Beside<'_>) -> Option<Digest> {
+    pub(crate) fn keep(&self, key: Digest, entry: &Path, beside: Beside<'_>) -> Option<Digest> {
         let kept = self.try_keep(key, entry, beside);
         match kept {
             Ok(digest) => digest,
@@ -288,7 +280,7 @@ impl Cache {
 
     /// Removes what was not used for the longest time, into folders of this build, which has no more
     /// use for any of it, until the rest takes no more than it may.
-    pub(super) fn shrink(&self) {
+    pub(crate) fn shrink(&self) {
         lock(&self.held).clear();
         if !self.has_added.load(Ordering::Relaxed) {
             return;

@@ -2,25 +2,24 @@
 //! and what its `--mount`s say.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::fs::Permissions;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use containerfile::Script;
 use rustix::fs::{CWD, Mode, OFlags};
-use sandbox::{Access, Network, UserNetwork};
+use sandbox::{Access, Network, Rights, UserNetwork};
 use snapshot::{Owner, Place, Tree};
 
-use super::builder::Builder;
-use super::failure::Result;
-use super::floor::View;
-use super::folders::Folders;
-use super::mounts::{self, Cache, Kind, Made, Mount, Writing};
-use super::stubs::Stubs;
 use crate::job::Failure;
+use crate::worker::failure::Result;
+use crate::worker::files::sources::Sources;
+use crate::worker::files::stacks::View;
+use crate::worker::folders::{Folders, path_in};
+use crate::worker::run::mounts::{self, Cache, Kind, Made, Mount, Writing};
+use crate::worker::run::stubs::Stubs;
 
 /// What a process finds in `/etc/hosts`.
 const HOSTS: &str = "127.0.0.1\tlocalhost buildkitsandbox\n\
@@ -31,8 +30,9 @@ const RESOLVER: &str = "/etc/resolv.conf";
 const NAMES: &str = "/etc/hosts";
 
 /// What is mounted for a process.
-pub(super) struct Fitting<'a> {
+pub(crate) struct RunMounts<'a> {
     tree: &'a Tree,
+    sources: &'a Sources,
     /// What is mounted from.
     views: Vec<View>,
     caches: BTreeMap<Cache, PathBuf>,
@@ -48,9 +48,9 @@ enum Shown {
     Mount(Mount),
 }
 
-impl<'a> Fitting<'a> {
+impl<'a> RunMounts<'a> {
     /// Begins with nothing in a file system; takes note of what is not there that will be mounted on.
-    pub(super) fn new(tree: &'a Tree, mounts: &[Mount]) -> Result<Self> {
+    pub(crate) fn new(tree: &'a Tree, mounts: &[Mount], sources: &'a Sources) -> Result<Self> {
         let mut stubs = Stubs::default();
         for path in [RESOLVER, NAMES] {
             stubs.note(tree, path.as_bytes())?;
@@ -61,6 +61,7 @@ impl<'a> Fitting<'a> {
         }
         Ok(Self {
             tree,
+            sources,
             views: Vec::new(),
             caches: BTreeMap::new(),
             closing: Vec::new(),
@@ -69,7 +70,7 @@ impl<'a> Fitting<'a> {
     }
 
     /// Takes down what was mounted. Returns what was made for it.
-    pub(super) fn end(self) -> Stubs {
+    pub(crate) fn end(self) -> Stubs {
         self.stubs
     }
 
@@ -119,29 +120,19 @@ impl<'a> Fitting<'a> {
         Ok(())
     }
 
-    /// Denies writing where it could not be denied before.
-    fn close(&mut self) -> Result<()> {
-        for (mount, target) in self.closing.drain(..) {
-            sandbox::deny_writing(mount, &target.to_string())?;
-        }
-        Ok(())
-    }
-}
-
-impl Builder {
     /// Mounts what the process finds.
-    pub(super) fn fit(
-        &self,
-        fitting: &mut Fitting<'_>,
+    pub(crate) fn mount(
+        &mut self,
         mounts: Vec<Mount>,
         network: Network,
+        rights: Rights,
     ) -> Result<()> {
         for path in ["/proc", "/sys", "/dev"] {
-            refuse_link(fitting.tree, path)?;
-            make_folder(fitting.tree, path.as_bytes(), Owner::ROOT)?;
+            refuse_link(self.tree, path)?;
+            make_folder(self.tree, path.as_bytes(), Owner::ROOT)?;
         }
-        let device = fitting.tree.resolve(b"/dev")?;
-        sandbox::devices(fitting.tree.folder(&device)?, self.inside.rights)?;
+        let device = self.tree.resolve(b"/dev")?;
+        sandbox::devices(self.tree.folder(&device)?, rights)?;
         let resolver = match network {
             Network::None => Vec::new(),
             Network::User(kind) => resolver_of(kind),
@@ -149,7 +140,7 @@ impl Builder {
         };
         let mut shown = Vec::new();
         for (path, contents) in [(NAMES, HOSTS.as_bytes()), (RESOLVER, &resolver)] {
-            let file = self.folders.unused();
+            let file = self.folders().unused();
             let written = std::fs::write(&file, contents);
             written.map_err(|error| Failure::io("write", file.display(), &error))?;
             mounts::put(&mut shown, Place::new(path), Shown::File(file));
@@ -159,45 +150,45 @@ impl Builder {
         }
         for (target, shown) in shown {
             match shown {
-                Shown::File(file) => fitting.bind(&file, &target, Writing::Denied)?,
-                Shown::Mount(mount) => self.fit_mount(fitting, &mount)?,
+                Shown::File(file) => self.bind(&file, &target, Writing::Denied)?,
+                Shown::Mount(mount) => self.mount_one(&mount)?,
             }
         }
-        fitting.close()
+        self.close()
     }
 
-    fn fit_mount(&self, fitting: &mut Fitting<'_>, mount: &Mount) -> Result<()> {
+    fn mount_one(&mut self, mount: &Mount) -> Result<()> {
         let (target, writing) = (&mount.target, mount.writing);
         match &mount.kind {
             Kind::Temporary(size) if mount.source.is_root() => {
-                fitting.temporary(target, *size, writing)
+                self.temporary(target, *size, writing)
             }
             // There is nothing in it.
             Kind::Temporary(_) => Err(not_found(&mount.source)),
             Kind::Cache(cache) => {
-                let folder = self.cache(fitting, mount, cache)?;
-                fitting.bind(&folder, target, writing)
+                let folder = self.cache(mount, cache)?;
+                self.bind(&folder, target, writing)
             }
             Kind::Script(script) => {
                 let folder = self.script(script)?;
-                fitting.bind(&folder, target, writing)
+                self.bind(&folder, target, writing)
             }
             Kind::Bind => {
-                let (root, place) = self.origin_of(fitting, mount)?;
+                let (root, place) = self.origin_of(mount)?;
                 let source = match writing {
                     Writing::Denied => path_in(&root, &place),
-                    Writing::Allowed => self.throwaway(fitting, &root, &place)?,
+                    Writing::Allowed => self.throwaway(&root, &place)?,
                 };
-                fitting.bind(&source, target, writing)
+                self.bind(&source, target, writing)
             }
         }
     }
 
     /// Returns the folder of a cache, which nobody has written to but other mounts of it in this RUN.
-    fn cache(&self, fitting: &mut Fitting<'_>, mount: &Mount, cache: &Cache) -> Result<PathBuf> {
-        let known = fitting.caches.get(cache).cloned();
-        let root = known.map_or_else(|| self.new_cache(fitting, mount, cache.made), Ok)?;
-        fitting.caches.insert(cache.clone(), root.clone());
+    fn cache(&mut self, mount: &Mount, cache: &Cache) -> Result<PathBuf> {
+        let known = self.caches.get(cache).cloned();
+        let root = known.map_or_else(|| self.new_cache(mount, cache.made), Ok)?;
+        self.caches.insert(cache.clone(), root.clone());
         let source = match cache.made {
             Some(_) => Place::new(Made::PATH),
             None => mount.source.clone(),
@@ -206,19 +197,14 @@ impl Builder {
         Ok(path_in(&root, &found(&tree, &source)?))
     }
 
-    fn new_cache(
-        &self,
-        fitting: &mut Fitting<'_>,
-        mount: &Mount,
-        made: Option<Made>,
-    ) -> Result<PathBuf> {
+    fn new_cache(&mut self, mount: &Mount, made: Option<Made>) -> Result<PathBuf> {
         let root = match &mount.from {
-            None => self.folders.folder()?,
+            None => self.folders().folder()?,
             Some(from) => {
-                let (view, _) = self.source(Some(from))?;
+                let (view, _) = self.sources.view(Some(from))?;
                 let origin = view.path().to_owned();
-                fitting.views.push(view);
-                self.throwaway(fitting, &origin, &Place::root())?
+                self.views.push(view);
+                self.throwaway(&origin, &Place::root())?
             }
         };
         if let Some(made) = made {
@@ -231,7 +217,7 @@ impl Builder {
 
     /// Writes a script into a folder of its own.
     fn script(&self, script: &Script) -> Result<PathBuf> {
-        let folder = self.folders.folder()?;
+        let folder = self.folders().folder()?;
         let path = folder.join(&script.name);
         let written = std::fs::write(&path, &script.contents)
             .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o755)));
@@ -240,27 +226,32 @@ impl Builder {
     }
 
     /// Returns where what a mount shows is: a tree's path, and the place in it.
-    fn origin_of(&self, fitting: &mut Fitting<'_>, mount: &Mount) -> Result<(PathBuf, Place)> {
-        let (view, _) = self.source(mount.from.as_deref())?;
+    fn origin_of(&mut self, mount: &Mount) -> Result<(PathBuf, Place)> {
+        let (view, _) = self.sources.view(mount.from.as_deref())?;
         let place = found(&view.tree()?, &mount.source)?;
         let root = view.path().to_owned();
-        fitting.views.push(view);
+        self.views.push(view);
         Ok((root, place))
     }
 
-    /// Returns the path of a file or folder that looks like one in a tree, and takes what is written
+    /// Returns the path of a file or directory that looks like one in a tree, and takes what is written
     /// to it.
-    fn throwaway(&self, fitting: &mut Fitting<'_>, root: &Path, place: &Place) -> Result<PathBuf> {
-        let snapshot = self.folders.snapshot()?;
-        let mut stack = self.stack();
-        // A folder that is in what is stacked keeps its mode and its owner, and a file can be in it.
-        // Its path may have anything in it.
-        stack.push(self.folders.link(&path_in(root, &place.parent()))?);
-        let (upper, work) = (&snapshot.upper, &snapshot.work);
-        let mounted = stack.mount(upper, work, Folders::empty(), &snapshot.merged)?;
-        fitting.views.push(View::Mounted(mounted));
-        let name = place.name().map(OsStr::from_bytes);
-        Ok(name.map_or(snapshot.merged.clone(), |name| snapshot.merged.join(name)))
+    fn throwaway(&mut self, root: &Path, place: &Place) -> Result<PathBuf> {
+        let (path, view) = self.sources.stacks.throwaway(root, place)?;
+        self.views.push(view);
+        Ok(path)
+    }
+
+    fn folders(&self) -> &Folders {
+        &self.sources.stacks.folders
+    }
+
+    /// Denies writing where it could not be denied before.
+    fn close(&mut self) -> Result<()> {
+        for (mount, target) in self.closing.drain(..) {
+            sandbox::deny_writing(mount, &target.to_string())?;
+        }
+        Ok(())
     }
 }
 
@@ -275,14 +266,6 @@ fn found(tree: &Tree, path: &Place) -> Result<Place> {
 
 fn not_found(path: &Place) -> Failure {
     snapshot::Error::NotFound(path.to_string()).into()
-}
-
-/// Returns the path of a place in a tree that is at `root`.
-fn path_in(root: &Path, place: &Place) -> PathBuf {
-    if place.is_root() {
-        return root.to_owned();
-    }
-    root.join(OsStr::from_bytes(place.relative()))
 }
 
 /// Returns what the machine asks for names, and how.
@@ -324,7 +307,7 @@ fn refuse_link(tree: &Tree, path: &str) -> Result<()> {
 }
 
 /// Makes a folder where a path leads to, unless there is one.
-pub(super) fn make_folder(tree: &Tree, path: &[u8], owner: Owner) -> Result<()> {
+pub(crate) fn make_folder(tree: &Tree, path: &[u8], owner: Owner) -> Result<()> {
     let place = tree.resolve(path)?;
     tree.make_folders(&place, 0o755, owner)?;
     Ok(())

@@ -12,9 +12,8 @@ use std::fmt;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use sandbox::{Exceeded, Inside, Met};
 
-use super::folders::Folders;
-use super::trial::mebibytes;
 use crate::job::{Failure, FailureKind};
+use crate::worker::folders::Folders;
 
 /// How long nobody looks at the disk.
 const PAUSE: Timespec = Timespec {
@@ -23,7 +22,7 @@ const PAUSE: Timespec = Timespec {
 };
 
 /// Looks at what a RUN uses up.
-pub(super) struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     folders: &'a Folders,
     inside: &'a Inside,
     before: Met,
@@ -32,13 +31,13 @@ pub(super) struct Watch<'a> {
 
 /// What a RUN had too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Limit {
+pub(crate) enum Limit {
     Disk,
     Group(Exceeded),
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn begin(folders: &'a Folders, inside: &'a Inside) -> Self {
+    pub(crate) fn begin(folders: &'a Folders, inside: &'a Inside) -> Self {
         Self {
             folders,
             inside,
@@ -48,7 +47,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Looks at the disk until there is something to read.
-    pub(super) fn wait_for(&mut self, output: &impl std::os::fd::AsFd) {
+    pub(crate) fn wait_for(&mut self, output: &impl std::os::fd::AsFd) {
         loop {
             self.look();
             let mut ready = [PollFd::new(output, PollFlags::IN)];
@@ -64,7 +63,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Returns what was met by a RUN that has ended.
-    pub(super) fn end(mut self) -> Option<Limit> {
+    pub(crate) fn end(mut self) -> Option<Limit> {
         self.look();
         if self.disk_was_full {
             return Some(Limit::Disk);
@@ -75,12 +74,12 @@ impl<'a> Watch<'a> {
 
 impl Limit {
     /// Tells whether it is the build's own that was met.
-    pub(super) fn is_certain(self) -> bool {
+    pub(crate) fn is_certain(self) -> bool {
         self != Self::Group(Exceeded::MachineMemory)
     }
 
     /// Says of a RUN what it may have failed for, or would have, had it looked at what it was told.
-    pub(super) fn explain(self, what: &str, work: impl fmt::Display) -> Failure {
+    pub(crate) fn explain(self, what: &str, work: impl fmt::Display) -> Failure {
         let message = format!("{what}: {self}");
         match self {
             Self::Disk => Failure::new(FailureKind::Storage, message)
@@ -120,6 +119,11 @@ impl fmt::Display for Limit {
             ),
         }
     }
+}
+
+/// Says how much memory that is.
+pub(crate) fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
 }
 
 #[cfg(test)]

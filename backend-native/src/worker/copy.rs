@@ -1,71 +1,85 @@
 //! COPY and ADD: from the words of the instruction to what is copied.
 
-use containerfile::{Add, Copy, Heredoc, Sources, Step};
-use snapshot::{Copying, Ownership, Selection, Source, Taken, Tree, User};
+use containerfile::{Add, Copy, Heredoc, Sources as Written, Step};
+use snapshot::{BadMode, Copying, Ownership, Permissions, Selection, Source, Taken, Tree, User};
 
-use super::builder::Builder;
-use super::failure::Result;
-use super::step::mode_of;
 use crate::job::Failure;
+use crate::worker::failure::Result;
+use crate::worker::files::sources::Sources;
+use crate::worker::folders::Folders;
 
-impl Builder {
-    /// Does a `COPY` or an `ADD`.
-    pub(super) fn bring(&self, step: &Step, order: &Order<'_>, into: &Tree) -> Result<()> {
-        let destination = destination(&step.working_directory, &order.sources.destination);
-        let owner = order.chown.map(|text| User::new(text).owner(into));
-        let mode = order.chmod.map(mode_of).transpose()?;
-        let copying = Copying {
-            destination: &destination,
-            owner: owner.transpose()?,
-            mode: mode.as_ref(),
-        };
-        if !order.sources.paths.is_empty() {
-            let (view, ownership) = self.source(order.from)?;
-            let tree = &view.tree()?;
-            let source = Source { tree, ownership };
-            for taken in order.take(tree) {
-                snapshot::copy(source, &taken?, into, &copying)?;
-            }
-        }
-        for heredoc in &order.sources.heredocs {
-            self.write_heredoc(heredoc, into, &copying)?;
-        }
-        Ok(())
-    }
-
-    /// Copies a file that has the heredoc's name and its body.
-    fn write_heredoc(&self, heredoc: &Heredoc, into: &Tree, copying: &Copying<'_>) -> Result<()> {
-        let folder = self.folders.folder()?;
-        let path = folder.join(&heredoc.name);
-        if path.parent() != Some(&folder) {
-            let message = format!("`{}` is no name of a file", heredoc.name);
-            return Err(Failure::build(message));
-        }
-        let written = std::fs::write(&path, &heredoc.body).and_then(|()| {
-            use std::os::unix::fs::PermissionsExt as _;
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))
-        });
-        written.map_err(|error| Failure::io("write", path.display(), &error))?;
-        let tree = &Tree::open(&folder)?;
-        let ownership = Ownership::Root;
+/// Does a `COPY` or an `ADD`.
+pub(crate) fn carry_out(
+    step: &Step,
+    order: &Order<'_>,
+    sources: &Sources,
+    into: &Tree,
+) -> Result<()> {
+    let destination = destination(&step.working_directory, &order.sources.destination);
+    let owner = order.chown.map(|text| User::new(text).owner(into));
+    let mode = order.chmod.map(mode_of).transpose()?;
+    let copying = Copying {
+        destination: &destination,
+        owner: owner.transpose()?,
+        mode: mode.as_ref(),
+    };
+    if !order.sources.paths.is_empty() {
+        let (view, ownership) = sources.view(order.from)?;
+        let tree = &view.tree()?;
         let source = Source { tree, ownership };
-        let taken = snapshot::take(tree, heredoc.name.as_bytes(), &Selection::default())?;
-        Ok(snapshot::copy(source, &taken, into, copying)?)
+        for taken in order.take(tree) {
+            snapshot::copy(source, &taken?, into, &copying)?;
+        }
     }
+    for heredoc in &order.sources.heredocs {
+        write_heredoc(heredoc, &sources.stacks.folders, into, &copying)?;
+    }
+    Ok(())
+}
+
+/// Copies a file that has the heredoc's name and its body.
+fn write_heredoc(
+    heredoc: &Heredoc,
+    folders: &Folders,
+    into: &Tree,
+    copying: &Copying<'_>,
+) -> Result<()> {
+    let folder = folders.folder()?;
+    let path = folder.join(&heredoc.name);
+    if path.parent() != Some(&folder) {
+        let message = format!("`{}` is no name of a file", heredoc.name);
+        return Err(Failure::build(message));
+    }
+    let written = std::fs::write(&path, &heredoc.body).and_then(|()| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))
+    });
+    written.map_err(|error| Failure::io("write", path.display(), &error))?;
+    let tree = &Tree::open(&folder)?;
+    let ownership = Ownership::Root;
+    let source = Source { tree, ownership };
+    let taken = snapshot::take(tree, heredoc.name.as_bytes(), &Selection::default())?;
+    Ok(snapshot::copy(source, &taken, into, copying)?)
+}
+
+/// Reads `--chmod`.
+fn mode_of(text: &str) -> Result<Permissions> {
+    text.parse()
+        .map_err(|error: BadMode| Failure::build(error.to_string()))
 }
 
 /// What a COPY and an ADD have in common.
 #[derive(Debug)]
-pub(super) struct Order<'a> {
-    sources: &'a Sources,
-    pub(super) from: Option<&'a str>,
+pub(crate) struct Order<'a> {
+    sources: &'a Written,
+    pub(crate) from: Option<&'a str>,
     chown: Option<&'a str>,
     chmod: Option<&'a str>,
     selection: Selection<'a>,
 }
 
 impl<'a> Order<'a> {
-    pub(super) fn of_copy(copy: &'a Copy) -> Self {
+    pub(crate) fn of_copy(copy: &'a Copy) -> Self {
         Self {
             sources: &copy.sources,
             from: copy.from.as_deref(),
@@ -79,7 +93,7 @@ impl<'a> Order<'a> {
         }
     }
 
-    pub(super) fn of_add(add: &'a Add) -> Self {
+    pub(crate) fn of_add(add: &'a Add) -> Self {
         Self {
             sources: &add.sources,
             from: None,
@@ -95,7 +109,7 @@ impl<'a> Order<'a> {
 
     /// Returns the path of what it copies, as it is, to the root of a file system; nothing where it is anything
     /// else that it does.
-    pub(super) fn of_all(&self, step: &Step) -> Option<&'a str> {
+    pub(crate) fn of_all(&self, step: &Step) -> Option<&'a str> {
         let [path] = self.sources.paths.as_slice() else {
             return None;
         };
@@ -110,12 +124,12 @@ impl<'a> Order<'a> {
     }
 
     /// Tells whether it takes files from somewhere.
-    pub(super) fn has_paths(&self) -> bool {
+    pub(crate) fn has_paths(&self) -> bool {
         !self.sources.paths.is_empty()
     }
 
     /// Finds what it takes of a tree, path by path: the key of its step is made of this, and the copy.
-    pub(super) fn take(&self, tree: &'a Tree) -> impl Iterator<Item = snapshot::Result<Taken>> {
+    pub(crate) fn take(&self, tree: &'a Tree) -> impl Iterator<Item = snapshot::Result<Taken>> {
         let paths = self.sources.paths.iter();
         paths.map(|path| snapshot::take(tree, path.as_bytes(), &self.selection))
     }

@@ -17,70 +17,70 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use snapshot::{Digest, Place, Tree};
 
-use super::folders::FILES;
+use crate::worker::folders::FILES;
 
 /// The file of an entry with what has to be found in it. It is locked by whoever uses the entry, and its
 /// time is that of the last use.
-pub(super) const FACTS: &str = "facts";
+pub(crate) const FACTS: &str = "facts";
 /// The layer of an entry, for a step of the image.
-pub(super) const LAYER: &str = "layer";
+pub(crate) const LAYER: &str = "layer";
 
 /// How long the facts may be, in bytes.
 const LONGEST: u64 = 64 << 10;
 
 /// Something that was kept.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: Digest,
+pub(crate) struct Entry {
+    pub(crate) key: Digest,
     /// What tells its files from any others.
-    pub(super) digest: Digest,
+    pub(crate) digest: Digest,
     path: PathBuf,
     /// Its directory, open.
     folder: Arc<Tree>,
     layer: Option<Digest>,
     /// What its files are instead of its own, from the lowest to the highest.
-    pub(super) stacked: Vec<Stacked>,
+    pub(crate) stacked: Vec<Stacked>,
 }
 
 /// A directory of another entry.
 #[derive(Debug, Clone)]
-pub(super) struct Stacked {
-    pub(super) entry: Entry,
-    pub(super) place: Place,
+pub(crate) struct Stacked {
+    pub(crate) entry: Entry,
+    pub(crate) place: Place,
 }
 
 /// What is written of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The digest of the files.
-    pub(super) files: String,
+    pub(crate) files: String,
     /// The digest of the layer.
-    pub(super) layer: Option<String>,
+    pub(crate) layer: Option<String>,
     /// How many bytes of the disk it takes.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// What its files are instead of its own, from the lowest to the highest.
-    pub(super) stacked: Vec<Reference>,
+    pub(crate) stacked: Vec<Reference>,
 }
 
 /// Names a directory of another entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Reference {
-    pub(super) key: String,
+pub(crate) struct Reference {
+    pub(crate) key: String,
     /// The digest of the other entry's files: under the same key, they may have been made again.
-    pub(super) files: String,
-    pub(super) place: String,
+    pub(crate) files: String,
+    pub(crate) place: String,
 }
 
 /// A part of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Files,
     Layer,
 }
 
 impl Entry {
     /// Returns the entry in a directory, as its facts say; nothing where they cannot be.
-    pub(super) fn new(
+    pub(crate) fn new(
         key: Digest,
         (path, folder): (PathBuf, Tree),
         facts: &Facts,
@@ -101,17 +101,17 @@ impl Entry {
     }
 
     /// Returns the directory of its own files.
-    pub(super) fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         self.path.join(FILES)
     }
 
     /// Returns the file of its layer.
-    pub(super) fn layer(&self) -> PathBuf {
+    pub(crate) fn layer(&self) -> PathBuf {
         self.path.join(LAYER)
     }
 
     /// Tells whether its layer, or its own files, are what they were when it was kept. All is read.
-    pub(super) fn is_whole(&self, part: Part) -> bool {
+    pub(crate) fn is_whole(&self, part: Part) -> bool {
         let (name, expected) = match part {
             Part::Files => (FILES, Some(self.digest)),
             Part::Layer => (LAYER, self.layer),
@@ -123,7 +123,7 @@ impl Entry {
 
 impl Facts {
     /// Returns them as they are written of the entry under a key.
-    pub(super) fn encode(&self, key: Digest, seal: Option<&Seal>) -> io::Result<Vec<u8>> {
+    pub(crate) fn encode(&self, key: Digest, seal: Option<&Seal>) -> io::Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec(self)?;
         let mac = mac(key, seal, &bytes).finalize().into_bytes();
         bytes.push(b'\n');
@@ -135,7 +135,7 @@ impl Facts {
     }
 
     /// Reads what [`encode`](Self::encode) writes; nothing where it is of another key or seal.
-    pub(super) fn decode(bytes: &[u8], key: Digest, seal: Option<&Seal>) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], key: Digest, seal: Option<&Seal>) -> Option<Self> {
         let (facts, sum) = bytes.split_at_checked(bytes.len().checked_sub(65)?)?;
         let sum = Digest::parse(str::from_utf8(sum.strip_prefix(b"\n")?).ok()?)?;
         // Compared in a time that does not tell how much of it is right.
@@ -153,15 +153,15 @@ fn mac(key: Digest, seal: Option<&Seal>, facts: &[u8]) -> Hmac<Sha256> {
 }
 
 /// The facts of an entry, open, with its lock held.
-pub(super) struct Held {
-    pub(super) file: File,
-    pub(super) folder: Tree,
+pub(crate) struct Held {
+    pub(crate) file: File,
+    pub(crate) folder: Tree,
 }
 
 impl Held {
     /// Opens the facts of the entry in the directory `name` of a tree and takes their lock, shared, unless it
     /// is about to go. Nothing is opened through a link.
-    pub(super) fn open(tree: &Tree, name: &Path) -> Option<Self> {
+    pub(crate) fn open(tree: &Tree, name: &Path) -> Option<Self> {
         let place = Place::new(name.as_os_str().as_encoded_bytes());
         let folder = Tree::of(tree.folder(&place).ok()?);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -175,7 +175,7 @@ impl Held {
     }
 
     /// Reads the facts, if they are sealed.
-    pub(super) fn facts(&self, key: Digest, seal: Option<&Seal>) -> Option<Facts> {
+    pub(crate) fn facts(&self, key: Digest, seal: Option<&Seal>) -> Option<Facts> {
         let mut bytes = Vec::new();
         (&self.file)
             .take(LONGEST + 1)
@@ -186,7 +186,7 @@ impl Held {
     }
 
     /// Tells whether its own files are in a directory, and not somewhere else.
-    pub(super) fn has_files(&self) -> bool {
+    pub(crate) fn has_files(&self) -> bool {
         let status = rustix::fs::statat(self.folder.as_fd(), FILES, AtFlags::SYMLINK_NOFOLLOW);
         status.is_ok_and(|status| {
             rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::Directory

@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use rustix::fs::FileType;
 use snapshot::{Place, Tree};
 
-use super::failure::Result;
+use crate::worker::failure::Result;
 
 /// The places that had nothing before a RUN.
 #[derive(Debug, Default)]
-pub(super) struct Stubs(BTreeSet<Place>);
+pub(crate) struct Stubs(BTreeSet<Place>);
 
 impl Stubs {
     /// Takes note of what is not there on the way to a target.
-    pub(super) fn note(&mut self, tree: &Tree, target: &[u8]) -> Result<()> {
+    pub(crate) fn note(&mut self, tree: &Tree, target: &[u8]) -> Result<()> {
         let mut place = tree.resolve(target)?;
         while !place.is_root() && tree.status(&place)?.is_none() {
             self.0.insert(place.clone());
@@ -26,7 +26,7 @@ impl Stubs {
     /// Removes from the folder that took a RUN's changes whatever is still empty, as if it had
     /// never been: the folder that it is in keeps its times. Nothing is there any more that the RUN
     /// could have put in the way: it has ended, and a link is not followed.
-    pub(super) fn remove(&self, upper: &Tree) -> Result<()> {
+    pub(crate) fn remove(&self, upper: &Tree) -> Result<()> {
         // What is in a folder comes before it.
         for stub in self.0.iter().rev() {
             if upper.resolve(stub.parent().as_bytes())? != stub.parent() {

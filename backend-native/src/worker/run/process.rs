@@ -2,37 +2,68 @@
 
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use backend_api::StepId;
 use containerfile::{Run, Step};
 use process::Lines;
-use sandbox::{Held, Network, Process, Verdict};
-use snapshot::{Identity, Owner, Place, Tree, User};
+use sandbox::{Held, Inside, Network, Process, Verdict};
+use snapshot::{Identity, Owner, Place, Stack, Tree, User};
 
-use super::builder::Builder;
-use super::deputy::set_ids_at;
-use super::failure::Result;
-use super::fitting::{Fitting, make_folder};
-use super::limits::Watch;
-use super::mounts;
-use super::network;
-use super::report::shortened;
-use super::step::Done;
 use crate::job::{Failure, FailureKind, Message};
+use crate::worker::failure::Result;
+use crate::worker::files::sources::Sources;
+use crate::worker::recipe::Recipe;
+use crate::worker::report::{Report, shortened};
+use crate::worker::run::limits::Watch;
+use crate::worker::run::mounts;
+use crate::worker::run::network::{self, Networks};
+use crate::worker::run::run_mounts::{RunMounts, make_folder};
+use crate::worker::run::seccomp_notify;
+use crate::worker::run::set_ids::{SetIds, set_ids_at};
+use crate::worker::run::stubs::Stubs;
 
 /// What the machine is called.
-pub(super) const HOST_NAME: &str = "buildkitsandbox";
+pub(crate) const HOST_NAME: &str = "buildkitsandbox";
 
-impl Builder {
+/// Runs the processes of a build.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) recipe: Arc<Recipe>,
+    pub(crate) inside: Arc<Inside>,
+    pub(crate) networks: Arc<Networks>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) report: Arc<Report>,
+    pub(crate) set_ids: SetIds,
+}
+
+/// What a step has left beside its changes.
+pub(crate) struct Done {
+    /// What was made for it only.
+    pub(crate) stubs: Stubs,
+    /// Nothing is known of the machine that might have made a difference: the result may be kept.
+    pub(crate) is_certain: bool,
+}
+
+impl Default for Done {
+    fn default() -> Self {
+        Self {
+            stubs: Stubs::default(),
+            is_certain: true,
+        }
+    }
+}
+
+impl Runner {
     /// Runs a process. Returns nothing if it has to begin again in a file system as it was: something would
-    /// have come to stand in where that could be seen.
-    pub(super) fn run(
+    /// have come to stand in where that could be seen. `tree` is open at `root`, and shows `below`.
+    pub(crate) fn run(
         &self,
         step: &Step,
         run: &Run,
         place: Option<StepId>,
         tree: &Tree,
-        (root, mut held): (&Path, Option<Held>),
+        (root, below): (&Path, &Stack),
     ) -> Result<Option<Done>> {
         let Some(invocation) = step.invocation() else {
             return Ok(Some(Done::default()));
@@ -46,13 +77,14 @@ impl Builder {
             let hint = "both must be there, unless user and group are numbers: `USER 1000:1000`";
             Failure::build(message).with_hint(hint)
         })?;
-        let network = self.network(run);
+        let network = self.networks.of(run);
         let mounts = mounts::of_run(step, run)?;
         let writable = mounts.iter().filter(|mount| mount.may_change_files());
         let writable: Vec<Place> = writable.map(|mount| mount.target.clone()).collect();
-        let mut fitting = Fitting::new(tree, &mounts)?;
+        let mut held = seccomp_notify::held(self.set_ids.of(below, tree)?);
+        let mut mounted = RunMounts::new(tree, &mounts, &self.sources)?;
         make_folder(tree, step.working_directory.as_bytes(), identity.owner)?;
-        self.fit(&mut fitting, mounts, network)?;
+        mounted.mount(mounts, network, self.inside.rights)?;
         if let Some(held) = &mut held {
             for target in writable {
                 held.set_ids.extend(set_ids_at(tree, &target)?);
@@ -69,13 +101,13 @@ impl Builder {
             (root, held),
         );
         let is_certain = is_certain.map_err(|failure| {
-            if failure.kind == FailureKind::Build && self.lacks_network(run) {
+            if failure.kind == FailureKind::Build && self.networks.are_missing_for(run) {
                 let message = format!("{} (it had no network)", failure.message);
                 return Failure::build(message).with_hint(network::HINT);
             }
             failure
         })?;
-        let stubs = fitting.end();
+        let stubs = mounted.end();
         let Some(is_certain) = is_certain else {
             snapshot::expect_stand_ins();
             return Ok(None);
@@ -93,20 +125,21 @@ impl Builder {
         place: Option<StepId>,
         (root, held): (&Path, Option<Held>),
     ) -> Result<Option<bool>> {
+        let folders = &self.sources.stacks.folders;
         let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
-        let mut watch = Watch::begin(&self.folders, &self.inside);
+        let mut watch = Watch::begin(folders, &self.inside);
         let running = Process {
             words,
             environment,
-            root: self.folders.absolute(root),
+            root: folders.absolute(root),
             folder: step.working_directory.clone().into_bytes(),
             user: identity.owner.user,
             group: identity.owner.group,
             groups: identity.groups,
             host_name: HOST_NAME.to_owned(),
             network,
-            open_files: self.job.open_files,
+            open_files: self.recipe.job.open_files,
             output: end,
             rights: self.inside.rights,
             bounds: self.inside.bounds.clone(),
@@ -129,7 +162,7 @@ impl Builder {
         let (ended, verdict) = match (ended, limit) {
             (Ok(ended), _) => ended,
             (Err(error), Some(limit)) => {
-                return Err(limit.explain(&error.to_string(), &self.job.work));
+                return Err(limit.explain(&error.to_string(), &self.recipe.job.work));
             }
             (Err(error), None) => return Err(error.into()),
         };
@@ -137,7 +170,7 @@ impl Builder {
             Verdict::Right => {}
             Verdict::Again => return Ok(None),
             Verdict::ModeLost(path) => {
-                let path = within(&path, &self.folders.absolute(root));
+                let path = within(&path, &folders.absolute(root));
                 let message = format!(
                     "`{shown}`: it writes to `{path}`, which has the set-user-ID or set-group-ID bit: the kernel \
                      takes the bit away when an ordinary user's build writes, and leaves it when root's does"
@@ -162,7 +195,7 @@ impl Builder {
                 self.report.say(Message::Notice { message });
                 Ok(Some(false))
             }
-            (_, Some(limit)) => Err(limit.explain(&what, &self.job.work)),
+            (_, Some(limit)) => Err(limit.explain(&what, &self.recipe.job.work)),
             (_, None) => Err(Failure::build(what)),
         }
     }
