@@ -1,6 +1,6 @@
 //! Finds out whether Buildah can build here, and what its version can do.
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready, emulated_platforms};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use containers_build::{Driver, Sandbox, circumstances};
 use findings::Findings;
@@ -111,7 +111,7 @@ impl Found {
                 offline_builds: true,
                 host_network: true,
                 layers: LayerRecord::Touched,
-                platforms: emulated_platforms(),
+                platforms: process::emulated_platforms(),
                 leaves_mount_points: true,
             },
         }

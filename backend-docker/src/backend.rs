@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use backend_api::{
     Availability, Backend, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage,
-    EngineLayer, Error, Event, Events, Layout, LoadRequest, NamedContext, Network, Operation,
-    read_layout,
+    EngineLayer, Error, Event, Events, LoadRequest, NamedContext, Network, Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
 use image_store::{Given, Names, Store};
+use oci_layout::{Layout, read_layout};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready, emulated_platforms};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::{Circumstances, Findings};
 
@@ -46,7 +46,7 @@ fn capabilities() -> Capabilities {
         offline_builds: true,
         host_network: true,
         layers: LayerRecord::Changes,
-        platforms: emulated_platforms(),
+        platforms: process::emulated_platforms(),
         leaves_mount_points: false,
     }
 }

@@ -1,6 +1,6 @@
 //! Finds out whether Podman can build, and where, and what its version can do.
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready, emulated_platforms};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use containers_build::{Driver, Elsewhere, Remote, Sandbox, circumstances};
 use findings::Findings;
@@ -200,7 +200,7 @@ impl Found {
                 host_network: true,
                 layers: LayerRecord::Touched,
                 platforms: if is_here {
-                    emulated_platforms()
+                    process::emulated_platforms()
                 } else {
                     // It cannot be asked for them.
                     Vec::new()

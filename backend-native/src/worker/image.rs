@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 
-use backend_api::{Blob, Layout};
 use camino::Utf8Path;
 use containerfile::ImageFacts;
+use oci_layout::{Blob, Layout};
 use serde::Deserialize;
 
 use crate::job::Failure;

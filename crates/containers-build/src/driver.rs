@@ -3,11 +3,11 @@
 use std::os::unix::fs::symlink;
 
 use backend_api::{
-    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest,
-    Network, read_manifest,
+    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest, Network,
 };
 use camino::Utf8Path;
 use findings::Entry;
+use oci_layout::read_manifest;
 use process::Invocation;
 
 use crate::arguments::{self, Place};

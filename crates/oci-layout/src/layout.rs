@@ -4,12 +4,12 @@
 
 use std::io;
 
+use backend_api::{BuiltImage, EngineImage, EngineLayer};
 use camino::Utf8Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::blob::{Blob, invalid};
-use crate::image::{BuiltImage, EngineImage, EngineLayer};
 
 /// The media types of a layer that is a plain tar.
 const UNCOMPRESSED: [&str; 2] = [
@@ -180,14 +180,13 @@ fn blob(blobs: &Utf8Path, descriptor: &Descriptor) -> io::Result<Blob> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use backend_api::{BuildKey, Step, StepId, StepKind};
     use camino::Utf8PathBuf;
     use rstest::rstest;
     use sha2::{Digest as _, Sha256};
 
     use super::*;
     use crate::blob::hex;
-    use crate::request::BuildKey;
-    use crate::step::{Step, StepId, StepKind};
 
     fn image(steps: usize) -> BuiltImage {
         let step = |index| Step {
