@@ -22,7 +22,7 @@ use crate::work::Work;
 
 /// One tool in one sandbox.
 #[derive(Debug, Clone)]
-pub struct Driver {
+pub(crate) struct Driver {
     tool: Tool,
     enclosure: Enclosure,
     sandbox: Sandbox,
@@ -37,7 +37,7 @@ impl Driver {
     /// # Errors
     ///
     /// What the last of them said if none works.
-    pub async fn find(tool: Tool) -> Result<Self, Error> {
+    pub(crate) async fn find(tool: Tool) -> Result<Self, Error> {
         let enclosure = Enclosure::find()?;
         let mut last = None;
         for &sandbox in Sandbox::candidates() {
@@ -64,7 +64,7 @@ impl Driver {
     /// # Errors
     ///
     /// What is needed beside the tool itself is missing.
-    pub fn known(tool: Tool, sandbox: Sandbox, entry: Entry) -> Result<Self, Error> {
+    pub(crate) fn known(tool: Tool, sandbox: Sandbox, entry: Entry) -> Result<Self, Error> {
         Ok(Self {
             tool,
             enclosure: Enclosure::find()?,
@@ -74,12 +74,12 @@ impl Driver {
     }
 
     /// Returns the sandbox that works here.
-    pub fn sandbox(&self) -> Sandbox {
+    pub(crate) fn sandbox(&self) -> Sandbox {
         self.sandbox
     }
 
     /// Builds; see [`Backend::build`](backend_api::Backend::build).
-    pub async fn build(
+    pub(crate) async fn build(
         &self,
         request: &BuildRequest,
         events: &dyn Events,
@@ -140,7 +140,7 @@ impl Driver {
     }
 
     /// Exports; see [`Backend::export`](backend_api::Backend::export).
-    pub async fn export(
+    pub(crate) async fn export(
         &self,
         image: &BuiltImage,
         folder: &Utf8Path,
@@ -161,7 +161,7 @@ impl Driver {
 
     /// Puts a finished image into the user's own store; see
     /// [`Backend::load`](backend_api::Backend::load).
-    pub async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+    pub(crate) async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
         // The tool makes a name in the store of the layout's path: a relative one that is nobody's.
         let link = BuildKey::new(&format!("load-{}", request.work));
         let path = request.work.join(link.as_str());
@@ -187,7 +187,7 @@ impl Driver {
     }
 
     /// Removes all that a build has put into its work folder.
-    pub async fn remove(&self, work: &Utf8Path) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, work: &Utf8Path) -> Result<(), Error> {
         Work::new(work).remove(&self.tool, &self.enclosure).await
     }
 

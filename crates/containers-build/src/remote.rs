@@ -45,9 +45,9 @@ const OF_FOLDER: &str = "FROM scratch\nCOPY . /\n";
 
 /// What was found out about an engine elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Elsewhere {
+pub(crate) struct Elsewhere {
     /// How a RUN is shut off there.
-    pub sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     /// Whether a RUN may be given capabilities of root.
     pub(crate) privileged: bool,
     /// How many processes a RUN is limited to, if it has to be.
@@ -56,7 +56,7 @@ pub struct Elsewhere {
 
 /// An engine elsewhere.
 #[derive(Debug, Clone)]
-pub struct Remote {
+pub(crate) struct Remote {
     tool: Tool,
     elsewhere: Elsewhere,
     entry: Entry,
@@ -68,7 +68,7 @@ impl Remote {
     /// # Errors
     ///
     /// What the first of them said if none works.
-    pub async fn find(tool: Tool) -> Result<Self, Error> {
+    pub(crate) async fn find(tool: Tool) -> Result<Self, Error> {
         let mut first = None;
         for (sandbox, privileged) in CANDIDATES {
             for processes in PROCESSES {
@@ -98,7 +98,7 @@ impl Remote {
 
     /// Takes what was found out before, and was kept in `entry`. The entry is forgotten if the engine
     /// turns out not to work after all.
-    pub fn known(tool: Tool, elsewhere: Elsewhere, entry: Entry) -> Self {
+    pub(crate) fn known(tool: Tool, elsewhere: Elsewhere, entry: Entry) -> Self {
         Self {
             tool,
             elsewhere,
@@ -107,12 +107,12 @@ impl Remote {
     }
 
     /// Returns what was found out.
-    pub fn elsewhere(&self) -> Elsewhere {
+    pub(crate) fn elsewhere(&self) -> Elsewhere {
         self.elsewhere
     }
 
     /// Builds; see [`Backend::build`](backend_api::Backend::build).
-    pub async fn build(
+    pub(crate) async fn build(
         &self,
         request: &BuildRequest,
         events: &dyn Events,
@@ -237,7 +237,7 @@ impl Remote {
     }
 
     /// Exports; see [`Backend::export`](backend_api::Backend::export).
-    pub async fn export(
+    pub(crate) async fn export(
         &self,
         image: &BuiltImage,
         folder: &Utf8Path,
@@ -247,7 +247,7 @@ impl Remote {
     }
 
     /// Removes; see [`Backend::remove`](backend_api::Backend::remove).
-    pub async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
         let store = self.store();
         let mut names = image.also_made;
         if names.is_empty() {
@@ -264,7 +264,7 @@ impl Remote {
 
     /// Puts a finished image into the store there; see
     /// [`Backend::load`](backend_api::Backend::load).
-    pub async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+    pub(crate) async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
         let images = vec![Given::new(&request.name, &request.layout)];
         let archive = request.work.join("to-load.tar");
         Ok(self.store().load(images, &archive).await?)

@@ -1,25 +1,19 @@
-//! Finds out whether Podman can build, and where, and what its version can do.
+//! Finds out whether an engine can build, and where, and what its version can do.
 
 use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use containers_build::{Driver, Elsewhere, Remote, Sandbox, circumstances};
 use findings::Findings;
 use process::Environment;
 use serde::{Deserialize, Serialize};
 
-use crate::command::{self, Mode};
-use crate::error::Error;
-use crate::parse::{self, Versions};
+use crate::circumstances::circumstances;
+use crate::driver::Driver;
+use crate::engine::{Engine, Features, Place, Versions};
+use crate::remote::{Elsewhere, Remote};
+use crate::sandbox::Sandbox;
+use crate::unusable::Unusable;
 
-/// The oldest version that is supported: the oldest that was tried.
-const OLDEST: (u32, u32) = (4, 3);
-/// The first version with `RUN --network=`.
-const RUN_NETWORK: (u32, u32) = (4, 5);
-/// The first version that was tried which finds the source of a `RUN --mount` beneath what it is from, and
-/// forgets what is written to it (CVE-2024-1753, CVE-2024-9675, CVE-2024-11218).
-const CONFINED_MOUNTS: (u32, u32) = (5, 4);
-
-/// A Podman that can build.
+/// An engine that can build.
 #[derive(Debug)]
 pub(crate) struct Found {
     program: Utf8PathBuf,
@@ -56,8 +50,11 @@ enum Way {
 /// or elsewhere: which sandbox works depends on more than can be asked for. What an earlier process
 /// found out under the same circumstances is taken from `findings`; but a service elsewhere is always
 /// asked whether it is still the same.
-pub(crate) async fn find(name: &Utf8Path, findings: &Findings) -> Result<Found, Error> {
-    let program = process::find(name).map_err(|_| Error::NotFound {
+pub(crate) async fn find<E: Engine>(
+    name: &Utf8Path,
+    findings: &Findings,
+) -> Result<Found, Unusable> {
+    let program = process::find(name).map_err(|_| Unusable::NotFound {
         program: name.to_owned(),
     })?;
     let entry = findings.entry(circumstances(&program));
@@ -67,7 +64,7 @@ pub(crate) async fn find(name: &Utf8Path, findings: &Findings) -> Result<Found, 
         way: Way::Here(sandbox),
     }) = &kept
         && let Ok(driver) = Driver::known(
-            command::tool(program.clone(), Mode::Local),
+            E::tool(program.clone(), Place::Here),
             *sandbox,
             entry.clone(),
         )
@@ -78,23 +75,24 @@ pub(crate) async fn find(name: &Utf8Path, findings: &Findings) -> Result<Found, 
             builder: Builder::Here(driver),
         });
     }
-    let versions = ask(&program).await?;
+    let versions = ask::<E>(&program).await?;
+    let oldest = E::FEATURES.oldest;
     for version in [&versions.client, versions.builder()] {
-        if version.number < OLDEST {
-            return Err(Error::TooOld {
+        if version.number < oldest {
+            return Err(Unusable::TooOld {
                 program,
                 version: version.text.clone(),
-                oldest: "4.3",
+                oldest,
             });
         }
     }
     let known = kept.filter(|kept| kept.versions == versions);
     let builder = match (&versions.service, known) {
-        (None, _) => Driver::find(command::tool(program.clone(), Mode::Local))
+        (None, _) => Driver::find(E::tool(program.clone(), Place::Here))
             .await
             .map(Builder::Here),
         (Some(_), known) => {
-            let tool = command::tool(program.clone(), Mode::Remote);
+            let tool = E::tool(program.clone(), Place::Elsewhere);
             if let Some(Way::There(elsewhere)) = known.map(|kept| kept.way) {
                 Ok(Remote::known(tool, elsewhere, entry.clone()))
             } else {
@@ -103,7 +101,7 @@ pub(crate) async fn find(name: &Utf8Path, findings: &Findings) -> Result<Found, 
             .map(Builder::There)
         }
     };
-    let builder = builder.map_err(|source| Error::NoSandbox {
+    let builder = builder.map_err(|source| Unusable::NoSandbox {
         program: program.clone(),
         version: versions.builder().text.clone(),
         source,
@@ -123,31 +121,30 @@ pub(crate) async fn find(name: &Utf8Path, findings: &Findings) -> Result<Found, 
     })
 }
 
-async fn ask(program: &Utf8Path) -> Result<Versions, Error> {
-    let will_not_run = |message| Error::WillNotRun {
+async fn ask<E: Engine>(program: &Utf8Path) -> Result<Versions, Unusable> {
+    let will_not_run = |message| Unusable::WillNotRun {
         program: program.to_owned(),
         message,
     };
-    let done = command::version(program)
+    let done = E::version(program)
         .run()
         .await
         .map_err(|error| match error {
-            process::Error::NotPermitted { program } => Error::NotExecutable { program },
+            process::Error::NotPermitted { program } => Unusable::NotExecutable { program },
             error => will_not_run(error.to_string()),
         })?;
     if !done.succeeded() {
         let message = done.stderr.trim().to_owned();
-        return Err(if parse::is_unreachable(&message) {
+        return Err(if E::is_unreachable(&message) {
             let program = program.to_owned();
             let last = message.lines().last().unwrap_or_default();
             let message = last.trim_start_matches("Error: ").to_owned();
-            Error::Unreachable { program, message }
+            Unusable::Unreachable { program, message }
         } else {
             will_not_run(message)
         });
     }
-    parse::version(&done.stdout)
-        .ok_or_else(|| will_not_run("expected a version, as JSON".to_owned()))
+    E::versions(&done.stdout).ok_or_else(|| will_not_run("expected a version, as JSON".to_owned()))
 }
 
 impl Builder {
@@ -168,7 +165,7 @@ impl Builder {
 
 impl Found {
     /// Returns what is known of it, in the API's words.
-    pub(crate) fn ready(&self) -> Ready {
+    pub(crate) fn ready(&self, features: Features) -> Ready {
         let sandbox = self.builder.sandbox();
         let is_here = matches!(self.builder, Builder::Here(_));
         let mut details = vec![("isolation".to_owned(), sandbox.to_string())];
@@ -188,12 +185,12 @@ impl Found {
                     // Later versions have them, but expand variables in them, or run them as a
                     // file that the chroot does not have: each version in its own way.
                     heredocs: false,
-                    run_network: version.number >= RUN_NETWORK && sandbox.has_networks(),
+                    run_network: version.number >= features.run_network && sandbox.has_networks(),
                     // A layout on this disk is none elsewhere.
                     named_contexts: is_here,
                     workdir_layers: false,
                     add_zstd: true,
-                    confined_mounts: version.number >= CONFINED_MOUNTS,
+                    confined_mounts: version.number >= features.confined_mounts,
                 },
                 // Around an engine elsewhere nothing can be put that takes its network away.
                 offline_builds: is_here || sandbox.has_networks(),
@@ -227,7 +224,40 @@ fn connection() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::Version;
+    use process::Invocation;
+
+    use crate::engine::Version;
+    use crate::tool::Tool;
+
+    #[derive(Debug)]
+    struct Some43;
+
+    impl Engine for Some43 {
+        const ID: &'static str = "some";
+        const PACKAGES: &'static str = "some";
+        const FEATURES: Features = Features {
+            oldest: (4, 3),
+            run_network: (4, 5),
+            confined_mounts: (5, 4),
+        };
+
+        fn version(program: &Utf8Path) -> Invocation {
+            Invocation::new(program).argument("version")
+        }
+
+        fn versions(_: &[u8]) -> Option<Versions> {
+            None
+        }
+
+        fn tool(program: Utf8PathBuf, _: Place) -> Tool {
+            Tool {
+                program,
+                global_arguments: &[],
+                push_arguments: &[],
+                variables: &[],
+            }
+        }
+    }
 
     #[test]
     fn what_an_earlier_process_found_out_is_not_found_out_again() {
@@ -254,13 +284,15 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        let found = runtime.block_on(find(program, &findings)).unwrap();
+        let found = runtime
+            .block_on(find::<Some43>(program, &findings))
+            .unwrap();
         assert_eq!(found.versions.client.text, "4.3.1");
         assert_eq!(found.builder.sandbox(), Sandbox::Chroot);
 
-        let afresh = runtime.block_on(find(program, &findings.afresh()));
+        let afresh = runtime.block_on(find::<Some43>(program, &findings.afresh()));
         assert!(
-            matches!(afresh, Err(Error::WillNotRun { .. })),
+            matches!(afresh, Err(Unusable::WillNotRun { .. })),
             "{afresh:?}"
         );
     }

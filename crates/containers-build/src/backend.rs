@@ -1,4 +1,6 @@
-//! The backend: what the trait asks, told to Podman. Knows neither arguments nor output.
+//! The backend of an engine that has the builder: what the trait asks, told to the builder here or elsewhere.
+
+use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use backend_api::{
@@ -9,27 +11,27 @@ use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
 use tokio::sync::OnceCell;
 
+use crate::engine::Engine;
 use crate::probe::{self, Builder, Found};
 
-/// The runtime's name.
-pub(crate) const ID: &str = "podman";
-
-/// Podman, driven by command line.
+/// An engine, driven by command line.
 #[derive(Debug)]
-pub struct Podman {
+pub struct EngineBackend<E> {
     program: Utf8PathBuf,
     findings: Findings,
     found: OnceCell<Found>,
+    engine: PhantomData<E>,
 }
 
-impl Podman {
-    /// Prepares to drive `program`, or the `podman` on PATH. What earlier processes found out about
-    /// it is in `findings`.
+impl<E: Engine> EngineBackend<E> {
+    /// Prepares to drive `program`, or the engine's on PATH. What earlier processes found out about it is
+    /// in `findings`.
     pub fn new(program: Option<Utf8PathBuf>, findings: Findings) -> Self {
         Self {
-            program: program.unwrap_or_else(|| ID.into()),
+            program: program.unwrap_or_else(|| E::ID.into()),
             findings,
             found: OnceCell::new(),
+            engine: PhantomData,
         }
     }
 
@@ -37,25 +39,25 @@ impl Podman {
     async fn found(&self, operation: Operation) -> Result<&Found, Error> {
         let found = self
             .found
-            .get_or_try_init(|| probe::find(&self.program, &self.findings));
-        found.await.map_err(|error| error.of(operation))
+            .get_or_try_init(|| probe::find::<E>(&self.program, &self.findings));
+        found.await.map_err(|error| error.of::<E>(operation))
     }
 }
 
 #[async_trait]
-impl Backend for Podman {
+impl<E: Engine> Backend for EngineBackend<E> {
     fn id(&self) -> &str {
-        ID
+        E::ID
     }
 
     async fn probe(&self) -> Availability {
         match self
             .found
-            .get_or_try_init(|| probe::find(&self.program, &self.findings))
+            .get_or_try_init(|| probe::find::<E>(&self.program, &self.findings))
             .await
         {
-            Ok(found) => Availability::Ready(found.ready()),
-            Err(error) => Availability::Unavailable(error.into()),
+            Ok(found) => Availability::Ready(found.ready(E::FEATURES)),
+            Err(error) => Availability::Unavailable(error.unavailable::<E>()),
         }
     }
 
@@ -68,7 +70,7 @@ impl Backend for Podman {
             Builder::Here(driver) => driver.build(request, events).await,
             Builder::There(remote) => remote.build(request, events).await,
         };
-        built.map_err(|error| error.of(ID, Operation::Build))
+        built.map_err(|error| error.of(E::ID, Operation::Build))
     }
 
     async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
@@ -76,7 +78,7 @@ impl Backend for Podman {
             Builder::Here(driver) => driver.export(image, folder).await,
             Builder::There(remote) => remote.export(image, folder).await,
         };
-        exported.map_err(|error| error.of(ID, Operation::Export))
+        exported.map_err(|error| error.of(E::ID, Operation::Export))
     }
 
     async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
@@ -84,7 +86,7 @@ impl Backend for Podman {
             Builder::Here(driver) => driver.remove(&image.work).await,
             Builder::There(remote) => remote.remove(image).await,
         };
-        removed.map_err(|error| error.of(ID, Operation::Remove))
+        removed.map_err(|error| error.of(E::ID, Operation::Remove))
     }
 
     fn can_load(&self) -> bool {
@@ -96,6 +98,6 @@ impl Backend for Podman {
             Builder::Here(driver) => driver.load(request).await,
             Builder::There(remote) => remote.load(request).await,
         };
-        loaded.map_err(|error| error.of(ID, Operation::Load))
+        loaded.map_err(|error| error.of(E::ID, Operation::Load))
     }
 }
