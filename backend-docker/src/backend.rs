@@ -16,13 +16,10 @@ use oci_layout::{Layout, read_layout};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use crate::command::{Client, Output};
+use crate::command::{Client, ID, Output};
 use crate::error::{DockerError, Failure};
 use crate::probe::{Engine, Results, probe};
 use crate::progress::{Progress, Steps};
-
-/// The runtime's name.
-pub(crate) const ID: &str = "docker";
 
 /// Our folder in a request's work folder, and what lies in it.
 const OURS: &str = "docker";

@@ -37,16 +37,16 @@ impl Sources {
             ..Self::default()
         };
         let root = root.strip_prefix(&sources.base).unwrap().to_owned();
-        sources.file(Vec::new(), root);
+        sources.file(&Vec::new(), root);
         sources
     }
 
-    fn file(&mut self, module: Module, path: PathBuf) {
+    fn file(&mut self, module: &Module, path: PathBuf) {
         let text = fs::read_to_string(self.base.join(&path)).unwrap();
         self.files.insert(module.clone(), path);
         let all = words(&text);
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        self.items(&module, &all);
+        self.items(module, &all);
     }
 
     /// Takes what is said in a module, or in a part of it.
@@ -68,15 +68,15 @@ impl Sources {
                     continue;
                 }
                 ("mod", ["mod", name, ";", ..]) => {
-                    let below = self.below(module, name);
-                    self.file(below.clone(), self.path_of(module, &below));
+                    let below = below(module, name);
+                    self.file(&below, self.path_of(module, &below));
                     3
                 }
                 ("mod", ["mod", name, "{", ..]) => {
-                    let below = self.below(module, name);
+                    let below = below(module, name);
                     self.files.insert(below.clone(), self.files[module].clone());
                     let length = end(&rest[2..]);
-                    self.items(&below, &rest[3..1 + length]);
+                    self.items(&below, &rest[3..=length]);
                     2 + length
                 }
                 ("use", _) => {
@@ -99,10 +99,6 @@ impl Sources {
             };
             is_public = false;
         }
-    }
-
-    fn below(&self, module: &Module, name: &str) -> Module {
-        module.iter().cloned().chain([name.to_owned()]).collect()
     }
 
     /// Takes an import: what each thing is called, and its path.
@@ -232,6 +228,10 @@ impl Sources {
     }
 }
 
+fn below(module: &Module, name: &str) -> Module {
+    module.iter().cloned().chain([name.to_owned()]).collect()
+}
+
 /// Returns what an import names: what each thing is called, and its path.
 fn flatten(tree: &[&str], before: &[String], leaves: &mut Vec<(String, Vec<String>)>) {
     let mut whole = before.to_vec();
@@ -334,4 +334,42 @@ fn implemented(words: &[&str]) -> impl Iterator<Item = Vec<String>> {
         }
     }
     of.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_is_seen_through_re_exports_and_not_in_tests() {
+        let temporary = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("lib.rs", "mod a; mod b; mod c; mod d;\npub use a::A;"),
+            (
+                "a.rs",
+                "use crate::b::{B, self as other};\npub struct A(B);\nimpl A {}",
+            ),
+            ("b.rs", "pub struct B;\nimpl crate::A { fn f() {} }"),
+            (
+                "c.rs",
+                "impl Drop for super::A {}\n#[cfg(test)]\nmod tests { use crate::d::D; }",
+            ),
+            (
+                "d.rs",
+                "pub struct D;\nfn f<'a>() -> &'a str { let _ = crate::c::C; \"crate::b::B\" }",
+            ),
+        ] {
+            fs::write(temporary.path().join(name), text).unwrap();
+        }
+        let root = temporary.path().join("lib.rs");
+        let sources = Sources::read(temporary.path(), &root);
+        let circle = ["a.rs", "b.rs"].map(Path::new).to_vec();
+        assert_eq!(sources.circles(), BTreeSet::from([circle]));
+        let impls = sources.impls();
+        let of_a = &impls[&(vec!["a".to_owned()], "A".to_owned())];
+        assert_eq!(
+            *of_a,
+            BTreeSet::from(["a.rs", "b.rs", "c.rs"].map(Path::new))
+        );
+    }
 }

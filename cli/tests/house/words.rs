@@ -13,7 +13,7 @@ pub(crate) fn words(text: &str) -> Vec<String> {
                 .position(|letter| *letter == '\n')
                 .unwrap_or(rest.len()),
             ['/', '*', ..] => comment(rest),
-            ['r', '#' | '"', ..] | ['b', 'r', '#' | '"', ..] | ['c', 'r', '#' | '"', ..]
+            ['r', '#' | '"', ..] | ['b' | 'c', 'r', '#' | '"', ..]
                 if let Some(length) = raw(rest) =>
             {
                 length
