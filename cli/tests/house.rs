@@ -353,8 +353,9 @@ const LONG_FILES: [(&str, &str); 1] = [(
     "one list of names, programs and files that lie",
 )];
 
-/// In how many files a type may have its `impl`s.
+/// In how many files a type may have its `impl`s, and those that have more, and why.
 const IMPLS: usize = 3;
+const SPREAD: [(&str, &str); 1] = [("Asked", "one call, and each kind of answer to it")];
 
 /// Returns what the sources of each crate say, by its name, with paths as the project has them.
 fn crates() -> Vec<(String, Sources)> {
@@ -398,7 +399,7 @@ fn the_impls_of_a_type_are_in_few_files() {
     let mut wrong = Vec::new();
     for (name, sources) in crates() {
         for (of, files) in sources.impls() {
-            if files.len() > IMPLS {
+            if files.len() > IMPLS && !SPREAD.iter().any(|(listed, _)| *listed == of.1) {
                 wrong.push(format!("{name}: {}: {files:?}", of.1));
             }
         }

@@ -129,6 +129,7 @@ impl Asked<'_> {
         if number < 0 {
             return Err(std::io::Error::last_os_error().into());
         }
+        drop(file);
         Ok(Answer::Value(i64::from(number)))
     }
 
