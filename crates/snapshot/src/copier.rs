@@ -15,13 +15,13 @@ use rustix::io::Errno;
 
 use crate::attributes::{is_kept, set_attribute_of};
 use crate::contents::copy_contents;
-use crate::copies;
-use crate::copy::{Copying, Ownership};
+use crate::copying::{Copying, Ownership};
 use crate::error::{Context as _, Error, Result};
+use crate::marks;
+use crate::owner::Owner;
 use crate::place::Place;
 use crate::special::{self, refuse_whiteout, set_owner};
 use crate::tree::{Tree, kind, open_in, permissions, set_mode, set_times, status_in, times};
-use crate::users::Owner;
 use crate::walk::{Item, Reason, Sight, Visitor, Walk, open_folder};
 
 /// Copies files, and knows which it has copied.
@@ -223,7 +223,7 @@ impl Visitor for Copier<'_> {
             return Ok(());
         }
         if self.exactness == Exactness::Snapshot {
-            copies::mark(made.folder.as_fd(), &made.place)?;
+            marks::mark(made.folder.as_fd(), &made.place)?;
         }
         let to = into.open(item);
         // Of what is named, a directory that is there keeps its mode and its owner.

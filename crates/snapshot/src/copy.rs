@@ -5,13 +5,14 @@
 use rustix::fs::FileType;
 
 use crate::copier::{Exactness, copy_to};
+use crate::copying::{Copying, Ownership};
 use crate::error::{Error, Result};
 use crate::expand::expand;
 use crate::mode::Permissions;
+use crate::owner::Owner;
 use crate::place::Place;
 use crate::taken::{Found, Taken};
 use crate::tree::{Tree, kind};
-use crate::users::Owner;
 
 /// The mode of folders that are made on the way to a destination, if none is asked for what is copied.
 const FOLDER_MODE: u32 = 0o755;
@@ -25,27 +26,6 @@ pub struct Source<'a> {
     pub tree: &'a Tree,
     /// To whom they belong.
     pub ownership: Ownership,
-}
-
-/// To whom the files of a source belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ownership {
-    /// To whom the tree says: it is a build's own.
-    Kept,
-    /// To user and group 0, without attributes: it is somebody's folder.
-    Root,
-}
-
-/// How to copy.
-#[derive(Debug, Clone, Copy)]
-pub struct Copying<'a> {
-    /// Where to: absolute, with a slash at its end if it has to be a folder.
-    pub destination: &'a [u8],
-    /// Who owns what is copied, if not whom the source says.
-    pub owner: Option<Owner>,
-    /// The permissions of what is copied, if not those of the source. If it is a number, folders that
-    /// are made on the way have it too, but what is unpacked has its own.
-    pub mode: Option<&'a Permissions>,
 }
 
 /// Copies what was taken of `source`. Archives that were taken as such are unpacked.
