@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
-use crate::copies;
+use crate::copying_snapshotter;
 use crate::error::{Context as _, Error, MOST_LAYERS, Result};
 use crate::mounted::Mounted;
 
@@ -101,7 +101,7 @@ impl Stack {
     pub fn mount(&self, upper: &Path, work: &Path, empty: &Path, at: &Path) -> Result<Mounted> {
         if self.stacking == Stacking::Copies {
             let folder = self.folders.first().map(PathBuf::as_path);
-            return copies::mount(folder, upper, at);
+            return copying_snapshotter::mount(folder, upper, at);
         }
         self.check()?;
         let mut options = b"lowerdir=".to_vec();

@@ -10,12 +10,12 @@ use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
-use crate::copier::{Exactness, copy_to};
 use crate::copying::{Copying, Ownership};
 use crate::error::{Context as _, Result};
 use crate::mounted::Mounted;
 use crate::place::Place;
 use crate::tree::Tree;
+use crate::tree_copy::{Exactness, copy_to};
 
 /// Fills the empty folder `copy` with what is in `folder`, if there is one, and mounts it at `at`,
 /// where no device can be opened.

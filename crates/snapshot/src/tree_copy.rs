@@ -25,7 +25,7 @@ use crate::tree::{Tree, kind, open_in, permissions, set_mode, set_times, status_
 use crate::walk::{Item, Reason, Sight, Visitor, Walk, open_folder};
 
 /// Copies files, and knows which it has copied.
-pub(crate) struct Copier<'a> {
+pub(crate) struct TreeCopy<'a> {
     ownership: Ownership,
     copying: &'a Copying<'a>,
     into: &'a Tree,
@@ -129,7 +129,7 @@ pub(crate) fn copy_to(
         is_new: false,
         named: Some(to.clone()),
     };
-    let mut copier = Copier {
+    let mut copier = TreeCopy {
         ownership,
         copying,
         into,
@@ -145,7 +145,7 @@ pub(crate) fn copy_to(
     Walk { filter, sight }.through(from, place, &top, &mut copier)
 }
 
-impl Visitor for Copier<'_> {
+impl Visitor for TreeCopy<'_> {
     type Directory = Made;
 
     fn file(&mut self, item: &Item<'_>, into: &Made) -> Result<()> {
@@ -236,7 +236,7 @@ impl Visitor for Copier<'_> {
     }
 }
 
-impl Copier<'_> {
+impl TreeCopy<'_> {
     /// Copies a file, all that goes with it included, while both are open.
     fn copy_file(&mut self, item: &Item<'_>, to: &Open<'_>) -> Result<()> {
         let status = &item.status;

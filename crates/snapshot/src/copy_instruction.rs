@@ -4,7 +4,6 @@
 
 use rustix::fs::FileType;
 
-use crate::copier::{Exactness, copy_to};
 use crate::copying::{Copying, Ownership};
 use crate::error::{Error, Result};
 use crate::expand::expand;
@@ -13,6 +12,7 @@ use crate::owner::Owner;
 use crate::place::Place;
 use crate::taken::{Found, Taken};
 use crate::tree::{Tree, kind};
+use crate::tree_copy::{Exactness, copy_to};
 
 /// The mode of folders that are made on the way to a destination, if none is asked for what is copied.
 const FOLDER_MODE: u32 = 0o755;
