@@ -241,7 +241,7 @@ const READERS: [(&str, &str); 28] = [
         "the kernel's",
     ),
     ("crates/containers-build/src/contexts.rs", "a folder"),
-    ("crates/containers-build/src/parcel.rs", "a folder"),
+    ("crates/containers-build/src/remote_context.rs", "a folder"),
     ("crates/containers-build/src/trial.rs", "its own lock"),
     ("crates/state/src/folders.rs", "a bounded number"),
     ("crates/make/src/memory.rs", "the kernel's"),

@@ -12,7 +12,7 @@ use process::Invocation;
 
 use crate::arguments::{self, Place};
 use crate::contexts;
-use crate::enclosure::{Enclosure, Interfaces};
+use crate::engine_namespaces::{EngineNamespaces, Interfaces};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::sandbox::Sandbox;
@@ -24,7 +24,7 @@ use crate::work::Work;
 #[derive(Debug, Clone)]
 pub(crate) struct Driver {
     tool: Tool,
-    enclosure: Enclosure,
+    namespaces: EngineNamespaces,
     sandbox: Sandbox,
     /// Where the sandbox was found, if it was not tried just now.
     entry: Entry,
@@ -38,12 +38,12 @@ impl Driver {
     ///
     /// What the last of them said if none works.
     pub(crate) async fn find(tool: Tool) -> Result<Self, Error> {
-        let enclosure = Enclosure::find()?;
+        let namespaces = EngineNamespaces::find()?;
         let mut last = None;
         for &sandbox in Sandbox::candidates() {
             let driver = Self {
                 tool: tool.clone(),
-                enclosure: enclosure.clone(),
+                namespaces: namespaces.clone(),
                 sandbox,
                 entry: Entry::default(),
             };
@@ -67,7 +67,7 @@ impl Driver {
     pub(crate) fn known(tool: Tool, sandbox: Sandbox, entry: Entry) -> Result<Self, Error> {
         Ok(Self {
             tool,
-            enclosure: Enclosure::find()?,
+            namespaces: EngineNamespaces::find()?,
             sandbox,
             entry,
         })
@@ -109,7 +109,7 @@ impl Driver {
         let work = Work::new(&request.work);
         work.make(self.sandbox)?;
         let contexts = contexts::prepare(request, &work)?;
-        let root = self.enclosure.is_root();
+        let root = self.namespaces.is_root();
         let place = Place::Here {
             work: &work,
             contexts,
@@ -188,11 +188,11 @@ impl Driver {
 
     /// Removes all that a build has put into its work folder.
     pub(crate) async fn remove(&self, work: &Utf8Path) -> Result<(), Error> {
-        Work::new(work).remove(&self.tool, &self.enclosure).await
+        Work::new(work).remove(&self.tool, &self.namespaces).await
     }
 
     fn invocation(&self, work: &Work, interfaces: Interfaces) -> Invocation {
-        self.enclosure
+        self.namespaces
             .invocation(&self.tool, interfaces)
             .variable("TMPDIR", work.temporary().as_str())
             .arguments(work.store_arguments())
@@ -218,7 +218,8 @@ struct Unfinished<'a> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(driver) = self.driver {
-            self.work.remove_unattended(&driver.tool, &driver.enclosure);
+            self.work
+                .remove_unattended(&driver.tool, &driver.namespaces);
         }
     }
 }

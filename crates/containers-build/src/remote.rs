@@ -20,8 +20,8 @@ use crate::arguments::{self, Place};
 use crate::error::Error;
 use crate::image::HOST_NAME;
 use crate::made::Made;
-use crate::parcel::Parcel;
 use crate::progress::Progress;
+use crate::remote_context::RemoteContext;
 use crate::sandbox::Sandbox;
 use crate::tool::Tool;
 use crate::trial::{self, Builds};
@@ -126,15 +126,16 @@ impl Remote {
             let made = Made::begin(&request.work)?;
             self.put_contexts(&store, request, &made, &mut names)
                 .await?;
-            let parcel = request.work.join("parcel");
-            let parcel = Parcel::pack(&request.context, &request.containerfile, &parcel)?;
+            let remote_context = request.work.join("remote-context");
+            let remote_context =
+                RemoteContext::pack(&request.context, &request.containerfile, &remote_context)?;
             let mut progress = Progress::new(&request.stages);
             let mut line = |line: &str| {
                 let step = progress.step_of(line);
                 let line = line.to_owned();
                 events.emit(Event::Output { step, line });
             };
-            let build = (request, &*reference, &parcel);
+            let build = (request, &*reference, &remote_context);
             let built = self.run_build(build, &made, &mut names, &mut line).await;
             built.map_err(|error| error.at(progress.step()))
         };
@@ -191,9 +192,9 @@ impl Remote {
         let containerfile = request.work.join("folder.Containerfile");
         fs::write(&containerfile, OF_FOLDER).map_err(|e| Error::file(&containerfile, e))?;
         for (place, (name, folder)) in folders.into_iter().enumerate() {
-            let parcel = request.work.join(format!("parcel-{place}"));
-            let parcel = Parcel::pack(folder, &containerfile, &parcel)?;
-            let build = (request, name.as_str(), &parcel);
+            let remote_context = request.work.join(format!("remote-context-{place}"));
+            let remote_context = RemoteContext::pack(folder, &containerfile, &remote_context)?;
+            let build = (request, name.as_str(), &remote_context);
             self.run_build(build, made, names, &mut |_| ()).await?;
         }
         Ok(())
@@ -202,14 +203,14 @@ impl Remote {
     /// Runs one build to its end. Whatever it makes on its way has no name, and is taken charge of.
     async fn run_build(
         &self,
-        (request, name, parcel): (&BuildRequest, &str, &Parcel),
+        (request, name, remote_context): (&BuildRequest, &str, &RemoteContext),
         made: &Made,
         names: &mut Names<'_>,
         heard: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), Error> {
         let place = Place::There {
             name,
-            parcel,
+            remote_context,
             processes: self.elsewhere.processes,
         };
         let Elsewhere {

@@ -129,7 +129,7 @@ pub(crate) fn copy_to(
         is_new: false,
         named: Some(to.clone()),
     };
-    let mut copier = TreeCopy {
+    let mut copying_tree = TreeCopy {
         ownership,
         copying,
         into,
@@ -142,7 +142,7 @@ pub(crate) fn copy_to(
         // Somebody's files have no marks of ours, whatever they say.
         Ownership::Root => Sight::Raw,
     };
-    Walk { filter, sight }.through(from, place, &top, &mut copier)
+    Walk { filter, sight }.through(from, place, &top, &mut copying_tree)
 }
 
 impl Visitor for TreeCopy<'_> {

@@ -11,7 +11,7 @@ use crate::tool::Tool;
 
 /// How the engine itself is started.
 #[derive(Debug, Clone)]
-pub(crate) struct Enclosure {
+pub(crate) struct EngineNamespaces {
     /// The program that makes namespaces; `None` where the user is not root and the engine
     /// makes a user namespace for itself.
     unshare: Option<Utf8PathBuf>,
@@ -26,7 +26,7 @@ pub(crate) enum Interfaces {
     None,
 }
 
-impl Enclosure {
+impl EngineNamespaces {
     /// Finds what is needed to make namespaces as this user.
     pub(crate) fn find() -> Result<Self, process::Error> {
         let unshare = if rustix::process::geteuid().is_root() {

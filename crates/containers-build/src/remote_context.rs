@@ -18,12 +18,12 @@ const IGNORE_TOO: &str = ".dockerignore";
 
 /// A folder that can be sent.
 #[derive(Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct RemoteContext {
     pub(crate) folder: Utf8PathBuf,
     pub(crate) containerfile: Utf8PathBuf,
 }
 
-impl Parcel {
+impl RemoteContext {
     /// Packs the files in `context`, as links, with `containerfile` into the new folder `to`.
     pub(crate) fn pack(
         context: &Utf8Path,
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parcel_has_all_that_the_context_has() {
+    fn what_is_sent_has_all_that_the_context_has() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap();
         let (context, file) = (folder.join("context"), folder.join("Containerfile"));
@@ -85,12 +85,12 @@ mod tests {
         fs::write(context.join(IGNORE_TOO), "*.o").unwrap();
         fs::write(&file, "FROM scratch\n").unwrap();
 
-        let to = folder.join("parcel");
-        let parcel = Parcel::pack(&context, &file, &to).unwrap();
+        let to = folder.join("remote-context");
+        let remote_context = RemoteContext::pack(&context, &file, &to).unwrap();
         assert_eq!(fs::read_to_string(to.join("a/file")).unwrap(), "text");
         assert_eq!(to.join("a/link").read_link_utf8().unwrap(), "nowhere");
         assert!(to.join("a/b").is_dir());
-        assert_eq!(parcel.containerfile.parent(), Some(&*to));
+        assert_eq!(remote_context.containerfile.parent(), Some(&*to));
         let ignored = fs::read_to_string(to.join(IGNORE)).unwrap();
         let lines: Vec<_> = ignored.lines().collect();
         assert_eq!(
@@ -105,7 +105,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap();
         fs::write(folder.join(IGNORE), "").unwrap();
-        let error = Parcel::pack(folder, folder, &folder.join("to")).unwrap_err();
+        let error = RemoteContext::pack(folder, folder, &folder.join("to")).unwrap_err();
         assert_eq!(error.kind(), backend_api::ErrorKind::Unsupported);
     }
 }
