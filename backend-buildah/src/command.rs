@@ -9,7 +9,7 @@ use process::Invocation;
 /// How long a program that only has to print its version may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
-/// Prepares to ask for the version; [`parse::version`](crate::parse::version) reads the answer.
+/// Prepares to ask for the version; [`parse::versions`](crate::parse::versions) reads the answer.
 pub(crate) fn version(program: &Utf8Path) -> Invocation {
     Invocation::new(program)
         .arguments(["version", "--json"])

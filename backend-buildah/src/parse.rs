@@ -1,15 +1,7 @@
 //! Reads what Buildah prints about itself.
 
-use serde::{Deserialize, Serialize};
-
-/// A version of Buildah, by which its features are told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Version {
-    /// As it is printed: `1.28.2`.
-    pub(crate) text: String,
-    /// Its first two numbers.
-    pub(crate) number: (u32, u32),
-}
+use containers_build::{Version, Versions};
+use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -17,24 +9,16 @@ struct Answer {
 }
 
 /// Reads the answer to [`command::version`](crate::command::version).
-pub(crate) fn version(answer: &[u8]) -> Option<Version> {
-    let Answer { version: text } = serde_json::from_slice(answer).ok()?;
-    let mut parts = text.split('.').map(str::parse);
-    match (parts.next(), parts.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Some(Version {
-            number: (major, minor),
-            text,
-        }),
-        _ => None,
-    }
+pub(crate) fn versions(answer: &[u8]) -> Option<Versions> {
+    let Answer { version } = serde_json::from_slice(answer).ok()?;
+    Some(Versions {
+        client: Version::parse(version)?,
+        service: None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use backend_api::{Stage, Step, StepId, StepKind};
-    use containers_build::Progress;
     use rstest::rstest;
 
     use super::*;
@@ -44,9 +28,11 @@ mod tests {
     #[case(include_bytes!("../tests/samples/buildah-1.39.3/version.json"), "1.39.3", (1, 39))]
     #[case(include_bytes!("../tests/samples/buildah-1.43.2/version.json"), "1.43.2", (1, 43))]
     #[case(br#"{"version":"1.40.0-dev"}"#, "1.40.0-dev", (1, 40))]
-    fn versions(#[case] answer: &[u8], #[case] text: &str, #[case] number: (u32, u32)) {
+    fn what_is_printed(#[case] answer: &[u8], #[case] text: &str, #[case] number: (u32, u32)) {
         let text = text.to_owned();
-        assert_eq!(version(answer), Some(Version { text, number }));
+        let client = Version { text, number };
+        let service = None;
+        assert_eq!(versions(answer), Some(Versions { client, service }));
     }
 
     #[rstest]
@@ -54,40 +40,6 @@ mod tests {
     #[case(b"buildah version 1.28.2")]
     #[case(br#"{"version":"unknown"}"#)]
     fn other_answers(#[case] answer: &[u8]) {
-        assert_eq!(version(answer), None);
-    }
-
-    #[rstest]
-    #[case(include_str!("../tests/samples/buildah-1.28.2/build.txt"))]
-    #[case(include_str!("../tests/samples/buildah-1.39.3/build.txt"))]
-    #[case(include_str!("../tests/samples/buildah-1.43.2/build.txt"))]
-    fn lines_of_a_build(#[case] output: &str) {
-        let place = |stage, index| StepId { stage, index };
-        let stage = |places: &[(usize, usize)]| Stage {
-            name: None,
-            begins_with_image: false,
-            steps: places
-                .iter()
-                .map(|&(stage, index)| Step {
-                    id: place(stage, index),
-                    kind: StepKind::Run,
-                })
-                .collect(),
-        };
-        let stages = [
-            stage(&[(0, 0), (0, 2)]),
-            stage(&[(1, 0)]),
-            stage(&[(2, 1), (2, 2)]),
-        ];
-        let mut progress = Progress::new(&stages);
-        let steps_of: BTreeMap<&str, _> = output
-            .lines()
-            .map(|line| (line, progress.step_of(line)))
-            .collect();
-        assert_eq!(steps_of["in the first stage"], Some(place(0, 2)));
-        assert_eq!(steps_of["[3/3] STEP 2/4: WORKDIR /work"], None);
-        let copy = "[3/3] STEP 3/4: COPY --from=side /side /work/side";
-        assert_eq!(steps_of[copy], Some(place(2, 1)));
-        assert_eq!(steps_of["in the last stage"], Some(place(2, 2)));
+        assert_eq!(versions(answer), None);
     }
 }

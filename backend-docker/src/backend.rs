@@ -7,22 +7,19 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use backend_api::{
     Availability, Backend, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage,
-    EngineLayer, Error, Event, Events, Layout, LoadRequest, NamedContext, Network, Operation,
-    read_layout,
+    EngineLayer, Error, Event, Events, LoadRequest, NamedContext, Network, Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
 use image_store::{Given, Names, Store};
+use oci_layout::{Layout, read_layout};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use crate::command::{Client, Output};
+use crate::command::{Client, ID, Output};
 use crate::error::{DockerError, Failure};
 use crate::probe::{Engine, Results, probe};
 use crate::progress::{Progress, Steps};
-
-/// The runtime's name.
-pub(crate) const ID: &str = "docker";
 
 /// Our folder in a request's work folder, and what lies in it.
 const OURS: &str = "docker";

@@ -9,6 +9,9 @@ use process::Invocation;
 
 use crate::parse;
 
+/// The runtime's name.
+pub(crate) const ID: &str = "docker";
+
 /// How long a question may take. A daemon that takes longer is hanging.
 const QUESTION_LIMIT: Duration = Duration::from_secs(10);
 

@@ -140,7 +140,7 @@ impl From<Failure> for Error {
     fn from(Failure { operation, error }: Failure) -> Self {
         let hint = error.hint();
         let api = Self::new(
-            crate::backend::ID,
+            crate::command::ID,
             operation,
             error.kind(),
             error.to_string(),

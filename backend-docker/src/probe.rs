@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use backend_api::{
-    Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable, emulated_platforms,
-};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable};
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::Findings;
 use process::Finished;
@@ -242,7 +240,7 @@ fn engine(
             capabilities: Capabilities {
                 platforms: match other {
                     Some(builder) => builder.emulated(),
-                    None if is_here => emulated_platforms(),
+                    None if is_here => process::emulated_platforms(),
                     None => Vec::new(),
                 },
                 ..capabilities(modern, results)

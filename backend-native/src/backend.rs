@@ -12,13 +12,10 @@ use findings::Findings;
 use process::Channel;
 use tokio::sync::OnceCell;
 
-use crate::command;
-use crate::job::{Job, Message};
+use crate::command::{self, ID};
+use crate::job::{Job, Message, layer_name, layers};
 use crate::parse::Answer;
 use crate::probe::{self, Found};
-
-/// The runtime's name.
-pub(crate) const ID: &str = "native";
 
 /// Builds by itself, without an engine.
 #[derive(Debug)]
@@ -111,16 +108,6 @@ impl Backend for Native {
         let removed = remove(&self.program, folder).await;
         removed.map_err(|error| error.of(Operation::Remove))
     }
-}
-
-/// Returns the folder of a build's layers, in its work folder.
-pub(crate) fn layers(work: &Utf8Path) -> Utf8PathBuf {
-    work.join("layers")
-}
-
-/// Returns the name of a layer's file.
-pub(crate) fn layer_name(place: usize) -> String {
-    format!("{place}.tar")
 }
 
 async fn build(

@@ -6,6 +6,12 @@ use process::Invocation;
 
 use crate::job::{BuildJob, CacheJob, Context, ContextKind, Job};
 
+/// The runtime's name.
+pub(crate) const ID: &str = "native";
+
+/// Its version: this program's.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The one argument that makes a worker of this program.
 pub(crate) const WORKER: &str = "--stagex-native-worker";
 

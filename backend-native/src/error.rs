@@ -5,7 +5,7 @@ use std::error::Error as _;
 use backend_api::{ErrorKind, Operation, Reason, Unavailable};
 use camino::Utf8PathBuf;
 
-use crate::backend::ID;
+use crate::command::{ID, VERSION};
 use crate::job::{Failure, FailureKind};
 
 /// Why a worker did not do its job.
@@ -78,7 +78,7 @@ impl From<Error> for Unavailable {
         Self {
             reason,
             program: None,
-            version: Some(crate::probe::VERSION.to_owned()),
+            version: Some(VERSION.to_owned()),
             message,
             hint: hint.unwrap_or(usual),
         }

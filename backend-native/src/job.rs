@@ -2,7 +2,7 @@
 //! messages on its standard output, one to a line.
 
 use backend_api::{ErrorKind, Network, Seal, StepId};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 /// What a worker is to do.
@@ -148,4 +148,14 @@ impl From<FailureKind> for ErrorKind {
             FailureKind::Internal => Self::EngineFailed,
         }
     }
+}
+
+/// Returns the folder of a build's layers, in its work folder.
+pub(crate) fn layers(work: &Utf8Path) -> Utf8PathBuf {
+    work.join("layers")
+}
+
+/// Returns the name of a layer's file.
+pub(crate) fn layer_name(place: usize) -> String {
+    format!("{place}.tar")
 }

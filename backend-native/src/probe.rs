@@ -2,17 +2,14 @@
 
 use std::fs;
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready, emulated_platforms};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use findings::{Circumstances, Findings};
 
-use crate::command;
+use crate::command::{self, VERSION};
 use crate::error::Error;
 use crate::job::Job;
 use crate::parse::Answer;
-
-/// The version: this program's.
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What was found out.
 #[derive(Debug)]
@@ -49,7 +46,7 @@ fn capabilities() -> Capabilities {
         offline_builds: true,
         host_network: true,
         layers: LayerRecord::Changes,
-        platforms: emulated_platforms(),
+        platforms: process::emulated_platforms(),
         leaves_mount_points: false,
     }
 }

@@ -1,12 +1,10 @@
 //! Drives Podman.
 //!
-//! Knows Podman's command line and its versions. How its builder works is known to
-//! `containers-build`; what is built, to neither.
+//! Knows Podman's command line and its versions. How its builder works, and all that is the same for every
+//! engine that has it, is known to `containers-build`; what is built, to neither.
 
-mod backend;
 mod command;
-mod error;
+mod engine;
 mod parse;
-mod probe;
 
-pub use backend::Podman;
+pub use engine::Podman;

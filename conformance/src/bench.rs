@@ -13,7 +13,7 @@ use state::Folders;
 use tokio::sync::watch;
 
 use crate::column::{Column, Label};
-use crate::matrix::Contrast;
+use crate::contrast::Contrast;
 use crate::suite::{PROFILE, Subject, Suite};
 
 /// The cache of BuildKit looks at no times, and before Docker 24 at no owners: with it, an image can

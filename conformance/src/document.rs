@@ -4,7 +4,8 @@ use camino::Utf8PathBuf;
 use documents::{ConformanceCells, ConformanceReport, ListedCell, Version};
 
 use crate::differences::Levelled;
-use crate::matrix::{Cell, Contrast, Failing, Matrix, Verdict};
+use crate::contrast::Contrast;
+use crate::matrix::{Cell, Failing, Matrix, Verdict};
 use crate::results::{Answer, ColumnFacts, Results};
 use crate::suite::Subject;
 

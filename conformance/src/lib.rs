@@ -6,6 +6,7 @@
 
 mod bench;
 mod column;
+mod contrast;
 mod differences;
 mod document;
 mod embedded;
@@ -19,9 +20,10 @@ mod suite;
 
 pub use bench::{Bench, Site};
 pub use column::{Column, InvalidLabel, Label, Programs};
+pub use contrast::Contrast;
 pub use differences::{Difference, Differences, InvalidDifferences, Levelled};
 pub use embedded::unpack;
-pub use matrix::{Cell, Contrast, Failing, Matrix, Verdict};
+pub use matrix::{Cell, Failing, Matrix, Verdict};
 pub use oracle::Oracle;
 pub use recorded::Recorded;
 pub use results::{Answer, ColumnFacts, Counts, Results};

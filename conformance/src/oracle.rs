@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::bench::{Bench, text};
 use crate::column::{Label, Programs};
-use crate::matrix::Contrast;
+use crate::contrast::Contrast;
 use crate::suite::PROFILE;
 use crate::suite::{Subject, copy_folder};
 

@@ -13,7 +13,7 @@ use snapshot::{Digest, Digester, Stacking};
 const FORMAT: &str = "stagex native 2";
 
 /// Returns what tells this worker's circumstances from any others.
-pub(super) fn circumstances(rights: Rights, stacking: Stacking) -> Digest {
+pub(crate) fn circumstances(rights: Rights, stacking: Stacking) -> Digest {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let facts = Facts {
         program: program(),

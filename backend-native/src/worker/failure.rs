@@ -7,10 +7,10 @@ use backend_api::StepId;
 use crate::job::{Failure, FailureKind};
 
 /// A result of a worker.
-pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
-    pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -21,36 +21,36 @@ impl Failure {
 
     /// Says which step failed.
     #[must_use]
-    pub(super) fn at(mut self, step: Option<StepId>) -> Self {
+    pub(crate) fn at(mut self, step: Option<StepId>) -> Self {
         self.step = step;
         self
     }
 
     /// Says in what it was that something failed.
     #[must_use]
-    pub(super) fn within(mut self, what: impl std::fmt::Display) -> Self {
+    pub(crate) fn within(mut self, what: impl std::fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
 
     /// The package's own fault.
-    pub(super) fn build(message: impl Into<String>) -> Self {
+    pub(crate) fn build(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Build, message)
     }
 
     /// What this backend does not do.
-    pub(super) fn unsupported(message: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Unsupported, message)
     }
 
     /// What the system does not do.
-    pub(super) fn io(action: &str, path: impl std::fmt::Display, source: &io::Error) -> Self {
+    pub(crate) fn io(action: &str, path: impl std::fmt::Display, source: &io::Error) -> Self {
         let message = format!("cannot {action} `{path}`: {}", told(source));
         Self::new(kind(source), message)
     }
 
     /// No thread can be started for this build.
-    pub(super) fn thread(source: &io::Error) -> Self {
+    pub(crate) fn thread(source: &io::Error) -> Self {
         let message = format!("cannot start a thread: {source}");
         if is_exhausted(source) {
             return Self::exhausted(message);
@@ -67,10 +67,17 @@ impl Failure {
     }
 
     #[must_use]
-    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// Refuses what an instruction says.
+pub(crate) fn unsupported(keyword: &str, what: &str) -> Failure {
+    let message = format!("{keyword} {what} is not supported without an engine");
+    let hint = "write it in another way, or use --runtime docker, podman or buildah";
+    Failure::unsupported(message).with_hint(hint)
 }
 
 fn kind(error: &io::Error) -> FailureKind {

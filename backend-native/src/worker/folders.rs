@@ -2,8 +2,10 @@
 //! kernel takes the whole of a stack in one page.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -11,21 +13,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::Utf8Path;
 use sandbox::Rights;
-use snapshot::Tree;
+use snapshot::{Place, Tree};
 
-use super::builder::lock;
-use super::failure::Result;
-use crate::job::{Failure, FailureKind};
+use crate::job::{Failure, FailureKind, layers};
+use crate::worker::failure::Result;
+use crate::worker::threads::lock;
 
 /// The files themselves, in the folder of what can be kept.
-pub(super) const FILES: &str = "u";
+pub(crate) const FILES: &str = "u";
 
 /// How much a disk has left that is full: less than the smallest program writes at once.
 const LEFT: u64 = 64 << 10;
 
 /// The folders of a build.
 #[derive(Debug)]
-pub(super) struct Folders {
+pub(crate) struct Folders {
     root: PathBuf,
     next: AtomicUsize,
     /// The short paths of folders that are elsewhere.
@@ -34,20 +36,20 @@ pub(super) struct Folders {
 
 /// The folders of one snapshot.
 #[derive(Debug)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     /// What can be kept of it when it is finished.
-    pub(super) entry: PathBuf,
+    pub(crate) entry: PathBuf,
     /// What takes the changes.
-    pub(super) upper: PathBuf,
+    pub(crate) upper: PathBuf,
     /// What the kernel works in.
-    pub(super) work: PathBuf,
+    pub(crate) work: PathBuf,
     /// Where the whole is mounted.
-    pub(super) merged: PathBuf,
+    pub(crate) merged: PathBuf,
 }
 
 impl Folders {
     /// Makes the folders in `work`, and makes that this process's own folder.
-    pub(super) fn enter(work: &Utf8Path) -> Result<Self> {
+    pub(crate) fn enter(work: &Utf8Path) -> Result<Self> {
         let root = work.join("state");
         let made = fs::DirBuilder::new().mode(0o700).create(&root);
         let failed = |error: io::Error| Failure::io("make", &root, &error);
@@ -56,7 +58,7 @@ impl Folders {
         snapshot::shut_off(&Tree::open(root.as_std_path())?).map_err(failed)?;
         let made = std::env::set_current_dir(&root)
             .and_then(|()| make_folder(Self::empty(), 0o755))
-            .and_then(|()| make_folder(crate::backend::layers(work).as_std_path(), 0o700));
+            .and_then(|()| make_folder(layers(work).as_std_path(), 0o700));
         made.map_err(failed)?;
         let folders = Self::at(root.clone().into());
         folders.refuse_what_is_unfit(work)?;
@@ -86,7 +88,7 @@ impl Folders {
     }
 
     /// Names the folders in `root`, which is there.
-    pub(super) fn at(root: PathBuf) -> Self {
+    pub(crate) fn at(root: PathBuf) -> Self {
         Self {
             root,
             next: AtomicUsize::new(0),
@@ -95,30 +97,30 @@ impl Folders {
     }
 
     /// Returns a folder that is always empty.
-    pub(super) fn empty() -> &'static Path {
+    pub(crate) fn empty() -> &'static Path {
         Path::new("empty")
     }
 
     /// Returns a path that nothing has yet.
-    pub(super) fn unused(&self) -> PathBuf {
+    pub(crate) fn unused(&self) -> PathBuf {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         PathBuf::from(number.to_string())
     }
 
     /// Returns a path that nothing has yet, as others see it.
-    pub(super) fn elsewhere(&self) -> PathBuf {
+    pub(crate) fn elsewhere(&self) -> PathBuf {
         self.absolute(&self.unused())
     }
 
     /// Makes a folder for a purpose of its own.
-    pub(super) fn folder(&self) -> Result<PathBuf> {
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
         let path = self.unused();
         self.make(&path)?;
         Ok(path)
     }
 
     /// Makes the folders of a new snapshot.
-    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
         let path = self.folder()?;
         let entry = path.join("e");
         let snapshot = Snapshot {
@@ -140,7 +142,7 @@ impl Folders {
     }
 
     /// Tells whether the disk has no room any more for this process.
-    pub(super) fn disk_is_full(&self, rights: Rights) -> bool {
+    pub(crate) fn disk_is_full(&self, rights: Rights) -> bool {
         rustix::fs::statvfs(&self.root).is_ok_and(|disk| {
             let blocks = match rights {
                 // What is set aside is set aside for it.
@@ -153,7 +155,7 @@ impl Folders {
     }
 
     /// Makes a folder for files that can be kept, and the folder that these go into.
-    pub(super) fn entry(&self) -> Result<(PathBuf, PathBuf)> {
+    pub(crate) fn entry(&self) -> Result<(PathBuf, PathBuf)> {
         let entry = self.folder()?.join("e");
         let files = entry.join(FILES);
         self.make(&entry)?;
@@ -168,7 +170,7 @@ impl Folders {
 
     /// Returns a short path of a folder that is elsewhere: of the same one always the same, since the
     /// kernel stacks no folder twice.
-    pub(super) fn link(&self, folder: &Path) -> Result<PathBuf> {
+    pub(crate) fn link(&self, folder: &Path) -> Result<PathBuf> {
         let mut links = lock(&self.links);
         if let Some(path) = links.get(folder) {
             return Ok(path.clone());
@@ -181,7 +183,7 @@ impl Folders {
     }
 
     /// Returns a path as others see it.
-    pub(super) fn absolute(&self, path: &Path) -> PathBuf {
+    pub(crate) fn absolute(&self, path: &Path) -> PathBuf {
         self.root.join(path)
     }
 }
@@ -191,18 +193,26 @@ fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// Gives a file another name, or its copy where that cannot be.
-pub(super) fn hand_on(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn hand_on(from: &Path, to: &Path) -> Result<()> {
     fs::hard_link(from, to)
         .or_else(|_| fs::copy(from, to).map(|_| ()))
         .map_err(|error| Failure::io("hand on", from.display(), &error))
 }
 
 /// Removes all that is in a folder. What is gone already is no error.
-pub(super) fn clear(work: &Utf8Path) -> Result<()> {
+pub(crate) fn clear(work: &Utf8Path) -> Result<()> {
     match snapshot::clear(work.as_std_path()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Failure::io("remove what is in", work, &error))
         }
         _ => Ok(()),
     }
+}
+
+/// Returns the path of a place in a tree that is at `root`.
+pub(crate) fn path_in(root: &Path, place: &Place) -> PathBuf {
+    if place.is_root() {
+        return root.to_owned();
+    }
+    root.join(OsStr::from_bytes(place.relative()))
 }

@@ -2,31 +2,31 @@
 
 use std::fmt::Display;
 
-use backend_api::{Blob, Layout};
 use camino::Utf8Path;
 use containerfile::ImageFacts;
+use oci_layout::{Blob, Layout};
 use serde::Deserialize;
 
-use super::failure::Result;
 use crate::job::Failure;
+use crate::worker::failure::Result;
 
 /// An image in a layout.
 #[derive(Debug)]
-pub(super) struct Image {
+pub(crate) struct Image {
     /// The name that the build was given it under.
     name: String,
     /// What it hands on to a stage that begins with it.
-    pub(super) facts: ImageFacts,
+    pub(crate) facts: ImageFacts,
     layers: Vec<Layer>,
 }
 
 /// A layer of an image. Whether it is what is said here is found out while it is unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Layer {
+pub(crate) struct Layer {
     /// As the layout has it.
-    pub(super) blob: Blob,
+    pub(crate) blob: Blob,
     /// The digest of its archive, uncompressed, as the configuration says it.
-    pub(super) archive: String,
+    pub(crate) archive: String,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ struct Config {
 
 impl Image {
     /// Reads the documents of the one image in a layout, each of which must be what its name says.
-    pub(super) fn read(name: &str, layout: &Utf8Path) -> Result<Self> {
+    pub(crate) fn read(name: &str, layout: &Utf8Path) -> Result<Self> {
         let wrong = |error: &dyn Display| {
             Failure::build(format!("the image `{name}` cannot be used: {error}"))
         };
@@ -94,12 +94,12 @@ impl Image {
     }
 
     /// Returns the name that the build was given it under.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns its layers, from the lowest on.
-    pub(super) fn layers(&self) -> &[Layer] {
+    pub(crate) fn layers(&self) -> &[Layer] {
         &self.layers
     }
 }

@@ -6,89 +6,69 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use containerfile::{Base, Instruction, Run, StageId, Step};
+use containerfile::{Instruction, Run, StageId, Step};
 use rustix::process::Resource;
 use snapshot::{Digest, Digester, Look, Tree};
 
-use super::add::Order;
-use super::builder::{Builder, lock};
-use super::failure::Result;
-use super::image::{Image, Layer};
-use super::mounts::{self, Kind, Mount};
-use crate::job::ContextKind;
+use crate::worker::copy::Order;
+use crate::worker::failure::Result;
+use crate::worker::kept::digests;
+use crate::worker::recipe::{Origin, Recipe};
+use crate::worker::run::mounts::{self, Kind, Mount};
+use crate::worker::run::network::Networks;
+use crate::worker::threads::lock;
 
 /// The key of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Key {
-    pub(super) digest: Digest,
+pub(crate) struct Key {
+    pub(crate) digest: Digest,
     /// A file that the step takes has names elsewhere, so that somebody might have written to it
     /// before it was copied.
-    pub(super) is_shared: bool,
+    pub(crate) is_shared: bool,
 }
 
-/// Where a `COPY`, an `ADD` or a mount takes files from.
-pub(super) enum Origin<'a> {
-    Nothing,
-    /// Somebody's folder.
-    Folder(PathBuf),
-    Stage(StageId),
-    Image(&'a Image),
+/// Knows what the keys of a build's steps are made of.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    recipe: Arc<Recipe>,
+    circumstances: Digest,
+    networks: Arc<Networks>,
+    looked_at: LookedAt,
 }
 
-/// Returns what tells an image's file system from any other.
-pub(super) fn of_image(image: &Image) -> Digest {
-    let layers = image.layers().iter();
-    let digester = Digester::default().part("image");
-    layers
-        .fold(digester, |all, layer| all.part(&layer.blob.hex))
-        .finish()
-}
-
-/// Returns what tells the empty file system from any other.
-pub(super) fn of_nothing() -> Digest {
-    Digester::default().part("nothing").finish()
-}
-
-/// Returns what tells a file system from any other that is `below` with `files` put on it.
-pub(super) fn of_stack(below: Digest, files: Digest) -> Digest {
-    let digester = Digester::default().part("stack");
-    digester
-        .part(below.as_bytes())
-        .part(files.as_bytes())
-        .finish()
-}
-
-impl Builder {
-    /// Returns the key of the unpacked files of a layer, which depend on the layers below it only if
-    /// these are said.
-    pub(super) fn key_of_layer(&self, layer: &Layer, below: Option<&[Layer]>) -> Digest {
-        let layers = below.into_iter().flatten().chain([layer]);
-        let digester = Digester::default().part(self.circumstances.as_bytes());
-        let digester = digester.part(if below.is_none() { "layer" } else { "layers" });
-        // What another image says of the same blob's archive has not been compared with it.
-        let add =
-            |digester: Digester, layer: &Layer| digester.part(&layer.blob.hex).part(&layer.archive);
-        layers.fold(digester, add).finish()
+impl Keys {
+    /// Prepares to find keys, of which none has been looked for.
+    pub(crate) fn new(recipe: Arc<Recipe>, circumstances: Digest, networks: Arc<Networks>) -> Self {
+        Self {
+            recipe,
+            circumstances,
+            networks,
+            looked_at: LookedAt::default(),
+        }
     }
 
     /// Returns the key of a step of the image or of another stage, on what `below` stands for.
     /// `stage` tells what is known of a stage. Nothing if a stage that it takes from is not known.
-    pub(super) fn key(
+    pub(crate) fn key(
         &self,
         step: &Step,
         below: Digest,
         stage: &dyn Fn(StageId) -> Option<Digest>,
     ) -> Result<Option<Key>> {
         let mut parts = Parts {
-            builder: self,
+            keys: self,
             stage,
             digester: Digester::default()
                 .part(self.circumstances.as_bytes())
                 .part(below.as_bytes())
                 // Only a step of the image is kept with its layer.
-                .part(if self.makes_layer(step) { "layer" } else { "" })
+                .part(if self.recipe.makes_layer(step) {
+                    "layer"
+                } else {
+                    ""
+                })
                 .part(step.instruction.keyword()),
             is_shared: false,
         };
@@ -115,45 +95,30 @@ impl Builder {
         }))
     }
 
-    /// Returns what a `--from`, or the lack of one, stands for.
-    pub(super) fn origin(&self, from: Option<&str>) -> Result<Origin<'_>> {
-        let Some(from) = from else {
-            return Ok(Origin::Folder(self.job.context.clone().into()));
-        };
-        Ok(match self.build.source(from) {
-            Base::Scratch => Origin::Nothing,
-            Base::Stage(id) => Origin::Stage(id),
-            Base::Image(name) => {
-                let mut contexts = self.job.contexts.iter();
-                match contexts.find(|context| context.name == name) {
-                    Some(context) if context.kind == ContextKind::Folder => {
-                        Origin::Folder(context.path.clone().into())
-                    }
-                    _ => Origin::Image(self.known_image(&name)?),
-                }
-            }
-        })
+    /// Forgets what was found in directories: it may have changed.
+    pub(crate) fn forget(&self) {
+        lock(&self.looked_at.0).clear();
     }
 }
 
-/// Somebody's folder, open.
-pub(super) struct Folder {
+/// Somebody's directory, open.
+struct Directory {
     path: PathBuf,
     tree: Tree,
 }
 
-/// What was found in folders before: of each, what was looked for.
+/// What was found in directories before: of each, what was looked for.
 #[derive(Debug, Default)]
-pub(super) struct LookedAt(Mutex<BTreeMap<(PathBuf, String), Look>>);
+struct LookedAt(Mutex<BTreeMap<(PathBuf, String), Look>>);
 
 impl LookedAt {
     fn find(
         &self,
-        folder: &Folder,
+        directory: &Directory,
         what: String,
         look: impl FnOnce() -> Result<Look>,
     ) -> Result<Look> {
-        let key = (folder.path.clone(), what);
+        let key = (directory.path.clone(), what);
         if let Some(found) = lock(&self.0).get(&key) {
             return Ok(*found);
         }
@@ -161,16 +126,11 @@ impl LookedAt {
         lock(&self.0).insert(key, found);
         Ok(found)
     }
-
-    /// Forgets all of it: it may have changed.
-    pub(super) fn forget(&self) {
-        lock(&self.0).clear();
-    }
 }
 
 /// The parts of a key, as they are found.
 struct Parts<'a> {
-    builder: &'a Builder,
+    keys: &'a Keys,
     stage: &'a dyn Fn(StageId) -> Option<Digest>,
     digester: Digester,
     is_shared: bool,
@@ -187,11 +147,14 @@ impl Parts<'_> {
         self.add(format!("{:?}", step.invocation()));
         self.add(format!("{:?}", step.environment));
         self.add(format!("{:?}", (&step.working_directory, &step.user)));
-        let network = self.builder.network(run);
+        let network = self.keys.networks.of(run);
         let most = rustix::process::getrlimit(Resource::Nofile).maximum;
-        let files = self.builder.job.open_files;
+        let files = self.keys.recipe.job.open_files;
         self.add(format!("{network:?} {files:?} {most:?}"));
-        self.add(format!("{:?} {:?}", run.mounts, self.builder.job.platform));
+        self.add(format!(
+            "{:?} {:?}",
+            run.mounts, self.keys.recipe.job.platform
+        ));
         for mount in mounts::of_run(step, run)? {
             let is_of_files = match &mount.kind {
                 Kind::Bind => true,
@@ -208,11 +171,11 @@ impl Parts<'_> {
 
     /// Takes what a mount is of. Returns whether all of it is known.
     fn mount(&mut self, mount: &Mount) -> Result<bool> {
-        self.origin(mount.from.as_deref(), |parts, folder| {
+        self.origin(mount.from.as_deref(), |parts, directory| {
             let origin = mount.origin();
-            let known = &parts.builder.looked_at;
-            let look = known.find(folder, format!("{:?}", origin.as_bytes()), || {
-                Ok(snapshot::look(&folder.tree, &origin)?)
+            let known = &parts.keys.looked_at;
+            let look = known.find(directory, format!("{:?}", origin.as_bytes()), || {
+                Ok(snapshot::look(&directory.tree, &origin)?)
             })?;
             parts.files(look);
             Ok(())
@@ -225,12 +188,12 @@ impl Parts<'_> {
         if !order.has_paths() {
             return Ok(true);
         }
-        self.origin(order.from, |parts, folder| {
-            let known = &parts.builder.looked_at;
-            let look = known.find(folder, format!("{order:?}"), || {
+        self.origin(order.from, |parts, directory| {
+            let known = &parts.keys.looked_at;
+            let look = known.find(directory, format!("{order:?}"), || {
                 let mut all = Look::of_nothing();
-                for taken in order.take(&folder.tree) {
-                    all = all.and(taken?.look(&folder.tree)?);
+                for taken in order.take(&directory.tree) {
+                    all = all.and(taken?.look(&directory.tree)?);
                 }
                 Ok(all)
             })?;
@@ -239,21 +202,21 @@ impl Parts<'_> {
         })
     }
 
-    /// Takes what a `--from` stands for: of a folder what `look` finds in it. Returns whether it is
+    /// Takes what a `--from` stands for: of a directory what `look` finds in it. Returns whether it is
     /// known.
     fn origin(
         &mut self,
         from: Option<&str>,
-        look: impl FnOnce(&mut Self, &Folder) -> Result<()>,
+        look: impl FnOnce(&mut Self, &Directory) -> Result<()>,
     ) -> Result<bool> {
-        let digest = match self.builder.origin(from)? {
-            Origin::Folder(path) => {
+        let digest = match self.keys.recipe.origin(from)? {
+            Origin::Directory(path) => {
                 let tree = Tree::open(&path)?;
-                look(self, &Folder { path, tree })?;
+                look(self, &Directory { path, tree })?;
                 return Ok(true);
             }
-            Origin::Nothing => Some(of_nothing()),
-            Origin::Image(image) => Some(of_image(image)),
+            Origin::Nothing => Some(digests::of_nothing()),
+            Origin::Image(image) => Some(digests::of_image(image)),
             Origin::Stage(id) => (self.stage)(id),
         };
         if let Some(digest) = digest {

@@ -3,28 +3,25 @@
 //! It is this same program, started again with one argument. That is seen before `main`, in every
 //! program that has this crate in it, so that none has to know.
 
-mod add;
-mod builder;
-mod cache;
+mod build;
 mod circumstances;
-mod deputy;
-mod entry;
+mod copy;
 mod failure;
-mod fitting;
-mod floor;
+mod files;
 mod folders;
 mod image;
+mod kept;
 mod key;
-mod limits;
-mod mounts;
-mod network;
 mod plan;
+mod recipe;
 mod report;
 mod run;
 mod share;
+mod stage;
 mod step;
-mod stubs;
+mod threads;
 mod trial;
+mod unsupported;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -39,6 +36,7 @@ use crate::command::WORKER;
 use crate::job::{Failure, FailureKind, Job, Message};
 use failure::Result;
 use report::Report;
+use threads::thread;
 
 /// The argument of the process within, which does the work.
 const WITHIN: &str = "--stagex-native-worker-within";
@@ -113,7 +111,7 @@ fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
             Ok(Message::Found { details, network })
         }
         Job::Build(job) => std::thread::scope(|scope| {
-            let build = || builder::build(*job, inside, report);
+            let build = || build::build(*job, inside, report);
             let built = thread().spawn_scoped(scope, build);
             let built = built.map_err(|error| Failure::thread(&error));
             built?.join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -121,13 +119,4 @@ fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
         .map(|()| Message::Done),
         Job::Remove { work } => folders::clear(&work).map(|()| Message::Done),
     }
-}
-
-/// How much room on its stack a thread has that walks down a tree: for folders as deep as a path can name
-/// them, which a build may make. What is not used is none of the machine's memory.
-const STACK: usize = 64 << 20;
-
-/// Returns a thread that may walk down a tree.
-fn thread() -> std::thread::Builder {
-    std::thread::Builder::new().stack_size(STACK)
 }

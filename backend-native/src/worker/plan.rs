@@ -12,15 +12,16 @@ use std::sync::Mutex;
 use containerfile::{Base, Instruction, ResolvedStage, StageId, Step};
 use snapshot::Digest;
 
-use super::builder::{Builder, lock};
-use super::cache::Cache;
-use super::entry::{Entry, Part};
-use super::key::{self, Origin};
-use super::thread;
+use crate::worker::kept::cache::Cache;
+use crate::worker::kept::digests;
+use crate::worker::kept::entry::{Entry, Part};
+use crate::worker::key::Keys;
+use crate::worker::recipe::{Origin, Recipe};
+use crate::worker::threads::{lock, thread};
 
 /// What there is before the build begins.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     stages: BTreeMap<StageId, Head>,
     /// The stages whose files are needed. Of no other is anything done.
     needed: BTreeSet<StageId>,
@@ -36,26 +37,16 @@ struct Head {
 }
 
 impl Plan {
-    /// Returns what was kept of a stage: its first steps, in order.
-    pub(super) fn kept(&self, id: StageId) -> &[Entry] {
-        self.stages.get(&id).map_or(&[], |head| &head.kept)
-    }
-
-    /// Tells whether a stage's files are needed.
-    pub(super) fn needs(&self, id: StageId) -> bool {
-        self.needed.contains(&id)
-    }
-}
-
-impl Builder {
-    /// Finds out what was kept, and that all of it that is needed is whole.
-    pub(super) fn plan(&self) -> Plan {
+    /// Finds out what of a recipe was kept, and that all of it that is needed is whole.
+    pub(crate) fn find(recipe: &Recipe, keys: &Keys, cache: Option<&Cache>) -> Self {
+        let Some(cache) = cache else {
+            let mut plan = Self::default();
+            plan.need(recipe.build.target, recipe);
+            return plan;
+        };
         loop {
-            let plan = self.look_up();
-            let Some(cache) = &self.cache else {
-                return plan;
-            };
-            let broken = self.broken(cache, &plan);
+            let plan = Self::look_up(recipe, keys, cache);
+            let broken = plan.broken(recipe, cache);
             if broken.is_empty() {
                 return plan;
             }
@@ -65,79 +56,62 @@ impl Builder {
         }
     }
 
-    fn look_up(&self) -> Plan {
-        let mut plan = Plan::default();
-        for stage in &self.build.stages {
-            let head = match &self.cache {
-                Some(cache) => self.head(stage, cache, &plan),
-                None => Head::default(),
-            };
+    /// Returns what was kept of a stage: its first steps, in order.
+    pub(crate) fn kept(&self, id: StageId) -> &[Entry] {
+        self.stages.get(&id).map_or(&[], |head| &head.kept)
+    }
+
+    /// Tells whether a stage's files are needed.
+    pub(crate) fn needs(&self, id: StageId) -> bool {
+        self.needed.contains(&id)
+    }
+
+    fn look_up(recipe: &Recipe, keys: &Keys, cache: &Cache) -> Self {
+        let mut plan = Self::default();
+        for stage in &recipe.build.stages {
+            let known = |id: StageId| plan.stages.get(&id)?.whole;
+            let head = Head::find(stage, recipe, keys, cache, &known);
             plan.stages.insert(stage.id, head);
         }
-        let target = self.build.target;
-        if plan
-            .stages
-            .get(&target)
-            .is_none_or(|head| head.whole.is_none())
-        {
-            self.need(target, &mut plan);
+        let target = recipe.build.target;
+        let head = plan.stages.get(&target);
+        if head.is_none_or(|head| head.whole.is_none()) {
+            plan.need(target, recipe);
         }
         plan
     }
 
-    fn head(&self, stage: &ResolvedStage, cache: &Cache, plan: &Plan) -> Head {
-        let known = |id: StageId| plan.stages.get(&id)?.whole;
-        let mut head = Head::default();
-        let mut top = match &stage.base {
-            Base::Scratch => Some(key::of_nothing()),
-            Base::Image(name) => self.known_image(name).ok().map(key::of_image),
-            Base::Stage(id) => known(*id),
-        };
-        for step in stage.steps.iter().filter(|step| step.makes_layer()) {
-            let Some(below) = top else { break };
-            // What is wrong with a step is said when it is done.
-            let key = self.key(step, below, &known).ok().flatten();
-            let entry = key.and_then(|key| cache.find(key.digest));
-            top = entry
-                .as_ref()
-                .map(|entry| key::of_stack(below, entry.digest));
-            head.kept.extend(entry);
-        }
-        head.whole = top;
-        head
-    }
-
     /// Takes note that the files of a stage are needed, and so are those that its steps take which
     /// have to be done.
-    fn need(&self, id: StageId, plan: &mut Plan) {
-        let Some(stage) = self.build.stage(id) else {
+    fn need(&mut self, id: StageId, recipe: &Recipe) {
+        let Some(stage) = recipe.build.stage(id) else {
             return;
         };
-        if !plan.needed.insert(id) {
+        if !self.needed.insert(id) {
             return;
         }
         if let Base::Stage(base) = stage.base {
-            self.need(base, plan);
+            self.need(base, recipe);
         }
         let steps = stage.steps.iter().filter(|step| step.makes_layer());
-        let missing: Vec<&Step> = steps.skip(plan.kept(id).len()).collect();
+        let missing: Vec<&Step> = steps.skip(self.kept(id).len()).collect();
         for from in missing.into_iter().flat_map(sources) {
-            if let Ok(Origin::Stage(id)) = self.origin(Some(from)) {
-                self.need(id, plan);
+            if let Ok(Origin::Stage(id)) = recipe.origin(Some(from)) {
+                self.need(id, recipe);
             }
         }
     }
 
     /// Returns the keys of what is needed and not what it was.
-    fn broken(&self, cache: &Cache, plan: &Plan) -> BTreeSet<Digest> {
+    fn broken(&self, recipe: &Recipe, cache: &Cache) -> BTreeSet<Digest> {
         let mut parts = Vec::new();
-        for stage in &self.build.stages {
+        for stage in &recipe.build.stages {
             let steps = stage.steps.iter().filter(|step| step.makes_layer());
-            for (step, entry) in steps.zip(plan.kept(stage.id)) {
-                if self.makes_layer(step) {
+            for (step, entry) in steps.zip(self.kept(stage.id)) {
+                if recipe.makes_layer(step) {
                     parts.push((entry, Part::Layer));
                 }
-                if plan.needs(stage.id) {
+                if self.needs(stage.id) {
                     parts.push((entry, Part::Files));
                 }
             }
@@ -159,6 +133,36 @@ impl Builder {
             look();
         });
         broken.into_inner().unwrap_or_default()
+    }
+}
+
+impl Head {
+    /// Finds what was kept of a stage. `known` tells what is known of those before it.
+    fn find(
+        stage: &ResolvedStage,
+        recipe: &Recipe,
+        keys: &Keys,
+        cache: &Cache,
+        known: &dyn Fn(StageId) -> Option<Digest>,
+    ) -> Self {
+        let mut head = Self::default();
+        let mut top = match &stage.base {
+            Base::Scratch => Some(digests::of_nothing()),
+            Base::Image(name) => recipe.image(name).ok().map(digests::of_image),
+            Base::Stage(id) => known(*id),
+        };
+        for step in stage.steps.iter().filter(|step| step.makes_layer()) {
+            let Some(below) = top else { break };
+            // What is wrong with a step is said when it is done.
+            let key = keys.key(step, below, known).ok().flatten();
+            let entry = key.and_then(|key| cache.find(key.digest));
+            top = entry
+                .as_ref()
+                .map(|entry| digests::of_stack(below, entry.digest));
+            head.kept.extend(entry);
+        }
+        head.whole = top;
+        head
     }
 }
 

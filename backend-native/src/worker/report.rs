@@ -9,18 +9,18 @@ use crate::job::{Failure, Message};
 
 /// Says what happens.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     output: Mutex<std::io::Stdout>,
 }
 
 impl Report {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             output: Mutex::new(std::io::stdout()),
         }
     }
 
-    pub(super) fn say(&self, mut message: Message) {
+    pub(crate) fn say(&self, mut message: Message) {
         if let Message::Notice { message } | Message::Failed(Failure { message, .. }) = &mut message
         {
             shorten(message);
@@ -36,7 +36,7 @@ impl Report {
     }
 
     /// Says a line of output: in pieces, where it is longer than what reads this takes for a line.
-    pub(super) fn line(&self, step: Option<StepId>, line: impl Into<String>) {
+    pub(crate) fn line(&self, step: Option<StepId>, line: impl Into<String>) {
         let line = line.into();
         for piece in pieces(&line) {
             let line = piece.to_owned();
@@ -81,7 +81,7 @@ fn shorten(message: &mut String) {
 }
 
 /// Shortens a text that a message only mentions.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 500;
     if text.len() <= MOST {
         return text.to_owned();

@@ -7,14 +7,15 @@ use std::path::PathBuf;
 
 use containerfile::{Instruction, Step};
 use rustix::fs::FileType;
-use snapshot::{Digest, Place, Stack, Stacking, Tree};
+use snapshot::{Place, Stack, Stacking, Tree};
 
-use super::add::Order;
-use super::builder::{Builder, lock};
-use super::entry::{Entry, Reference};
-use super::failure::Result;
-use super::floor::{Floor, View};
-use super::key::Origin;
+use crate::worker::copy::Order;
+use crate::worker::failure::Result;
+use crate::worker::files::sources::Sources;
+use crate::worker::files::stacks::View;
+use crate::worker::folders::path_in;
+use crate::worker::kept::entry::Reference;
+use crate::worker::kept::results::Results;
 
 /// How many directories there may be in a stack to which one is added instead of a copy: each makes
 /// looking for a file slower.
@@ -22,137 +23,93 @@ const MOST: usize = 64;
 
 /// Directories that are stacked instead of a copy, from the lowest to the highest.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) folders: Vec<PathBuf>,
+pub(crate) struct Shared {
+    pub(crate) folders: Vec<PathBuf>,
     /// Where each was kept; none where nothing is kept.
-    pub(super) references: Vec<Reference>,
+    pub(crate) references: Vec<Reference>,
 }
 
-impl Builder {
-    /// Takes note of where what is in a directory was kept.
-    pub(super) fn note_kept(&self, folder: PathBuf, key: Digest, files: Digest, place: &Place) {
-        // What is no text is not written down, and so is copied.
-        let Ok(place) = String::from_utf8(place.as_bytes().to_vec()) else {
-            return;
-        };
-        let reference = Reference {
-            key: key.to_string(),
-            files: files.to_string(),
-            place,
-        };
-        lock(&self.kept_at).insert(folder, reference);
+/// Returns what is stacked on `onto` instead of what a step would copy; nothing where it has to be copied.
+pub(crate) fn share(
+    step: &Step,
+    onto: &Stack,
+    sources: &Sources,
+    results: &Results,
+) -> Result<Option<Shared>> {
+    let Instruction::Copy(copy) = &step.instruction else {
+        return Ok(None);
+    };
+    let stacks = &sources.stacks;
+    if stacks.kind() == Stacking::Copies {
+        return Ok(None);
     }
-
-    /// Returns the directories of the files of an entry, from the lowest to the highest.
-    pub(super) fn folders_of(&self, entry: &Entry) -> Result<Vec<PathBuf>> {
-        if entry.stacked.is_empty() {
-            let folder = self.folders.link(&entry.files())?;
-            self.note_kept(folder.clone(), entry.key, entry.digest, &Place::root());
-            return Ok(vec![folder]);
-        }
-        let parts = entry.stacked.iter().map(|part| {
-            let folder = below(part.entry.files(), &part.place);
-            let folder = self.folders.link(&folder)?;
-            let of = &part.entry;
-            self.note_kept(folder.clone(), of.key, of.digest, &part.place);
-            Ok(folder)
-        });
-        parts.collect()
+    let order = Order::of_copy(copy);
+    let Some(path) = order.of_all(step) else {
+        return Ok(None);
+    };
+    let Some(source) = sources.stack(order.from)? else {
+        return Ok(None);
+    };
+    let Some(view) = stacks.view(&source)? else {
+        return Ok(None);
+    };
+    let place = view.tree()?.resolve(path.as_bytes())?;
+    let status = view.tree()?.status(&place)?;
+    let kind = status.map(|status| FileType::from_raw_mode(status.st_mode));
+    if kind != Some(FileType::Directory) {
+        return Ok(None);
     }
-
-    /// Returns what is stacked instead of what a step would copy; nothing where it has to be copied.
-    pub(super) fn share(&self, step: &Step, floor: &Floor) -> Result<Option<Shared>> {
-        let Instruction::Copy(copy) = &step.instruction else {
-            return Ok(None);
-        };
-        if self.stacking == Stacking::Copies {
-            return Ok(None);
-        }
-        let order = Order::of_copy(copy);
-        let Some(path) = order.of_all(step) else {
-            return Ok(None);
-        };
-        let source = match self.origin(order.from)? {
-            Origin::Stage(id) => self.wait_for(id).stack,
-            Origin::Image(image) => self.unpack(image)?,
-            Origin::Nothing | Origin::Folder(_) => return Ok(None),
-        };
-        let Some(view) = self.view(&source)? else {
-            return Ok(None);
-        };
-        let place = view.tree()?.resolve(path.as_bytes())?;
-        let status = view.tree()?.status(&place)?;
-        let kind = status.map(|status| FileType::from_raw_mode(status.st_mode));
-        if kind != Some(FileType::Directory) {
-            return Ok(None);
-        }
-        let stack = source.folders();
-        let trees = stack.iter().map(|folder| Tree::open(folder));
-        let trees = trees.collect::<snapshot::Result<Vec<_>>>()?;
-        let parts = snapshot::parts(&trees, &place)?;
-        if parts.is_empty() || floor.stack.folders().len() + parts.len() > MOST {
-            return Ok(None);
-        }
-        let opened = parts.iter().map(|part| trees[*part].folder(&place));
-        let opened = opened.map(|part| part.map(Tree::of));
-        let opened = opened.collect::<snapshot::Result<Vec<_>>>()?;
-        let lower = self.view(&floor.stack)?;
-        let lower = lower.as_ref().map(View::tree).transpose()?;
-        if !snapshot::shows_a_copy(&opened, lower.as_ref())? {
-            return Ok(None);
-        }
-        let parts = parts.iter().map(|part| &stack[*part]);
-        self.stack_on(floor, &parts.collect::<Vec<_>>(), &place)
+    let stack = source.folders();
+    let trees = stack.iter().map(|folder| Tree::open(folder));
+    let trees = trees.collect::<snapshot::Result<Vec<_>>>()?;
+    let parts = snapshot::parts(&trees, &place)?;
+    if parts.is_empty() || onto.folders().len() + parts.len() > MOST {
+        return Ok(None);
     }
+    let opened = parts.iter().map(|part| trees[*part].folder(&place));
+    let opened = opened.map(|part| part.map(Tree::of));
+    let opened = opened.collect::<snapshot::Result<Vec<_>>>()?;
+    let lower = stacks.view(onto)?;
+    let lower = lower.as_ref().map(View::tree).transpose()?;
+    if !snapshot::shows_a_copy(&opened, lower.as_ref())? {
+        return Ok(None);
+    }
+    let parts = parts.iter().map(|part| &stack[*part]);
+    let Some(shared) = shared(&parts.collect::<Vec<_>>(), &place, sources, results)? else {
+        return Ok(None);
+    };
+    let mut both = onto.clone();
+    for folder in &shared.folders {
+        both.push(folder);
+    }
+    // One that is in the stack already, or in one that is, is refused by the kernel.
+    Ok(stacks.view(&both).is_ok().then_some(shared))
+}
 
-    /// Stacks what is at a place of directories, if it can be kept that way, and the kernel does it.
-    fn stack_on(&self, floor: &Floor, parts: &[&PathBuf], place: &Place) -> Result<Option<Shared>> {
-        let mut shared = Shared {
-            folders: Vec::new(),
-            references: Vec::new(),
+/// Names what is at a place of directories; nothing where it cannot be kept that way.
+fn shared(
+    parts: &[&PathBuf],
+    place: &Place,
+    sources: &Sources,
+    results: &Results,
+) -> Result<Option<Shared>> {
+    let mut shared = Shared {
+        folders: Vec::new(),
+        references: Vec::new(),
+    };
+    for part in parts {
+        let folder = if place.is_root() {
+            (*part).clone()
+        } else {
+            sources.stacks.folders.link(&path_in(part, place))?
         };
-        let mut stack = floor.stack.clone();
-        for part in parts {
-            let folder = if place.is_root() {
-                (*part).clone()
-            } else {
-                self.folders.link(&below((*part).clone(), place))?
+        if results.cache().is_some() {
+            let Some(reference) = results.note_part(&folder, part, place) else {
+                return Ok(None);
             };
-            if self.cache.is_some() {
-                let Some(kept) = lock(&self.kept_at).get(*part).cloned() else {
-                    return Ok(None);
-                };
-                let place = Place::new(format!("{}/{}", kept.place, place));
-                let Ok(place) = String::from_utf8(place.as_bytes().to_vec()) else {
-                    return Ok(None);
-                };
-                let reference = Reference { place, ..kept };
-                lock(&self.kept_at).insert(folder.clone(), reference.clone());
-                shared.references.push(reference);
-            }
-            stack.push(folder.clone());
-            shared.folders.push(folder);
+            shared.references.push(reference);
         }
-        // One that is in the stack already, or in one that is, is refused by the kernel.
-        Ok(self.view(&stack).is_ok().then_some(shared))
+        shared.folders.push(folder);
     }
-
-    /// Returns a stack of what is shared alone.
-    pub(super) fn stack_of(&self, shared: &Shared) -> Stack {
-        let mut stack = self.stack();
-        for folder in &shared.folders {
-            stack.push(folder);
-        }
-        stack
-    }
-}
-
-/// Returns the path of a place in a directory.
-fn below(folder: PathBuf, place: &Place) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt as _;
-
-    if place.is_root() {
-        return folder;
-    }
-    folder.join(std::ffi::OsStr::from_bytes(place.relative()))
+    Ok(Some(shared))
 }

@@ -6,9 +6,11 @@ use camino::Utf8Path;
 use sandbox::{Bounds, Inside, Network, Process, Rights, UserNetwork};
 use snapshot::Stack;
 
-use super::failure::Result;
-use super::run::HOST_NAME;
 use crate::job::{Failure, FailureKind};
+use crate::worker::failure::Result;
+use crate::worker::run::limits::mebibytes;
+use crate::worker::run::process::HOST_NAME;
+use crate::worker::run::{network, seccomp_notify};
 
 /// A program that is not there.
 const PROGRAM: &str = "/trial";
@@ -18,7 +20,7 @@ type Found = (Vec<(String, String)>, Option<String>);
 
 /// Mounts a stack in memory below `folder`, which is left as it was, and tries to run a process, and the
 /// programs that lead to the network, unless it is known which one does.
-pub(super) fn try_out(folder: &Utf8Path, inside: &Inside, known: Option<String>) -> Result<Found> {
+pub(crate) fn try_out(folder: &Utf8Path, inside: &Inside, known: Option<String>) -> Result<Found> {
     let flags = rustix::mount::MountFlags::NODEV | rustix::mount::MountFlags::NOSUID;
     let none = None::<&std::ffi::CStr>;
     rustix::mount::mount(c"tmpfs", folder.as_std_path(), c"tmpfs", flags, none)
@@ -51,7 +53,7 @@ pub(super) fn try_out(folder: &Utf8Path, inside: &Inside, known: Option<String>)
     let (network, leads) = match known.map_or_else(find, Ok) {
         Ok(program) => (format!("{program} in user mode"), Some(program)),
         Err(why) => {
-            let why = format!("none for a RUN ({why}; {})", super::network::INSTALL);
+            let why = format!("none for a RUN ({why}; {})", network::INSTALL);
             (why, None)
         }
     };
@@ -92,7 +94,7 @@ fn try_to_run(root: &Utf8Path, inside: &Inside) -> Result<()> {
             output,
             rights: inside.rights,
             bounds: inside.bounds.clone(),
-            held: super::deputy::held(Vec::new()),
+            held: seccomp_notify::held(Vec::new()),
         };
         process.start()?.wait().map(|_| ())
     };
@@ -145,9 +147,4 @@ fn limits(bounds: &Bounds, rights: Rights) -> String {
         }
     };
     format!("{processes}, {memory}{help}")
-}
-
-/// Says how much memory that is.
-pub(super) fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes >> 20)
 }

@@ -1,7 +1,5 @@
 //! The backend: what the trait asks, told to a plugin. Knows neither messages nor processes.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use backend_api::{
     Availability, Backend, BuildRequest, BuiltImage, EngineImage, Error, Events, Operation, Step,
@@ -13,34 +11,10 @@ use crate::command::Request;
 use crate::conversation;
 use crate::error::{self, Cause};
 use crate::layers;
+use crate::limits::Limits;
 use crate::name::Name;
 use crate::parse::{Built, Exported, Removed};
 use crate::probe;
-
-/// How long a plugin may take, and how much it may say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// How long a probe may take.
-    pub probe: Duration,
-    /// How long any other operation may go on without a byte of output. (A build has no limit
-    /// as a whole: how long a package takes is the package's own affair.)
-    pub silence: Duration,
-    /// How long a plugin may take to end after its answer, before it is ended.
-    pub farewell: Duration,
-    /// How many bytes an operation may write, to both streams together.
-    pub output: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            probe: Duration::from_secs(30),
-            silence: Duration::from_secs(3600),
-            farewell: Duration::from_secs(10),
-            output: 256 << 20,
-        }
-    }
-}
 
 /// An engine, driven through a plugin.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
-use crate::backend::Limits;
 use crate::error::{Cause, Error};
+use crate::limits::Limits;
 use crate::parse::{self, Message, Refusal};
 
 /// The longest line that is read, in bytes.

@@ -8,9 +8,11 @@ mod command;
 mod conversation;
 mod error;
 mod layers;
+mod limits;
 mod name;
 mod parse;
 mod probe;
 
-pub use backend::{Limits, Plugin};
+pub use backend::Plugin;
+pub use limits::Limits;
 pub use name::{Name, installed};

@@ -3,10 +3,10 @@
 use backend_api::Ready;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::backend::Limits;
 use crate::command::{PROTOCOL, Request};
 use crate::conversation;
 use crate::error::{Cause, Error};
+use crate::limits::Limits;
 use crate::parse::Probed;
 
 /// Asks the plugin `program`, a path or a name on PATH.

@@ -4,7 +4,7 @@ use backend_api::{BuildRequest, Cache, Network};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
-use crate::parcel::Parcel;
+use crate::remote_context::RemoteContext;
 use crate::sandbox::Sandbox;
 use crate::work::Work;
 
@@ -19,7 +19,7 @@ pub(crate) enum Place<'a> {
     /// Elsewhere: the contexts are in the store there, and the result gets a name in it.
     There {
         name: &'a str,
-        parcel: &'a Parcel,
+        remote_context: &'a RemoteContext,
         /// How many processes a RUN is limited to, if it has to be.
         processes: Option<u64>,
     },
@@ -88,13 +88,17 @@ pub(crate) fn build(
             arguments.pair("--file", request.containerfile.to_string());
             arguments.add(["--", request.context.as_str()]);
         }
-        Place::There { name, parcel, .. } => {
+        Place::There {
+            name,
+            remote_context,
+            ..
+        } => {
             if privileged {
                 arguments.capabilities(CAPABILITIES.map(|(_, name)| name));
             }
             arguments.pair("--tag", name.to_owned());
-            arguments.pair("--file", parcel.containerfile.to_string());
-            arguments.add(["--", parcel.folder.as_str()]);
+            arguments.pair("--file", remote_context.containerfile.to_string());
+            arguments.add(["--", remote_context.folder.as_str()]);
         }
     }
     arguments.words
@@ -199,20 +203,21 @@ mod tests {
 
     #[test]
     fn elsewhere_nothing_of_this_machine_is_named() {
-        let parcel = Parcel {
-            folder: "/w/parcel".into(),
-            containerfile: "/w/parcel/file".into(),
+        let remote_context = RemoteContext {
+            folder: "/w/remote-context".into(),
+            containerfile: "/w/remote-context/file".into(),
         };
         let place = Place::There {
             name: "localhost/stagex/core-x/side",
-            parcel: &parcel,
+            remote_context: &remote_context,
             processes: None,
         };
         let line = build(&request(), Sandbox::Runtime, true, place).join(" ");
         for absent in ["--volume", "--no-hosts", "nproc", "--runtime"] {
             assert!(!line.contains(absent), "{line}");
         }
-        let end = "--tag localhost/stagex/core-x/side --file /w/parcel/file -- /w/parcel";
+        let end =
+            "--tag localhost/stagex/core-x/side --file /w/remote-context/file -- /w/remote-context";
         assert!(line.ends_with(end), "{line}");
         assert!(
             line.contains("--no-cache --isolation oci --network=none"),
@@ -255,9 +260,9 @@ mod tests {
             network: Network::Host,
             ..request()
         };
-        let parcel = Parcel {
-            folder: "/w/parcel".into(),
-            containerfile: "/w/parcel/file".into(),
+        let remote_context = RemoteContext {
+            folder: "/w/remote-context".into(),
+            containerfile: "/w/remote-context/file".into(),
         };
         for (sandbox, is_asked) in [
             (Sandbox::Runtime, true),
@@ -266,7 +271,7 @@ mod tests {
         ] {
             let place = Place::There {
                 name: "localhost/stagex/core-x/side",
-                parcel: &parcel,
+                remote_context: &remote_context,
                 processes: None,
             };
             let line = build(&request, sandbox, true, place).join(" ");

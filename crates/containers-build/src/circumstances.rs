@@ -65,7 +65,7 @@ const NAMESPACES: [&str; 5] = ["cgroup", "mnt", "net", "pid", "user"];
 const INDIFFERENT: [&str; 1] = ["SSH_AUTH_SOCK"];
 
 /// Returns the circumstances under which it is found out what the builder in `program` can do.
-pub fn circumstances(program: &Utf8Path) -> Option<Circumstances> {
+pub(crate) fn circumstances(program: &Utf8Path) -> Option<Circumstances> {
     let mut all = Circumstances::of(program)?;
     let environment = Environment::pinned();
     let mut configuration: Vec<Utf8PathBuf> = CONFIGURATION_FOLDERS.map(Into::into).into();

@@ -3,16 +3,16 @@
 use std::os::unix::fs::symlink;
 
 use backend_api::{
-    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest,
-    Network, read_manifest,
+    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest, Network,
 };
 use camino::Utf8Path;
 use findings::Entry;
+use oci_layout::read_manifest;
 use process::Invocation;
 
 use crate::arguments::{self, Place};
 use crate::contexts;
-use crate::enclosure::{Enclosure, Interfaces};
+use crate::engine_namespaces::{EngineNamespaces, Interfaces};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::sandbox::Sandbox;
@@ -22,9 +22,9 @@ use crate::work::Work;
 
 /// One tool in one sandbox.
 #[derive(Debug, Clone)]
-pub struct Driver {
+pub(crate) struct Driver {
     tool: Tool,
-    enclosure: Enclosure,
+    namespaces: EngineNamespaces,
     sandbox: Sandbox,
     /// Where the sandbox was found, if it was not tried just now.
     entry: Entry,
@@ -37,13 +37,13 @@ impl Driver {
     /// # Errors
     ///
     /// What the last of them said if none works.
-    pub async fn find(tool: Tool) -> Result<Self, Error> {
-        let enclosure = Enclosure::find()?;
+    pub(crate) async fn find(tool: Tool) -> Result<Self, Error> {
+        let namespaces = EngineNamespaces::find()?;
         let mut last = None;
         for &sandbox in Sandbox::candidates() {
             let driver = Self {
                 tool: tool.clone(),
-                enclosure: enclosure.clone(),
+                namespaces: namespaces.clone(),
                 sandbox,
                 entry: Entry::default(),
             };
@@ -64,22 +64,22 @@ impl Driver {
     /// # Errors
     ///
     /// What is needed beside the tool itself is missing.
-    pub fn known(tool: Tool, sandbox: Sandbox, entry: Entry) -> Result<Self, Error> {
+    pub(crate) fn known(tool: Tool, sandbox: Sandbox, entry: Entry) -> Result<Self, Error> {
         Ok(Self {
             tool,
-            enclosure: Enclosure::find()?,
+            namespaces: EngineNamespaces::find()?,
             sandbox,
             entry,
         })
     }
 
     /// Returns the sandbox that works here.
-    pub fn sandbox(&self) -> Sandbox {
+    pub(crate) fn sandbox(&self) -> Sandbox {
         self.sandbox
     }
 
     /// Builds; see [`Backend::build`](backend_api::Backend::build).
-    pub async fn build(
+    pub(crate) async fn build(
         &self,
         request: &BuildRequest,
         events: &dyn Events,
@@ -109,7 +109,7 @@ impl Driver {
         let work = Work::new(&request.work);
         work.make(self.sandbox)?;
         let contexts = contexts::prepare(request, &work)?;
-        let root = self.enclosure.is_root();
+        let root = self.namespaces.is_root();
         let place = Place::Here {
             work: &work,
             contexts,
@@ -140,7 +140,7 @@ impl Driver {
     }
 
     /// Exports; see [`Backend::export`](backend_api::Backend::export).
-    pub async fn export(
+    pub(crate) async fn export(
         &self,
         image: &BuiltImage,
         folder: &Utf8Path,
@@ -161,7 +161,7 @@ impl Driver {
 
     /// Puts a finished image into the user's own store; see
     /// [`Backend::load`](backend_api::Backend::load).
-    pub async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+    pub(crate) async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
         // The tool makes a name in the store of the layout's path: a relative one that is nobody's.
         let link = BuildKey::new(&format!("load-{}", request.work));
         let path = request.work.join(link.as_str());
@@ -187,12 +187,12 @@ impl Driver {
     }
 
     /// Removes all that a build has put into its work folder.
-    pub async fn remove(&self, work: &Utf8Path) -> Result<(), Error> {
-        Work::new(work).remove(&self.tool, &self.enclosure).await
+    pub(crate) async fn remove(&self, work: &Utf8Path) -> Result<(), Error> {
+        Work::new(work).remove(&self.tool, &self.namespaces).await
     }
 
     fn invocation(&self, work: &Work, interfaces: Interfaces) -> Invocation {
-        self.enclosure
+        self.namespaces
             .invocation(&self.tool, interfaces)
             .variable("TMPDIR", work.temporary().as_str())
             .arguments(work.store_arguments())
@@ -218,7 +218,8 @@ struct Unfinished<'a> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(driver) = self.driver {
-            self.work.remove_unattended(&driver.tool, &driver.enclosure);
+            self.work
+                .remove_unattended(&driver.tool, &driver.namespaces);
         }
     }
 }

@@ -9,8 +9,7 @@ use crate::failure::Failure;
 
 /// Why the builder did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
+pub(crate) enum Error {
     /// The program could not be run to its end.
     #[error(transparent)]
     Process(#[from] process::Error),
@@ -76,7 +75,7 @@ impl Error {
     }
 
     /// Returns what kind of thing went wrong.
-    pub fn kind(&self) -> ErrorKind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Process(
                 process::Error::NotFound { .. } | process::Error::NotPermitted { .. },
@@ -97,7 +96,7 @@ impl Error {
     }
 
     /// Returns what the user can do about it, if anything is known.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Failed { hint, .. } => *hint,
             Self::Unsupported { hint, .. } => Some(hint),
@@ -109,7 +108,7 @@ impl Error {
     }
 
     /// Returns the error as one of `runtime` in `operation`.
-    pub fn of(self, runtime: &'static str, operation: Operation) -> backend_api::Error {
+    pub(crate) fn of(self, runtime: &'static str, operation: Operation) -> backend_api::Error {
         let error = backend_api::Error::new(runtime, operation, self.kind(), self.to_string());
         let error = match self.hint() {
             Some(hint) => error.with_hint(hint),

@@ -2,29 +2,30 @@
 //! command lines, with the same flags, the same output and the same store.
 //!
 //! This crate knows that builder: isolation, private stores and stores elsewhere, image contexts,
-//! what it prints and how it fails. It does not know which engines have it: each says in a [`Tool`] how it is called.
+//! what it prints and how it fails, and the whole backend of an engine that has it. It does not know which
+//! engines those are: each says as an [`Engine`] how it is called and what its versions can do.
 
 mod arguments;
+mod backend;
 mod circumstances;
 mod contexts;
 mod driver;
-mod enclosure;
+mod engine;
+mod engine_namespaces;
 mod error;
 mod failure;
 mod image;
 mod made;
-mod parcel;
+mod probe;
 mod progress;
 mod remote;
+mod remote_context;
 mod sandbox;
 mod tool;
 mod trial;
+mod unusable;
 mod work;
 
-pub use circumstances::circumstances;
-pub use driver::Driver;
-pub use error::Error;
-pub use progress::Progress;
-pub use remote::{Elsewhere, Remote};
-pub use sandbox::Sandbox;
+pub use backend::EngineBackend;
+pub use engine::{Engine, Features, Place, Version, Versions};
 pub use tool::Tool;

@@ -5,7 +5,7 @@ use backend_api::{Stage, StepId};
 
 /// Follows a build's output.
 #[derive(Debug)]
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     stages: &'a [Stage],
     /// The stage that is being built.
     stage: Option<&'a Stage>,
@@ -15,7 +15,7 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Begins to follow a build of `stages`, all that the Containerfile has.
-    pub fn new(stages: &'a [Stage]) -> Self {
+    pub(crate) fn new(stages: &'a [Stage]) -> Self {
         Self {
             stages,
             stage: None,
@@ -25,7 +25,7 @@ impl<'a> Progress<'a> {
 
     /// Takes the next line, and returns the step that it belongs to. One that comes before the
     /// first instruction that makes a layer belongs to none.
-    pub fn step_of(&mut self, line: &str) -> Option<StepId> {
+    pub(crate) fn step_of(&mut self, line: &str) -> Option<StepId> {
         if let Some(header) = Header::parse(line)
             // Otherwise the builder counts what is not known here.
             && header.stages == self.stages.len()
@@ -48,7 +48,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Returns the step that the build is at.
-    pub fn step(&self) -> Option<StepId> {
+    pub(crate) fn step(&self) -> Option<StepId> {
         let steps = &self.stage?.steps;
         Some(steps.get(self.begun.checked_sub(1)?)?.id)
     }
@@ -91,7 +91,10 @@ fn fraction(text: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use backend_api::{Step, StepKind};
+    use rstest::rstest;
 
     use super::*;
 
@@ -190,5 +193,27 @@ mod tests {
             Some((0, 0)),
         ];
         assert_eq!(follow(&stages(&[&[(0, 0), (0, 1)]]), &lines), expected);
+    }
+
+    #[rstest]
+    #[case(include_str!("../tests/samples/buildah-1.28.2/build.txt"))]
+    #[case(include_str!("../tests/samples/buildah-1.39.3/build.txt"))]
+    #[case(include_str!("../tests/samples/buildah-1.43.2/build.txt"))]
+    #[case(include_str!("../tests/samples/podman-4.3.1/build.txt"))]
+    #[case(include_str!("../tests/samples/podman-5.4.2/build.txt"))]
+    #[case(include_str!("../tests/samples/podman-5.8.6/build.txt"))]
+    fn lines_of_a_build(#[case] output: &str) {
+        let place = |stage, index| StepId { stage, index };
+        let stages = stages(&[&[(0, 0), (0, 2)], &[(1, 0)], &[(2, 1), (2, 2)]]);
+        let mut progress = Progress::new(&stages);
+        let steps_of: BTreeMap<&str, _> = output
+            .lines()
+            .map(|line| (line, progress.step_of(line)))
+            .collect();
+        assert_eq!(steps_of["in the first stage"], Some(place(0, 2)));
+        assert_eq!(steps_of["[3/3] STEP 2/4: WORKDIR /work"], None);
+        let copy = "[3/3] STEP 3/4: COPY --from=side /side /work/side";
+        assert_eq!(steps_of[copy], Some(place(2, 1)));
+        assert_eq!(steps_of["in the last stage"], Some(place(2, 2)));
     }
 }

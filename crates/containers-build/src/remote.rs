@@ -20,8 +20,8 @@ use crate::arguments::{self, Place};
 use crate::error::Error;
 use crate::image::HOST_NAME;
 use crate::made::Made;
-use crate::parcel::Parcel;
 use crate::progress::Progress;
+use crate::remote_context::RemoteContext;
 use crate::sandbox::Sandbox;
 use crate::tool::Tool;
 use crate::trial::{self, Builds};
@@ -45,9 +45,9 @@ const OF_FOLDER: &str = "FROM scratch\nCOPY . /\n";
 
 /// What was found out about an engine elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Elsewhere {
+pub(crate) struct Elsewhere {
     /// How a RUN is shut off there.
-    pub sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     /// Whether a RUN may be given capabilities of root.
     pub(crate) privileged: bool,
     /// How many processes a RUN is limited to, if it has to be.
@@ -56,7 +56,7 @@ pub struct Elsewhere {
 
 /// An engine elsewhere.
 #[derive(Debug, Clone)]
-pub struct Remote {
+pub(crate) struct Remote {
     tool: Tool,
     elsewhere: Elsewhere,
     entry: Entry,
@@ -68,7 +68,7 @@ impl Remote {
     /// # Errors
     ///
     /// What the first of them said if none works.
-    pub async fn find(tool: Tool) -> Result<Self, Error> {
+    pub(crate) async fn find(tool: Tool) -> Result<Self, Error> {
         let mut first = None;
         for (sandbox, privileged) in CANDIDATES {
             for processes in PROCESSES {
@@ -98,7 +98,7 @@ impl Remote {
 
     /// Takes what was found out before, and was kept in `entry`. The entry is forgotten if the engine
     /// turns out not to work after all.
-    pub fn known(tool: Tool, elsewhere: Elsewhere, entry: Entry) -> Self {
+    pub(crate) fn known(tool: Tool, elsewhere: Elsewhere, entry: Entry) -> Self {
         Self {
             tool,
             elsewhere,
@@ -107,12 +107,12 @@ impl Remote {
     }
 
     /// Returns what was found out.
-    pub fn elsewhere(&self) -> Elsewhere {
+    pub(crate) fn elsewhere(&self) -> Elsewhere {
         self.elsewhere
     }
 
     /// Builds; see [`Backend::build`](backend_api::Backend::build).
-    pub async fn build(
+    pub(crate) async fn build(
         &self,
         request: &BuildRequest,
         events: &dyn Events,
@@ -126,15 +126,16 @@ impl Remote {
             let made = Made::begin(&request.work)?;
             self.put_contexts(&store, request, &made, &mut names)
                 .await?;
-            let parcel = request.work.join("parcel");
-            let parcel = Parcel::pack(&request.context, &request.containerfile, &parcel)?;
+            let remote_context = request.work.join("remote-context");
+            let remote_context =
+                RemoteContext::pack(&request.context, &request.containerfile, &remote_context)?;
             let mut progress = Progress::new(&request.stages);
             let mut line = |line: &str| {
                 let step = progress.step_of(line);
                 let line = line.to_owned();
                 events.emit(Event::Output { step, line });
             };
-            let build = (request, &*reference, &parcel);
+            let build = (request, &*reference, &remote_context);
             let built = self.run_build(build, &made, &mut names, &mut line).await;
             built.map_err(|error| error.at(progress.step()))
         };
@@ -191,9 +192,9 @@ impl Remote {
         let containerfile = request.work.join("folder.Containerfile");
         fs::write(&containerfile, OF_FOLDER).map_err(|e| Error::file(&containerfile, e))?;
         for (place, (name, folder)) in folders.into_iter().enumerate() {
-            let parcel = request.work.join(format!("parcel-{place}"));
-            let parcel = Parcel::pack(folder, &containerfile, &parcel)?;
-            let build = (request, name.as_str(), &parcel);
+            let remote_context = request.work.join(format!("remote-context-{place}"));
+            let remote_context = RemoteContext::pack(folder, &containerfile, &remote_context)?;
+            let build = (request, name.as_str(), &remote_context);
             self.run_build(build, made, names, &mut |_| ()).await?;
         }
         Ok(())
@@ -202,14 +203,14 @@ impl Remote {
     /// Runs one build to its end. Whatever it makes on its way has no name, and is taken charge of.
     async fn run_build(
         &self,
-        (request, name, parcel): (&BuildRequest, &str, &Parcel),
+        (request, name, remote_context): (&BuildRequest, &str, &RemoteContext),
         made: &Made,
         names: &mut Names<'_>,
         heard: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), Error> {
         let place = Place::There {
             name,
-            parcel,
+            remote_context,
             processes: self.elsewhere.processes,
         };
         let Elsewhere {
@@ -237,7 +238,7 @@ impl Remote {
     }
 
     /// Exports; see [`Backend::export`](backend_api::Backend::export).
-    pub async fn export(
+    pub(crate) async fn export(
         &self,
         image: &BuiltImage,
         folder: &Utf8Path,
@@ -247,7 +248,7 @@ impl Remote {
     }
 
     /// Removes; see [`Backend::remove`](backend_api::Backend::remove).
-    pub async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
         let store = self.store();
         let mut names = image.also_made;
         if names.is_empty() {
@@ -264,7 +265,7 @@ impl Remote {
 
     /// Puts a finished image into the store there; see
     /// [`Backend::load`](backend_api::Backend::load).
-    pub async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+    pub(crate) async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
         let images = vec![Given::new(&request.name, &request.layout)];
         let archive = request.work.join("to-load.tar");
         Ok(self.store().load(images, &archive).await?)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How a RUN is shut off from the system around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sandbox {
+pub(crate) enum Sandbox {
     /// Namespaces and control groups, by the OCI runtime that the engine is configured for.
     Runtime,
     /// The same by `runc`. (`crun` refuses hybrid control groups, and is the usual default.)
@@ -35,7 +35,7 @@ impl Sandbox {
     }
 
     /// Tells whether `RUN --network=none` is enforced, and `--network none` possible.
-    pub fn has_networks(self) -> bool {
+    pub(crate) fn has_networks(self) -> bool {
         self != Self::Chroot
     }
 

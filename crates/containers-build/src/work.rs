@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::statfs;
 
-use crate::enclosure::Enclosure;
+use crate::engine_namespaces::EngineNamespaces;
 use crate::error::Error;
 use crate::sandbox::Sandbox;
 use crate::tool::Tool;
@@ -145,9 +145,13 @@ impl Work {
     }
 
     /// Deletes everything that a build has put into the folder. What is gone already is no error.
-    pub(crate) async fn remove(&self, tool: &Tool, enclosure: &Enclosure) -> Result<(), Error> {
-        if !enclosure.is_root() {
-            enclosure.removal(tool, &self.theirs()).run().await?;
+    pub(crate) async fn remove(
+        &self,
+        tool: &Tool,
+        namespaces: &EngineNamespaces,
+    ) -> Result<(), Error> {
+        if !namespaces.is_root() {
+            namespaces.removal(tool, &self.theirs()).run().await?;
         }
         let this = self.clone();
         let removed = tokio::task::spawn_blocking(move || this.remove_files()).await;
@@ -166,8 +170,8 @@ impl Work {
     }
 
     /// Deletes what the engine made in the background, once what was told to end has ended.
-    pub(crate) fn remove_unattended(&self, tool: &Tool, enclosure: &Enclosure) {
-        enclosure.removal(tool, &self.theirs()).run_unattended();
+    pub(crate) fn remove_unattended(&self, tool: &Tool, namespaces: &EngineNamespaces) {
+        namespaces.removal(tool, &self.theirs()).run_unattended();
     }
 
     /// Returns the folders that the engine writes to as its own users.

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
-use backend_api::{Blob, BuiltImage, EngineImage, EngineLayer, Layout};
+use backend_api::{BuiltImage, EngineImage, EngineLayer};
 use camino::{Utf8Path, Utf8PathBuf};
+use oci_layout::{Blob, Layout};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -7,9 +7,11 @@
 mod archive;
 mod error;
 mod names;
+mod own;
 mod store;
 
 pub use archive::{Given, layer_path};
 pub use error::Error;
-pub use names::{Names, is_own, own_names};
+pub use names::Names;
+pub use own::{is_own, own_names};
 pub use store::{Commands, Store};

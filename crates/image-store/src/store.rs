@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use crate::archive::{self, Given};
 use crate::error::Error;
-use crate::names::is_own;
+use crate::own::is_own;
 
 /// How long a question may take. An engine that takes longer is hanging.
 const QUESTION_LIMIT: Duration = Duration::from_secs(10);

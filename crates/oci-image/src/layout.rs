@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::digest::{Digest, Measured};
-use crate::manifest::{Descriptor, INDEX, Index, LAYER, Manifest, OCI_LAYOUT, PlatformFields};
+use crate::manifest::{Descriptor, Index, Manifest, OCI_LAYOUT, PlatformFields};
+use crate::media_types::{INDEX, LAYER};
 
 /// The file of a layout that says what lies in it.
 pub(crate) const INDEX_FILE: &str = "index.json";

@@ -14,6 +14,7 @@ mod layer;
 mod layout;
 mod listing;
 mod manifest;
+mod media_types;
 mod pack;
 mod path;
 mod profile;
@@ -34,7 +35,8 @@ pub use layer::{
 pub use layout::{Layout, LayoutError};
 pub use listing::{ListingError, list_layer};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
+pub use media_types::MediaTypes;
 pub use pack::{write_archive, write_tar, write_tar_file};
 pub use path::{InvalidPath, TreePath};
-pub use profile::{MediaTypes, Profile};
+pub use profile::Profile;
 pub use set::{ImageSet, put_together};

@@ -10,16 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Measured};
 use crate::json;
-use crate::profile::MediaTypes;
-
-/// The media type of a manifest.
-pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// The media type of an index.
-pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// The media type of a config.
-pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-/// The media type of a layer.
-pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+use crate::media_types::MediaTypes;
 
 /// The text of the file `oci-layout`.
 pub(crate) const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -175,6 +166,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media_types::{CONFIG, INDEX, LAYER, MANIFEST};
     use crate::profile::Profile;
 
     #[test]

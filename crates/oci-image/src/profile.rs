@@ -9,7 +9,7 @@ use std::fmt;
 
 use go_flate::Level;
 
-use crate::manifest;
+use crate::media_types::{self, MediaTypes};
 use crate::timestamp::rfc3339;
 
 /// A canonical encoding.
@@ -33,19 +33,6 @@ pub struct Profile {
     pub build_arguments: &'static [(&'static str, &'static str)],
 }
 
-/// The media types of what an image is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MediaTypes {
-    /// Of the index.
-    pub index: &'static str,
-    /// Of a platform's manifest.
-    pub manifest: &'static str,
-    /// Of its configuration.
-    pub config: &'static str,
-    /// Of a layer.
-    pub layer: &'static str,
-}
-
 impl Profile {
     /// What `StageX` publishes and signs since 2026: the bytes of `BuildKit` 0.26 under its own command.
     pub const STAGEX_2026: &'static Self = &Self {
@@ -54,10 +41,10 @@ impl Profile {
         epoch: 1,
         level: Level::DEFAULT,
         media_types: MediaTypes {
-            index: manifest::INDEX,
-            manifest: manifest::MANIFEST,
-            config: manifest::CONFIG,
-            layer: manifest::LAYER,
+            index: media_types::INDEX,
+            manifest: media_types::MANIFEST,
+            config: media_types::CONFIG,
+            layer: media_types::LAYER,
         },
         comment: "buildkit.dockerfile.v0",
         registry: "docker.io",

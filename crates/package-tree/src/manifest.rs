@@ -6,7 +6,7 @@ use containerfile::Position;
 
 use crate::name::{self, TAG, is_tag};
 use crate::problem::Problem;
-use crate::reader::{Placed, Reader};
+use crate::reader::{MOST, Placed, Reader};
 use crate::source::Description;
 
 const PACKAGE_KEYS: [&str; 8] = [
@@ -21,10 +21,6 @@ const PACKAGE_KEYS: [&str; 8] = [
 ];
 const BUILD_KEYS: [&str; 1] = ["memory"];
 const SOURCE_KEYS: [&str; 6] = ["hash", "mirrors", "file", "format", "version", "git_sha"];
-
-/// The most outputs, sources, or mirrors of a source, that a package has: everything that is planned
-/// has a multiple of them in memory.
-pub(crate) const MOST: usize = 1024;
 
 /// What a `package.toml` says.
 #[derive(Debug, Clone, Default)]

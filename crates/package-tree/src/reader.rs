@@ -8,9 +8,12 @@ use containerfile::Position;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::manifest::MOST;
 use crate::near::did_you_mean;
 use crate::problem::Problem;
+
+/// The most outputs, sources, or mirrors of a source, that a package has: everything that is planned
+/// has a multiple of them in memory.
+pub(crate) const MOST: usize = 1024;
 
 /// How many problems of one file are said.
 pub(crate) const MOST_PROBLEMS: usize = 20;

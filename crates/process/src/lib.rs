@@ -1,14 +1,17 @@
 //! Children: how this project starts a program, what the program sees, and how it ends.
 //!
 //! The only crate that starts processes. It knows environments, limits, process groups and
-//! lines of output; it does not know any container engine.
+//! lines of output, and which other platforms' programs the kernel runs; it does not know any container
+//! engine.
 
+mod emulation;
 mod environment;
 mod error;
 mod group;
 mod invocation;
 mod lines;
 
+pub use emulation::emulated_platforms;
 pub use environment::{Environment, is_kept};
 pub use error::Error;
 pub use group::wait_for_ended_groups;

@@ -11,13 +11,13 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use crate::attributes::CAPABILITY;
-use crate::copies;
 use crate::error::{Context as _, Error, Result};
 use crate::layer::WHITEOUT;
+use crate::marks;
+use crate::owner::Owner;
 use crate::place::Place;
 use crate::stack::{OPAQUE, Stacking};
 use crate::tree::{Tree, kind, names, open_in, permissions, status_in};
-use crate::users::Owner;
 
 /// An entry of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +190,7 @@ impl Walk<'_> {
     /// Tells whether a folder was made anew: then it hides what is below it.
     fn is_anew(&self, place: &Place) -> Result<bool> {
         if self.stacking == Stacking::Copies {
-            return Ok(!copies::is_marked(self.upper, place)?);
+            return Ok(!marks::is_marked(self.upper, place)?);
         }
         let folder = self.upper.folder(place)?;
         match rustix::fs::fgetxattr(folder, OPAQUE.name(), &mut [0_u8; 1][..]) {

@@ -11,12 +11,12 @@ use rustix::io::Errno;
 
 use crate::attributes::{is_kept, set_attribute, set_attribute_of};
 use crate::error::{Context as _, Error, Result, shown};
+use crate::owner::Owner;
 use crate::place::{LONGEST, Place};
 use crate::reader::{Header, Reader};
 use crate::sparse::Sparse;
 use crate::special::{self, make_device, set_owner};
 use crate::tree::{set_mode, set_times};
-use crate::users::Owner;
 
 /// The largest numbers of a device that fit into those 32 bits which the kernel takes of them.
 const LARGEST_MAJOR: i64 = (1 << 12) - 1;

@@ -4,6 +4,9 @@ use std::io;
 
 use rustix::io::Errno;
 
+/// How many folders the kernel stacks.
+pub(crate) const MOST_LAYERS: usize = 500;
+
 /// Something went wrong with a file of a build.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -75,7 +78,7 @@ pub enum Error {
         source: io::Error,
     },
     /// There are more layers than the kernel stacks.
-    #[error("{0} layers lie one on another; the overlay file system takes at most {most}", most = crate::stack::MOST)]
+    #[error("{0} layers lie one on another; the overlay file system takes at most {MOST_LAYERS}")]
     TooManyLayers(usize),
     /// A layer has a device by which the overlay file system marks what is deleted.
     #[error("the entry `{0}` is the character device 0:0, which would delete what has its name")]

@@ -10,10 +10,10 @@ use rustix::fs::{AtFlags, FileType};
 
 use crate::entry::{self, Entry, EntryKind};
 use crate::error::{Context as _, Error, Result, shown};
+use crate::owner::Owner;
 use crate::place::Place;
 use crate::special::{self, refuse_whiteout};
 use crate::tree::{Tree, kind};
-use crate::users::Owner;
 
 /// Tells whether a file is an archive that `ADD` unpacks: a tar of at least one entry, which may
 /// be compressed.

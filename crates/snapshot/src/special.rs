@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use crate::users::Owner;
+use crate::owner::Owner;
 
 /// What all names of these attributes begin with.
 pub(crate) const PREFIX: &str = "user.stagex.";

@@ -6,12 +6,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags};
+use rustix::mount::MountFlags;
 
-use crate::error::{Context as _, Error, Result};
-
-/// How many folders the kernel stacks.
-pub(crate) const MOST: usize = 500;
+use crate::copying_snapshotter;
+use crate::error::{Context as _, Error, MOST_LAYERS, Result};
+use crate::mounted::Mounted;
 
 /// The attribute of a folder that hides what is below it.
 pub(crate) const OPAQUE: Attribute = Attribute("user.overlay.opaque");
@@ -87,7 +86,7 @@ impl Stack {
     /// [`Error::TooManyLayers`].
     pub fn check(&self) -> Result<()> {
         match self.folders.len() {
-            0..=MOST => Ok(()),
+            0..=MOST_LAYERS => Ok(()),
             count => Err(Error::TooManyLayers(count)),
         }
     }
@@ -102,7 +101,7 @@ impl Stack {
     pub fn mount(&self, upper: &Path, work: &Path, empty: &Path, at: &Path) -> Result<Mounted> {
         if self.stacking == Stacking::Copies {
             let folder = self.folders.first().map(PathBuf::as_path);
-            return crate::copies::mount(folder, upper, at);
+            return copying_snapshotter::mount(folder, upper, at);
         }
         self.check()?;
         let mut options = b"lowerdir=".to_vec();
@@ -151,33 +150,7 @@ fn mount(options: Vec<u8>, at: &Path, flags: MountFlags) -> Result<Mounted> {
     let options = options.at("mount", path)?;
     let mounted = rustix::mount::mount(c"overlay", at, c"overlay", flags, Some(&*options));
     mounted.at("mount", path)?;
-    Ok(Mounted { at: at.to_owned() })
-}
-
-/// What is mounted, until it is dropped.
-#[derive(Debug)]
-pub struct Mounted {
-    at: PathBuf,
-}
-
-impl Mounted {
-    /// Takes charge of what is mounted at `at`.
-    pub fn at(at: PathBuf) -> Self {
-        Self { at }
-    }
-
-    /// Returns where it is mounted.
-    pub fn path(&self) -> &Path {
-        &self.at
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // With all that is mounted in it. Nothing can be done about a failure: the mount goes with
-        // the name space that it is in.
-        let _ = rustix::mount::unmount(&self.at, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-    }
+    Ok(Mounted::at(at.to_owned()))
 }
 
 #[cfg(test)]
@@ -214,7 +187,7 @@ mod tests {
     #[test]
     fn more_folders_than_the_kernel_stacks_are_refused() {
         let mut stack = Stack::default();
-        for number in 0..MOST {
+        for number in 0..MOST_LAYERS {
             stack.push(number.to_string());
         }
         stack.check().unwrap();

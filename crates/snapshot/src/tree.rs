@@ -14,9 +14,9 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Times
 use rustix::io::Errno;
 
 use crate::error::{Context as _, Error, Result, shown};
+use crate::owner::Owner;
 use crate::place::Place;
 use crate::special::{self, set_owner};
-use crate::users::Owner;
 
 /// How many symbolic links are followed on one path.
 const LINK_LIMIT: usize = 255;

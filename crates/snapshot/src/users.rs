@@ -9,6 +9,7 @@ use std::num::IntErrorKind;
 use rustix::fs::FileType;
 
 use crate::error::{Context as _, Error, Result};
+use crate::owner::Owner;
 use crate::place::Place;
 use crate::tree::{Tree, kind};
 
@@ -20,20 +21,6 @@ const NO_ID: u32 = u32::MAX;
 
 /// How much of a list of users is read.
 const LIMIT: u64 = 10 << 20;
-
-/// The owner of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner {
-    /// The user's number.
-    pub user: u32,
-    /// The group's number.
-    pub group: u32,
-}
-
-impl Owner {
-    /// User and group 0.
-    pub const ROOT: Self = Self { user: 0, group: 0 };
-}
 
 /// A user as `--chown` and `USER` name it: `name`, `name:group`, either of them a number.
 #[derive(Debug, Clone, PartialEq, Eq)]

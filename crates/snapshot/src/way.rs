@@ -12,12 +12,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{Mode, OFlags, Timestamps};
 use rustix::io::Errno;
 
-use crate::copier::copy_attributes;
 use crate::error::{Context as _, Result};
+use crate::owner::Owner;
 use crate::place::Place;
 use crate::special::{self, set_owner};
 use crate::tree::{Tree, permissions, set_mode, times};
-use crate::users::Owner;
+use crate::tree_copy::copy_attributes;
 
 /// The mode of a directory that no entry describes.
 const MODE: u32 = 0o755;

@@ -10,7 +10,7 @@ use rstest::rstest;
 use crate::scope;
 
 /// An engine that has nothing of what may be missing.
-const BARE: Dialect = Dialect {
+pub(crate) const BARE: Dialect = Dialect {
     heredocs: false,
     run_network: false,
     script_mounts: false,
@@ -20,7 +20,7 @@ const BARE: Dialect = Dialect {
     image_platforms: false,
 };
 
-fn options(dialect: Dialect) -> LowerOptions {
+pub(crate) fn options(dialect: Dialect) -> LowerOptions {
     LowerOptions {
         dialect,
         side_context: "side".to_owned(),
@@ -29,7 +29,7 @@ fn options(dialect: Dialect) -> LowerOptions {
     }
 }
 
-fn lowered_with(source: &str, options: &LowerOptions) -> (Build, Lowered) {
+pub(crate) fn lowered_with(source: &str, options: &LowerOptions) -> (Build, Lowered) {
     let file = parse(source).unwrap_or_else(|error| panic!("{error}"));
     let mut scope = scope();
     scope.build_args = vec![("given".to_owned(), "7".to_owned())];
@@ -40,12 +40,12 @@ fn lowered_with(source: &str, options: &LowerOptions) -> (Build, Lowered) {
     (build, lowered)
 }
 
-fn lowered(body: &str, dialect: Dialect) -> Lowered {
+pub(crate) fn lowered(body: &str, dialect: Dialect) -> Lowered {
     lowered_with(&format!("FROM scratch\n{body}"), &options(dialect)).1
 }
 
 /// Returns the lines of the only stage.
-fn lines(lowered: &Lowered) -> &str {
+pub(crate) fn lines(lowered: &Lowered) -> &str {
     lowered
         .text
         .strip_prefix("\nFROM scratch\n")
@@ -496,195 +496,4 @@ fn where_one_image_is_behind_a_name_no_from_says_a_platform() {
     let text = |dialect| lowered_with(source, &options(dialect)).1.text;
     assert!(text(Dialect::FULL).contains("FROM --platform=linux/386 tree/base"));
     assert!(text(BARE).contains("\nFROM tree/base\n"));
-}
-
-const MOUNTING: &str = "\
-FROM scratch AS unused
-FROM scratch AS a
-RUN x
-FROM scratch
-COPY --from=1 /x /
-RUN --mount=from=a,source=/x/../y,target=/t --mount=target=/c,ro y
-RUN --mount=type=bind,src=b,dst=/t,rw --mount=source=b,target=/u,readonly=false y
-RUN --mount=type=bind,from=a,source=/z,target=/t --mount=type=cache,target=/d/,uid=5 --mount=from=a,target=/r y
-COPY --from=1 /x /
-";
-
-#[test]
-fn sources_of_mounts_are_copied_where_an_engine_would_follow_their_links() {
-    let (_, lowered) = lowered_with(MOUNTING, &options(BARE));
-    assert_eq!(
-        lowered.text,
-        "
-FROM scratch AS a
-RUN x
-
-FROM scratch AS stagex-mount-0
-COPY --from=a /y /mount
-
-FROM scratch AS stagex-mount-1
-COPY /b /mount
-
-FROM scratch AS stagex-mount-2
-COPY /b /mount
-
-FROM scratch AS stagex-mount-3
-COPY --from=a /z /mount
-
-FROM scratch
-COPY --from=0 /x /
-RUN --mount=type=bind,from=stagex-mount-0,source=/mount,target=/t --mount=target=/c,ro y
-RUN --mount=type=bind,from=stagex-mount-1,source=/mount,rw,target=/t --mount=type=bind,from=stagex-mount-2,source=/mount,rw,target=/u y
-RUN --mount=type=bind,from=stagex-mount-3,source=/mount,target=/t --mount=type=cache,id=stagex-_2fd,target=/d/,uid=5 --mount=from=a,target=/r y
-COPY --from=0 /x /
-"
-    );
-    let copied: Vec<_> = lowered
-        .copied
-        .iter()
-        .map(|copied| (copied.stage.as_str(), copied.before.0, copied.step.index))
-        .collect();
-    assert_eq!(
-        copied,
-        [
-            ("stagex-mount-0", 2, 1),
-            ("stagex-mount-1", 2, 2),
-            ("stagex-mount-2", 2, 2),
-            ("stagex-mount-3", 2, 3)
-        ]
-    );
-    let (_, lowered) = lowered_with(MOUNTING, &options(Dialect::FULL));
-    assert!(lowered.copied.is_empty() && lowered.text.contains("source=/x/../y"));
-}
-
-#[rstest]
-#[case(
-    "type=cache,source=/x,target=/t",
-    "type=cache,source=/x,target=/t,sharing=locked"
-)]
-#[case(
-    "type=cache,source=x,sharing=SHARED,target=/t",
-    "type=cache,source=x,target=/t,sharing=locked"
-)]
-#[case(
-    "type=cache,source=/x,sharing=private,target=/t",
-    "type=cache,source=/x,sharing=private,target=/t"
-)]
-#[case("type=cache,target=/t", "type=cache,target=/t")]
-#[case("source=/x,target=/t", "source=/x,target=/t")]
-fn a_part_of_a_cache_is_used_by_one_at_a_time(#[case] mount: &str, #[case] expected: &str) {
-    let lowered = lowered(&format!("RUN --mount={mount} y\n"), Dialect::FULL);
-    assert_eq!(lines(&lowered), format!("RUN --mount={expected} y\n"));
-}
-
-#[test]
-fn a_stage_that_has_the_name_of_a_copy_is_not_taken_for_it() {
-    let source = "FROM scratch AS stagex-mount-0\nRUN x\nFROM scratch\n\
-                  RUN --mount=from=stagex-mount-0,source=/x,target=/t y\n\
-                  FROM scratch AS b\nRUN x\nFROM scratch\n\
-                  RUN --mount=from=stagex-mount-0,source=/x,target=/t --mount=from=b,source=/x,target=/u y\n";
-    let (_, lowered) = lowered_with(source, &options(BARE));
-    let stages: Vec<_> = lowered.copied.iter().map(|copied| &copied.stage).collect();
-    assert_eq!(
-        stages,
-        ["stagex-mount-0-", "stagex-mount-1"],
-        "{}",
-        lowered.text
-    );
-}
-
-#[rstest]
-#[case::propagation("target=/t,bind-propagation=rshared", false)]
-#[case::relabelled("target=/t,Z", false)]
-#[case::owners("target=/t,U=true", false)]
-#[case::other_type("type=volume,target=/t", false)]
-#[case::pattern("source=a*,target=/t", true)]
-#[case::cache_of_a_stage("type=cache,from=a,source=/x,target=/t", true)]
-#[case::part_of_a_cache("type=cache,source=/x,target=/t", true)]
-fn a_mount_that_could_reach_the_machine_is_refused(#[case] mount: &str, #[case] only_bare: bool) {
-    let source = format!("FROM scratch AS a\nRUN x\nFROM scratch\nRUN --mount={mount} y\n");
-    let file = parse(&source).unwrap();
-    let build = file.resolve(&scope()).unwrap();
-    let refused = |dialect| {
-        let error = lower(&file, &build, &options(dialect)).err()?;
-        assert_eq!(error.position.line, 4);
-        matches!(
-            error.kind,
-            ErrorKind::MountField(_) | ErrorKind::MountType(_) | ErrorKind::MountOfRun(_)
-        )
-        .then_some(())
-    };
-    assert!(refused(BARE).is_some());
-    assert_eq!(refused(Dialect::FULL).is_none(), only_bare);
-}
-
-/// Podman and Buildah expand variables first, and look for commas afterwards.
-#[rstest]
-#[case::bind("type=bind,source=d,target=$T", "/x,src=/mount/evil,rw")]
-#[case::of_memory("type=tmpfs,target=$T", "/x,type=bind,src=/d/evil")]
-#[case::cache("type=cache,target=$T", "/x,from=stagex-mount-0,source=/mount/evil")]
-#[case::id("type=cache,id=$T,target=/t", "a,target=/etc")]
-#[case::a_key("type=bind,$T,target=/t", "rw,source=d")]
-#[case::quoted("type=tmpfs,target=$T", "/x\\\"")]
-#[case::expanded_again("type=tmpfs,target=$T", "/x\\$T")]
-#[case::two_words("type=tmpfs,target=$T", "\"/x --mount=target=/y\"")]
-fn a_variable_brings_no_field_into_a_mount(#[case] mount: &str, #[case] value: &str) {
-    let source = format!("FROM scratch\nARG T={value}\nRUN --mount={mount} y\n");
-    let file = parse(&source).unwrap();
-    let build = file.resolve(&scope()).unwrap();
-    for dialect in [BARE, Dialect::FULL] {
-        let error = lower(&file, &build, &options(dialect)).unwrap_err();
-        assert_eq!(error.position.line, 3);
-        let is_refused = matches!(
-            error.kind,
-            ErrorKind::MountValue(_) | ErrorKind::MountField(_)
-        );
-        assert!(is_refused, "{error}");
-    }
-}
-
-#[rstest]
-#[case::bind("source=d,target=$T", "source=d,target=/x")]
-#[case::of_memory("type=tmpfs,target=/t/$T", "type=tmpfs,target=/t//x")]
-fn a_mount_is_written_without_variables(#[case] mount: &str, #[case] expected: &str) {
-    let lowered = lowered(&format!("ARG T=/x\nRUN --mount={mount} y\n"), Dialect::FULL);
-    let text = lines(&lowered);
-    assert!(
-        text.ends_with(&format!("RUN --mount={expected} y\n")),
-        "{text}"
-    );
-}
-
-#[rstest]
-#[case::of_memory("RUN --mount=type=tmpfs,target=$T y")]
-#[case::continued("RUN --network=none \\\n --mount=type=tmpfs,target=$T y")]
-fn a_trigger_with_a_variable_in_a_mount_is_refused(#[case] trigger: &str) {
-    let file = parse("FROM tree/base\nRUN x").unwrap();
-    let mut scope = scope();
-    let facts = containerfile::ImageFacts {
-        triggers: vec![trigger.to_owned()],
-        environment: vec![("T".to_owned(), "/x".to_owned())],
-        ..containerfile::ImageFacts::default()
-    };
-    scope.images.insert("tree/base".to_owned(), facts);
-    let build = file.resolve(&scope).unwrap();
-    for dialect in [BARE, Dialect::FULL] {
-        let error = lower(&file, &build, &options(dialect)).unwrap_err();
-        assert!(matches!(error.kind, ErrorKind::MountOfRun(_)), "{error}");
-    }
-}
-
-#[test]
-fn a_mount_in_a_trigger_of_an_image_is_refused_where_it_would_be_changed() {
-    let file = parse("FROM tree/base\nRUN x").unwrap();
-    let mut scope = scope();
-    let facts = containerfile::ImageFacts {
-        triggers: vec!["RUN --mount=source=x,target=/t y".to_owned()],
-        ..containerfile::ImageFacts::default()
-    };
-    scope.images.insert("tree/base".to_owned(), facts);
-    let build = file.resolve(&scope).unwrap();
-    assert!(lower(&file, &build, &options(Dialect::FULL)).is_ok());
-    let error = lower(&file, &build, &options(BARE)).unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::MountOfRun(_)), "{error}");
 }

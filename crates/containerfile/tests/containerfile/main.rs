@@ -3,6 +3,7 @@
 mod bounds;
 mod grammar;
 mod lowering;
+mod mounts;
 mod references;
 mod resolution;
 mod robustness;

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::compare::Means;
 use super::content::Content;
 use super::error::{ArchiveError, Problem};
+use super::means::Means;
 use super::read::{Body, Member, Offset, Seekable, Source, Streamed, TarReader};
 use crate::digest::Digest;
 use crate::entry::{Inode, Kind};

@@ -2,6 +2,9 @@
 //!
 //! It does not know how blocks follow each other.
 
+/// The longest extended header or long name that is read, in bytes: as in Go's reader.
+pub(crate) const LONGEST_EXTENDED: u64 = 1 << 20;
+
 /// The size of a block in bytes: a header is one, and content is filled up to whole ones.
 pub(crate) const BLOCK: usize = 512;
 

@@ -5,6 +5,7 @@
 use std::io;
 
 use super::content::Content;
+use super::means::Means;
 use super::tree::{Node, Tree};
 use crate::entry::{Inode, Kind};
 
@@ -20,15 +21,6 @@ pub(crate) enum Likeness {
     /// It equals the file below in all that is known. It was touched, or else written again
     /// within the second in which the file below was written.
     Doubtful,
-}
-
-/// How the files of a layer came there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Means {
-    /// Programs wrote or touched them: their times are from when they did.
-    Run,
-    /// They were copied or unpacked, with the times that they had.
-    Copy,
 }
 
 /// What a layer is compared with.

@@ -62,7 +62,7 @@ pub enum Problem {
     #[error("expected `LENGTH KEY=VALUE` records in an extended header, found {0}")]
     Extended(&'static str),
     /// A name or an extended header is longer than any file system allows.
-    #[error("an extended header of {0} bytes; at most {most} are read", most = super::read::LONGEST_EXTENDED)]
+    #[error("an extended header of {0} bytes; at most {most} are read", most = super::block::LONGEST_EXTENDED)]
     ExtendedTooLong(u64),
     /// A kind of member that a layer cannot have.
     #[error("`{member}` is of type `{kind}`, which no file in a layer has")]

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::archive::{Archive, InodeId, Item, opaque_mark};
-use super::compare::{Comparison, Likeness, Means};
+use super::compare::{Comparison, Likeness};
 use super::content::Content;
 use super::emit::Emitter;
 use super::error::Problem;
 use super::event::Event;
 use super::leftover::{self, Leftover};
+use super::means::Means;
 use super::record::{Change, Record};
 use super::tree::Tree;
 use crate::entry::Inode;

@@ -8,13 +8,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 
-use super::block::{BLOCK, Block};
+use super::block::{BLOCK, Block, LONGEST_EXTENDED};
 use super::error::{ArchiveError, Problem};
 use crate::entry::{Device, Inode, Kind, MODE_BITS, Time};
 use crate::path::{LONGEST_PATH, TreePath};
-
-/// The longest extended header or long name that is read, in bytes: as in Go's reader.
-pub(crate) const LONGEST_EXTENDED: u64 = 1 << 20;
 
 /// The one extended attribute that layers carry.
 const CAPABILITY: &[u8] = b"SCHILY.xattr.security.capability";

@@ -104,13 +104,13 @@ impl Asked<'_> {
                 )?;
                 self.note_made(place)?;
                 // The caller's is the only one when it is told: who executes a file that is open to be written fails.
-                self.hand_over(&file, flags).map(Some)
+                self.hand_over(file, flags).map(Some)
             }
         }
     }
 
     /// Gives the caller a descriptor.
-    fn hand_over(&self, file: &OwnedFd, flags: OFlags) -> Result<Answer, Stop> {
+    fn hand_over(&self, file: OwnedFd, flags: OFlags) -> Result<Answer, Stop> {
         let close = flags & OFlags::CLOEXEC;
         let handed = libc::seccomp_notif_addfd {
             id: self.call.id,
@@ -130,6 +130,7 @@ impl Asked<'_> {
         if number < 0 {
             return Err(std::io::Error::last_os_error().into());
         }
+        drop(file);
         Ok(Answer::Value(i64::from(number)))
     }
 

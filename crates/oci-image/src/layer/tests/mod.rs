@@ -23,10 +23,11 @@ use std::io::{Seek, Write};
 use tar::{Builder, EntryType, Header};
 
 use super::archive::Archive;
-use super::compare::{Comparison, Means};
+use super::compare::Comparison;
 use super::error::Problem;
 use super::event::Event;
 use super::leftover::Leftover;
+use super::means::Means;
 use super::normalise::{Normalised, find_changes};
 use super::record::{Change, Record};
 use super::tree::Tree;

@@ -1,0 +1,89 @@
+//! `COPY` and `ADD` of local files, as `BuildKit` does them.
+//!
+//! It does not know which files are taken: that is [found](crate::taken) before.
+
+use rustix::fs::FileType;
+
+use crate::copying::{Copying, Ownership};
+use crate::error::{Error, Result};
+use crate::expand::expand;
+use crate::mode::Permissions;
+use crate::owner::Owner;
+use crate::place::Place;
+use crate::taken::{Found, Taken};
+use crate::tree::{Tree, kind};
+use crate::tree_copy::{Exactness, copy_to};
+
+/// The mode of folders that are made on the way to a destination, if none is asked for what is copied.
+const FOLDER_MODE: u32 = 0o755;
+/// What Docker's daemon takes from the mode that is asked for.
+const UMASK: u32 = 0o022;
+
+/// What is copied from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The files.
+    pub tree: &'a Tree,
+    /// To whom they belong.
+    pub ownership: Ownership,
+}
+
+/// Copies what was taken of `source`. Archives that were taken as such are unpacked.
+pub fn copy(source: Source<'_>, taken: &Taken, into: &Tree, copying: &Copying<'_>) -> Result<()> {
+    for found in &taken.found {
+        if found.is_archive {
+            let folder = into.resolve(copying.destination)?;
+            let owner = copying.owner.unwrap_or(Owner::ROOT);
+            into.make_folders(&folder, FOLDER_MODE, owner)?;
+            let below = Tree::of(into.folder(&folder)?);
+            expand(source.tree, &found.leads_to, &below, copying.owner)?;
+        } else {
+            copy_one(source, (taken, found), into, copying)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_one(
+    source: Source<'_>,
+    (taken, found): (&Taken, &Found),
+    into: &Tree,
+    copying: &Copying<'_>,
+) -> Result<()> {
+    let owner = copying.owner.unwrap_or(Owner::ROOT);
+    let end = copying.destination.iter().rposition(|byte| *byte == b'/');
+    let (folder, name) = copying.destination.split_at(end.map_or(0, |end| end + 1));
+    let ensured = if matches!(name, b"" | b".") {
+        copying.destination
+    } else {
+        folder
+    };
+    let mode = match copying.mode {
+        Some(Permissions::Are(bits)) => bits & 0o777 & !UMASK,
+        _ => FOLDER_MODE,
+    };
+    into.make_folders(&into.resolve(ensured)?, mode, owner)?;
+
+    let mut destination = into.resolve(Place::new(copying.destination).as_bytes())?;
+    let status = source.tree.status(&found.leads_to)?;
+    let status = status.ok_or_else(|| Error::NotFound(found.place.to_string()))?;
+    let there = into.status(&destination)?.map(|status| kind(&status));
+    let is_folder = kind(&status) == FileType::Directory;
+    if !is_folder && there == Some(FileType::Directory) {
+        destination = destination.join(found.place.name().unwrap_or_default());
+    }
+    let made = if is_folder && there.is_none() {
+        destination.clone()
+    } else {
+        destination.parent()
+    };
+    into.make_folders(&made, mode, owner)?;
+
+    copy_to(
+        (source.tree, &found.leads_to),
+        (into, &destination),
+        (copying, taken.filter.as_ref()),
+        source.ownership,
+        Exactness::Copy,
+    )
+}
