@@ -84,7 +84,12 @@ impl StageBuilder {
             let snapshot = self.sources.stacks.folders.snapshot()?;
             let done = {
                 let root = root(step, below, &snapshot)?;
-                carry_out(step, name, (root.path(), below), &self.runner)?
+                carry_out(
+                    step,
+                    name,
+                    (root.path(), &snapshot.upper, below),
+                    &self.runner,
+                )?
                 // Whatever was mounted in it goes with it.
             };
             if let Some(done) = done {

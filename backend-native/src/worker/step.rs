@@ -13,11 +13,12 @@ use crate::worker::report::shortened;
 use crate::worker::run::process::{Done, Runner};
 use crate::worker::run::run_mounts::make_folder;
 
-/// Carries out a step in the file system at `root`, which shows `below`. Returns nothing if it has to begin again in another.
+/// Carries out a step in the file system at `root`, which shows `below` and what is in `changes`. Returns nothing if it has
+/// to begin again in another.
 pub(crate) fn carry_out(
     step: &Step,
     name: Option<StepId>,
-    (root, below): (&Path, &Stack),
+    (root, changes, below): (&Path, &Path, &Stack),
     runner: &Runner,
 ) -> Result<Option<Done>> {
     let tree = Tree::open(root)?;
@@ -30,7 +31,7 @@ pub(crate) fn carry_out(
             let done = copy::carry_out(step, &Order::of_add(from), &runner.sources, &tree);
             done.map(|()| Some(Done::default()))
         }
-        Instruction::Run(run) => runner.run(step, run, name, &tree, (root, below)),
+        Instruction::Run(run) => runner.run(step, run, name, &tree, (root, changes, below)),
         Instruction::Workdir(path) => {
             make_working_folder(path, &step.user, &tree).map(|()| Some(Done::default()))
         }

@@ -45,6 +45,11 @@ impl Tree {
         Self { root }
     }
 
+    /// Returns the open folder that is its root.
+    pub fn into_root(self) -> OwnedFd {
+        self.root
+    }
+
     /// Returns where a path leads to, every link followed; from the first name on that is not
     /// there, the path is taken as it is.
     pub fn resolve(&self, path: &[u8]) -> Result<Place> {

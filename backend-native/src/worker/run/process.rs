@@ -56,14 +56,15 @@ impl Default for Done {
 
 impl Runner {
     /// Runs a process. Returns nothing if it has to begin again in a file system as it was: something would
-    /// have come to stand in where that could be seen. `tree` is open at `root`, and shows `below`.
+    /// have come to stand in where that could be seen. `tree` is open at `root`, and shows
+    /// `below` and what is in `changes`.
     pub(crate) fn run(
         &self,
         step: &Step,
         run: &Run,
         place: Option<StepId>,
         tree: &Tree,
-        (root, below): (&Path, &Stack),
+        (root, changes, below): (&Path, &Path, &Stack),
     ) -> Result<Option<Done>> {
         let Some(invocation) = step.invocation() else {
             return Ok(Some(Done::default()));
@@ -86,6 +87,7 @@ impl Runner {
         make_folder(tree, step.working_directory.as_bytes(), identity.owner)?;
         mounted.mount(mounts, network, self.inside.rights)?;
         if let Some(held) = &mut held {
+            held.changes = Some(Arc::new(Tree::open(changes)?.into_root()));
             for target in writable {
                 held.set_ids.extend(set_ids_at(tree, &target)?);
             }

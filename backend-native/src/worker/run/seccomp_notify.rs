@@ -26,6 +26,7 @@ pub(crate) fn held(set_ids: Vec<Arc<OwnedFd>>) -> Option<Held> {
         watch,
         deputy: Arc::new(StandIns),
         set_ids,
+        changes: None,
     })
 }
 

@@ -4,14 +4,16 @@
 //! step and was looked at before it had two: they have different numbers (inodes), and whoever copies them makes
 //! two files. To the system's root they are one. So the file is looked up anew before it gets the name.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::Asked;
 use super::answer::{Answer, Stop};
 use super::caller::Target;
+use super::{Asked, by_number};
 
 impl Asked<'_> {
     /// Gives a file another name.
@@ -31,7 +33,8 @@ impl Asked<'_> {
         let status = rustix::fs::fstat(&file)?;
         let is_regular = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
         let is_watched = self.supervisor.set_ids.knows(&file)?;
-        if !is_regular || (status.st_nlink != 1 && !is_watched) {
+        let is_one = status.st_nlink != 1 || self.is_of_changes(&file, &status);
+        if !is_regular || (is_one && !is_watched) {
             return Ok(Answer::Kernel);
         }
         let (folder, name) = target.split();
@@ -44,6 +47,24 @@ impl Asked<'_> {
             rustix::fs::utimensat(&folder, ".", &times, AtFlags::empty())?;
         }
         Ok(Answer::Kernel)
+    }
+
+    /// Tells whether the number of a file is that of the one in the directory of changes, as a second name of it
+    /// would have.
+    fn is_of_changes(&self, file: &OwnedFd, status: &Stat) -> bool {
+        let Some(changes) = &self.supervisor.held.changes else {
+            return false;
+        };
+        let Ok(path) = rustix::fs::readlink(by_number(file), Vec::new()) else {
+            return false;
+        };
+        let path = path.as_bytes();
+        let path = OsStr::from_bytes(path.strip_prefix(b"/").unwrap_or(path));
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let own = rustix::fs::openat2(changes, path, flags, Mode::empty(), resolve);
+        let own = own.and_then(rustix::fs::fstat);
+        own.is_ok_and(|own| own.st_ino == status.st_ino)
     }
 
     /// Has the name of a file be that of what the file is called by a new name. Returns whether it could try.

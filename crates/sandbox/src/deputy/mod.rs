@@ -68,6 +68,8 @@ pub struct Held {
     /// The regular files that have the set-user-ID or the set-group-ID bit already. Of each the descriptor says
     /// no more than where it is.
     pub set_ids: Vec<Arc<OwnedFd>>,
+    /// The directory that takes what is changed below the process's root, if there is one.
+    pub changes: Option<Arc<OwnedFd>>,
 }
 
 /// What the answers to a process's calls have come to.
