@@ -8,12 +8,18 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{
+    Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps,
+};
 use rustix::io::Errno;
 
 use super::answer::{Answer, Stop};
 use super::caller::Target;
 use super::{Asked, by_number};
+use crate::held::File;
+
+/// The right to do with a file what its owner may do.
+const FOWNER: u64 = 1 << 3;
 
 impl Asked<'_> {
     /// Gives a file another name.
@@ -37,6 +43,9 @@ impl Asked<'_> {
         if !is_regular || (is_one && !is_watched) {
             return Ok(Answer::Kernel);
         }
+        if !self.may_link(&target, &status)? {
+            return Ok(Answer::Kernel);
+        }
         let (folder, name) = target.split();
         let Ok(folder) = self.caller.open(&folder, None) else {
             return Ok(Answer::Kernel);
@@ -47,6 +56,35 @@ impl Asked<'_> {
             rustix::fs::utimensat(&folder, ".", &times, AtFlags::empty())?;
         }
         Ok(Answer::Kernel)
+    }
+
+    /// Tells whether the caller may give a file that other name: if not, nothing is changed for it.
+    fn may_link(&self, target: &Target, status: &Stat) -> Result<bool, Errno> {
+        let (from, place) = match self.held.file {
+            File::Link(_) => (libc::AT_FDCWD, 1),
+            _ => (self.argument(2).cast_signed(), 3),
+        };
+        let path = self.caller.read_path(self.address(place))?;
+        let other = Target::Path {
+            from,
+            path,
+            follow: false,
+        };
+        if self.caller.open(&other, None).is_ok() {
+            return Ok(false);
+        }
+        let identity = self.caller.identity()?;
+        let may = |target: &Target, access| {
+            let asked = self.caller.at(target, Some(identity), |from, path| {
+                rustix::fs::accessat(from, path, access, AtFlags::EACCESS)
+            });
+            asked.is_ok()
+        };
+        // What is another's is linked by whoever may read and write it.
+        let is_own = identity.user == status.st_uid || self.caller.has(FOWNER)?;
+        let may_be_linked = is_own || may(target, Access::READ_OK | Access::WRITE_OK);
+        let (folder, _) = other.split();
+        Ok(may_be_linked && may(&folder, Access::WRITE_OK | Access::EXEC_OK))
     }
 
     /// Tells whether the number of a file is that of the one in the directory of changes, as a second name of it
