@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         standing::programs_of_32_bits_are_served,
         standing::what_cannot_be_answered_is_refused,
         standing::names_of_one_file_are_of_one_file,
+        standing::a_link_that_fails_changes_nothing,
         standing::a_signal_begins_no_call_again,
         set_id::a_set_id_file_that_is_written_to,
         set_id::a_set_id_file_of_an_earlier_step,

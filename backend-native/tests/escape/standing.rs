@@ -267,6 +267,21 @@ pub(crate) fn names_of_one_file_are_of_one_file() -> Result<(), Failed> {
     )
 }
 
+/// What cannot be linked stays as it was, and so does the directory that it is in.
+pub(crate) fn a_link_that_fails_changes_nothing() -> Result<(), Failed> {
+    const TRY: &str = "a=$(stat -c %h d); ln d/f $1 2>/dev/null || echo failed; [ $a = $(stat -c %h d) ] && echo same";
+    let built = Build::new().run(&format!(
+        "RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\nWORKDIR /w\n\
+         RUN mkdir -p d/d; echo 1 >d/f\nRUN set d/f; {TRY}\nUSER 7:7\nRUN set d/g; {TRY}\n"
+    ))?;
+    let lines: Vec<_> = built.output.lines().collect();
+    let expected = ["failed", "same", "failed", "same"];
+    expect(
+        lines == expected,
+        &format!("expected {expected:?}, found {lines:?}"),
+    )
+}
+
 /// A call that is done already is not done again for a signal: it would be told that the file is there.
 pub(crate) fn a_signal_begins_no_call_again() -> Result<(), Failed> {
     prints(
