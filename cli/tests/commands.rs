@@ -12,8 +12,8 @@ mod schema;
 use std::path::Path;
 
 use program::{NO_ENGINES, sample, stagex, stagex_with, tree};
-use schema::printed;
-use serde_json::Value;
+use schema::{compared, printed};
+use serde_json::{Value, json};
 
 #[test]
 fn the_plan_is_printed_as_json() {
@@ -211,6 +211,33 @@ fn every_cell_is_listed_whatever_is_here() {
     // Four columns and agreement for each of at least eighty cases.
     assert!(cells.len() >= 80 * 5, "{}", cells.len());
     assert!(cells.iter().all(|cell| cell["absence"].is_string()));
+}
+
+#[test]
+fn what_a_schema_does_not_say_is_wrong() {
+    let fields =
+        json!({ "name": "core-a", "outcome": "fresh", "digest": format!("sha256:{:064}", 0) });
+    let compare = |field: &str, value: Option<Value>| {
+        let mut package = fields.clone();
+        let known = package.as_object_mut().unwrap();
+        known.shift_remove(field);
+        known.extend(value.map(|value| (field.to_owned(), value)));
+        let packages = [package];
+        let made = json!({ "version": 1, "runtime": "docker", "interrupted": false, "packages": packages });
+        compared("make", &made)
+    };
+    assert_eq!(compare("other", None), Ok(()));
+    for (field, value) in [
+        ("name", None),
+        ("name", Some(json!(1))),
+        ("digest", Some(json!("sha256:0"))),
+        ("outcome", Some(json!("new"))),
+        // A field of another outcome, and one of none.
+        ("seconds", Some(json!(1.5))),
+        ("other", Some(Value::Null)),
+    ] {
+        assert!(compare(field, value).is_err(), "{field}");
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! A crate that is not listed here, or that depends on one of our own that it may not know, is
 //! a failure. Dev-dependencies count as well: a test that needs an arrow needs it explained.
 //!
-//! And which files may open or read a file by other means than `beneath`, and why; that no files of a crate
-//! are in a circle; and how large things may be.
+//! And which files may open or read a file by other means than `beneath`, and why; which may write JSON; that no
+//! files of a crate are in a circle; and how large things may be.
 
 #![expect(
     clippy::unwrap_used,
@@ -467,4 +467,29 @@ fn all_sources(root: &Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+/// The files of the command line and of the conformance suite that write JSON. Both write documents.
+const WRITERS: [&str; 2] = ["cli/src/render/mod.rs", "conformance/src/report/mod.rs"];
+
+#[test]
+fn json_for_programs_is_written_from_documents() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    for folder in ["cli/src", "conformance/src"] {
+        sources(&root.join(folder), &mut files);
+    }
+    let mut writers = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let name = file.strip_prefix(root.to_str().unwrap()).unwrap();
+        let name = name.trim_start_matches('/').to_owned();
+        assert!(!code.contains("json!"), "{name}: make a type in documents");
+        if code.contains("serde_json::to_") {
+            writers.insert(name);
+        }
+    }
+    let writers: Vec<_> = writers.iter().map(String::as_str).collect();
+    assert_eq!(writers, WRITERS);
 }

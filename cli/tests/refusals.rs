@@ -228,7 +228,7 @@ fn what_a_build_needs_is_looked_for_before_it() {
         (
             "type=oci,dest=missing/a.tar",
             &[][..],
-            "there is no folder `missing`",
+            "there is no directory `missing`",
         ),
         ("type=oci,dest=", &[], "expected dest=FILE"),
         (

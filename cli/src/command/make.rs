@@ -271,3 +271,49 @@ fn document(made: &Made) -> documents::Make {
         imported: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_told_whether_trying_again_may_help() {
+        let failed = |error| {
+            let log = "out/.stagex/logs/core-a.log".into();
+            let last_lines = Vec::new();
+            Outcome::Failed(Box::new(FailedBuild {
+                error,
+                log,
+                last_lines,
+            }))
+        };
+        let changed = || build::Error::Changed { path: "a".into() };
+        let missing = || build::Error::Deletion { path: "a".into() };
+        for (error, kind, may_pass) in [
+            (changed(), ErrorKind::Transient, true),
+            (missing(), ErrorKind::Package, false),
+        ] {
+            let hint = error.hint();
+            let report = Report {
+                packages: vec![("core-a".to_owned(), failed(error))],
+                interrupted: false,
+            };
+            let document = document(&Made {
+                runtime: "docker".to_owned(),
+                report,
+                reasons: BTreeMap::new(),
+            });
+            let documents::Outcome::Failed {
+                kind: said,
+                may_pass: said_to,
+                hint: said_hint,
+                ..
+            } = &document.packages[0].outcome
+            else {
+                panic!("{document:?}");
+            };
+            assert_eq!((*said, *said_to), (kind, may_pass));
+            assert_eq!(*said_hint, hint);
+        }
+    }
+}

@@ -26,6 +26,9 @@ const LIFE: &str = "life";
 const UNIQUE: usize = 6;
 
 /// A build that has begun and may not have ended.
+///
+/// It is none of the crate `documents`: it holds what the backend is handed again, as the trait of backends has
+/// it, and nobody but `stagex` can read it or has a use for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CleanupRecord {
     /// The runtime that builds.

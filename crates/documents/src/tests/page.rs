@@ -100,12 +100,11 @@ fn named(section: &str) -> BTreeSet<String> {
             let cell = row.trim_start_matches('|').split('|').next().unwrap();
             let mut shared = "";
             for name in cell.split('`').skip(1).step_by(2) {
-                let path = match name.strip_prefix('.') {
-                    Some(last) => format!("{shared}.{last}"),
-                    None => {
-                        shared = name.rsplit_once('.').map_or("", |(shared, _)| shared);
-                        name.to_owned()
-                    }
+                let path = if let Some(last) = name.strip_prefix('.') {
+                    format!("{shared}.{last}")
+                } else {
+                    shared = name.rsplit_once('.').map_or("", |(shared, _)| shared);
+                    name.to_owned()
                 };
                 let path = path.trim_end_matches("[]").to_owned();
                 assert!(named.insert(path), "{name} comes twice");
