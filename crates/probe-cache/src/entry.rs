@@ -1,4 +1,4 @@
-//! ProbeCache in files: one for each program, written whole, and believed only if it is ours, can
+//! What was found out, in files: one for each program, written whole, and believed only if it is ours, can
 //! be understood, and was found out under the very circumstances of now.
 
 use std::fmt::Write as _;
