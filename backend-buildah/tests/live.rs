@@ -12,6 +12,6 @@ fn main() -> ExitCode {
     let program = std::env::var("STAGEX_BUILDAH").ok();
     backend_api::contract::main(Buildah::new(
         program.map(Into::into),
-        findings::Findings::none(),
+        probe_cache::ProbeCache::none(),
     ))
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use backend_api::{Availability, Backend as _};
 use backend_docker::Docker;
 use camino::Utf8PathBuf;
-use findings::Findings;
+use probe_cache::ProbeCache;
 use tokio::runtime::Builder;
 
 /// How often each thing is measured.
@@ -23,10 +23,10 @@ fn main() {
     let program = std::env::var("STAGEX_DOCKER").ok().map(Utf8PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
     let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
-    let kept = Findings::in_folder(folder);
+    let kept = ProbeCache::in_folder(folder);
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-    let probe = |findings: &Findings| {
-        let docker = Docker::new(program.clone(), findings.clone());
+    let probe = |probe_cache: &ProbeCache| {
+        let docker = Docker::new(program.clone(), probe_cache.clone());
         let start = Instant::now();
         let availability = runtime.block_on(docker.probe());
         assert!(

@@ -10,9 +10,9 @@ use backend_api::{
     EngineLayer, Error, Event, Events, LoadRequest, NamedContext, Network, Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use findings::Findings;
 use image_store::{Given, Names, Store};
 use oci_layout::{Layout, read_layout};
+use probe_cache::ProbeCache;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
@@ -32,7 +32,7 @@ const FOLDER_CONTAINERFILE: &str = "folder.Containerfile";
 #[derive(Debug)]
 pub struct Docker {
     program: Option<Utf8PathBuf>,
-    findings: Findings,
+    probe_cache: ProbeCache,
     /// What the first probe that found Docker ready has found.
     engine: OnceCell<Engine>,
     /// The notices that have been given: what holds for every build is said once.
@@ -41,12 +41,12 @@ pub struct Docker {
 
 impl Docker {
     /// Drives the client called `program`, or the one on PATH. What earlier processes found out
-    /// about it is in `findings`.
-    pub fn new(program: Option<Utf8PathBuf>, findings: Findings) -> Self {
+    /// about it is in `probe_cache`.
+    pub fn new(program: Option<Utf8PathBuf>, probe_cache: ProbeCache) -> Self {
         let (engine, told) = (OnceCell::new(), Mutex::default());
         Self {
             program,
-            findings,
+            probe_cache,
             engine,
             told,
         }
@@ -54,7 +54,7 @@ impl Docker {
 
     async fn engine(&self) -> Result<&Engine, DockerError> {
         self.engine
-            .get_or_try_init(|| probe(self.program.as_deref(), &self.findings))
+            .get_or_try_init(|| probe(self.program.as_deref(), &self.probe_cache))
             .await
             .map_err(DockerError::Unavailable)
     }
@@ -225,7 +225,7 @@ impl Backend for Docker {
     async fn probe(&self) -> Availability {
         let found = self
             .engine
-            .get_or_try_init(|| probe(self.program.as_deref(), &self.findings));
+            .get_or_try_init(|| probe(self.program.as_deref(), &self.probe_cache));
         match found.await {
             Ok(engine) => Availability::Ready(engine.ready.clone()),
             Err(unavailable) => Availability::Unavailable(unavailable),
@@ -422,7 +422,7 @@ mod tests {
             open_files: OpenFiles { soft: 1, hard: 1 },
             work: "/w".into(),
         };
-        let docker = Docker::new(None, Findings::none());
+        let docker = Docker::new(None, ProbeCache::none());
         let cache = |knows| docker.cache(&engine(knows), &request, &());
         assert_eq!(cache(true), request.cache);
         assert_eq!(cache(false), Cache::Refuse);

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use findings::Circumstances;
+use probe_cache::Circumstances;
 use process::Environment;
 
 use crate::parse::{self, Store};
@@ -175,7 +175,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
     use std::thread;
 
-    use findings::Findings;
+    use probe_cache::ProbeCache;
 
     use super::*;
     use crate::probe::{Said, probe_in};
@@ -311,8 +311,8 @@ mod tests {
         // A program that fails whatever it is asked: this one.
         let program = std::env::current_exe().unwrap();
         let program = Utf8Path::from_path(&program).unwrap();
-        let findings = Findings::in_folder(scene.root.join("findings"));
-        findings
+        let probe_cache = ProbeCache::in_folder(scene.root.join("findings"));
+        probe_cache
             .entry(surroundings.circumstances(program))
             .keep(&Said {
                 version: "26.1.5".to_owned(),
@@ -321,7 +321,7 @@ mod tests {
             });
         let info = format!("HTTP/1.0 200 OK\r\n\r\n{INFO}").leak();
         let answering = scene.daemon(info, "HTTP/1.0 404 Not Found\r\n\r\n");
-        let probe = || probe_in(Some(surroundings.clone()), Some(program), &findings);
+        let probe = || probe_in(Some(surroundings.clone()), Some(program), &probe_cache);
         let engine = probe().await.unwrap();
         answering.join().unwrap();
         assert_eq!(engine.ready.version, "26.1.5");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable};
 use camino::{Utf8Path, Utf8PathBuf};
-use findings::Findings;
+use probe_cache::ProbeCache;
 use process::Finished;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -82,25 +82,25 @@ pub(crate) struct Said {
 /// Finds out whether the Docker called `program`, or the one on PATH, can build.
 ///
 /// The daemon is always asked. What the client said of itself under the same circumstances is
-/// taken from `findings`.
+/// taken from `probe_cache`.
 pub(crate) async fn probe(
     program: Option<&Utf8Path>,
-    findings: &Findings,
+    probe_cache: &ProbeCache,
 ) -> Result<Engine, Unavailable> {
-    probe_in(Surroundings::of_process(), program, findings).await
+    probe_in(Surroundings::of_process(), program, probe_cache).await
 }
 
 /// Finds that out where the client sees these surroundings; none are understood if it is `None`.
 pub(crate) async fn probe_in(
     surroundings: Option<Surroundings>,
     program: Option<&Utf8Path>,
-    findings: &Findings,
+    probe_cache: &ProbeCache,
 ) -> Result<Engine, Unavailable> {
     let client = Client::new(find(program)?);
     let circumstances = surroundings
         .as_ref()
         .and_then(|surroundings| surroundings.circumstances(client.program()));
-    let entry = findings.entry(circumstances);
+    let entry = probe_cache.entry(circumstances);
     let is_here = surroundings.as_ref().is_some_and(Surroundings::is_here);
     if let Some(said) = entry.recall::<Said>() {
         let ask = move || surroundings?.ask();

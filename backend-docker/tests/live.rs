@@ -11,5 +11,5 @@ fn main() -> ExitCode {
     )]
     let program = std::env::var("STAGEX_DOCKER").ok();
     let program = program.map(Into::into);
-    backend_api::contract::main(Docker::new(program, findings::Findings::none()))
+    backend_api::contract::main(Docker::new(program, probe_cache::ProbeCache::none()))
 }

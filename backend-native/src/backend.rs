@@ -8,7 +8,7 @@ use backend_api::{
     Events, Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use findings::Findings;
+use probe_cache::ProbeCache;
 use process::Channel;
 use tokio::sync::OnceCell;
 
@@ -21,21 +21,21 @@ use crate::probe::{self, Found};
 #[derive(Debug)]
 pub struct Native {
     program: Utf8PathBuf,
-    findings: Findings,
+    probe_cache: ProbeCache,
     found: OnceCell<Found>,
 }
 
 impl Native {
     /// Prepares to build, by workers that are `program`, another one with this crate in it, or this
-    /// program: also where it is called by the runtime's name, as engines are. What it keeps in `findings`
+    /// program: also where it is called by the runtime's name, as engines are. What it keeps in `probe_cache`
     /// is which program leads to the network: whether a kernel allows something is found out as fast as
     /// it is looked up.
-    pub fn new(program: Option<Utf8PathBuf>, findings: Findings) -> Self {
+    pub fn new(program: Option<Utf8PathBuf>, probe_cache: ProbeCache) -> Self {
         Self {
             program: program
                 .filter(|program| program != ID)
                 .unwrap_or_else(|| command::PROGRAM.into()),
-            findings,
+            probe_cache,
             found: OnceCell::new(),
         }
     }
@@ -50,7 +50,7 @@ impl Backend for Native {
     async fn probe(&self) -> Availability {
         let found = self
             .found
-            .get_or_try_init(|| probe::find(&self.program, &self.findings));
+            .get_or_try_init(|| probe::find(&self.program, &self.probe_cache));
         match found.await {
             Ok(found) => Availability::Ready(found.ready(&self.program)),
             Err(error) => Availability::Unavailable(error.into()),

@@ -4,7 +4,7 @@ use std::fs;
 
 use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use findings::{Circumstances, Findings};
+use probe_cache::{Circumstances, ProbeCache};
 
 use crate::command::{self, VERSION};
 use crate::error::Error;
@@ -52,11 +52,11 @@ fn capabilities() -> Capabilities {
 }
 
 /// Finds out what can be done here, by a worker that is `program`. Which program leads to the network is
-/// taken from `findings` where an earlier process found it out under the same circumstances: each has to be
+/// taken from `probe_cache` where an earlier process found it out under the same circumstances: each has to be
 /// started for that, which takes longer than all the rest.
-pub(crate) async fn find(program: &Utf8Path, findings: &Findings) -> Result<Found, Error> {
+pub(crate) async fn find(program: &Utf8Path, probe_cache: &ProbeCache) -> Result<Found, Error> {
     process::find(program)?;
-    let entry = findings.entry(circumstances(program));
+    let entry = probe_cache.entry(circumstances(program));
     let known = entry.recall::<String>();
     let job = Job::Probe {
         work: Utf8PathBuf::from("/tmp"),

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use backend_native::Native;
 
 fn main() -> ExitCode {
-    backend_api::contract::main(Native::new(None, findings::Findings::none()))
+    backend_api::contract::main(Native::new(None, probe_cache::ProbeCache::none()))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use backend_api::{Backend, Ready};
 use camino::Utf8PathBuf;
-use runtimes::{Choice, Findings, Programs};
+use runtimes::{Choice, ProbeCache, Programs};
 use tokio::sync::watch;
 
 use crate::arguments::{Arguments, Format};
@@ -28,7 +28,7 @@ pub(crate) struct Context {
     pub(crate) runtimes: Vec<Choice>,
     pub(crate) settings: Settings,
     /// Where it is kept what earlier processes found out about engines.
-    pub(crate) findings: Findings,
+    pub(crate) probe_cache: ProbeCache,
 }
 
 /// The runtime that builds.
@@ -56,7 +56,7 @@ impl Context {
             verbose: global.verbose,
             runtimes: global.runtimes.clone(),
             settings: settings::gather(arguments)?,
-            findings: environment::findings(),
+            probe_cache: environment::probe_cache(),
         })
     }
 
@@ -70,7 +70,7 @@ impl Context {
 
     /// Returns the backend of a runtime, if there is such a one.
     pub(crate) fn backend(&self, name: &str) -> Option<Arc<dyn Backend>> {
-        runtimes::backend(name, &self.programs(), &self.findings)
+        runtimes::backend(name, &self.programs(), &self.probe_cache)
     }
 
     /// Returns the backends of all runtimes that may have kept something in a tree.
@@ -86,7 +86,7 @@ impl Context {
     ) -> Result<Selected, Failure> {
         let choice = &self.settings.runtime.value;
         let programs = self.programs();
-        let selecting = runtimes::select(choice, &programs, &self.findings);
+        let selecting = runtimes::select(choice, &programs, &self.probe_cache);
         let selected = interruption::unless(interrupted, selecting).await??;
         if !self.quiet && *choice == Choice::Auto {
             let (name, version) = (selected.backend.id(), &selected.ready.version);

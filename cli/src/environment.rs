@@ -101,9 +101,9 @@ pub(crate) fn configuration() -> Option<Utf8PathBuf> {
 
 /// Returns where it is kept what earlier processes found out about engines: below `stagex` in the
 /// folder that the user has for what can be found out again at any time.
-pub(crate) fn findings() -> runtimes::Findings {
-    folder("XDG_CACHE_HOME", ".cache").map_or_else(runtimes::Findings::none, |parent| {
-        runtimes::Findings::in_folder(parent.join("stagex").join("engines"))
+pub(crate) fn probe_cache() -> runtimes::ProbeCache {
+    folder("XDG_CACHE_HOME", ".cache").map_or_else(runtimes::ProbeCache::none, |parent| {
+        runtimes::ProbeCache::in_folder(parent.join("stagex").join("engines"))
     })
 }
 

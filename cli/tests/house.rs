@@ -27,14 +27,14 @@ const ARROWS: [(&str, &[&str]); 29] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
-        &["backend-api", "containers-build", "findings", "process"],
+        &["backend-api", "containers-build", "probe-cache", "process"],
     ),
     (
         "backend-docker",
         &[
             "backend-api",
             "beneath",
-            "findings",
+            "probe-cache",
             "image-store",
             "oci-layout",
             "process",
@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "beneath",
             // It is an engine as well as its backend: it reads what it is told to build.
             "containerfile",
-            "findings",
+            "probe-cache",
             "oci-layout",
             "process",
             "sandbox",
@@ -57,7 +57,7 @@ const ARROWS: [(&str, &[&str]); 29] = [
     ("backend-plugin", &["backend-api", "process"]),
     (
         "backend-podman",
-        &["backend-api", "containers-build", "findings", "process"],
+        &["backend-api", "containers-build", "probe-cache", "process"],
     ),
     ("beneath", &[]),
     (
@@ -100,14 +100,13 @@ const ARROWS: [(&str, &[&str]); 29] = [
         &[
             "backend-api",
             "beneath",
-            "findings",
+            "probe-cache",
             "image-store",
             "oci-layout",
             "process",
         ],
     ),
     ("documents", &[]),
-    ("findings", &["beneath"]),
     ("go-flate", &[]),
     (
         "image-store",
@@ -139,6 +138,7 @@ const ARROWS: [(&str, &[&str]); 29] = [
     ("package-tree", &["beneath", "containerfile", "documents"]),
     ("patterns", &[]),
     ("printable", &[]),
+    ("probe-cache", &["beneath"]),
     ("process", &[]),
     (
         "runtimes",
@@ -149,7 +149,7 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "backend-native",
             "backend-plugin",
             "backend-podman",
-            "findings",
+            "probe-cache",
         ],
     ),
     ("sandbox", &[]),

@@ -103,7 +103,7 @@ impl Column {
         for (label, program) in programs.iter().chain(wanted) {
             let name = label.runtime();
             let named = program.iter().map(|path| (name.to_owned(), path.clone()));
-            let backend = runtimes::backend(name, &named.collect(), &runtimes::Findings::none())
+            let backend = runtimes::backend(name, &named.collect(), &runtimes::ProbeCache::none())
                 .ok_or_else(|| runtimes::NoRuntime::Unknown(name.to_owned()))?;
             probes.spawn(Self::probe(label.clone(), backend));
         }

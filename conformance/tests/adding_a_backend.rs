@@ -111,7 +111,8 @@ fn cargo(folder: &Utf8Path, arguments: &[&str]) -> Result<String, Failed> {
 
 /// Returns why the page's backend cannot build here, if so.
 fn absence() -> Option<String> {
-    let backend = runtimes::backend(ENGINE, &BTreeMap::new(), &runtimes::Findings::none()).unwrap();
+    let backend =
+        runtimes::backend(ENGINE, &BTreeMap::new(), &runtimes::ProbeCache::none()).unwrap();
     match block_on(backend.probe()) {
         Availability::Ready(_) => None,
         Availability::Unavailable(why) => Some(format!("{} (hint: {})", why.message, why.hint)),

@@ -121,7 +121,7 @@ fn names_the_layer(verdict: Verdict) -> Result<(), Failed> {
 
 fn plugin(name: &str, program: &Utf8Path) -> Arc<dyn Backend> {
     let programs = [(name.to_owned(), program.to_owned())].into();
-    runtimes::backend(name, &programs, &runtimes::Findings::none()).unwrap()
+    runtimes::backend(name, &programs, &runtimes::ProbeCache::none()).unwrap()
 }
 
 /// Writes a plugin that does what `example` does, and then cuts off the ends of layers.

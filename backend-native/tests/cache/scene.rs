@@ -425,7 +425,7 @@ impl Events for Lines {
 }
 
 pub(crate) fn native() -> Native {
-    Native::new(None, findings::Findings::none())
+    Native::new(None, probe_cache::ProbeCache::none())
 }
 
 pub(crate) fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {

@@ -327,7 +327,7 @@ impl Events for Lines {
 }
 
 fn native() -> Native {
-    Native::new(None, findings::Findings::none())
+    Native::new(None, probe_cache::ProbeCache::none())
 }
 
 pub(crate) fn refused(built: Result<Built, Failed>, expected: &str) -> Result<(), Failed> {

@@ -24,7 +24,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Clean) -> Result<Exi
     }
     if arguments.cache {
         cleaned += remove(context, Clean::Cache)?;
-        let forgotten = context.findings.clear();
+        let forgotten = context.probe_cache.clear();
         cleaned.files += forgotten.map_err(|error| {
             let message = format!("cannot forget what is known about engines: {error}");
             Failure::of(ErrorKind::Environment, [(message, None)])

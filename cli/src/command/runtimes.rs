@@ -17,14 +17,14 @@ use crate::render;
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let programs = context.programs();
     // Whoever looks wants to know what is so now.
-    let findings = context.findings.clone().afresh();
+    let probe_cache = context.probe_cache.clone().afresh();
     let known = runtimes::NAMES.into_iter().map(str::to_owned);
     let names: Vec<String> = known.chain(runtimes::plugins(&programs)).collect();
     let found = super::block_on(async {
         let mut interrupted = interruption::watch();
         let mut found = BTreeMap::new();
         for name in &names {
-            if let Some(backend) = runtimes::backend(name, &programs, &findings) {
+            if let Some(backend) = runtimes::backend(name, &programs, &probe_cache) {
                 let availability = interruption::unless(&mut interrupted, backend.probe()).await?;
                 found.insert(name.as_str(), availability);
             }

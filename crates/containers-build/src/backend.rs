@@ -8,7 +8,7 @@ use backend_api::{
     Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use findings::Findings;
+use probe_cache::ProbeCache;
 use tokio::sync::OnceCell;
 
 use crate::engine::Engine;
@@ -18,18 +18,18 @@ use crate::probe::{self, Builder, Found};
 #[derive(Debug)]
 pub struct EngineBackend<E> {
     program: Utf8PathBuf,
-    findings: Findings,
+    probe_cache: ProbeCache,
     found: OnceCell<Found>,
     engine: PhantomData<E>,
 }
 
 impl<E: Engine> EngineBackend<E> {
     /// Prepares to drive `program`, or the engine's on PATH. What earlier processes found out about it is
-    /// in `findings`.
-    pub fn new(program: Option<Utf8PathBuf>, findings: Findings) -> Self {
+    /// in `probe_cache`.
+    pub fn new(program: Option<Utf8PathBuf>, probe_cache: ProbeCache) -> Self {
         Self {
             program: program.unwrap_or_else(|| E::ID.into()),
-            findings,
+            probe_cache,
             found: OnceCell::new(),
             engine: PhantomData,
         }
@@ -39,7 +39,7 @@ impl<E: Engine> EngineBackend<E> {
     async fn found(&self, operation: Operation) -> Result<&Found, Error> {
         let found = self
             .found
-            .get_or_try_init(|| probe::find::<E>(&self.program, &self.findings));
+            .get_or_try_init(|| probe::find::<E>(&self.program, &self.probe_cache));
         found.await.map_err(|error| error.of::<E>(operation))
     }
 }
@@ -53,7 +53,7 @@ impl<E: Engine> Backend for EngineBackend<E> {
     async fn probe(&self) -> Availability {
         match self
             .found
-            .get_or_try_init(|| probe::find::<E>(&self.program, &self.findings))
+            .get_or_try_init(|| probe::find::<E>(&self.program, &self.probe_cache))
             .await
         {
             Ok(found) => Availability::Ready(found.ready(E::FEATURES)),

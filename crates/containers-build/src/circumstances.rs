@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use findings::Circumstances;
+use probe_cache::Circumstances;
 use process::Environment;
 
 /// Programs that a build runs or may run.

@@ -6,8 +6,8 @@ use backend_api::{
     BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest, Network,
 };
 use camino::Utf8Path;
-use findings::Entry;
 use oci_layout::read_manifest;
+use probe_cache::Entry;
 use process::Invocation;
 
 use crate::arguments::{self, Place};

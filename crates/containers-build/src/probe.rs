@@ -2,7 +2,7 @@
 
 use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use findings::Findings;
+use probe_cache::ProbeCache;
 use process::Environment;
 use serde::{Deserialize, Serialize};
 
@@ -48,16 +48,16 @@ enum Way {
 ///
 /// It is asked for its version, and then builds with a program of a few bytes, in a store of its own
 /// or elsewhere: which sandbox works depends on more than can be asked for. What an earlier process
-/// found out under the same circumstances is taken from `findings`; but a service elsewhere is always
+/// found out under the same circumstances is taken from `probe_cache`; but a service elsewhere is always
 /// asked whether it is still the same.
 pub(crate) async fn find<E: Engine>(
     name: &Utf8Path,
-    findings: &Findings,
+    probe_cache: &ProbeCache,
 ) -> Result<Found, Unusable> {
     let program = process::find(name).map_err(|_| Unusable::NotFound {
         program: name.to_owned(),
     })?;
-    let entry = findings.entry(circumstances(&program));
+    let entry = probe_cache.entry(circumstances(&program));
     let kept = entry.recall::<Kept>();
     if let Some(Kept {
         versions,
@@ -266,12 +266,12 @@ mod tests {
         let program = Utf8Path::from_path(&program).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let folder = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        let findings = Findings::in_folder(folder);
+        let probe_cache = ProbeCache::in_folder(folder);
         let version = Version {
             text: "4.3.1".to_owned(),
             number: (4, 3),
         };
-        let entry = findings.entry(circumstances(program));
+        let entry = probe_cache.entry(circumstances(program));
         entry.keep(&Kept {
             versions: Versions {
                 client: version,
@@ -285,12 +285,12 @@ mod tests {
             .build()
             .unwrap();
         let found = runtime
-            .block_on(find::<Some43>(program, &findings))
+            .block_on(find::<Some43>(program, &probe_cache))
             .unwrap();
         assert_eq!(found.versions.client.text, "4.3.1");
         assert_eq!(found.builder.sandbox(), Sandbox::Chroot);
 
-        let afresh = runtime.block_on(find::<Some43>(program, &findings.afresh()));
+        let afresh = runtime.block_on(find::<Some43>(program, &probe_cache.afresh()));
         assert!(
             matches!(afresh, Err(Unusable::WillNotRun { .. })),
             "{afresh:?}"

@@ -10,8 +10,8 @@ use backend_api::{
     NamedContext,
 };
 use camino::Utf8Path;
-use findings::Entry;
 use image_store::{Commands, Given, Names, Store};
+use probe_cache::Entry;
 use process::Invocation;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

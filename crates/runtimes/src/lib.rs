@@ -3,6 +3,6 @@
 mod registry;
 mod select;
 
-pub use findings::Findings;
+pub use probe_cache::ProbeCache;
 pub use registry::{NAMES, Programs, backend, is_name, plugins};
 pub use select::{Choice, NoRuntime, Selected, select};

@@ -6,24 +6,24 @@ use std::sync::Arc;
 use backend_api::Backend;
 use backend_plugin::Plugin;
 use camino::Utf8PathBuf;
-use findings::Findings;
+use probe_cache::ProbeCache;
 
 /// Makes a backend that drives the given program, or the one on PATH.
-type Constructor = fn(Option<Utf8PathBuf>, &Findings) -> Arc<dyn Backend>;
+type Constructor = fn(Option<Utf8PathBuf>, &ProbeCache) -> Arc<dyn Backend>;
 
 /// The backends, in the order in which they are preferred.
 const BACKENDS: [(&str, Constructor); 4] = [
-    ("docker", |program, findings| {
-        Arc::new(backend_docker::Docker::new(program, findings.clone()))
+    ("docker", |program, probe_cache| {
+        Arc::new(backend_docker::Docker::new(program, probe_cache.clone()))
     }),
-    ("podman", |program, findings| {
-        Arc::new(backend_podman::Podman::new(program, findings.clone()))
+    ("podman", |program, probe_cache| {
+        Arc::new(backend_podman::Podman::new(program, probe_cache.clone()))
     }),
-    ("buildah", |program, findings| {
-        Arc::new(backend_buildah::Buildah::new(program, findings.clone()))
+    ("buildah", |program, probe_cache| {
+        Arc::new(backend_buildah::Buildah::new(program, probe_cache.clone()))
     }),
-    ("native", |program, findings| {
-        Arc::new(backend_native::Native::new(program, findings.clone()))
+    ("native", |program, probe_cache| {
+        Arc::new(backend_native::Native::new(program, probe_cache.clone()))
     }),
 ];
 
@@ -46,11 +46,15 @@ pub type Programs = BTreeMap<String, Utf8PathBuf>;
 
 /// Returns the backend of the runtime `name`, if there is such a runtime: one of [`NAMES`], or
 /// one whose plugin is in `programs` or on PATH. What earlier processes found out about engines
-/// is in `findings`.
-pub fn backend(name: &str, programs: &Programs, findings: &Findings) -> Option<Arc<dyn Backend>> {
+/// is in `probe_cache`.
+pub fn backend(
+    name: &str,
+    programs: &Programs,
+    probe_cache: &ProbeCache,
+) -> Option<Arc<dyn Backend>> {
     let program = programs.get(name).cloned();
     if let Some((_, constructor)) = BACKENDS.iter().find(|(known, _)| *known == name) {
-        return Some(constructor(program, findings));
+        return Some(constructor(program, probe_cache));
     }
     let name: backend_plugin::Name = name.parse().ok()?;
     let program = program.or_else(|| name.find())?;

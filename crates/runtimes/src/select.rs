@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backend_api::{Availability, Backend, Ready, Unavailable};
 
-use findings::Findings;
+use probe_cache::ProbeCache;
 
 use crate::registry::{FALLBACK, NAMES, Programs, backend};
 
@@ -57,7 +57,7 @@ fn why(tried: &[(String, Unavailable)]) -> String {
 pub async fn select(
     choice: &Choice,
     programs: &Programs,
-    findings: &Findings,
+    probe_cache: &ProbeCache,
 ) -> Result<Selected, NoRuntime> {
     let names = match choice {
         Choice::Auto => NAMES.iter().map(|name| (*name).to_owned()).collect(),
@@ -65,7 +65,7 @@ pub async fn select(
     };
     let mut tried = Vec::new();
     for name in names {
-        let Some(backend) = backend(&name, programs, findings) else {
+        let Some(backend) = backend(&name, programs, probe_cache) else {
             return Err(NoRuntime::Unknown(name));
         };
         match backend.probe().await {

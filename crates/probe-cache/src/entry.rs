@@ -1,4 +1,4 @@
-//! Findings in files: one for each program, written whole, and believed only if it is ours, can
+//! What was found out, in files: one for each program, written whole, and believed only if it is ours, can
 //! be understood, and was found out under the very circumstances of now.
 
 use std::fmt::Write as _;
@@ -18,12 +18,12 @@ const VERSION: u32 = 1;
 
 /// Where findings are kept between processes, if they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Findings {
+pub struct ProbeCache {
     folder: Option<Utf8PathBuf>,
     afresh: bool,
 }
 
-impl Findings {
+impl ProbeCache {
     /// Keeps nothing, and knows nothing.
     pub fn none() -> Self {
         Self::default()
@@ -180,7 +180,7 @@ mod tests {
     struct Scene {
         _temporary: tempfile::TempDir,
         root: Utf8PathBuf,
-        findings: Findings,
+        probe_cache: ProbeCache,
     }
 
     impl Scene {
@@ -188,16 +188,16 @@ mod tests {
             let temporary = tempfile::tempdir().unwrap();
             let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
             fs::write(root.join("program"), "ELF").unwrap();
-            let findings = Findings::in_folder(root.join("cache"));
+            let probe_cache = ProbeCache::in_folder(root.join("cache"));
             Self {
                 _temporary: temporary,
                 root,
-                findings,
+                probe_cache,
             }
         }
 
         fn entry(&self) -> Entry {
-            self.findings
+            self.probe_cache
                 .entry(Circumstances::of(&self.root.join("program")))
         }
 
@@ -215,7 +215,7 @@ mod tests {
         scene.entry().keep(&"first".to_owned());
         assert_eq!(scene.entry().recall(), Some("first".to_owned()));
 
-        let afresh = scene.findings.clone().afresh();
+        let afresh = scene.probe_cache.clone().afresh();
         let entry = afresh.entry(Circumstances::of(&scene.root.join("program")));
         assert_eq!(entry.recall::<String>(), None);
         entry.keep(&"second".to_owned());
@@ -231,7 +231,7 @@ mod tests {
         scene.entry().keep(&1);
         let other = Circumstances::of(&scene.root.join("program")).unwrap();
         let other = other.fact("TMPDIR", "/elsewhere");
-        assert_eq!(scene.findings.entry(Some(other)).recall::<i32>(), None);
+        assert_eq!(scene.probe_cache.entry(Some(other)).recall::<i32>(), None);
         assert_eq!(scene.entry().recall(), Some(1));
 
         // The same path, size and contents, but another file.
