@@ -5,9 +5,11 @@ use std::io;
 
 use camino::Utf8Path;
 use oci_image::Digest;
+use serde::Serialize;
 
 /// Digests by name, as `<64 hex digits> <name>` lines record them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Recorded {
     digests: BTreeMap<String, Digest>,
 }
