@@ -269,7 +269,7 @@ fn a_plugin_without_its_engine_says_why() {
 #[case::floods_its_log("exec yes >&2", "wrote more than 65536 bytes")]
 #[case::goes_on(
     r#"echo '{"type":"result"}'; echo '{"type":"result"}'"#,
-    "went on after its answer"
+    "wrote more after its answer"
 )]
 #[case::fails_after(r#"echo '{"type":"result","protocol":1}'; exit 1"#, "and then failed")]
 fn faults_in_a_probe(#[case] script: &str, #[case] message: &str) {
