@@ -111,7 +111,10 @@ fn anchors(page: &str) -> Vec<String> {
         let kept = title
             .chars()
             .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
-        found.push(kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect());
+        found.push(
+            kept.map(|letter| if letter == ' ' { '-' } else { letter })
+                .collect(),
+        );
     }
     found
 }

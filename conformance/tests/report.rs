@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use conformance::{
-    Answer, Cell, ColumnFacts, Contrast, Failing, Label, Levelled, Recorded, Results, Subject, Verdict,
-    report,
+    Answer, Cell, ColumnFacts, Contrast, Failing, Label, Levelled, Recorded, Results, Subject,
+    Verdict, report,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 

@@ -33,6 +33,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         return super::check::of_tree(context, &tree, &goals.targets, false);
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
+    super::tree::warn(context, &tree, &goals.targets);
     let plan = super::tree::plan_for(context, &tree, &goals.targets, platform)?;
     if arguments.dry_run {
         if !goals.build {

@@ -164,8 +164,8 @@ fn row(
     );
     for (place, column) in columns.iter().enumerate() {
         let mut of_row = results.answers.iter().filter(|answer| is_shown(answer));
-        let Some(answer) = of_row
-            .find(|answer| answer.cell.subject() == subject && answer.cell.head() == *column)
+        let Some(answer) =
+            of_row.find(|answer| answer.cell.subject() == subject && answer.cell.head() == *column)
         else {
             continue;
         };
