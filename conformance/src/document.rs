@@ -3,8 +3,8 @@
 use camino::Utf8PathBuf;
 use documents::{ConformanceCells, ConformanceReport, ListedCell, Version};
 
-use crate::differences::Levelled;
 use crate::contrast::Contrast;
+use crate::differences::Levelled;
 use crate::matrix::{Cell, Failing, Matrix, Verdict};
 use crate::results::{Answer, ColumnFacts, Results};
 use crate::suite::Subject;

@@ -5,11 +5,9 @@ use std::io;
 
 use camino::Utf8Path;
 use oci_image::Digest;
-use serde::Serialize;
 
 /// Digests by name, as `<64 hex digits> <name>` lines record them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     digests: BTreeMap<String, Digest>,
 }

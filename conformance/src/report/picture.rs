@@ -239,7 +239,6 @@ mod tests {
         let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
         recorded.set("core-a", digest.parse().unwrap());
         Results {
-            version: 1,
             columns: vec![column("native"), column("podman")],
             subjects: vec![Subject {
                 name: "core-a".to_owned(),
