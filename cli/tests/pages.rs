@@ -214,3 +214,16 @@ fn a_debian_package_has_what_make_installs() {
         assert!(installed.exists(), "{source}");
     }
 }
+
+#[test]
+fn the_page_on_architecture_names_every_crate() {
+    let page = fs::read_to_string(top().join("docs/architecture.md")).unwrap();
+    let manifest = fs::read_to_string(top().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let members = manifest["workspace"]["members"].as_array().unwrap();
+    assert!(members.len() > 1);
+    for member in members {
+        let name = format!("`{}`", member.as_str().unwrap());
+        assert!(page.contains(&name), "{name}");
+    }
+}
