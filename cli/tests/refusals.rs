@@ -227,7 +227,7 @@ fn what_a_runtime_cannot_do_with_an_image_is_said_before_it_is_built() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("error: ready cannot"), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("hint: docker, podman"),
+        ran.stderr.contains("hint: use docker, podman"),
         "{}",
         ran.stderr
     );

@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
     let recipe = arguments.recipe(context.settings.profile.value, root)?;
     let output = arguments.output()?;
     if output.is_standard_output() && context.format == Format::Json {
-        let message = "--format json and dest=- both want standard output".to_owned();
+        let message = "--format json and dest=- cannot both write to standard output".to_owned();
         return Err(Failure::of(ErrorKind::Usage, [(message, None)]));
     }
     let delivery = output.delivery(&recipe.trees(), root)?;

@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
         return Err(Failure::of(ErrorKind::NotCompared, [(message, Some(hint))]));
     }
     if nothing_is_built && !context.quiet {
-        render::note("nothing is built: what is recorded stays");
+        render::note("nothing is built, so digests/ stays as it is");
     }
     let differs = compared.iter().any(Comparison::differs);
     Ok(if arguments.check && differs {
@@ -105,7 +105,7 @@ pub(super) fn compare(
         for gone in recorded.update(&built, names()) {
             if !context.quiet {
                 render::note(&format!(
-                    "{gone}: its line is gone, since there is no such package"
+                    "{gone}: its line was removed, because there is no such package"
                 ));
             }
         }
