@@ -400,7 +400,7 @@ fn clean_removes_what_was_made_and_only_in_a_tree() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.starts_with("removed 1 file"), "{}", ran.stdout);
     // It is not there any more long before all of it is removed.
-    let aside = "moved what was made out of the way";
+    let aside = "moved everything that was built aside";
     assert!(ran.stderr.contains(aside), "{}", ran.stderr);
     assert!(kept.exists() && !ours.exists());
 

@@ -193,8 +193,7 @@ fn build(
 /// Says that a runtime has no store for images.
 fn cannot_load(runtime: &str) -> Failure {
     let message = format!("{runtime} cannot import images: it has no store for them");
-    let hint =
-        "use docker, podman or buildah; without import, the image is an OCI layout in out/";
+    let hint = "use docker, podman or buildah; without import, the image is an OCI layout in out/";
     Failure::of(ErrorKind::Usage, [(message, Some(hint.to_owned()))])
 }
 
@@ -216,7 +215,9 @@ fn print_failures(report: &Report) {
     let skipped = |(_, outcome): &&(String, Outcome)| matches!(outcome, Outcome::Skipped);
     let count = report.packages.iter().filter(skipped).count();
     if count > 0 && !report.interrupted {
-        render::note(&format!("not built because of a failed dependency: {count}"));
+        render::note(&format!(
+            "not built because of a failed dependency: {count}"
+        ));
     }
 }
 

@@ -166,7 +166,11 @@ fn table<'a>(names: &'a [String], found: &BTreeMap<&str, Availability>) -> Strin
                 };
                 let _ = writeln!(text, "                supports: {}", names(can));
                 if !lowered.is_empty() {
-                    let _ = writeln!(text, "                emulated by stagex: {}", names(lowered));
+                    let _ = writeln!(
+                        text,
+                        "                emulated by stagex: {}",
+                        names(lowered)
+                    );
                 }
                 if !ready.capabilities.offline_builds {
                     let _ = writeln!(text, "                cannot: deny the network to a build");

@@ -332,7 +332,7 @@ fn output_belongs_to_a_step_that_there_is() {
     assert!(
         error
             .to_string()
-            .contains("word of step 9.9, which is none"),
+            .contains("named the step 9.9, which does not exist"),
         "{error}"
     );
 }
@@ -364,7 +364,7 @@ fn a_plugin_that_does_not_end_after_its_answer_is_ended() {
 }
 
 #[rstest]
-#[case::outside("../secret", "no relative path without `..`")]
+#[case::outside("../secret", "not a relative path without `..`")]
 #[case::a_link("link", "is a symbolic link")]
 #[case::absent("absent", "No such file")]
 fn layers_lie_in_the_folder(#[case] tar: &str, #[case] message: &str) {
