@@ -72,7 +72,7 @@ impl Docker {
         if !engine.honours_limits {
             self.notice(
                 events,
-                "this version of Docker sets no limits for a build: how many files a process may \
+                "this version of Docker cannot set limits for a build: how many files a process may \
                  open is the daemon's own limit",
             );
         }
@@ -91,7 +91,7 @@ impl Docker {
         if request.cache != Cache::Refuse && !engine.cache_knows_owners {
             self.notice(
                 events,
-                "this version of Docker takes files for equal that differ in their owners only: \
+                "this version of Docker's cache considers files equal that differ only in their owners: \
                  nothing of earlier builds is reused",
             );
             return Cache::Refuse;

@@ -29,13 +29,13 @@ pub(crate) enum DockerError {
         output: String,
     },
     /// The client could not be run to its end.
-    #[error("the client cannot be run")]
+    #[error("Docker's client cannot be run")]
     Process(#[from] process::Error),
     /// A file of ours could not be read or written.
     #[error("{what}")]
     File { what: String, source: io::Error },
     /// What Docker made cannot be understood.
-    #[error("what Docker made cannot be understood")]
+    #[error("Docker's output cannot be parsed")]
     Output(#[source] io::Error),
 }
 
@@ -115,7 +115,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::DaemonUnreachable => Some(DAEMON_HINT),
         ErrorKind::PermissionDenied => Some(PERMISSION_HINT),
         ErrorKind::Storage => Some(
-            "make room on the disks of Docker and of the output; `docker builder prune` drops \
+            "free some space on the disks of Docker and of the output; `docker builder prune` removes \
              Docker's build cache",
         ),
         _ => None,

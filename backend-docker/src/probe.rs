@@ -159,7 +159,7 @@ async fn ask(client: &Client) -> Result<(Said, Daemon), Unavailable> {
     let store = store.ok_or_else(|| {
         found.because(
             Reason::Incomplete,
-            "`docker info` gave no answer that can be understood".to_owned(),
+            "`docker info` gave an answer that cannot be parsed".to_owned(),
             "see whether `docker info` works".to_owned(),
         )
     })?;
@@ -346,7 +346,7 @@ async fn versions(client: &Client, found: &Found<'_>) -> Result<(String, String)
             return Err(found.because(Reason::DaemonUnreachable, message, hint.to_owned()));
         }
         Err(error) => {
-            let hint = "see whether it is a program for this machine, or say where Docker's \
+            let hint = "check whether it is a program for this machine, or say where Docker's \
                         client is with `--engine docker=PATH`";
             return Err(found.because(Reason::WillNotRun, error.to_string(), hint.to_owned()));
         }
@@ -376,7 +376,7 @@ async fn versions(client: &Client, found: &Found<'_>) -> Result<(String, String)
         )),
         None => Err(found.because(
             Reason::WillNotRun,
-            format!("`{program} version` gave no answer that can be understood: {said}"),
+            format!("`{program} version` gave an answer that cannot be parsed: {said}"),
             "say where Docker's client is with `--engine docker=PATH`".to_owned(),
         )),
     }

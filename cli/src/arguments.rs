@@ -1,4 +1,4 @@
-//! The command line: what there is to say, and its help.
+//! The command line: its commands and options, and their help. It does not know what commands do.
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,15 +10,15 @@ use crate::exit::{ErrorKind, Exit};
 
 const EXAMPLES: &str = "\
 Examples:
-  stagex make                            build every package with the first engine that is ready
-  stagex --runtime podman make core-musl build one package, and what it needs, with Podman
+  stagex runtimes                        show which runtimes are ready, and what they can do
+  stagex make                            build every package with the first runtime that is ready
+  stagex --runtime podman make core-musl build one package and its dependencies with Podman
   stagex make --dry-run --format json    print the plan
-  stagex digests                         write digests/*.txt
-  stagex check                           warn of what differs between engines
-  stagex conformance                     prove that every engine gives the same images
-  stagex runtimes                        say which engines were found, and what they can do";
+  stagex digests --check                 compare the images with the recorded digests
+  stagex check                           warn where a Containerfile depends on the engine
+  stagex conformance                     prove that every runtime gives the same images";
 
-/// Builds a StageX package tree with any container engine, to the same digests.
+/// Builds a StageX package tree with any container engine, to the same image digests.
 #[derive(Debug, Parser)]
 #[command(name = "stagex", version, after_help = EXAMPLES, propagate_version = true)]
 pub(crate) struct Arguments {
@@ -28,10 +28,11 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// What holds for every command.
+/// The options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// Work on the tree in this folder.
+    /// Work on the tree in this directory.
     #[arg(
         short = 'C',
         long = "directory",
@@ -41,9 +42,9 @@ pub(crate) struct Global {
     )]
     pub(crate) directory: Utf8PathBuf,
 
-    /// Build with this engine: docker, podman, buildah; with `native`, without any; or with `auto`,
-    /// the first of them that is ready. Any other NAME is that of a plugin, the program
-    /// `stagex-runtime-NAME` on PATH. (Also `STAGEX_RUNTIME`.)
+    /// Build with this runtime: `docker`, `podman`, `buildah`; `native`, which needs no engine; or
+    /// `auto`, the first of them that is ready. Any other NAME selects the plugin
+    /// `stagex-runtime-NAME` in PATH. Also set by `STAGEX_RUNTIME`.
     #[arg(
         id = "runtime",
         long = "runtime",
@@ -54,25 +55,25 @@ pub(crate) struct Global {
     )]
     pub(crate) runtimes: Vec<Choice>,
 
-    /// Use this program for an engine: `docker=/usr/bin/docker`. (Also `STAGEX_DOCKER` and the
-    /// like.)
+    /// Use this program for an engine: `docker=/usr/bin/docker`. Also set by `STAGEX_DOCKER`,
+    /// `STAGEX_PODMAN` and so on.
     #[arg(long = "engine", value_name = "NAME=PATH", value_parser = engine, global = true)]
     pub(crate) engines: Vec<(String, Utf8PathBuf)>,
 
-    /// Put what is built into a directory in DIR, one for each tree, instead of out/ in the tree. (Also
-    /// `STAGEX_OUT`.)
+    /// Write images, logs and records to a directory in DIR, one for each tree, instead of the
+    /// tree's out/. Also set by `STAGEX_OUT`.
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) out: Option<Utf8PathBuf>,
 
-    /// How to print results.
+    /// How results are printed.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub(crate) format: Format,
 
-    /// Say more: engines' output; twice: every command that is run.
+    /// Also print the engines' output; given twice, also every command that is run.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
 
-    /// Say nothing but results and errors.
+    /// Print only results and errors.
     #[arg(short, long, conflicts_with = "verbose", global = true)]
     pub(crate) quiet: bool,
 }
@@ -88,25 +89,25 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Build packages, and what they need.
+    /// Build packages and their dependencies.
     Make(Make),
-    /// Build one image, as `docker build` would be asked to.
+    /// Build one image, with the command line of `docker build`.
     Build(Build),
-    /// Write the digests of what was built to digests/*.txt.
+    /// Write the digests of the images to digests/*.txt, or compare them.
     Digests(Digests),
-    /// Warn of what lets a build notice which engine runs it.
+    /// Warn where a Containerfile depends on the engine that builds it.
     Check(Check),
-    /// Remove what was made.
+    /// Remove what was built.
     Clean(Clean),
     /// Prove that every runtime gives the same images.
     Conformance(Conformance),
-    /// Say which engines were found, and what they can do.
+    /// Show which runtimes are ready, and what they can do.
     Runtimes,
-    /// Say what is settled, and where: by flags, the environment, or a stagex.toml.
+    /// Show each setting, and where it comes from.
     Config,
-    /// Print what completes this command line in a shell.
+    /// Print the completions of this command line for a shell.
     Completions(Completions),
-    /// Write the manual's pages.
+    /// Write the manual pages.
     Manual(Manual),
 }
 
@@ -119,7 +120,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = COMPLETIONS)]
 pub(crate) struct Completions {
-    /// Which shell's.
+    /// The shell.
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
 }
@@ -127,7 +128,7 @@ pub(crate) struct Completions {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  stagex manual /usr/local/share/man/man1")]
 pub(crate) struct Manual {
-    /// Write a page for each command into this folder.
+    /// Write a page for each command to this directory.
     #[arg(value_name = "DIR")]
     pub(crate) folder: Utf8PathBuf,
 }
@@ -136,11 +137,11 @@ const CLEAN: &str = "\
 Examples:
   stagex clean             remove everything in out/: images, archives, records and logs
   stagex clean --logs      remove the logs of builds
-  stagex clean --images    remove what killed builds have left in engines' stores
-  stagex clean --cache     forget what is known of files, outputs and engines, and steps without one
+  stagex clean --images    remove what killed builds left in engines' stores
+  stagex clean --cache     delete cached hashes, output state, probe results and kept results
 
-Sources in fetch/ and what is recorded in digests/ stay, and so does what engines keep for
-themselves, such as Docker's build cache: docker builder prune.";
+Sources in fetch/ and recorded digests in digests/ are never removed. Engines' own caches are not
+removed either: `docker builder prune` removes Docker's build cache.";
 
 #[derive(Debug, Args)]
 #[command(after_help = CLEAN)]
@@ -149,39 +150,46 @@ pub(crate) struct Clean {
     #[arg(long)]
     pub(crate) logs: bool,
 
-    /// Remove what builds of this tree that were killed have left in engines' stores. The next
-    /// `make` with the same engine does the same.
+    /// Remove what killed builds of this tree left in engines' stores. The next `make` with the
+    /// same engine does so too.
     #[arg(long)]
     pub(crate) images: bool,
 
-    /// Forget what is remembered: hashes of files, what lies in out/, what was found out about
-    /// engines, and the results of steps that were built without an engine. All of it is made again.
+    /// Delete caches: hashes of files, the state of out/, probe results of engines, and the kept
+    /// results of builds without an engine. All of them are created again when needed.
     #[arg(long)]
     pub(crate) cache: bool,
 }
 
 const TARGETS: &str = "\
-Targets, as StageX's Makefile spells them:
+Targets that select packages:
   (none), all               every package
   core                      every package of a stage
   core-musl                 one package
   musl                      the packages of that name in every stage
   out/core-musl/index.json  one package
-  out/musl.tgz              one package, and its image as a deterministic archive
-  clean                     remove what was made; what is asked for beside it is built without any cache
-  digests, new-digests      everything; then digests/*.txt are written, and what is new in them is printed
-  digests-musl              the package, and then the digest of each of its images with its platform
-  content-musl              the package, and then what is in its image
-  import-musl               the package, and then its image in the engine's store, as stagex/core-musl:local
+
+Targets that select packages, and do something with their images:
+  out/musl.tgz              write a deterministic archive
+  digests-musl              print the digest for each platform
+  content-musl              list the contents
+  import-musl               load it into the engine's store, as stagex/core-musl:local
+
+Other targets:
+  digests, new-digests      build everything, write digests/*.txt, print what is new
+  clean                     remove what was built; other targets beside it are built without caches
   check, compat, help       stagex check, stagex runtimes, this text
 
-What is up to date is not built again: the inputs' contents count, not their times.
+A package that is up to date is not built again. The contents of its inputs decide, not their times.
 
-Variables of StageX's Makefile, each another spelling of a flag:
+Variables of StageX's Makefile, and the options that they stand for:
   BUILDER=podman, BUILDER=/usr/bin/docker   --runtime podman, --engine docker=/usr/bin/docker
   PLATFORM=linux/386                        --platform linux/386
   NOCACHE=1, CHECK=1                        --no-cache, --check
   PROGRESS=plain, PROGRESS=quiet            --progress plain, --quiet";
+
+const BUILDING: &str = "How packages are built";
+const SHOWING: &str = "What is shown";
 
 #[derive(Debug, Args)]
 #[command(after_help = TARGETS)]
@@ -190,55 +198,55 @@ Variables of StageX's Makefile, each another spelling of a flag:
     reason = "each is one independent flag"
 )]
 pub(crate) struct Make {
-    /// What to build, and make's variables. See below.
+    /// What to build, and variables of StageX's Makefile. Both are listed below.
     #[arg(value_name = "TARGET|NAME=VALUE")]
     pub(crate) targets: Vec<String>,
 
-    /// Build this many packages at once. As many as there are cores unless said. (Also
-    /// `STAGEX_JOBS`.)
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    /// Build up to this many packages at the same time. Default: the number of cores. Also set by
+    /// `STAGEX_JOBS`.
+    #[arg(short, long, help_heading = BUILDING, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
 
-    /// After a failure, go on with what does not need the failed package.
-    #[arg(short, long)]
+    /// After a failure, continue with packages that do not depend on the failed one.
+    #[arg(short, long, help_heading = BUILDING)]
     pub(crate) keep_going: bool,
 
     /// Print the plan, and build nothing.
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, help_heading = SHOWING)]
     pub(crate) dry_run: bool,
 
-    /// Say of each package why it is built; with --dry-run, why it would be.
-    #[arg(long)]
+    /// Print for each package why it is built, or with --dry-run why it would be built.
+    #[arg(long, help_heading = SHOWING)]
     pub(crate) explain: bool,
 
-    /// Build what was asked for even if it is up to date, and without the engine's cache.
-    #[arg(long)]
+    /// Build the named packages even if they are up to date, and without the engine's cache.
+    #[arg(long, help_heading = BUILDING)]
     pub(crate) no_cache: bool,
 
-    /// Deny the network to every RUN. (Also `STAGEX_OFFLINE=1`.)
-    #[arg(long, conflicts_with = "network")]
+    /// Let nothing reach the network: no RUN has one. Also set by `STAGEX_OFFLINE=1`.
+    #[arg(long, help_heading = BUILDING, conflicts_with = "network")]
     pub(crate) offline: bool,
 
-    /// The network of RUNs that do not say `--network=none`. No setting says this.
-    #[arg(long, value_enum)]
+    /// The network of RUNs without `--network=none`. It cannot be set in a stagex.toml.
+    #[arg(long, help_heading = BUILDING, value_enum)]
     pub(crate) network: Option<Network>,
 
-    /// Begin even where the disk has less room than the same builds needed the last time. (Also
-    /// `STAGEX_IGNORE_SPACE=1`.)
-    #[arg(long)]
+    /// Build even if the disk has less free space than the same builds needed last time. Also set
+    /// by `STAGEX_IGNORE_SPACE=1`.
+    #[arg(long, help_heading = BUILDING)]
     pub(crate) ignore_space: bool,
 
-    /// Build for this platform what does not say its own: `linux/amd64` unless said. Several,
-    /// separated by commas, become one image with an index
-    #[arg(long, value_name = "OS/ARCHITECTURE")]
+    /// The platform of packages that do not name their own. Default: `linux/amd64`. Several,
+    /// separated by commas, become one image with an index.
+    #[arg(long, help_heading = BUILDING, value_name = "OS/ARCHITECTURE")]
     pub(crate) platform: Option<String>,
 
     /// Check what would be built, as `stagex check` does, and build nothing.
-    #[arg(long)]
+    #[arg(long, help_heading = SHOWING)]
     pub(crate) check: bool,
 
-    /// How to show what happens.
-    #[arg(long, value_enum, default_value_t, conflicts_with = "quiet")]
+    /// How progress is shown.
+    #[arg(long, help_heading = SHOWING, value_enum, default_value_t, conflicts_with = "quiet")]
     pub(crate) progress: Progress,
 }
 
@@ -252,20 +260,32 @@ pub(crate) fn help_of_make() -> String {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Progress {
-    /// Lines that come and go on a terminal, plain lines elsewhere.
+    /// A live display on a terminal, plain lines elsewhere.
     #[default]
     Auto,
-    /// One line for each thing that happens.
+    /// One line for each event.
     Plain,
 }
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
 pub(crate) struct Digests {
-    /// Write nothing: compare what was built with digests/*.txt, and fail on a difference.
+    /// Write nothing: compare the images with digests/*.txt, and fail if one differs.
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// Read and hash every blob, also where the file system says that it is what it was.
+    /// With --check: also list images that are not recorded. Otherwise only their number is printed.
+    #[arg(long, requires = "check")]
+    pub(crate) all: bool,
+
+    /// With --check: compare only packages that are recorded, so that no other is a failure.
+    #[arg(long, requires = "check", conflicts_with = "all")]
+    pub(crate) recorded: bool,
+
+    /// Read and hash every blob, even if its inode and times have not changed.
     #[arg(long)]
     pub(crate) verify: bool,
 }
@@ -273,65 +293,65 @@ pub(crate) struct Digests {
 const CHECK: &str = "\
 Examples:
   stagex check                    every package of the tree
-  stagex check core-musl          one package, and what it needs
-  stagex check --deny-warnings    fail where there is something to warn of
+  stagex check core-musl          one package and its dependencies
+  stagex check --deny-warnings    fail if there is a warning
 
-What is warned of differs between engines and cannot be levelled: an image that depends on it
-has another digest on another engine. docs/conformance.md has the whole list.";
+Each warning is about something that differs between engines and that stagex cannot remove: an
+image that depends on it has another digest on another engine. docs/engines.md has the whole list.";
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK)]
 pub(crate) struct Check {
-    /// Which packages, as for make. Everything unless said.
+    /// The packages, as for make. Default: all.
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
 
-    /// Fail where there is something to warn of.
+    /// Fail if there is a warning.
     #[arg(long)]
     pub(crate) deny_warnings: bool,
 }
 
 const CONFORMANCE: &str = "\
 Examples:
-  stagex conformance                               every case on every engine that is here
-  stagex conformance --case hard-link              the cases with that in their names
+  stagex conformance                               every case on every runtime that is ready
+  stagex conformance --case hard-link              the cases with this text in their names
   stagex conformance --column podman --column docker@trixie=/opt/trixie/docker
   stagex conformance --tree . core-musl            a tree's packages instead of the cases
-  stagex conformance --report report               with a page to look at in report/index.html
+  stagex conformance --report report               write a page to report/index.html
 
-A cell of the matrix holds, or differs as it is listed to, or fails, or cannot run here. Only
-failing cells make the command fail; a column that was asked for by name must be there.";
+A cell of the matrix holds, differs as listed, fails, or cannot run here. Only failing cells make
+the command fail. A column that is named must be ready.";
 
 #[derive(Debug, Args)]
 #[command(after_help = CONFORMANCE)]
 pub(crate) struct Conformance {
-    /// With `--tree`: the packages to build. Everything unless said.
+    /// With `--tree`: the packages to build. Default: all.
     #[arg(value_name = "TARGET", requires = "tree")]
     pub(crate) targets: Vec<String>,
 
-    /// Build the packages of the tree in this folder instead of the cases.
+    /// Build the packages of the tree in this directory instead of the cases.
     #[arg(long, value_name = "DIR")]
     pub(crate) tree: Option<Utf8PathBuf>,
 
-    /// Only the cases that have this in their names. May be given more than once.
+    /// Only the cases with this text in their names. May be given more than once.
     #[arg(long = "case", value_name = "PART")]
     pub(crate) cases: Vec<String>,
 
-    /// A runtime, or one of a generation and the program that drives it, such as `podman` or
-    /// `docker@trixie=/path/to/docker`. May be given more than once. Every runtime that is
-    /// here, and those of `STAGEX_ENGINES`, unless said.
+    /// A runtime such as `podman`, or a runtime of a generation with its program, such as
+    /// `docker@trixie=/path/to/docker`. May be given more than once. Default: every runtime that is
+    /// ready, and those in `STAGEX_ENGINES`.
     #[arg(long = "column", value_name = "LABEL[=PROGRAM]", value_parser = column)]
     pub(crate) columns: Vec<Column>,
 
-    /// Write a report into this folder: a page to look at, JSON, and `JUnit`'s XML.
+    /// Write a report to this directory: a page, two pictures, JSON, and `JUnit` XML.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<Utf8PathBuf>,
 
-    /// Build in this folder, which must be empty or absent, and keep what is built.
+    /// Build in this directory, which must be empty or absent, and keep it.
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<Utf8PathBuf>,
 
-    /// Ask this many cells at once. As many as there are cores unless said.
+    /// Evaluate up to this many cells at the same time. Default: the number of cores.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
 

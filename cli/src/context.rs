@@ -92,7 +92,9 @@ impl Context {
             let (name, version) = (selected.backend.id(), &selected.ready.version);
             render::note(&format!("runtime: {name} {version}"));
             if selected.is_fallback {
-                render::note("no engine is ready, so none is used (`stagex runtimes` says why)");
+                render::note(
+                    "no engine is ready, so stagex builds without one (`stagex runtimes` says why)",
+                );
             }
         }
         Ok(Selected {

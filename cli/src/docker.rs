@@ -1,6 +1,5 @@
-//! The command line of `docker build`, as far as it is taken: what StageX's generated rules say,
-//! and what means the same everywhere. What cannot be so is refused by name, and nothing is passed
-//! over.
+//! The part of `docker build`'s command line that `stagex build` accepts: what StageX's generated
+//! rules use, and what means the same with every engine. Everything else is refused by name.
 
 use build::{Context, ImageName, InvalidName, OpenFiles, Profile, Recipe, Sources};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,16 +15,17 @@ const HELP: &str = "\
 Example: in an unchanged StageX checkout
   make core-profile BUILDER=\"stagex --runtime podman\"
 
-Takes the command line of `docker build` that StageX's Makefile generates, and gives it the
-canonical image, whatever the engine. What is said of the image must be so (annotations, times,
-compression); what is not said of it is so too. Every name that the Containerfile uses beside its
-stages is given with --build-context: nothing is pulled.";
+stagex build accepts the `docker build` command line that StageX's Makefile generates, and builds
+the canonical image with any runtime. Options that describe the image (annotations, times,
+compression) must describe the canonical one; they can be left out. Nothing is pulled: every name
+that the Containerfile uses besides its stages must be given with --build-context. Sources are
+given as --build-context fetch=DIR, or in PATH/fetch/.";
 
 /// `stagex build`.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Build {
-    /// The folder that COPY and ADD read.
+    /// The directory that COPY and ADD read.
     #[arg(value_name = "PATH")]
     context: Utf8PathBuf,
 
@@ -33,12 +33,12 @@ pub(crate) struct Build {
     #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
     tags: Vec<String>,
 
-    /// The Containerfile. Unless said, the one in PATH.
+    /// The Containerfile. Default: `Containerfile` or `Dockerfile` in PATH.
     #[arg(short, long, value_name = "FILE")]
     file: Option<Utf8PathBuf>,
 
-    /// Where the image goes: `type=oci,dest=FILE`, with `dest=-` for standard output, or with
-    /// `tar=false` a folder.
+    /// Where the image is written: `type=oci,dest=FILE`, with `dest=-` for standard output, or
+    /// `type=oci,tar=false,dest=DIR` for a layout.
     #[arg(short, long = "output", value_name = "KEY=VALUE,...")]
     outputs: Vec<Output>,
 
@@ -46,15 +46,16 @@ pub(crate) struct Build {
     #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = argument)]
     arguments: Vec<(String, String)>,
 
-    /// What a name in the Containerfile stands for: a folder, or `oci-layout://` and a folder.
+    /// What a name in the Containerfile refers to: a directory, or `oci-layout://DIR`.
     #[arg(long = "build-context", value_name = "NAME=SOURCE", value_parser = named_context)]
     contexts: Vec<(String, Context)>,
 
-    /// The stage to build; the last unless said.
+    /// The stage to build. Default: the last.
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
 
-    /// The platform: `linux/amd64` unless said.
+    /// The platform. Default: `linux/amd64`. Several, separated by commas, become one image with an
+    /// index.
     #[arg(
         long = "platform",
         value_name = "OS/ARCHITECTURE",
@@ -62,11 +63,11 @@ pub(crate) struct Build {
     )]
     platforms: Vec<String>,
 
-    /// A limit of processes in a RUN; only `nofile` is taken.
+    /// The limit of open files in a RUN. Default: 2048:16384. No other limit is supported.
     #[arg(long = "ulimit", value_name = "nofile=SOFT[:HARD]", value_parser = open_files)]
     limits: Vec<OpenFiles>,
 
-    /// The network of RUNs that do not say `--network=none`.
+    /// The network of RUNs without `--network=none`.
     #[arg(long, value_enum)]
     pub(crate) network: Option<Network>,
 
@@ -74,7 +75,7 @@ pub(crate) struct Build {
     #[arg(long)]
     no_cache: bool,
 
-    /// Begin even where the disk has little room. (Also `STAGEX_IGNORE_SPACE=1`.)
+    /// Build even if the disk has little free space. Also set by `STAGEX_IGNORE_SPACE=1`.
     #[arg(long)]
     pub(crate) ignore_space: bool,
 
@@ -82,11 +83,11 @@ pub(crate) struct Build {
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// How to show what happens.
+    /// How progress is shown.
     #[arg(long, value_enum, default_value_t)]
     progress: Shown,
 
-    /// Only `false`: an attestation would be one more manifest, and differ each time.
+    /// Only `false`: an attestation would be one more manifest, and differ in each build.
     #[arg(long, value_name = "false", value_parser = refused_unless_false)]
     provenance: Option<bool>,
 
@@ -98,13 +99,13 @@ pub(crate) struct Build {
 /// The network of RUNs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Network {
-    /// As the engine does it by itself.
+    /// The engine's default.
     #[default]
     Default,
-    /// None.
+    /// No network.
     None,
-    /// The machine's own: everybody on it can connect to what a RUN listens on, and a RUN to what
-    /// listens on this machine.
+    /// The machine's network: other users of the machine can connect to a RUN, and a RUN can
+    /// connect to everything that listens on this machine.
     Host,
 }
 
@@ -125,7 +126,7 @@ enum Shown {
     Auto,
     /// The same.
     Tty,
-    /// One line for each thing that happens.
+    /// One line for each event.
     Plain,
     /// Nothing but errors.
     Quiet,
@@ -136,13 +137,16 @@ const NOT_TAKEN: [(&str, &str); 21] = [
     ("--add-host", SURROUNDINGS),
     ("--allow", SURROUNDINGS),
     ("--annotation", LABELS),
-    ("--attest", "leave it out: nothing is attested here"),
-    ("--builder", "name the engine: stagex --runtime NAME build"),
+    ("--attest", "leave it out: stagex makes no attestations"),
+    (
+        "--builder",
+        "select the runtime instead: stagex --runtime NAME build",
+    ),
     ("--cache-from", CACHE),
     ("--cache-to", CACHE),
-    ("--call", "--check is taken"),
+    ("--call", "use --check"),
     ("--cgroup-parent", SURROUNDINGS),
-    ("--iidfile", "the digest is printed when the image is there"),
+    ("--iidfile", "leave it out: stagex prints the digest"),
     ("--label", LABELS),
     ("--load", "write an archive with --output, and load that"),
     (
@@ -153,21 +157,20 @@ const NOT_TAKEN: [(&str, &str); 21] = [
     ("--policy", SURROUNDINGS),
     (
         "--pull",
-        "leave it out: every image is given with --build-context",
+        "leave it out: nothing is pulled, every image is given with --build-context",
     ),
     ("--push", "write an archive with --output, and push that"),
     ("--secret", SURROUNDINGS),
     ("--shm-size", SURROUNDINGS),
     (
         "--squash",
-        "each instruction keeps its layer: use stages and COPY --from",
+        "leave it out: each instruction keeps its layer; stages and COPY --from make fewer layers",
     ),
     ("--ssh", SURROUNDINGS),
 ];
-const SURROUNDINGS: &str =
-    "what is built may not depend on more than the Containerfile, its contexts and arguments";
-const LABELS: &str = "the canonical image has what the Containerfile says: use LABEL there";
-const CACHE: &str = "the engine's own cache is used; --no-cache builds without it";
+const SURROUNDINGS: &str = "leave it out: an image may depend only on the Containerfile, its contexts and its build arguments";
+const LABELS: &str = "use LABEL in the Containerfile: nothing else decides what is in the image";
+const CACHE: &str = "leave it out: the engine's own cache is used, or none with --no-cache";
 
 /// Returns what to say of a flag of `docker build` that `stagex build` does not take.
 pub(crate) fn refused(error: &clap::Error) -> Option<Failure> {
@@ -182,7 +185,7 @@ pub(crate) fn refused(error: &clap::Error) -> Option<Failure> {
         return None;
     };
     let (flag, hint) = NOT_TAKEN.iter().find(|(known, _)| known == flag)?;
-    let message = format!("{flag} is not taken");
+    let message = format!("{flag} is not supported");
     Some(Failure::of(
         ErrorKind::Usage,
         [(message, Some((*hint).to_owned()))],
@@ -228,9 +231,10 @@ impl Build {
         self.output()?
             .check_annotations(profile, &repository, &tag)?;
         if !root.join(&self.context).is_dir() {
-            let hint = "only folders are built: no archive, no repository, no standard input";
+            let hint =
+                "name a directory; archives, repositories and standard input are not supported";
             return Err(usage(
-                format!("`{}` is no folder", self.context),
+                format!("`{}` is not a directory", self.context),
                 Some(hint),
             ));
         }
@@ -270,8 +274,8 @@ impl Build {
         match self.outputs.as_slice() {
             [output] => Ok(output),
             [] => Err(usage(
-                "there is no --output: where does the image go?".to_owned(),
-                Some("for example --output type=oci,dest=image.tar"),
+                "--output is missing".to_owned(),
+                Some("say where the image is written: --output type=oci,dest=image.tar"),
             )),
             _ => Err(usage("expected one --output".to_owned(), None)),
         }
@@ -285,7 +289,7 @@ impl Build {
             ([], None) => {
                 return Err(usage(
                     "the image has no name".to_owned(),
-                    Some("its name and tag are part of its bytes: give them with --tag"),
+                    Some("name and tag are part of the image's bytes: use --tag NAME:TAG"),
                 ));
             }
             _ => {
@@ -323,7 +327,7 @@ pub(crate) fn usage(message: String, hint: Option<&str>) -> Failure {
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE: nothing is taken from the environment".to_owned()),
+        _ => Err("expected NAME=VALUE: values are not taken from the environment".to_owned()),
     }
 }
 
@@ -331,7 +335,9 @@ fn argument(text: &str) -> Result<(String, String), String> {
     let (name, value) = pair(text)?;
     if !package_tree::is_build_argument(&name) {
         let expected = package_tree::BUILD_ARGUMENT;
-        return Err(format!("expected a name of {expected}, and its value"));
+        return Err(format!(
+            "expected NAME=VALUE, where NAME consists of {expected}"
+        ));
     }
     Ok((name, value))
 }
@@ -342,7 +348,7 @@ fn named_context(text: &str) -> Result<(String, Context), String> {
         Some(("oci-layout", folder)) => Context::Image(folder.into()),
         Some((scheme, _)) => {
             return Err(format!(
-                "{scheme}:// is not taken: expected a folder, or oci-layout:// and a folder"
+                "{scheme}:// is not supported: expected DIR or oci-layout://DIR"
             ));
         }
         None => Context::Folder(source.into()),
@@ -351,7 +357,7 @@ fn named_context(text: &str) -> Result<(String, Context), String> {
 }
 
 fn open_files(text: &str) -> Result<OpenFiles, String> {
-    let expected = || "expected nofile=SOFT[:HARD]: no other limit is taken".to_owned();
+    let expected = || "expected nofile=SOFT[:HARD]: no other limit is supported".to_owned();
     let limits = text.strip_prefix("nofile=").ok_or_else(expected)?;
     let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
     let number = |text: &str| text.parse().map_err(|_| expected());
@@ -364,7 +370,7 @@ fn open_files(text: &str) -> Result<OpenFiles, String> {
 fn refused_unless_false(text: &str) -> Result<bool, String> {
     match text {
         "false" => Ok(false),
-        _ => Err("expected false: attestations are no part of a canonical image".to_owned()),
+        _ => Err("expected false: attestations are not part of a canonical image".to_owned()),
     }
 }
 

@@ -51,7 +51,7 @@ fn filled(variable: &str) -> Filled {
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(value)) => Err(usage(
             format!("{variable} is not UTF-8: {}", value.display()),
-            Some("unset it, or set it to text"),
+            Some("unset it, or set it to a value that is UTF-8"),
         )),
     }
 }

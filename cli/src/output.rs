@@ -40,7 +40,9 @@ impl FromStr for Output {
                 if value == only {
                     Ok(())
                 } else {
-                    Err(format!("{word}: a canonical image has {key}={only}"))
+                    Err(format!(
+                        "{word}: the canonical image has {key}={only}, and nothing else is possible"
+                    ))
                 }
             };
             match key {
@@ -58,7 +60,7 @@ impl FromStr for Output {
                     Some(annotation) => {
                         annotations.insert(annotation.to_owned(), value.to_owned());
                     }
-                    None => return Err(format!("{key} is not taken")),
+                    None => return Err(format!("the key `{key}` is not supported")),
                 },
             }
         }
@@ -66,10 +68,11 @@ impl FromStr for Output {
             Some("oci") => {}
             Some("image" | "registry") => {
                 return Err(
-                    "type=oci is taken: images are written, and not stored or pushed".to_owned(),
+                    "expected type=oci: images are written to files, and not stored or pushed"
+                        .to_owned(),
                 );
             }
-            _ => return Err("expected type=oci: what is built is an image".to_owned()),
+            _ => return Err("expected type=oci: stagex builds images only".to_owned()),
         }
         Ok(Self {
             destination: destination.ok_or(NO_DESTINATION)?,

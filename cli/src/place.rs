@@ -26,9 +26,8 @@ pub(crate) fn folders(context: &Context) -> Result<Folders, Failure> {
     let found = typed(&context.directory, out);
     let found = found.map_err(|error| cannot("find", out, &error))?;
     if found.in_tree {
-        let hint =
-            "name a directory outside of the tree, or leave it out: then it is out/ in the tree";
-        return Err(usage(format!("`{out}` lies in the tree"), Some(hint)));
+        let hint = "name a directory outside of the tree, or leave it out to use the tree's out/";
+        return Err(usage(format!("`{out}` is in the tree"), Some(hint)));
     }
     Ok(folders.elsewhere(&found.full())?)
 }

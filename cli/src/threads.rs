@@ -18,8 +18,8 @@ const STACK: usize = 16 << 10;
 pub(crate) fn require() -> Result<(), Failure> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     start_at_once(2 * cores + FURTHER).map_err(|error| {
-        let message = format!("cannot start as many threads as it takes: {error}");
-        let hint = "this user, or the control group that this is in, may have no more processes: raise \
+        let message = format!("cannot start enough threads: {error}");
+        let hint = "this user, or the control group of this process, has reached its limit of processes: raise \
                     `ulimit -u` or the group's pids.max";
         Failure::of(ErrorKind::Environment, [(message, Some(hint.to_owned()))])
     })

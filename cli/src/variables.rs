@@ -53,7 +53,7 @@ fn set(global: &mut Global, make: &mut Make, name: &str, value: &str) -> Result<
         "BUILDER" => set_builder(global, value)?,
         "REGISTRY" => {
             if !global.quiet {
-                crate::render::note("REGISTRY changes nothing about what is built");
+                crate::render::note("REGISTRY is ignored: it does not affect what is built");
             }
         }
         _ => return Err(refused(name)),
@@ -81,7 +81,7 @@ fn set_builder(global: &mut Global, value: &str) -> Result<(), Problem> {
     }
     match global.runtimes.first() {
         Some(Choice::Named(chosen)) if chosen != name => {
-            let message = format!("BUILDER={value} and --runtime {chosen} contradict each other");
+            let message = format!("BUILDER={value} and --runtime {chosen} name different runtimes");
             return Err((message, Some("leave one of them out".to_owned())));
         }
         _ => global.runtimes = vec![Choice::Named(name.to_owned())],
@@ -101,14 +101,14 @@ fn unexpected(name: &str, value: &str, expected: &str) -> Problem {
 fn refused(name: &str) -> Problem {
     let hint = match name {
         "EXTRA_ARGS" => {
-            "what an engine is told goes into the image or changes nothing: use --no-cache, \
+            "options of an engine would change the image, or have no effect: use --no-cache, \
              --offline, --platform or --engine"
         }
         "STAGES" => "name the stages as targets: stagex make core user",
         "REGISTRY_USERNAME" | "RELEASE" | "SIGNATURES" => {
-            "it is for publishing, and changes nothing about what is built: leave it out"
+            "leave it out: it is for publishing, and does not affect what is built"
         }
-        "IMPORT" => "say which: stagex make import-core-musl",
+        "IMPORT" => "name the package: stagex make import-core-musl",
         _ => {
             return (
                 format!("there is no variable `{name}`"),
@@ -117,7 +117,7 @@ fn refused(name: &str) -> Problem {
         }
     };
     (
-        format!("the variable {name} is not taken"),
+        format!("the variable {name} is not supported"),
         Some(hint.to_owned()),
     )
 }

@@ -162,6 +162,31 @@ fn a_tree_on_a_path_that_is_no_text_is_refused() {
 }
 
 #[test]
+fn a_build_without_its_sources_says_where_they_belong() {
+    let tree = tree(&[(
+        "core/a",
+        "[package]\nname = \"a\"",
+        "FROM scratch\nCOPY --from=fetch a.tar /\n",
+    )]);
+    let words = [
+        "build",
+        "-t",
+        "stagex/core-a:1",
+        "-o",
+        "type=oci,dest=image.tar",
+        "packages/core/a",
+    ];
+    let said = || ran(command(tree.path(), &words).args(ready(tree.path()))).stderr;
+    let hint =
+        "packages/core/a/fetch does not exist: StageX's rules link it to fetch/<stage>/<name>";
+    let without = said();
+    assert!(without.contains(hint), "{without}");
+    std::fs::create_dir(tree.path().join("packages/core/a/fetch")).unwrap();
+    let with = said();
+    assert!(!with.contains("does not exist"), "{with}");
+}
+
+#[test]
 fn what_was_not_built_cannot_be_compared() {
     let tree = sample();
     let ran = stagex(tree.path(), &["digests", "--check"]);
@@ -202,7 +227,7 @@ fn what_a_runtime_cannot_do_with_an_image_is_said_before_it_is_built() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("error: ready cannot"), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("hint: docker, podman"),
+        ran.stderr.contains("hint: use docker, podman"),
         "{}",
         ran.stderr
     );
@@ -215,7 +240,7 @@ fn a_target_that_names_no_package_is_said_as_it_was_written() {
     for word in ["digests-", "content-", "import-"] {
         let ran = stagex(tree.path(), &["make", word]);
         assert_eq!(ran.code, 2, "{}", ran.stderr);
-        let said = format!("error: `{word}` names no package");
+        let said = format!("error: `{word}` has no package after it");
         assert!(ran.stderr.contains(&said), "{}", ran.stderr);
     }
 }

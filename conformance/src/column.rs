@@ -20,7 +20,7 @@ pub type Programs = BTreeMap<Label, Option<Utf8PathBuf>>;
 /// A label is not a runtime's name, with or without `@` and a generation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no column: expected a runtime, as in `podman`, or one of a generation, as in `podman@trixie`"
+    "`{0}` is not a valid column: expected a runtime, as in `podman`, or one of a generation, as in `podman@trixie`"
 )]
 pub struct InvalidLabel(String);
 

@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use crate::column::{Column, Label};
 use crate::differences::Levelled;
 use crate::matrix::{Cell, Matrix, Verdict};
+use crate::recorded::Recorded;
 use crate::suite::Subject;
 
 /// What came of a matrix.
@@ -16,6 +17,8 @@ pub struct Results {
     pub columns: Vec<ColumnFacts>,
     /// The packages, in order.
     pub subjects: Vec<Subject>,
+    /// The digests that are recorded for the packages.
+    pub recorded: Recorded,
     /// The answers, in the order of the cells.
     pub answers: Vec<Answer>,
     /// The differences between engines that no image shows.
@@ -71,6 +74,7 @@ impl Results {
         Self {
             columns: matrix.columns().iter().map(ColumnFacts::of).collect(),
             subjects: matrix.suite().subjects.clone(),
+            recorded: matrix.suite().recorded.clone(),
             interrupted: answers.len() < matrix.cells().len(),
             levelled: matrix.suite().differences.levelled.clone(),
             answers,

@@ -215,7 +215,7 @@ pub(crate) fn copy_folder(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
         } else if kind.is_symlink() {
             std::os::unix::fs::symlink(entry.path().read_link_utf8()?, &target)?;
         } else if !kind.is_file() {
-            let message = format!("{} is no regular file", entry.path());
+            let message = format!("{} is not a regular file", entry.path());
             return Err(io::Error::other(message));
         } else {
             fs::copy(entry.path(), &target)?;

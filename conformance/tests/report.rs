@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use conformance::{
-    Answer, Cell, ColumnFacts, Contrast, Failing, Label, Levelled, Results, Subject, Verdict,
-    report,
+    Answer, Cell, ColumnFacts, Contrast, Failing, Label, Levelled, Recorded, Results, Subject,
+    Verdict, report,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -257,6 +257,7 @@ fn sample() -> Results {
     Results {
         columns: columns.to_vec(),
         subjects: (0..SUBJECTS).map(subject).collect(),
+        recorded: Recorded::default(),
         answers: answers.collect(),
         levelled: vec![Levelled {
             what: HOSTILE.to_owned(),

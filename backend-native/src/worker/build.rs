@@ -118,7 +118,7 @@ fn take_kept(stage: &ResolvedStage, plan: &Plan, builder: &StageBuilder) -> Resu
 /// Does something of which a result is awaited, and has one whatever happens: others would wait for ever.
 fn to_its_end(work: impl FnOnce() -> Result<()>) -> Result<()> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let message = "a stage ended without a word";
+        let message = "internal error: a stage panicked";
         Err(Failure::new(FailureKind::Internal, message))
     })
 }

@@ -47,7 +47,7 @@ fn write_heredoc(
     let folder = folders.folder()?;
     let path = folder.join(&heredoc.name);
     if path.parent() != Some(&folder) {
-        let message = format!("`{}` is no name of a file", heredoc.name);
+        let message = format!("`{}` is not a valid file name", heredoc.name);
         return Err(Failure::build(message));
     }
     let written = std::fs::write(&path, &heredoc.body).and_then(|()| {

@@ -126,7 +126,7 @@ impl From<sandbox::Error> for Failure {
             }
             sandbox::Error::Namespaces { .. } => Self::new(FailureKind::Permission, message)
                 .with_hint(
-                    "an ordinary user needs name spaces (sysctl kernel.unprivileged_userns_clone=1, \
+                    "an ordinary user needs namespaces (sysctl kernel.unprivileged_userns_clone=1, \
                      user.max_user_namespaces), newuidmap (Debian: apt-get install uidmap), and \
                      ranges in /etc/subuid and /etc/subgid",
                 ),

@@ -78,7 +78,7 @@ fn work(inside: sandbox::Result<Inside>) -> ExitCode {
         // Nobody but this crate starts a worker, and it is given what it needs.
         let job = serde_json::from_reader(std::io::stdin());
         let job = job.map_err(|error| {
-            let message = format!("the worker was given no job: {error}");
+            let message = format!("internal error: the worker got no job: {error}");
             Failure::new(FailureKind::Internal, message)
         });
         do_job(job?, inside, &report)

@@ -77,7 +77,7 @@ impl Recipe {
     /// Returns an image that the build was given.
     pub(crate) fn image(&self, name: &str) -> Result<&Image> {
         self.images.get(name).ok_or_else(|| {
-            let message = format!("the build was given nothing for `{name}`");
+            let message = format!("the build has no image or context `{name}`");
             Failure::new(FailureKind::Internal, message)
         })
     }
@@ -109,7 +109,7 @@ fn resolve(job: &BuildJob, images: &BTreeMap<String, Image>) -> Result<Build> {
     let text = beneath::read_text(path, beneath::DOCUMENT);
     let text = text.map_err(|error| Failure::io("read", path, &error))?;
     let platform: Platform = job.platform.parse().map_err(|_| {
-        let message = format!("`{}` is no platform", job.platform);
+        let message = format!("`{}` is not a valid platform", job.platform);
         Failure::unsupported(message)
     })?;
     let mut scope = Scope::new(platform);

@@ -41,12 +41,9 @@ pub(crate) fn try_out(folder: &Utf8Path, inside: &Inside, known: Option<String>)
     try_to_run(&folder.join("root"), inside)?;
     let users = match (inside.rights, snapshot::stand_in()) {
         (Rights::Root, _) => "root".to_owned(),
-        (Rights::User, None) => "a name space of users".to_owned(),
+        (Rights::User, None) => "a user namespace".to_owned(),
         (Rights::User, Some(last)) => {
-            format!(
-                "a name space of users, with {} of them",
-                u64::from(last) + 1
-            )
+            format!("a user namespace, with {} users", u64::from(last) + 1)
         }
     };
     let find = || UserNetwork::find(&inside.bounds).map(|kind| kind.program().to_owned());
@@ -112,7 +109,7 @@ fn try_to_run(root: &Utf8Path, inside: &Inside) -> Result<()> {
 
 /// Says what a RUN here fails for.
 fn cannot_run(failure: Failure, rights: Rights) -> Failure {
-    let message = format!("no process can be run here: {}", failure.message);
+    let message = format!("cannot run a process here: {}", failure.message);
     let hint = failure.hint.unwrap_or_else(|| match rights {
         Rights::Root => {
             "root needs all rights that it usually has: CAP_SYS_ADMIN, CAP_MKNOD, CAP_SETUID \
@@ -132,7 +129,7 @@ fn cannot_run(failure: Failure, rights: Rights) -> Failure {
 fn limits(bounds: &Bounds, rights: Rights) -> String {
     let processes = match (bounds.processes(), rights) {
         (Some(most), _) => format!("{most} processes"),
-        (None, Rights::User) => "processes as the user's own limit has it".to_owned(),
+        (None, Rights::User) => "processes by the user's own limit".to_owned(),
         (None, Rights::Root) => "no limit of processes".to_owned(),
     };
     let memory = match bounds.memory() {

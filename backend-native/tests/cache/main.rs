@@ -237,7 +237,7 @@ fn a_broken_file_is_made_again() -> Result<(), Failed> {
         let [notice] = built.notices.as_slice() else {
             return Err(format!("expected a notice, found {:?}", built.notices).into());
         };
-        expect(notice.contains("is broken, and is made again"), notice)?;
+        expect(notice.contains("is damaged, and is built again"), notice)?;
         let again = scene.build(&text).run()?;
         expect_equal(&again.made, &[""; 0])?;
         expect_equal(&again.layers, &built.layers)?;

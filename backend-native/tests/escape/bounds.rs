@@ -81,7 +81,7 @@ pub(crate) fn a_full_disk_that_a_script_ignores_fails_its_step() -> Result<(), F
         "dd if=/dev/zero of=/cache/file bs=1M; head -c 1000000 /dev/zero | tr '\\0' a; rm /cache/file",
     ] {
         let built = build.shell_with(cache, script);
-        refused(built, "exited with 0: the disk is full, or was")?;
+        refused(built, "exited with 0: the disk is or was full")?;
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ pub(crate) fn where_no_process_can_be_run_no_build_begins() -> Result<(), Failed
         .env_remove("STAGEX_REQUIRE")
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    expect(said.contains("[no process can be run here: "), &said)
+    expect(said.contains("[cannot run a process here: "), &said)
 }
 
 /// What a limit of processes denies the builder itself is said, whatever it was that it would have started.

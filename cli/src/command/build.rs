@@ -14,6 +14,9 @@ use crate::failure::Failure;
 use crate::place;
 use crate::render::{self, Show};
 
+/// The directory of a package's sources in its context, and the name that stands for it in `--from`.
+const FETCH: &str = "fetch";
+
 /// What a tar of nothing is: two blocks of zeros.
 const EMPTY: [u8; 1024] = [0; 1024];
 
@@ -22,7 +25,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
     let recipe = arguments.recipe(context.settings.profile.value, root)?;
     let output = arguments.output()?;
     if output.is_standard_output() && context.format == Format::Json {
-        let message = "--format json and dest=- both want standard output".to_owned();
+        let message = "--format json and dest=- cannot both write to standard output".to_owned();
         return Err(Failure::of(ErrorKind::Usage, [(message, None)]));
     }
     let delivery = output.delivery(&recipe.trees(), root)?;
@@ -38,6 +41,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
     }
 
     let name = recipe.name.clone();
+    let fetch = recipe.context.join(FETCH);
     let listener = match arguments.progress() {
         Some(progress) => render::listener(
             context,
@@ -84,7 +88,24 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
         Err(failed) if matches!(failed.error, Error::Interrupted) => Err(failed.error.into()),
         Err(failed) => {
             super::make::print_failed(&name, &failed);
+            if names_sources(&failed.error) && !root.join(&fetch).exists() {
+                render::note(&format!(
+                    " hint: {fetch} does not exist: StageX's rules link it to fetch/<stage>/<name>; do so, or use \
+                     --build-context fetch=DIR"
+                ));
+            }
             Ok(failed.kind().into())
         }
+    }
+}
+
+/// Whether an error is about something that names the directory of sources.
+fn names_sources(error: &Error) -> bool {
+    match error {
+        Error::UnknownReference { reference, .. } => reference == FETCH,
+        Error::Instruction { instruction, .. } => instruction
+            .split([' ', '=', '"'])
+            .any(|word| word.split('/').next() == Some(FETCH)),
+        _ => false,
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn of_tree(
     targets: &[String],
     deny_warnings: bool,
 ) -> Result<Exit, Failure> {
+    super::tree::warn(context, tree, targets);
     let plan = super::tree::plan(context, tree, targets)?;
     let files: BTreeSet<_> = plan
         .packages

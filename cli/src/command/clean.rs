@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Clean) -> Result<Exi
         cleaned += remove(context, Clean::Cache)?;
         let forgotten = context.probe_cache.clear();
         cleaned.files += forgotten.map_err(|error| {
-            let message = format!("cannot forget what is known about engines: {error}");
+            let message = format!("cannot delete the probe results of engines: {error}");
             Failure::of(ErrorKind::Environment, [(message, None)])
         })?;
     }
@@ -62,13 +62,13 @@ fn clean_stores(context: &Context) -> Result<usize, Failure> {
         let mut builds = 0;
         for name in names {
             let Some(backend) = context.backend(&name) else {
-                render::note(&format!("{name}: there is no such runtime any more"));
+                render::note(&format!("{name}: this runtime no longer exists"));
                 continue;
             };
             let availability = interruption::unless(&mut interrupted, backend.probe()).await?;
             if let Err(why) = availability.ready() {
                 render::note(&format!(
-                    "{name} is not ready, and keeps it: {}",
+                    "{name} is not ready, so what it stored stays: {}",
                     why.message
                 ));
                 continue;
@@ -109,7 +109,7 @@ pub(super) fn print(context: &Context, cleaned: Cleaned, builds: Option<usize>) 
             render::result(&format!("removed {}, {size}", render::count(files, "file")));
             if let Some(builds) = builds {
                 let builds = render::count(builds, "killed build");
-                render::result(&format!("removed what {builds} had left"));
+                render::result(&format!("removed the residue of {builds}"));
             }
         }
     }

@@ -24,7 +24,7 @@ const SCRATCH: &str = "/var/tmp";
 pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Result<Exit, Failure> {
     let (programs, required) = programs(context, arguments)?;
     let work = Work::new(&context.directory, arguments.keep.as_deref()).map_err(|error| {
-        let hint = "name another folder with --keep";
+        let hint = "name another directory with --keep";
         Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
     })?;
     let suite = Arc::new(suite(arguments, &work)?);
@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
             if let Some(folder) = &arguments.report {
                 let folder = place::directory(&context.directory, folder)?;
                 conformance::report::write(&results, &folder).map_err(|error| {
-                    let hint = "name a folder that can be written to with --report";
+                    let hint = "name a writable directory with --report";
                     Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
                 })?;
             }
@@ -162,8 +162,8 @@ fn suite(arguments: &arguments::Conformance, work: &Work) -> Result<Suite, Failu
     })?;
     suite.keep(&arguments.cases);
     if suite.subjects.is_empty() {
-        let message = format!("no case is named like {}", arguments.cases.join(", "));
-        let hint = "stagex conformance --list names them all".to_owned();
+        let message = format!("no case has {} in its name", arguments.cases.join(", "));
+        let hint = "list all cases: stagex conformance --list".to_owned();
         return Err(Failure::of(ErrorKind::Usage, [(message, Some(hint))]));
     }
     Ok(suite)

@@ -19,7 +19,10 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
         record: !arguments.check,
         verify: arguments.verify,
     };
-    let compared = compare(context, &tree, how)?;
+    let mut compared = compare(context, &tree, how)?;
+    if arguments.recorded {
+        compared.retain(|each| each.recorded.is_some());
+    }
     let nothing_is_built = compared.iter().all(|each| each.built.is_none());
     match context.format {
         Format::Json => render::json(&documents::Digests {
@@ -27,15 +30,26 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
             packages: compared.iter().map(Into::into).collect(),
         }),
         Format::Human if nothing_is_built => {}
-        Format::Human => render::result(&human(&compared)),
+        Format::Human => {
+            let (listed, omitted) = listed(&compared, arguments);
+            render::result(&human(&listed));
+            if omitted > 0 && !context.quiet {
+                let images = render::count(omitted, "image");
+                render::note(&format!("not recorded: {images} (--all lists them)"));
+            }
+        }
     }
     if nothing_is_built && arguments.check {
-        let message = "nothing was compared: nothing of this tree is built".to_owned();
+        let message = match arguments.recorded {
+            true => "nothing was compared: no recorded package of this tree is built",
+            false => "nothing was compared: nothing of this tree is built",
+        };
+        let message = message.to_owned();
         let hint = "build it first: stagex make".to_owned();
         return Err(Failure::of(ErrorKind::NotCompared, [(message, Some(hint))]));
     }
     if nothing_is_built && !context.quiet {
-        render::note("nothing is built: what is recorded stays");
+        render::note("nothing is built, so digests/ stays as it is");
     }
     let differs = compared.iter().any(Comparison::differs);
     Ok(if arguments.check && differs {
@@ -43,6 +57,18 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
     } else {
         Exit::Success
     })
+}
+
+/// Returns what is listed for people, and how many images are omitted. A check omits images that are
+/// not recorded, unless all are asked for: in a tree whose digests are recorded in part, they would hide
+/// those that differ.
+fn listed(compared: &[Comparison], arguments: &arguments::Digests) -> (Vec<Comparison>, usize) {
+    let is_omitted = |each: &&Comparison| {
+        arguments.check && !arguments.all && each.built.is_some() && each.recorded.is_none()
+    };
+    let omitted = compared.iter().filter(is_omitted).count();
+    let listed = compared.iter().filter(|each| !is_omitted(each));
+    (listed.cloned().collect(), omitted)
 }
 
 /// How to compare.
@@ -79,7 +105,7 @@ pub(super) fn compare(
         for gone in recorded.update(&built, names()) {
             if !context.quiet {
                 render::note(&format!(
-                    "{gone}: its line is gone, since there is no such package"
+                    "{gone}: its line was removed, because there is no such package"
                 ));
             }
         }
@@ -101,4 +127,57 @@ pub(super) fn human(compared: &[Comparison]) -> String {
         };
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comparison(name: &str, recorded: Option<u8>, built: Option<u8>) -> Comparison {
+        let digest = |byte: u8| format!("sha256:{}", format!("{byte:02x}").repeat(32));
+        let digest = |byte: Option<u8>| byte.map(|byte| digest(byte).parse().unwrap());
+        Comparison {
+            name: name.to_owned(),
+            platform: None,
+            recorded: digest(recorded),
+            built: digest(built),
+        }
+    }
+
+    #[test]
+    fn a_check_counts_images_that_are_not_recorded_and_lists_them_if_asked() {
+        let compared = [
+            comparison("core-equal", Some(1), Some(1)),
+            comparison("core-differs", Some(1), Some(2)),
+            comparison("core-new", None, Some(3)),
+            comparison("core-absent", None, None),
+        ];
+        let arguments = |check, all| arguments::Digests {
+            check,
+            all,
+            recorded: false,
+            verify: false,
+        };
+        let text = |check, all| {
+            let (listed, omitted) = listed(&compared, &arguments(check, all));
+            (human(&listed), omitted)
+        };
+
+        let (checked, omitted) = text(true, false);
+        assert_eq!((checked.lines().count(), omitted), (2, 1), "{checked}");
+        assert!(!checked.contains("core-new"), "{checked}");
+        assert!(
+            checked.contains("core-differs  (recorded: 0101"),
+            "{checked}"
+        );
+
+        for (check, all) in [(true, true), (false, false)] {
+            let (everything, omitted) = text(check, all);
+            assert_eq!(
+                (everything.lines().count(), omitted),
+                (3, 0),
+                "{everything}"
+            );
+        }
+    }
 }

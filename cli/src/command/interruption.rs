@@ -28,7 +28,7 @@ pub(crate) fn watch() -> watch::Receiver<bool> {
             }
             received += 1;
             if received == 1 {
-                render::note("interrupted: ending the builds that run; once more to leave at once");
+                render::note("interrupted: ending running builds; interrupt again to exit at once");
                 let _ = sender.send(true);
             } else {
                 leave();

@@ -33,6 +33,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         return super::check::of_tree(context, &tree, &goals.targets, false);
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
+    super::tree::warn(context, &tree, &goals.targets);
     let plan = super::tree::plan_for(context, &tree, &goals.targets, platform)?;
     if arguments.dry_run {
         if !goals.build {
@@ -192,8 +193,7 @@ fn build(
 /// Says that a runtime has no store for images.
 fn cannot_load(runtime: &str) -> Failure {
     let message = format!("{runtime} cannot import images: it has no store for them");
-    let hint =
-        "docker, podman and buildah can; without import-..., the image is an OCI layout in out/";
+    let hint = "use docker, podman or buildah; without import, the image is an OCI layout in out/";
     Failure::of(ErrorKind::Usage, [(message, Some(hint.to_owned()))])
 }
 
@@ -215,7 +215,9 @@ fn print_failures(report: &Report) {
     let skipped = |(_, outcome): &&(String, Outcome)| matches!(outcome, Outcome::Skipped);
     let count = report.packages.iter().filter(skipped).count();
     if count > 0 && !report.interrupted {
-        render::note(&format!("not built, because of that: {count}"));
+        render::note(&format!(
+            "not built because of a failed dependency: {count}"
+        ));
     }
 }
 
@@ -228,7 +230,7 @@ pub(super) fn print_failed(name: &str, failed: &FailedBuild) {
             .iter()
             .map(|line| format!("\n  | {}", printable::line(&render::shortened(line))));
         message.extend(lines);
-        let _ = write!(message, "\n  the whole log: {}", failed.log);
+        let _ = write!(message, "\n  the complete log: {}", failed.log);
     }
     print_problem("error", &message, failed.error.hint().as_deref());
 }

@@ -151,10 +151,10 @@ fn table<'a>(names: &'a [String], found: &BTreeMap<&str, Availability>) -> Strin
                 let dialect = &ready.capabilities.dialect;
                 let features = [
                     ("heredocs", dialect.heredocs),
-                    ("network of each RUN", dialect.run_network),
+                    ("RUN --network", dialect.run_network),
                     ("named contexts", dialect.named_contexts),
-                    ("layers for WORKDIR", dialect.workdir_layers),
-                    ("ADD of zstd", dialect.add_zstd),
+                    ("WORKDIR layers", dialect.workdir_layers),
+                    ("ADD of zstd archives", dialect.add_zstd),
                     ("confined mounts", dialect.confined_mounts),
                 ];
                 let (can, lowered): (Vec<_>, Vec<_>) = features.iter().partition(|(_, has)| *has);
@@ -164,9 +164,13 @@ fn table<'a>(names: &'a [String], found: &BTreeMap<&str, Availability>) -> Strin
                         .collect::<Vec<_>>()
                         .join(", ")
                 };
-                let _ = writeln!(text, "                understands: {}", names(can));
+                let _ = writeln!(text, "                supports: {}", names(can));
                 if !lowered.is_empty() {
-                    let _ = writeln!(text, "                done for it: {}", names(lowered));
+                    let _ = writeln!(
+                        text,
+                        "                emulated by stagex: {}",
+                        names(lowered)
+                    );
                 }
                 if !ready.capabilities.offline_builds {
                     let _ = writeln!(text, "                cannot: deny the network to a build");

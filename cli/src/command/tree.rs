@@ -6,16 +6,19 @@ use crate::context::Context;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, print_problem};
 
-/// Opens the tree that the user named, and passes its warnings on.
+/// Opens the tree that the user named.
 pub(super) fn open(context: &Context) -> Result<Tree, Failure> {
-    let tree =
-        Tree::open(&context.directory).map_err(|problems| failure(ErrorKind::Tree, problems))?;
-    if !context.quiet {
-        for warning in tree.warnings() {
-            print_problem("warning", &warning.to_string(), warning.hint.as_deref());
-        }
+    Tree::open(&context.directory).map_err(|problems| failure(ErrorKind::Tree, problems))
+}
+
+/// Prints the warnings about what `targets` select.
+pub(super) fn warn(context: &Context, tree: &Tree, targets: &[String]) {
+    if context.quiet {
+        return;
     }
-    Ok(tree)
+    for warning in tree.warnings(targets) {
+        print_problem("warning", &warning.to_string(), warning.hint.as_deref());
+    }
 }
 
 /// Plans what `targets` select, for StageX's platform.

@@ -52,9 +52,9 @@ fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Waiting { process } => {
             let which = process.map_or_else(String::new, |id| format!(", process {id}"));
-            format!("waiting for another stagex that builds in this tree{which}")
+            format!("waiting for another stagex that is building in this tree{which}")
         }
-        Event::Cleaning => "moved what was made out of the way; removing it".to_owned(),
+        Event::Cleaning => "moved everything that was built aside; removing it".to_owned(),
         Event::Began { packages, runtime } => {
             format!("{}, with {runtime}", count(*packages, "package"))
         }

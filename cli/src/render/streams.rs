@@ -33,7 +33,7 @@ pub(crate) fn lost() -> Option<Failure> {
     written(io::stdout().flush());
     let error = LOST.get()?;
     let message = format!("cannot write to standard output: {error}");
-    let hint = "what was done is done, and only the result is lost: lead standard output elsewhere";
+    let hint = "the command succeeded, and only its output is lost: redirect standard output to a place with space";
     Some(Failure::of(
         ErrorKind::Environment,
         [(message, Some(hint.to_owned()))],

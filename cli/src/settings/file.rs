@@ -86,11 +86,11 @@ impl Settings {
             let value = value.map_err(|expected| wrong(runtime.span(), &expected, None))?;
             if owner == Owner::Tree && is_plugin(&value) {
                 let message = format!(
-                    "the runtime `{}` is not taken from a tree: expected auto, {}",
+                    "the runtime `{}` cannot be set by a tree; expected auto, {}",
                     runtime.get_ref(),
                     runtimes::NAMES.join(", ")
                 );
-                let hint = "a tree may not say which programs are run on your machine: use \
+                let hint = "a tree must not decide which programs run on your machine: use \
                     --runtime, or write it into stagex/stagex.toml in ~/.config";
                 return Err(wrong(runtime.span(), &message, Some(hint)));
             }
@@ -144,17 +144,17 @@ impl Settings {
             return Ok(());
         };
         if owner == Owner::Tree {
-            let hint = "a tree may not say which programs are run on your machine: write it into \
+            let hint = "a tree must not decide which programs run on your machine: write it into \
                 stagex/stagex.toml in ~/.config";
             return Err(wrong(
                 engines.span(),
-                "`engines` is not taken from a tree",
+                "`engines` cannot be set by a tree",
                 Some(hint),
             ));
         }
         for (name, program) in engines.into_inner() {
             if !runtimes::is_name(&name) {
-                let message = format!("`{name}` is no name of an engine or a plugin");
+                let message = format!("`{name}` is not a valid name of an engine or a plugin");
                 return Err(wrong(program.span(), &message, None));
             }
             let setting = Setting {
@@ -171,13 +171,13 @@ impl Settings {
 fn elsewhere(text: &str, owner: Owner) -> Result<Utf8PathBuf, (String, &'static str)> {
     let path = Utf8PathBuf::from(text);
     if owner == Owner::Tree {
-        let hint = "a tree may not say where files are written: write it into stagex/stagex.toml in \
+        let hint = "a tree must not decide where files are written: write it into stagex/stagex.toml in \
             ~/.config";
-        return Err(("`out` is not taken from a tree".to_owned(), hint));
+        return Err(("`out` cannot be set by a tree".to_owned(), hint));
     }
     if !path.is_absolute() {
-        let hint = "begin it with /: what it is relative to could be any tree";
-        return Err((format!("`{path}` is no absolute path"), hint));
+        let hint = "begin it with /, because a relative path would depend on the tree";
+        return Err((format!("`{path}` is not an absolute path"), hint));
     }
     Ok(path)
 }

@@ -224,10 +224,10 @@ fn what_grows_without_end_is_refused() {
 #[test]
 fn names_that_would_forge_lines_are_refused() {
     for (folder, expected) in [
-        ("core/a\ncore-b", "is no name for a package"),
-        ("core/a\u{1b}[2J", "is no name for a package"),
-        ("core/A", "is no name for a package"),
-        ("co\u{202e}re/a", "is no name for a stage"),
+        ("core/a\ncore-b", "is not a valid name for a package"),
+        ("core/a\u{1b}[2J", "is not a valid name for a package"),
+        ("core/A", "is not a valid name for a package"),
+        ("co\u{202e}re/a", "is not a valid name for a stage"),
     ] {
         let name = folder.split_once('/').unwrap().1;
         let name = name.replace('\n', "\\n").replace('\u{1b}', "\\u001b");

@@ -1,8 +1,9 @@
 //! Reports of a matrix, each made from its results alone: JSON for programs, `JUnit`'s XML for
-//! continuous integration, and for people one page, or a table on their terminal.
+//! continuous integration, and for people a page, two pictures, or a table on their terminal.
 
 mod junit;
 mod page;
+mod picture;
 mod state;
 mod table;
 
@@ -13,6 +14,7 @@ use camino::Utf8PathBuf;
 
 pub use table::table;
 
+use self::picture::Theme;
 use self::state::State;
 use crate::results::Results;
 
@@ -37,8 +39,8 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.json`, `junit.xml` and `index.html` into `folder`. Each file is there whole or not at all,
-/// and takes the place of what has its name.
+/// Writes `report.json`, `junit.xml`, `index.html`, `matrix-light.svg` and `matrix-dark.svg` into `folder`.
+/// Each file is there whole or not at all, and replaces what has its name.
 pub fn write(results: &Results, folder: &Directory) -> Result<(), ReportError> {
     let format = |name: &str| {
         let path = folder.path().join(name);
@@ -57,5 +59,7 @@ pub fn write(results: &Results, folder: &Directory) -> Result<(), ReportError> {
     let xml = junit::xml(results);
     let xml = xml.map_err(|error| format("junit.xml")(error.to_string()))?;
     put("junit.xml", &xml)?;
-    put("index.html", &page::html(results))
+    put("index.html", &page::html(results))?;
+    put("matrix-light.svg", &picture::svg(results, Theme::Light))?;
+    put("matrix-dark.svg", &picture::svg(results, Theme::Dark))
 }

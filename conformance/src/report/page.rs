@@ -253,7 +253,7 @@ fn engines(page: &mut String, results: &Results) {
 }
 
 /// Returns text as it stands in a page, in an element or between double quotes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -132,7 +132,7 @@ impl Conversation<'_> {
             text.chars().take(SHOWN).collect::<String>()
         };
         if self.answer.is_some() {
-            return Err(format!("went on after its answer: `{}`", shown()));
+            return Err(format!("wrote more after its answer: `{}`", shown()));
         }
         let message =
             parse::message(line).map_err(|why| format!("sent a line that {why}: `{}`", shown()))?;
@@ -140,7 +140,7 @@ impl Conversation<'_> {
             && let Some(step) = step
             && !self.steps.iter().any(|known| known.id == *step)
         {
-            return Err(format!("sent word of step {step}, which is none"));
+            return Err(format!("named the step {step}, which does not exist"));
         }
         match message {
             Message::Output { line, step } => {
@@ -197,7 +197,9 @@ impl Conversation<'_> {
             ),
             (Some(Message::Result(fields)), _) => Ok(fields),
             (_, Some(status)) => Err(Cause::Died(status)),
-            (_, None) => Err(Cause::Misbehaved("was ended without an answer".to_owned())),
+            (_, None) => Err(Cause::Misbehaved(
+                "was terminated by a signal without an answer".to_owned(),
+            )),
         }
     }
 }

@@ -98,7 +98,7 @@ impl Error {
                 "say where the plugin is with --engine NAME=PATH, or put it on PATH"
             }
             Cause::Process(process::Error::NotPermitted { .. }) => {
-                "give the file the execute permission"
+                "make the file executable (chmod +x)"
             }
             Cause::Process(_) | Cause::Died(_) => {
                 "what the plugin wrote to its standard error is in the log"

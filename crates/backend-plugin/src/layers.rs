@@ -41,20 +41,20 @@ pub(crate) fn check(
 fn file(folder: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, String> {
     let is_normal = |component| matches!(component, Utf8Component::Normal(_));
     if path.as_str().is_empty() || !path.components().all(is_normal) {
-        return Err("which is no relative path without `..`".to_owned());
+        return Err("which is not a relative path without `..`".to_owned());
     }
     let mut full = folder.to_owned();
     for component in path.components() {
         full.push(component);
         let metadata = full.symlink_metadata().map_err(|error| error.to_string())?;
         if metadata.is_symlink() {
-            return Err("which is a symbolic link, or lies behind one".to_owned());
+            return Err("which is a symbolic link, or is reached through one".to_owned());
         }
     }
     if full.is_file() {
         Ok(full)
     } else {
-        Err("which is no regular file".to_owned())
+        Err("which is not a regular file".to_owned())
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Name(String);
 
 /// A text is no name of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no name of a plugin: expected lower-case letters, digits and dashes")]
+#[error("`{0}` is not a valid name of a plugin: expected lower-case letters, digits and dashes")]
 pub struct InvalidName(String);
 
 impl FromStr for Name {

@@ -269,7 +269,7 @@ fn a_plugin_without_its_engine_says_why() {
 #[case::floods_its_log("exec yes >&2", "wrote more than 65536 bytes")]
 #[case::goes_on(
     r#"echo '{"type":"result"}'; echo '{"type":"result"}'"#,
-    "went on after its answer"
+    "wrote more after its answer"
 )]
 #[case::fails_after(r#"echo '{"type":"result","protocol":1}'; exit 1"#, "and then failed")]
 fn faults_in_a_probe(#[case] script: &str, #[case] message: &str) {
@@ -332,7 +332,7 @@ fn output_belongs_to_a_step_that_there_is() {
     assert!(
         error
             .to_string()
-            .contains("word of step 9.9, which is none"),
+            .contains("named the step 9.9, which does not exist"),
         "{error}"
     );
 }
@@ -364,7 +364,7 @@ fn a_plugin_that_does_not_end_after_its_answer_is_ended() {
 }
 
 #[rstest]
-#[case::outside("../secret", "no relative path without `..`")]
+#[case::outside("../secret", "not a relative path without `..`")]
 #[case::a_link("link", "is a symbolic link")]
 #[case::absent("absent", "No such file")]
 fn layers_lie_in_the_folder(#[case] tar: &str, #[case] message: &str) {

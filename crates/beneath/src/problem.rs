@@ -12,7 +12,7 @@ pub enum Problem {
     #[error("`{0}` is a symbolic link, which is not followed here")]
     Link(Utf8PathBuf),
     /// The path leads out of the directory: it is absolute, or has `..` in it.
-    #[error("`{0}` is no path beneath its directory")]
+    #[error("`{0}` is not a path below its directory")]
     Outside(Utf8PathBuf),
     /// It is a directory, a named pipe, a socket or a device.
     #[error("it is {0}, not a regular file")]
@@ -21,7 +21,7 @@ pub enum Problem {
     #[error("it is larger than {0} bytes, the limit for a file of this kind")]
     TooLarge(u64),
     /// Its contents are not UTF-8.
-    #[error("it is not UTF-8: the byte at offset {0} begins no character")]
+    #[error("it is not UTF-8: the byte at offset {0} begins no valid character")]
     NotUtf8(usize),
 }
 

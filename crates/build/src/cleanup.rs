@@ -60,7 +60,7 @@ impl Work {
             let name = format!("{name}-{unique}");
             match parent.new_directory(name.as_str().into()) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => break (name, made.at("make folder in", &path)?),
+                made => break (name, made.at("create a directory in", &path)?),
             }
         };
         // Engines are told of it, and are started elsewhere.

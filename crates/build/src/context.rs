@@ -102,7 +102,7 @@ pub(crate) fn time(seconds: u64, hash: &Hash) -> SystemTime {
 
 /// Makes a folder that everyone may read, whatever the umask.
 pub(crate) fn make_folder(path: &Utf8Path) -> Result<(), state::Error> {
-    fs::create_dir_all(path).at("make folder", path)?;
+    fs::create_dir_all(path).at("create directory", path)?;
     fs::set_permissions(path, Permissions::from_mode(0o755)).at("set mode of", path)
 }
 

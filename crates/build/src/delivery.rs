@@ -28,7 +28,7 @@ pub enum DeliveryError {
     #[error("refusing to write an image to a terminal")]
     Terminal,
     /// A layout is to go to standard output.
-    #[error("dest=- is a tar: leave tar=false out")]
+    #[error("dest=- writes a tar archive, so tar=false is not possible")]
     LayoutToOutput,
     /// A tar is to go in place of a directory.
     #[error("`{path}` is a directory")]
@@ -43,13 +43,13 @@ pub enum DeliveryError {
         path: Utf8PathBuf,
     },
     /// A symbolic link is in the tree where the image is to go.
-    #[error("`{path}` is a symbolic link, which could have come with the tree")]
+    #[error("`{path}` is a symbolic link, which may have come with the tree")]
     LinkInTree {
         /// The link.
         path: Utf8PathBuf,
     },
     /// A pipe or a device is in the tree where the image is to go.
-    #[error("`{path}` is no regular file, and could have come with the tree")]
+    #[error("`{path}` is not a regular file, and could have come with the tree")]
     SpecialInTree {
         /// What is there.
         path: Utf8PathBuf,
@@ -90,8 +90,10 @@ impl DeliveryError {
         Some(match self {
             Self::Terminal => "redirect standard output, or use dest=FILE",
             Self::LayoutToOutput => return None,
-            Self::IsDirectory { .. } => "name a file in it, or write a layout there with tar=false",
-            Self::NoDirectory { .. } => "make it, or name another with dest=FILE",
+            Self::IsDirectory { .. } => {
+                "name a file in it, or use tar=false to write a layout there"
+            }
+            Self::NoDirectory { .. } => "create it, or name another with dest=FILE",
             Self::LinkInTree { .. } => {
                 "no symbolic link in the tree is followed: name what it leads to, if that is what you mean"
             }

@@ -21,7 +21,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A source is not in the fetch folder.
-    #[error("{path} is missing: source `{key}` with sha256 {hash}")]
+    #[error("the source `{key}` (sha256 {hash}) is missing: {path}")]
     MissingSource {
         /// The source's key in `package.toml`.
         key: String,
@@ -51,7 +51,7 @@ pub enum Error {
         path: Utf8PathBuf,
     },
     /// A file of a context is one that engines do not copy, or each in its own way.
-    #[error("{path} is {found}, which cannot be part of a context")]
+    #[error("{path} is {found}, which cannot be in a context")]
     Special {
         /// The file.
         path: Utf8PathBuf,
@@ -132,7 +132,7 @@ pub enum Error {
         runtime: String,
     },
     /// A Containerfile uses one name for the images of two platforms.
-    #[error("{path}: `{reference}` is asked for on two platforms")]
+    #[error("{path}: `{reference}` is used for two platforms")]
     TwoPlatforms {
         /// The Containerfile.
         path: Utf8PathBuf,
@@ -161,7 +161,7 @@ pub enum Error {
     Backend(Box<backend_api::Error>),
     /// The engine handed over a layer that is none of the instructions'.
     #[error(
-        "{runtime} handed over a layer of step {step}: expected at most one for each of the \
+        "{runtime} exported a layer for step {step}: expected at most one for each of the \
          {expected} instructions that make one, in their order"
     )]
     StrayLayer {
@@ -193,7 +193,7 @@ pub enum Error {
     #[error(transparent)]
     PlatformName(#[from] containerfile::PlatformError),
     /// Nothing here runs the programs of a platform.
-    #[error("nothing can be built for `{platform}` here: expected {}", expected.join(" or "))]
+    #[error("cannot build for `{platform}` here; expected {}", expected.join(" or "))]
     Platform {
         /// The platform.
         platform: String,
@@ -202,7 +202,7 @@ pub enum Error {
     },
     /// There is less room on the disk than is needed.
     #[error(
-        "the disk of {path} has {} MiB left, and what is to be built needs {} MiB",
+        "the disk of {path} has {} MiB of free space, and the packages to build need {} MiB",
         free >> 20,
         needed >> 20
     )]
@@ -260,13 +260,13 @@ impl Error {
             Self::Containerfile { source, .. } => return source.hint(),
             Self::MissingSource { path, mirrors, .. } => {
                 let from = mirrors.join("\n       or ");
-                format!("put it there; it can be had from {from}\n(file: {path})")
+                format!("put it there; it can be downloaded from {from}\n(file: {path})")
             }
             Self::WrongSource { path, .. } => {
                 format!("remove {path} and fetch it again, or find out who changed it")
             }
             Self::Remove { path, .. } => format!(
-                "if its files belong to ids that are not yours any more (see /etc/subuid), only root can: \
+                "if its files belong to user IDs that are no longer yours (see /etc/subuid), only root can remove it: \
                  sudo rm -rf {path}"
             ),
             Self::Platform { platform, .. } if !platform.starts_with("linux/") => {
@@ -279,7 +279,7 @@ impl Error {
     /// Returns what the user can do about it, where that is always the same.
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Changed { .. } => "run it again when nothing else changes this file",
+            Self::Changed { .. } => "run the command again when nothing else changes this file",
             Self::Deletion { .. } => {
                 "rename it, name it in .dockerignore, or put it into an archive that a RUN unpacks"
             }
@@ -290,14 +290,14 @@ impl Error {
                  `stagex build` takes any other name with --build-context"
             }
             Self::MixedNetwork { .. } => {
-                "use a runtime with networks for each RUN (see `stagex runtimes`), \
+                "use a runtime that supports RUN --network (see `stagex runtimes`), \
                  or --offline to deny it to every RUN"
             }
             Self::HostNetworkOfRun { .. } => {
                 "use --network host if everybody on this machine may connect to what the build \
                  listens on, and the build to what listens on this machine"
             }
-            Self::NoHostNetwork { .. } => "leave --network host out, or use another runtime",
+            Self::NoHostNetwork { .. } => "leave out --network host, or use another runtime",
             Self::NoOffline { .. } => {
                 "`stagex runtimes` shows a runtime that can, and what this one lacks"
             }
@@ -310,11 +310,11 @@ impl Error {
                  Debian: apt-get install qemu-user-static), where the engine is"
             }
             Self::DiskSpace { .. } => {
-                "make room: `stagex clean` removes what can be built again, --logs only the logs; if \
-                 you know better how much is needed, --ignore-space"
+                "free some space: `stagex clean` removes everything that can be built again, --logs only the logs; if \
+                 this estimate is wrong, use --ignore-space"
             }
             Self::NamedImage { .. } => {
-                "write its layout again; an image in out/ is built again when its directory is removed"
+                "create its layout again; to build an image in out/ again, remove its directory"
             }
             Self::Layout(_) | Self::Config(_) => state::HINT_OF_IMAGE,
             _ => return None,

@@ -363,7 +363,7 @@ fn notices(
     for notice in &lowered.notices {
         match notice {
             Notice::SyntaxIgnored(frontend) => notices.push(format!(
-                "`# syntax={frontend}` is not followed: the file is read by stagex itself"
+                "`# syntax={frontend}` is ignored: stagex reads the file itself and fetches no frontend"
             )),
             Notice::ZstdArchive { path, .. } => {
                 decompress(main, &relative(Utf8Path::new(path)), work)?;

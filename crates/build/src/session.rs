@@ -63,7 +63,8 @@ impl Session {
         let removed = removal::remove(&left.work, left.name.as_ref(), &[backend]).await;
         if let Err(error) = removed {
             let error = error.to_string();
-            let message = format!("what a killed build has left stays: {error}; see stagex clean");
+            let message =
+                format!("cannot remove what a killed build left: {error}; try `stagex clean`");
             let package = left.name.clone();
             listener.hear(Event::Notice { package, message });
         }

@@ -33,7 +33,9 @@ pub fn check_space<'a>(
     let sizes = stale.map(|name| size(&folders.output(name)));
     let needed = needed(sizes.max());
     let system = rustix::fs::statvfs(out.as_std_path());
-    let system = system.map_err(std::io::Error::from).at("ask about", &out)?;
+    let system = system
+        .map_err(std::io::Error::from)
+        .at("get the free space of", &out)?;
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     if free < needed {
         let path = out;

@@ -51,7 +51,7 @@ impl Rule {
             }
             Self::Limits => "the limits differ: Docker before 23 has those of its daemon",
             Self::HeredocName => {
-                "Buildah 1.39 and Podman 5.4 cannot make a file whose name is not ASCII of a heredoc"
+                "Buildah 1.39 and Podman 5.4 cannot create a file with a non-ASCII name from a heredoc"
             }
         }
     }
@@ -60,9 +60,9 @@ impl Rule {
     pub fn hint(self) -> &'static str {
         match self {
             Self::HostName => "give the build a fixed name, by its own option or variable",
-            Self::NetworkFiles => "write what is needed to a file of the package's own",
+            Self::NetworkFiles => "write what is needed to a file of the package",
             Self::Devices => "name the devices that are needed: /dev/null, /dev/zero, /dev/urandom",
-            Self::Root => "keep what belongs into the image in a folder such as /rootfs",
+            Self::Root => "keep the contents of the image in a directory such as /rootfs",
             Self::Limits => "set what is needed with ulimit -S, below 2048 files",
             Self::HeredocName => "copy it under an ASCII name, and rename it in a RUN",
         }

@@ -52,13 +52,13 @@ impl Fault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
     /// No instruction at all.
-    #[error("no instructions, expected at least `FROM`")]
+    #[error("the file has no instructions; expected at least `FROM`")]
     Empty,
     /// A parser directive stands twice.
-    #[error("the directive `{0}` stands twice, expected it once")]
+    #[error("the directive `{0}` is given twice")]
     RepeatedDirective(String),
     /// `# escape=` with anything but a backslash or a backtick.
-    #[error("the escape `{0}` is not possible, expected `\\` or a backtick")]
+    #[error("`{0}` cannot be the escape character; expected `\\` or a backtick")]
     BadEscapeDirective(String),
     /// A keyword that is no instruction.
     #[error("unknown instruction `{keyword}`")]
@@ -69,7 +69,7 @@ pub enum ErrorKind {
         nearest: Option<String>,
     },
     /// An instruction before the first `FROM`.
-    #[error("`{0}` before the first `FROM`, expected only `ARG` there")]
+    #[error("`{0}` before the first `FROM`; only `ARG` is allowed there")]
     BeforeFirstStage(&'static str),
     /// An instruction without arguments.
     #[error("`{keyword}` without arguments, expected {expected}")]
@@ -90,10 +90,10 @@ pub enum ErrorKind {
         expected: &'static str,
     },
     /// A JSON array with something in it that is no string.
-    #[error("an array with something in it that is no string, expected strings only")]
+    #[error("an array contains something other than a string")]
     NotStrings,
     /// A flag that the instruction does not have.
-    #[error("`{keyword}` has no flag `--{flag}`, expected one of {expected}")]
+    #[error("`{keyword}` has no option `--{flag}`; expected one of {expected}")]
     UnknownFlag {
         /// The instruction.
         keyword: &'static str,
@@ -103,10 +103,10 @@ pub enum ErrorKind {
         expected: String,
     },
     /// A flag stands twice.
-    #[error("the flag `--{0}` stands twice, expected it once")]
+    #[error("the option `--{0}` is given twice")]
     RepeatedFlag(String),
     /// A flag without a value, or with a value that it cannot have.
-    #[error("the flag `--{flag}` with the value `{value}`, expected {expected}")]
+    #[error("the option `--{flag}` has the value `{value}`; expected {expected}")]
     BadFlag {
         /// The flag.
         flag: String,
@@ -116,34 +116,34 @@ pub enum ErrorKind {
         expected: &'static str,
     },
     /// A heredoc whose end is missing.
-    #[error("the heredoc `{0}` does not end, expected a line with `{0}` alone")]
+    #[error("the heredoc `{0}` does not end; expected a line with only `{0}`")]
     UnterminatedHeredoc(String),
     /// A heredoc as the destination of a copy.
-    #[error("a heredoc as the destination, expected a path")]
+    #[error("the destination is a heredoc; expected a path")]
     HeredocDestination,
     /// Several sources, and a destination that is a folder to some engines only.
-    #[error("several sources for `{0}`, expected a `/` at its end")]
+    #[error("several sources for the destination `{0}`; expected a `/` at its end")]
     FolderWithoutSlash(String),
     /// A stage's name with characters that it cannot have.
     #[error(
-        "`{0}` is no name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`"
+        "`{0}` is not a valid name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`"
     )]
     BadStageName(String),
     /// `ONBUILD` with an instruction that cannot be a trigger.
-    #[error("`ONBUILD {0}` is not possible, expected another instruction")]
+    #[error("`ONBUILD {0}` is not allowed; expected another instruction")]
     BadTrigger(String),
     /// A word that cannot be expanded.
     #[error(transparent)]
     Expansion(#[from] ExpansionError),
     /// A name that expanded to nothing.
-    #[error("`{0}` expands to nothing, expected a value")]
+    #[error("`{0}` expands to nothing; expected a value")]
     Blank(String),
     /// A variable where none can be.
-    #[error("`{0}` holds a variable, expected the name of a stage, an image or a context")]
+    #[error("`{0}` contains a variable; expected the name of a stage, an image or a context")]
     VariableInReference(String),
     /// A name that neither an image nor a context can have.
     #[error(
-        "`{0}` is no name of an image or a context, expected letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
+        "`{0}` is not a valid name of an image or a context, expected letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
     )]
     BadReference(String),
     /// A field that a mount does not have.
@@ -159,7 +159,7 @@ pub enum ErrorKind {
     )]
     MountValue(String),
     /// A type that a mount does not have.
-    #[error("`--mount=type={0}` is not possible, expected bind, cache, tmpfs, secret or ssh")]
+    #[error("`--mount=type={0}` does not exist; expected bind, cache, tmpfs, secret or ssh")]
     MountType(String),
     /// A mount that an engine would look for among the machine's own files.
     #[error(
@@ -167,16 +167,18 @@ pub enum ErrorKind {
     )]
     MountOfRun(String),
     /// A platform that cannot be read.
-    #[error("`{0}` is no platform, expected `os/architecture` or `os/architecture/variant`")]
+    #[error(
+        "`{0}` is not a valid platform, expected `os/architecture` or `os/architecture/variant`"
+    )]
     BadPlatform(String),
     /// A port that cannot be read.
     #[error(
-        "`{0}` is no port, expected `port`, `first-last` or either with `/tcp`, `/udp` or `/sctp`"
+        "`{0}` is not a valid port, expected `port`, `first-last` or either with `/tcp`, `/udp` or `/sctp`"
     )]
     BadPort(String),
     /// A signal that cannot be read.
     #[error(
-        "`{0}` is no signal, expected a name such as `TERM` or `SIGTERM`, or a number other than 0"
+        "`{0}` is not a valid signal, expected a name such as `TERM` or `SIGTERM`, or a number other than 0"
     )]
     BadSignal(String),
     /// A copy of heredocs and of other files at once, for an engine without heredocs.
@@ -190,7 +192,9 @@ pub enum ErrorKind {
     )]
     UnusualHeredocName(String),
     /// A network for one `RUN`, on an engine that has it for whole builds only.
-    #[error("`RUN --network={0}`, expected no such flag: this engine has no network for one RUN")]
+    #[error(
+        "`RUN --network={0}` is not possible: this engine has no option for the network of one RUN"
+    )]
     NetworkOfRun(&'static str),
     /// A heredoc that is a script with an interpreter, on an engine that cannot run it.
     #[error(
@@ -214,19 +218,19 @@ pub enum ErrorKind {
         count: usize,
     },
     /// More stages than a file can have.
-    #[error("more than {0} stages, the limit of a file")]
+    #[error("more than {0} stages, which is the limit")]
     TooManyStages(usize),
     /// More variables than can be in force.
-    #[error("more than {0} variables, the limit at one place of a file")]
+    #[error("more than {0} variables in scope at one place, which is the limit")]
     TooManyVariables(usize),
     /// A file whose evaluation takes too much memory.
     #[error("the file expands to more than {0} MiB, the limit for all its instructions together")]
     TooMuch(usize),
     /// A stage that needs itself.
-    #[error("stage `{0}` needs itself")]
+    #[error("stage `{0}` depends on itself")]
     SelfReference(String),
     /// A stage that is used before it is built.
-    #[error("stage `{used}` is used in stage `{user}`, which stands before it")]
+    #[error("stage `{used}` is used in stage `{user}`, which comes before it")]
     UsedBeforeBuilt {
         /// The stage that is used.
         used: String,
@@ -261,7 +265,7 @@ impl ErrorKind {
             ),
             Self::UsedBeforeBuilt { used, .. } => Some(format!("move stage `{used}` up")),
             Self::FolderWithoutSlash(destination) => Some(format!(
-                "with Docker each source becomes `{destination}` in turn, if that is no folder yet; \
+                "with Docker each source becomes `{destination}` in turn, if that is not a directory yet; \
                  write `{destination}/`"
             )),
             Self::TooMuch(_) | Self::Expansion(ExpansionError::TooLong(_)) => Some(

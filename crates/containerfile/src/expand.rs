@@ -33,13 +33,15 @@ pub enum ExpansionError {
         message: String,
     },
     /// A pattern escapes a character that needs no escape.
-    #[error("`\\{0}` is no escape in a pattern, expected one of `\\*` `\\?` `\\\\` `\\/` `\\}}`")]
+    #[error(
+        "`\\{0}` is not a valid escape in a pattern, expected one of `\\*` `\\?` `\\\\` `\\/` `\\}}`"
+    )]
     BadEscape(char),
     /// A word that grows too much.
     #[error("a word expands to more than {0} bytes")]
     TooLong(usize),
     /// `${` in `${` in `${`.
-    #[error("`${{` stands in more than {DEEPEST} others")]
+    #[error("`${{` is nested more than {DEEPEST} levels deep")]
     TooDeep,
     /// A pattern that has too much to look at.
     #[error("a pattern of {0} characters is too long for a value of {1}")]

@@ -19,7 +19,7 @@ pub struct Platform {
 
 /// A text that is no platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no platform, expected `os/architecture` or `os/architecture/variant`")]
+#[error("`{0}` is not a valid platform, expected `os/architecture` or `os/architecture/variant`")]
 pub struct PlatformError(pub String);
 
 impl FromStr for Platform {

@@ -101,7 +101,7 @@ impl Error {
             Self::Failed { hint, .. } => *hint,
             Self::Unsupported { hint, .. } => Some(hint),
             Self::Process(process::Error::NotFound { program }) if program == "unshare" => {
-                Some("install util-linux, whose `unshare` shuts the engine off")
+                Some("install util-linux: stagex isolates the engine with its `unshare`")
             }
             _ => None,
         }

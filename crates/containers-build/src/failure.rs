@@ -24,12 +24,12 @@ const KNOWN: [Known; 13] = [
     (
         &["no space left on device"],
         ErrorKind::Storage,
-        "free some space where the work folder is",
+        "free some space on the file system of the work directory",
     ),
     (
         &["overlay", "is not supported over"],
         ErrorKind::Storage,
-        "put the work folder on a file system that overlay supports (ext4, xfs, btrfs, tmpfs), or \
+        "put the work directory on a file system that overlayfs supports (ext4, xfs, btrfs, tmpfs), or \
          set STORAGE_DRIVER=vfs",
     ),
     (
@@ -40,7 +40,7 @@ const KNOWN: [Known; 13] = [
     (
         &["no subuid ranges found"],
         ErrorKind::PermissionDenied,
-        "give the user a range of ids in /etc/subuid and /etc/subgid (usermod --add-subuids), or \
+        "give the user a range of IDs in /etc/subuid and /etc/subgid (usermod --add-subuids), or \
          run as root",
     ),
     (
@@ -52,7 +52,7 @@ const KNOWN: [Known; 13] = [
     (
         &["unshare", "failed: Operation not permitted"],
         ErrorKind::PermissionDenied,
-        "run where namespaces may be made: as root with CAP_SYS_ADMIN, or as a user who may make \
+        "run where namespaces can be created: as root with CAP_SYS_ADMIN, or as a user who may make \
          user namespaces",
     ),
     (
@@ -73,7 +73,7 @@ const KNOWN: [Known; 13] = [
     (
         &["cgroups in hybrid mode not supported"],
         ErrorKind::EngineFailed,
-        "install runc, which takes hybrid control groups (Debian: apt-get install runc)",
+        "install runc, which supports hybrid control groups (Debian: apt-get install runc)",
     ),
     (
         &["netavark"],
@@ -101,7 +101,7 @@ impl Failure {
         let said = lines.iter().rposition(|line| line.starts_with("Error: "));
         let message = match said {
             Some(place) => message(&lines[place..]),
-            None => (*lines.last().unwrap_or(&"it failed without a word")).to_owned(),
+            None => (*lines.last().unwrap_or(&"it failed without a message")).to_owned(),
         };
 
         let end = lines[lines.len().saturating_sub(5)..].join("\n");
@@ -194,7 +194,7 @@ mod tests {
         ErrorKind::Storage,
         "committing container for step {X}: write /x: no space left on device"
     )]
-    #[case::silent("", ErrorKind::EngineFailed, "it failed without a word")]
+    #[case::silent("", ErrorKind::EngineFailed, "it failed without a message")]
     #[case::unknown("oh\n", ErrorKind::EngineFailed, "oh")]
     fn failures(#[case] stderr: &str, #[case] kind: ErrorKind, #[case] message: &str) {
         let found = Failure::of(stderr);

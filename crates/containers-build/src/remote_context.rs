@@ -32,8 +32,8 @@ impl RemoteContext {
     ) -> Result<Self, Error> {
         if context.join(IGNORE).exists() {
             return Err(Error::Unsupported {
-                message: format!("`{IGNORE}` cannot be sent to an engine elsewhere"),
-                hint: "call it .dockerignore, which means the same",
+                message: format!("`{IGNORE}` cannot be sent to a remote engine"),
+                hint: "rename it to .dockerignore, which means the same",
             });
         }
         let packed = || -> io::Result<Utf8PathBuf> {

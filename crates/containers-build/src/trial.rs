@@ -138,7 +138,7 @@ fn described(folder: &Utf8Path) -> BuildRequest {
 }
 
 fn not_text() -> std::io::Error {
-    std::io::Error::other("expected a path of UTF-8 text")
+    std::io::Error::other("the path is not UTF-8")
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -11,14 +11,14 @@ use crate::error::Error;
 pub(crate) enum Unusable {
     #[error("`{program}` was not found")]
     NotFound { program: Utf8PathBuf },
-    #[error("`{program}` may not be executed")]
+    #[error("`{program}` is not executable")]
     NotExecutable { program: Utf8PathBuf },
     #[error("`{program} version` failed: {message}")]
     WillNotRun {
         program: Utf8PathBuf,
         message: String,
     },
-    #[error("`{program}` builds elsewhere, and nothing answers there: {message}")]
+    #[error("`{program}` is a client of a remote service, which does not answer: {message}")]
     Unreachable {
         program: Utf8PathBuf,
         message: String,
@@ -100,7 +100,7 @@ impl Unusable {
                     "install it (Debian: apt-get install {packages}), or say where it is: --engine {id}=PATH"
                 );
             }
-            Self::NotExecutable { .. } => "give the file the execute permission",
+            Self::NotExecutable { .. } => "make the file executable (chmod +x)",
             Self::WillNotRun { .. } => "run it by hand to see what is wrong with it",
             Self::Unreachable { .. } => {
                 return format!(

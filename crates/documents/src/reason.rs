@@ -50,10 +50,10 @@ impl fmt::Display for Reason {
                     "its record was made elsewhere, by another user, or by an older stagex",
                 );
             }
-            Self::Gone => return f.write_str("its image in out/ is gone, or not whole"),
-            Self::Asked => return f.write_str("it was asked for without any cache"),
+            Self::Gone => return f.write_str("its image in out/ is missing or incomplete"),
+            Self::Asked => return f.write_str("it was requested without caches"),
             Self::Unrecorded => {
-                return f.write_str("its inputs changed; its last build did not write them down");
+                return f.write_str("its inputs changed (the last build did not record them)");
             }
             Self::Needs { package } => {
                 return write!(f, "{package}, which it needs, is built again");

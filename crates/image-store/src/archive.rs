@@ -170,7 +170,7 @@ pub(crate) fn extract(
     let members = Members::read(&mut file)?;
     let manifest = members.find(MANIFEST)?;
     if manifest.size > MANIFEST_LIMIT {
-        return Err(invalid(format!("{MANIFEST} is absurdly large")));
+        return Err(invalid(format!("{MANIFEST} is far too large")));
     }
     let images: Vec<Image> = serde_json::from_reader(manifest.open(&mut file)?)?;
     let [only] = images.as_slice() else {

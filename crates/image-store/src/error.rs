@@ -17,7 +17,7 @@ pub enum Error {
         output: String,
     },
     /// A name is not one of the build's own, and was not taken.
-    #[error("the context `{0}` would get a name that belongs to somebody else")]
+    #[error("the context `{0}` would get a name outside of this build's names")]
     Foreign(String),
     /// A file of ours could not be read or written.
     #[error("{what}")]

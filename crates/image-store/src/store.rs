@@ -54,7 +54,7 @@ impl Store {
     /// Puts images into the store. `archive` is a file of ours that does not exist.
     pub async fn load(&self, images: Vec<Given>, archive: &Utf8Path) -> Result<(), Error> {
         let cannot = |source| Error::File {
-            what: "the images cannot be handed to the engine",
+            what: "the images cannot be loaded into the engine",
             source,
         };
         let path = archive.to_owned();

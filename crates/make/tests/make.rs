@@ -231,11 +231,11 @@ async fn what_would_be_built_is_explained_before() {
     fs::remove_dir_all(scene.folders().output("core-c")).unwrap();
     assert_eq!(
         scene.explain(false, &[]),
-        ["core-c: its image in out/ is gone, or not whole"]
+        ["core-c: its image in out/ is missing or incomplete"]
     );
     assert_eq!(
         scene.explain(true, &["core-a"]),
-        ["core-a: it was asked for without any cache"]
+        ["core-a: it was requested without caches"]
     );
 }
 

@@ -24,7 +24,7 @@ pub enum InvalidPath {
     #[error("is absolute; expected a path relative to the image's root")]
     Absolute,
     /// It has a `..`.
-    #[error("climbs with `..`; expected a path below the image's root")]
+    #[error("contains `..`; expected a path below the image's root")]
     Climbs,
     /// It is longer than Linux allows.
     #[error("is {0} bytes long; Linux allows {LONGEST_PATH}")]

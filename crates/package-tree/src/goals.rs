@@ -52,23 +52,23 @@ pub enum Instead {
 const NOT_YET: [(&str, &str); 8] = [
     (
         "fetch",
-        "put sources into fetch/<stage>/<name>/: a build says which it lacks, and where to get them",
+        "put sources into fetch/<stage>/<name>/: a build says which one is missing, and where it can be downloaded",
     ),
-    ("preseed", "what was published can be built: `stagex make`"),
+    ("preseed", "build what was published: stagex make"),
     (
         "prep-release-branch",
-        "the Makefile only prints what to type",
+        "this target of the Makefile only prints commands to type",
     ),
     ("publish", PUBLISHING),
     (
         "reproduce",
-        "make it, and compare: stagex make && stagex digests --check",
+        "build and compare: stagex make && stagex digests --check",
     ),
     ("sign", PUBLISHING),
-    ("targets", "leave it out: nothing is generated"),
+    ("targets", "leave it out: stagex generates no rules"),
     (
         "verify",
-        "compare with what is recorded: stagex digests --check",
+        "compare with the recorded digests: stagex digests --check",
     ),
 ];
 /// What the targets begin with that name a package behind it.
@@ -108,8 +108,8 @@ pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
                 let refused = NOT_YET.iter().find(|(name, _)| *name == word);
                 if word == format!("{prefix}-") && AFTER.contains(&prefix) {
                     problems.push(
-                        Problem::new(format!("`{word}` names no package"))
-                            .hint(format!("write it behind: {word}core-musl")),
+                        Problem::new(format!("`{word}` has no package after it"))
+                            .hint(format!("add one: {word}core-musl")),
                     );
                 } else if let Some(target) = of("digests-") {
                     goals.build(&target);
@@ -141,10 +141,11 @@ pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
         if words.len() > 1 {
             let hint = match what {
                 Instead::Check => "to check some packages: stagex check PACKAGE...",
-                Instead::Compat | Instead::Help => "ask for it by itself",
+                Instead::Compat | Instead::Help => "use it alone",
             };
             problems.push(
-                Problem::new(format!("`{word}` goes with no other target")).hint(hint.to_owned()),
+                Problem::new(format!("`{word}` cannot be combined with other targets"))
+                    .hint(hint.to_owned()),
             );
         }
     }

@@ -80,7 +80,7 @@ impl Manifest {
             && name.value != folder
         {
             let message = format!(
-                "the name is `{}`, expected the folder's, `{folder}`",
+                "the name is `{}`, expected that of the directory, `{folder}`",
                 name.value
             );
             reader.problem(&name.place, message, None);
@@ -98,7 +98,10 @@ impl Manifest {
         if let Some(version) = &version
             && !is_tag(&version.value)
         {
-            let message = format!("`{}` is no version, expected a tag: {TAG}", version.value);
+            let message = format!(
+                "`{}` is not a valid version, expected a tag: {TAG}",
+                version.value
+            );
             reader.problem(&version.place, message, None);
         }
         self.version = version.map(|version| version.value);
@@ -107,7 +110,7 @@ impl Manifest {
         for platform in reader.texts(table.value, "platforms") {
             if platform.value.parse::<containerfile::Platform>().is_err() {
                 let message = format!(
-                    "`{}` is no platform, expected `os/architecture`, such as `linux/amd64`",
+                    "`{}` is not a valid platform, expected `os/architecture`, such as `linux/amd64`",
                     platform.value
                 );
                 reader.problem(&platform.place, message, None);
@@ -121,12 +124,12 @@ impl Manifest {
             let name = &subpackage.value;
             if !name::is_package(stage, name) {
                 let message = format!(
-                    "`{name}` is no name for a package: expected {}",
+                    "`{name}` is not a valid name for a package: expected {}",
                     name::PACKAGE
                 );
                 reader.problem(&subpackage.place, message, None);
             } else if self.subpackages.contains(name) {
-                reader.problem(&subpackage.place, format!("`{name}` stands twice"), None);
+                reader.problem(&subpackage.place, format!("`{name}` occurs twice"), None);
             } else {
                 self.subpackages.push(subpackage.value);
             }
@@ -139,7 +142,7 @@ impl Manifest {
             self.memory = bytes(&memory.value);
             if self.memory.is_none() {
                 let message = format!(
-                    "`{}` is no amount, expected one such as `8GiB`",
+                    "`{}` is not a valid amount, expected one such as `8GiB`",
                     memory.value
                 );
                 reader.problem(&memory.place, message, None);
@@ -161,7 +164,10 @@ impl Manifest {
                 continue;
             };
             if !name::is_key(name) {
-                let message = format!("`{name}` is no key of a source: expected {}", name::KEY);
+                let message = format!(
+                    "`{name}` is not a valid key of a source: expected {}",
+                    name::KEY
+                );
                 reader.problem(&key.span(), message, None);
             }
             reader.only(table.value, &SOURCE_KEYS);
@@ -170,7 +176,7 @@ impl Manifest {
                 && !is_sha256(&hash.value)
             {
                 let message = format!(
-                    "`{}` is no sha256, expected 64 lower-case hex digits",
+                    "`{}` is not a valid sha256, expected 64 lower-case hex digits",
                     hash.value
                 );
                 reader.problem(&hash.place, message, None);
@@ -213,11 +219,14 @@ impl Manifest {
 fn check_names(reader: &Reader<'_>, stage: &str, name: &str) {
     let hint = || Some("rename the directory".to_owned());
     if !name::is_stage(stage) {
-        let message = format!("`{stage}` is no name for a stage: expected {}", name::STAGE);
+        let message = format!(
+            "`{stage}` is not a valid name for a stage: expected {}",
+            name::STAGE
+        );
         reader.problem(&(0..0), message, hint());
     } else if !name::is_package(stage, name) {
         let message = format!(
-            "`{name}` is no name for a package: expected {}",
+            "`{name}` is not a valid name for a package: expected {}",
             name::PACKAGE
         );
         reader.problem(&(0..0), message, hint());
@@ -314,32 +323,35 @@ mod tests {
     )]
     #[case::blank(
         "[package]\nname = \"x\"\nversion = \"a b\"",
-        "3:11: `a b` is no version"
+        "3:11: `a b` is not a valid version"
     )]
     #[case::up(
         "[package]\nname = \"x\"\nversion = \"../x\"",
-        "3:11: `../x` is no version"
+        "3:11: `../x` is not a valid version"
     )]
-    #[case::not_ascii("[package]\nname = \"x\"\nversion = \"ü\"", "`ü` is no version")]
+    #[case::not_ascii(
+        "[package]\nname = \"x\"\nversion = \"ü\"",
+        "`ü` is not a valid version"
+    )]
     #[case::platform(
         "[package]\nname = \"x\"\nplatforms = [\"amd64\"]",
-        "3:14: `amd64` is no"
+        "3:14: `amd64` is not"
     )]
     #[case::climbs(
         "[package]\nname = \"x\"\nsubpackages = [\"../y\"]",
-        "3:16: `../y` is no name"
+        "3:16: `../y` is not a valid name"
     )]
     #[case::twice(
         "[package]\nname = \"x\"\nsubpackages = [\"y\", \"y\"]",
-        "3:21: `y` stands twice"
+        "3:21: `y` occurs twice"
     )]
     #[case::memory(
         "[package]\nname = \"x\"\n[build]\nmemory = \"lots\"",
-        "p.toml:4:10: `lots` is no amount"
+        "p.toml:4:10: `lots` is not a valid amount"
     )]
     #[case::hash(
         "[package]\nname = \"x\"\n[sources.s]\nhash = \"12\"\nmirrors = [\"u\"]",
-        "p.toml:4:8: `12` is no sha256"
+        "p.toml:4:8: `12` is not a valid sha256"
     )]
     #[case::mirrors(
         "[package]\nname = \"x\"\n[sources.s]\nhash = \"12\"",
@@ -347,19 +359,19 @@ mod tests {
     )]
     #[case::key(
         "[package]\nname = \"x\"\n[sources.\"a\\nb\"]\nhash = \"12\"",
-        "is no key of a source"
+        "is not a valid key of a source"
     )]
     #[case::format(
         "[package]\nname = \"x\"\n[sources.s]\nformat = \"a/b\"",
-        "p.toml:4:10: `a/b` is no format"
+        "p.toml:4:10: `a/b` is not a valid format"
     )]
     #[case::version_of_a_source(
         "[package]\nname = \"x\"\n[sources.s]\nversion = \"1/..\"",
-        "p.toml:4:11: `1/..` is no version"
+        "p.toml:4:11: `1/..` is not a valid version"
     )]
     #[case::commit(
         "[package]\nname = \"x\"\n[sources.s]\ngit_sha = \"a b\"",
-        "p.toml:4:11: `a b` is no git_sha"
+        "p.toml:4:11: `a b` is not a valid git_sha"
     )]
     fn what_is_wrong_is_said_with_its_place(#[case] text: &str, #[case] expected: &str) {
         let found = problems(text);
@@ -373,12 +385,12 @@ mod tests {
     }
 
     #[rstest]
-    #[case::upper("core", "X", "`X` is no name for a package")]
-    #[case::order("core", "x\u{1b}[2J", "is no name for a package")]
-    #[case::line("core", "x\ncore-y", "is no name for a package")]
-    #[case::long("core", &"x".repeat(124), "is no name for a package")]
-    #[case::stage("Core", "x", "`Core` is no name for a stage")]
-    #[case::stage_with_a_dash("core-x", "y", "`core-x` is no name for a stage")]
+    #[case::upper("core", "X", "`X` is not a valid name for a package")]
+    #[case::order("core", "x\u{1b}[2J", "is not a valid name for a package")]
+    #[case::line("core", "x\ncore-y", "is not a valid name for a package")]
+    #[case::long("core", &"x".repeat(124), "is not a valid name for a package")]
+    #[case::stage("Core", "x", "`Core` is not a valid name for a stage")]
+    #[case::stage_with_a_dash("core-x", "y", "`core-x` is not a valid name for a stage")]
     fn the_names_of_folders_have_a_grammar(
         #[case] stage: &str,
         #[case] name: &str,

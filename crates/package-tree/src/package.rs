@@ -113,7 +113,7 @@ pub(crate) fn read(
         (Some(containerfile), Some(manifest)) => (containerfile, manifest),
         (None, None) => return Err(NoPackage::Skipped(None)),
         (Some(_), None) => {
-            let problem = Problem::new("is left out: there is no package.toml beside it");
+            let problem = Problem::new("is ignored: there is no package.toml beside it");
             return Err(NoPackage::Skipped(Some(in_file(problem, CONTAINERFILE))));
         }
         (None, Some(_)) => {
@@ -164,7 +164,7 @@ fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, Problem> {
         }
         let position = Position::in_source(text, reference.span.start);
         if found.len() == MOST_REFERENCES {
-            let message = format!("names more than {MOST_REFERENCES} images");
+            let message = format!("uses more than {MOST_REFERENCES} images");
             return Err(Problem::new(message).at(position.line, position.column));
         }
         found.push(Reference {

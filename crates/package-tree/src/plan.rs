@@ -206,7 +206,7 @@ impl Tree {
                     .map(|&each| self.at(each).name.as_str());
                 let trail = names.collect::<Vec<_>>().join(" -> ");
                 let file = self.at(next).containerfile();
-                return Problem::new(format!("packages need one another in a circle: {trail}"))
+                return Problem::new(format!("circular dependency between packages: {trail}"))
                     .in_file(file);
             }
         }

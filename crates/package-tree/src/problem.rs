@@ -34,9 +34,8 @@ impl Problem {
     pub(crate) fn unreadable(error: &io::Error) -> Self {
         let problem = Self::new(format!("cannot be read: {error}"));
         match beneath::problem(error) {
-            Some(beneath::Problem::Link(_)) => {
-                problem.hint("put the file itself there: no link is followed in `packages/`")
-            }
+            Some(beneath::Problem::Link(_)) => problem
+                .hint("replace the link with the file: no symbolic link is followed in packages/"),
             Some(beneath::Problem::NotUtf8(_)) => problem.hint("save it as UTF-8"),
             _ => problem,
         }

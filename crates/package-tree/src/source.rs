@@ -66,7 +66,7 @@ impl Description {
         let file = expand(template, value)?;
         if !name::is_file(&file) {
             return Err(format!(
-                "`{file}` is no name for a file in the fetch folder: expected {}",
+                "`{file}` is not a valid name for a file in fetch/: expected {}",
                 name::FILE
             ));
         }
@@ -82,7 +82,10 @@ impl Description {
             if name::is_mirror(&url) {
                 return Ok(url);
             }
-            Err(format!("`{url}` is no mirror: expected {}", name::MIRROR))
+            Err(format!(
+                "`{url}` is not a valid mirror: expected {}",
+                name::MIRROR
+            ))
         });
         Ok(Source {
             key: self.key.clone(),
@@ -154,6 +157,6 @@ mod tests {
         let error = description(Some(file), "https://a.org/x")
             .expand(Some("1.2"))
             .unwrap_err();
-        assert!(error.contains("is no name for a file"), "{error}");
+        assert!(error.contains("is not a valid name for a file"), "{error}");
     }
 }

@@ -47,7 +47,7 @@ impl Tree {
             }
         }
         if problems.is_empty() && packages.is_empty() {
-            let hint = "name another folder with -C";
+            let hint = "name the tree's directory with -C";
             let message = format!("there is no package in {}", root.join("packages"));
             return Err(Problem::new(message).hint(hint).into());
         }
@@ -91,10 +91,24 @@ impl Tree {
         &self.needs[place]
     }
 
-    /// Returns what a person should know although the tree can be built.
-    pub fn warnings(&self) -> &[Problem] {
-        &self.warnings
+    /// Returns what a person who builds `targets` should know, although the tree can be built.
+    pub fn warnings(&self, targets: &[String]) -> impl Iterator<Item = &Problem> {
+        let warnings = self.warnings.iter();
+        warnings.filter(move |warning| match &warning.file {
+            Some(file) => is_selected(file, targets),
+            None => true,
+        })
     }
+}
+
+/// Whether `targets` select the directory of a package that `file` is in, if it were a package.
+fn is_selected(file: &Utf8Path, targets: &[String]) -> bool {
+    let mut parts = file.components().skip(1).map(|part| part.as_str());
+    let stage = parts.next().unwrap_or_default();
+    let name = parts.next().unwrap_or_default();
+    let full = format!("{stage}-{name}");
+    let selects = |target: &String| ["all", stage, name, &full].contains(&target.as_str());
+    targets.is_empty() || targets.iter().any(selects)
 }
 
 /// A stage: its directory, and the names of what may be packages there, sorted.
@@ -190,7 +204,7 @@ fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Arc<Output>
         if let [one, other] = pair
             && one.name == other.name
         {
-            let message = format!("`{}` is an output of {} too", one.name, one.context);
+            let message = format!("`{}` is also an output of {}", one.name, one.context);
             let file = other.context.join("package.toml");
             problems.push(Problem::new(message).in_file(file));
         }
@@ -211,11 +225,11 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
                     && other.hash != source.hash
                 {
                     let message = format!(
-                        "sources `{}` and `{}` are both called `{}`",
+                        "sources `{}` and `{}` have the same file name, `{}`",
                         other.key, source.key, source.file
                     );
                     let problem = package.problem(*position, message);
-                    problems.push(problem.hint("give one another `file`"));
+                    problems.push(problem.hint("set `file` of one of them"));
                 }
                 sources.push(source);
             }

@@ -51,7 +51,7 @@ impl<'a> Versions<'a> {
             };
             trail.push(next.full_name());
             if trail[..trail.len() - 1].contains(&trail[trail.len() - 1]) {
-                let message = format!("`version_from` goes in a circle: {}", trail.join(" -> "));
+                let message = format!("circular `version_from`: {}", trail.join(" -> "));
                 return Err(current.problem(*position, message));
             }
             current = next;

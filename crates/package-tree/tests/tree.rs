@@ -241,7 +241,7 @@ fn build_arguments_come_in_their_order() {
 #[case::version_cycle(
     &[("core/a", "[package]\nname = \"a\"\nversion_from = \"core-b\"", "FROM scratch\n"),
       ("core/b", "[package]\nname = \"b\"\nversion_from = \"core-a\"", "FROM scratch\n")],
-    "packages/core/b/package.toml:3:16: `version_from` goes in a circle: core-a -> core-b -> core-a"
+    "packages/core/b/package.toml:3:16: circular `version_from`: core-a -> core-b -> core-a"
 )]
 #[case::version_of_nobody(
     &[("core/a", "[package]\nname = \"a\"\nversion_from = \"core-x\"", "FROM scratch\n")],
@@ -289,11 +289,28 @@ fn a_folder_without_package_toml_is_left_out_with_a_warning() {
     std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
     let tree = sample.open().unwrap();
     assert_eq!(tree.outputs().len(), 7);
-    assert!(
-        tree.warnings()[0]
-            .to_string()
-            .starts_with("packages/user/mesa/Containerfile:")
-    );
+    let warnings = |targets: &[&str]| {
+        let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
+        let warnings = tree.warnings(&targets).map(ToString::to_string);
+        warnings.collect::<Vec<_>>()
+    };
+    for targets in [
+        &[][..],
+        &["all"],
+        &["user"],
+        &["mesa"],
+        &["core", "user-mesa"],
+    ] {
+        let found = warnings(targets);
+        assert_eq!(found.len(), 1, "{targets:?}");
+        assert!(
+            found[0].starts_with("packages/user/mesa/Containerfile:"),
+            "{found:?}"
+        );
+    }
+    for targets in [&["core"][..], &["core-mesa"], &["user-mes"]] {
+        assert_eq!(warnings(targets), [""; 0], "{targets:?}");
+    }
 }
 
 #[rstest]
@@ -358,8 +375,8 @@ fn a_folder_that_is_no_tree_is_said_to_be_none() {
 }
 
 #[rstest]
-#[case("linux/amd64,arm64", "`arm64` is no platform")]
-#[case("linux/amd64,", "`` is no platform")]
+#[case("linux/amd64,arm64", "`arm64` is not a valid platform")]
+#[case("linux/amd64,", "`` is not a valid platform")]
 #[case("linux/386,linux/amd64,linux/386", "`linux/386` is named twice")]
 fn platforms_that_cannot_be_planned_for(#[case] platforms: &str, #[case] expected: &str) {
     let tree = sample().open().unwrap();

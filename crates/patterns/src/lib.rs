@@ -11,7 +11,7 @@ pub use pattern::{is_pattern, matches};
 
 /// A pattern that Go's `filepath.Match` does not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no pattern: expected `]`, or something behind a backslash")]
+#[error("`{0}` is not a valid pattern: expected `]`, or a character after a backslash")]
 pub struct BadPattern(pub String);
 
 /// A result of this crate.

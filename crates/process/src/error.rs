@@ -17,7 +17,7 @@ pub enum Error {
         program: Utf8PathBuf,
     },
     /// The program is there, but may not be executed.
-    #[error("`{program}` may not be executed")]
+    #[error("`{program}` is not executable")]
     NotPermitted {
         /// The program's path.
         program: Utf8PathBuf,

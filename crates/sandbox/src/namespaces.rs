@@ -110,10 +110,10 @@ fn split(group: &Group) -> Result<Rights> {
     let rights = Rights::of_this_process();
     let flags = UnshareFlags::NEWNS | UnshareFlags::NEWPID;
     match rights {
-        Rights::Root => unshare(flags, "make name spaces")?,
+        Rights::Root => unshare(flags, "create namespaces")?,
         // Such a root has them already.
         Rights::User if rustix::process::geteuid().is_root() => {
-            unshare(flags, "make name spaces")?;
+            unshare(flags, "create namespaces")?;
         }
         Rights::User => {
             let mapper = Mapper::start()?;

@@ -31,10 +31,10 @@ pub enum Error {
     #[error("`{0}` was not found")]
     NotFound(String),
     /// A folder would come in place of a file.
-    #[error("cannot copy a folder to `{0}`, which is none")]
+    #[error("cannot copy a directory to `{0}`, which is not a directory")]
     NotAFolder(String),
     /// A file would come in place of a folder.
-    #[error("cannot replace the folder `{0}` by a file")]
+    #[error("cannot replace the directory `{0}` by a file")]
     IsAFolder(String),
     /// There are more symbolic links on a path than any system follows.
     #[error("too many symbolic links in `{0}`")]

@@ -36,7 +36,7 @@ pub enum Error {
         text: String,
     },
     /// A file in `digests/` has two lines for one image.
-    #[error("{path}:{line}: `{image}` has a digest already, in {path}:{first}")]
+    #[error("{path}:{line}: `{image}` is already recorded in {path}:{first}")]
     DigestTwice {
         /// The file.
         path: Utf8PathBuf,

@@ -215,9 +215,9 @@ impl Folders {
             None => Directory::open(parent),
         };
         let out = parent.and_then(|parent| parent.make_directory(name));
-        let out = out.at("make folder", &self.out())?;
+        let out = out.at("create directory", &self.out())?;
         let own = out.make_directory(OWN.into());
-        own.at("make folder", &self.own())
+        own.at("create directory", &self.own())
     }
 
     /// Finds the folder of what a runtime keeps itself, which may not be there yet.
@@ -270,7 +270,7 @@ impl Folders {
     /// Begins the log of the output `name` anew.
     pub fn begin_log(&self, name: &str) -> Result<File, Error> {
         let logs = self.make_own()?.make_directory(LOGS.into());
-        let logs = logs.at("make folder", &self.own().join(LOGS))?;
+        let logs = logs.at("create directory", &self.own().join(LOGS))?;
         let log = logs.new_file(log_file(name).as_str().into());
         log.at("write", &self.log(name))
     }
@@ -300,7 +300,7 @@ impl Folders {
         let own = self.make_own()?;
         for part in PARTS {
             let made = own.make_directory(part.into());
-            made.at("make folder", &self.own().join(part))?;
+            made.at("create directory", &self.own().join(part))?;
         }
         let path = self.own().join(LOCK);
         let mut file = loop {

@@ -37,7 +37,7 @@ pub enum SecretError {
         source: io::Error,
     },
     /// The file is not one that only the user can read and write.
-    #[error("{path} {found}: whoever knows what is in it could forge records of builds")]
+    #[error("{path} {found}: whoever knows its contents could forge records of builds")]
     Open {
         /// The file.
         path: Utf8PathBuf,
@@ -61,7 +61,7 @@ impl SecretError {
                     "make {path} accessible to you, or name another directory with XDG_STATE_HOME"
                 )
             }
-            Self::Open { path, .. } => format!("remove {path}: another one is made"),
+            Self::Open { path, .. } => format!("remove {path}: stagex then creates another one"),
             Self::Foreign { .. } => {
                 "set HOME or XDG_STATE_HOME to a directory of the user who builds".to_owned()
             }
@@ -123,7 +123,7 @@ fn read(path: &Utf8Path) -> Result<Secret, SecretError> {
     let metadata = file.metadata().map_err(at("read", path))?;
     own(path, &metadata)?;
     if !metadata.is_file() {
-        return Err(open("is no regular file"));
+        return Err(open("is not a regular file"));
     }
     if metadata.mode() & 0o077 != 0 {
         return Err(open("can be read or written by others"));
@@ -145,11 +145,11 @@ fn make(state: &Utf8Path, path: &Utf8Path) -> Result<(), SecretError> {
     }
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(state);
-    made.map_err(at("make the directory", state))?;
+    made.map_err(at("create the directory", state))?;
     let mut file = tempfile::Builder::new()
         .prefix(".secret.")
         .tempfile_in(state)
-        .map_err(at("make a file in", state))?;
+        .map_err(at("create a file in", state))?;
     let written = file
         .write_all(&random())
         .and_then(|()| file.as_file().sync_all());

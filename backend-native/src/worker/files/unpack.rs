@@ -90,7 +90,12 @@ impl Unpacker {
             unpack(&mut unpacked)?;
         }
         let folder = unpacked.folder(below).cloned();
-        folder.ok_or_else(|| Failure::new(FailureKind::Internal, "a layer is nowhere"))
+        folder.ok_or_else(|| {
+            Failure::new(
+                FailureKind::Internal,
+                "internal error: a layer was not unpacked",
+            )
+        })
     }
 
     fn unpack_into_one(&self, image: &Image) -> Result<PathBuf> {

@@ -172,7 +172,7 @@ impl Cache {
     /// Removes an entry that is not what it was.
     pub(crate) fn discard(&self, key: Digest) {
         let path = self.path.join(key.to_string());
-        let message = format!("`{}` is broken, and is made again", path.display());
+        let message = format!("`{}` is damaged, and is built again", path.display());
         self.report.say(Message::Notice { message });
         self.give_up(key);
     }
@@ -182,8 +182,9 @@ impl Cache {
     fn refuse_unproven(&self, key: Digest) {
         if !self.has_unproven.swap(true, Ordering::Relaxed) {
             let path = self.path.display();
-            let message =
-                format!("what is in `{path}` and was not kept there by this user is made again");
+            let message = format!(
+                "`{path}` contains results that this user has not kept there; they are built again"
+            );
             self.report.say(Message::Notice { message });
         }
         self.give_up(key);

@@ -83,13 +83,13 @@ impl Limit {
         let message = format!("{what}: {self}");
         match self {
             Self::Disk => Failure::new(FailureKind::Storage, message)
-                .with_hint(format!("make room where `{work}` is")),
+                .with_hint(format!("free some space on the file system of `{work}`")),
             Self::Group(Exceeded::Processes(_)) => Failure::build(message).with_hint(
                 "let it start fewer at once, such as by `make -j4`; half of what the machine \
                  can have is a build's: sysctl kernel.pid_max, kernel.threads-max",
             ),
             Self::Group(Exceeded::Memory(_)) => Failure::build(message).with_hint(
-                "let it do less at once, such as by `make -j4`, or build it where there is more memory",
+                "let it do less at the same time, for example `make -j4`, or build it on a machine with more memory",
             ),
             Self::Group(Exceeded::MachineMemory) => Failure::build(message).with_hint(
                 "build fewer packages at once: --jobs 1, or [build] memory in package.toml",
@@ -101,7 +101,7 @@ impl Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disk => write!(formatter, "the disk is full, or was"),
+            Self::Disk => write!(formatter, "the disk is or was full"),
             Self::Group(Exceeded::Processes(most)) => {
                 write!(
                     formatter,
@@ -110,12 +110,12 @@ impl fmt::Display for Limit {
             }
             Self::Group(Exceeded::Memory(most)) => write!(
                 formatter,
-                "a build may have {} of memory, and a process was ended for more",
+                "a build may have {} of memory, and a process was killed because it needed more",
                 mebibytes(*most)
             ),
             Self::Group(Exceeded::MachineMemory) => write!(
                 formatter,
-                "a process of this machine was ended for want of memory meanwhile"
+                "meanwhile the kernel killed a process on this machine for lack of memory"
             ),
         }
     }

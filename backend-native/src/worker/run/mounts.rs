@@ -235,7 +235,7 @@ impl Said {
     }
 
     fn value(&mut self, name: &str, value: &str) -> Result<()> {
-        let bad = || Failure::build(format!("`{name}={value}` of a mount cannot be"));
+        let bad = || Failure::build(format!("`{name}={value}` is not possible in a mount"));
         match name {
             "type" => self.kind = Word::read(value)?,
             "from" => self.from = Some(value.to_owned()).filter(|from| !from.is_empty()),

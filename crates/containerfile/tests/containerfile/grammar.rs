@@ -146,10 +146,14 @@ fn a_statement_knows_where_it_stands() {
 }
 
 #[rstest]
-#[case("", "1:1: no instructions, expected at least `FROM`", None)]
+#[case(
+    "",
+    "1:1: the file has no instructions; expected at least `FROM`",
+    None
+)]
 #[case(
     "# only this\n",
-    "2:1: no instructions, expected at least `FROM`",
+    "2:1: the file has no instructions; expected at least `FROM`",
     None
 )]
 #[case(
@@ -174,7 +178,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a AS 1b",
-    "1:6: `1b` is no name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`",
+    "1:6: `1b` is not a valid name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`",
     None
 )]
 #[case(
@@ -184,7 +188,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a\nCOPY --link --link b c",
-    "2:13: the flag `--link` stands twice, expected it once",
+    "2:13: the option `--link` is given twice",
     None
 )]
 #[case(
@@ -199,7 +203,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a\nCOPY b <<EOF\nEOF",
-    "2:6: a heredoc as the destination, expected a path",
+    "2:6: the destination is a heredoc; expected a path",
     None
 )]
 #[case(
@@ -225,7 +229,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a\nCMD [\"b\", 1]",
-    "2:5: an array with something in it that is no string, expected strings only",
+    "2:5: an array contains something other than a string",
     None
 )]
 #[case(

@@ -81,7 +81,7 @@ pub enum Problem {
         why: InvalidPath,
     },
     /// A whiteout without the name of what it deletes.
-    #[error("`{0}` is a whiteout that does not say what it deletes")]
+    #[error("`{0}` is a whiteout that does not name what it deletes")]
     Whiteout(TreePath),
     /// A file with the name of a whiteout.
     #[error("`{0}` cannot be in an image: in a layer, a name that begins with `.wh.` deletes")]
@@ -114,7 +114,9 @@ pub enum Problem {
     )]
     Opaque(TreePath),
     /// A member that is in no folder.
-    #[error("`{path}` is in `{parent}`, which is not a folder of the layer or of those below it")]
+    #[error(
+        "`{path}` is in `{parent}`, which is not a directory of the layer or of those below it"
+    )]
     Parent {
         /// The member.
         path: TreePath,
