@@ -20,8 +20,8 @@ use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, Resource, Rlimit};
 use rustix::thread::{Gid, LinkNameSpaceType, Uid, UnshareFlags};
 
-use crate::namespaces::Rights;
 use crate::network::Network;
+use crate::rights::Rights;
 use crate::seccomp::Filter;
 use crate::{capabilities, sockets, view};
 

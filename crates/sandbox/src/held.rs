@@ -1,13 +1,15 @@
 //! The calls of an ordinary user's build that are held up until the builder has answered them: which,
 //! and by which of their arguments they are known.
 //!
-//! It knows calls and filters. What is done for a call is the affair of [`crate::deputy`].
+//! It knows calls and filters. What is done for a call is the affair of [`crate::seccomp_notify`].
+
+use std::collections::BTreeMap;
 
 use libc::sock_filter;
 
-use crate::deputy::set_id;
-use crate::seccomp::{
-    ALLOW, ASK, Architecture, argument, give, if_any_bit, if_at_least, if_equal, instruction, load,
+use crate::architecture::{ARCHITECTURES, Architecture};
+use crate::bpf::{
+    ALLOW, ASK, argument, give, if_any_bit, if_at_least, if_equal, instruction, load,
 };
 
 /// Which calls are held up.
@@ -265,6 +267,9 @@ impl Call {
     }
 }
 
+/// The set-user-ID and the set-group-ID bit.
+pub(crate) const SET_ID: u32 = 0o6000;
+
 /// The flags by which a file is made that is opened: `O_CREAT`, and of `O_TMPFILE` the one that `O_DIRECTORY` has not.
 pub(crate) const MAKES: u32 =
     (libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY).cast_unsigned();
@@ -273,7 +278,7 @@ pub(crate) const MAKES: u32 =
 fn sets_id(mode: usize) -> Vec<sock_filter> {
     vec![
         load(argument(mode)),
-        if_any_bit(set_id::BITS, 0, 1),
+        if_any_bit(SET_ID, 0, 1),
         give(ASK),
         give(ALLOW),
     ]
@@ -289,23 +294,30 @@ fn device(mode: usize) -> Vec<sock_filter> {
         if_equal(libc::S_IFCHR, 3, 0),
         if_equal(libc::S_IFBLK, 2, 0),
         load(argument(mode)),
-        if_any_bit(set_id::BITS, 0, 1),
+        if_any_bit(SET_ID, 0, 1),
         give(ASK),
         give(ALLOW),
     ]
 }
 
-impl Architecture {
-    /// Returns the calls that are held up on it.
-    pub(crate) fn held(&self, watch: Watch) -> impl Iterator<Item = Call> {
-        let calls = CALLS.into_iter().filter(move |call| call.watch <= watch);
-        calls.filter_map(|call| {
-            Some(Call {
-                number: self.number(call.name)?,
-                kind: call.kind,
-                file: call.file,
-                is_short: self.number(&format!("{}32", call.name)).is_some(),
-            })
+/// Returns the calls that are held up on an architecture.
+pub(crate) fn on(architecture: &Architecture, watch: Watch) -> impl Iterator<Item = Call> {
+    let calls = CALLS.into_iter().filter(move |call| call.watch <= watch);
+    calls.filter_map(|call| {
+        Some(Call {
+            number: architecture.number(call.name)?,
+            kind: call.kind,
+            file: call.file,
+            is_short: architecture.number(&format!("{}32", call.name)).is_some(),
         })
-    }
+    })
+}
+
+/// Returns the calls that are held up, by the architecture and the number that they are known by.
+pub(crate) fn by_number(watch: Watch) -> BTreeMap<(u32, u32), Call> {
+    let all = ARCHITECTURES.iter().flat_map(|architecture| {
+        let calls = on(architecture, watch);
+        calls.map(|call| ((architecture.audit, call.number), call))
+    });
+    all.collect()
 }

@@ -7,28 +7,33 @@
 //! the process is one thread of a builder that has several. That is [`child`]; everything it
 //! needs is prepared before.
 
+mod architecture;
+mod bpf;
 mod capabilities;
 mod child;
-mod deputy;
 mod error;
 mod group;
 mod held;
 mod mount;
+mod mount_attributes;
 mod namespaces;
 mod network;
+mod network_namespace;
 mod process;
 mod program;
+mod rights;
 mod seccomp;
+mod seccomp_notify;
 mod sockets;
 mod uplink;
 mod view;
 
-pub use deputy::{Deputy, Held, Verdict};
 pub use error::{Error, Result};
 pub use group::{Bounds, Exceeded, Met};
 pub use held::Watch;
 pub use mount::{Access, bind, deny_writing, devices, temporary};
-pub use namespaces::{Inside, Rights, enter, inside};
-pub use network::Network;
+pub use namespaces::{Inside, enter, inside};
+pub use network::{Network, UserNetwork};
 pub use process::{Ended, Process, Running};
-pub use uplink::UserNetwork;
+pub use rights::Rights;
+pub use seccomp_notify::{Held, StandIns, Verdict};

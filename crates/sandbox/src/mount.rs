@@ -13,8 +13,8 @@ use rustix::mount::{
 };
 
 use crate::error::{Error, Result};
-use crate::namespaces::Rights;
-use crate::view::{set_attributes, set_own_attributes};
+use crate::mount_attributes::{set_attributes, set_own_attributes};
+use crate::rights::Rights;
 
 /// The devices of a build, with their numbers.
 const DEVICES: [(&CStr, u32, u32); 6] = [

@@ -11,13 +11,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::child::{self, Plan, Step};
-use crate::deputy::set_id::SetIds;
-use crate::deputy::{Held, Supervisor, Verdict};
 use crate::error::{Error, Result};
 use crate::group::Bounds;
-use crate::namespaces::Rights;
 use crate::network::Network;
+use crate::rights::Rights;
 use crate::seccomp::Filter;
+use crate::seccomp_notify::{Held, SetIds, Supervisor, Verdict};
 use crate::uplink::Uplink;
 
 /// A process to be started.

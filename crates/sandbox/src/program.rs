@@ -21,7 +21,7 @@ use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
-use crate::view::set_attributes;
+use crate::mount_attributes::set_attributes;
 
 /// Becomes this program with other arguments. Returns only why that failed.
 pub(crate) fn become_with(arguments: &[CString]) -> io::Error {

@@ -10,13 +10,16 @@
     reason = "no library offers a filter of two architectures without a C library"
 )]
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::RawFd;
-use std::str::FromStr as _;
 
 use libc::sock_filter;
 
+use crate::architecture::{ARCHITECTURES, Architecture, PRIVATE};
+use crate::bpf::{
+    ALLOW, ARCHITECTURE, ASK, FIRST_ARGUMENT, NUMBER, give, if_any_bit, if_at_least, if_equal,
+    if_greater, load, skip,
+};
 use crate::held::{self, Watch};
 
 /// The calls that are allowed, whatever their arguments, by name: on each architecture those that it
@@ -80,70 +83,10 @@ const SOCKET: u32 = 1;
 /// own, the version 2.6, both, and what there is.
 const PERSONALITIES: [u32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
-/// An architecture: how the kernel calls it in a filter, and the numbers of its calls.
-pub(crate) struct Architecture {
-    audit: u32,
-    number: fn(&str) -> Option<u32>,
-}
-
-/// Where the calls begin that an architecture has beside the table of all.
-const PRIVATE: u32 = 0x000f_0000;
-
-/// Returns the number of such a call: 32-bit ARM has them, without which no program begins there.
-fn private(architecture: &str, name: &str) -> Option<u32> {
-    let calls = [("breakpoint", 1), ("cacheflush", 2), ("set_tls", 5)];
-    let mut calls = calls.into_iter().filter(|_| architecture == "arm");
-    calls.find_map(|(call, number)| (call == name).then_some(PRIVATE + number))
-}
-
-macro_rules! architecture {
-    ($audit:literal, $name:ident) => {
-        Architecture {
-            audit: $audit,
-            number: |name| {
-                if let Some(number) = private(stringify!($name), name) {
-                    return Some(number);
-                }
-                let call = syscalls::$name::Sysno::from_str(name).ok()?;
-                u32::try_from(call.id()).ok()
-            },
-        }
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-const ARCHITECTURES: [Architecture; 2] = [
-    architecture!(0xc000_003e, x86_64),
-    architecture!(0x4000_0003, x86),
-];
-#[cfg(target_arch = "aarch64")]
-const ARCHITECTURES: [Architecture; 2] = [
-    architecture!(0xc000_00b7, aarch64),
-    architecture!(0x4000_0028, arm),
-];
-
-/// Where a filter finds the number of a call, its architecture, and its first argument.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const FIRST_ARGUMENT: u32 = 16;
-
-pub(crate) const ALLOW: u32 = 0x7fff_0000;
 const KILL: u32 = 0x8000_0000;
 const REFUSE: u32 = 0x0005_0000 | libc::EPERM.cast_unsigned();
 /// What a program takes as a sign to use an older call.
 const UNKNOWN: u32 = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
-
-/// Held up until the builder has answered.
-pub(crate) const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
-
-/// Returns the calls that are held up, by the architecture and the number that they are known by.
-pub(crate) fn held_up(watch: Watch) -> BTreeMap<(u32, u32), held::Call> {
-    let all = ARCHITECTURES.iter().flat_map(|architecture| {
-        let calls = architecture.held(watch);
-        calls.map(|call| ((architecture.audit, call.number), call))
-    });
-    all.collect()
-}
 
 /// A filter that the kernel can be given.
 #[derive(Debug)]
@@ -201,11 +144,6 @@ impl Filter {
 }
 
 impl Architecture {
-    /// Returns the number of a call, if there is one.
-    pub(crate) fn number(&self, name: &str) -> Option<u32> {
-        (self.number)(name)
-    }
-
     fn list(&self, beyond: Option<(u32, Watch)>) -> Vec<sock_filter> {
         let mut program = vec![load(NUMBER)];
         let mut call = |name: &str, mut rule: Vec<sock_filter>| {
@@ -233,7 +171,7 @@ impl Architecture {
             for name in held::ANSWERED_AS_UNKNOWN {
                 call(name, vec![give(UNKNOWN)]);
             }
-            for held in self.held(watch) {
+            for held in held::on(self, watch) {
                 let mut rule = held.rule(beyond, watch);
                 program.push(if_equal(held.number, 1, 0));
                 program.push(skip(rule.len()));
@@ -281,51 +219,6 @@ fn among(values: &[u32], inside: u32, outside: u32) -> Vec<sock_filter> {
     }
     program.push(give(outside));
     program
-}
-
-/// Returns where a filter finds the lower half of an argument.
-pub(crate) fn argument(place: usize) -> u32 {
-    // There are six.
-    FIRST_ARGUMENT + 8 * u32::try_from(place).unwrap_or(0)
-}
-
-pub(crate) fn load(place: u32) -> sock_filter {
-    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, place, (0, 0))
-}
-
-pub(crate) fn give(answer: u32) -> sock_filter {
-    instruction(libc::BPF_RET | libc::BPF_K, answer, (0, 0))
-}
-
-fn skip(count: usize) -> sock_filter {
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    instruction(libc::BPF_JMP | libc::BPF_JA, count, (0, 0))
-}
-
-pub(crate) fn if_equal(value: u32, then: u8, otherwise: u8) -> sock_filter {
-    let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-    instruction(code, value, (then, otherwise))
-}
-
-pub(crate) fn if_any_bit(bits: u32, then: u8, otherwise: u8) -> sock_filter {
-    let code = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
-    instruction(code, bits, (then, otherwise))
-}
-
-pub(crate) fn if_greater(value: u32, then: u8, otherwise: u8) -> sock_filter {
-    let code = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
-    instruction(code, value, (then, otherwise))
-}
-
-pub(crate) fn if_at_least(value: u32, then: u8, otherwise: u8) -> sock_filter {
-    let code = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
-    instruction(code, value, (then, otherwise))
-}
-
-pub(crate) fn instruction(code: u32, k: u32, (jt, jf): (u8, u8)) -> sock_filter {
-    // A code is one byte of a kind and its modes.
-    let code = u16::try_from(code).unwrap_or_default();
-    sock_filter { code, jt, jf, k }
 }
 
 #[cfg(test)]

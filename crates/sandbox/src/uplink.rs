@@ -19,16 +19,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{Error, Result};
 use crate::group::Bounds;
-use crate::network::{self, GATEWAY, INTERFACE, Network};
-
-/// A program that leads from a network of a build's own to the machine's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UserNetwork {
-    /// `pasta`, of the package `passt`.
-    Pasta,
-    /// `slirp4netns`.
-    Slirp4netns,
-}
+use crate::network::{GATEWAY, INTERFACE, Network, UserNetwork};
+use crate::network_namespace;
 
 /// What is given to a process: an address, the machine that answers questions of names, and how long
 /// packets are.
@@ -160,7 +152,7 @@ struct Program {
 impl Uplink {
     /// Makes a network.
     pub(crate) fn of(network: Network, bounds: &Bounds) -> Result<Self> {
-        let namespace = network::namespace(network)?;
+        let namespace = network_namespace::namespace(network)?;
         let program = match (network, &namespace) {
             (Network::User(kind), Some(namespace)) => {
                 Some(Program::start(kind, namespace, bounds)?)
@@ -218,7 +210,7 @@ impl Program {
             }
             // One of them says so a moment before it has the interface.
             let begin = Instant::now();
-            while !network::guard(program.child.id())? {
+            while !network_namespace::guard(program.child.id())? {
                 if program.child.try_wait()?.is_some() {
                     return Ok(false);
                 }

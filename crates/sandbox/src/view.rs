@@ -4,21 +4,17 @@
 //! The child's own side: system calls and nothing else. Every file is found from the descriptor of
 //! what was mounted, and no path of the build's, in which a link may stand, is walked for it.
 
-#![expect(
-    unsafe_code,
-    reason = "the attributes of mounts are set by a call that no library offers"
-)]
-
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
 use crate::mount::{attach, detached};
-use crate::namespaces::Rights;
+use crate::mount_attributes::set_attributes;
 use crate::network::Network;
+use crate::rights::Rights;
 
 /// Files and folders of `/proc` that tell of the machine, and are empty to a build.
 const HIDDEN: [&CStr; 9] = [
@@ -128,55 +124,4 @@ fn deny_writing(mount: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     let copy = open_tree(&found, c"", flags)?;
     set_attributes(&copy, SAFE | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     attach(copy, found)
-}
-
-/// The argument of the system call `mount_setattr`.
-#[repr(C)]
-#[derive(Default)]
-struct MountAttributes {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    user_namespace: u64,
-}
-
-/// Sets attributes of a mount, and of all that is mounted in it.
-pub(crate) fn set_attributes(mount: impl AsFd, attributes: MountAttrFlags) -> Result<(), Errno> {
-    change_attributes(mount, attributes, OpenTreeFlags::AT_RECURSIVE)
-}
-
-/// Sets attributes of a mount, and of none that is mounted in it.
-pub(crate) fn set_own_attributes(
-    mount: impl AsFd,
-    attributes: MountAttrFlags,
-) -> Result<(), Errno> {
-    change_attributes(mount, attributes, OpenTreeFlags::empty())
-}
-
-fn change_attributes(
-    mount: impl AsFd,
-    attributes: MountAttrFlags,
-    depth: OpenTreeFlags,
-) -> Result<(), Errno> {
-    let argument = MountAttributes {
-        set: attributes.bits().into(),
-        ..MountAttributes::default()
-    };
-    let flags = AtFlags::EMPTY_PATH.bits() | depth.bits();
-    // SAFETY: the descriptor is open, the path ends, and the argument is as long as is said.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_fd().as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            &raw const argument,
-            size_of::<MountAttributes>(),
-        )
-    };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
-    }
 }

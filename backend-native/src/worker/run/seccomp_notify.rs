@@ -5,11 +5,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{FileType, Stat};
-use sandbox::{Held, Watch};
+use sandbox::{Held, StandIns, Watch};
 
-/// Makes stand-ins.
+/// Stand-ins as `snapshot` makes and marks them.
 #[derive(Debug)]
-struct StandIns;
+struct Marked;
 
 /// Returns which calls of a RUN are held up, and who answers them; nothing where the kernel does all. Only
 /// where a file may stand for another, the calls are held up that could tell: each look at a file.
@@ -24,13 +24,13 @@ pub(crate) fn held(set_ids: Vec<Arc<OwnedFd>>) -> Option<Held> {
     Some(Held {
         beyond: snapshot::stand_in()?,
         watch,
-        deputy: Arc::new(StandIns),
+        stand_ins: Arc::new(Marked),
         set_ids,
         changes: None,
     })
 }
 
-impl sandbox::Deputy for StandIns {
+impl StandIns for Marked {
     fn stand_for(&self, file: BorrowedFd<'_>, kind: FileType, number: u64) -> io::Result<()> {
         Ok(snapshot::stand_for(file, kind, number)?)
     }

@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::architecture::architecture;
 
 fn ask(architecture: u32, number: u32, first: u32) -> u32 {
     run(

@@ -1,8 +1,8 @@
-//! What the kernel does not do for an ordinary user, done for its builds: device files, and owners
-//! beyond the ranges that are set aside for the user.
+//! The supervisor of a process's system calls (`seccomp_unotify(2)`): what the kernel does not do for an ordinary
+//! user, done for its builds: device files, and owners beyond the ranges that are set aside for the user.
 //!
-//! The filter of system calls holds such a call up until the builder has answered it. What stands in
-//! for a file, and for which, is for a [`Deputy`] to say. Here is who asks, what a path leads to for
+//! The filter of system calls holds such a call up until the supervisor has answered it. What stands in
+//! for a file, and for which, is for [`StandIns`] to say. Here is who asks, what a path leads to for
 //! him, and what he would be told by a kernel that does such things: by all calls that could tell what
 //! stands in from what it stands for. What cannot be answered as that kernel would ends the process
 //! instead ([`Verdict`]).
@@ -14,78 +14,35 @@
 
 mod acting;
 mod answer;
+mod asked;
 mod caller;
 mod change;
 mod link;
 mod look;
 mod mode;
-pub(crate) mod set_id;
+mod place;
+mod set_id;
+mod stand_ins;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::{Arc, mpsc};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::held::{self, Watch};
-use crate::seccomp;
+use crate::held::{self, Kind};
 use acting::Ground;
 use answer::{Answer, Stop};
+use asked::Asked;
 use caller::Caller;
-use set_id::SetIds;
 
-/// Says what stands in for what the kernel does not make.
-pub trait Deputy: std::fmt::Debug + Send + Sync {
-    /// Has an empty file, just made, stand for a device.
-    fn stand_for(&self, file: BorrowedFd<'_>, kind: FileType, number: u64) -> io::Result<()>;
-
-    /// Gives a file, of which the descriptor says no more than where it is, to a user, a group or both.
-    /// It is an error, [`InvalidInput`](io::ErrorKind::InvalidInput), if nobody can be told of it later.
-    fn give(&self, file: BorrowedFd<'_>, user: Option<u32>, group: Option<u32>) -> io::Result<()>;
-
-    /// Returns the status of what a file stands for; nothing if it is what it seems to be. It is an error,
-    /// [`InvalidData`](io::ErrorKind::InvalidData), if that cannot be told.
-    fn status(&self, file: BorrowedFd<'_>) -> io::Result<Option<Stat>>;
-
-    /// Tells whether an attribute says of a file what it stands for.
-    fn is_mark(&self, attribute: &[u8]) -> bool;
-}
-
-/// What is held up of a process, and who answers.
-#[derive(Debug, Clone)]
-pub struct Held {
-    /// The first user, and the first group, that is not given a file without asking.
-    pub beyond: u32,
-    /// Which calls are held up.
-    pub watch: Watch,
-    /// Who answers.
-    pub deputy: Arc<dyn Deputy>,
-    /// The regular files that have the set-user-ID or the set-group-ID bit already. Of each the descriptor says
-    /// no more than where it is.
-    pub set_ids: Vec<Arc<OwnedFd>>,
-    /// The directory that takes what is changed below the process's root, if there is one.
-    pub changes: Option<Arc<OwnedFd>>,
-}
-
-/// What the answers to a process's calls have come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It was told what it should be told.
-    Right,
-    /// It was ended, since something would come to stand in that it could see: it has to begin again, and
-    /// [everything](Watch::Everything) has to be held up.
-    Again,
-    /// It was ended, for this reason: it cannot be told what it should be told.
-    Refused(String),
-    /// This file, by its path, has lost the set-user-ID or the set-group-ID bit, which it would not have lost to
-    /// the system's root, since it was written to.
-    ModeLost(String),
-}
+pub use answer::Verdict;
+pub(crate) use set_id::SetIds;
+pub use stand_ins::{Held, StandIns};
 
 /// Answers the calls of one process and of all that it starts.
 pub(crate) struct Supervisor {
@@ -109,7 +66,7 @@ impl Supervisor {
         let supervisor = Self {
             process: pidfd_open(process, PidfdFlags::empty())?,
             listener,
-            calls: seccomp::held_up(held.watch),
+            calls: held::by_number(held.watch),
             held,
             set_ids,
         };
@@ -203,30 +160,19 @@ impl Supervisor {
         let held = self.calls.get(&(call.data.arch, number));
         let held = *held.ok_or(Errno::NOSYS)?;
         let caller = Caller::of(ground, call.pid)?;
-        // The number may have become another process's before it was opened by it; from now on it has not.
-        if !self.is_waiting(call.id) {
-            return Err(Errno::SRCH.into());
-        }
         let asked = Asked {
-            supervisor: self,
+            listener: &self.listener,
+            rules: &self.held,
+            set_ids: &self.set_ids,
             caller,
             held,
             call,
         };
-        asked.answer()
-    }
-
-    /// Tells whether a call waits still.
-    fn is_waiting(&self, id: u64) -> bool {
-        // SAFETY: the argument is the call's number.
-        let asked = unsafe {
-            libc::ioctl(
-                self.listener.as_raw_fd(),
-                libc::SECCOMP_IOCTL_NOTIF_ID_VALID,
-                &raw const id,
-            )
-        };
-        asked == 0
+        // The number may have become another process's before it was opened by it; from now on it has not.
+        if !asked.is_waiting() {
+            return Err(Errno::SRCH.into());
+        }
+        answer(&asked)
     }
 
     fn send(&self, id: u64, answer: &Result<Answer, Errno>) {
@@ -281,70 +227,30 @@ fn refused(error: Errno) -> Verdict {
     Verdict::Refused(format!("its system calls cannot be answered: {error}"))
 }
 
-/// A call that is held up, and who made it.
-struct Asked<'a> {
-    supervisor: &'a Supervisor,
-    caller: Caller<'a>,
-    held: held::Call,
-    call: &'a libc::seccomp_notif,
-}
-
-impl Asked<'_> {
-    fn deputy(&self) -> &dyn Deputy {
-        self.supervisor.held.deputy.as_ref()
-    }
-
-    fn is_watched(&self) -> bool {
-        self.supervisor.held.watch == Watch::Everything
-    }
-
-    fn answer(&self) -> Result<Answer, Stop> {
-        use crate::held::Kind;
-
-        match self.held.kind {
-            Kind::Device(mode) => self.device(mode),
-            Kind::Owner(user) => self.owner(user),
-            Kind::Identity(_) => Err(Stop::refused(
-                "it becomes a user or a group beyond the ranges that are set aside for this user",
-            )),
-            Kind::Groups => self.groups(),
-            Kind::SetAttribute(name) => self.set_attribute(name),
-            Kind::RemoveAttribute(name) => self.remove_attribute(name),
-            Kind::Status(buffer) => self.status(buffer),
-            Kind::ExtendedStatus(mask) => self.extended_status(mask),
-            Kind::Mode(mode) => self.mode(mode),
-            Kind::Link => self.link(),
-            Kind::Write => {
-                self.supervisor.set_ids.doubt();
-                Ok(Answer::Kernel)
-            }
-            Kind::Open(_) | Kind::Create | Kind::OpenHow(_) => self.open(),
-            Kind::Execute => self.use_device(Errno::ACCESS),
-            Kind::Truncate => self.use_device(Errno::INVAL),
-            Kind::ReadAttribute(name) => self.read_attribute(name),
-            Kind::ListAttributes(buffer) => self.list_attributes(buffer),
-            Kind::List => self.list(),
-            Kind::OldList => self.list_in_an_old_form(),
+fn answer(asked: &Asked<'_>) -> Result<Answer, Stop> {
+    match asked.held.kind {
+        Kind::Device(mode) => change::device(asked, mode),
+        Kind::Owner(user) => change::owner(asked, user),
+        Kind::Identity(_) => Err(Stop::refused(
+            "it becomes a user or a group beyond the ranges that are set aside for this user",
+        )),
+        Kind::Groups => change::groups(asked),
+        Kind::SetAttribute(name) => change::set_attribute(asked, name),
+        Kind::RemoveAttribute(name) => change::remove_attribute(asked, name),
+        Kind::Status(buffer) => look::status(asked, buffer),
+        Kind::ExtendedStatus(mask) => look::extended_status(asked, mask),
+        Kind::Mode(mode) => mode::mode(asked, mode),
+        Kind::Link => link::link(asked),
+        Kind::Write => {
+            asked.set_ids.doubt();
+            Ok(Answer::Kernel)
         }
+        Kind::Open(_) | Kind::Create | Kind::OpenHow(_) => look::open(asked),
+        Kind::Execute => look::use_device(asked, Errno::ACCESS),
+        Kind::Truncate => look::use_device(asked, Errno::INVAL),
+        Kind::ReadAttribute(name) => look::read_attribute(asked, name),
+        Kind::ListAttributes(buffer) => look::list_attributes(asked, buffer),
+        Kind::List => look::list(asked),
+        Kind::OldList => look::list_in_an_old_form(asked),
     }
-
-    /// Returns an argument that is a number of 32 bits: whatever else stands in the register is not meant.
-    fn argument(&self, place: usize) -> u32 {
-        u32::try_from(self.call.data.args[place] & 0xffff_ffff).unwrap_or(0)
-    }
-
-    fn address(&self, place: usize) -> u64 {
-        self.call.data.args[place]
-    }
-
-    /// The caller's architecture has addresses of 32 bits.
-    fn is_of_32_bits(&self) -> bool {
-        const OF_64_BITS: u32 = 0x8000_0000;
-        self.call.data.arch & OF_64_BITS == 0
-    }
-}
-
-/// Returns a path by which an open file, of which no more than its place may be known, can be named.
-fn by_number(file: impl AsFd) -> String {
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }

@@ -1,10 +1,23 @@
-//! What becomes of a call that is held up.
+//! What becomes of a call that is held up, and of the process that makes it.
 
 use std::io;
 
 use rustix::io::Errno;
 
-use super::Verdict;
+/// What the answers to a process's calls have come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was told what it should be told.
+    Right,
+    /// It was ended, since something would come to stand in that it could see: it has to begin again, and
+    /// [everything](crate::Watch::Everything) has to be held up.
+    Again,
+    /// It was ended, for this reason: it cannot be told what it should be told.
+    Refused(String),
+    /// This file, by its path, has lost the set-user-ID or the set-group-ID bit, which it would not have lost to
+    /// the system's root, since it was written to.
+    ModeLost(String),
+}
 
 /// What a call that is held up is answered.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,11 +13,9 @@ use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::fs::{FileType, Stat, inotify};
 use rustix::io::Errno;
 
-use super::answer::Stop;
-use super::{Verdict, by_number};
-
-/// The set-user-ID and the set-group-ID bit.
-pub(crate) const BITS: u32 = 0o6000;
+use super::answer::{Stop, Verdict};
+use super::place::by_number;
+use crate::held::SET_ID;
 
 /// The files of one RUN that have, or had, such a bit.
 #[derive(Debug)]
@@ -50,7 +48,7 @@ impl SetIds {
             files: Mutex::default(),
         };
         for file in files {
-            let bits = rustix::fs::fstat(file)?.st_mode & BITS;
+            let bits = rustix::fs::fstat(file)?.st_mode & SET_ID;
             set_ids.watch(&mut set_ids.lock(), file, bits)?;
         }
         Ok(set_ids)
@@ -264,7 +262,7 @@ mod tests {
         fn give(&self, mode: u32) -> bool {
             let flags = OFlags::PATH | OFlags::CLOEXEC;
             let file = rustix::fs::openat(CWD, self.path(), flags, Mode::empty()).unwrap();
-            let given = self.set_ids.give(file, mode & BITS);
+            let given = self.set_ids.give(file, mode & SET_ID);
             fs::set_permissions(self.path(), Permissions::from_mode(mode)).unwrap();
             given.is_ok()
         }
@@ -290,7 +288,7 @@ mod tests {
                     fs::write(&other, "").unwrap();
                     let flags = OFlags::PATH | OFlags::CLOEXEC;
                     let file = rustix::fs::openat(CWD, &other, flags, Mode::empty()).unwrap();
-                    self.set_ids.give(file, BITS).unwrap();
+                    self.set_ids.give(file, SET_ID).unwrap();
                     fs::set_permissions(&other, Permissions::from_mode(0o6755)).unwrap();
                     let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events");
                     let most: usize = most.unwrap().trim().parse().unwrap();
