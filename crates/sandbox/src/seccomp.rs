@@ -17,7 +17,7 @@ use libc::sock_filter;
 
 use crate::architecture::{ARCHITECTURES, Architecture, PRIVATE};
 use crate::bpf::{
-    ALLOW, ARCHITECTURE, ASK, FIRST_ARGUMENT, NUMBER, give, if_any_bit, if_at_least, if_equal,
+    ALLOW, ARCHITECTURE, FIRST_ARGUMENT, NUMBER, give, if_any_bit, if_at_least, if_equal,
     if_greater, load, skip,
 };
 use crate::held::{self, Watch};

@@ -4,6 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::architecture::architecture;
+use crate::bpf::ASK;
 
 fn ask(architecture: u32, number: u32, first: u32) -> u32 {
     run(
