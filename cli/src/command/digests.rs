@@ -40,11 +40,12 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
         }
     }
     if nothing_is_built && arguments.check {
-        let message = match arguments.recorded {
-            true => "nothing was compared: no recorded package of this tree is built",
-            false => "nothing was compared: nothing of this tree is built",
+        let of_what = if arguments.recorded {
+            "no recorded package"
+        } else {
+            "nothing"
         };
-        let message = message.to_owned();
+        let message = format!("nothing was compared: {of_what} of this tree is built");
         let hint = "build it first: stagex make".to_owned();
         return Err(Failure::of(ErrorKind::NotCompared, [(message, Some(hint))]));
     }
