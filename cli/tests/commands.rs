@@ -6,14 +6,15 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+mod printed;
 mod program;
 mod schema;
 
 use std::path::Path;
 
 use program::{NO_ENGINES, sample, stagex, stagex_with, tree};
-use schema::{compared, printed};
-use serde_json::{Value, json};
+use schema::printed;
+use serde_json::Value;
 
 #[test]
 fn the_plan_is_printed_as_json() {
@@ -180,7 +181,8 @@ fn a_containerfile_without_package_toml_is_warned_of_where_it_is_selected() {
 
 #[test]
 fn the_help_of_make_is_in_groups() {
-    let ran = stagex(Path::new("."), &["make", "help"]);
+    let tree = sample();
+    let ran = stagex(tree.path(), &["make", "help"]);
     let place = |title: &str| ran.stdout.find(title).unwrap_or_else(|| panic!("{title}"));
     let places = [
         "\nHow packages are built:\n",
@@ -265,62 +267,6 @@ fn every_cell_is_listed_whatever_is_here() {
 }
 
 #[test]
-fn what_a_schema_does_not_say_is_wrong() {
-    let fields =
-        json!({ "name": "core-a", "outcome": "fresh", "digest": format!("sha256:{:064}", 0) });
-    let compare = |field: &str, value: Option<Value>| {
-        let mut package = fields.clone();
-        let known = package.as_object_mut().unwrap();
-        known.shift_remove(field);
-        known.extend(value.map(|value| (field.to_owned(), value)));
-        let packages = [package];
-        let made = json!({ "version": 1, "runtime": "docker", "interrupted": false, "packages": packages });
-        compared("make", &made)
-    };
-    assert_eq!(compare("other", None), Ok(()));
-    for (field, value) in [
-        ("name", None),
-        ("name", Some(json!(1))),
-        ("digest", Some(json!("sha256:0"))),
-        ("outcome", Some(json!("new"))),
-        // A field of another outcome, and one of none.
-        ("seconds", Some(json!(1.5))),
-        ("other", Some(Value::Null)),
-    ] {
-        assert!(compare(field, value).is_err(), "{field}");
-    }
-}
-
-#[test]
-fn a_report_has_what_cannot_run_and_what_fails() {
-    for (column, code, state) in [
-        (None, 4, "cannot-run"),
-        (Some("--column=podman"), 1, "fails"),
-    ] {
-        let words = ["--format=json", "conformance", "--case=an-equal-file"];
-        let arguments = [&NO_ENGINES[..], &words, column.as_slice()].concat();
-        let ran = stagex(Path::new("."), &arguments);
-        assert_eq!(ran.code, code, "{}", ran.stderr);
-        let report = printed("conformance-report", &ran.stdout);
-        assert_eq!(report["answers"][0]["state"], state);
-    }
-}
-
-#[test]
-fn what_was_never_built_is_explained_and_has_no_digest() {
-    let tree = sample();
-    let words = ["make", "-n", "--explain", "--format", "json"];
-    let ran = stagex(tree.path(), &words);
-    let explained = printed("explanations", &ran.stdout);
-    let reasons = &explained["packages"][1]["reasons"];
-    assert_eq!(reasons[0]["reason"], "never-built");
-    assert_eq!(reasons[1]["package"], "core-musl");
-    let ran = stagex(tree.path(), &["digests", "--format", "json"]);
-    let digests = printed("digests", &ran.stdout);
-    assert_eq!(digests["packages"][0]["built"], Value::Null);
-}
-
-#[test]
 fn a_matrix_in_which_nothing_runs_does_not_pass() {
     let mut arguments = NO_ENGINES.to_vec();
     arguments.extend(["conformance", "--case", "an-equal-file"]);
@@ -390,7 +336,7 @@ fn variables_of_make_are_flags() {
     let ran = stagex(tree.path(), &["make", "EXTRA_ARGS=--squash", "PLATFROM=x"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     for said in [
-        "error: the variable EXTRA_ARGS is not taken",
+        "error: the variable EXTRA_ARGS is not supported",
         "error: there is no variable `PLATFROM`",
         "hint: the variables are BUILDER, CHECK, NOCACHE, PLATFORM, PROGRESS",
     ] {

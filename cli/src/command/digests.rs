@@ -41,12 +41,12 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
         }
     }
     if nothing_is_built && arguments.check {
-        let message = if arguments.recorded {
-            "nothing was compared: no recorded package of this tree is built"
+        let of_what = if arguments.recorded {
+            "no recorded package"
         } else {
-            "nothing was compared: nothing of this tree is built"
+            "nothing"
         };
-        let message = message.to_owned();
+        let message = format!("nothing was compared: {of_what} of this tree is built");
         let hint = "build it first: stagex make".to_owned();
         return Err(Failure::of(ErrorKind::NotCompared, [(message, Some(hint))]));
     }
