@@ -180,7 +180,8 @@ fn a_containerfile_without_package_toml_is_warned_of_where_it_is_selected() {
 
 #[test]
 fn the_help_of_make_is_in_groups() {
-    let ran = stagex(Path::new("."), &["make", "help"]);
+    let tree = sample();
+    let ran = stagex(tree.path(), &["make", "help"]);
     let place = |title: &str| ran.stdout.find(title).unwrap_or_else(|| panic!("{title}"));
     let places = [
         "\nHow packages are built:\n",
@@ -390,7 +391,7 @@ fn variables_of_make_are_flags() {
     let ran = stagex(tree.path(), &["make", "EXTRA_ARGS=--squash", "PLATFROM=x"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     for said in [
-        "error: the variable EXTRA_ARGS is not taken",
+        "error: the variable EXTRA_ARGS is not supported",
         "error: there is no variable `PLATFROM`",
         "hint: the variables are BUILDER, CHECK, NOCACHE, PLATFORM, PROGRESS",
     ] {
