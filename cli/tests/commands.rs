@@ -153,58 +153,6 @@ fn a_program_that_is_no_plugin_is_told_by_its_path() {
 }
 
 #[test]
-fn a_containerfile_without_package_toml_is_warned_of_where_it_is_selected() {
-    let tree = sample();
-    let folder = tree.path().join("packages/user/half");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
-    let is_warned = |words: &[&str]| {
-        let ran = stagex(tree.path(), words);
-        ran.stderr.contains("packages/user/half/Containerfile")
-    };
-    for words in [
-        &["check"][..],
-        &["make", "--dry-run"],
-        &["make", "--dry-run", "user-half"],
-    ] {
-        assert!(is_warned(words), "{words:?}");
-    }
-    for words in [
-        &["check", "core"][..],
-        &["make", "--dry-run", "core-musl"],
-        &["digests"],
-        &["clean"],
-    ] {
-        assert!(!is_warned(words), "{words:?}");
-    }
-}
-
-#[test]
-fn the_help_of_make_is_in_groups() {
-    let tree = sample();
-    let ran = stagex(tree.path(), &["make", "help"]);
-    let place = |title: &str| ran.stdout.find(title).unwrap_or_else(|| panic!("{title}"));
-    let places = [
-        "\nHow packages are built:\n",
-        "\nWhat is shown:\n",
-        "\nOptions of every command:\n",
-        "\nTargets that select packages:\n",
-    ]
-    .map(place);
-    assert_eq!(ran.code, 0);
-    for (option, title) in [
-        ("--jobs", 0),
-        ("--explain", 1),
-        ("--runtime", 2),
-        ("  core-musl ", 3),
-    ] {
-        let at = place(option);
-        let group = places.iter().rposition(|start| *start < at);
-        assert_eq!(group, Some(title), "{option}");
-    }
-}
-
-#[test]
 fn digests_of_what_was_not_built_are_kept() {
     let tree = sample();
     let folder = tree.path().join("digests");
