@@ -333,9 +333,7 @@ fn every_input_is_regular_and_bounded() {
 }
 
 /// The crates whose files may be in circles for now, and why.
-const CIRCLES: [(&str, &str); 1] = [
-    ("sandbox", "its namespaces and mounts are being divided"),
-];
+const CIRCLES: [(&str, &str); 1] = [("sandbox", "its namespaces and mounts are being divided")];
 
 /// How many lines of source a crate may have, and those that have more, and why.
 const CRATE: usize = 4_500;
