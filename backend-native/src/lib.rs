@@ -1,4 +1,4 @@
-//! Builds images without an engine: in name spaces of its own, on file systems of its own.
+//! Builds images without an engine: in namespaces of its own, on file systems of its own.
 //!
 //! What other backends tell an engine, this one does itself, in a process of its own, the
 //! [`worker`]: this same program, started again. It reads the lowered Containerfile by the crate

@@ -1,12 +1,12 @@
 //! The command line: its commands and options, and their help. It does not know what commands do.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use conformance::Label;
 use runtimes::Choice;
 
-use crate::docker::{Build, Network};
-use crate::exit::{ErrorKind, Exit};
+use crate::docker::Build;
+use crate::options::{Format, Network, Progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,15 +76,6 @@ pub(crate) struct Global {
     /// Print only results and errors.
     #[arg(short, long, conflicts_with = "verbose", global = true)]
     pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    #[default]
-    Human,
-    /// For programs: one JSON document on standard output.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -258,15 +249,6 @@ pub(crate) fn help_of_make() -> String {
     make.map_or_else(String::new, |make| make.render_long_help().to_string())
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Progress {
-    /// A live display on a terminal, plain lines elsewhere.
-    #[default]
-    Auto,
-    /// One line for each event.
-    Plain,
-}
-
 #[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -394,19 +376,6 @@ fn engine(text: &str) -> Result<(String, Utf8PathBuf), String> {
             runtimes::NAMES.join(", ")
         )),
     }
-}
-
-/// Prints the help, where that was asked for, or what is wrong with the command line.
-pub(crate) fn explain(error: &clap::Error) -> Exit {
-    if error.use_stderr() {
-        // What was typed is repeated in it.
-        let text = error.render().to_string();
-        let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
-        crate::failure::print_text("error", message);
-        return ErrorKind::Usage.into();
-    }
-    crate::render::written(error.print());
-    Exit::Success
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use camino::Utf8PathBuf;
 use runtimes::{Choice, ProbeCache, Programs};
 use tokio::sync::watch;
 
-use crate::arguments::{Arguments, Format};
-use crate::command::interruption;
+use crate::arguments::Arguments;
 use crate::environment;
 use crate::exit::ErrorKind;
 use crate::failure::Failure;
+use crate::options::{Format, Verbosity};
 use crate::render;
 use crate::settings::{self, Settings};
+use crate::wait;
 
 /// What every command is given.
 #[derive(Debug)]
@@ -22,8 +23,7 @@ pub(crate) struct Context {
     /// The directory of the tree that is worked on.
     pub(crate) directory: Utf8PathBuf,
     pub(crate) format: Format,
-    pub(crate) quiet: bool,
-    pub(crate) verbose: u8,
+    pub(crate) verbosity: Verbosity,
     /// The runtimes that were named on the command line.
     pub(crate) runtimes: Vec<Choice>,
     pub(crate) settings: Settings,
@@ -52,8 +52,10 @@ impl Context {
         Ok(Self {
             directory: global.directory.clone(),
             format: global.format,
-            quiet: global.quiet,
-            verbose: global.verbose,
+            verbosity: Verbosity {
+                quiet: global.quiet,
+                verbose: global.verbose,
+            },
             runtimes: global.runtimes.clone(),
             settings: settings::gather(arguments)?,
             probe_cache: environment::probe_cache(),
@@ -87,8 +89,8 @@ impl Context {
         let choice = &self.settings.runtime.value;
         let programs = self.programs();
         let selecting = runtimes::select(choice, &programs, &self.probe_cache);
-        let selected = interruption::unless(interrupted, selecting).await??;
-        if !self.quiet && *choice == Choice::Auto {
+        let selected = wait::unless(interrupted, selecting).await??;
+        if !self.verbosity.quiet && *choice == Choice::Auto {
             let (name, version) = (selected.backend.id(), &selected.ready.version);
             render::note(&format!("runtime: {name} {version}"));
             if selected.is_fallback {

@@ -6,9 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind as Refusal};
 use clap::{Args, ValueEnum};
 
-use crate::arguments::Progress;
 use crate::exit::ErrorKind;
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
+use crate::options::{Network, Progress};
 use crate::output::Output;
 
 const HELP: &str = "\
@@ -94,29 +94,6 @@ pub(crate) struct Build {
     /// Only `false`.
     #[arg(long, value_name = "false", value_parser = refused_unless_false)]
     sbom: Option<bool>,
-}
-
-/// The network of RUNs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Network {
-    /// The engine's default.
-    #[default]
-    Default,
-    /// No network.
-    None,
-    /// The machine's network: other users of the machine can connect to a RUN, and a RUN can
-    /// connect to everything that listens on this machine.
-    Host,
-}
-
-impl From<Network> for backend_api::Network {
-    fn from(network: Network) -> Self {
-        match network {
-            Network::Default => Self::Default,
-            Network::None => Self::None,
-            Network::Host => Self::Host,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -317,11 +294,6 @@ impl Build {
         }
         Ok(())
     }
-}
-
-/// Makes a failure of the command line.
-pub(crate) fn usage(message: String, hint: Option<&str>) -> Failure {
-    Failure::of(ErrorKind::Usage, [(message, hint.map(str::to_owned))])
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -1,18 +1,24 @@
 //! The variables that the program itself reads. The one module here that reads the environment.
 
 use std::env::VarError;
+use std::ffi::OsString;
 
 use camino::Utf8PathBuf;
 
-use crate::docker::usage;
-use crate::failure::Failure;
-
 /// A variable and its value, if it is set to something.
-type Filled = Result<Option<(String, String)>, Failure>;
+type Filled = Result<Option<(String, String)>, NotUtf8>;
+
+/// A variable is set to something that is not UTF-8.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} is not UTF-8: {}", value.display())]
+pub(crate) struct NotUtf8 {
+    variable: String,
+    value: OsString,
+}
 
 /// Returns the programs named by `STAGEX_DOCKER`, `STAGEX_PODMAN` and the like: those of the
 /// engines that are known, and that of the plugin `named`. Each is (engine, variable, program).
-pub(crate) fn programs(named: Option<&str>) -> Result<Vec<(String, String, Utf8PathBuf)>, Failure> {
+pub(crate) fn programs(named: Option<&str>) -> Result<Vec<(String, String, Utf8PathBuf)>, NotUtf8> {
     let mut programs = Vec::new();
     for name in runtimes::NAMES.into_iter().chain(named) {
         let variable = format!("STAGEX_{}", name.to_uppercase().replace('-', "_"));
@@ -49,10 +55,10 @@ fn filled(variable: &str) -> Filled {
         Ok(value) if value.is_empty() => Ok(None),
         Ok(value) => Ok(Some((variable.to_owned(), value))),
         Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(value)) => Err(usage(
-            format!("{variable} is not UTF-8: {}", value.display()),
-            Some("unset it, or set it to a value that is UTF-8"),
-        )),
+        Err(VarError::NotUnicode(value)) => Err(NotUtf8 {
+            variable: variable.to_owned(),
+            value,
+        }),
     }
 }
 
@@ -108,7 +114,7 @@ pub(crate) fn probe_cache() -> runtimes::ProbeCache {
 }
 
 /// Returns the words of `STAGEX_ENGINES`, each a column as `--column` takes it.
-pub(crate) fn engines() -> Result<Vec<String>, Failure> {
+pub(crate) fn engines() -> Result<Vec<String>, NotUtf8> {
     let text = filled("STAGEX_ENGINES")?.map(|(_, value)| value);
     let text = text.unwrap_or_default();
     Ok(text.split_whitespace().map(str::to_owned).collect())

@@ -4,8 +4,9 @@ use std::error::Error;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::environment::NotUtf8;
 use crate::exit::{ErrorKind, Exit};
-use crate::render;
+use crate::render::{self, Lost};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -61,6 +62,25 @@ impl Failure {
         for problem in &self.problems {
             print_problem("error", &problem.message, problem.hint.as_deref());
         }
+    }
+}
+
+/// A variable of the environment is not UTF-8.
+impl From<NotUtf8> for Failure {
+    fn from(error: NotUtf8) -> Self {
+        let hint = "unset it, or set it to a value that is UTF-8";
+        usage(error.to_string(), Some(hint))
+    }
+}
+
+/// A result could not be written.
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Self {
+        let hint = "the command succeeded, and only its output is lost: redirect standard output to a place with space";
+        Self::of(
+            ErrorKind::Environment,
+            [(lost.to_string(), Some(hint.to_owned()))],
+        )
     }
 }
 
@@ -138,4 +158,9 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     message
+}
+
+/// Returns a failure of the command line.
+pub(crate) fn usage(message: String, hint: Option<&str>) -> Failure {
+    Failure::of(ErrorKind::Usage, [(message, hint.map(str::to_owned))])
 }

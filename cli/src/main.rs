@@ -7,12 +7,15 @@ mod docker;
 mod environment;
 mod exit;
 mod failure;
+mod help;
+mod options;
 mod output;
 mod place;
 mod render;
 mod settings;
 mod threads;
 mod variables;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -24,7 +27,8 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     let exit = run().unwrap_or_else(|failure| tell(&failure));
-    match (exit, render::lost().as_ref().map(tell)) {
+    let lost = render::lost().map(Failure::from);
+    match (exit, lost.as_ref().map(tell)) {
         (Exit::Success, Some(lost)) => lost.into(),
         _ => exit.into(),
     }
@@ -40,7 +44,7 @@ fn run() -> Result<Exit, Failure> {
     let mut arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            return docker::refused(&error).map_or_else(|| Ok(arguments::explain(&error)), Err);
+            return docker::refused(&error).map_or_else(|| Ok(help::explain(&error)), Err);
         }
     };
     threads::require()?;

@@ -8,8 +8,7 @@ use std::str::FromStr;
 use build::{Delivery, DeliveryError, Profile};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::docker::usage;
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 
 const NO_DESTINATION: &str = "expected dest=FILE, or dest=- for standard output";
 

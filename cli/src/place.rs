@@ -12,14 +12,13 @@ use camino::Utf8Path;
 use state::{Folders, Secret};
 
 use crate::context::Context;
-use crate::docker::usage;
 use crate::environment;
 use crate::exit::ErrorKind;
-use crate::failure::{Failure, chain, print_problem};
+use crate::failure::{Failure, chain, print_problem, usage};
 
 /// Returns the folders of the tree that is worked on.
 pub(crate) fn folders(context: &Context) -> Result<Folders, Failure> {
-    let folders = Folders::of_tree(&context.directory).with_secret(secret(context.quiet));
+    let folders = Folders::of_tree(&context.directory).with_secret(secret(context.verbosity.quiet));
     let Some(out) = &context.settings.out.value else {
         return Ok(folders);
     };

@@ -4,9 +4,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use runtimes::Choice;
 
-use crate::arguments::{Arguments, Command, Global, Make, Progress};
+use crate::arguments::{Arguments, Command, Global, Make};
 use crate::exit::ErrorKind;
 use crate::failure::Failure;
+use crate::options::Progress;
 
 /// The variables that are taken.
 const KNOWN: [&str; 6] = [

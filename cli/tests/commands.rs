@@ -6,14 +6,15 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+mod printed;
 mod program;
 mod schema;
 
 use std::path::Path;
 
 use program::{NO_ENGINES, sample, stagex, stagex_with, tree};
-use schema::{compared, printed};
-use serde_json::{Value, json};
+use schema::printed;
+use serde_json::Value;
 
 #[test]
 fn the_plan_is_printed_as_json() {
@@ -152,57 +153,6 @@ fn a_program_that_is_no_plugin_is_told_by_its_path() {
 }
 
 #[test]
-fn a_containerfile_without_package_toml_is_warned_of_where_it_is_selected() {
-    let tree = sample();
-    let folder = tree.path().join("packages/user/half");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
-    let is_warned = |words: &[&str]| {
-        let ran = stagex(tree.path(), words);
-        ran.stderr.contains("packages/user/half/Containerfile")
-    };
-    for words in [
-        &["check"][..],
-        &["make", "--dry-run"],
-        &["make", "--dry-run", "user-half"],
-    ] {
-        assert!(is_warned(words), "{words:?}");
-    }
-    for words in [
-        &["check", "core"][..],
-        &["make", "--dry-run", "core-musl"],
-        &["digests"],
-        &["clean"],
-    ] {
-        assert!(!is_warned(words), "{words:?}");
-    }
-}
-
-#[test]
-fn the_help_of_make_is_in_groups() {
-    let ran = stagex(Path::new("."), &["make", "help"]);
-    let place = |title: &str| ran.stdout.find(title).unwrap_or_else(|| panic!("{title}"));
-    let places = [
-        "\nHow packages are built:\n",
-        "\nWhat is shown:\n",
-        "\nOptions of every command:\n",
-        "\nTargets that select packages:\n",
-    ]
-    .map(place);
-    assert_eq!(ran.code, 0);
-    for (option, title) in [
-        ("--jobs", 0),
-        ("--explain", 1),
-        ("--runtime", 2),
-        ("  core-musl ", 3),
-    ] {
-        let at = place(option);
-        let group = places.iter().rposition(|start| *start < at);
-        assert_eq!(group, Some(title), "{option}");
-    }
-}
-
-#[test]
 fn digests_of_what_was_not_built_are_kept() {
     let tree = sample();
     let folder = tree.path().join("digests");
@@ -262,62 +212,6 @@ fn every_cell_is_listed_whatever_is_here() {
     // Four columns and agreement for each of at least eighty cases.
     assert!(cells.len() >= 80 * 5, "{}", cells.len());
     assert!(cells.iter().all(|cell| cell["absence"].is_string()));
-}
-
-#[test]
-fn what_a_schema_does_not_say_is_wrong() {
-    let fields =
-        json!({ "name": "core-a", "outcome": "fresh", "digest": format!("sha256:{:064}", 0) });
-    let compare = |field: &str, value: Option<Value>| {
-        let mut package = fields.clone();
-        let known = package.as_object_mut().unwrap();
-        known.shift_remove(field);
-        known.extend(value.map(|value| (field.to_owned(), value)));
-        let packages = [package];
-        let made = json!({ "version": 1, "runtime": "docker", "interrupted": false, "packages": packages });
-        compared("make", &made)
-    };
-    assert_eq!(compare("other", None), Ok(()));
-    for (field, value) in [
-        ("name", None),
-        ("name", Some(json!(1))),
-        ("digest", Some(json!("sha256:0"))),
-        ("outcome", Some(json!("new"))),
-        // A field of another outcome, and one of none.
-        ("seconds", Some(json!(1.5))),
-        ("other", Some(Value::Null)),
-    ] {
-        assert!(compare(field, value).is_err(), "{field}");
-    }
-}
-
-#[test]
-fn a_report_has_what_cannot_run_and_what_fails() {
-    for (column, code, state) in [
-        (None, 4, "cannot-run"),
-        (Some("--column=podman"), 1, "fails"),
-    ] {
-        let words = ["--format=json", "conformance", "--case=an-equal-file"];
-        let arguments = [&NO_ENGINES[..], &words, column.as_slice()].concat();
-        let ran = stagex(Path::new("."), &arguments);
-        assert_eq!(ran.code, code, "{}", ran.stderr);
-        let report = printed("conformance-report", &ran.stdout);
-        assert_eq!(report["answers"][0]["state"], state);
-    }
-}
-
-#[test]
-fn what_was_never_built_is_explained_and_has_no_digest() {
-    let tree = sample();
-    let words = ["make", "-n", "--explain", "--format", "json"];
-    let ran = stagex(tree.path(), &words);
-    let explained = printed("explanations", &ran.stdout);
-    let reasons = &explained["packages"][1]["reasons"];
-    assert_eq!(reasons[0]["reason"], "never-built");
-    assert_eq!(reasons[1]["package"], "core-musl");
-    let ran = stagex(tree.path(), &["digests", "--format", "json"]);
-    let digests = printed("digests", &ran.stdout);
-    assert_eq!(digests["packages"][0]["built"], Value::Null);
 }
 
 #[test]
@@ -390,7 +284,7 @@ fn variables_of_make_are_flags() {
     let ran = stagex(tree.path(), &["make", "EXTRA_ARGS=--squash", "PLATFROM=x"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     for said in [
-        "error: the variable EXTRA_ARGS is not taken",
+        "error: the variable EXTRA_ARGS is not supported",
         "error: there is no variable `PLATFROM`",
         "hint: the variables are BUILDER, CHECK, NOCACHE, PLATFORM, PROGRESS",
     ] {

@@ -3,7 +3,7 @@
 //! `STAGEX_REQUIRE` names must be. `STAGEX_ROUNDS=50` kills more often than the usual few times.
 //!
 //! What is looked for afterwards: the processes that were there when it was killed, whatever they are
-//! called, and all whose command line names the tree; mounts, in this name space or in one of a process
+//! called, and all whose command line names the tree; mounts, in this namespace or in one of a process
 //! that is left; and control groups.
 
 #![expect(
@@ -201,7 +201,7 @@ impl Process {
     }
 }
 
-/// Returns the processes that one has started, and those that these have, also in other name spaces.
+/// Returns the processes that one has started, and those that these have, also in other namespaces.
 fn descendants(id: u32) -> Vec<Process> {
     let entries = fs::read_dir("/proc").unwrap();
     let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

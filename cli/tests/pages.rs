@@ -1,5 +1,6 @@
 //! What README and docs/ say: every command line is one that the program takes, every link leads
-//! somewhere, and `make install` installs what the README says. Nothing is built.
+//! somewhere, and `make install` installs what the README says; and help that is long is in groups. Nothing
+//! is built.
 
 #![expect(
     clippy::unwrap_used,
@@ -225,5 +226,30 @@ fn the_page_on_architecture_names_every_crate() {
     for member in members {
         let name = format!("`{}`", member.as_str().unwrap());
         assert!(page.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn the_help_of_make_is_in_groups() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
+    let output = command.args(["make", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let place = |title: &str| help.find(title).unwrap_or_else(|| panic!("{title}"));
+    let places = [
+        "\nHow packages are built:\n",
+        "\nWhat is shown:\n",
+        "\nOptions of every command:\n",
+        "\nTargets that select packages:\n",
+    ]
+    .map(place);
+    for (option, title) in [
+        ("--jobs", 0),
+        ("--explain", 1),
+        ("--runtime", 2),
+        ("  core-musl ", 3),
+    ] {
+        let at = place(option);
+        let group = places.iter().rposition(|start| *start < at);
+        assert_eq!(group, Some(title), "{option}");
     }
 }

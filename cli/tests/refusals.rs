@@ -162,6 +162,33 @@ fn a_tree_on_a_path_that_is_no_text_is_refused() {
 }
 
 #[test]
+fn a_containerfile_without_package_toml_is_warned_of_where_it_is_selected() {
+    let tree = sample();
+    let folder = tree.path().join("packages/user/half");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
+    let is_warned = |words: &[&str]| {
+        let ran = stagex(tree.path(), words);
+        ran.stderr.contains("packages/user/half/Containerfile")
+    };
+    for words in [
+        &["check"][..],
+        &["make", "--dry-run"],
+        &["make", "--dry-run", "user-half"],
+    ] {
+        assert!(is_warned(words), "{words:?}");
+    }
+    for words in [
+        &["check", "core"][..],
+        &["make", "--dry-run", "core-musl"],
+        &["digests"],
+        &["clean"],
+    ] {
+        assert!(!is_warned(words), "{words:?}");
+    }
+}
+
+#[test]
 fn a_build_without_its_sources_says_where_they_belong() {
     let tree = tree(&[(
         "core/a",
@@ -305,7 +332,7 @@ fn paths_of_commands_are_relative_to_where_the_program_was_started() {
     );
     let ran = ran(inside.current_dir(tree.path().parent().unwrap()));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("lies in the tree"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is in the tree"), "{}", ran.stderr);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn what_is_mounted_in_a_root_is_not_removed() {
     fs::create_dir(folder.join("home")).unwrap();
     fs::write(folder.join("home/file"), "text").unwrap();
 
-    // Whoever may not mount is root in a name space of their own.
+    // Whoever may not mount is root in a namespace of their own.
     let script = r#"mount --bind home roots/old/home && exec "$0" --folder roots --remove old"#;
     let ran = Command::new("unshare")
         .args(["--mount", "--map-root-user", "sh", "-c", script, SCRIPT])

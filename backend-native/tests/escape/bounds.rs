@@ -156,7 +156,7 @@ pub(crate) fn a_disk_that_is_full_is_said() -> Result<(), Failed> {
     refused(built, "Storage: ").and_then(|()| {
         refused(
             build.shell("dd if=/dev/zero of=/file bs=1M"),
-            "the disk is full",
+            "the disk is or was full",
         )
     })?;
     let left: Vec<_> = fs::read_dir(build.folder.join("work-1"))?.collect();

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use documents::{ContentEntry, ContentKind, Contents, Make, PlatformImage};
-use package_tree::{After, PlannedPackage, Tree};
-use state::Comparison;
+use package_tree::{After, Plan, PlannedPackage, Tree};
+use state::{CompareOptions, Comparison, Folders};
 
-use super::interruption;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::place;
 use crate::render::{self, Show};
+use crate::wait;
 
 /// Something that was done.
 pub(super) enum Done {
@@ -22,23 +22,23 @@ pub(super) enum Done {
     Imported(Vec<String>),
 }
 
-/// Does it, in order.
+/// Does it, in order. `plan` is that of everything that was built.
 pub(super) fn run(
     context: &Context,
     tree: &Tree,
+    plan: &Plan,
     after: &[After],
-    platform: &str,
 ) -> Result<Vec<Done>, Failure> {
     let folders = &place::folders(context)?;
-    let selected = |target: &String| -> Result<Vec<PlannedPackage>, Failure> {
-        let plan = super::tree::plan_for(context, tree, std::slice::from_ref(target), platform)?;
-        let packages = plan.packages.into_iter();
-        Ok(packages.filter(|package| package.requested).collect())
-    };
+    let selected = |target: &str| plan.selected(tree, target).map_err(super::tree::of_targets);
     // Compared once: after the first time, what was built is what is recorded.
     let digests = [After::Digests, After::NewDigests];
     let compared = if after.iter().any(|what| digests.contains(what)) {
-        super::digests::compare(context, tree, super::digests::RECORD)?
+        let options = CompareOptions {
+            record: true,
+            verify: false,
+        };
+        super::digests::compare(context, tree, options)?
     } else {
         Vec::new()
     };
@@ -66,39 +66,28 @@ pub(super) fn run(
                 Done::DigestsOf(found)
             }
             After::ContentOf(target) => {
-                let packages = selected(target)?;
-                let contents = packages
-                    .iter()
-                    .map(|package| state::contents(folders, &package.name));
+                let packages = selected(target)?.into_iter();
+                let contents = packages.map(|package| state::contents(folders, &package.name));
                 Done::ContentOf(contents.collect::<Result<_, _>>()?)
             }
-            After::Import(target) => Done::Imported(import(context, &selected(target)?)?),
+            After::Import(target) => Done::Imported(import(context, folders, &selected(target)?)?),
         });
     }
     Ok(done)
 }
 
 /// Puts images into the store of the engine that was asked for. Returns their names there.
-fn import(context: &Context, packages: &[PlannedPackage]) -> Result<Vec<String>, Failure> {
-    let folders = place::folders(context)?;
-    let listener = render::listener(context, Show::default());
-    super::block_on(async {
-        let mut interrupted = interruption::watch();
+fn import(
+    context: &Context,
+    folders: &Folders,
+    packages: &[&PlannedPackage],
+) -> Result<Vec<String>, Failure> {
+    let listener = render::listener(context.verbosity, Show::default());
+    wait::block_on(async {
+        let mut interrupted = wait::watch();
         let backend = context.select(&mut interrupted).await?.backend;
-        let mut names = Vec::new();
-        for package in packages {
-            let platform = package.platforms.first().map_or("", String::as_str);
-            let loading = build::load(
-                &folders,
-                &package.name,
-                platform,
-                backend.as_ref(),
-                &listener,
-                interrupted.clone(),
-            );
-            names.push(loading.await?);
-        }
-        Ok(names)
+        let importing = make::import(folders, packages, backend.as_ref(), &listener, &interrupted);
+        Ok(importing.await?)
     })
 }
 

@@ -5,14 +5,14 @@ use std::io::Write as _;
 use build::{BuildJob, Error};
 use documents::Version;
 
-use super::interruption;
-use crate::arguments::Format;
 use crate::context::Context;
 use crate::docker::Build;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
+use crate::options::Format;
 use crate::place;
 use crate::render::{self, Show};
+use crate::wait;
 
 /// The directory of a package's sources in its context, and the name that stands for it in `--from`.
 const FETCH: &str = "fetch";
@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
     let fetch = recipe.context.join(FETCH);
     let listener = match arguments.progress() {
         Some(progress) => render::listener(
-            context,
+            context.verbosity,
             Show {
                 progress,
                 reasons: false,
@@ -52,8 +52,8 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
         ),
         None => std::sync::Arc::new(()),
     };
-    let (runtime, built) = super::block_on(async {
-        let mut interrupted = interruption::watch();
+    let (runtime, built) = wait::block_on(async {
+        let mut interrupted = wait::watch();
         let selected = context.select(&mut interrupted).await?;
         let runtime = selected.runtime().to_owned();
         let job = BuildJob {

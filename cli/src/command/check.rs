@@ -7,10 +7,11 @@ use check::Warning;
 use documents::Version;
 use package_tree::Tree;
 
-use crate::arguments::{self, Format};
+use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
+use crate::options::Format;
 use crate::render;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Check) -> Result<Exit, Failure> {

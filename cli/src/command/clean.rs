@@ -5,13 +5,14 @@ use std::sync::Arc;
 use documents::Version;
 use make::{Clean, Cleaned};
 
-use super::interruption;
-use crate::arguments::{self, Format};
+use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
+use crate::options::Format;
 use crate::place;
 use crate::render::{self, Show};
+use crate::wait;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Clean) -> Result<Exit, Failure> {
     let everything = everything(context)?;
@@ -56,16 +57,16 @@ fn everything(context: &Context) -> Result<Clean, Failure> {
 fn clean_stores(context: &Context) -> Result<usize, Failure> {
     let folders = place::folders(context)?;
     let names = make::abandoned_runtimes(&folders)?;
-    let listener = render::listener(context, Show::default());
-    super::block_on(async {
-        let mut interrupted = interruption::watch();
+    let listener = render::listener(context.verbosity, Show::default());
+    wait::block_on(async {
+        let mut interrupted = wait::watch();
         let mut builds = 0;
         for name in names {
             let Some(backend) = context.backend(&name) else {
                 render::note(&format!("{name}: this runtime no longer exists"));
                 continue;
             };
-            let availability = interruption::unless(&mut interrupted, backend.probe()).await?;
+            let availability = wait::unless(&mut interrupted, backend.probe()).await?;
             if let Err(why) = availability.ready() {
                 render::note(&format!(
                     "{name} is not ready, so what it stored stays: {}",
@@ -75,7 +76,7 @@ fn clean_stores(context: &Context) -> Result<usize, Failure> {
             }
             let listener = Arc::clone(&listener);
             let cleaning = make::clean_store(&folders, backend.as_ref(), listener);
-            let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
+            let cleaned = wait::unless(&mut interrupted, cleaning).await?;
             builds += cleaned?;
         }
         Ok(builds)
@@ -85,11 +86,11 @@ fn clean_stores(context: &Context) -> Result<usize, Failure> {
 /// Removes what was made in the tree that is worked on.
 pub(super) fn remove(context: &Context, what: Clean) -> Result<Cleaned, Failure> {
     let folders = place::folders(context)?;
-    let listener = render::listener(context, Show::default());
-    super::block_on(async {
-        let mut interrupted = interruption::watch();
+    let listener = render::listener(context.verbosity, Show::default());
+    wait::block_on(async {
+        let mut interrupted = wait::watch();
         let cleaning = make::clean(folders, what, context.backends(), listener);
-        let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
+        let cleaned = wait::unless(&mut interrupted, cleaning).await?;
         Ok(cleaned?)
     })
 }

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use documents::{Setting, SettingValue, Version};
 use runtimes::Choice;
 
-use crate::arguments::Format;
 use crate::context::Context;
-use crate::docker::Network;
 use crate::exit::Exit;
+use crate::options::{Format, Network};
 use crate::render;
 use crate::settings::{Settings, Source};
 

@@ -9,14 +9,15 @@ use conformance::{
 };
 use runtimes::Choice;
 
-use super::interruption;
-use crate::arguments::{self, Format};
+use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
+use crate::options::Format;
 use crate::place;
 use crate::render::{self, cells::Cells};
 use crate::settings::Source;
+use crate::wait;
 
 /// Where images are built unless said: on a disk, which `/tmp` may not be.
 const SCRATCH: &str = "/var/tmp";
@@ -30,21 +31,21 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
     let suite = Arc::new(suite(arguments, &work)?);
     let jobs = NonZeroUsize::new(context.settings.jobs()).unwrap_or(NonZeroUsize::MIN);
 
-    let results = super::block_on(async {
+    let results = wait::block_on(async {
         let columns = Column::probe_all(&programs, &required).await;
         let columns = columns?;
         let oracles = Oracle::find_all(&programs).await;
         let site = Site {
             folder: work.folder.join("trees"),
             network: context.settings.network.value.into(),
-            interrupted: interruption::watch(),
+            interrupted: wait::watch(),
         };
         let matrix = Arc::new(Matrix::new(suite, columns, oracles, site));
         if arguments.list {
             list(context, &matrix);
             return Ok(None);
         }
-        let cells = Cells::new(context, matrix.cells().len());
+        let cells = Cells::new(context.verbosity, matrix.cells().len());
         let asking = move || conformance::run(&matrix, jobs, &|progress| cells.hear(progress));
         let results = tokio::task::spawn_blocking(asking).await;
         Ok(Some(results.expect("asking the cells does not panic")))

@@ -4,22 +4,23 @@ use std::fmt::Write as _;
 
 use documents::Version;
 use package_tree::Tree;
-use state::{Comparison, Digests};
+use state::{CompareOptions, Comparison};
 
-use crate::arguments::{self, Format};
+use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
+use crate::options::Format;
 use crate::place;
 use crate::render;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<Exit, Failure> {
     let tree = super::tree::open(context)?;
-    let how = How {
+    let options = CompareOptions {
         record: !arguments.check,
         verify: arguments.verify,
     };
-    let mut compared = compare(context, &tree, how)?;
+    let mut compared = compare(context, &tree, options)?;
     if arguments.recorded {
         compared.retain(|each| each.recorded.is_some());
     }
@@ -33,22 +34,23 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
         Format::Human => {
             let (listed, omitted) = listed(&compared, arguments);
             render::result(&human(&listed));
-            if omitted > 0 && !context.quiet {
+            if omitted > 0 && !context.verbosity.quiet {
                 let images = render::count(omitted, "image");
                 render::note(&format!("not recorded: {images} (--all lists them)"));
             }
         }
     }
     if nothing_is_built && arguments.check {
-        let message = match arguments.recorded {
-            true => "nothing was compared: no recorded package of this tree is built",
-            false => "nothing was compared: nothing of this tree is built",
+        let of_what = if arguments.recorded {
+            "no recorded package"
+        } else {
+            "nothing"
         };
-        let message = message.to_owned();
+        let message = format!("nothing was compared: {of_what} of this tree is built");
         let hint = "build it first: stagex make".to_owned();
         return Err(Failure::of(ErrorKind::NotCompared, [(message, Some(hint))]));
     }
-    if nothing_is_built && !context.quiet {
+    if nothing_is_built && !context.verbosity.quiet {
         render::note("nothing is built, so digests/ stays as it is");
     }
     let differs = compared.iter().any(Comparison::differs);
@@ -71,47 +73,24 @@ fn listed(compared: &[Comparison], arguments: &arguments::Digests) -> (Vec<Compa
     (listed.cloned().collect(), omitted)
 }
 
-/// How to compare.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct How {
-    /// Whether what was built is recorded then.
-    pub(super) record: bool,
-    /// Whether every blob is read.
-    pub(super) verify: bool,
-}
-
-/// Records what was built, as `make digests` does.
-pub(super) const RECORD: How = How {
-    record: true,
-    verify: false,
-};
-
-/// Compares what was built with what is recorded.
+/// Compares what was built with what is recorded, and says which lines were removed.
 pub(super) fn compare(
     context: &Context,
     tree: &Tree,
-    how: How,
+    options: CompareOptions,
 ) -> Result<Vec<Comparison>, Failure> {
-    let names: Vec<(&str, &str)> = tree
+    let packages = tree
         .outputs()
-        .map(|output| (output.stage.as_str(), output.name.as_str()))
-        .collect();
-    let names = || names.iter().copied();
-    let (root, folders) = (&context.directory, place::folders(context)?);
-    let mut recorded = Digests::read(root)?;
-    let built = Digests::of_outputs(&folders, names(), how.verify)?;
-    let compared = recorded.compare(&built, names());
-    if how.record {
-        for gone in recorded.update(&built, names()) {
-            if !context.quiet {
-                render::note(&format!(
-                    "{gone}: its line was removed, because there is no such package"
-                ));
-            }
+        .map(|output| (output.stage.as_str(), output.name.as_str()));
+    let compared = state::compare(&place::folders(context)?, packages, options)?;
+    if !context.verbosity.quiet {
+        for gone in &compared.removed {
+            render::note(&format!(
+                "{gone}: its line was removed, because there is no such package"
+            ));
         }
-        recorded.write(root)?;
     }
-    Ok(compared)
+    Ok(compared.images)
 }
 
 /// Returns a line for each package that was built, as the files have it, with what differs.

@@ -9,13 +9,15 @@ use documents::{Explanation, Explanations, MadePackage, Reason, Version};
 use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
 
-use super::{after, interruption};
-use crate::arguments::{self, Format};
+use super::after;
+use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem};
+use crate::options::Format;
 use crate::place;
 use crate::render::{self, Reasons, Show};
+use crate::wait;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit, Failure> {
     let tree = super::tree::open(context)?;
@@ -37,7 +39,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
     let plan = super::tree::plan_for(context, &tree, &goals.targets, platform)?;
     if arguments.dry_run {
         if !goals.build {
-            if !context.quiet {
+            if !context.verbosity.quiet {
                 render::note("nothing is built, and nothing is removed");
             }
         } else if !arguments.explain {
@@ -63,11 +65,12 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         super::clean::print(context, cleaned, None);
         return Ok(Exit::Success);
     }
-    let made = build(context, arguments, &goals, plan)?;
+    let plan = Arc::new(plan);
+    let made = build(context, arguments, &goals, &plan)?;
     let failure = made.report.failure();
     let exit = failure.map_or(Exit::Success, Exit::Error);
     let after = if exit == Exit::Success {
-        after::run(context, &tree, &goals.after, platform)?
+        after::run(context, &tree, &plan, &goals.after)?
     } else {
         Vec::new()
     };
@@ -112,7 +115,7 @@ fn print_explanations(context: &Context, explained: Vec<Explanation>) {
                 ));
             }
             let (count, all) = (stale().count(), explained.len());
-            if !context.quiet {
+            if !context.verbosity.quiet {
                 render::note(&format!(
                     "{count} of {} would be built",
                     render::count(all, "package")
@@ -135,7 +138,7 @@ fn build(
     context: &Context,
     arguments: &arguments::Make,
     goals: &Goals,
-    plan: Plan,
+    plan: &Arc<Plan>,
 ) -> Result<Made, Failure> {
     let options = Options {
         jobs: context.settings.jobs(),
@@ -148,10 +151,10 @@ fn build(
         progress: arguments.progress,
         reasons: arguments.explain,
     };
-    let remembered = Arc::new(Reasons::before(render::listener(context, show)));
+    let remembered = Arc::new(Reasons::before(render::listener(context.verbosity, show)));
     let listener: Arc<dyn Listener> = Arc::clone(&remembered) as _;
-    super::block_on(async {
-        let mut interrupted = interruption::watch();
+    wait::block_on(async {
+        let mut interrupted = wait::watch();
         let selected = context.select(&mut interrupted).await?;
         let runtime = selected.runtime().to_owned();
         let platforms = arguments.platform.iter();
@@ -166,13 +169,13 @@ fn build(
             let backends = context.backends();
             let listener = Arc::clone(&listener);
             let cleaning = make::clean(folders, Clean::Everything, backends, listener);
-            let cleaned = interruption::unless(&mut interrupted, cleaning).await?;
+            let cleaned = wait::unless(&mut interrupted, cleaning).await?;
             cleaned?;
         }
         let job = Job {
             profile: context.settings.profile.value,
             folders,
-            plan: Arc::new(plan),
+            plan: Arc::clone(plan),
             executor: Arc::new(Local::new(
                 selected.backend,
                 selected.ready,

@@ -7,12 +7,12 @@ use backend_api::{Availability, Capabilities, Dialect, LayerRecord, Ready, Reaso
 use camino::Utf8PathBuf;
 use documents::{ReadyRuntime, Runtime, UnavailableReason, UnavailableRuntime, Version};
 
-use super::interruption;
-use crate::arguments::Format;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
+use crate::options::Format;
 use crate::render;
+use crate::wait;
 
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let programs = context.programs();
@@ -20,12 +20,12 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let probe_cache = context.probe_cache.clone().afresh();
     let known = runtimes::NAMES.into_iter().map(str::to_owned);
     let names: Vec<String> = known.chain(runtimes::plugins(&programs)).collect();
-    let found = super::block_on(async {
-        let mut interrupted = interruption::watch();
+    let found = wait::block_on(async {
+        let mut interrupted = wait::watch();
         let mut found = BTreeMap::new();
         for name in &names {
             if let Some(backend) = runtimes::backend(name, &programs, &probe_cache) {
-                let availability = interruption::unless(&mut interrupted, backend.probe()).await?;
+                let availability = wait::unless(&mut interrupted, backend.probe()).await?;
                 found.insert(name.as_str(), availability);
             }
         }

@@ -13,7 +13,7 @@ pub(super) fn open(context: &Context) -> Result<Tree, Failure> {
 
 /// Prints the warnings about what `targets` select.
 pub(super) fn warn(context: &Context, tree: &Tree, targets: &[String]) {
-    if context.quiet {
+    if context.verbosity.quiet {
         return;
     }
     for warning in tree.warnings(targets) {

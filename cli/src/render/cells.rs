@@ -6,7 +6,7 @@ use std::time::Duration;
 use conformance::{Answer, Progress, Verdict};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::context::Context;
+use crate::options::Verbosity;
 
 /// How often the time is drawn anew.
 const TICK: Duration = Duration::from_millis(200);
@@ -24,8 +24,8 @@ pub(crate) enum Cells {
 
 impl Cells {
     /// Makes what the user wants to see of so many cells.
-    pub(crate) fn new(context: &Context, count: usize) -> Self {
-        if context.quiet {
+    pub(crate) fn new(verbosity: Verbosity, count: usize) -> Self {
+        if verbosity.quiet {
             return Self::Quiet;
         }
         if !super::is_screen() {

@@ -8,7 +8,7 @@ mod terminal;
 
 pub(crate) use plain::because;
 pub(crate) use reasons::Reasons;
-pub(crate) use streams::{is_screen, lost, note, result, styled, written};
+pub(crate) use streams::{Lost, is_screen, lost, note, result, styled, written};
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -18,8 +18,7 @@ use build::Listener;
 use documents::Document;
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::Progress;
-use crate::context::Context;
+use crate::options::{Progress, Verbosity};
 
 /// How much of a line is shown where it is repeated, in characters.
 const LONGEST: usize = 1000;
@@ -47,15 +46,15 @@ pub(crate) struct Show {
 }
 
 /// Returns who shows what happens: lines that come and go on a terminal, plain lines elsewhere.
-pub(crate) fn listener(context: &Context, show: Show) -> Arc<dyn Listener> {
+pub(crate) fn listener(verbosity: Verbosity, show: Show) -> Arc<dyn Listener> {
     let terminal = show.progress == Progress::Auto && is_screen();
     let plain = plain::Plain {
-        output: context.verbose > 0,
+        output: verbosity.verbose > 0,
         reasons: show.reasons,
     };
-    if context.quiet {
+    if verbosity.quiet {
         Arc::new(())
-    } else if context.verbose == 0 && terminal {
+    } else if verbosity.verbose == 0 && terminal {
         Arc::new(terminal::Terminal::new(plain))
     } else {
         Arc::new(plain)

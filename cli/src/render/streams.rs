@@ -5,9 +5,6 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
-use crate::exit::ErrorKind;
-use crate::failure::Failure;
-
 /// Why standard output could not be written, the first time.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
@@ -28,16 +25,15 @@ pub(crate) fn written(outcome: io::Result<()>) {
     }
 }
 
+/// A result that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub(crate) struct Lost(&'static io::Error);
+
 /// Returns what there is to say if a result could not be written.
-pub(crate) fn lost() -> Option<Failure> {
+pub(crate) fn lost() -> Option<Lost> {
     written(io::stdout().flush());
-    let error = LOST.get()?;
-    let message = format!("cannot write to standard output: {error}");
-    let hint = "the command succeeded, and only its output is lost: redirect standard output to a place with space";
-    Some(Failure::of(
-        ErrorKind::Environment,
-        [(message, Some(hint.to_owned()))],
-    ))
+    LOST.get().map(Lost)
 }
 
 /// Prints one line that a person should see, to standard error.

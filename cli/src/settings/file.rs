@@ -17,11 +17,10 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{JOBS, Setting, Settings, Source, network, some_jobs};
+use super::value::{JOBS, Setting, Settings, Source, network, some_jobs};
 use crate::arguments::choice;
-use crate::docker::usage;
 use crate::exit::ErrorKind;
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 
 /// The file's name, in a tree and in the user's directory.
 pub(super) const FILE: &str = "stagex.toml";

@@ -4,71 +4,19 @@
 //! It does not know what commands do with them.
 
 mod file;
+mod value;
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::num::NonZero;
-
-use build::{Profile, Space};
-use camino::Utf8PathBuf;
 use runtimes::Choice;
 
 use file::{FILE, Owner};
+use value::{JOBS, network, some_jobs};
+pub(crate) use value::{Setting, Settings, Source};
 
 use crate::arguments::{Arguments, Command, Global, choice};
-use crate::docker::{Network, usage};
 use crate::environment;
 use crate::exit::ErrorKind;
-use crate::failure::Failure;
-
-/// A value, and who says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Setting<T> {
-    pub(crate) value: T,
-    pub(crate) source: Source,
-}
-
-/// Who says what a value is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Nobody.
-    Default,
-    /// A file, in this line.
-    File(Utf8PathBuf, usize),
-    /// A variable of the environment.
-    Variable(String),
-    /// The command line.
-    Flag(&'static str),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "{path}:{line}"),
-            Self::Variable(name) => f.write_str(name),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
-
-/// Everything that is settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Settings {
-    pub(crate) runtime: Setting<Choice>,
-    /// How many packages are built at once; as many as there are cores where nobody says.
-    pub(crate) jobs: Setting<Option<u32>>,
-    /// The network of RUNs that do not deny it themselves.
-    pub(crate) network: Setting<Network>,
-    /// Whether to begin where the disk seems to have too little room.
-    pub(crate) ignore_space: Setting<bool>,
-    /// The encoding of images.
-    pub(crate) profile: Setting<&'static Profile>,
-    /// The directory that each tree has one in for what is built; `out/` in the tree where nobody says.
-    pub(crate) out: Setting<Option<Utf8PathBuf>>,
-    /// The programs of engines.
-    pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
-}
+use crate::failure::{Failure, usage};
+use crate::options::Network;
 
 /// Returns what is settled for the tree that is worked on.
 pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
@@ -83,42 +31,7 @@ pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-fn default<T>(value: T) -> Setting<T> {
-    Setting {
-        value,
-        source: Source::Default,
-    }
-}
-
 impl Settings {
-    /// Returns the settings where nobody has set anything.
-    fn of_nobody() -> Self {
-        Self {
-            runtime: default(Choice::Auto),
-            jobs: default(None),
-            network: default(Network::Default),
-            ignore_space: default(false),
-            profile: default(Profile::STAGEX_2026),
-            out: default(None),
-            engines: BTreeMap::new(),
-        }
-    }
-
-    /// Returns what to do where the disk has little room.
-    pub(crate) fn space(&self) -> Space {
-        if self.ignore_space.value {
-            Space::Ignored
-        } else {
-            Space::Checked
-        }
-    }
-
-    /// Returns how many packages are built at once.
-    pub(crate) fn jobs(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
-        self.jobs.value.map_or_else(cores, |jobs| jobs as usize)
-    }
-
     fn take_environment(&mut self, global: &Global) -> Result<(), Failure> {
         let wrong = |name: &str, value: &str, expected: &str| {
             let message = format!("{name}={value}: {expected}");
@@ -234,21 +147,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// Returns the network of RUNs where all that is said is whether to be offline.
-fn network(offline: bool) -> Network {
-    if offline {
-        Network::None
-    } else {
-        Network::Default
-    }
-}
-
-const JOBS: &str = "expected a number of jobs from 1 to 1024";
-
-fn some_jobs(jobs: u32) -> Result<u32, &'static str> {
-    (1..=1024).contains(&jobs).then_some(jobs).ok_or(JOBS)
 }
 
 #[cfg(test)]

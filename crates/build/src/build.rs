@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
-use crate::listing::{Fetched, list_context};
+use crate::listing::{Foreign, list_context};
 use crate::log::Log;
 use crate::recipe::Recipe;
 use crate::resolve;
@@ -128,7 +128,7 @@ async fn build_in(
         if space == Space::Checked {
             check_space(&of, iter::empty())?;
         }
-        let files = list_context(&recipe.directory()?, Fetched::Present)?;
+        let files = list_context(&recipe.directory()?, Foreign::of_user(&of.own()))?;
         resolve::resolve(&recipe, files)
     })
     .await?;

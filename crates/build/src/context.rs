@@ -113,7 +113,7 @@ mod tests {
     use state::{Folders, Hashes};
 
     use super::*;
-    use crate::listing::{Fetched, inputs_of_files, list_context, open_package};
+    use crate::listing::{Foreign, inputs_of_files, list_context, open_package};
 
     fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
         let temporary = tempfile::tempdir().unwrap();
@@ -140,7 +140,7 @@ mod tests {
 
         let context = root.join("context");
         let package = Directory::open(&package).unwrap();
-        let files = list_context(&package, Fetched::Foreign).unwrap();
+        let files = list_context(&package, Foreign::Fetch).unwrap();
         assemble(&package, &files, &nothing(&package), &context).unwrap();
 
         let names: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
@@ -167,7 +167,7 @@ mod tests {
         let written = |contents: &str, context: &str| {
             fs::write(package.join("file"), contents).unwrap();
             let package = Directory::open(&package).unwrap();
-            let files = list_context(&package, Fetched::Foreign).unwrap();
+            let files = list_context(&package, Foreign::Fetch).unwrap();
             assemble(&package, &files, &nothing(&package), &root.join(context)).unwrap();
             time(&root.join(context).join("file"))
         };
@@ -185,7 +185,7 @@ mod tests {
         fs::write(package.join("below/.wh.file"), "").unwrap();
         let assembled = |to: &str| {
             let folder = Directory::open(&package).unwrap();
-            let files = list_context(&folder, Fetched::Present).unwrap();
+            let files = list_context(&folder, Foreign::Own(None)).unwrap();
             let ignored = Ignored::of(folder.path(), &files, None).unwrap();
             assemble(&folder, &files, &ignored, &root.join(to))
         };
@@ -212,7 +212,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        let files = list_context(&Directory::open(&root).unwrap(), Fetched::Foreign).unwrap();
+        let files = list_context(&Directory::open(&root).unwrap(), Foreign::Fetch).unwrap();
         let names = |text: &str| {
             fs::write(root.join(".dockerignore"), text).unwrap();
             let ignored = Ignored::of(&root, &files, None).unwrap();
@@ -254,7 +254,7 @@ mod tests {
 
         /// Lists the files, each with its hash.
         fn files(&self) -> Vec<ContextFile> {
-            let mut files = list_context(&self.package, Fetched::Foreign).unwrap();
+            let mut files = list_context(&self.package, Foreign::Fetch).unwrap();
             let hashes = Hashes::of_tree(&Folders::of_tree(&self.root.join("tree")));
             inputs_of_files("package".into(), &mut files, &hashes).unwrap();
             files

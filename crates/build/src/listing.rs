@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 
 use beneath::{Directory, Kind};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -46,13 +46,29 @@ pub enum ContextFileKind {
     Special(&'static str),
 }
 
-/// What to do with the `fetch` folder of a context.
+/// Which files of a directory are none of its context's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fetched {
-    /// It is none of the package's files: other tools have left it there.
-    Foreign,
-    /// It holds the sources.
-    Present,
+pub enum Foreign {
+    /// In a package: what lies under `fetch/`, where other tools leave sources.
+    Fetch,
+    /// Of a context that a user has named: the directory in which `stagex` itself works (device and inode), if it
+    /// is in there. Everything else is the context's, as with any other builder.
+    Own(Option<(u64, u64)>),
+}
+
+impl Foreign {
+    /// Returns which files are none of a context's that a user has named, while `own` is worked in.
+    pub fn of_user(own: &Utf8Path) -> Self {
+        let found = fs::symlink_metadata(own).ok();
+        Self::Own(found.map(|found| (found.dev(), found.ino())))
+    }
+
+    fn has(self, path: &Utf8Path, metadata: &fs::Metadata) -> bool {
+        match self {
+            Self::Fetch => path == FETCH,
+            Self::Own(own) => own == Some((metadata.dev(), metadata.ino())),
+        }
+    }
 }
 
 /// Opens the folder of a package, which lies at `path` in the tree in `root`.
@@ -63,25 +79,25 @@ pub fn open_package(root: &Utf8Path, path: &Utf8Path) -> Result<Directory, state
 
 /// Lists the files of the context in `folder`, sorted by path: a folder stands before what is in
 /// it. Sockets are none of its files: nothing of them can be copied, and no engine does.
-pub fn list_context(folder: &Directory, fetched: Fetched) -> Result<Vec<ContextFile>, Error> {
+pub fn list_context(folder: &Directory, foreign: Foreign) -> Result<Vec<ContextFile>, Error> {
     let mut files = Vec::new();
-    list_below(folder, Utf8Path::new(""), fetched, &mut files).at("read", folder.path())?;
+    list_below(folder, Utf8Path::new(""), foreign, &mut files).at("read", folder.path())?;
     Ok(files)
 }
 
 fn list_below(
     folder: &Directory,
     within: &Utf8Path,
-    fetched: Fetched,
+    foreign: Foreign,
     files: &mut Vec<ContextFile>,
 ) -> io::Result<()> {
     // Not one stays open for each of the folders that lie in one another.
-    let entries = list_one(&folder.directory(within)?, within, fetched)?;
+    let entries = list_one(&folder.directory(within)?, within, foreign)?;
     for file in entries {
         let within = (file.kind == ContextFileKind::Folder).then(|| file.path.clone());
         files.push(file);
         if let Some(within) = within {
-            list_below(folder, &within, fetched, files)?;
+            list_below(folder, &within, foreign, files)?;
         }
     }
     Ok(())
@@ -90,16 +106,16 @@ fn list_below(
 fn list_one(
     folder: &Directory,
     within: &Utf8Path,
-    fetched: Fetched,
+    foreign: Foreign,
 ) -> io::Result<Vec<ContextFile>> {
     let mut files = Vec::new();
     for entry in folder.entries()? {
         let name = Utf8Path::new(&entry.name);
         let path = within.join(name);
-        if fetched == Fetched::Foreign && path == FETCH {
+        let metadata = folder.metadata(name)?.ok_or_else(|| gone(&path))?;
+        if foreign.has(&path, &metadata) {
             continue;
         }
-        let metadata = folder.metadata(name)?.ok_or_else(|| gone(&path))?;
         let kind = match entry.kind {
             Kind::Directory => ContextFileKind::Folder,
             Kind::Link => ContextFileKind::Symlink(target(folder, name)?),
@@ -190,4 +206,30 @@ pub fn inputs_of_files(
         }
     }
     Ok(inputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_build_works_is_none_of_its_context() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        for directory in ["out/.stagex/native", "sub/.stagex", "fetch"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        let names = |foreign| -> Vec<String> {
+            let files = list_context(&Directory::open(root).unwrap(), foreign).unwrap();
+            files.iter().map(|file| file.path.to_string()).collect()
+        };
+        let own = root.join("out/.stagex");
+        assert_eq!(
+            names(Foreign::of_user(&own)),
+            ["fetch", "out", "sub", "sub/.stagex"]
+        );
+        let elsewhere = Foreign::of_user(&root.join("nowhere"));
+        assert_eq!(names(elsewhere).len(), 6);
+        assert!(!names(Foreign::Fetch).contains(&"fetch".to_owned()));
+    }
 }

@@ -1,4 +1,4 @@
-//! Removes what builds have left, whoever owns it: the files of a RUN may belong to users of a name space of
+//! Removes what builds have left, whoever owns it: the files of a RUN may belong to users of a namespace of
 //! the runtime that made them, and then only such a runtime can remove them.
 //!
 //! It does not know what it removes, nor why.

@@ -22,7 +22,7 @@ use crate::context;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ignore::Ignored;
-use crate::listing::{FETCH, Fetched, list_context};
+use crate::listing::{FETCH, Foreign, list_context};
 use crate::place::relative;
 use crate::recipe::{Context, Recipe, Sources};
 use crate::resolve::{Resolved, unusable};
@@ -250,7 +250,9 @@ fn contexts(
                 let folder = resolved.recipe.root.join(folder);
                 let copy = work.join("contexts").join(BuildKey::new(name).as_str());
                 let folder = Directory::open(&folder).at("open", &folder)?;
-                let files = list_context(&folder, Fetched::Present)?;
+                let mut above = work.ancestors();
+                let own = above.find(|path| path.file_name() == Some(state::OWN));
+                let files = list_context(&folder, Foreign::of_user(own.unwrap_or(work)))?;
                 let ignored = Ignored::of(folder.path(), &files, None)?;
                 context::assemble(&folder, &files, &ignored, &copy)?;
                 ContextSource::Folder(copy)

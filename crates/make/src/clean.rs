@@ -49,7 +49,7 @@ impl AddAssign for Cleaned {
 }
 
 /// Removes what was made in the tree of `folders`, as soon as no other `stagex` builds in it. What
-/// runtimes have kept themselves, and what belongs to users of their name spaces, is removed by those of
+/// runtimes have kept themselves, and what belongs to users of their namespaces, is removed by those of
 /// them that are among `backends`.
 ///
 /// Everything goes to another place first, so that nobody waits while it is removed; what is left there when

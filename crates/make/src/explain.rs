@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use build::{Error, Fetched, inputs_of_files, list_context, open_package};
+use build::{Error, Foreign, inputs_of_files, list_context, open_package};
 use documents::{DEPENDENCY, Explanation, Reason};
 use oci_image::{Digest, Profile};
 use package_tree::Plan;
@@ -30,7 +30,7 @@ pub fn explain(
     let mut explanations = Vec::new();
     for package in &plan.packages {
         let folder = open_package(root, &package.context)?;
-        let mut files = list_context(&folder, Fetched::Foreign)?;
+        let mut files = list_context(&folder, Foreign::Fetch)?;
         let files = inputs_of_files(&package.context, &mut files, &hashes)?;
         let record = Record::read(folders, &package.name)?;
         let output = outputs.look(&package.name)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use build::{
-    Destination, Error, Event, Failure, Fetched, Listener, Log, Order, Recipe, Resolved, blocking,
+    Destination, Error, Event, Failure, Foreign, Listener, Log, Order, Recipe, Resolved, blocking,
     inputs_of_files, list_context, open_package, resolve,
 };
 use documents::Reason;
@@ -126,7 +126,7 @@ impl Maker {
     fn study(&self, place: usize, needed: &BTreeMap<String, Digest>) -> Result<Studied, Error> {
         let package = self.package(place);
         let folder = open_package(self.folders.root(), &package.context)?;
-        let mut files = list_context(&folder, Fetched::Foreign)?;
+        let mut files = list_context(&folder, Foreign::Fetch)?;
         let of_files = inputs_of_files(&package.context, &mut files, &self.hashes)?;
         let inputs = inputs(package, &of_files, needed);
         let output = self.outputs.look(&package.name)?;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use build::{Fetched, inputs_of_files, list_context, open_package};
+use build::{Foreign, inputs_of_files, list_context, open_package};
 use camino::Utf8Path;
 use oci_image::Digest;
 use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
@@ -82,7 +82,7 @@ fn same_inputs(
     let packages = &maker.plan.packages;
     let files = || -> Result<_, build::Error> {
         let directory = open_package(maker.folders.root(), folder)?;
-        let mut files = list_context(&directory, Fetched::Foreign)?;
+        let mut files = list_context(&directory, Foreign::Fetch)?;
         inputs_of_files(folder, &mut files, &maker.hashes)
     };
     let Ok(files) = files() else {

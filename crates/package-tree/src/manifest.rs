@@ -194,7 +194,10 @@ impl Manifest {
             let text = |key, takes: fn(&str) -> bool, expected: &str| {
                 let found = reader.text(table.value, key)?;
                 if !found.value.is_empty() && !takes(&found.value) {
-                    let message = format!("`{}` is no {key}, expected {expected}", found.value);
+                    let message = format!(
+                        "`{}` is not a valid {key}; expected {expected}",
+                        found.value
+                    );
                     reader.problem(&found.place, message, None);
                 }
                 Some(found.value).filter(|text| !text.is_empty())

@@ -65,7 +65,7 @@ impl Tree {
     }
 
     /// Returns all outputs, sorted by name.
-    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> {
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> + Clone {
         self.outputs.iter().map(Arc::as_ref)
     }
 

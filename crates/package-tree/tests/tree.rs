@@ -258,7 +258,7 @@ fn build_arguments_come_in_their_order() {
 #[case::twice(
     &[("core/a", "[package]\nname = \"a\"", "FROM scratch\n"),
       ("core/b", "[package]\nname = \"b\"\nsubpackages = [\"a\"]", "FROM scratch AS package-a\n")],
-    "packages/core/b/package.toml: `core-a` is an output of packages/core/a too"
+    "packages/core/b/package.toml: `core-a` is also an output of packages/core/a"
 )]
 fn what_is_wrong_is_said_with_its_place(
     #[case] packages: &[(&str, &str, &str)],
@@ -527,7 +527,7 @@ fn a_containerfile_names_a_bounded_number_of_images() {
     let sample = Sample::new(&[("core/musl", "[package]\nname = \"musl\"\n", &containerfile)]);
     let found = sample.open().unwrap_err().to_string();
     assert!(
-        found.starts_with("packages/core/musl/Containerfile:4098:6: names more than 4096 images"),
+        found.starts_with("packages/core/musl/Containerfile:4098:6: uses more than 4096 images"),
         "{found}"
     );
 }

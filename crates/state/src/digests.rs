@@ -289,6 +289,47 @@ fn parse_line(line: &str) -> Option<(String, Option<String>, Digest)> {
     words.next().is_none().then_some((name, platform, digest))
 }
 
+/// How to compare what was built with what is recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CompareOptions {
+    /// What was built is recorded afterwards.
+    pub record: bool,
+    /// Every blob is read and hashed, also where the file system says that it is what it was.
+    pub verify: bool,
+}
+
+/// What came of comparing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// Each image, as it was recorded before and as it was built.
+    pub images: Vec<Comparison>,
+    /// The packages whose lines were removed, because there are no such packages.
+    pub removed: Vec<String>,
+}
+
+/// Compares what was built in a tree with what is recorded in its `digests/`. `packages` are the stage and
+/// the full name of each of its packages.
+///
+/// # Errors
+///
+/// What cannot be read or written.
+pub fn compare<'a>(
+    folders: &Folders,
+    packages: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    options: CompareOptions,
+) -> Result<Compared, Error> {
+    let root = folders.root();
+    let mut recorded = Digests::read(root)?;
+    let built = Digests::of_outputs(folders, packages.clone(), options.verify)?;
+    let images = recorded.compare(&built, packages.clone());
+    let mut removed = Vec::new();
+    if options.record {
+        removed = recorded.update(&built, packages);
+        recorded.write(root)?;
+    }
+    Ok(Compared { images, removed })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ mod record;
 mod secret;
 
 pub use contents::contents;
-pub use digests::{Comparison, Digests};
+pub use digests::{CompareOptions, Compared, Comparison, Digests, compare};
 pub use error::{Error, HINT_OF_IMAGE, IoContext};
 pub use folders::{Access, Folders, LOCK, LOCKED_MODE, LOGS, Lock, OWN, RECORDS, WORK};
 pub use hashes::{FILE as HASHES, Hashes};

@@ -163,7 +163,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "RUN a",
-    "1:1: `RUN` before the first `FROM`, expected only `ARG` there",
+    "1:1: `RUN` before the first `FROM`; only `ARG` is allowed there",
     Some("begin with `FROM image AS name`")
 )]
 #[case(
@@ -183,7 +183,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a\n  COPY --form=b c d",
-    "2:8: `COPY` has no flag `--form`, expected one of --from --chown --chmod --link --parents --exclude",
+    "2:8: `COPY` has no option `--form`; expected one of --from --chown --chmod --link --parents --exclude",
     None
 )]
 #[case(
@@ -193,7 +193,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a\nRUN --network=nine b",
-    "2:5: the flag `--network` with the value `nine`, expected `default`, `none` or `host`",
+    "2:5: the option `--network` has the value `nine`; expected `default`, `none` or `host`",
     None
 )]
 #[case(
@@ -208,7 +208,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a\nRUN <<EOF\nb\n EOF\n",
-    "2:1: the heredoc `EOF` does not end, expected a line with `EOF` alone",
+    "2:1: the heredoc `EOF` does not end; expected a line with only `EOF`",
     Some("only `<<-` allows tabs before the last line, and nothing may follow the name")
 )]
 #[case("FROM a\nENV b", "2:5: `ENV b`, expected `ENV name=value`", None)]
@@ -239,12 +239,12 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a\nHEALTHCHECK --interval=5 CMD b",
-    "2:13: the flag `--interval` with the value `5`, expected a duration of at least 1ms, such as `30s`",
+    "2:13: the option `--interval` has the value `5`; expected a duration of at least 1ms, such as `30s`",
     None
 )]
 #[case(
     "FROM a\nONBUILD FROM b",
-    "2:9: `ONBUILD FROM` is not possible, expected another instruction",
+    "2:9: `ONBUILD FROM` is not allowed; expected another instruction",
     None
 )]
 #[case(

@@ -37,7 +37,7 @@ const LINK: usize = 157;
 
 #[rstest]
 #[case::absolute(b'0', NAME, b"/etc/passwd", "`/etc/passwd` is absolute")]
-#[case::climbs(b'0', NAME, b"a/../../etc", "`a/../../etc` climbs with `..`")]
+#[case::climbs(b'0', NAME, b"a/../../etc", "`a/../../etc` contains `..`")]
 #[case::absurd_size(b'0', SIZE, b"77777777777\0", "the content of a file")]
 #[case::size_beyond_all(
     b'0',

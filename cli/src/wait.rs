@@ -1,4 +1,6 @@
-//! Ctrl-C: the first asks for an end, the second is one.
+//! Waiting: for work that is asynchronous, and for Ctrl-C. The first asks for an end, the second is one.
+
+use std::time::Duration;
 
 use build::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -57,4 +59,26 @@ pub(crate) async fn unless<T>(
 )]
 fn leave() -> ! {
     std::process::exit(130)
+}
+
+/// How long ended builds may take to clean up.
+const CLEANING_UP: Duration = Duration::from_secs(15);
+
+/// How long a thread that has nothing to do is kept.
+const FOR_EVER: Duration = Duration::from_secs(1 << 30);
+
+/// Runs a future to its end, with all cores for blocking work. What it gave up on the way has then
+/// been cleaned up.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_keep_alive(FOR_EVER)
+        .build()
+        .map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
+    // Work that blocks waits for a thread that has begun, where the system starts no further one: so there is one.
+    drop(runtime.spawn_blocking(|| ()));
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    process::wait_for_ended_groups(CLEANING_UP);
+    result
 }

@@ -1,0 +1,55 @@
+//! The values of options that several commands have.
+//!
+//! It does not know which commands those are.
+
+use clap::ValueEnum;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs: one JSON document on standard output.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// A live display on a terminal, plain lines elsewhere.
+    #[default]
+    Auto,
+    /// One line for each event.
+    Plain,
+}
+
+/// The network of RUNs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Network {
+    /// The engine's default.
+    #[default]
+    Default,
+    /// No network.
+    None,
+    /// The machine's network: other users of the machine can connect to a RUN, and a RUN can
+    /// connect to everything that listens on this machine.
+    Host,
+}
+
+impl From<Network> for backend_api::Network {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::Default => Self::Default,
+            Network::None => Self::None,
+            Network::Host => Self::Host,
+        }
+    }
+}
+
+/// How much of what happens is shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Verbosity {
+    /// Nothing but results and errors.
+    pub(crate) quiet: bool,
+    /// Engines' output, if it is above 0.
+    pub(crate) verbose: u8,
+}

@@ -1,0 +1,114 @@
+//! The settings, and where each value comes from.
+//!
+//! It does not know how they are read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZero;
+
+use build::{Profile, Space};
+use camino::Utf8PathBuf;
+use runtimes::Choice;
+
+use crate::options::Network;
+
+/// A value, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) source: Source,
+}
+
+/// Who says what a value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Nobody.
+    Default,
+    /// A file, in this line.
+    File(Utf8PathBuf, usize),
+    /// A variable of the environment.
+    Variable(String),
+    /// The command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path, line) => write!(f, "{path}:{line}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// Everything that is settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) runtime: Setting<Choice>,
+    /// How many packages are built at once; as many as there are cores where nobody says.
+    pub(crate) jobs: Setting<Option<u32>>,
+    /// The network of RUNs that do not deny it themselves.
+    pub(crate) network: Setting<Network>,
+    /// Whether to begin where the disk seems to have too little room.
+    pub(crate) ignore_space: Setting<bool>,
+    /// The encoding of images.
+    pub(crate) profile: Setting<&'static Profile>,
+    /// The directory that each tree has one in for what is built; `out/` in the tree where nobody says.
+    pub(crate) out: Setting<Option<Utf8PathBuf>>,
+    /// The programs of engines.
+    pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
+}
+
+fn default<T>(value: T) -> Setting<T> {
+    Setting {
+        value,
+        source: Source::Default,
+    }
+}
+
+impl Settings {
+    /// Returns the settings where nobody has set anything.
+    pub(super) fn of_nobody() -> Self {
+        Self {
+            runtime: default(Choice::Auto),
+            jobs: default(None),
+            network: default(Network::Default),
+            ignore_space: default(false),
+            profile: default(Profile::STAGEX_2026),
+            out: default(None),
+            engines: BTreeMap::new(),
+        }
+    }
+
+    /// Returns what to do where the disk has little room.
+    pub(crate) fn space(&self) -> Space {
+        if self.ignore_space.value {
+            Space::Ignored
+        } else {
+            Space::Checked
+        }
+    }
+
+    /// Returns how many packages are built at once.
+    pub(crate) fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.jobs.value.map_or_else(cores, |jobs| jobs as usize)
+    }
+}
+
+/// Returns the network of RUNs where all that is said is whether to be offline.
+pub(super) fn network(offline: bool) -> Network {
+    if offline {
+        Network::None
+    } else {
+        Network::Default
+    }
+}
+
+pub(super) const JOBS: &str = "expected a number of jobs from 1 to 1024";
+
+pub(super) fn some_jobs(jobs: u32) -> Result<u32, &'static str> {
+    (1..=1024).contains(&jobs).then_some(jobs).ok_or(JOBS)
+}
