@@ -5,13 +5,13 @@ mod plain;
 mod reasons;
 mod streams;
 mod terminal;
+mod words;
 
 pub(crate) use plain::because;
 pub(crate) use reasons::Reasons;
 pub(crate) use streams::{Lost, is_screen, lost, note, result, styled, written};
+pub(crate) use words::{count, shortened};
 
-use std::borrow::Cow;
-use std::fmt::Display;
 use std::sync::Arc;
 
 use build::Listener;
@@ -19,9 +19,6 @@ use documents::Document;
 use tracing_subscriber::EnvFilter;
 
 use crate::options::{Progress, Verbosity};
-
-/// How much of a line is shown where it is repeated, in characters.
-const LONGEST: usize = 1000;
 
 /// Sends the log to standard error: nothing unless `-vv` was given.
 pub(crate) fn log(verbose: u8) {
@@ -58,20 +55,6 @@ pub(crate) fn listener(verbosity: Verbosity, show: Show) -> Arc<dyn Listener> {
         Arc::new(terminal::Terminal::new(plain))
     } else {
         Arc::new(plain)
-    }
-}
-
-/// Returns a number of things, with their name for one of them: `1 package`, `2 packages`.
-pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, name: &str) -> String {
-    let plural = if number == N::from(1) { "" } else { "s" };
-    format!("{number} {name}{plural}")
-}
-
-/// Returns a line as far as a person reads it.
-pub(crate) fn shortened(line: &str) -> Cow<'_, str> {
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => Cow::Owned(format!("{}\u{2026}", &line[..end])),
-        None => Cow::Borrowed(line),
     }
 }
 

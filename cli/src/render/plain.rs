@@ -3,7 +3,7 @@
 use build::{Event, Listener};
 use documents::Reason;
 
-use super::count;
+use super::words::count;
 
 /// Prints one line for each thing that happens.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub(super) struct Plain {
 impl Listener for Plain {
     fn hear(&self, event: Event) {
         if let Some(line) = self.line(&event) {
-            super::note(&line);
+            super::streams::note(&line);
         }
     }
 }
