@@ -214,7 +214,7 @@ pub(crate) struct Make {
     #[arg(long, help_heading = BUILDING)]
     pub(crate) no_cache: bool,
 
-    /// Let nothing reach the network: no RUN has one. Also set by `STAGEX_OFFLINE=1`.
+    /// Let nothing reach the network: every RUN is denied it. Also set by `STAGEX_OFFLINE=1`.
     #[arg(long, help_heading = BUILDING, conflicts_with = "network")]
     pub(crate) offline: bool,
 
