@@ -4,7 +4,6 @@ use crate::step::StepId;
 
 /// Something that happens during a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Event {
     /// The engine printed a line.
     Output {

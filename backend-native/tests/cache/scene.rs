@@ -419,7 +419,6 @@ impl Events for Lines {
         match event {
             Event::Output { line, .. } => kept.0.push(line),
             Event::Notice { message } => kept.1.push(message),
-            _ => {}
         }
     }
 }

@@ -9,7 +9,6 @@ use documents::Reason;
 /// Something that happens while packages are made. `package` is always an output's full name,
 /// `<stage>-<name>`.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Event {
     /// Another `stagex` is building in this tree; this one waits for it.
     Waiting {

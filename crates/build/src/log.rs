@@ -123,7 +123,6 @@ impl Events for Log {
                 self.listener.hear(Event::Output { package, line });
             }
             backend_api::Event::Notice { message } => self.notice(&message),
-            _ => {}
         }
     }
 }

@@ -8,7 +8,6 @@ use camino::Utf8PathBuf;
 
 /// Why a child could not be run to its end.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// There is no such program.
     #[error("`{program}` was not found")]

@@ -24,7 +24,6 @@ pub struct Secret([u8; LENGTH]);
 
 /// Why there is no secret that lasts.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SecretError {
     /// The operating system refused something.
     #[error("cannot {action} {path}")]
