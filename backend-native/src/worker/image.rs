@@ -29,26 +29,28 @@ pub(crate) struct Layer {
     pub(crate) archive: String,
 }
 
+/// What is read of a configuration. As for Go, which writes these documents, `null` is what is not there: an
+/// image without layers has `"diff_ids": null`.
 #[derive(Deserialize)]
 struct Document {
     #[serde(default)]
-    config: Config,
+    config: Option<Config>,
     #[serde(default)]
-    rootfs: Archives,
+    rootfs: Option<Archives>,
 }
 
 #[derive(Deserialize, Default)]
 struct Archives {
     #[serde(default)]
-    diff_ids: Vec<String>,
+    diff_ids: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Config {
     env: Option<Vec<String>>,
-    working_dir: String,
-    user: String,
+    working_dir: Option<String>,
+    user: Option<String>,
     shell: Option<Vec<String>>,
     on_build: Option<Vec<String>>,
 }
@@ -64,7 +66,8 @@ impl Image {
         let document = serde_json::from_slice(&bytes);
         let Document { config, rootfs } =
             document.map_err(|error| wrong(&format!("{}: {error}", layout.config.path)))?;
-        let (blobs, archives) = (layout.layers, rootfs.diff_ids);
+        let (config, rootfs) = (config.unwrap_or_default(), rootfs.unwrap_or_default());
+        let (blobs, archives) = (layout.layers, rootfs.diff_ids.unwrap_or_default());
         if blobs.len() != archives.len() {
             let (blobs, archives) = (blobs.len(), archives.len());
             return Err(wrong(&format!(
@@ -84,8 +87,8 @@ impl Image {
                         (name.to_owned(), value.to_owned())
                     })
                     .collect(),
-                working_directory: config.working_dir,
-                user: config.user,
+                working_directory: config.working_dir.unwrap_or_default(),
+                user: config.user.unwrap_or_default(),
                 shell: config.shell.unwrap_or_default(),
                 triggers: config.on_build.unwrap_or_default(),
             },
