@@ -285,10 +285,7 @@ fn contexts(contexts: &[NamedContext]) -> Result<Vec<(String, String)>, DockerEr
                 });
             }
             ContextSource::Image(folder) => {
-                let layout = Layout::open(folder).map_err(|source| DockerError::File {
-                    what: format!("the image `{}` cannot be read", context.name),
-                    source,
-                })?;
+                let layout = open_layout(&context.name, folder)?;
                 // Without the digest, buildx locks the layout by writing a file into it.
                 format!("oci-layout://{folder}@sha256:{}", layout.top.hex)
             }
@@ -296,6 +293,13 @@ fn contexts(contexts: &[NamedContext]) -> Result<Vec<(String, String)>, DockerEr
         Ok((context.name.clone(), place))
     };
     contexts.iter().map(place).collect()
+}
+
+fn open_layout(name: &str, folder: &Utf8Path) -> Result<Layout, DockerError> {
+    Layout::open(folder).map_err(|source| DockerError::File {
+        what: format!("the image `{name}` cannot be read"),
+        source,
+    })
 }
 
 /// Puts the contexts into the daemon's store.
@@ -310,6 +314,15 @@ async fn put_contexts(
     for NamedContext { name, source } in &request.contexts {
         match source {
             ContextSource::Image(layout) => {
+                if open_layout(name, layout)?.layers.is_empty() {
+                    // The daemon itself would end.
+                    return Err(DockerError::Unsupported {
+                        what: format!(
+                            "Docker before 23 cannot build with the image `{name}`, which has no layers"
+                        ),
+                        hint: "begin with `scratch` instead, or use another runtime".to_owned(),
+                    });
+                }
                 images.push(Given::new(name, layout).on(&request.platform));
             }
             ContextSource::Folder(folder) => folders.push((name, folder)),
