@@ -1,5 +1,7 @@
 //! Ways of handing over the same that no case may notice: engines differ in them.
 
+use backend_api::StepKind;
+
 use crate::member::Member;
 use crate::mutant::{Change, Harmless};
 use crate::recording::RecordedLayer;
@@ -54,9 +56,12 @@ fn write_otherwise(member: &mut Member) {
     }
 }
 
-/// Hands over members the other way round. Only a hard link must come after what it is to.
+/// Hands over members the other way round. Only a hard link must come after what it is to, and only a RUN
+/// deletes.
 fn reorder(layer: &mut RecordedLayer) {
     layer.members.reverse();
     layer.members.sort_by_key(|member| member.kind() == b'1');
-    layer.members.push(whiteout(b"never-there"));
+    if layer.kind == StepKind::Run {
+        layer.members.push(whiteout(b"never-there"));
+    }
 }
