@@ -134,11 +134,11 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "printable",
         ],
     ),
-    ("oci-layout", &["backend-api", "beneath"]),
+    ("oci-layout", &["backend-api", "beneath", "printable"]),
     ("package-tree", &["beneath", "containerfile", "documents"]),
     ("patterns", &[]),
     ("printable", &[]),
-    ("probe-cache", &["beneath"]),
+    ("probe-cache", &["beneath", "printable"]),
     ("process", &[]),
     (
         "runtimes",

@@ -1,7 +1,6 @@
 //! A blob of an OCI layout: opened only if it is a regular file, and compared with its name and its
 //! size while it is read. It does not know what is in it.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -87,7 +86,7 @@ impl BlobReader {
             return Err(invalid(message));
         }
         let digest = hasher.finalize();
-        let hex = hex(&digest);
+        let hex = printable::hex(&digest);
         if (found, &hex) == (size, &blob.hex) {
             return Ok(());
         }
@@ -107,15 +106,6 @@ impl Read for BlobReader {
         self.found += count as u64;
         Ok(count)
     }
-}
-
-/// Returns bytes as hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // A string takes all that is written to it.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 pub(crate) fn invalid(message: String) -> io::Error {

@@ -186,7 +186,7 @@ mod tests {
     use sha2::{Digest as _, Sha256};
 
     use super::*;
-    use crate::blob::hex;
+    use printable::hex;
 
     fn image(steps: usize) -> BuiltImage {
         let step = |index| Step {

@@ -1,7 +1,6 @@
 //! What was found out, in files: one for each program, written whole, and believed only if it is ours, can
 //! be understood, and was found out under the very circumstances of now.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -80,7 +79,7 @@ impl ProbeCache {
 
 /// The name of a program's file: for people what it is called, and for the program its path.
 fn name(program: &Utf8Path) -> String {
-    let hash = hex(&Sha256::digest(program.as_str()));
+    let hash = printable::hex(&Sha256::digest(program.as_str()));
     let called = program.file_name().unwrap_or_default();
     format!("{called}-{}.json", &hash[..16])
 }
@@ -163,14 +162,7 @@ fn checksum<T: Serialize>(circumstances: &str, found: &T) -> String {
     let mut hasher = Sha256::new();
     hasher.update(format!("{VERSION}\n{circumstances}\n"));
     hasher.update(serde_json::to_vec(found).unwrap_or_default());
-    hex(&hasher.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    printable::hex(&hasher.finalize())
 }
 
 #[cfg(test)]
