@@ -98,6 +98,13 @@ impl From<build::Error> for Failure {
     }
 }
 
+/// What ends fetching.
+impl From<fetch::Error> for Failure {
+    fn from(error: fetch::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
 /// A Containerfile cannot be checked.
 impl From<check::Error> for Failure {
     fn from(error: check::Error) -> Self {

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::fetch::Table;
 use super::value::{JOBS, Setting, Settings, Source, network, some_jobs};
 use crate::arguments::choice;
 use crate::exit::ErrorKind;
@@ -26,7 +27,7 @@ use crate::failure::{Failure, usage};
 pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "runtime",
     "jobs",
     "offline",
@@ -34,6 +35,7 @@ const KEYS: [&str; 7] = [
     "profile",
     "out",
     "engines",
+    "fetch",
 ];
 
 /// What a `stagex.toml` can say.
@@ -49,6 +51,7 @@ struct File {
     profile: Option<Spanned<String>>,
     out: Option<Spanned<String>>,
     engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
+    fetch: Option<Table>,
 }
 
 /// Whose file it is.
@@ -138,6 +141,10 @@ impl Settings {
                 value: Some(value),
                 source: place(out.span()),
             };
+        }
+        if let Some(table) = file.fetch {
+            let taken = self.fetch.take(table, owner, &place);
+            taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         }
         let Some(engines) = file.engines else {
             return Ok(());
@@ -299,6 +306,15 @@ mod tests {
             "profile = \"stagex-2030\"\n",
             "[engines]\n\"..\" = \"x\"\n",
             "out = \"not/absolute\"\n",
+            "[fetch]\nstroe = \"/x\"\n",
+            "[fetch]\nstore = \"not/absolute\"\n",
+            "[fetch]\ndirectories = [\"not/absolute\"]\n",
+            "[fetch]\nby-hash = [\"https://example.org/\"]\n",
+            "[fetch]\nby-hash = [\"https://user:word@example.org/{sha256}\"]\n",
+            "[fetch]\nlimit = \"much\"\n",
+            "[fetch]\nconnections = 0\n",
+            "[fetch]\nper-host = 257\n",
+            "[fetch]\nstall = -1\n",
             "not toml",
         ] {
             assert!(read(text, Owner::User).is_err(), "{text}");
@@ -306,6 +322,22 @@ mod tests {
         assert!(read("[engines]\npodman = \"./evil\"\n", Owner::Tree).is_err());
         assert!(read("out = \"/tmp\"\n", Owner::Tree).is_err());
         assert!(read("out = \"/tmp\"\n", Owner::User).is_ok());
+    }
+
+    #[test]
+    fn a_tree_names_no_directories_and_no_store() {
+        for (text, of_tree) in [
+            ("store = \"/srv\"", false),
+            ("limit = \"1GiB\"", false),
+            ("directories = [\"/etc\"]", false),
+            ("by-hash = [\"https://example.org/{sha256}\"]", true),
+            ("by-hash-first = true", true),
+            ("connections = 3\nper-host = 2\nstall = 5", true),
+        ] {
+            let text = format!("[fetch]\n{text}\n");
+            assert!(read(&text, Owner::User).is_ok(), "{text}");
+            assert_eq!(read(&text, Owner::Tree).is_ok(), of_tree, "{text}");
+        }
     }
 
     #[test]

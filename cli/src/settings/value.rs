@@ -10,6 +10,7 @@ use build::{Profile, Space};
 use camino::Utf8PathBuf;
 use runtimes::Choice;
 
+use super::fetch::Fetching;
 use crate::options::Network;
 
 /// A value, and who says so.
@@ -59,9 +60,11 @@ pub(crate) struct Settings {
     pub(crate) out: Setting<Option<Utf8PathBuf>>,
     /// The programs of engines.
     pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
+    /// How sources are fetched.
+    pub(crate) fetch: Fetching,
 }
 
-fn default<T>(value: T) -> Setting<T> {
+pub(super) fn default<T>(value: T) -> Setting<T> {
     Setting {
         value,
         source: Source::Default,
@@ -79,6 +82,7 @@ impl Settings {
             profile: default(Profile::STAGEX_2026),
             out: default(None),
             engines: BTreeMap::new(),
+            fetch: Fetching::of_nobody(),
         }
     }
 

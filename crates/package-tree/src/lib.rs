@@ -19,6 +19,7 @@ mod version;
 mod versions;
 
 pub use goals::{After, Goals, Instead, goals};
+pub use manifest::bytes;
 pub use name::{BUILD_ARGUMENT, TAG, is_build_argument, is_output, is_tag};
 pub use near::did_you_mean;
 pub use output::Output;
