@@ -92,7 +92,7 @@ impl Fetcher {
                 .or_default()
                 .push(one.clone());
         }
-        let sources = of_hashes.len();
+        let sources = wanted.len();
         listener.hear(Event::Began { sources });
         let root = self.shared.config.tree.clone();
         let places = Arc::new(Places::open(&root).at("open", &root)?);
@@ -125,11 +125,7 @@ impl Fetcher {
         self.shared.config.hashes.write()?;
         let of = |one: &Wanted| {
             let came = came.get(&one.source.hash).cloned().ok_or(Error::Ended)?;
-            let came = came.map_err(|unfetched| Unfetched {
-                wanted: one.clone(),
-                ..unfetched
-            });
-            Ok((one.clone(), came))
+            Ok((one.clone(), came.map_err(|unfetched| unfetched.of(one))))
         };
         let sources = wanted.iter().map(of).collect::<Result<_, Error>>()?;
         Ok(Report { sources })

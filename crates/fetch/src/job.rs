@@ -47,13 +47,14 @@ impl Job<'_> {
     /// Gets them.
     pub(crate) async fn run(&self) -> Result<Came, Error> {
         let came = self.get().await?;
-        match &came {
-            Ok(how) => {
-                for source in &self.wanted {
-                    self.listener.hear(Event::Done { source, how });
+        for source in &self.wanted {
+            match &came {
+                Ok(how) => self.listener.hear(Event::Done { source, how }),
+                Err(unfetched) => {
+                    let source = &unfetched.clone().of(source);
+                    self.listener.hear(Event::Unfetched { source });
                 }
             }
-            Err(source) => self.listener.hear(Event::Unfetched { source }),
         }
         Ok(came)
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 
@@ -35,8 +36,8 @@ pub enum How {
 pub struct Unfetched {
     /// The source.
     pub wanted: Wanted,
-    /// Each mirror, and what it did. None were tried where nothing may reach the network.
-    pub attempts: std::sync::Arc<[Attempt]>,
+    /// Each mirror, and what it did.
+    pub attempts: Arc<[Attempt]>,
 }
 
 /// A mirror that did not give a source.
@@ -112,6 +113,14 @@ impl Why {
 }
 
 impl Unfetched {
+    /// Says the same of another source with the same hash.
+    pub(crate) fn of(self, wanted: &Wanted) -> Self {
+        Self {
+            wanted: wanted.clone(),
+            ..self
+        }
+    }
+
     /// Returns what the user can do about it.
     pub fn hint(&self) -> String {
         let mut hints: Vec<String> = Vec::new();

@@ -109,6 +109,8 @@ impl Error {
                 ..
             } if self.may_pass() => Next::AgainAfter(*wait),
             Self::Range => Next::Whole,
+            // Not while anybody waits.
+            Self::Busy { .. } => Next::GiveUp,
             _ if self.may_pass() => Next::Again,
             _ => Next::GiveUp,
         }
@@ -171,15 +173,16 @@ impl Error {
     }
 }
 
-/// Tells whether an error is that of a certificate, directly or inside an error of the operating system.
+/// Tells whether an error is that of a certificate. Those of the operating system hide what they are made of from
+/// whoever asks for their source.
 fn is_of_certificate(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
     let inner = cause
         .downcast_ref::<io::Error>()
         .and_then(|error| error.get_ref());
-    let tls = inner
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .or_else(|| cause.downcast_ref::<rustls::Error>());
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    inner.is_some_and(|inner| is_of_certificate(inner))
 }
 
 /// Returns a status with its name.
