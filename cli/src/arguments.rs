@@ -140,6 +140,10 @@ removed either: `docker builder prune` removes Docker's build cache.";
 
 #[derive(Debug, Args)]
 #[command(after_help = CLEAN)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
 pub(crate) struct Clean {
     /// Remove the logs of builds.
     #[arg(long)]

@@ -23,7 +23,7 @@ mod files;
 use files::Sources;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 29] = [
+const ARROWS: [(&str, &[&str]); 31] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -107,6 +107,18 @@ const ARROWS: [(&str, &[&str]); 29] = [
         ],
     ),
     ("documents", &[]),
+    (
+        "fetch",
+        &[
+            "beneath",
+            "documents",
+            "package-tree",
+            "printable",
+            // What is known of the tree's files, and hashing.
+            "state",
+            "transfer",
+        ],
+    ),
     ("go-flate", &[]),
     (
         "image-store",
@@ -176,14 +188,18 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "conformance",
             "containerfile",
             "documents",
+            "fetch",
             "make",
             "package-tree",
             "printable",
             "process",
             "runtimes",
             "state",
+            // What a client is told: proxies and limits.
+            "transfer",
         ],
     ),
+    ("transfer", &[]),
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! `stagex fetch`: downloads sources, or says what is missing.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
@@ -139,19 +140,14 @@ fn line(listed: &Listed) -> Option<String> {
         return None;
     };
     let mut text = format!("{} {}", listed.wanted.source.hash, listed.wanted.path());
-    match (listed.bytes, *arrived) {
-        (Some(bytes), arrived) => {
-            text.push_str(&format!(
-                ", {} of {} arrived",
-                HumanBytes(arrived),
-                HumanBytes(bytes)
-            ));
-        }
-        (None, 0) => {}
-        (None, arrived) => text.push_str(&format!(", {} arrived", HumanBytes(arrived))),
-    }
+    let arrived = HumanBytes(*arrived);
+    let _ = match listed.bytes.map(HumanBytes) {
+        Some(bytes) => write!(text, ", {arrived} of {bytes} arrived"),
+        None if arrived.0 > 0 => write!(text, ", {arrived} arrived"),
+        None => Ok(()),
+    };
     if let Some(instead) = instead {
-        text.push_str(&format!(", in its place is another file: {instead}"));
+        let _ = write!(text, ", in its place is another file: {instead}");
     }
     Some(text)
 }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::fetch::Table;
+use super::fetch::{Table, Wrong};
 use super::value::{JOBS, Setting, Settings, Source, network, some_jobs};
 use crate::arguments::choice;
 use crate::exit::ErrorKind;
@@ -146,22 +146,28 @@ impl Settings {
             let taken = self.fetch.take(table, owner, &place);
             taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         }
-        let Some(engines) = file.engines else {
-            return Ok(());
-        };
+        let taken = file
+            .engines
+            .map_or(Ok(()), |engines| self.take_engines(engines, owner, &place));
+        taken.map_err(|(span, message, hint)| wrong(span, &message, hint))
+    }
+
+    fn take_engines(
+        &mut self,
+        engines: Spanned<BTreeMap<String, Spanned<String>>>,
+        owner: Owner,
+        place: &dyn Fn(Range<usize>) -> Source,
+    ) -> Result<(), Wrong> {
         if owner == Owner::Tree {
             let hint = "a tree must not decide which programs run on your machine: write it into \
                 stagex/stagex.toml in ~/.config";
-            return Err(wrong(
-                engines.span(),
-                "`engines` cannot be set by a tree",
-                Some(hint),
-            ));
+            let message = "`engines` cannot be set by a tree".to_owned();
+            return Err((engines.span(), message, Some(hint)));
         }
         for (name, program) in engines.into_inner() {
             if !runtimes::is_name(&name) {
                 let message = format!("`{name}` is not a valid name of an engine or a plugin");
-                return Err(wrong(program.span(), &message, None));
+                return Err((program.span(), message, None));
             }
             let setting = Setting {
                 source: place(program.span()),

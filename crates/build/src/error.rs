@@ -260,10 +260,12 @@ impl Error {
             Self::Containerfile { source, .. } => return source.hint(),
             Self::MissingSource { path, mirrors, .. } => {
                 let from = mirrors.join("\n       or ");
-                format!("put it there; it can be downloaded from {from}\n(file: {path})")
+                format!(
+                    "download it with `stagex fetch`, or put it there; it can be had from {from}\n(file: {path})"
+                )
             }
             Self::WrongSource { path, .. } => {
-                format!("remove {path} and fetch it again, or find out who changed it")
+                format!("replace it with `stagex fetch`, or find out who changed {path}")
             }
             Self::Remove { path, .. } => format!(
                 "if its files belong to user IDs that are no longer yours (see /etc/subuid), only root can remove it: \

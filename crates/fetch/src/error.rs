@@ -53,7 +53,7 @@ impl Error {
             return Some(hint.to_owned());
         }
         Some(match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 "free some space, and run the same command again: it continues where it was. \
                  `stagex clean --sources` removes the store, and `store` in [fetch] of your own stagex.toml \
                  names another place for it"

@@ -79,7 +79,7 @@ impl Job<'_> {
             return Ok(Ok(How::Stored));
         }
         // What was killed between its last byte and its final name is whole.
-        if partial.found().await.at("read", &path)?.1 == self.hash() {
+        if partial.found().await.at("write", &path)?.1 == self.hash() {
             partial.finish().await.at("finish", &path)?;
             self.put_fetched(&mut missing).await?;
             return Ok(Ok(How::Stored));
@@ -90,7 +90,7 @@ impl Job<'_> {
             self.listener.hear(Event::Asked { source, mirror });
             let why = match self.try_mirror(mirror, &mut partial).await? {
                 Ok(said) => {
-                    let (bytes, found) = partial.found().await.at("read", &path)?;
+                    let (bytes, found) = partial.found().await.at("write", &path)?;
                     if found == self.hash() {
                         partial.finish().await.at("finish", &path)?;
                         self.put_fetched(&mut missing).await?;
@@ -198,7 +198,7 @@ impl Job<'_> {
             let file = beneath::open(self.shared.config.tree.join(right.path()));
             let file = file.at("open", &right.path())?;
             partial.take_file(file).await.at("write", &path)?;
-            if partial.found().await.at("read", &path)?.1 == self.hash() {
+            if partial.found().await.at("write", &path)?.1 == self.hash() {
                 partial.finish().await.at("finish", &path)?;
             }
             Ok::<_, Error>(())
@@ -361,7 +361,7 @@ impl Job<'_> {
                 media_type: downloaded.media_type,
                 encoding: downloaded.encoding,
             };
-            let is_right = partial.found().await.at("read", &path)?.1 == self.hash();
+            let is_right = partial.found().await.at("write", &path)?.1 == self.hash();
             if is_right || is_last || !said.resumed {
                 return Ok(Ok(said));
             }

@@ -7,6 +7,7 @@
 )]
 
 mod scene;
+#[expect(dead_code, reason = "other tests use the rest")]
 mod server;
 
 use std::fs;

@@ -1,7 +1,5 @@
 //! A tree, a store, and a fetcher that is not patient.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! An HTTP server on loopback that does what it is told, also what no server should do. Each connection has a
 //! thread; nothing in it sleeps: what hangs waits for the client to give up.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
