@@ -10,8 +10,7 @@ use fetch::Template;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::file::Owner;
-use super::value::{Setting, Source, default};
+use super::setting::{Owner, Setting, Source, default};
 
 /// What is settled about fetching sources.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,8 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::fetch::{Table, Wrong};
-use super::value::{JOBS, Setting, Settings, Source, network, some_jobs};
+use super::setting::{Owner, Setting, Source};
+use super::value::{JOBS, Settings, network, some_jobs};
 use crate::arguments::choice;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
@@ -52,15 +53,6 @@ struct File {
     out: Option<Spanned<String>>,
     engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     fetch: Option<Table>,
-}
-
-/// Whose file it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// Whoever wrote the tree. What it names is not run.
-    Tree,
-    /// The user.
-    User,
 }
 
 impl Settings {

@@ -5,14 +5,17 @@
 
 mod fetch;
 mod file;
+mod setting;
 mod value;
 
 use runtimes::Choice;
 
 pub(crate) use fetch::Fetching;
-use file::{FILE, Owner};
+use file::FILE;
+use setting::Owner;
+pub(crate) use setting::{Setting, Source};
+pub(crate) use value::Settings;
 use value::{JOBS, network, some_jobs};
-pub(crate) use value::{Setting, Settings, Source};
 
 use crate::arguments::{self, Arguments, Command, Global, choice};
 use crate::environment;

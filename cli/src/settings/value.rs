@@ -1,9 +1,8 @@
-//! The settings, and where each value comes from.
+//! The settings.
 //!
 //! It does not know how they are read.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::num::NonZero;
 
 use build::{Profile, Space};
@@ -11,38 +10,8 @@ use camino::Utf8PathBuf;
 use runtimes::Choice;
 
 use super::fetch::Fetching;
+use super::setting::{Setting, default};
 use crate::options::Network;
-
-/// A value, and who says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Setting<T> {
-    pub(crate) value: T,
-    pub(crate) source: Source,
-}
-
-/// Who says what a value is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Nobody.
-    Default,
-    /// A file, in this line.
-    File(Utf8PathBuf, usize),
-    /// A variable of the environment.
-    Variable(String),
-    /// The command line.
-    Flag(&'static str),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "{path}:{line}"),
-            Self::Variable(name) => f.write_str(name),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
 
 /// Everything that is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +31,6 @@ pub(crate) struct Settings {
     pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
     /// How sources are fetched.
     pub(crate) fetch: Fetching,
-}
-
-pub(super) fn default<T>(value: T) -> Setting<T> {
-    Setting {
-        value,
-        source: Source::Default,
-    }
 }
 
 impl Settings {

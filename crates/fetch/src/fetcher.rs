@@ -3,10 +3,9 @@
 //! How one source is got is said in `job`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use transfer::Client;
 
 use crate::config::Config;
 use crate::error::{Error, IoContext as _};
@@ -14,29 +13,15 @@ use crate::event::{Event, Listener};
 use crate::job::Job;
 use crate::listing::{Listed, list};
 use crate::place::Places;
-use crate::report::{How, Report, Unfetched};
+use crate::report::Report;
+use crate::shared::{Came, Shared};
 use crate::store::Store;
 use crate::wanted::Wanted;
-
-/// How much work with files is done at once.
-const AT_ONCE: usize = 8;
 
 /// Fetches sources. Its copies share their connections, limits and locks.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     shared: Arc<Shared>,
-}
-
-/// What the copies of a fetcher share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) client: Client,
-    pub(crate) store: Arc<Store>,
-    /// Limits how much work with files is done at once.
-    pub(crate) work: tokio::sync::Semaphore,
-    /// Of each hash that was wanted, who gets it now.
-    locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Fetcher {
@@ -48,13 +33,7 @@ impl Fetcher {
     pub fn new(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.store).at("open the store", &config.store)?;
         Ok(Self {
-            shared: Arc::new(Shared {
-                client: Client::new(config.transfer.clone())?,
-                store: Arc::new(store),
-                work: tokio::sync::Semaphore::new(AT_ONCE),
-                locks: Mutex::default(),
-                config,
-            }),
+            shared: Arc::new(Shared::new(config, store)?),
         })
     }
 
@@ -129,15 +108,5 @@ impl Fetcher {
         };
         let sources = wanted.iter().map(of).collect::<Result<_, Error>>()?;
         Ok(Report { sources })
-    }
-}
-
-/// What came of the sources with one hash.
-pub(crate) type Came = Result<How, Unfetched>;
-
-impl Shared {
-    fn lock(&self, hash: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(locks.entry(hash.to_owned()).or_default())
     }
 }

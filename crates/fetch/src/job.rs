@@ -9,12 +9,12 @@ use camino::Utf8PathBuf;
 
 use crate::error::{Error, IoContext as _};
 use crate::event::{Event, Listener};
-use crate::fetcher::{Came, Shared};
 use crate::listing::{There, look};
 use crate::mirror::{Mirror, allowed};
 use crate::partial::Partial;
 use crate::place::Places;
 use crate::report::{Attempt, How, Unfetched, Why};
+use crate::shared::{Came, Shared};
 use crate::store::whole;
 use crate::wanted::Wanted;
 
@@ -76,6 +76,7 @@ impl Job<'_> {
         let mut partial = self.open().await?;
         // Another process may have fetched it while this one waited for it.
         if self.put_stored(&mut missing).await? {
+            partial.discard().at("remove", &path)?;
             return Ok(Ok(How::Stored));
         }
         // What was killed between its last byte and its final name is whole.

@@ -17,6 +17,7 @@ mod mirror;
 mod partial;
 mod place;
 mod report;
+mod shared;
 mod store;
 mod wanted;
 

@@ -4,7 +4,7 @@
 //! that was killed has left is a beginning of what arrived, since bytes are only appended.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
@@ -85,9 +85,8 @@ impl Partial {
                 break file;
             }
         };
-        // Where it does not end in a piece of a block, it was killed: nothing else is behind it.
         let mut hasher = Sha256::new();
-        let bytes = hash_into(&mut hasher, &mut file, u64::MAX)?;
+        let bytes = hash_into(&mut hasher, &mut file)?;
         let writing = Writing {
             file,
             hasher,
@@ -119,6 +118,13 @@ impl Partial {
         };
         store.finish(&writing.file, &hash)?;
         Ok(writing.file)
+    }
+
+    /// Removes it: the whole file is there.
+    pub(crate) fn discard(self) -> io::Result<()> {
+        let directory = &self.store.directory;
+        directory.remove(&note(&self.hash))?;
+        directory.remove(&partial(&self.hash))
     }
 
     /// Keeps aside what arrived. Returns where.
@@ -238,15 +244,20 @@ impl Writing {
         (self, Ok(()))
     }
 
-    fn append(&mut self, piece: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(piece) {
-            // What is there is what was hashed.
-            self.file.set_len(self.bytes)?;
-            self.file.seek(SeekFrom::Start(self.bytes))?;
-            return Err(error);
+    /// Writes a piece, or as much of it as can be written: that is hashed too, so that nothing of it is lost.
+    fn append(&mut self, mut piece: &[u8]) -> io::Result<()> {
+        while !piece.is_empty() {
+            match self.file.write(piece) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(length) => {
+                    self.hasher.update(&piece[..length]);
+                    self.bytes += length as u64;
+                    piece = &piece[length..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        self.hasher.update(piece);
-        self.bytes += piece.len() as u64;
         Ok(())
     }
 
@@ -264,12 +275,10 @@ impl Writing {
     }
 }
 
-/// Hashes what is left of a file, at most so many bytes of it. Returns how many there were.
-fn hash_into(hasher: &mut Sha256, file: &mut File, most: u64) -> io::Result<u64> {
-    use std::io::Read as _;
+/// Hashes what is left of a file. Returns how many bytes there were.
+fn hash_into(hasher: &mut Sha256, file: &mut File) -> io::Result<u64> {
     let mut block = vec![0; BLOCK];
     let mut bytes = 0;
-    let mut file = file.take(most);
     loop {
         match file.read(&mut block) {
             Ok(0) => return Ok(bytes),

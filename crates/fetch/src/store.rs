@@ -123,8 +123,9 @@ impl Store {
         {
             self.directory.remove(&path)?;
         }
-        self.directory.rename(&partial(hash), &path)?;
-        self.directory.remove(&note(hash))
+        // If this is killed in between, the partial file is found to be whole.
+        self.directory.remove(&note(hash))?;
+        self.directory.rename(&partial(hash), &path)
     }
 
     /// Moves aside what has the name of a whole file and another hash. Returns its path.
