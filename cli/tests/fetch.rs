@@ -35,8 +35,7 @@ struct Scene {
 }
 
 fn hash(contents: &[u8]) -> String {
-    let digits = Sha256::digest(contents).into_iter();
-    digits.map(|byte| format!("{byte:02x}")).collect()
+    printable::hex(&Sha256::digest(contents))
 }
 
 /// Contents of some length, that no other number has.

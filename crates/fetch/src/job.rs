@@ -121,7 +121,7 @@ impl Job<'_> {
             });
         }
         Ok(Err(Unfetched {
-            wanted: self.first().clone(),
+            wanted: Box::new(self.first().clone()),
             attempts: attempts.into(),
         }))
     }

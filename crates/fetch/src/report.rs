@@ -35,7 +35,7 @@ pub enum How {
 #[derive(Debug, Clone)]
 pub struct Unfetched {
     /// The source.
-    pub wanted: Wanted,
+    pub wanted: Box<Wanted>,
     /// Each mirror, and what it did.
     pub attempts: Arc<[Attempt]>,
 }
@@ -116,7 +116,7 @@ impl Unfetched {
     /// Says the same of another source with the same hash.
     pub(crate) fn of(self, wanted: &Wanted) -> Self {
         Self {
-            wanted: wanted.clone(),
+            wanted: Box::new(wanted.clone()),
             ..self
         }
     }
@@ -146,7 +146,7 @@ impl fmt::Display for Unfetched {
             source,
             declared,
             ..
-        } = &self.wanted;
+        } = &*self.wanted;
         write!(
             f,
             "{package}: the source `{}` cannot be fetched\n  declared in {declared}\n  expected {}, sha256 {}",

@@ -2,6 +2,7 @@
 //! thread; nothing in it sleeps: what hangs waits for the client to give up.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -174,10 +175,10 @@ fn act(
 fn head(code: u16, length: Option<usize>, headers: &[(&str, &str)]) -> String {
     let mut text = format!("HTTP/1.1 {code} Something\r\n");
     if let Some(length) = length {
-        text.push_str(&format!("Content-Length: {length}\r\n"));
+        let _ = write!(text, "Content-Length: {length}\r\n");
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(text, "{name}: {value}\r\n");
     }
     text + "\r\n"
 }
@@ -196,8 +197,7 @@ fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
 
 /// Waits until the client closes the connection.
 fn wait(connection: &mut dyn Connection) -> io::Result<bool> {
-    let _ = connection.read(&mut [0]);
-    Ok(false)
+    connection.read(&mut [0]).map(|_| false)
 }
 
 /// Sends a file as a good server does: a range of it where that is asked for with its validator.
