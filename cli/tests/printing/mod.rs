@@ -130,7 +130,7 @@ fn what_a_tree_says_is_printable() {
         ),
         (
             "mirror",
-            source("").replace("[\"u\"]", &format!("[{toml}]")),
+            source("").replace("[\"https://a.org/u\"]", &format!("[{toml}]")),
             scratch.clone(),
         ),
         (
