@@ -67,7 +67,7 @@ impl Scene {
             .collect();
         let packages: Vec<_> = manifests
             .iter()
-            .map(|(folder, text)| (folder.as_str(), text.as_str(), "FROM scratch\n"))
+            .map(|(directory, text)| (directory.as_str(), text.as_str(), "FROM scratch\n"))
             .collect();
         Self {
             tree: tree(&packages),

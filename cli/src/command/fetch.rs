@@ -77,7 +77,7 @@ pub(super) fn fetcher(context: &Context) -> Result<Fetcher, Failure> {
             proxies: environment::proxies()?,
             ..transfer::Config::default()
         },
-        hashes: Arc::new(Hashes::of_tree(&place::folders(context)?)),
+        hashes: Arc::new(Hashes::of_tree(&place::directories(context)?)),
     };
     Ok(Fetcher::new(config)?)
 }

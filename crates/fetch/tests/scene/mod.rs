@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fetch::{Config, Event, Fetcher, How, Listener, Report, Unfetched, Wanted};
 use package_tree::Source;
 use sha2::{Digest as _, Sha256};
-use state::{Folders, Hashes};
+use state::{Directories, Hashes};
 use transfer::{Proxies, Roots};
 
 /// A tree and a store, as long as this lives.
@@ -80,7 +80,7 @@ impl Scene {
                 proxies: Proxies::default(),
                 roots: Roots::System,
             },
-            hashes: Arc::new(Hashes::of_tree(&Folders::of_tree(&tree))),
+            hashes: Arc::new(Hashes::of_tree(&Directories::of_tree(&tree))),
             tree,
         };
         Self {
