@@ -38,7 +38,7 @@ pub use lines::Directive;
 pub use lower::{
     CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder, lower,
 };
-pub use reference::{Base, Reference, ReferenceKind, StageId};
+pub use reference::{Base, FromWord, Reference, ReferenceKind, StageId};
 pub use scope::{ImageFacts, Platform, PlatformError, Scope};
 pub use span::{Position, Span, Spanned};
 pub use statement::Statement;
