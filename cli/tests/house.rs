@@ -75,7 +75,6 @@ const ARROWS: [(&str, &[&str]); 31] = [
             "state",
         ],
     ),
-    ("check", &["beneath", "containerfile", "documents"]),
     (
         "conformance",
         &[
@@ -123,6 +122,16 @@ const ARROWS: [(&str, &[&str]); 31] = [
     (
         "image-store",
         &["backend-api", "beneath", "oci-layout", "process"],
+    ),
+    (
+        "lint",
+        &[
+            "beneath",
+            "containerfile",
+            "documents",
+            "package-tree",
+            "patterns",
+        ],
     ),
     (
         "make",
@@ -184,11 +193,11 @@ const ARROWS: [(&str, &[&str]); 31] = [
             "backend-api",
             "beneath",
             "build",
-            "check",
             "conformance",
             "containerfile",
             "documents",
             "fetch",
+            "lint",
             "make",
             "package-tree",
             "printable",

@@ -8,7 +8,7 @@ use documents::{FailedMirror, FetchedSource, SourceOutcome, Version};
 use fetch::{Config, Fetcher, How, Listed, Report, State, Store, Unfetched, Wanted};
 use indicatif::HumanBytes;
 use make::Cleaned;
-use package_tree::Plan;
+use package_tree::{DEFAULT_PLATFORM, Plan};
 use state::Hashes;
 
 use crate::arguments;
@@ -24,7 +24,7 @@ use crate::wait;
 pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exit, Failure> {
     let tree = super::tree::open(context)?;
     super::tree::warn(context, &tree, &arguments.targets);
-    let plan = super::tree::plan(context, &tree, &arguments.targets)?;
+    let plan = super::tree::plan_for(context, &tree, &arguments.targets, DEFAULT_PLATFORM)?;
     if arguments.list {
         return list(context, &plan);
     }

@@ -10,6 +10,7 @@ use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Present,
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
 
 use super::after;
+use super::check::Mode;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
@@ -23,10 +24,10 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
     let tree = super::tree::open(context)?;
     let goals = package_tree::goals(&tree, &arguments.targets).map_err(super::tree::of_targets)?;
     match goals.instead {
-        Some(Instead::Check) => return super::check::of_tree(context, &tree, &[], false),
+        Some(Instead::Check) => return super::check::of_tree(context, &[], Mode::default()),
         Some(Instead::Compat) => return super::runtimes::run(context),
         Some(Instead::Fetch) => {
-            let plan = super::tree::plan(context, &tree, &[])?;
+            let plan = super::tree::plan_for(context, &tree, &[], DEFAULT_PLATFORM)?;
             return super::fetch::of_plan(context, &plan, arguments.progress);
         }
         Some(Instead::Help) => {
@@ -36,7 +37,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         None => {}
     }
     if arguments.check {
-        return super::check::of_tree(context, &tree, &goals.targets, false);
+        return super::check::of_tree(context, &goals.targets, Mode::default());
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
     super::tree::warn(context, &tree, &goals.targets);

@@ -2,6 +2,7 @@
 
 pub(crate) mod cells;
 mod fetching;
+pub(crate) mod findings;
 mod plain;
 mod reasons;
 mod streams;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use build::Listener;
 use documents::Document;
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::options::{Progress, Verbosity};
@@ -75,6 +77,11 @@ pub(crate) fn fetching(verbosity: Verbosity, progress: Progress) -> Arc<dyn fetc
 
 /// Prints a document to standard output as JSON.
 pub(crate) fn json(document: &impl Document) {
+    foreign(document);
+}
+
+/// Prints a document to standard output as JSON whose format others have defined.
+pub(crate) fn foreign(document: &impl Serialize) {
     let text = serde_json::to_string_pretty(document).expect("what is printed is plain data");
     result(&printable::json(&text));
 }

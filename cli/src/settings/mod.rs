@@ -136,6 +136,14 @@ impl Settings {
             }
             _ => (None, false, None, false),
         };
+        if let Command::Check(check) = &arguments.command
+            && let Some(rules) = check.rules
+        {
+            self.rules = Setting {
+                value: rules,
+                source: Source::Flag("--rules"),
+            };
+        }
         if jobs.is_some() {
             self.jobs = Setting {
                 value: jobs,

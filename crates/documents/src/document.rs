@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Fetch,
-    Make, Plan, Record, Runtimes,
+    Make, Plan, Record, Rules, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -45,5 +45,6 @@ documents! {
     Make: "make",
     Plan: "plan",
     Record: "record",
+    Rules: "rules",
     Runtimes: "runtimes",
 }

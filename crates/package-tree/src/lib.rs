@@ -4,6 +4,7 @@
 //! Reads files below a tree's root, and knows no engine.
 
 mod goals;
+mod image_name;
 mod manifest;
 mod name;
 mod near;
@@ -13,12 +14,14 @@ mod plan;
 mod problem;
 mod reader;
 mod source;
+mod survey;
 mod target;
 mod tree;
 mod version;
 mod versions;
 
 pub use goals::{After, Goals, Instead, goals};
+pub use image_name::{ImageName, InvalidName};
 pub use manifest::bytes;
 pub use name::{BUILD_ARGUMENT, TAG, is_build_argument, is_output, is_tag};
 pub use near::did_you_mean;
@@ -26,4 +29,5 @@ pub use output::Output;
 pub use plan::{BuildArguments, Plan, PlannedPackage};
 pub use problem::{Problem, Problems};
 pub use source::Source;
+pub use survey::{Survey, Surveyed};
 pub use tree::{DEFAULT_PLATFORM, Tree};
