@@ -102,6 +102,23 @@ impl Scene {
         ran(&mut self.command(words))
     }
 
+    /// Fetches with a limit of the system.
+    fn run_with_limit(&self, limit: &str) -> Ran {
+        let limited = self.command(&["fetch"]);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")])
+            .arg(limited.get_program())
+            .args(limited.get_args());
+        for (name, value) in limited.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        ran(&mut shell)
+    }
+
     fn spawn(&self, words: &[&str]) -> Child {
         let mut command = self.command(words);
         command
@@ -362,19 +379,7 @@ fn a_full_disk_loses_nothing() {
     let server = Server::start();
     let scene = Scene::new(&server, vec![contents(0, 100_000)]);
     server.on("/0", [file(&scene.bodies[0], "\"tag\"")]);
-    let limited = scene.command(&["fetch"]);
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
-        .arg(limited.get_program())
-        .args(limited.get_args());
-    for (name, value) in limited.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    let full = ran(&mut shell);
+    let full = scene.run_with_limit("trap '' XFSZ; ulimit -f 64");
     assert_eq!((full.code, scene.placed()), (5, 0), "{}", full.stderr);
     assert!(full.stderr.contains("cannot write"), "{}", full.stderr);
     assert!(
@@ -386,6 +391,20 @@ fn a_full_disk_loses_nothing() {
     assert_eq!((ran.code, scene.placed()), (0, 1), "{}", ran.stderr);
     let range = server.requests("/0")[1].header("range").map(str::to_owned);
     assert_eq!(range, Some(format!("bytes={}-", 64 * 512)));
+}
+
+#[test]
+fn many_sources_need_few_open_files() {
+    let server = Server::start();
+    let scene = Scene::new(
+        &server,
+        (0..300).map(|number| contents(number, 20)).collect(),
+    );
+    for (number, body) in scene.bodies.iter().enumerate() {
+        server.on(&format!("/{number}"), [file(body, "")]);
+    }
+    let ran = scene.run_with_limit("ulimit -n 250");
+    assert_eq!((ran.code, scene.placed()), (0, 300), "{}", ran.stderr);
 }
 
 #[test]

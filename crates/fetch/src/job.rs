@@ -73,6 +73,7 @@ impl Job<'_> {
             .path()
             .join(crate::store::partial(self.hash()));
         let mut attempts = Vec::new();
+        let _slot = self.shared.open.acquire().await;
         let mut partial = self.open().await?;
         // Another process may have fetched it while this one waited for it.
         if self.put_stored(&mut missing).await? {
@@ -119,6 +120,9 @@ impl Job<'_> {
                 mirror: mirror.to_owned(),
                 why,
             });
+        }
+        if partial.found().await.at("write", &path)?.0 == 0 {
+            partial.discard().at("remove", &path)?;
         }
         Ok(Err(Unfetched {
             wanted: Box::new(self.first().clone()),
@@ -189,6 +193,7 @@ impl Job<'_> {
 
     /// Takes a file that lies where it belongs into the store, if that does not have it.
     async fn store(&self, right: &Wanted) -> Result<(), Error> {
+        let _slot = self.shared.open.acquire().await;
         let store = &self.shared.store;
         let path = store.path().join(whole(self.hash()));
         if store.size(self.hash()).at("read", &path)?.is_some() {

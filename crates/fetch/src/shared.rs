@@ -13,6 +13,9 @@ use crate::store::Store;
 /// How much work with files is done at once.
 const AT_ONCE: usize = 8;
 
+/// How many partial files are open at once: a process may not have many more files than these.
+const OPEN: usize = 128;
+
 /// What came of the sources with one hash.
 pub(crate) type Came = Result<How, Unfetched>;
 
@@ -24,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     /// Limits how much work with files is done at once.
     pub(crate) work: tokio::sync::Semaphore,
+    /// Limits how many partial files are open at once.
+    pub(crate) open: tokio::sync::Semaphore,
     /// Of each hash that was wanted, who gets it now.
     locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -34,6 +39,7 @@ impl Shared {
             client: Client::new(config.transfer.clone())?,
             store: Arc::new(store),
             work: tokio::sync::Semaphore::new(AT_ONCE),
+            open: tokio::sync::Semaphore::new(OPEN),
             locks: Mutex::default(),
             config,
         })

@@ -127,6 +127,7 @@ fn where_no_mirror_has_it_nothing_is_replaced() {
         assert!(unfetched.to_string().contains(part), "{unfetched}");
     }
     assert!(unfetched.hint().contains("put it at fetch/core/a/a.tar"));
+    assert_eq!(fs::read_dir(scene.store("partial")).unwrap().count(), 0);
     scene.holds();
 }
 
