@@ -211,6 +211,7 @@ fn check_package(
         text: package.manifest.as_deref().unwrap_or_default(),
     };
     let text = package.containerfile.as_ref().map(|file| &*file.source);
+    let text = text.or(package.unparsed.as_deref());
     let containerfile = Source {
         path: &paths.containerfile,
         text: text.unwrap_or_default(),
@@ -260,7 +261,12 @@ fn of_tree(survey: &Survey) -> impl Iterator<Item = (&'static Rule, &Problem)> {
 }
 
 fn of_problem(rule: &'static Rule, problem: &Problem, source: &Source<'_>) -> Finding {
-    let mut finding = source.whole(rule, problem.message.clone());
+    let message = if *rule == MISSING_MANIFEST {
+        "there is no package.toml beside this Containerfile".to_owned()
+    } else {
+        problem.message.clone()
+    };
+    let mut finding = source.whole(rule, message);
     if let Some(file) = &problem.file {
         finding.file.clone_from(file);
     }

@@ -33,14 +33,14 @@ const SECRETS: [&str; 10] = [
 ];
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
-    casing(subject, found);
+    let case = casing(subject, found);
     let source = &subject.containerfile;
     for span in &subject.file.empty_continuations {
         let finding = source.finding(&NO_EMPTY_CONTINUATION, *span, "this line is empty");
         found.push(finding.fix(*span, ""));
     }
     for (number, stage) in subject.file.stages.iter().enumerate() {
-        names(subject, number, stage, found);
+        names(subject, number, case, found);
         used_once(subject, stage, found);
         for statement in &stage.statements {
             of_statement(subject, statement, found);
@@ -49,8 +49,24 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     of_builds(subject, found);
 }
 
-/// Notes keywords in another case than most.
-fn casing(subject: &Subject<'_>, found: &mut Vec<Finding>) {
+/// The case of most keywords.
+#[derive(Debug, Clone, Copy)]
+enum Case {
+    Lower,
+    Upper,
+}
+
+impl Case {
+    fn of(self, word: &str) -> String {
+        match self {
+            Self::Lower => word.to_lowercase(),
+            Self::Upper => word.to_uppercase(),
+        }
+    }
+}
+
+/// Notes keywords in another case than most, and returns that.
+fn casing(subject: &Subject<'_>, found: &mut Vec<Finding>) -> Case {
     let text = subject.containerfile.text;
     let stages = subject.file.stages.iter();
     let spans = stages.flat_map(|stage| {
@@ -62,19 +78,21 @@ fn casing(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     let is_upper = |word: &str| word == word.to_uppercase();
     let lower = keywords.iter().filter(|(_, word)| is_lower(word)).count();
     let upper = keywords.iter().filter(|(_, word)| is_upper(word)).count();
+    let (case, name) = if lower > upper {
+        (Case::Lower, "lower case")
+    } else {
+        (Case::Upper, "capitals")
+    };
     for (span, word) in keywords {
-        let (expected, case) = if lower > upper {
-            (word.to_lowercase(), "lower case")
-        } else {
-            (word.to_uppercase(), "capitals")
-        };
+        let expected = case.of(word);
         if word != expected {
-            let message = format!("`{word}` is not in {case}, as most instructions are");
+            let message = format!("`{word}` is not in {name}, as most instructions are");
             let source = &subject.containerfile;
             let finding = source.finding(&CONSISTENT_INSTRUCTION_CASING, span, message);
             found.push(finding.fix(span, expected));
         }
     }
+    case
 }
 
 /// Returns the word that a part of a text begins with.
@@ -118,7 +136,8 @@ fn behind_base(text: &str, stage: &Stage) -> Vec<(Span, String)> {
     words
 }
 
-fn names(subject: &Subject<'_>, number: usize, stage: &Stage, found: &mut Vec<Finding>) {
+fn names(subject: &Subject<'_>, number: usize, case: Case, found: &mut Vec<Finding>) {
+    let stage = &subject.file.stages[number];
     let source = &subject.containerfile;
     let words = behind_base(source.text, stage);
     let [(as_span, as_word), .., (span, written)] = &words[..] else {
@@ -133,15 +152,19 @@ fn names(subject: &Subject<'_>, number: usize, stage: &Stage, found: &mut Vec<Fi
         found.push(finding.fix(*span, name.clone()));
     }
     let (_, from) = first_word(source.text, stage.span);
-    let expected = if from == from.to_lowercase() {
-        Some(as_word.to_lowercase())
-    } else {
-        Some(as_word.to_uppercase()).filter(|_| from == from.to_uppercase())
-    };
-    if let Some(expected) = expected.filter(|expected| expected != as_word) {
+    let is_lower = from == from.to_lowercase();
+    let is_either = is_lower || from == from.to_uppercase();
+    let expected = if is_lower { Case::Lower } else { Case::Upper };
+    if is_either && *as_word != expected.of(as_word) {
         let message = format!("`{as_word}` is in another case than `{from}`");
         let finding = source.finding(&FROM_AS_CASING, *as_span, message);
-        found.push(finding.fix(*as_span, expected));
+        // What FROM becomes, `as` becomes too.
+        let repaired = case.of(as_word);
+        found.push(if repaired == *as_word {
+            finding
+        } else {
+            finding.fix(*as_span, repaired)
+        });
     }
     if RESERVED.contains(&name.as_str()) {
         let message = format!("`{name}` cannot be the name of a stage");

@@ -14,7 +14,7 @@ use crate::words::{Word, behind, words};
 pub(super) const FETCH: &str = "fetch";
 
 /// Options behind which a number of processors is one of jobs.
-const JOBS: [&str; 10] = [
+const JOBS: [&str; 11] = [
     "-j",
     "-j=",
     "--jobs",
@@ -25,6 +25,7 @@ const JOBS: [&str; 10] = [
     "--parallel=",
     "-P",
     "-l",
+    "-n",
 ];
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
