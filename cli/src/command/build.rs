@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
         return Err(Failure::of(ErrorKind::Usage, [(message, None)]));
     }
     let delivery = output.delivery(&recipe.trees(), root)?;
-    let folders = place::folders(context)?;
+    let directories = place::directories(context)?;
     if arguments.check {
         let files = [recipe.containerfile.clone()];
         let mode = Mode {
@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
             ready: selected.ready,
             no_cache: arguments.no_cache(),
             network: context.settings.network.value.into(),
-            folders,
+            directories,
             space: context.settings.space(),
         };
         let built = build::build(job, delivery, listener, interrupted).await;

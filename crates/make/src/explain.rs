@@ -7,7 +7,7 @@ use build::{Error, Foreign, inputs_of_files, list_context, open_package};
 use documents::{DEPENDENCY, Explanation, Reason};
 use oci_image::{Digest, Profile};
 use package_tree::Plan;
-use state::{Folders, Found, Hashes, Inputs, Outputs, Record, Trust};
+use state::{Directories, Found, Hashes, Inputs, Outputs, Record, Trust};
 
 use crate::inputs::inputs;
 
@@ -19,20 +19,20 @@ use crate::inputs::inputs;
 /// What cannot be read.
 pub fn explain(
     profile: &Profile,
-    folders: &Folders,
+    directories: &Directories,
     plan: &Plan,
     no_cache: bool,
 ) -> Result<Vec<Explanation>, Error> {
-    let root = folders.root();
-    let hashes = Hashes::of_tree(folders);
-    let outputs = Outputs::of_tree(folders, Trust::FileSystem);
+    let root = directories.root();
+    let hashes = Hashes::of_tree(directories);
+    let outputs = Outputs::of_tree(directories, Trust::FileSystem);
     let mut fresh: BTreeMap<&str, Digest> = BTreeMap::new();
     let mut explanations = Vec::new();
     for package in &plan.packages {
-        let folder = open_package(root, &package.context)?;
-        let mut files = list_context(&folder, Foreign::Fetch)?;
+        let directory = open_package(root, &package.context)?;
+        let mut files = list_context(&directory, Foreign::Fetch)?;
         let files = inputs_of_files(&package.context, &mut files, &hashes)?;
-        let record = Record::read(folders, &package.name)?;
+        let record = Record::read(directories, &package.name)?;
         let output = outputs.look(&package.name)?;
 
         // What is built again is taken for what it was: that it may change is a reason by itself.

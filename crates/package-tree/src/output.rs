@@ -26,7 +26,7 @@ pub struct Output {
     pub platforms: Vec<String>,
     /// The stage of the Containerfile that is built; the last where there is none.
     pub target: Option<String>,
-    /// The package's folder, relative to the tree's root.
+    /// The package's directory, relative to the tree's root.
     pub context: Utf8PathBuf,
     /// The sources, in the order of `package.toml`.
     pub sources: Arc<[Source]>,
@@ -46,7 +46,7 @@ impl Output {
         self.context.join("Containerfile")
     }
 
-    /// Returns the folder that holds the sources, relative to the tree's root.
+    /// Returns the directory that holds the sources, relative to the tree's root.
     pub fn fetch(&self) -> Utf8PathBuf {
         ["fetch", &self.stage, &self.origin].iter().collect()
     }
