@@ -4,6 +4,7 @@
 //! Reads files below a tree's root, and knows no engine.
 
 mod goals;
+mod image_name;
 mod manifest;
 mod name;
 mod near;
@@ -20,6 +21,7 @@ mod version;
 mod versions;
 
 pub use goals::{After, Goals, Instead, goals};
+pub use image_name::{ImageName, InvalidName};
 pub use name::{BUILD_ARGUMENT, TAG, is_build_argument, is_output, is_tag};
 pub use near::did_you_mean;
 pub use output::Output;

@@ -142,31 +142,31 @@ pub(crate) struct Stage {
 /// Lists `packages/<stage>/<name>`, sorted. No link is followed: where one in a tree leads to is for
 /// whoever wrote the tree to say, and may be anywhere on the machine.
 pub(crate) fn stages(root: &Utf8Path) -> Result<Vec<Stage>, Problem> {
-    let directory = Utf8Path::new("packages");
+    let place = Utf8Path::new("packages");
     let top = Directory::open(root)
-        .and_then(|root| root.directory(directory))
+        .and_then(|root| root.directory(place))
         .map_err(|error| {
             let hint =
                 "a tree has its packages in packages/<stage>/<name>/; -C DIR works on another one";
-            let mut problem = Problem::unreadable(&error).in_file(root.join(directory));
+            let mut problem = Problem::unreadable(&error).in_file(root.join(place));
             problem.hint.get_or_insert_with(|| hint.to_owned());
             problem
         })?;
     let stage = |name: &String| {
-        let directory = directory.join(name);
+        let path = place.join(name);
         let directory = top
             .directory(name.as_str().into())
-            .map_err(|error| Problem::unreadable(&error).in_file(&directory))?;
+            .map_err(|error| Problem::unreadable(&error).in_file(&path))?;
         Ok(Stage {
             name: name.clone(),
-            packages: list(&directory, &directory)?,
+            packages: list(&directory, &path)?,
             directory,
         })
     };
-    list(&top, directory)?.par_iter().map(stage).collect()
+    list(&top, place)?.par_iter().map(stage).collect()
 }
 
-/// Lists the directories in one of the tree, `directory`, sorted, without hidden ones.
+/// Lists the directories in one of the tree, at `place`, sorted, without hidden ones.
 fn list(directory: &Directory, place: &Utf8Path) -> Result<Vec<String>, Problem> {
     let entries = directory.entries();
     let mut names = Vec::new();
