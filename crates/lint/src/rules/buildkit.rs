@@ -220,13 +220,14 @@ fn of_statement(subject: &Subject<'_>, statement: &Statement, found: &mut Vec<Fi
             );
         }
         Instruction::Expose(ports) => {
-            for port in ports {
+            for written in ports {
+                let port = expanded(subject, statement, written);
                 let protocol = port.rsplit_once('/').map_or("", |(_, protocol)| protocol);
-                if protocol != protocol.to_lowercase() && !protocol.contains('$') {
+                if protocol != protocol.to_lowercase() {
                     let message = format!("the protocol of `{port}` has capitals");
                     found.push(source.finding(&EXPOSE_PROTO_CASING, statement.arguments, message));
                 }
-                if port.contains(':') && !port.contains('$') {
+                if port.contains(':') {
                     let message = format!("`{port}` names an address or a port of the host");
                     let rule = &EXPOSE_INVALID_FORMAT;
                     found.push(source.finding(rule, statement.arguments, message));
@@ -235,6 +236,35 @@ fn of_statement(subject: &Subject<'_>, statement: &Statement, found: &mut Vec<Fi
         }
         _ => {}
     }
+}
+
+/// Returns a word with its plain variables expanded, as far as a build says what they are.
+fn expanded(subject: &Subject<'_>, statement: &Statement, word: &str) -> String {
+    let stages = subject.builds.iter().flat_map(|build| &build.stages);
+    let mut steps = stages.flat_map(|stage| &stage.steps);
+    let Some(step) = steps
+        .find(|step| step.span == statement.span)
+        .filter(|_| word.contains('$'))
+    else {
+        return word.to_owned();
+    };
+    let mut expanded = String::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        let bare = after.strip_prefix('{').unwrap_or(after);
+        let ends = |character: char| !(character.is_ascii_alphanumeric() || character == '_');
+        let (name, behind) = bare.split_at(bare.find(ends).unwrap_or(bare.len()));
+        let mut variables = step.environment.iter();
+        let variable = variables.find(|(known, _)| known == name);
+        expanded.push_str(variable.map_or("", |(_, value)| value));
+        rest = if bare == after {
+            behind
+        } else {
+            behind.split_once('}').map_or("", |(_, behind)| behind)
+        };
+    }
+    expanded + rest
 }
 
 /// Notes an `ENV` or `LABEL` without `=`.
@@ -287,7 +317,7 @@ fn of_builds(subject: &Subject<'_>, found: &mut Vec<Finding>) {
                 Instruction::Shell(_) => has_shell = true,
                 Instruction::Workdir(path) => {
                     let bare = path.trim_start_matches(['"', '\'']);
-                    if !has_workdir && !bare.starts_with(['/', '$']) {
+                    if !has_workdir && !expanded(subject, statement, bare).starts_with('/') {
                         let message = format!("`{path}` is a relative path");
                         let rule = &WORKDIR_RELATIVE_PATH;
                         found.push(source.finding(rule, statement.arguments, message));
