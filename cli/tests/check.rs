@@ -148,6 +148,22 @@ fn repairs_are_made_once_and_change_nothing_else() {
 }
 
 #[test]
+fn a_file_that_may_be_in_the_image_is_not_repaired() {
+    for copy in [
+        "COPY . /a",
+        "ADD Con* /a",
+        "RUN --network=none --mount=target=/a b",
+    ] {
+        let text = format!("FROM scratch as package\n{copy}\n");
+        let tree = tree(&[("core/a", NAME, &text)]);
+        let ran = stagex(tree.path(), &["check", "--fix"]);
+        let path = tree.path().join("packages/core/a/Containerfile");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "{}", ran.stderr);
+        assert!(ran.stderr.contains("[FromAsCasing]"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_finding_is_suppressed_with_a_reason() {
     let containerfile = "FROM scratch AS package\n\
         # stagex: allow(network-in-run, time) it\n# is so\nRUN date\nRUN date\n";

@@ -172,12 +172,38 @@ fn of_mount(mount: &Mount) -> Option<Use> {
     if !matches!(mount.get("type"), None | Some("bind")) {
         return None;
     }
-    let source = mount.get("source").or(mount.get("src")).unwrap_or_default();
+    let source = mount_source(mount);
     match mount.from() {
         None => of_context(source),
         Some(FETCH) => Some(of_fetch(source)),
         Some(_) => None,
     }
+}
+
+/// Tells whether an instruction takes a file of the package's directory, and not only what it says.
+pub(crate) fn takes(subject: &Subject<'_>, name: &str) -> bool {
+    let is_it = |path: &str| {
+        let path = plain(path);
+        path.is_empty() || covers(&path, name)
+    };
+    let statements = subject.statements();
+    let mut instructions = statements.map(|(_, statement)| &statement.instruction);
+    instructions.any(|instruction| match instruction {
+        Instruction::Copy(Copy { sources, from, .. }) => {
+            from.is_none() && sources.paths.iter().any(|path| is_it(path))
+        }
+        Instruction::Add(Add { sources, .. }) => sources.paths.iter().any(|path| is_it(path)),
+        Instruction::Run(Run { mounts, .. }) => mounts.iter().any(|mount| {
+            let is_bind = matches!(mount.get("type"), None | Some("bind"));
+            is_bind && mount.from().is_none() && is_it(mount_source(mount))
+        }),
+        _ => false,
+    })
+}
+
+/// Returns the path that a mount begins with.
+fn mount_source(mount: &Mount) -> &str {
+    mount.get("source").or(mount.get("src")).unwrap_or_default()
 }
 
 /// Returns what of the sources a path in the context leads to.
