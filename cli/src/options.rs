@@ -22,6 +22,27 @@ pub(crate) enum Progress {
     Plain,
 }
 
+/// How a graph is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Drawing {
+    /// A tree, or a list.
+    #[default]
+    Text,
+    /// For Graphviz.
+    Dot,
+    /// For pages that draw Mermaid.
+    Mermaid,
+    /// A picture.
+    Svg,
+}
+
+/// What one node of a graph stands for, if not for a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Collapse {
+    /// All packages of a stage.
+    Stage,
+}
+
 /// The network of RUNs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Network {

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use beneath::{Directory, Typed};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use state::{Folders, Secret};
 
 use crate::context::Context;
@@ -59,6 +59,28 @@ fn secret(quiet: bool) -> Secret {
 /// the program was started in; only the paths of `stagex build` are relative to the tree.
 fn typed(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Typed> {
     beneath::typed(&[tree], Utf8Path::new("."), path)
+}
+
+/// Returns where a file that a user typed lies in the tree that is worked on. It need not be there.
+pub(crate) fn in_tree(tree: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let found = typed(tree, path).map_err(|error| cannot("find", path, &error))?;
+    let root = tree.canonicalize_utf8();
+    let root = root.map_err(|error| cannot("find", tree, &error))?;
+    let full = found.full();
+    let full = match full.is_absolute() {
+        true => full,
+        false => root.join(full),
+    };
+    match full.strip_prefix(&root) {
+        Ok(within) => Ok(within.to_owned()),
+        Err(_) => {
+            let hint = "name a file of the tree; a relative path begins where stagex was started";
+            Err(usage(
+                format!("{path} is not in the tree {tree}"),
+                Some(hint),
+            ))
+        }
+    }
 }
 
 /// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.

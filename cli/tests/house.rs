@@ -23,7 +23,7 @@ mod files;
 use files::Sources;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 29] = [
+const ARROWS: [(&str, &[&str]); 30] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -107,6 +107,7 @@ const ARROWS: [(&str, &[&str]); 29] = [
         ],
     ),
     ("documents", &[]),
+    ("git", &["process"]),
     ("go-flate", &[]),
     (
         "image-store",
@@ -135,7 +136,10 @@ const ARROWS: [(&str, &[&str]); 29] = [
         ],
     ),
     ("oci-layout", &["backend-api", "beneath", "printable"]),
-    ("package-tree", &["beneath", "containerfile", "documents"]),
+    (
+        "package-tree",
+        &["beneath", "containerfile", "documents", "patterns"],
+    ),
     ("patterns", &[]),
     ("printable", &[]),
     ("probe-cache", &["beneath", "printable"]),
@@ -176,6 +180,7 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "conformance",
             "containerfile",
             "documents",
+            "git",
             "make",
             "package-tree",
             "printable",

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod conformance;
 mod digests;
+mod graph;
 mod make;
 mod runtimes;
 mod tree;
@@ -26,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Build(build) => build::run(&context()?, build),
         Command::Digests(digests) => digests::run(&context()?, digests),
         Command::Check(check) => check::run(&context()?, check),
+        Command::Graph(graph) => graph::run(&context()?, graph),
         Command::Clean(clean) => clean::run(&context()?, clean),
         Command::Conformance(conformance) => conformance::run(&context()?, conformance),
         Command::Runtimes => runtimes::run(&context()?),

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Make,
-    Plan, Record, Runtimes,
+    Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Graph,
+    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Make, Plan, Record, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -41,6 +41,11 @@ documents! {
     ConformanceReport: "conformance-report",
     Digests: "digests",
     Explanations: "explanations",
+    Graph: "graph",
+    GraphClosure: "graph-closure",
+    GraphCriticalPath: "graph-critical-path",
+    GraphSimulation: "graph-simulation",
+    GraphWhy: "graph-why",
     Make: "make",
     Plan: "plan",
     Record: "record",

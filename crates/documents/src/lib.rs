@@ -15,6 +15,7 @@ mod digest;
 mod digests;
 mod document;
 mod explanations;
+mod graph;
 mod kind;
 mod make;
 mod plan;
@@ -39,6 +40,10 @@ pub use digest::{Digest, InvalidDigest};
 pub use digests::{Comparison, Digests};
 pub use document::Document;
 pub use explanations::{Explanation, Explanations};
+pub use graph::{
+    ChangedFile, Graph, GraphBuild, GraphClosure, GraphCriticalPath, GraphEdge, GraphNode,
+    GraphSimulation, GraphWhy, SizedPackage, TimedPackage,
+};
 pub use kind::ErrorKind;
 pub use make::{MadePackage, Make, Outcome, PlatformImage};
 pub use plan::{Plan, PlannedPackage, Source};

@@ -341,7 +341,7 @@ impl Work {
 }
 
 /// Returns the places of what each package of a plan needs.
-fn dependencies(plan: &Plan) -> Vec<Vec<usize>> {
+pub(crate) fn dependencies(plan: &Plan) -> Vec<Vec<usize>> {
     let places: BTreeMap<&str, usize> = plan
         .packages
         .iter()

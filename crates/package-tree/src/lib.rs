@@ -4,6 +4,7 @@
 //! Reads files below a tree's root, and knows no engine.
 
 mod goals;
+mod graph;
 mod manifest;
 mod name;
 mod near;
@@ -19,6 +20,7 @@ mod version;
 mod versions;
 
 pub use goals::{After, Goals, Instead, goals};
+pub use graph::{Count, Edge, Graph, Kept, NoPattern, Node, Ways, dot, matches, mermaid, text};
 pub use name::{BUILD_ARGUMENT, TAG, is_build_argument, is_output, is_tag};
 pub use near::did_you_mean;
 pub use output::Output;

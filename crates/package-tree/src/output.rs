@@ -28,6 +28,8 @@ pub struct Output {
     pub target: Option<String>,
     /// The package's folder, relative to the tree's root.
     pub context: Utf8PathBuf,
+    /// The directories of other packages whose `package.toml` says its version.
+    pub(crate) version_from: Arc<[Utf8PathBuf]>,
     /// The sources, in the order of `package.toml`.
     pub sources: Arc<[Source]>,
     pub(crate) references: Arc<[Reference]>,

@@ -214,11 +214,11 @@ fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Arc<Output>
 
 /// Names the outputs of one package.
 fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>>, Vec<Problem>> {
-    let version = versions.of(package).map_err(|problem| vec![problem])?;
+    let found = versions.of(package).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let mut sources: Vec<Source> = Vec::with_capacity(package.manifest.sources.len());
     for (description, position) in &package.manifest.sources {
-        match description.expand(version.as_deref()) {
+        match description.expand(found.version.as_deref()) {
             Ok(source) => {
                 let same_file = |other: &&Source| other.file == source.file;
                 if let Some(other) = sources.iter().find(same_file)
@@ -243,30 +243,25 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
         return Err(problems);
     }
     let sources = Arc::from(sources);
-    let output = |yielded: &String| output(package, yielded, version.clone(), &sources).into();
+    let version_from = Arc::from(found.from);
+    let output = |yielded: &String| {
+        let is_subpackage = !package.manifest.subpackages.is_empty();
+        Arc::new(Output {
+            name: format!("{}-{yielded}", package.stage),
+            stage: package.stage.clone(),
+            package: yielded.clone(),
+            origin: package.name.clone(),
+            version: found.version.clone(),
+            platforms: package.manifest.platforms.clone(),
+            target: is_subpackage.then(|| format!("package-{yielded}")),
+            context: package.folder(),
+            version_from: Arc::clone(&version_from),
+            sources: Arc::clone(&sources),
+            references: Arc::clone(&package.references),
+            memory: package.manifest.memory,
+        })
+    };
     Ok(package.yields().iter().map(output).collect())
-}
-
-fn output(
-    package: &Package,
-    yielded: &str,
-    version: Option<String>,
-    sources: &Arc<[Source]>,
-) -> Output {
-    let is_subpackage = !package.manifest.subpackages.is_empty();
-    Output {
-        name: format!("{}-{yielded}", package.stage),
-        stage: package.stage.clone(),
-        package: yielded.to_owned(),
-        origin: package.name.clone(),
-        version,
-        platforms: package.manifest.platforms.clone(),
-        target: is_subpackage.then(|| format!("package-{yielded}")),
-        context: package.folder(),
-        sources: Arc::clone(sources),
-        references: Arc::clone(&package.references),
-        memory: package.manifest.memory,
-    }
 }
 
 /// Returns for each output the places of those that it is built from.

@@ -531,3 +531,46 @@ fn a_containerfile_names_a_bounded_number_of_images() {
         "{found}"
     );
 }
+
+/// pallet-x has the version of core-x by way of core-y; core-x yields two outputs.
+fn versions() -> Sample {
+    let hash = "0".repeat(64);
+    let source = format!(
+        "[sources.a]\nhash = \"{hash}\"\nfile = \"a.tar\"\nmirrors = [\"https://a.org/a\"]\n"
+    );
+    let core = format!(
+        "[package]\nname = \"x\"\nversion = \"1\"\nsubpackages = [\"x\", \"x-dev\"]\n{source}"
+    );
+    let containerfile = "FROM scratch AS package-x\nFROM scratch AS package-x-dev\n";
+    Sample::new(&[
+        ("core/x", &core, containerfile),
+        (
+            "core/y",
+            "[package]\nname = \"y\"\nversion_from = \"core-x\"",
+            "FROM scratch\n",
+        ),
+        (
+            "pallet/x",
+            "[package]\nname = \"x\"\nversion_from = \"core-y\"",
+            "FROM scratch\n",
+        ),
+    ])
+}
+
+#[rstest]
+#[case::containerfile("packages/core/x/Containerfile", &["core-x", "core-x-dev"])]
+#[case::any_file_even_deleted("packages/core/y/files/gone", &["core-y"])]
+#[case::versions("packages/core/x/package.toml", &["core-x", "core-x-dev", "core-y", "pallet-x"])]
+#[case::versions_on_the_way("packages/core/y/package.toml", &["core-y", "pallet-x"])]
+#[case::source("fetch/core/x/a.tar", &["core-x", "core-x-dev"])]
+#[case::undeclared_source("fetch/core/x/b.tar", &[])]
+#[case::sources_of_other_tools("packages/core/x/fetch/a.tar", &[])]
+#[case::a_directory("packages/core", &["core-x", "core-x-dev", "core-y", "pallet-x"])]
+#[case::no_package("packages/core/xy/Containerfile", &[])]
+#[case::not_of_packages("README.md", &[])]
+#[case::digests("digests/core.txt", &[])]
+fn a_file_is_an_input_of_what_is_built_from_it(#[case] path: &str, #[case] expected: &[&str]) {
+    let tree = versions().open().unwrap();
+    let touched: Vec<_> = tree.touched(path.into()).into_iter().collect();
+    assert_eq!(touched, expected);
+}
