@@ -315,10 +315,6 @@ const SHOWN: &str = "What is shown of a graph";
 #[command(after_help = GRAPH)]
 #[command(group = clap::ArgGroup::new("question").multiple(false))]
 #[command(group = clap::ArgGroup::new("view").multiple(true))]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is one independent flag"
-)]
 pub(crate) struct Graph {
     /// The packages, as for make, with all that they need. Default: all.
     #[arg(value_name = "TARGET")]

@@ -66,21 +66,12 @@ pub(crate) fn in_tree(tree: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, F
     let found = typed(tree, path).map_err(|error| cannot("find", path, &error))?;
     let root = tree.canonicalize_utf8();
     let root = root.map_err(|error| cannot("find", tree, &error))?;
-    let full = found.full();
-    let full = match full.is_absolute() {
-        true => full,
-        false => root.join(full),
-    };
-    match full.strip_prefix(&root) {
-        Ok(within) => Ok(within.to_owned()),
-        Err(_) => {
-            let hint = "name a file of the tree; a relative path begins where stagex was started";
-            Err(usage(
-                format!("{path} is not in the tree {tree}"),
-                Some(hint),
-            ))
-        }
-    }
+    let within = root.join(found.full());
+    let within = within.strip_prefix(&root).map(Utf8Path::to_owned);
+    within.map_err(|_| {
+        let hint = "name a file of the tree; a relative path begins where stagex was started";
+        usage(format!("{path} is not in the tree {tree}"), Some(hint))
+    })
 }
 
 /// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.

@@ -1,5 +1,7 @@
 //! What is answered about a graph, as text or as JSON.
 
+use std::fmt::Write as _;
+
 use documents::{GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Version};
 use indicatif::HumanBytes;
 use package_tree::Graph;
@@ -37,7 +39,7 @@ pub(super) fn levels(graph: &Graph) {
         let mut names: Vec<&str> = of_level.map(|node| node.name.as_str()).collect();
         names.sort_unstable();
         if !names.is_empty() {
-            text += &format!("{level}: {}\n", names.join(" "));
+            let _ = writeln!(text, "{level}: {}", names.join(" "));
         }
     }
     lines(&text);
@@ -72,13 +74,13 @@ pub(super) fn why(
     }
     let mut text = String::new();
     for way in &shortest {
-        text += &format!("{}\n", way.join(" -> "));
+        let _ = writeln!(text, "{}", way.join(" -> "));
     }
     let longer = all.less(&as_short);
     let more = as_short.less(&shortest.len().into());
     let rest = [(more, "as short"), (longer, "longer")];
     for (count, what) in rest.iter().filter(|(count, _)| !count.is_zero()) {
-        text += &format!("and {count} more, {what}\n");
+        let _ = writeln!(text, "and {count} more, {what}");
     }
     lines(&text);
 }
@@ -96,10 +98,10 @@ pub(super) fn closure(context: &Context, closure: &GraphClosure) {
     for package in &closure.packages {
         let image = package.image.map_or_else(|| "-".to_owned(), bytes);
         let sources = incomplete(package.missing_sources, bytes(package.sources));
-        text += &format!("{:width$}  {image:>12}  {sources:>12}\n", package.name);
+        let _ = writeln!(text, "{:width$}  {image:>12}  {sources:>12}", package.name);
     }
     let (images, sources) = (bytes(closure.images), bytes(closure.sources));
-    text += &format!("{:width$}  {images:>12}  {sources:>12}\n", "together");
+    let _ = writeln!(text, "{:width$}  {images:>12}  {sources:>12}", "together");
     render::result(&text);
     if !context.verbosity.quiet {
         let missing = [
@@ -144,9 +146,9 @@ pub(super) fn critical_path(context: &Context, path: &GraphCriticalPath) {
     let mut text = String::new();
     for package in &path.packages {
         let duration = mark(package.measured).to_owned() + &seconds(package.seconds);
-        text += &format!("{duration:>12}  {}\n", package.name);
+        let _ = writeln!(text, "{duration:>12}  {}", package.name);
     }
-    text += &format!("{:>12}  together\n", seconds(path.seconds));
+    let _ = writeln!(text, "{:>12}  together", seconds(path.seconds));
     render::result(&text);
     say_measured(context, path.measured, path.all);
     if !context.verbosity.quiet {
@@ -166,8 +168,9 @@ pub(super) fn simulation(context: &Context, simulation: &GraphSimulation) {
     for build in &simulation.packages {
         let (start, end) = (seconds(build.start), seconds(build.end));
         let mark = mark(build.measured);
-        text += &format!(
-            "{start:>12}  {end:>12}  {:>4}  {}{mark}\n",
+        let _ = writeln!(
+            text,
+            "{start:>12}  {end:>12}  {:>4}  {}{mark}",
             build.worker, build.name
         );
     }

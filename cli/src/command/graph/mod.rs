@@ -118,14 +118,12 @@ fn one(context: &Context, tree: &Tree, name: &String) -> Result<String, Failure>
     let plan = super::tree::plan(context, tree, std::slice::from_ref(name))?;
     let requested = plan.packages.iter().filter(|each| each.requested);
     let names: Vec<&str> = requested.map(|each| each.name.as_str()).collect();
-    match names.as_slice() {
-        [name] => Ok((*name).to_owned()),
-        _ => {
-            let message = format!("`{name}` selects {}", render::count(names.len(), "package"));
-            let hint = format!("name one: {}", names[..names.len().min(5)].join(", "));
-            Err(usage(message, Some(&hint)))
-        }
+    if let [name] = names.as_slice() {
+        return Ok((*name).to_owned());
     }
+    let message = format!("`{name}` selects {}", render::count(names.len(), "package"));
+    let hint = format!("name one: {}", names[..names.len().min(5)].join(", "));
+    Err(usage(message, Some(&hint)))
 }
 
 /// Returns the files that are asked about, relative to the tree, if that is what is asked.
