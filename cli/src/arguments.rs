@@ -6,7 +6,7 @@ use conformance::Label;
 use runtimes::Choice;
 
 use crate::docker::Build;
-use crate::options::{Collapse, Drawing, Format, Network, Progress};
+use crate::options::{Collapse, Drawing, Format, Hermetic, Network, Progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -220,6 +220,11 @@ pub(crate) struct Make {
     /// Let nothing reach the network: every RUN is denied it. Also set by `STAGEX_OFFLINE=1`.
     #[arg(long, help_heading = BUILDING, conflicts_with = "network")]
     pub(crate) offline: bool,
+
+    /// Give builds nothing that is not declared: no network but where package.toml lists a stage, and
+    /// only files that git tracks, sources and dependencies. Also set by `STAGEX_HERMETIC=1`.
+    #[arg(long, help_heading = BUILDING, value_enum, value_name = "RULES", num_args = 0..=1, require_equals = true, default_missing_value = "yes")]
+    pub(crate) hermetic: Option<Hermetic>,
 
     /// The network of RUNs without `--network=none`. It cannot be set in a stagex.toml.
     #[arg(long, help_heading = BUILDING, value_enum)]

@@ -132,6 +132,7 @@ impl Bench {
                 NO_CACHE,
                 self.network,
             )),
+            hermetic: None,
             options: Options {
                 jobs: 1,
                 keep_going: false,

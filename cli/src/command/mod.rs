@@ -10,6 +10,7 @@ mod config;
 mod conformance;
 mod digests;
 mod graph;
+mod hermetic;
 mod make;
 mod runtimes;
 mod tree;

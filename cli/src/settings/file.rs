@@ -21,15 +21,17 @@ use super::value::{JOBS, Setting, Settings, Source, network, some_jobs};
 use crate::arguments::choice;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
+use crate::options::{Hermetic, TREE_2024};
 
 /// The file's name, in a tree and in the user's directory.
 pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "runtime",
     "jobs",
     "offline",
+    "hermetic",
     "ignore-space",
     "profile",
     "out",
@@ -44,6 +46,8 @@ struct File {
     /// Any value: what was expected is said in our words.
     jobs: Option<Spanned<toml::Value>>,
     offline: Option<Spanned<bool>>,
+    /// Any value: what was expected is said in our words.
+    hermetic: Option<Spanned<toml::Value>>,
     #[serde(rename = "ignore-space")]
     ignore_space: Option<Spanned<bool>>,
     profile: Option<Spanned<String>>,
@@ -111,6 +115,19 @@ impl Settings {
             self.network = Setting {
                 value: network(*offline.get_ref()),
                 source: place(offline.span()),
+            };
+        }
+        if let Some(hermetic) = file.hermetic {
+            let value = match hermetic.get_ref() {
+                toml::Value::Boolean(true) => Some(Hermetic::Yes),
+                toml::Value::Boolean(false) => Some(Hermetic::No),
+                toml::Value::String(text) if text == TREE_2024 => Some(Hermetic::Tree2024),
+                _ => None,
+            };
+            let expected = format!("`hermetic`: expected true, false or \"{TREE_2024}\"");
+            self.hermetic = Setting {
+                value: value.ok_or_else(|| wrong(hermetic.span(), &expected, None))?,
+                source: place(hermetic.span()),
             };
         }
         if let Some(ignore_space) = file.ignore_space {
@@ -298,6 +315,8 @@ mod tests {
             "runtime = \"No Name\"\n",
             "profile = \"stagex-2030\"\n",
             "[engines]\n\"..\" = \"x\"\n",
+            "hermetic = \"tree-2030\"\n",
+            "hermetic = 1\n",
             "out = \"not/absolute\"\n",
             "not toml",
         ] {

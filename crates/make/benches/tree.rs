@@ -83,6 +83,7 @@ fn make(runtime: &Runtime, folders: &Folders, plan: &Arc<Plan>) -> Report {
         profile: Profile::STAGEX_2026,
         folders: folders.clone(),
         plan: Arc::clone(plan),
+        hermetic: None,
         executor: Arc::new(Local::new(
             Arc::clone(&engine) as _,
             nothing::ready(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use build::{Error, Event, Failure, Listener, Space, blocking, check_space, unless};
 use documents::ErrorKind;
 use oci_image::{Digest, Profile};
-use package_tree::{Plan, PlannedPackage};
+use package_tree::{Hermetic, Plan, PlannedPackage};
 use state::Folders;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -43,6 +43,8 @@ pub struct Job {
     pub plan: Arc<Plan>,
     /// What builds it.
     pub executor: Arc<dyn Executor>,
+    /// What is kept from builds, where they are hermetic.
+    pub hermetic: Option<Arc<Hermetic>>,
     /// How.
     pub options: Options,
 }
@@ -171,9 +173,13 @@ impl Work {
                 folders,
                 plan,
                 executor,
+                hermetic,
                 ..
             } = job;
-            let maker = Maker::new(profile, folders, plan, executor, options.no_cache, of_maker);
+            let no_cache = options.no_cache;
+            let maker = Maker::new(
+                profile, folders, plan, executor, no_cache, hermetic, of_maker,
+            );
             let found = scan(&maker, &dependencies, &of_scan);
             let packages = maker.plan.packages.iter().zip(&found.fresh);
             let mut stale = packages.filter(|(_, fresh)| fresh.is_none()).peekable();

@@ -16,7 +16,7 @@ use camino::Utf8PathBuf;
 use make::{Clean, Error, Job, Local, Options, Outcome, Profile, Report, Space};
 use nothing::Nothing;
 use oci_image::{ImageSet, Layout};
-use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
+use package_tree::{DEFAULT_PLATFORM, Hermetic, Plan, Tree};
 use state::{Digests, Folders};
 use tokio::sync::watch;
 
@@ -74,7 +74,7 @@ impl Scene {
         let tree = Tree::open(&self.root).unwrap();
         let plan = tree.plan(&targets, DEFAULT_PLATFORM, &[]).unwrap();
         let explained =
-            make::explain(Profile::STAGEX_2026, &self.folders, &plan, no_cache).unwrap();
+            make::explain(Profile::STAGEX_2026, &self.folders, &plan, no_cache, None).unwrap();
         let lines = explained.iter().flat_map(|each| {
             let reasons = each.reasons.iter();
             reasons.map(|reason| format!("{}: {reason}", each.name))
@@ -84,6 +84,21 @@ impl Scene {
 
     /// Makes the targets, and returns what was built.
     async fn make(&self, no_cache: bool, targets: &[&str]) -> Vec<String> {
+        self.make_by(None, no_cache, targets).await
+    }
+
+    /// Makes everything, where builds are hermetic.
+    async fn make_hermetic(&self, older_rules: bool, tracked: Option<&[&str]>) -> Vec<String> {
+        let hermetic = hermetic(older_rules, tracked);
+        self.make_by(Some(Arc::new(hermetic)), false, &[]).await
+    }
+
+    async fn make_by(
+        &self,
+        hermetic: Option<Arc<Hermetic>>,
+        no_cache: bool,
+        targets: &[&str],
+    ) -> Vec<String> {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
         let tree = Tree::open(&self.root).unwrap();
         let plan = Arc::new(tree.plan(&targets, DEFAULT_PLATFORM, &[]).unwrap());
@@ -93,8 +108,15 @@ impl Scene {
             ..OPTIONS
         };
         let report = self
-            .run(&engine, nothing::ready(), Arc::clone(&plan), options)
-            .await;
+            .run_by(
+                hermetic,
+                &engine,
+                nothing::ready(),
+                Arc::clone(&plan),
+                options,
+            )
+            .await
+            .unwrap();
         let built: Vec<_> = report
             .packages
             .into_iter()
@@ -128,10 +150,22 @@ impl Scene {
         plan: Arc<Plan>,
         options: Options,
     ) -> Result<Report, Error> {
+        self.run_by(None, engine, ready, plan, options).await
+    }
+
+    async fn run_by(
+        &self,
+        hermetic: Option<Arc<Hermetic>>,
+        engine: &Arc<Nothing>,
+        ready: Ready,
+        plan: Arc<Plan>,
+        options: Options,
+    ) -> Result<Report, Error> {
         let job = Job {
             profile: Profile::STAGEX_2026,
             folders: self.folders(),
             plan,
+            hermetic,
             executor: Arc::new(Local::new(
                 Arc::clone(engine) as _,
                 ready,
@@ -157,6 +191,83 @@ impl Scene {
         let images = Digests::of_output(&self.folders, output).unwrap();
         images.into_iter().map(|(platform, _)| platform).collect()
     }
+}
+
+/// Builds without what is not `tracked`, if that is known.
+fn hermetic(older_rules: bool, tracked: Option<&[&str]>) -> Hermetic {
+    let tracked = tracked.map(|files| files.iter().map(Utf8PathBuf::from).collect());
+    Hermetic {
+        tracked,
+        older_rules,
+    }
+}
+
+/// Only what could have reached the network is built again, and what was denied more stands for what is denied less.
+#[tokio::test]
+async fn what_a_hermetic_build_denies_is_an_input() {
+    let scene = Scene::new().await;
+    let files = "FROM stagex/core-a AS fetch\nRUN a\nFROM fetch\nRUN --network=none b\n";
+    scene.write("b", "Containerfile", files);
+    assert_eq!(scene.make(false, &[]).await, ["core-b", "core-c"]);
+    assert_eq!(
+        scene.make_hermetic(true, None).await,
+        [""; 0],
+        "its stage keeps the network"
+    );
+    assert_eq!(scene.make_hermetic(false, None).await, ["core-b"]);
+    assert_eq!(scene.make_hermetic(false, None).await, [""; 0]);
+    assert_eq!(scene.make_hermetic(true, None).await, [""; 0]);
+    assert_eq!(scene.make(false, &[]).await, [""; 0]);
+    assert_eq!(scene.explain(false, &[]), [""; 0]);
+
+    // Of a change, nothing else is said.
+    scene.write("b", "file", "other");
+    let expected = [
+        "core-b: file file changed",
+        "core-c: core-b, which it needs, is built again",
+    ];
+    assert_eq!(scene.explain(false, &[]), expected);
+    assert_eq!(scene.make(false, &[]).await, ["core-b"]);
+    assert_eq!(scene.make_hermetic(false, None).await, ["core-b"]);
+
+    // With a reason it keeps its network again.
+    let manifest = "[package]\nname = \"b\"\nversion = \"1\"\n[build]\n\
+                    network = [{ stage = \"fetch\", reason = \"it is a test\" }]\n";
+    scene.write("b", "package.toml", manifest);
+    assert_eq!(scene.make(false, &[]).await, ["core-b"]);
+    assert_eq!(scene.make_hermetic(false, None).await, [""; 0]);
+}
+
+/// A RUN that an image has for what begins with it is none that the Containerfile tells.
+#[tokio::test]
+async fn triggers_of_a_tree_are_reckoned_with() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.make_hermetic(false, None).await, [""; 0]);
+    scene.write("a", "Containerfile", &format!("{BASE}ONBUILD RUN a\n"));
+    scene.make(false, &[]).await;
+    assert_eq!(
+        scene.make_hermetic(false, None).await,
+        ["core-a", "core-b", "core-c"]
+    );
+}
+
+#[tokio::test]
+async fn an_untracked_file_is_no_input_of_a_hermetic_build() {
+    let scene = Scene::new().await;
+    let names = ["a", "b", "c"];
+    let files = ["Containerfile", "package.toml", "file"];
+    let tracked = names.iter().flat_map(|name| {
+        files
+            .iter()
+            .map(move |file| format!("packages/core/{name}/{file}"))
+    });
+    let tracked: Vec<String> = tracked.collect();
+    let tracked: Vec<&str> = tracked.iter().map(String::as_str).collect();
+    assert_eq!(scene.make_hermetic(false, Some(&tracked)).await, [""; 0]);
+    scene.write("b", "more", "");
+    assert_eq!(scene.make_hermetic(false, Some(&tracked)).await, [""; 0]);
+    assert_eq!(scene.make(false, &[]).await, ["core-b"]);
+    assert_eq!(scene.make_hermetic(false, Some(&tracked)).await, ["core-b"]);
 }
 
 #[tokio::test]
@@ -249,7 +360,7 @@ async fn what_clean_changes_is_explained_before() {
     let before = make::explain_cleaned(&plan);
     let cleaning = make::clean(scene.folders(), Clean::Everything, Vec::new(), Arc::new(()));
     cleaning.await.unwrap();
-    let after = make::explain(Profile::STAGEX_2026, &scene.folders, &plan, true).unwrap();
+    let after = make::explain(Profile::STAGEX_2026, &scene.folders, &plan, true, None).unwrap();
     assert_eq!(before, after);
 }
 

@@ -5,9 +5,11 @@
 
 mod goals;
 mod graph;
+mod hermetic;
 mod manifest;
 mod name;
 mod near;
+mod network;
 mod output;
 mod package;
 mod plan;
@@ -21,8 +23,10 @@ mod versions;
 
 pub use goals::{After, Goals, Instead, goals};
 pub use graph::{Count, Edge, Graph, Kept, NoPattern, Node, Ways, dot, matches, mermaid, text};
+pub use hermetic::{Denial, Hermetic};
 pub use name::{BUILD_ARGUMENT, TAG, is_build_argument, is_output, is_tag};
 pub use near::did_you_mean;
+pub use network::NetworkException;
 pub use output::Output;
 pub use plan::{BuildArguments, Plan, PlannedPackage};
 pub use problem::{Problem, Problems};

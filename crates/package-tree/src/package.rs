@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
-use containerfile::{Position, Scope};
+use containerfile::{Containerfile, Position, Scope};
 
 use crate::manifest::Manifest;
+use crate::network::Runs;
 use crate::problem::Problem;
 
 /// What the names of packages begin with in a Containerfile.
@@ -29,6 +30,7 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) manifest: Manifest,
     pub(crate) references: Arc<[Reference]>,
+    pub(crate) runs: Arc<Runs>,
 }
 
 /// A package that a Containerfile names, or what else it takes for an image, and where.
@@ -122,17 +124,31 @@ pub(crate) fn read(
         }
     };
     let manifest = Manifest::read(&manifest, stage, name);
-    let references = references(&containerfile, scope);
-    match (manifest, references) {
-        (Ok(manifest), Ok(references)) => Ok(Package {
-            stage: stage.to_owned(),
-            name: name.to_owned(),
-            manifest,
-            references: references.into(),
-        }),
-        (manifest, references) => {
+    let wrong = |error| Problem::of_containerfile(&error);
+    let parsed = containerfile::parse(&containerfile).map_err(wrong);
+    let understood = parsed.and_then(|file| {
+        let references = references(&containerfile, &file, scope)?;
+        Ok((references, Runs::of(&file)))
+    });
+    match (manifest, understood) {
+        (Ok(manifest), Ok((references, runs))) => {
+            let unknown: Vec<Problem> = runs.problems(&manifest.network).collect();
+            if !unknown.is_empty() {
+                let problems = unknown.into_iter();
+                let problems = problems.map(|problem| in_file(problem, MANIFEST));
+                return Err(NoPackage::Wrong(problems.collect()));
+            }
+            Ok(Package {
+                stage: stage.to_owned(),
+                name: name.to_owned(),
+                manifest,
+                references: references.into(),
+                runs: runs.into(),
+            })
+        }
+        (manifest, understood) => {
             let of_manifest = manifest.err().unwrap_or_default().into_iter();
-            let of_containerfile = references.err().into_iter();
+            let of_containerfile = understood.err().into_iter();
             let problems = of_manifest
                 .map(|problem| in_file(problem, MANIFEST))
                 .chain(of_containerfile.map(|problem| in_file(problem, CONTAINERFILE)));
@@ -147,9 +163,8 @@ pub(crate) fn read(
 /// # Errors
 ///
 /// A problem that does not know its file.
-fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, Problem> {
+fn references(text: &str, file: &Containerfile, scope: &Scope) -> Result<Vec<Reference>, Problem> {
     let wrong = |error| Problem::of_containerfile(&error);
-    let file = containerfile::parse(text).map_err(wrong)?;
     let mut found: Vec<Reference> = Vec::new();
     for reference in file.references(scope).map_err(wrong)? {
         if reference.name == SOURCES {

@@ -244,6 +244,8 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
     }
     let sources = Arc::from(sources);
     let version_from = Arc::from(found.from);
+    let network = package.manifest.network.iter();
+    let network: Arc<[_]> = network.map(|(exception, _)| exception.clone()).collect();
     let output = |yielded: &String| {
         let is_subpackage = !package.manifest.subpackages.is_empty();
         Arc::new(Output {
@@ -258,6 +260,8 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
             version_from: Arc::clone(&version_from),
             sources: Arc::clone(&sources),
             references: Arc::clone(&package.references),
+            network: Arc::clone(&network),
+            runs: Arc::clone(&package.runs),
             memory: package.manifest.memory,
         })
     };

@@ -7,7 +7,7 @@
 )]
 
 use camino::{Utf8Path, Utf8PathBuf};
-use package_tree::{BuildArguments, DEFAULT_PLATFORM, Plan, Problems, Tree};
+use package_tree::{BuildArguments, DEFAULT_PLATFORM, Denial, Hermetic, Plan, Problems, Tree};
 use rstest::rstest;
 
 /// What every build is given first.
@@ -573,4 +573,109 @@ fn a_file_is_an_input_of_what_is_built_from_it(#[case] path: &str, #[case] expec
     let tree = versions().open().unwrap();
     let touched: Vec<_> = tree.touched(path.into()).into_iter().collect();
     assert_eq!(touched, expected);
+}
+
+/// A package with exceptions from the rule that a hermetic build has no network.
+fn open(exception: &str, containerfile: &str) -> Sample {
+    let manifest = format!("[package]\nname = \"x\"\n[build]\nnetwork = [{exception}]\n");
+    Sample::new(&[("core/x", &manifest, containerfile)])
+}
+
+const FETCHES: &str = "FROM scratch AS fetch\nRUN a\nFROM scratch\nRUN b\n";
+
+#[rstest]
+#[case::unknown(
+    "{ stage = \"load\", reason = \"r\" }",
+    FETCHES,
+    "the Containerfile has no stage `load`"
+)]
+#[case::needless(
+    "{ stage = \"fetch\", reason = \"r\" }",
+    "FROM scratch AS fetch\nRUN --network=none a\n",
+    "no RUN of the stage `fetch` may reach the network"
+)]
+fn an_exception_that_matches_nothing_is_wrong(
+    #[case] exception: &str,
+    #[case] containerfile: &str,
+    #[case] expected: &str,
+) {
+    let found = open(exception, containerfile).open().unwrap_err();
+    let expected = format!("packages/core/x/package.toml:4:22: {expected}");
+    assert_eq!(found.to_string(), expected);
+}
+
+const EACH: Denial = Denial {
+    run: true,
+    build: true,
+};
+const WHOLE: Denial = Denial {
+    run: false,
+    build: true,
+};
+const NONE: Denial = Denial {
+    run: false,
+    build: false,
+};
+
+#[rstest]
+#[case::each_run("{ stage = \"fetch\", reason = \"r\" }", FETCHES, false, EACH, None)]
+#[case::nothing_is_kept("", FETCHES, false, WHOLE, None)]
+#[case::some_are_kept(
+    "{ stage = \"Fetch\", reason = \"r\" }",
+    FETCHES,
+    false,
+    WHOLE,
+    Some("only to a whole build, and the stage `fetch` keeps it")
+)]
+#[case::older_rules("", FETCHES, true, WHOLE, Some("only to a whole build"))]
+#[case::all_are_kept(
+    "{ stage = \"fetch\", reason = \"r\" }",
+    "FROM scratch AS fetch\nRUN a\n",
+    false,
+    NONE,
+    None
+)]
+#[case::not_at_all("", FETCHES, false, NONE, Some("cannot deny the network here"))]
+#[case::no_run("", "FROM scratch\n", false, NONE, None)]
+fn an_engine_that_cannot_deny_the_network_is_refused_for_the_plan(
+    #[case] exception: &str,
+    #[case] containerfile: &str,
+    #[case] older_rules: bool,
+    #[case] denial: Denial,
+    #[case] expected: Option<&str>,
+) {
+    let plan = open(exception, containerfile).plan(&[]).unwrap();
+    let hermetic = Hermetic {
+        tracked: None,
+        older_rules,
+    };
+    let found = hermetic.check(&plan, denial, "podman");
+    match (found, expected) {
+        (Ok(()), None) => {}
+        (Err(found), Some(expected)) => {
+            let found = found.to_string();
+            assert!(
+                found.contains("packages/core/x/Containerfile: podman"),
+                "{found}"
+            );
+            assert!(found.contains(expected), "{found}");
+        }
+        (found, expected) => panic!("{found:?}, not {expected:?}"),
+    }
+}
+
+#[test]
+fn a_package_that_version_control_does_not_have_is_refused() {
+    let plan = sample().plan(&["musl"]).unwrap();
+    let hermetic = Hermetic {
+        tracked: Some(["packages/core/musl/Containerfile".into()].into()),
+        older_rules: false,
+    };
+    let found = hermetic.check(&plan, EACH, "podman").unwrap_err();
+    let expected = "packages/core/musl/package.toml: is not tracked by git";
+    assert_eq!(found.to_string(), expected);
+    assert_eq!(
+        found.0[0].hint.as_deref(),
+        Some("git add packages/core/musl")
+    );
 }
