@@ -24,7 +24,7 @@ use serde_json::Value;
 use engines::{example_tree, expect, images, nothing_is_left};
 
 /// Each package, and its Containerfile; `PORT` is what a server of the test listens on.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
     (
         "base",
         "FROM scratch\nCOPY busybox /bin/\nRUN --network=none [\"/bin/busybox\", \"touch\", \"/base\"]\n",
@@ -43,6 +43,8 @@ const PACKAGES: [(&str, &str); 6] = [
         "FROM stagex/core-base\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \"/bin/busybox grep -v -e lo: -e '|' /proc/net/dev\"]\n",
     ),
     ("file", "FROM scratch\nCOPY untracked /\n"),
+    // A list that git does not track leaves nothing out.
+    ("list", "FROM scratch\nCOPY package.toml /\n"),
     ("stale", "FROM scratch\nCOPY fetch/stale /\n"),
 ];
 
@@ -90,6 +92,7 @@ impl Scene {
             assert!(status.unwrap().success());
         }
         fs::write(packages.join("file/untracked"), "text").unwrap();
+        fs::write(packages.join("list/.dockerignore"), "package.toml").unwrap();
         Self {
             temporary,
             runtime: runtime.to_owned(),
@@ -169,9 +172,10 @@ fn hermetic(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     expect(connections() == 1, "the server can be reached, and was not")?;
 
     // What could reach the network is built again, though its inputs are the same; what could not is not.
-    let made = scene.make(&["--hermetic", "plain", "net", "any", "file", "stale"])?;
+    let made = scene.make(&["--hermetic", "plain", "list", "net", "any", "file", "stale"])?;
     became(&made, "core-base", "fresh")?;
     became(&made, "core-plain", "built")?;
+    became(&made, "core-list", "built")?;
     let digests = (
         &of(&made, "core-plain")["digest"],
         &of(&before, "core-plain")["digest"],
