@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use backend_api::{Backend, Network, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use make::{Job, Local, Options, Outcome, Space};
+use make::{Job, Local, Options, Outcome, Present, Space};
 use oci_image::{Digest, ImageSet, first_difference};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use state::Folders;
@@ -132,6 +132,7 @@ impl Bench {
                 NO_CACHE,
                 self.network,
             )),
+            sources: Arc::new(Present::new(self.root().to_owned())),
             hermetic: None,
             options: Options {
                 jobs: 1,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use build::Listener;
 use documents::{Explanation, Explanations, MadePackage, Reason, Version};
-use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
+use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Present, Report};
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
 
 use super::after;
@@ -177,9 +177,11 @@ fn build(
             let cleaned = wait::unless(&mut interrupted, cleaning).await?;
             cleaned?;
         }
+        let sources = Arc::new(Present::new(folders.root().to_owned()));
         let job = Job {
             profile: context.settings.profile.value,
             folders,
+            sources,
             plan: Arc::clone(plan),
             executor: Arc::new(Local::new(
                 selected.backend,

@@ -1,10 +1,13 @@
 //! What can go wrong between a recipe and its image, and what to do about it.
 
+use std::fmt::Write as _;
 use std::io;
 
 use camino::Utf8PathBuf;
 use containerfile::Position;
 use documents::ErrorKind;
+
+use crate::sources::MissingSource;
 
 /// Why an image could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -20,18 +23,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// A source is not in the fetch folder.
-    #[error("the source `{key}` (sha256 {hash}) is missing: {path}")]
-    MissingSource {
-        /// The source's key in `package.toml`.
-        key: String,
-        /// Where it should be.
-        path: Utf8PathBuf,
-        /// The sha256 that it must have, in hex.
-        hash: String,
-        /// Where it can be had.
-        mirrors: Vec<String>,
-    },
+    /// Sources are not in the tree's `fetch/`; at least one.
+    #[error("{}", missing(.0))]
+    MissingSources(Vec<MissingSource>),
+    /// Sources could not be brought into the tree's `fetch/`.
+    #[error("{}", .0.message)]
+    Fetch(Box<FetchProblem>),
     /// A source is there, but is not what `package.toml` says.
     #[error("{path} has sha256 {found}, expected {expected} (source `{key}`)")]
     WrongSource {
@@ -229,10 +226,11 @@ impl Error {
             Self::BadPattern { .. } | Self::ForeignList { .. } => ErrorKind::Tree,
             Self::Platform { .. } | Self::PlatformName(_) => ErrorKind::Usage,
             Self::Changed { .. } => ErrorKind::Transient,
+            Self::Fetch(problem) => problem.kind,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Remove { .. } | Self::DiskSpace { .. } => ErrorKind::Environment,
             _ if is_full(self) => ErrorKind::Environment,
-            Self::MissingSource { .. }
+            Self::MissingSources(_)
             | Self::WrongSource { .. }
             | Self::Special { .. }
             | Self::Deletion { .. }
@@ -258,10 +256,15 @@ impl Error {
                 return error.hint().map(str::to_owned);
             }
             Self::Containerfile { source, .. } => return source.hint(),
-            Self::MissingSource { path, mirrors, .. } => {
-                let from = mirrors.join("\n       or ");
-                format!("put it there; it can be downloaded from {from}\n(file: {path})")
-            }
+            Self::Fetch(problem) => return problem.hint.clone(),
+            Self::MissingSources(missing) => match missing.as_slice() {
+                [one] => {
+                    let from = one.mirrors.join("\n       or ");
+                    format!("`stagex fetch` downloads it, from {from}")
+                }
+                _ => "`stagex fetch` downloads them, and `stagex fetch --list` shows from where"
+                    .to_owned(),
+            },
             Self::WrongSource { path, .. } => {
                 format!("remove {path} and fetch it again, or find out who changed it")
             }
@@ -320,6 +323,38 @@ impl Error {
             _ => return None,
         })
     }
+}
+
+/// Why sources could not be brought, as whoever brings them says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchProblem {
+    /// What kind of problem it is.
+    pub kind: ErrorKind,
+    /// What failed, with what and why.
+    pub message: String,
+    /// What the user can do about it.
+    pub hint: Option<String>,
+}
+
+/// How many missing sources a message names.
+const NAMED: usize = 20;
+
+/// Says which sources are missing.
+fn missing(sources: &[MissingSource]) -> String {
+    if let [one] = sources {
+        let MissingSource {
+            key, path, hash, ..
+        } = one;
+        return format!("the source `{key}` (sha256 {hash}) is missing: {path}");
+    }
+    let mut text = format!("{} sources are missing:", sources.len());
+    for source in &sources[..sources.len().min(NAMED)] {
+        let _ = write!(text, "\n  {} (sha256 {})", source.path, source.hash);
+    }
+    if let Some(more @ 1..) = sources.len().checked_sub(NAMED) {
+        let _ = write!(text, "\n  and {more} more");
+    }
+    text
 }
 
 /// Returns the kind of an engine's error: only what is not the engine's is the package's own.

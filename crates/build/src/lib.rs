@@ -37,7 +37,7 @@ pub use builder::{Builder, Destination, Keep, Order};
 pub use cleanup::{Abandoned, CleanupRecord, Work, abandoned};
 pub use delivery::{Delivery, DeliveryError};
 pub use engine::Engine;
-pub use error::Error;
+pub use error::{Error, FetchProblem};
 pub use event::{Event, Listener};
 pub use failure::Failure;
 pub use listing::{
@@ -53,5 +53,6 @@ pub use recipe::{Context, OPEN_FILES, Recipe, Sources};
 pub use removal::remove;
 pub use resolve::{Resolved, resolve};
 pub use session::Session;
+pub use sources::{MissingSource, missing_sources};
 pub use space::{Space, check_space};
 pub use wait::{blocking, unless};

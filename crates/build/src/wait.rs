@@ -23,7 +23,8 @@ pub async fn unless<T>(
 ) -> Result<T, Error> {
     tokio::select! {
         result = future => result,
-        _ = interrupted.wait_for(|stop| *stop) => Err(Error::Interrupted),
+        // Where nobody is left who could interrupt it, it goes on.
+        Ok(_) = interrupted.wait_for(|stop| *stop) => Err(Error::Interrupted),
     }
 }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use backend_api::Network;
 use camino::{Utf8Path, Utf8PathBuf};
-use make::{Job, Local, Options, Outcome, Profile, Report, Space};
+use make::{Job, Local, Options, Outcome, Present, Profile, Report, Space};
 use nothing::Nothing;
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
 use state::Folders;
@@ -90,6 +90,7 @@ fn make(runtime: &Runtime, folders: &Folders, plan: &Arc<Plan>) -> Report {
             false,
             Network::Default,
         )),
+        sources: Arc::new(Present::new(folders.root().to_owned())),
         options: Options {
             jobs: std::thread::available_parallelism().unwrap().get(),
             keep_going: false,

@@ -14,6 +14,7 @@ mod package;
 mod scan;
 mod schedule;
 mod sizes;
+mod sources;
 mod timing;
 
 pub use build::{Error, Event, Failure, Listener, Profile, Space};
@@ -24,4 +25,5 @@ pub use explain::{explain, explain_cleaned};
 pub use import::import;
 pub use make::{Job, Options, Outcome, Report, make};
 pub use sizes::sizes;
+pub use sources::{Present, Sources};
 pub use timing::Timing;

@@ -1,7 +1,7 @@
 //! Makes what a plan asks for: decides what runs when, and is the one owner of what became of
 //! each package. How one package is made is [`crate::package`]'s matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use crate::memory::Memory;
 use crate::package::{Made, Maker};
 use crate::scan::scan;
 use crate::schedule::Schedule;
+use crate::sources::Sources;
 
 /// How to make packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Job {
     pub plan: Arc<Plan>,
     /// What builds it.
     pub executor: Arc<dyn Executor>,
+    /// What brings the sources of packages that are built.
+    pub sources: Arc<dyn Sources>,
     /// What is kept from builds, where they are hermetic.
     pub hermetic: Option<Arc<Hermetic>>,
     /// How.
@@ -150,8 +153,11 @@ struct Work {
     memory: Memory,
     /// When each package that is being made was begun.
     begun: BTreeMap<usize, Instant>,
+    /// The packages whose sources are being brought: they are not begun before.
+    awaited: BTreeSet<usize>,
     outcomes: BTreeMap<usize, Outcome>,
     maker: Arc<Maker>,
+    sources: Arc<dyn Sources>,
     listener: Arc<dyn Listener>,
     interrupted: watch::Receiver<bool>,
     options: Options,
@@ -165,6 +171,7 @@ impl Work {
         interrupted: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let (plan, options) = (Arc::clone(&job.plan), job.options);
+        let sources = Arc::clone(&job.sources);
         let dependencies = dependencies(&plan);
         let (of_maker, of_scan) = (Arc::clone(&listener), interrupted.clone());
         let look = move || {
@@ -173,6 +180,7 @@ impl Work {
                 folders,
                 plan,
                 executor,
+                sources,
                 hermetic,
                 ..
             } = job;
@@ -182,9 +190,11 @@ impl Work {
             );
             let found = scan(&maker, &dependencies, &of_scan);
             let packages = maker.plan.packages.iter().zip(&found.fresh);
-            let mut stale = packages.filter(|(_, fresh)| fresh.is_none()).peekable();
-            if stale.peek().is_some() && options.space == Space::Checked {
-                let names = stale.map(|(package, _)| package.name.as_str());
+            let stale = packages.filter_map(|(package, fresh)| fresh.is_none().then_some(package));
+            let stale: Vec<_> = stale.collect();
+            sources.require(&stale)?;
+            if !stale.is_empty() && options.space == Space::Checked {
+                let names = stale.iter().map(|package| package.name.as_str());
                 check_space(&maker.folders, names)?;
             }
             Ok::<_, Error>((maker, found, dependencies))
@@ -197,8 +207,10 @@ impl Work {
             memory: Memory::of_machine(),
             dependencies,
             begun: BTreeMap::new(),
+            awaited: BTreeSet::new(),
             outcomes: BTreeMap::new(),
             maker: Arc::new(maker),
+            sources,
             listener,
             interrupted,
             options,
@@ -215,27 +227,82 @@ impl Work {
     }
 
     async fn run(&mut self) {
-        let mut running = JoinSet::new();
         let mut stopped = *self.interrupted.borrow();
+        let mut bringing = JoinSet::new();
+        if !stopped {
+            self.bring(&mut bringing);
+        }
+        let mut running = JoinSet::new();
         loop {
+            if stopped {
+                // What has arrived of a download is kept; nothing waits for the rest.
+                bringing.shutdown().await;
+            }
             while !stopped && running.len() < self.options.jobs {
                 let packages = &self.maker.plan.packages;
-                let memory = &self.memory;
-                let may = |place: usize| memory.suffices(packages[place].memory);
+                let (memory, awaited) = (&self.memory, &self.awaited);
+                let may = |place: usize| {
+                    !awaited.contains(&place) && memory.suffices(packages[place].memory)
+                };
                 let Some(place) = self.schedule.next(may) else {
                     break;
                 };
                 self.take_memory(place);
                 self.start(place, &mut running);
             }
-            let Some(finished) = running.join_next().await else {
-                return;
+            let failed = tokio::select! {
+                Some(finished) = running.join_next() => {
+                    let (place, duration, result) = finished.expect("making a package does not panic");
+                    let failed = result.is_err();
+                    self.finish(place, duration, result);
+                    failed
+                }
+                Some(brought) = bringing.join_next() => {
+                    let (place, result) = brought.expect("bringing sources does not panic");
+                    self.brought(place, result)
+                }
+                else => return,
             };
-            let (place, duration, result) = finished.expect("making a package does not panic");
-            let failed = result.is_err();
-            self.finish(place, duration, result);
             stopped |= *self.interrupted.borrow() || (failed && !self.options.keep_going);
         }
+    }
+
+    /// Begins to bring the sources of all that is to be built, in the order in which builds need them.
+    fn bring(&mut self, bringing: &mut JoinSet<(usize, Result<(), Error>)>) {
+        for place in self.schedule.order() {
+            let package = &self.maker.plan.packages[place];
+            if self.outcomes.contains_key(&place) || package.sources.is_empty() {
+                continue;
+            }
+            self.awaited.insert(place);
+            let (sources, interrupted) = (Arc::clone(&self.sources), self.interrupted.clone());
+            let plan = Arc::clone(&self.maker.plan);
+            bringing.spawn(async move {
+                let package = &plan.packages[place];
+                (place, unless(interrupted, sources.bring(package)).await)
+            });
+        }
+    }
+
+    /// Records that the sources of a package are there, or that it fails for want of them. Tells
+    /// whether it failed.
+    fn brought(&mut self, place: usize, result: Result<(), Error>) -> bool {
+        self.awaited.remove(&place);
+        let Err(error) = result else {
+            return false;
+        };
+        if self.outcomes.contains_key(&place) {
+            // Something that it needs failed before.
+            return false;
+        }
+        let log = self.maker.folders.log(&self.names[place]);
+        let failure = Failure {
+            error,
+            log,
+            last_lines: Vec::new(),
+        };
+        self.finish(place, Duration::ZERO, Err(failure));
+        true
     }
 
     fn take_memory(&mut self, place: usize) {

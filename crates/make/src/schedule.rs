@@ -119,6 +119,13 @@ impl Schedule {
             .insert((Reverse(self.expected.ways[package]), package));
     }
 
+    /// Returns all packages in the order in which they are wanted: what the longest way hangs on first.
+    pub(crate) fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.states.len()).collect();
+        order.sort_by_key(|&package| (Reverse(self.expected.ways[package]), package));
+        order
+    }
+
     /// Hands out the next package that can be built now and that `may` begin, if there is one.
     pub(crate) fn next(&mut self, may: impl Fn(usize) -> bool) -> Option<usize> {
         let next = self.ready.iter().find(|(_, package)| may(*package));
@@ -149,8 +156,11 @@ impl Schedule {
         }
     }
 
-    /// Records that a package failed, and returns what cannot be built because of it.
+    /// Records that a package failed, be it before it was handed out, and returns what cannot be built
+    /// because of it.
     pub(crate) fn failed(&mut self, package: usize) -> Vec<usize> {
+        self.ready
+            .remove(&(Reverse(self.expected.ways[package]), package));
         let mut lost = BTreeSet::new();
         let mut pending = vec![package];
         while let Some(next) = pending.pop() {
@@ -290,6 +300,24 @@ mod tests {
         assert_eq!(schedule.next(|_| true), Some(2));
         schedule.done(2);
         assert_eq!(schedule.next(|_| true), None);
+    }
+
+    #[test]
+    fn what_failed_before_it_was_handed_out_never_is() {
+        let mut schedule = diamond([0; 5]);
+        assert!(schedule.failed(4).is_empty());
+        assert_eq!(schedule.failed(2), [3], "though it waits for 0");
+        assert_eq!(schedule.next(|_| true), Some(0));
+        schedule.done(0);
+        assert_eq!(
+            (schedule.next(|_| true), schedule.next(|_| true)),
+            (Some(1), None)
+        );
+    }
+
+    #[test]
+    fn what_the_longest_way_hangs_on_is_wanted_first() {
+        assert_eq!(diamond([1, 1, 5, 1, 100]).order(), [4, 0, 2, 1, 3]);
     }
 
     #[test]

@@ -11,12 +11,18 @@ mod nothing;
 use std::fs;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use backend_api::{Network, Ready};
-use camino::Utf8PathBuf;
-use make::{Clean, Error, Job, Local, Options, Outcome, Profile, Report, Space};
+use build::FetchProblem;
+use camino::{Utf8Path, Utf8PathBuf};
+use documents::ErrorKind;
+use make::{
+    Clean, Error, Event, Job, Listener, Local, Options, Outcome, Present, Profile, Report, Sources,
+    Space,
+};
 use nothing::Nothing;
 use oci_image::{ImageSet, Layout};
-use package_tree::{DEFAULT_PLATFORM, Hermetic, Plan, Tree};
+use package_tree::{DEFAULT_PLATFORM, Hermetic, Plan, PlannedPackage, Tree};
 use state::{Digests, Folders};
 use tokio::sync::watch;
 
@@ -25,6 +31,7 @@ struct Scene {
     _temporary: tempfile::TempDir,
     root: Utf8PathBuf,
     folders: Folders,
+    hermetic: Option<Arc<Hermetic>>,
 }
 
 const OPTIONS: Options = Options {
@@ -45,6 +52,7 @@ impl Scene {
             _temporary: temporary,
             folders: Folders::of_tree(&root),
             root,
+            hermetic: None,
         };
         scene.write("a", "Containerfile", BASE);
         scene.write("b", "Containerfile", "FROM stagex/core-a\nCOPY file /\n");
@@ -84,21 +92,6 @@ impl Scene {
 
     /// Makes the targets, and returns what was built.
     async fn make(&self, no_cache: bool, targets: &[&str]) -> Vec<String> {
-        self.make_by(None, no_cache, targets).await
-    }
-
-    /// Makes everything, where builds are hermetic.
-    async fn make_hermetic(&self, older_rules: bool, tracked: Option<&[&str]>) -> Vec<String> {
-        let hermetic = hermetic(older_rules, tracked);
-        self.make_by(Some(Arc::new(hermetic)), false, &[]).await
-    }
-
-    async fn make_by(
-        &self,
-        hermetic: Option<Arc<Hermetic>>,
-        no_cache: bool,
-        targets: &[&str],
-    ) -> Vec<String> {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
         let tree = Tree::open(&self.root).unwrap();
         let plan = Arc::new(tree.plan(&targets, DEFAULT_PLATFORM, &[]).unwrap());
@@ -108,15 +101,8 @@ impl Scene {
             ..OPTIONS
         };
         let report = self
-            .run_by(
-                hermetic,
-                &engine,
-                nothing::ready(),
-                Arc::clone(&plan),
-                options,
-            )
-            .await
-            .unwrap();
+            .run(&engine, nothing::ready(), Arc::clone(&plan), options)
+            .await;
         let built: Vec<_> = report
             .packages
             .into_iter()
@@ -131,6 +117,14 @@ impl Scene {
         let images: usize = images.map(|package| package.platforms.len()).sum();
         assert_eq!(engine.built(), images);
         built
+    }
+
+    /// Makes everything, where builds are hermetic.
+    async fn make_hermetic(&mut self, older_rules: bool, tracked: Option<&[&str]>) -> Vec<String> {
+        self.hermetic = Some(Arc::new(hermetic(older_rules, tracked)));
+        let made = self.make(false, &[]).await;
+        self.hermetic = None;
+        made
     }
 
     async fn run(
@@ -150,22 +144,27 @@ impl Scene {
         plan: Arc<Plan>,
         options: Options,
     ) -> Result<Report, Error> {
-        self.run_by(None, engine, ready, plan, options).await
+        let sources = Arc::new(Present::new(self.root.clone()));
+        let heard = Arc::new(());
+        self.run_with(engine, ready, plan, options, sources, heard)
+            .await
     }
 
-    async fn run_by(
+    async fn run_with(
         &self,
-        hermetic: Option<Arc<Hermetic>>,
         engine: &Arc<Nothing>,
         ready: Ready,
         plan: Arc<Plan>,
         options: Options,
+        sources: Arc<dyn Sources>,
+        listener: Arc<dyn Listener>,
     ) -> Result<Report, Error> {
         let job = Job {
             profile: Profile::STAGEX_2026,
             folders: self.folders(),
             plan,
-            hermetic,
+            hermetic: self.hermetic.clone(),
+            sources,
             executor: Arc::new(Local::new(
                 Arc::clone(engine) as _,
                 ready,
@@ -175,7 +174,7 @@ impl Scene {
             options,
         };
         let (_sender, interrupted) = watch::channel(false);
-        make::make(job, Arc::new(()), interrupted).await
+        make::make(job, listener, interrupted).await
     }
 
     /// Says the platforms of a package.
@@ -205,7 +204,7 @@ fn hermetic(older_rules: bool, tracked: Option<&[&str]>) -> Hermetic {
 /// Only what could have reached the network is built again, and what was denied more stands for what is denied less.
 #[tokio::test]
 async fn what_a_hermetic_build_denies_is_an_input() {
-    let scene = Scene::new().await;
+    let mut scene = Scene::new().await;
     let files = "FROM stagex/core-a AS fetch\nRUN a\nFROM fetch\nRUN --network=none b\n";
     scene.write("b", "Containerfile", files);
     assert_eq!(scene.make(false, &[]).await, ["core-b", "core-c"]);
@@ -241,7 +240,7 @@ async fn what_a_hermetic_build_denies_is_an_input() {
 /// A RUN that an image has for what begins with it is none that the Containerfile tells.
 #[tokio::test]
 async fn triggers_of_a_tree_are_reckoned_with() {
-    let scene = Scene::new().await;
+    let mut scene = Scene::new().await;
     assert_eq!(scene.make_hermetic(false, None).await, [""; 0]);
     scene.write("a", "Containerfile", &format!("{BASE}ONBUILD RUN a\n"));
     scene.make(false, &[]).await;
@@ -253,7 +252,7 @@ async fn triggers_of_a_tree_are_reckoned_with() {
 
 #[tokio::test]
 async fn an_untracked_file_is_no_input_of_a_hermetic_build() {
-    let scene = Scene::new().await;
+    let mut scene = Scene::new().await;
     let names = ["a", "b", "c"];
     let files = ["Containerfile", "package.toml", "file"];
     let tracked = names.iter().flat_map(|name| {
@@ -475,4 +474,149 @@ async fn nothing_begins_without_room_unless_somebody_knows_better() {
         }
         assert_eq!(engine.built(), usize::from(space == Space::Ignored));
     }
+}
+
+/// The sha256 of nothing.
+const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// Brings empty files: those of package `c` not before `b` is built, and those of `broken` never.
+#[derive(Debug)]
+struct Slow {
+    root: Utf8PathBuf,
+    broken: &'static str,
+    built: watch::Sender<bool>,
+}
+
+impl Slow {
+    fn new(root: &Utf8Path, broken: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            root: root.to_owned(),
+            broken,
+            built: watch::channel(false).0,
+        })
+    }
+}
+
+impl Listener for Slow {
+    fn hear(&self, event: Event) {
+        if let Event::Built { package, .. } = event {
+            self.built.send_if_modified(|built| {
+                *built |= package == "core-b";
+                *built
+            });
+        }
+    }
+}
+
+#[async_trait]
+impl Sources for Slow {
+    fn require(&self, _: &[&PlannedPackage]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn bring(&self, package: &PlannedPackage) -> Result<(), Error> {
+        if package.name == self.broken {
+            return Err(Error::Fetch(Box::new(FetchProblem {
+                kind: ErrorKind::Package,
+                message: "no mirror has it".to_owned(),
+                hint: None,
+            })));
+        }
+        if package.name == "core-c" {
+            let mut built = self.built.subscribe();
+            built.wait_for(|built| *built).await.unwrap();
+        }
+        let directory = self.root.join(package.fetch());
+        fs::create_dir_all(&directory).unwrap();
+        for source in &*package.sources {
+            fs::write(directory.join(&source.file), "").unwrap();
+        }
+        Ok(())
+    }
+}
+
+/// Three packages that need sources, and of which none needs another.
+async fn with_sources() -> (Scene, Arc<Plan>) {
+    let scene = Scene::new().await;
+    for name in ["a", "b", "c"] {
+        scene.write(name, "Containerfile", BASE);
+        let manifest = format!(
+            "[package]\nname = \"{name}\"\nversion = \"2\"\n[sources.{name}]\nhash = \"{OF_NOTHING}\"\n\
+             mirrors = [\"https://example.org/{name}.tar\"]\n"
+        );
+        scene.write(name, "package.toml", &manifest);
+    }
+    let tree = Tree::open(&scene.root).unwrap();
+    let plan = Arc::new(tree.plan(&[], DEFAULT_PLATFORM, &[]).unwrap());
+    (scene, plan)
+}
+
+#[tokio::test]
+async fn all_missing_sources_are_named_before_anything_is_built() {
+    let (scene, plan) = with_sources().await;
+    let engine = Arc::new(Nothing::default());
+    let error = scene
+        .try_run(&engine, nothing::ready(), plan, OPTIONS)
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    for name in ["a", "b", "c"] {
+        let file = format!("fetch/core/{name}/{name}.tar");
+        assert!(text.contains(&file), "{file} is not in: {text}");
+    }
+    assert_eq!(engine.built(), 0);
+}
+
+#[tokio::test]
+async fn a_package_waits_for_its_own_sources_only() {
+    let (scene, plan) = with_sources().await;
+    let engine = Arc::new(Nothing::default());
+    let slow = Slow::new(&scene.root, "");
+    let (sources, listener) = (Arc::clone(&slow) as _, slow as _);
+    let one = Options { jobs: 1, ..OPTIONS };
+    let report = scene
+        .run_with(&engine, nothing::ready(), plan, one, sources, listener)
+        .await
+        .unwrap();
+    assert_eq!((report.failure(), engine.built()), (None, 3));
+}
+
+#[tokio::test]
+async fn a_package_without_its_sources_fails_alone() {
+    let (scene, plan) = with_sources().await;
+    let engine = Arc::new(Nothing::default());
+    let slow = Slow::new(&scene.root, "core-a");
+    let (sources, listener) = (Arc::clone(&slow) as _, slow as _);
+    let options = Options {
+        keep_going: true,
+        ..OPTIONS
+    };
+    let report = scene
+        .run_with(&engine, nothing::ready(), plan, options, sources, listener)
+        .await
+        .unwrap();
+    let [
+        (_, Outcome::Failed(failed)),
+        (_, Outcome::Built { .. }),
+        (_, Outcome::Built { .. }),
+    ] = report.packages.as_slice()
+    else {
+        panic!("{report:?}");
+    };
+    assert_eq!(failed.error.to_string(), "no mirror has it");
+}
+
+#[tokio::test]
+async fn nothing_waits_for_sources_when_the_work_has_failed() {
+    let (scene, plan) = with_sources().await;
+    let engine = Arc::new(Nothing::default());
+    // The sources of c never come: b is not built.
+    let slow = Slow::new(&scene.root, "core-b");
+    let (sources, listener) = (Arc::clone(&slow) as _, slow as _);
+    let report = scene
+        .run_with(&engine, nothing::ready(), plan, OPTIONS, sources, listener)
+        .await
+        .unwrap();
+    let (_, last) = report.packages.last().unwrap();
+    assert!(matches!(last, Outcome::Skipped), "{report:?}");
 }
