@@ -47,15 +47,15 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     async fn build(&self, request: &BuildRequest, events: &dyn Events)
     -> Result<BuiltImage, Error>;
 
-    /// Writes the image's layers into `folder`, an existing empty folder, as uncompressed tars.
+    /// Writes the image's layers into `directory`, an existing empty directory, as uncompressed tars.
     ///
     /// # Behavior
     ///
     /// - The layers of the base come first; after them there is one for every step that the
     ///   engine made a layer for, each with its step, in order.
     /// - Layers are as the engine made them: nothing is reordered, rewritten or left out.
-    /// - They lie in `folder` itself, and stay whole while the image is removed.
-    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error>;
+    /// - They lie in `directory` itself, and stay whole while the image is removed.
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error>;
 
     /// Removes from the engine's store what [`build`](Self::build) put into it.
     ///
@@ -68,21 +68,21 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// [`BuildKey::name`]: crate::BuildKey::name
     async fn remove(&self, image: BuiltImage) -> Result<(), Error>;
 
-    /// Removes all that builds have kept in a folder of [`Cache::Use`]. A backend that does not say
+    /// Removes all that builds have kept in a directory of [`Cache::Use`]. A backend that does not say
     /// otherwise keeps nothing there.
     ///
     /// # Behavior
     ///
-    /// - Nobody builds with this folder meanwhile.
+    /// - Nobody builds with this directory meanwhile.
     /// - What is gone already is no error.
     ///
     /// [`Cache::Use`]: crate::Cache::Use
-    async fn forget(&self, _folder: &Utf8Path) -> Result<(), Error> {
+    async fn forget(&self, _directory: &Utf8Path) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Tells whether builds put something anywhere but into their work folder, which
-    /// [`remove`](Self::remove) removes. A backend that does not has nothing to remove when that folder is
+    /// Tells whether builds put something anywhere but into their work directory, which
+    /// [`remove`](Self::remove) removes. A backend that does not has nothing to remove when that directory is
     /// gone.
     fn has_store(&self) -> bool {
         true

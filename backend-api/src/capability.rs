@@ -19,7 +19,7 @@ pub struct Dialect {
     /// then a valid image reference, as an image of the platform that is built for: no FROM says
     /// another.
     pub named_contexts: bool,
-    /// WORKDIR makes its folder at once, in a layer of its own.
+    /// WORKDIR makes its directory at once, in a layer of its own.
     pub workdir_layers: bool,
     /// ADD unpacks a zstd-compressed archive.
     pub add_zstd: bool,

@@ -19,7 +19,7 @@ pub struct BuiltImage {
     pub steps: Vec<Step>,
     /// How many layers belong to the base, as the request said.
     pub base_layers: usize,
-    /// The request's work folder.
+    /// The request's work directory.
     pub work: Utf8PathBuf,
 }
 

@@ -55,7 +55,7 @@ pub struct BuildRequest {
     pub key: BuildKey,
     /// The lowered Containerfile. It lies outside of every context.
     pub containerfile: Utf8PathBuf,
-    /// The folder that COPY and ADD without `--from` read.
+    /// The directory that COPY and ADD without `--from` read.
     pub context: Utf8PathBuf,
     /// Everything that FROM and `--from=` name beside stages, under the names in the lowered
     /// file. No reference is left to a registry.
@@ -80,20 +80,20 @@ pub struct BuildRequest {
     pub cache: Cache,
     /// How many files a process may open.
     pub open_files: OpenFiles,
-    /// A folder that exists, is empty, and belongs to the backend until the image is removed.
+    /// A directory that exists, is empty, and belongs to the backend until the image is removed.
     pub work: Utf8PathBuf,
 }
 
 /// An image that is to be put into the store of an engine's user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadRequest {
-    /// A folder with an OCI layout that holds this one image.
+    /// A directory with an OCI layout that holds this one image.
     pub layout: Utf8PathBuf,
     /// The name that it gets, with a tag.
     pub name: String,
     /// The image's platform, as `os/architecture[/variant]`.
     pub platform: String,
-    /// A folder that exists and is empty.
+    /// A directory that exists and is empty.
     pub work: Utf8PathBuf,
 }
 
@@ -118,10 +118,10 @@ pub struct NamedContext {
 /// What stands behind the name of a context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextSource {
-    /// An image: a folder with an OCI layout that holds this one image.
+    /// An image: a directory with an OCI layout that holds this one image.
     Image(Utf8PathBuf),
-    /// A folder of files. Whatever is copied from it belongs to user and group 0.
-    Folder(Utf8PathBuf),
+    /// A directory of files. Whatever is copied from it belongs to user and group 0.
+    Directory(Utf8PathBuf),
 }
 
 /// Whether a build as a whole may reach the network.
@@ -145,7 +145,7 @@ pub enum Cache {
         /// Where: on the file system of [`BuildRequest::work`]. It may not be there yet, outlives every
         /// build, and is this runtime's own until [`Backend::forget`](crate::Backend::forget). Builds that
         /// run at once may have the same. Whoever made the tree that it lies in may have put anything there.
-        folder: Utf8PathBuf,
+        directory: Utf8PathBuf,
         /// What proves that a result was kept by the user who builds: one that lacks the proof is as if it
         /// were not there. Without a seal, whatever is whole is believed: only for a directory that nobody
         /// else can have written to.

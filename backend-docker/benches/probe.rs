@@ -22,8 +22,8 @@ const RUNS: usize = 11;
 fn main() {
     let program = std::env::var("STAGEX_DOCKER").ok().map(Utf8PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
-    let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
-    let kept = ProbeCache::in_folder(folder);
+    let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+    let kept = ProbeCache::in_directory(directory);
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
     let probe = |probe_cache: &ProbeCache| {
         let docker = Docker::new(program.clone(), probe_cache.clone());

@@ -21,12 +21,12 @@ use crate::error::{DockerError, Failure};
 use crate::probe::{Engine, Results, probe};
 use crate::progress::{Progress, Steps};
 
-/// Our folder in a request's work folder, and what lies in it.
+/// Our directory in a request's work directory, and what lies in it.
 const OURS: &str = "docker";
 const LAYOUT: &str = "image";
 const TO_LOAD: &str = "to-load.tar";
 const SAVED: &str = "saved.tar";
-const FOLDER_CONTAINERFILE: &str = "folder.Containerfile";
+const DIRECTORY_CONTAINERFILE: &str = "directory.Containerfile";
 
 /// Drives Docker by its command line.
 #[derive(Debug)]
@@ -118,8 +118,8 @@ impl Docker {
             Results::Named => self.build_named(engine, request, &ours, events).await,
         };
         if result.is_err() {
-            // The build's own failure is what matters; whoever owns the folder sees the rest.
-            let _ = remove_folder(&ours).await;
+            // The build's own failure is what matters; whoever owns the directory sees the rest.
+            let _ = remove_directory(&ours).await;
         }
         let (reference, also_made) = result?;
         Ok(BuiltImage {
@@ -137,10 +137,10 @@ impl Docker {
     ) -> Result<(String, Vec<String>), DockerError> {
         let contexts = contexts(&request.contexts)?;
         let network = self.network(engine, request, events);
-        let folder = ours.join(LAYOUT);
-        let output = Output::Layout(&folder);
+        let directory = ours.join(LAYOUT);
+        let output = Output::Layout(&directory);
         run_build(&engine.client, request, network, &contexts, output, events).await?;
-        Ok((folder.into_string(), Vec::new()))
+        Ok((directory.into_string(), Vec::new()))
     }
 
     async fn build_named(
@@ -176,19 +176,19 @@ impl Docker {
     async fn try_export(
         &self,
         image: &BuiltImage,
-        folder: &Utf8Path,
+        directory: &Utf8Path,
     ) -> Result<EngineImage, DockerError> {
         let engine = self.engine().await?;
         if engine.results == Results::Layouts {
-            let (image, folder) = (image.clone(), folder.to_owned());
-            let exported = spawn_blocking(move || export_layout(&image, &folder)).await;
+            let (image, directory) = (image.clone(), directory.to_owned());
+            let exported = spawn_blocking(move || export_layout(&image, &directory)).await;
             return exported
                 .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
                 .map_err(|source| DockerError::from_io("the layers cannot be written", source));
         }
         let archive = image.work.join(OURS).join(SAVED);
         let store = engine.client.store();
-        Ok(store.export(image, &archive, folder).await?)
+        Ok(store.export(image, &archive, directory).await?)
     }
 
     async fn try_load(&self, request: &LoadRequest) -> Result<(), DockerError> {
@@ -211,7 +211,7 @@ impl Docker {
             Names::take(&store, names).remove().await?;
         }
         let ours = image.work.join(OURS);
-        let removed = remove_folder(&ours).await;
+        let removed = remove_directory(&ours).await;
         removed.map_err(|error| DockerError::from_io(format!("cannot remove {ours}"), error))
     }
 }
@@ -241,8 +241,8 @@ impl Backend for Docker {
         result.map_err(|error| in_operation(Operation::Build, error))
     }
 
-    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
-        let result = self.try_export(image, folder).await;
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
+        let result = self.try_export(image, directory).await;
         result.map_err(|error| in_operation(Operation::Export, error))
     }
 
@@ -265,9 +265,9 @@ fn in_operation(operation: Operation, error: DockerError) -> Error {
     Failure { operation, error }.into()
 }
 
-/// Removes a folder with all that is in it. That it is gone already is no error.
-async fn remove_folder(folder: &Utf8Path) -> io::Result<()> {
-    match tokio::fs::remove_dir_all(folder).await {
+/// Removes a directory with all that is in it. That it is gone already is no error.
+async fn remove_directory(directory: &Utf8Path) -> io::Result<()> {
+    match tokio::fs::remove_dir_all(directory).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -277,17 +277,17 @@ async fn remove_folder(folder: &Utf8Path) -> io::Result<()> {
 fn contexts(contexts: &[NamedContext]) -> Result<Vec<(String, String)>, DockerError> {
     let place = |context: &NamedContext| {
         let place = match &context.source {
-            ContextSource::Folder(folder) => folder.to_string(),
-            ContextSource::Image(folder) if folder.as_str().contains([':', '@']) => {
+            ContextSource::Directory(directory) => directory.to_string(),
+            ContextSource::Image(directory) if directory.as_str().contains([':', '@']) => {
                 return Err(DockerError::Unsupported {
-                    what: format!("Docker cannot read the image in `{folder}`"),
+                    what: format!("Docker cannot read the image in `{directory}`"),
                     hint: "move the tree to a path without `:` and `@`".to_owned(),
                 });
             }
-            ContextSource::Image(folder) => {
-                let layout = open_layout(&context.name, folder)?;
+            ContextSource::Image(directory) => {
+                let layout = open_layout(&context.name, directory)?;
                 // Without the digest, buildx locks the layout by writing a file into it.
-                format!("oci-layout://{folder}@sha256:{}", layout.top.hex)
+                format!("oci-layout://{directory}@sha256:{}", layout.top.hex)
             }
         };
         Ok((context.name.clone(), place))
@@ -295,8 +295,8 @@ fn contexts(contexts: &[NamedContext]) -> Result<Vec<(String, String)>, DockerEr
     contexts.iter().map(place).collect()
 }
 
-fn open_layout(name: &str, folder: &Utf8Path) -> Result<Layout, DockerError> {
-    Layout::open(folder).map_err(|source| DockerError::File {
+fn open_layout(name: &str, directory: &Utf8Path) -> Result<Layout, DockerError> {
+    Layout::open(directory).map_err(|source| DockerError::File {
         what: format!("the image `{name}` cannot be read"),
         source,
     })
@@ -310,7 +310,7 @@ async fn put_contexts(
     ours: &Utf8Path,
 ) -> Result<(), DockerError> {
     let mut images = Vec::new();
-    let mut folders = Vec::new();
+    let mut directories = Vec::new();
     for NamedContext { name, source } in &request.contexts {
         match source {
             ContextSource::Image(layout) => {
@@ -325,20 +325,20 @@ async fn put_contexts(
                 }
                 images.push(Given::new(name, layout).on(&request.platform));
             }
-            ContextSource::Folder(folder) => folders.push((name, folder)),
+            ContextSource::Directory(directory) => directories.push((name, directory)),
         }
     }
     if !images.is_empty() {
         store.load(images, &ours.join(TO_LOAD)).await?;
     }
-    for (name, folder) in folders {
-        let containerfile = ours.join(FOLDER_CONTAINERFILE);
+    for (name, directory) in directories {
+        let containerfile = ours.join(DIRECTORY_CONTAINERFILE);
         tokio::fs::write(&containerfile, "FROM scratch\nCOPY . /\n")
             .await
             .map_err(|error| {
                 DockerError::from_io(format!("cannot write {containerfile}"), error)
             })?;
-        let build = client.build_folder(name, &containerfile, &request.platform, folder);
+        let build = client.build_directory(name, &containerfile, &request.platform, directory);
         let finished = build.run().await?;
         if !finished.succeeded() {
             return Err(DockerError::failed("docker build", finished.stderr));
@@ -375,12 +375,12 @@ async fn run_build(
     })
 }
 
-/// Gives the layers of the layout that was built their place in `folder`.
-fn export_layout(image: &BuiltImage, folder: &Utf8Path) -> io::Result<EngineImage> {
+/// Gives the layers of the layout that was built their place in `directory`.
+fn export_layout(image: &BuiltImage, directory: &Utf8Path) -> io::Result<EngineImage> {
     let layout = read_layout(Utf8Path::new(&image.reference), image)?;
     let mut layers = Vec::new();
     for (place, layer) in layout.layers.iter().enumerate() {
-        let tar = image_store::layer_path(folder, place);
+        let tar = image_store::layer_path(directory, place);
         // A link costs nothing, but does not reach another file system.
         std::fs::hard_link(&layer.tar, &tar)
             .or_else(|_| std::fs::copy(&layer.tar, &tar).map(drop))?;
@@ -429,7 +429,7 @@ mod tests {
             build_arguments: Vec::new(),
             network: Network::None,
             cache: Cache::Use {
-                folder: "/k".into(),
+                directory: "/k".into(),
                 seal: None,
             },
             open_files: OpenFiles { soft: 1, hard: 1 },

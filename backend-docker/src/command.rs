@@ -24,7 +24,7 @@ pub(crate) struct Client {
 /// Where a build's result goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Output<'a> {
-    /// Into a folder, as an OCI layout with uncompressed layers.
+    /// Into a directory, as an OCI layout with uncompressed layers.
     Layout(&'a Utf8Path),
     /// Into the daemon's store, under a name.
     Store(&'a str),
@@ -141,16 +141,16 @@ impl Client {
         build.argument("--").argument(&request.context)
     }
 
-    /// Makes an image called `name` of the files in `folder`. `containerfile` says how.
-    pub(crate) fn build_folder(
+    /// Makes an image called `name` of the files in `directory`. `containerfile` says how.
+    pub(crate) fn build_directory(
         &self,
         name: &str,
         containerfile: &Utf8Path,
         platform: &str,
-        folder: &Utf8Path,
+        directory: &Utf8Path,
     ) -> Invocation {
         self.begin_build(Output::Store(name), containerfile, platform)
-            .arguments(["--", folder.as_str()])
+            .arguments(["--", directory.as_str()])
     }
 
     fn begin_build(
@@ -162,12 +162,12 @@ impl Client {
         let build = match output {
             // Without force-compression, a layer that an earlier build has compressed would
             // come compressed.
-            Output::Layout(folder) => self
+            Output::Layout(directory) => self
                 .invocation()
                 .arguments(["buildx", "build", "--output"])
                 .argument(format!(
                     "type=oci,compression=uncompressed,force-compression=true,tar=false,{}",
-                    comma_separated("dest", folder.as_str())
+                    comma_separated("dest", directory.as_str())
                 )),
             Output::Store(name) => self.invocation().arguments(["build", "--tag", name]),
         };
@@ -258,7 +258,7 @@ mod tests {
             target: None,
             build_arguments: Vec::new(),
             cache: Cache::Use {
-                folder: "/k".into(),
+                directory: "/k".into(),
                 seal: None,
             },
             ..request()

@@ -48,7 +48,7 @@ pub(crate) struct Daemon {
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
     environment: Environment,
-    /// The folder with the client's configuration.
+    /// The directory with the client's configuration.
     configuration: Utf8PathBuf,
 }
 
@@ -104,12 +104,12 @@ impl Surroundings {
             all = all.fact(name, value);
         }
         let builders = match value(&self.environment, "BUILDX_CONFIG") {
-            Some(folder) => Utf8PathBuf::from(folder),
+            Some(directory) => Utf8PathBuf::from(directory),
             None => self.configuration.join("buildx"),
         };
         let own = self.configuration.join("cli-plugins");
         let plugins = PLUGINS.map(Utf8PathBuf::from).into_iter().chain([own]);
-        let files = plugins.map(|folder| folder.join(BUILDX));
+        let files = plugins.map(|directory| directory.join(BUILDX));
         let files = files.chain(BUILDERS.map(|name| builders.join(name)));
         let configuration = self.configuration.join("config.json");
         Some(
@@ -311,7 +311,7 @@ mod tests {
         // A program that fails whatever it is asked: this one.
         let program = std::env::current_exe().unwrap();
         let program = Utf8Path::from_path(&program).unwrap();
-        let probe_cache = ProbeCache::in_folder(scene.root.join("findings"));
+        let probe_cache = ProbeCache::in_directory(scene.root.join("findings"));
         probe_cache
             .entry(surroundings.circumstances(program))
             .keep(&Said {

@@ -71,11 +71,11 @@ impl Backend for Native {
         Ok(BuiltImage::of(request, request.key.as_str()))
     }
 
-    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
         let steps = image.steps.iter().enumerate();
         let layers = steps.map(|(place, step)| {
             let name = layer_name(place);
-            let (from, tar) = (layers(&image.work).join(&name), folder.join(&name));
+            let (from, tar) = (layers(&image.work).join(&name), directory.join(&name));
             fs::hard_link(&from, &tar)
                 .or_else(|_| fs::copy(&from, &tar).map(|_| ()))
                 .map_err(|source| {
@@ -104,8 +104,8 @@ impl Backend for Native {
         removed.map_err(|error| error.of(Operation::Remove))
     }
 
-    async fn forget(&self, folder: &Utf8Path) -> Result<(), Error> {
-        let removed = remove(&self.program, folder).await;
+    async fn forget(&self, directory: &Utf8Path) -> Result<(), Error> {
+        let removed = remove(&self.program, directory).await;
         removed.map_err(|error| error.of(Operation::Remove))
     }
 }
@@ -132,7 +132,7 @@ async fn build(
     answer.finish(&done.stderr).map(|_| ())
 }
 
-/// Removes all that builds have put into a folder. What is gone already is no error.
+/// Removes all that builds have put into a directory. What is gone already is no error.
 async fn remove(program: &Utf8Path, work: &Utf8Path) -> Result<(), crate::error::Error> {
     let is_empty = match work.read_dir_utf8() {
         Ok(mut entries) => entries.next().is_none(),

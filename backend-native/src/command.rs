@@ -32,7 +32,7 @@ pub(crate) fn build(request: &BuildRequest) -> Job {
     let contexts = request.contexts.iter().map(|context| {
         let (kind, path) = match &context.source {
             ContextSource::Image(path) => (ContextKind::Image, path),
-            ContextSource::Folder(path) => (ContextKind::Folder, path),
+            ContextSource::Directory(path) => (ContextKind::Directory, path),
         };
         Context {
             name: context.name.clone(),
@@ -59,8 +59,8 @@ pub(crate) fn build(request: &BuildRequest) -> Job {
         network: request.network.into(),
         open_files: (request.open_files.soft, request.open_files.hard),
         cache: match &request.cache {
-            Cache::Use { folder, seal } => Some(CacheJob {
-                folder: absolute(folder),
+            Cache::Use { directory, seal } => Some(CacheJob {
+                directory: absolute(directory),
                 seal: seal.clone(),
                 limit: CACHE_LIMIT,
             }),
@@ -74,7 +74,7 @@ fn places(steps: &[Step]) -> Vec<StepId> {
     steps.iter().map(|step| step.id).collect()
 }
 
-/// Returns a path that a worker understands, which has a folder of its own.
+/// Returns a path that a worker understands, which has a directory of its own.
 fn absolute(path: &Utf8Path) -> Utf8PathBuf {
     // Only an empty path has none, and then what is wrong is said by whoever opens it.
     absolute_utf8(path).unwrap_or_else(|_| path.to_owned())

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Job {
-    /// Find out what can be done here, in an empty folder; which program leads to the network only where
+    /// Find out what can be done here, in an empty directory; which program leads to the network only where
     /// that is not known.
     Probe {
         work: Utf8PathBuf,
@@ -17,7 +17,7 @@ pub(crate) enum Job {
     },
     /// Build an image, and write its layers.
     Build(Box<BuildJob>),
-    /// Remove all that is in a folder.
+    /// Remove all that is in a directory.
     Remove { work: Utf8PathBuf },
 }
 
@@ -67,8 +67,8 @@ impl From<Network> for JobNetwork {
 /// Where results are kept.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CacheJob {
-    /// On the file system of the work folder. It may not be there yet.
-    pub(crate) folder: Utf8PathBuf,
+    /// On the file system of the work directory. It may not be there yet.
+    pub(crate) directory: Utf8PathBuf,
     /// What proves that something was kept by this user; without it, all that is whole is believed.
     pub(crate) seal: Option<Seal>,
     /// How many bytes of the disk they may take when the build has ended.
@@ -86,10 +86,10 @@ pub(crate) struct Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ContextKind {
-    /// A folder with an OCI layout.
+    /// A directory with an OCI layout.
     Image,
-    /// A folder of files.
-    Folder,
+    /// A directory of files.
+    Directory,
 }
 
 /// What a worker says.
@@ -150,7 +150,7 @@ impl From<FailureKind> for ErrorKind {
     }
 }
 
-/// Returns the folder of a build's layers, in its work folder.
+/// Returns the directory of a build's layers, in its work directory.
 pub(crate) fn layers(work: &Utf8Path) -> Utf8PathBuf {
     work.join("layers")
 }

@@ -124,7 +124,7 @@ pub(crate) struct Completions {
 pub(crate) struct Manual {
     /// Write a page for each command to this directory.
     #[arg(value_name = "DIR")]
-    pub(crate) folder: Utf8PathBuf,
+    pub(crate) directory: Utf8PathBuf,
 }
 
 const CLEAN: &str = "\

@@ -324,13 +324,13 @@ fn argument(text: &str) -> Result<(String, String), String> {
 fn named_context(text: &str) -> Result<(String, Context), String> {
     let (name, source) = pair(text).map_err(|_| "expected NAME=SOURCE".to_owned())?;
     let context = match source.split_once("://") {
-        Some(("oci-layout", folder)) => Context::Image(folder.into()),
+        Some(("oci-layout", directory)) => Context::Image(directory.into()),
         Some((scheme, _)) => {
             return Err(format!(
                 "{scheme}:// is not supported: expected DIR or oci-layout://DIR"
             ));
         }
-        None => Context::Folder(source.into()),
+        None => Context::Directory(source.into()),
     };
     Ok((name, context))
 }
@@ -370,7 +370,7 @@ mod tests {
         }
     }
 
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+    fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
         let temporary = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
         (temporary, path)
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn the_command_line_of_a_generated_rule_is_understood() {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         let package = root.join("packages/core/a");
         std::fs::create_dir_all(&package).unwrap();
         std::fs::write(package.join("Containerfile"), "FROM scratch\n").unwrap();
@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn what_would_be_another_image_is_refused() {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         for words in [
             &["-t", "a:1", "-t", "a:2", "-o", "type=oci,dest=-", "."][..],
             &["-t", "quay.io/stagex/a:1", "-o", "type=oci,dest=-", "."],
@@ -480,7 +480,7 @@ mod tests {
             &["--ulimit", "nproc=5"],
             &["-o", "type=image,push=true"],
             &["-o", "type=oci,dest=-,compression=zstd"],
-            &["-o", "folder"],
+            &["-o", "directory"],
         ] {
             let words: Vec<_> = USUAL.iter().chain(extra).chain(&["."]).copied().collect();
             assert!(parsed(&words).is_err(), "{extra:?}");

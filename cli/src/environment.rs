@@ -75,8 +75,8 @@ fn read(variable: &str) -> Result<String, VarError> {
     std::env::var(variable)
 }
 
-/// Returns the folder that a variable names, or else below the home folder.
-fn folder(variable: &str, below_home: &str) -> Option<Utf8PathBuf> {
+/// Returns the directory that a variable names, or else below the home directory.
+fn directory(variable: &str, below_home: &str) -> Option<Utf8PathBuf> {
     absolute(variable).or_else(|| Some(home()?.join(below_home)))
 }
 
@@ -86,8 +86,8 @@ pub(crate) fn home() -> Option<Utf8PathBuf> {
 }
 
 fn absolute(variable: &str) -> Option<Utf8PathBuf> {
-    let folder = Utf8PathBuf::from(read(variable).ok()?);
-    folder.is_absolute().then_some(folder)
+    let directory = Utf8PathBuf::from(read(variable).ok()?);
+    directory.is_absolute().then_some(directory)
 }
 
 /// Returns the name of the terminal.
@@ -102,19 +102,19 @@ pub(crate) fn out() -> Filled {
 
 /// Returns the directory of what belongs to the user and is no setting: the secret.
 pub(crate) fn state() -> Option<Utf8PathBuf> {
-    Some(folder("XDG_STATE_HOME", ".local/state")?.join("stagex"))
+    Some(directory("XDG_STATE_HOME", ".local/state")?.join("stagex"))
 }
 
-/// Returns the folder of the user's own `stagex.toml`.
+/// Returns the directory of the user's own `stagex.toml`.
 pub(crate) fn configuration() -> Option<Utf8PathBuf> {
-    Some(folder("XDG_CONFIG_HOME", ".config")?.join("stagex"))
+    Some(directory("XDG_CONFIG_HOME", ".config")?.join("stagex"))
 }
 
 /// Returns where it is kept what earlier processes found out about engines: below `stagex` in the
-/// folder that the user has for what can be found out again at any time.
+/// directory that the user has for what can be found out again at any time.
 pub(crate) fn probe_cache() -> runtimes::ProbeCache {
-    folder("XDG_CACHE_HOME", ".cache").map_or_else(runtimes::ProbeCache::none, |parent| {
-        runtimes::ProbeCache::in_folder(parent.join("stagex").join("engines"))
+    directory("XDG_CACHE_HOME", ".cache").map_or_else(runtimes::ProbeCache::none, |parent| {
+        runtimes::ProbeCache::in_directory(parent.join("stagex").join("engines"))
     })
 }
 

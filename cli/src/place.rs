@@ -1,4 +1,4 @@
-//! Where a command reads and writes: the folders of the tree that is worked on, with the secret by which its
+//! Where a command reads and writes: the directories of the tree that is worked on, with the secret by which its
 //! user knows their own records again, and the paths that a user types.
 //!
 //! What lies outside of the tree is the user's, and a symbolic link there is followed. What lies in the tree
@@ -9,18 +9,19 @@ use std::sync::OnceLock;
 
 use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
-use state::{Folders, Secret};
+use state::{Directories, Secret};
 
 use crate::context::Context;
 use crate::environment;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, chain, print_problem, usage};
 
-/// Returns the folders of the tree that is worked on.
-pub(crate) fn folders(context: &Context) -> Result<Folders, Failure> {
-    let folders = Folders::of_tree(&context.directory).with_secret(secret(context.verbosity.quiet));
+/// Returns the directories of the tree that is worked on.
+pub(crate) fn directories(context: &Context) -> Result<Directories, Failure> {
+    let directories =
+        Directories::of_tree(&context.directory).with_secret(secret(context.verbosity.quiet));
     let Some(out) = &context.settings.out.value else {
-        return Ok(folders);
+        return Ok(directories);
     };
     let found = typed(&context.directory, out);
     let found = found.map_err(|error| cannot("find", out, &error))?;
@@ -28,7 +29,7 @@ pub(crate) fn folders(context: &Context) -> Result<Folders, Failure> {
         let hint = "name a directory outside of the tree, or leave it out to use the tree's out/";
         return Err(usage(format!("`{out}` is in the tree"), Some(hint)));
     }
-    Ok(folders.elsewhere(&found.full())?)
+    Ok(directories.elsewhere(&found.full())?)
 }
 
 /// Returns the user's secret. Where there is none that lasts, nothing that is recorded now is believed later,

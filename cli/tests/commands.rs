@@ -155,14 +155,14 @@ fn a_program_that_is_no_plugin_is_told_by_its_path() {
 #[test]
 fn digests_of_what_was_not_built_are_kept() {
     let tree = sample();
-    let folder = tree.path().join("digests");
-    std::fs::create_dir(&folder).unwrap();
+    let directory = tree.path().join("digests");
+    std::fs::create_dir(&directory).unwrap();
     let line = format!("{} core-make\n", "a".repeat(64));
-    std::fs::write(folder.join("core.txt"), &line).unwrap();
+    std::fs::write(directory.join("core.txt"), &line).unwrap();
     let ran = stagex(tree.path(), &["digests"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(
-        std::fs::read_to_string(folder.join("core.txt")).unwrap(),
+        std::fs::read_to_string(directory.join("core.txt")).unwrap(),
         line
     );
 }
@@ -170,9 +170,9 @@ fn digests_of_what_was_not_built_are_kept() {
 #[test]
 fn a_broken_line_of_digests_is_named() {
     let tree = sample();
-    let folder = tree.path().join("digests");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("core.txt"), "abc core-make\n").unwrap();
+    let directory = tree.path().join("digests");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("core.txt"), "abc core-make\n").unwrap();
     let ran = stagex(tree.path(), &["digests", "--check"]);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("core.txt:1:"), "{}", ran.stderr);
@@ -335,18 +335,18 @@ fn clean_removes_what_was_made_and_only_in_a_tree() {
 
 #[test]
 fn packagers_get_completions_and_pages() {
-    let folder = tempfile::tempdir().unwrap();
-    let ran = stagex(folder.path(), &["completions", "bash"]);
+    let directory = tempfile::tempdir().unwrap();
+    let ran = stagex(directory.path(), &["completions", "bash"]);
     assert!(ran.stdout.contains("--keep-going"), "{}", ran.stdout);
-    let pages = folder.path().join("man1");
-    let ran = stagex(folder.path(), &["manual", pages.to_str().unwrap()]);
+    let pages = directory.path().join("man1");
+    let ran = stagex(directory.path(), &["manual", pages.to_str().unwrap()]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let page = std::fs::read_to_string(pages.join("stagex-make.1")).unwrap();
     assert!(page.contains("\\-\\-keep\\-going"), "{page}");
 }
 
 #[test]
-fn who_has_no_home_folder_has_no_settings() {
+fn who_has_no_home_directory_has_no_settings() {
     for home in ["/nonexistent", "/dev/null"] {
         let ran = stagex_with(
             sample().path(),
@@ -469,8 +469,8 @@ fn what_is_remembered_is_forgotten() {
     let tree = sample();
     let own = tree.path().join("out/.stagex");
     let engines = tree.path().join("cache/stagex/engines");
-    for folder in [&own, &engines] {
-        std::fs::create_dir_all(folder).unwrap();
+    for directory in [&own, &engines] {
+        std::fs::create_dir_all(directory).unwrap();
     }
     std::fs::write(own.join("hashes"), "four").unwrap();
     std::fs::write(engines.join("podman-1.json"), "{}").unwrap();

@@ -1,4 +1,4 @@
-//! Builds without an engine where folders cannot be stacked: on a file system that is a stack itself,
+//! Builds without an engine where directories cannot be stacked: on a file system that is a stack itself,
 //! as in a container. The same images come of copies, and it is said that they are made.
 //!
 //! It takes a mount, and so the system's root: for others it is listed as ignored.
@@ -75,7 +75,7 @@ fn it_is_said() -> Result<(), Failed> {
     }
 }
 
-/// Runs a script where folders cannot be stacked: `$0` is the program, `$1` the place, and behind it come
+/// Runs a script where directories cannot be stacked: `$0` is the program, `$1` the place, and behind it come
 /// more arguments. Returns whether it succeeded, and all that it said.
 fn stacked<'a>(
     script: &str,

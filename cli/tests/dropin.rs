@@ -52,12 +52,12 @@ fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
 
     for package in packages {
         let name = package["name"].as_str().unwrap();
-        let folder = tree.join("out").join(name);
-        fs::create_dir_all(&folder).unwrap();
+        let directory = tree.join("out").join(name);
+        fs::create_dir_all(&directory).unwrap();
         let mut build = build(tree, runtime, package, &[]);
         let unpack = Command::new("tar")
             .arg("-C")
-            .arg(&folder)
+            .arg(&directory)
             .arg("-mx")
             .stdin(build.stdout.take().unwrap())
             .status()
@@ -65,7 +65,7 @@ fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         expect(build.wait().unwrap().success(), &format!("{name} failed"))?;
         expect(unpack.success(), &format!("{name} gave no archive"))?;
         let recorded = recorded(tree, package);
-        let built = digest(&folder);
+        let built = digest(&directory);
         expect(
             built == recorded,
             &format!("{name}: {built}, and {recorded} is recorded"),

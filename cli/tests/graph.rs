@@ -204,8 +204,8 @@ fn a_file_affects_what_it_is_an_input_of_and_all_that_needs_that() {
     assert_eq!(found["edges"][0]["from"], "user-tool");
 }
 
-fn ran_in(command: &mut Command, folder: &Path) -> Ran {
-    ran(command.current_dir(folder))
+fn ran_in(command: &mut Command, directory: &Path) -> Ran {
+    ran(command.current_dir(directory))
 }
 
 #[test]

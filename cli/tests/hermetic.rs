@@ -74,12 +74,12 @@ impl Scene {
         });
         let packages = temporary.path().join("packages/core");
         for (name, containerfile) in PACKAGES {
-            let folder = packages.join(name);
-            fs::create_dir_all(&folder).unwrap();
+            let directory = packages.join(name);
+            fs::create_dir_all(&directory).unwrap();
             let containerfile = containerfile.replace("PORT", &port.to_string());
-            fs::write(folder.join("Containerfile"), containerfile).unwrap();
+            fs::write(directory.join("Containerfile"), containerfile).unwrap();
             let manifest = format!("[package]\nname = \"{name}\"\n");
-            fs::write(folder.join("package.toml"), manifest).unwrap();
+            fs::write(directory.join("package.toml"), manifest).unwrap();
         }
         let busybox = fs::copy("/bin/busybox", packages.join("base/busybox"));
         busybox.expect("Debian's busybox-static is needed");

@@ -459,7 +459,7 @@ fn directories_of_ours_are_refused(runtime: &str) -> Result<(), Failed> {
 
 fn outputs_of_commands_follow_no_link() -> Result<(), Failed> {
     let mut scene = Scene::new();
-    symlink(&scene.home, scene.place("folder")).unwrap();
+    symlink(&scene.home, scene.place("directory")).unwrap();
     for page in [
         "stagex.1",
         "report.json",
@@ -489,13 +489,13 @@ fn outputs_of_commands_follow_no_link() -> Result<(), Failed> {
     let (is_done, said) = scene.run(&conformance(&["--report", "pages"]))?;
     expect(is_done, &said)?;
     for words in [
-        vec!["manual", "folder"],
-        vec!["manual", "folder/new"],
-        conformance(&["--keep", "folder/new"]),
-        conformance(&["--report", "folder/new"]),
+        vec!["manual", "directory"],
+        vec!["manual", "directory/new"],
+        conformance(&["--keep", "directory/new"]),
+        conformance(&["--report", "directory/new"]),
         vec![
             "--out",
-            "folder/new",
+            "directory/new",
             "--runtime",
             "native",
             "make",
@@ -507,8 +507,8 @@ fn outputs_of_commands_follow_no_link() -> Result<(), Failed> {
     }
     for output in [
         "dest=pages/image.tar",
-        "dest=folder/new",
-        "tar=false,dest=folder/new",
+        "dest=directory/new",
+        "tar=false,dest=directory/new",
     ] {
         let output = format!("type=oci,{output}");
         let words = ["build", "--tag", "a:1", "-o", &output, "packages/core/a"];

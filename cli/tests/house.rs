@@ -252,10 +252,13 @@ const READERS: [(&str, &str); 29] = [
         "crates/containers-build/src/circumstances.rs",
         "the kernel's",
     ),
-    ("crates/containers-build/src/contexts.rs", "a folder"),
-    ("crates/containers-build/src/remote_context.rs", "a folder"),
+    ("crates/containers-build/src/contexts.rs", "a directory"),
+    (
+        "crates/containers-build/src/remote_context.rs",
+        "a directory",
+    ),
     ("crates/containers-build/src/trial.rs", "its own lock"),
-    ("crates/state/src/folders.rs", "a bounded number"),
+    ("crates/state/src/directories.rs", "a bounded number"),
     ("crates/make/src/memory.rs", "the kernel's"),
     ("crates/image-store/src/archive.rs", "a bounded member"),
     ("crates/oci-image/src/layout.rs", "what it wrote itself"),
@@ -275,9 +278,9 @@ const READERS: [(&str, &str); 29] = [
     ("crates/snapshot/src/users.rs", "bounded"),
 ];
 
-/// Returns the Rust files in a folder of sources, and in those below.
-fn sources(folder: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
+/// Returns the Rust files in a directory of sources, and in those below.
+fn sources(directory: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
@@ -296,16 +299,16 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
 fn every_input_is_regular_and_bounded() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = Vec::new();
-    for folder in [
+    for directory in [
         "backend-api",
         "backend-buildah",
         "backend-docker",
         "backend-native",
     ] {
-        sources(&root.join(folder), &mut files);
+        sources(&root.join(directory), &mut files);
     }
-    for folder in ["backend-podman", "cli", "conformance", "crates"] {
-        sources(&root.join(folder), &mut files);
+    for directory in ["backend-podman", "cli", "conformance", "crates"] {
+        sources(&root.join(directory), &mut files);
     }
     assert!(
         files.len() > 200,
@@ -459,8 +462,8 @@ const WRITERS: [&str; 2] = ["cli/src/render/mod.rs", "conformance/src/report/mod
 fn json_for_programs_is_written_from_documents() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = Vec::new();
-    for folder in ["cli/src", "conformance/src"] {
-        sources(&root.join(folder), &mut files);
+    for directory in ["cli/src", "conformance/src"] {
+        sources(&root.join(directory), &mut files);
     }
     let mut writers = BTreeSet::new();
     for file in files {

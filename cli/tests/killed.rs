@@ -222,32 +222,32 @@ fn descendants(id: u32) -> Vec<Process> {
 
 /// Returns the control groups of builders that have ended.
 fn groups_of_nobody() -> Vec<PathBuf> {
-    let find = |folder: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let find = |directory: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         entries
             .map(|entry| entry.path())
             .filter(|path| path.is_dir())
             .collect()
     };
-    let mut folders = find(Path::new("/sys/fs/cgroup"));
+    let mut directories = find(Path::new("/sys/fs/cgroup"));
     let mut known = 0;
-    while known < folders.len() {
-        let below = find(&folders[known]);
-        folders.extend(below);
+    while known < directories.len() {
+        let below = find(&directories[known]);
+        directories.extend(below);
         known += 1;
     }
-    folders.retain(|folder| {
-        let name = folder.file_name().unwrap().to_string_lossy();
+    directories.retain(|directory| {
+        let name = directory.file_name().unwrap().to_string_lossy();
         // Whoever has one has it locked.
         let lock = || {
-            fs::File::open(folder).and_then(|file| {
+            fs::File::open(directory).and_then(|file| {
                 let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
                 Ok(rustix::fs::flock(&file, operation)?)
             })
         };
         name.starts_with("stagex-") && lock().is_ok()
     });
-    folders
+    directories
 }
 
 /// Returns what tells one record of a finished package from another: they are written anew, and
@@ -281,7 +281,7 @@ fn unchanged(
     )
 }
 
-/// Returns the folders outside of the tree in which engines keep the state of a build or of a
+/// Returns the directories outside of the tree in which engines keep the state of a build or of a
 /// trial.
 fn states() -> Vec<PathBuf> {
     let entries = fs::read_dir("/tmp").unwrap().map(|entry| entry.unwrap());

@@ -20,25 +20,25 @@ use libtest_mimic::Failed;
 use engines::{example_tree, expect};
 
 /// A stage with links to the machine's own files, RUNs that try to get there, and RUNs that write where
-/// others read. `OUTSIDE` is a folder of the machine with a file called `secret`.
+/// others read. `OUTSIDE` is a directory of the machine with a file called `secret`.
 const CONTAINERFILE: &str = "
 FROM scratch AS base
 COPY busybox /bin/busybox
 RUN --network=none [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]
 FROM base AS a
-RUN --network=none ln -s / /root && ln -s OUTSIDE /outside && mkdir /folder && echo made >/folder/file
+RUN --network=none ln -s / /root && ln -s OUTSIDE /outside && mkdir /directory && echo made >/directory/file
 FROM base
 RUN --network=none --mount=from=a,source=/root,target=/m --mount=source=to-root,target=/n \\
-    [ ! -e /mOUTSIDE ] && grep made /m/folder/file && [ ! -e /nOUTSIDE ] && grep text /n/folder/file
-RUN --network=none --mount=from=a,source=/folder,target=/m,rw \\
-    --mount=source=folder,target=/n,rw --mount=target=/c,rw \\
-    for file in /m/file /n/file /c/folder/file /c/fetch/source; do echo changed >$file; done
-RUN --network=none --mount=from=a,source=/folder,target=/m,rw --mount=target=/c \\
-    grep made /m/file && grep text /c/folder/file && grep text /c/fetch/source
+    [ ! -e /mOUTSIDE ] && grep made /m/directory/file && [ ! -e /nOUTSIDE ] && grep text /n/directory/file
+RUN --network=none --mount=from=a,source=/directory,target=/m,rw \\
+    --mount=source=directory,target=/n,rw --mount=target=/c,rw \\
+    for file in /m/file /n/file /c/directory/file /c/fetch/source; do echo changed >$file; done
+RUN --network=none --mount=from=a,source=/directory,target=/m,rw --mount=target=/c \\
+    grep made /m/file && grep text /c/directory/file && grep text /c/fetch/source
 RUN --network=none --mount=type=cache,id=../../../../../../../../../..OUTSIDE,target=/m [ ! -e /m/secret ]
 RUN --network=none --mount=type=cache,id=one,target=/m ln -s OUTSIDE /m/link
 RUN --network=none --mount=type=cache,id=one/link,target=/m [ ! -e /m/secret ]
-COPY --from=a /folder/file /copied
+COPY --from=a /directory/file /copied
 RUN --network=none grep made /copied
 ";
 
@@ -49,7 +49,7 @@ const REFUSED: [&str; 6] = [
     "RUN --network=none --mount=target=/m,bind-propagation=rshared /bin/busybox true",
     "RUN --network=none --mount=target=/m,U=true /bin/busybox true",
     "ARG T=/x,src=/mount/to-outside,rw\n\
-     RUN --network=none --mount=source=folder,target=$T /bin/busybox touch /x/made",
+     RUN --network=none --mount=source=directory,target=$T /bin/busybox touch /x/made",
     "ARG T=/x,type=bind,src=/to-outside,rw\n\
      RUN --network=none --mount=type=tmpfs,target=$T /bin/busybox touch /x/made",
 ];
@@ -65,11 +65,11 @@ fn mounts(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let outside = outside.path();
     let temporary = tempfile::tempdir_in("/var/tmp").unwrap();
     let tree = temporary.path().join("tree");
-    for folder in ["folder", "fetch"] {
-        fs::create_dir_all(tree.join(folder)).unwrap();
+    for directory in ["directory", "fetch"] {
+        fs::create_dir_all(tree.join(directory)).unwrap();
     }
     fs::write(outside.join("secret"), "secret\n").unwrap();
-    fs::write(tree.join("folder/file"), "text\n").unwrap();
+    fs::write(tree.join("directory/file"), "text\n").unwrap();
     fs::write(tree.join("fetch/source"), "text\n").unwrap();
     symlink("/", tree.join("to-root")).unwrap();
     symlink(outside, tree.join("to-outside")).unwrap();
@@ -86,7 +86,7 @@ fn mounts(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
 
     for (file, text) in [
         (outside.join("secret"), "secret\n"),
-        (tree.join("folder/file"), "text\n"),
+        (tree.join("directory/file"), "text\n"),
         (tree.join("fetch/source"), "text\n"),
     ] {
         let found = fs::read_to_string(&file).unwrap();

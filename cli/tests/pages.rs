@@ -24,8 +24,8 @@ fn top() -> PathBuf {
 /// Returns the README and every page of docs/, each with its path.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut paths = vec![top().join("README.md"), top().join("CHANGELOG.md")];
-    for folder in ["docs", "docs/decisions"] {
-        let entries = fs::read_dir(top().join(folder)).unwrap();
+    for directory in ["docs", "docs/decisions"] {
+        let entries = fs::read_dir(top().join(directory)).unwrap();
         let found = entries.map(|entry| entry.unwrap().path());
         paths.extend(found.filter(|path| path.extension().is_some_and(|end| end == "md")));
     }

@@ -24,10 +24,10 @@ use std::process::Command;
 
 use program::{NO_ENGINES, command, ran, sample, stagex, stagex_with, tree};
 
-/// Makes a runtime in a folder that is always ready, and returns the words that choose it. Whatever is
+/// Makes a runtime in a directory that is always ready, and returns the words that choose it. Whatever is
 /// built with it fails, after a long line.
-fn ready(folder: &Path) -> [String; 4] {
-    let program = folder.join("ready");
+fn ready(directory: &Path) -> [String; 4] {
+    let program = directory.join("ready");
     let script = r#"#!/bin/sh
 read asked
 case $asked in *'"operation":"build"'*)
@@ -164,9 +164,9 @@ fn a_tree_on_a_path_that_is_no_text_is_refused() {
 #[test]
 fn a_containerfile_without_package_toml_is_warned_of_where_it_is_selected() {
     let tree = sample();
-    let folder = tree.path().join("packages/user/half");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
+    let directory = tree.path().join("packages/user/half");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("Containerfile"), "FROM scratch\n").unwrap();
     let is_warned = |words: &[&str]| {
         let ran = stagex(tree.path(), words);
         ran.stderr.contains("packages/user/half/Containerfile")
@@ -233,11 +233,11 @@ fn what_was_not_built_cannot_be_compared() {
 #[test]
 fn two_digests_of_one_package_are_named_with_both_lines() {
     let tree = sample();
-    let folder = tree.path().join("digests");
-    std::fs::create_dir(&folder).unwrap();
+    let directory = tree.path().join("digests");
+    std::fs::create_dir(&directory).unwrap();
     let line = |digit: &str, name: &str| format!("{} {name}\n", digit.repeat(64));
     let text = line("a", "core-make") + &line("b", "core-musl") + &line("c", "core-make");
-    std::fs::write(folder.join("core.txt"), text).unwrap();
+    std::fs::write(directory.join("core.txt"), text).unwrap();
     for words in [&["digests", "--check"][..], &["digests"]] {
         let ran = stagex(tree.path(), words);
         assert_eq!(ran.code, 3, "{}", ran.stderr);
@@ -340,8 +340,8 @@ fn no_link_in_a_context_or_in_a_clone_decides_what_is_read_or_written() {
     const SECRET: &str = "correct horse battery staple";
     let outside = tempfile::tempdir().unwrap();
     let path = |name: &str| outside.path().join(name);
-    for folder in ["plain", "clone/.git", "clone/sub", "here", "other"] {
-        std::fs::create_dir_all(path(folder)).unwrap();
+    for directory in ["plain", "clone/.git", "clone/sub", "here", "other"] {
+        std::fs::create_dir_all(path(directory)).unwrap();
     }
     std::fs::write(path("secret"), format!("{SECRET}\n")).unwrap();
     for file in ["clone/sub/Containerfile", "own"] {

@@ -174,12 +174,12 @@ fn a_failure_is_placed(tree: &Path, runtime: &str) -> Result<(), Failed> {
     let (before, after) = file.split_once("\nFROM scratch AS package").unwrap();
     let line = before.matches('\n').count() + 2;
     let failing = format!(
-        "{before}\nRUN --network=none [\"/seed\", \"/no/folder\"]\nFROM scratch AS package{after}"
+        "{before}\nRUN --network=none [\"/seed\", \"/no/directory\"]\nFROM scratch AS package{after}"
     );
     std::fs::write(tree.join(path), failing).unwrap();
     let failed = make(tree, runtime, &[PACKAGE]);
     std::fs::write(tree.join(path), file).unwrap();
-    let failed = failed.expect_err("there is no such folder");
+    let failed = failed.expect_err("there is no such directory");
     let message = failed.message().unwrap_or_default();
     expect(message.contains(&format!("{path}:{line}:1: ")), message)
 }
@@ -189,9 +189,9 @@ fn only_the_package(tree: &Path) {
     let packages = tree.join("packages");
     for stage in std::fs::read_dir(packages).unwrap() {
         for package in std::fs::read_dir(stage.unwrap().path()).unwrap() {
-            let folder = package.unwrap().path();
-            if !folder.ends_with("bootstrap/seed") {
-                std::fs::remove_dir_all(folder).unwrap();
+            let directory = package.unwrap().path();
+            if !directory.ends_with("bootstrap/seed") {
+                std::fs::remove_dir_all(directory).unwrap();
             }
         }
     }

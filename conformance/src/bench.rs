@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use make::{Job, Local, Options, Outcome, Present, Space};
 use oci_image::{Digest, ImageSet, first_difference};
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
-use state::Folders;
+use state::Directories;
 use tokio::sync::watch;
 
 use crate::column::{Column, Label};
@@ -27,7 +27,7 @@ pub struct Bench {
     backend: Arc<dyn Backend>,
     ready: Ready,
     suite: Arc<Suite>,
-    folders: Folders,
+    directories: Directories,
     prepared: OnceLock<Result<(), String>>,
     /// One at a time: a tree has one builder.
     building: Mutex<()>,
@@ -40,7 +40,7 @@ pub struct Bench {
 #[derive(Debug, Clone)]
 pub struct Site {
     /// The directory, on a file system that engines can share.
-    pub folder: Utf8PathBuf,
+    pub directory: Utf8PathBuf,
     /// The network of RUNs that do not deny it themselves.
     pub network: Network,
     /// When it becomes true, running builds are ended.
@@ -59,7 +59,9 @@ impl Bench {
             ready: column.availability.ready().ok()?.clone(),
             suite: Arc::clone(suite),
             // Docker takes an `@` in the path of a layout for the beginning of a digest.
-            folders: Folders::of_tree(&site.folder.join(column.label.as_str().replace('@', "-"))),
+            directories: Directories::of_tree(
+                &site.directory.join(column.label.as_str().replace('@', "-")),
+            ),
             prepared: OnceLock::new(),
             building: Mutex::default(),
             built: Mutex::default(),
@@ -80,7 +82,7 @@ impl Bench {
 
     /// Returns the bench's tree.
     pub fn root(&self) -> &Utf8Path {
-        self.folders.root()
+        self.directories.root()
     }
 
     /// Returns the digest of a package's image, or why it could not be built. Builds it if
@@ -95,7 +97,7 @@ impl Bench {
 
     /// Returns the image of a package that has been built, for each of its platforms.
     pub fn images(&self, output: &str) -> Result<ImageSet, String> {
-        ImageSet::open(&self.folders.output(output)).map_err(text)
+        ImageSet::open(&self.directories.output(output)).map_err(text)
     }
 
     /// Returns the first difference between this bench's image of a package and another's.
@@ -124,7 +126,7 @@ impl Bench {
         let _alone = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let job = Job {
             profile: PROFILE,
-            folders: self.folders.clone(),
+            directories: self.directories.clone(),
             plan: Arc::new(self.plan(&subject.output)?),
             executor: Arc::new(Local::new(
                 Arc::clone(&self.backend),

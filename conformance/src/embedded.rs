@@ -9,8 +9,8 @@ use camino::Utf8Path;
 /// a tar, because cases have links and executable files.
 const SUITE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/suite.tar"));
 
-/// Unpacks the suite's own cases into `folder`, for [`Suite::of_cases`](crate::Suite::of_cases).
-pub fn unpack(folder: &Utf8Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    tar::Archive::new(SUITE).unpack(folder)
+/// Unpacks the suite's own cases into `directory`, for [`Suite::of_cases`](crate::Suite::of_cases).
+pub fn unpack(directory: &Utf8Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    tar::Archive::new(SUITE).unpack(directory)
 }

@@ -322,7 +322,7 @@ impl Matrix {
         };
         let work = self
             .site
-            .folder
+            .directory
             .join(format!("oracle-{}", oracle.label()))
             .join(&subject.name);
         let verdict = match oracle.judge(right, subject, &work, self.site.interrupted.clone()) {

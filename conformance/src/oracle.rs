@@ -15,14 +15,14 @@ use oci_image::{Digest, ImageSet, Layout, Manifest, Profile, first_difference, j
 use package_tree::PlannedPackage;
 use process::{Invocation, find};
 use serde_json::Value;
-use state::Folders;
+use state::Directories;
 use tokio::sync::watch;
 
 use crate::bench::{Bench, text};
 use crate::column::{Label, Programs};
 use crate::contrast::Contrast;
 use crate::suite::PROFILE;
-use crate::suite::{Subject, copy_folder};
+use crate::suite::{Subject, copy_directory};
 
 /// The runtime that oracles are of.
 const RUNTIME: &str = "docker";
@@ -103,7 +103,7 @@ impl Oracle {
         self.go <= (1, 26)
     }
 
-    /// Builds a package with StageX's own command in the empty folder `work`, and compares the
+    /// Builds a package with StageX's own command in the empty directory `work`, and compares the
     /// image with that of a bench.
     pub(crate) fn judge(
         &self,
@@ -129,10 +129,10 @@ impl Oracle {
         if !finished.succeeded() {
             return Err(format!("{line}\n{}", finished.stderr.trim_end()));
         }
-        let folder = work.join("image");
-        let unpack = || tar::Archive::new(beneath::open(&archive)?).unpack(&folder);
+        let directory = work.join("image");
+        let unpack = || tar::Archive::new(beneath::open(&archive)?).unpack(&directory);
         unpack().map_err(text)?;
-        let found = ImageSet::open(&folder).map_err(text)?;
+        let found = ImageSet::open(&directory).map_err(text)?;
         let expected = bench.images(&subject.output)?;
         let sentence = self.compare_all(&expected, &found);
         fs::remove_dir_all(work).map_err(text)?;
@@ -207,11 +207,11 @@ impl Oracle {
         if let Some(target) = &package.target {
             command = command.arguments(["--target", target]);
         }
-        let folders = Folders::of_tree(bench.root());
+        let directories = Directories::of_tree(bench.root());
         for dependency in package.dependencies() {
             // With its digest, or the client would write a lock file into the layout.
             let digest = bench.images(dependency)?.digest();
-            let layout = folders.output(dependency);
+            let layout = directories.output(dependency);
             command = command.argument("--build-context").argument(format!(
                 "stagex/{dependency}=oci-layout://{layout}@{digest}"
             ));
@@ -222,10 +222,10 @@ impl Oracle {
 
 /// Lays out what StageX's command gives a package for its context.
 fn assemble(root: &Utf8Path, package: &PlannedPackage, context: &Utf8Path) -> io::Result<()> {
-    copy_folder(&root.join(&package.context), context)?;
+    copy_directory(&root.join(&package.context), context)?;
     let fetch = root.join(package.fetch());
     if !package.sources.is_empty() {
-        copy_folder(&fetch, &context.join("fetch"))?;
+        copy_directory(&fetch, &context.join("fetch"))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What is built: a tree of packages, each of which must have the same image on every runtime.
 //! Either the suite's own cases, each of which shows one property, or any tree.
 //!
-//! Knows folders and names; builds nothing.
+//! Knows directories and names; builds nothing.
 
 use std::fs;
 use std::io;
@@ -48,9 +48,9 @@ pub struct Suite {
 
 #[derive(Debug, Clone)]
 enum Source {
-    /// A folder with `cases/` and `support/`.
+    /// A directory with `cases/` and `support/`.
     Cases(Utf8PathBuf),
-    /// A tree's folder.
+    /// A tree's directory.
     Tree(Utf8PathBuf),
 }
 
@@ -60,7 +60,7 @@ pub enum SuiteError {
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {
-        /// The file or folder.
+        /// The file or directory.
         path: Utf8PathBuf,
         /// Why.
         source: io::Error,
@@ -77,21 +77,21 @@ pub enum SuiteError {
 }
 
 impl Suite {
-    /// Opens the suite's own cases: a folder with `cases/`, `support/`, `digests.txt` and
+    /// Opens the suite's own cases: a directory with `cases/`, `support/`, `digests.txt` and
     /// `differences.toml`.
-    pub fn of_cases(folder: &Utf8Path) -> Result<Self, SuiteError> {
-        let cases = folder.join("cases");
+    pub fn of_cases(directory: &Utf8Path) -> Result<Self, SuiteError> {
+        let cases = directory.join("cases");
         let subjects = list(&cases).map_err(read(&cases))?;
-        let digests = folder.join("digests.txt");
+        let digests = directory.join("digests.txt");
         let recorded = Recorded::read(&digests).map_err(read(&digests))?;
-        let table = folder.join("differences.toml");
+        let table = directory.join("differences.toml");
         let differences = Differences::read(&table).map_err(read(&table))??;
         Ok(Self {
             subjects,
             recorded,
             differences,
             all_recorded: true,
-            source: Source::Cases(folder.to_owned()),
+            source: Source::Cases(directory.to_owned()),
         })
     }
 
@@ -140,25 +140,25 @@ impl Suite {
         lacks.then(|| "busybox is not here: install Debian's busybox-static".to_owned())
     }
 
-    /// Lays out, in the empty folder `root`, a tree in which every subject can be made.
+    /// Lays out, in the empty directory `root`, a tree in which every subject can be made.
     ///
     /// Cases are built from the packages in `support/`, and among them Debian's static busybox,
     /// which gives build stages a shell and is in no recorded image.
     pub(crate) fn lay_out(&self, root: &Utf8Path) -> io::Result<()> {
         let packages = root.join("packages");
         match &self.source {
-            Source::Cases(folder) => {
-                copy_folder(&folder.join("support"), &packages.join("support"))?;
+            Source::Cases(directory) => {
+                copy_directory(&directory.join("support"), &packages.join("support"))?;
                 let missing = || io::Error::new(io::ErrorKind::NotFound, "busybox is not here");
                 let busybox = busybox().ok_or_else(missing)?;
                 fs::copy(busybox, packages.join("support/busybox/busybox"))?;
                 for subject in &self.subjects {
-                    let case = folder.join("cases").join(&subject.name);
-                    copy_folder(&case, &packages.join(STAGE).join(&subject.name))?;
+                    let case = directory.join("cases").join(&subject.name);
+                    copy_directory(&case, &packages.join(STAGE).join(&subject.name))?;
                 }
             }
             Source::Tree(tree) => {
-                copy_folder(&tree.join("packages"), &packages)?;
+                copy_directory(&tree.join("packages"), &packages)?;
                 let fetch = tree.join("fetch");
                 if fetch.exists() {
                     let fetch = fetch.canonicalize_utf8()?;
@@ -170,14 +170,14 @@ impl Suite {
     }
 }
 
-/// Lists the cases in `folder`, sorted by name: each folder in it that has a Containerfile.
-fn list(folder: &Utf8Path) -> io::Result<Vec<Subject>> {
+/// Lists the cases in `directory`, sorted by name: each directory in it that has a Containerfile.
+fn list(directory: &Utf8Path) -> io::Result<Vec<Subject>> {
     let mut subjects = Vec::new();
-    for entry in folder.read_dir_utf8()? {
-        let folder = entry?.into_path();
-        let file = folder.join("Containerfile");
+    for entry in directory.read_dir_utf8()? {
+        let directory = entry?.into_path();
+        let file = directory.join("Containerfile");
         if file.exists() {
-            let name = folder.file_name().unwrap_or_default().to_owned();
+            let name = directory.file_name().unwrap_or_default().to_owned();
             let text = beneath::read_text(&file, beneath::TEXT)?;
             let comment = text.lines().map_while(|line| line.strip_prefix('#'));
             let property = comment.map(str::trim).collect::<Vec<_>>().join(" ");
@@ -203,15 +203,15 @@ fn read(path: &Utf8Path) -> impl FnOnce(io::Error) -> SuiteError {
     move |source| SuiteError::Read { path, source }
 }
 
-/// Copies a folder with all that is in it: links as links.
-pub(crate) fn copy_folder(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+/// Copies a directory with all that is in it: links as links.
+pub(crate) fn copy_directory(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in from.read_dir_utf8()? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            copy_folder(entry.path(), &target)?;
+            copy_directory(entry.path(), &target)?;
         } else if kind.is_symlink() {
             std::os::unix::fs::symlink(entry.path().read_link_utf8()?, &target)?;
         } else if !kind.is_file() {

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let here = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
     let temporary = tempfile::tempdir_in(scratch()).unwrap();
-    let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+    let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
 
     let programs = programs();
     // What is required beside runtimes, as Go's toolchain is, is for other tests to ask for.
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         trials.push(every_record_has_a_case(name, &suite));
         let (columns, oracles) = (columns.clone(), oracles.clone());
         let site = Site {
-            folder: folder.join(name),
+            directory: directory.join(name),
             network: Network::Default,
             interrupted: never.clone(),
         };

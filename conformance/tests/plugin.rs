@@ -35,9 +35,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let here = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
     let temporary = tempfile::tempdir_in("/var/tmp").unwrap();
-    let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+    let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
     let example = here.join("plugins/stagex-runtime-example");
-    let truncating = folder.join("stagex-runtime-truncating");
+    let truncating = directory.join("stagex-runtime-truncating");
     write_truncating(&truncating, &example);
 
     let is_required = is_required();
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     assert_eq!(suite.subjects.len(), CASES.len() + 1, "each case exists");
     let (_sender, interrupted) = watch::channel(false);
     let site = Site {
-        folder,
+        directory,
         network: Network::Default,
         interrupted,
     };
@@ -132,8 +132,8 @@ read -r asked
 answer=$(printf '%s\n' "$asked" | '{example}')
 case "$asked" in
 *'"operation":"export"'*)
-    folder=$(printf '%s\n' "$asked" | sed 's/.*"folder":"\([^"]*\)".*/\1/')
-    truncate --size=700 "$folder"/*
+    directory=$(printf '%s\n' "$asked" | sed 's/.*"folder":"\([^"]*\)".*/\1/')
+    truncate --size=700 "$directory"/*
     ;;
 esac
 printf '%s\n' "$answer"

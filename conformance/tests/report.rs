@@ -60,8 +60,8 @@ const BROWSER_TESTS: [(&str, BrowserTest); 3] = [
 ];
 
 fn a_page_takes_texts_for_texts() -> Result<(), Failed> {
-    let (_temporary, folder) = written();
-    let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
+    let (_temporary, directory) = written();
+    let page = std::fs::read_to_string(directory.join("index.html")).unwrap();
     expect(!page.contains("<script>document"), "a script got in")?;
     expect(page.contains("&lt;script&gt;document"), "the text is gone")?;
     expect(!page.contains('\u{1}'), "a control got in")?;
@@ -73,8 +73,8 @@ fn a_page_takes_texts_for_texts() -> Result<(), Failed> {
 }
 
 fn xml_takes_texts_for_texts() -> Result<(), Failed> {
-    let (_temporary, folder) = written();
-    let xml = std::fs::read_to_string(folder.join("junit.xml")).unwrap();
+    let (_temporary, directory) = written();
+    let xml = std::fs::read_to_string(directory.join("junit.xml")).unwrap();
     expect(!xml.contains("<script>"), "a tag got in")?;
     expect(!xml.contains('\u{1}'), "a control got in")?;
     expect(!xml.contains("]]>"), "a text ends what it stands in")?;
@@ -89,8 +89,8 @@ fn xml_takes_texts_for_texts() -> Result<(), Failed> {
 }
 
 fn json_has_every_answer() -> Result<(), Failed> {
-    let (_temporary, folder) = written();
-    let text = std::fs::read_to_string(folder.join("report.json")).unwrap();
+    let (_temporary, directory) = written();
+    let text = std::fs::read_to_string(directory.join("report.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let answers = json["answers"].as_array().unwrap();
     expect(
@@ -183,7 +183,7 @@ fn shows_both_values(browser: &Utf8Path) -> Result<(), Failed> {
     reason = "a browser is no engine, and needs the whole environment"
 )]
 fn seen(browser: &Utf8Path, address: &str) -> String {
-    let (temporary, folder) = written();
+    let (temporary, directory) = written();
     let profile = temporary.path().join("profile");
     let output = std::process::Command::new(browser)
         .args([
@@ -198,7 +198,7 @@ fn seen(browser: &Utf8Path, address: &str) -> String {
         ])
         .args(["--disable-sync", "--virtual-time-budget=2000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("file://{folder}/index.html{address}"))
+        .arg(format!("file://{directory}/index.html{address}"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -208,10 +208,10 @@ fn seen(browser: &Utf8Path, address: &str) -> String {
 /// Writes the reports of the sample.
 fn written() -> (tempfile::TempDir, Utf8PathBuf) {
     let temporary = tempfile::tempdir().unwrap();
-    let folder = Utf8PathBuf::from_path_buf(temporary.path().join("report")).unwrap();
-    let opened = beneath::Directory::open_or_make(&folder).unwrap();
+    let directory = Utf8PathBuf::from_path_buf(temporary.path().join("report")).unwrap();
+    let opened = beneath::Directory::open_or_make(&directory).unwrap();
     report::write(&sample(), &opened).unwrap();
-    (temporary, folder)
+    (temporary, directory)
 }
 
 /// Results of 40 cases: one cell fails, one differs as listed, and one column is not here.

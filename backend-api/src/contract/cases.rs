@@ -31,7 +31,7 @@ cases![
     every_step_makes_one_layer,
     an_image_is_a_base_and_a_source,
     an_image_may_be_of_another_platform,
-    files_of_a_folder_belong_to_nobody_else,
+    files_of_a_directory_belong_to_nobody_else,
     an_instruction_that_fails_is_the_builds_fault,
     lines_come_with_their_step,
     builds_at_once_do_not_meet,
@@ -138,17 +138,17 @@ async fn an_image_may_be_of_another_platform(backend: &dyn Backend) {
         .expect("what was built can be removed");
 }
 
-async fn files_of_a_folder_belong_to_nobody_else(backend: &dyn Backend) {
+async fn files_of_a_directory_belong_to_nobody_else(backend: &dyn Backend) {
     let fixture = Fixture::new();
     let file = fixture.write("side/sub/file", b"side\n", 0o600);
-    // Only root may give files away; for others the case still shows that folders are read.
+    // Only root may give files away; for others the case still shows that directories are read.
     let _ = std::os::unix::fs::chown(&file, Some(1234), Some(1234));
-    let name = fixture.context_name(backend, "folder", "side").await;
+    let name = fixture.context_name(backend, "directory", "side").await;
     let containerfile = format!("FROM scratch\nCOPY --from={name} /sub/ /to/\n");
-    let mut request = fixture.request("folder", &containerfile, 0, &[StepKind::Copy]);
+    let mut request = fixture.request("directory", &containerfile, 0, &[StepKind::Copy]);
     request.contexts = vec![NamedContext {
         name,
-        source: ContextSource::Folder(fixture.empty("side")),
+        source: ContextSource::Directory(fixture.empty("side")),
     }];
     let (built, exported) = fixture.export(backend, &request).await;
 
@@ -239,7 +239,7 @@ async fn builds_at_once_do_not_meet(backend: &dyn Backend) {
         fixture.write(&format!("side-{name}/{name}"), contents.as_bytes(), 0o644);
         let side = NamedContext {
             name: side,
-            source: ContextSource::Folder(fixture.empty(&format!("side-{name}"))),
+            source: ContextSource::Directory(fixture.empty(&format!("side-{name}"))),
         };
         request.contexts = vec![fixture.image(base, "amd64"), side];
         let (built, exported) = fixture.export(backend, &request).await;
@@ -277,7 +277,7 @@ async fn nothing_is_left(backend: &dyn Backend) {
         .expect("what is gone already is no error");
 }
 
-fn assert_is_empty(folder: &Utf8Path) {
-    let left = folder.read_dir_utf8().map(Iterator::count);
-    assert_eq!(left.ok(), Some(0), "{folder} has something left");
+fn assert_is_empty(directory: &Utf8Path) {
+    let left = directory.read_dir_utf8().map(Iterator::count);
+    assert_eq!(left.ok(), Some(0), "{directory} has something left");
 }

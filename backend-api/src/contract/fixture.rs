@@ -1,4 +1,4 @@
-//! What a case builds: a folder with a Containerfile, its contexts and its work folders.
+//! What a case builds: a directory with a Containerfile, its contexts and its work directories.
 
 use std::fs;
 use std::io::Read as _;
@@ -26,20 +26,20 @@ const PROGRAM: [u8; 132] = [
     0x8b, 0x3c, 0x24, 0xff, 0xcf, 0xb8, 60, 0, 0, 0, 0x0f, 0x05,
 ];
 
-/// A temporary folder with all that a build needs. Its context has `program`, which exits with
+/// A temporary directory with all that a build needs. Its context has `program`, which exits with
 /// its number of arguments, and `file`.
 pub(super) struct Fixture {
-    folder: Utf8PathBuf,
+    directory: Utf8PathBuf,
     _temporary: tempfile::TempDir,
 }
 
 impl Fixture {
     pub(super) fn new() -> Self {
         let temporary = tempfile::Builder::new().prefix("stagex-").tempdir();
-        let temporary = temporary.expect("a test may make folders");
-        let folder = Utf8Path::from_path(temporary.path()).expect("TMPDIR is UTF-8 text");
+        let temporary = temporary.expect("a test may make directories");
+        let directory = Utf8Path::from_path(temporary.path()).expect("TMPDIR is UTF-8 text");
         let fixture = Self {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             _temporary: temporary,
         };
         fixture.write("context/program", &PROGRAM, 0o755);
@@ -47,21 +47,21 @@ impl Fixture {
         fixture
     }
 
-    /// Writes a file below the fixture's folder, and returns its path.
+    /// Writes a file below the fixture's directory, and returns its path.
     pub(super) fn write(&self, path: &str, contents: &[u8], mode: u32) -> Utf8PathBuf {
-        let path = self.folder.join(path);
-        let parent = path.parent().expect("it lies in a folder");
-        fs::create_dir_all(parent).expect("a test may make folders");
+        let path = self.directory.join(path);
+        let parent = path.parent().expect("it lies in a directory");
+        fs::create_dir_all(parent).expect("a test may make directories");
         fs::write(&path, contents).expect("a test may write");
         let permissions = fs::Permissions::from_mode(mode);
         fs::set_permissions(&path, permissions).expect("a test may set modes");
         path
     }
 
-    /// Makes an empty folder below the fixture's folder, and returns its path.
+    /// Makes an empty directory below the fixture's directory, and returns its path.
     pub(super) fn empty(&self, path: &str) -> Utf8PathBuf {
-        let path = self.folder.join(path);
-        fs::create_dir_all(&path).expect("a test may make folders");
+        let path = self.directory.join(path);
+        fs::create_dir_all(&path).expect("a test may make directories");
         path
     }
 
@@ -88,7 +88,7 @@ impl Fixture {
         BuildRequest {
             key: key(name),
             containerfile: self.write(&file, containerfile.as_bytes(), 0o644),
-            context: self.folder.join("context"),
+            context: self.directory.join("context"),
             contexts: Vec::new(),
             target: None,
             steps,
@@ -122,7 +122,7 @@ impl Fixture {
         }
     }
 
-    /// Builds a request, and exports the image into the folder that is returned with it.
+    /// Builds a request, and exports the image into the directory that is returned with it.
     pub(super) async fn export(
         &self,
         backend: &dyn Backend,
@@ -130,8 +130,8 @@ impl Fixture {
     ) -> (BuiltImage, EngineImage) {
         let built = backend.build(request, &()).await;
         let built = built.unwrap_or_else(|error| panic!("{error}\n{:?}", error.output()));
-        let folder = self.empty(&format!("export-{}", request.key));
-        let exported = backend.export(&built, &folder).await;
+        let directory = self.empty(&format!("export-{}", request.key));
+        let exported = backend.export(&built, &directory).await;
         let exported = exported.unwrap_or_else(|error| panic!("{error}\n{:?}", error.output()));
         (built, exported)
     }
@@ -164,10 +164,10 @@ impl Fixture {
 
     fn layout(&self, layer: &[u8], architecture: &str) -> Utf8PathBuf {
         use sha2::{Digest as _, Sha256};
-        let folder = self.folder.join(format!("layout-{architecture}"));
-        if folder.join("index.json").exists() {
+        let directory = self.directory.join(format!("layout-{architecture}"));
+        if directory.join("index.json").exists() {
             // Another build may be reading it.
-            return folder;
+            return directory;
         }
         let put = |bytes: &[u8], kind: &str| {
             let hex = Sha256::digest(bytes)
@@ -218,7 +218,7 @@ impl Fixture {
             outer.as_bytes(),
             0o644,
         );
-        folder
+        directory
     }
 }
 

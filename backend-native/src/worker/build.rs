@@ -11,11 +11,11 @@ use snapshot::Stacking;
 
 use crate::job::{BuildJob, Failure, FailureKind, Message};
 use crate::worker::circumstances::circumstances;
+use crate::worker::directories::{Directories, hand_on};
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::Stacks;
 use crate::worker::files::unpack::Unpacker;
-use crate::worker::folders::{Folders, hand_on};
 use crate::worker::kept::cache::Cache;
 use crate::worker::kept::results::Results;
 use crate::worker::key::Keys;
@@ -62,10 +62,10 @@ pub(crate) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
 
 /// Makes the directories of a build, and the parts that stages are built with.
 fn prepare(recipe: Arc<Recipe>, inside: Inside, report: &Arc<Report>) -> Result<StageBuilder> {
-    let folders = Arc::new(Folders::enter(&recipe.job.work)?);
-    let stacks = Arc::new(Stacks::try_out(folders, report)?);
+    let directories = Arc::new(Directories::enter(&recipe.job.work)?);
+    let stacks = Arc::new(Stacks::try_out(directories, report)?);
     let cache = open_cache(&recipe, &stacks, report);
-    let results = Arc::new(Results::new(cache, Arc::clone(&stacks.folders)));
+    let results = Arc::new(Results::new(cache, Arc::clone(&stacks.directories)));
     let circumstances = circumstances(inside.rights, stacks.kind());
     let images = Unpacker::new(circumstances, Arc::clone(&stacks), Arc::clone(&results));
     let sources = Arc::new(Sources::new(Arc::clone(&recipe), stacks, images));
@@ -95,9 +95,9 @@ fn open_cache(recipe: &Recipe, stacks: &Stacks, report: &Arc<Report>) -> Option<
     // A copy has everything, and so is no result of one step.
     let cache = recipe.job.cache.as_ref();
     let cache = cache.filter(|_| stacks.kind() == Stacking::Overlay)?;
-    let opened = Cache::open(cache, &stacks.folders, report);
+    let opened = Cache::open(cache, &stacks.directories, report);
     let failed = |error| {
-        let message = format!("nothing is kept in `{}`: {error}", cache.folder);
+        let message = format!("nothing is kept in `{}`: {error}", cache.directory);
         report.say(Message::Notice { message });
     };
     opened.map_err(failed).ok()

@@ -4,9 +4,9 @@ use containerfile::{Add, Copy, Heredoc, Sources as Written, Step};
 use snapshot::{BadMode, Copying, Ownership, Permissions, Selection, Source, Taken, Tree, User};
 
 use crate::job::Failure;
+use crate::worker::directories::Directories;
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
-use crate::worker::folders::Folders;
 
 /// Does a `COPY` or an `ADD`.
 pub(crate) fn carry_out(
@@ -32,7 +32,7 @@ pub(crate) fn carry_out(
         }
     }
     for heredoc in &order.sources.heredocs {
-        write_heredoc(heredoc, &sources.stacks.folders, into, &copying)?;
+        write_heredoc(heredoc, &sources.stacks.directories, into, &copying)?;
     }
     Ok(())
 }
@@ -40,13 +40,13 @@ pub(crate) fn carry_out(
 /// Copies a file that has the heredoc's name and its body.
 fn write_heredoc(
     heredoc: &Heredoc,
-    folders: &Folders,
+    directories: &Directories,
     into: &Tree,
     copying: &Copying<'_>,
 ) -> Result<()> {
-    let folder = folders.folder()?;
-    let path = folder.join(&heredoc.name);
-    if path.parent() != Some(&folder) {
+    let directory = directories.directory()?;
+    let path = directory.join(&heredoc.name);
+    if path.parent() != Some(&directory) {
         let message = format!("`{}` is not a valid file name", heredoc.name);
         return Err(Failure::build(message));
     }
@@ -55,7 +55,7 @@ fn write_heredoc(
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))
     });
     written.map_err(|error| Failure::io("write", path.display(), &error))?;
-    let tree = &Tree::open(&folder)?;
+    let tree = &Tree::open(&directory)?;
     let ownership = Ownership::Root;
     let source = Source { tree, ownership };
     let taken = snapshot::take(tree, heredoc.name.as_bytes(), &Selection::default())?;
@@ -136,17 +136,17 @@ impl<'a> Order<'a> {
 }
 
 /// Returns where an instruction copies to: absolute, with a slash at the end where what is copied
-/// has to be put into a folder.
-fn destination(folder: &str, written: &str) -> Vec<u8> {
+/// has to be put into a directory.
+fn destination(directory: &str, written: &str) -> Vec<u8> {
     let path = if written.starts_with('/') {
         written.to_owned()
     } else {
-        format!("{folder}/{written}")
+        format!("{directory}/{written}")
     };
-    let is_folder =
+    let is_directory =
         ["", "."].contains(&written) || ["/", "/."].iter().any(|end| written.ends_with(end));
     let mut path = snapshot::Place::new(path).as_bytes().to_vec();
-    if is_folder && path != b"/" {
+    if is_directory && path != b"/" {
         path.push(b'/');
     }
     path
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn destinations() {
-        for (folder, written, expected) in [
+        for (directory, written, expected) in [
             ("/", "/a", "/a"),
             ("/w", "a", "/w/a"),
             ("/w", ".", "/w/"),
@@ -168,7 +168,7 @@ mod tests {
             ("/w", "../a/", "/a/"),
         ] {
             assert_eq!(
-                destination(folder, written),
+                destination(directory, written),
                 expected.as_bytes(),
                 "{written}"
             );

@@ -1,4 +1,4 @@
-//! The worker: a process that enters name spaces of its own, does one job there, and ends.
+//! The worker: a process that enters namespaces of its own, does one job there, and ends.
 //!
 //! It is this same program, started again with one argument. That is seen before `main`, in every
 //! program that has this crate in it, so that none has to know.
@@ -6,9 +6,9 @@
 mod build;
 mod circumstances;
 mod copy;
+mod directories;
 mod failure;
 mod files;
-mod folders;
 mod image;
 mod kept;
 mod key;
@@ -117,6 +117,6 @@ fn do_job(job: Job, inside: Inside, report: &Arc<Report>) -> Result<Message> {
             built?.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
         .map(|()| Message::Done),
-        Job::Remove { work } => folders::clear(&work).map(|()| Message::Done),
+        Job::Remove { work } => directories::clear(&work).map(|()| Message::Done),
     }
 }

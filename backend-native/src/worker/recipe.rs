@@ -93,7 +93,7 @@ impl Recipe {
             Base::Image(name) => {
                 let mut contexts = self.job.contexts.iter();
                 match contexts.find(|context| context.name == name) {
-                    Some(context) if context.kind == ContextKind::Folder => {
+                    Some(context) if context.kind == ContextKind::Directory => {
                         Origin::Directory(context.path.clone().into())
                     }
                     _ => Origin::Image(self.image(&name)?),

@@ -10,10 +10,10 @@ use rustix::fs::FileType;
 use snapshot::{Place, Stack, Stacking, Tree};
 
 use crate::worker::copy::Order;
+use crate::worker::directories::path_in;
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::View;
-use crate::worker::folders::path_in;
 use crate::worker::kept::entry::Reference;
 use crate::worker::kept::results::Results;
 
@@ -24,7 +24,7 @@ const MOST: usize = 64;
 /// Directories that are stacked instead of a copy, from the lowest to the highest.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) folders: Vec<PathBuf>,
+    pub(crate) directories: Vec<PathBuf>,
     /// Where each was kept; none where nothing is kept.
     pub(crate) references: Vec<Reference>,
 }
@@ -59,14 +59,14 @@ pub(crate) fn share(
     if kind != Some(FileType::Directory) {
         return Ok(None);
     }
-    let stack = source.folders();
-    let trees = stack.iter().map(|folder| Tree::open(folder));
+    let stack = source.directories();
+    let trees = stack.iter().map(|directory| Tree::open(directory));
     let trees = trees.collect::<snapshot::Result<Vec<_>>>()?;
     let parts = snapshot::parts(&trees, &place)?;
-    if parts.is_empty() || onto.folders().len() + parts.len() > MOST {
+    if parts.is_empty() || onto.directories().len() + parts.len() > MOST {
         return Ok(None);
     }
-    let opened = parts.iter().map(|part| trees[*part].folder(&place));
+    let opened = parts.iter().map(|part| trees[*part].directory(&place));
     let opened = opened.map(|part| part.map(Tree::of));
     let opened = opened.collect::<snapshot::Result<Vec<_>>>()?;
     let lower = stacks.view(onto)?;
@@ -79,8 +79,8 @@ pub(crate) fn share(
         return Ok(None);
     };
     let mut both = onto.clone();
-    for folder in &shared.folders {
-        both.push(folder);
+    for directory in &shared.directories {
+        both.push(directory);
     }
     // One that is in the stack already, or in one that is, is refused by the kernel.
     Ok(stacks.view(&both).is_ok().then_some(shared))
@@ -94,22 +94,22 @@ fn shared(
     results: &Results,
 ) -> Result<Option<Shared>> {
     let mut shared = Shared {
-        folders: Vec::new(),
+        directories: Vec::new(),
         references: Vec::new(),
     };
     for part in parts {
-        let folder = if place.is_root() {
+        let directory = if place.is_root() {
             (*part).clone()
         } else {
-            sources.stacks.folders.link(&path_in(part, place))?
+            sources.stacks.directories.link(&path_in(part, place))?
         };
         if results.cache().is_some() {
-            let Some(reference) = results.note_part(&folder, part, place) else {
+            let Some(reference) = results.note_part(&directory, part, place) else {
                 return Ok(None);
             };
             shared.references.push(reference);
         }
-        shared.folders.push(folder);
+        shared.directories.push(directory);
     }
     Ok(Some(shared))
 }

@@ -12,11 +12,11 @@ use containerfile::{Instruction, ResolvedStage, StageId, Step};
 use snapshot::{Stack, Tree};
 
 use crate::job::Failure;
+use crate::worker::directories::Snapshot;
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::{Stacks, View, writable};
 use crate::worker::files::stages::StageFiles;
-use crate::worker::folders::Snapshot;
 use crate::worker::kept::results::Results;
 use crate::worker::key::{Key, Keys};
 use crate::worker::plan::Plan;
@@ -81,7 +81,7 @@ impl StageBuilder {
     /// Carries out a step on what is below it. Returns where its changes are.
     fn change(&self, step: &Step, name: Option<StepId>, below: &Stack) -> Result<(Snapshot, Done)> {
         loop {
-            let snapshot = self.sources.stacks.folders.snapshot()?;
+            let snapshot = self.sources.stacks.directories.snapshot()?;
             let done = {
                 let root = root(step, below, &snapshot)?;
                 carry_out(
@@ -113,13 +113,13 @@ impl StageBuilder {
     ) -> Result<()> {
         let stacks = &self.sources.stacks;
         if let Some(layer) = layer
-            && let Some(upper) = stacks.view(&stacks.of(&shared.folders))?
+            && let Some(upper) = stacks.view(&stacks.of(&shared.directories))?
         {
             write_layer(&upper.tree()?, &files.stack, stacks, layer)?;
         }
         let key = key.map(|key| key.digest);
         let kept = self.results.keep_stacked(key, &shared.references, layer)?;
-        files.put(shared.folders.clone(), kept)
+        files.put(shared.directories.clone(), kept)
     }
 
     /// Returns the key of a step that is about to be done, if it can be kept.
@@ -145,7 +145,7 @@ impl StageBuilder {
 /// Returns the file system that a step is done in.
 fn root(step: &Step, below: &Stack, snapshot: &Snapshot) -> Result<View> {
     let is_run = matches!(step.instruction, Instruction::Run(_));
-    if below.folders().is_empty() && !is_run {
+    if below.directories().is_empty() && !is_run {
         // What there is will be what the step has made.
         return Ok(View::Directory(snapshot.upper.clone()));
     }

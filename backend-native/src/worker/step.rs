@@ -11,7 +11,7 @@ use crate::worker::copy::{self, Order};
 use crate::worker::failure::Result;
 use crate::worker::report::shortened;
 use crate::worker::run::process::{Done, Runner};
-use crate::worker::run::run_mounts::make_folder;
+use crate::worker::run::run_mounts::make_directory;
 
 /// Carries out a step in the file system at `root`, which shows `below` and what is in `changes`. Returns nothing if it has
 /// to begin again in another.
@@ -33,7 +33,7 @@ pub(crate) fn carry_out(
         }
         Instruction::Run(run) => runner.run(step, run, name, &tree, (root, changes, below)),
         Instruction::Workdir(path) => {
-            make_working_folder(path, &step.user, &tree).map(|()| Some(Done::default()))
+            make_working_directory(path, &step.user, &tree).map(|()| Some(Done::default()))
         }
         _ => Ok(Some(Done::default())),
     };
@@ -51,12 +51,12 @@ pub(crate) fn of_step(mut failure: Failure, step: &Step) -> Failure {
     failure
 }
 
-fn make_working_folder(path: &str, user: &str, tree: &Tree) -> Result<()> {
+fn make_working_directory(path: &str, user: &str, tree: &Tree) -> Result<()> {
     let owner = if user.is_empty() {
         Owner::ROOT
     } else {
         User::new(user).owner(tree)?
     };
     // No link has a say in what `..` is.
-    make_folder(tree, Place::new(path).as_bytes(), owner)
+    make_directory(tree, Place::new(path).as_bytes(), owner)
 }

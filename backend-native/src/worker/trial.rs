@@ -18,19 +18,23 @@ const PROGRAM: &str = "/trial";
 /// What was found out, as (name, value), and the program that leads to the network, if one does.
 type Found = (Vec<(String, String)>, Option<String>);
 
-/// Mounts a stack in memory below `folder`, which is left as it was, and tries to run a process, and the
+/// Mounts a stack in memory below `directory`, which is left as it was, and tries to run a process, and the
 /// programs that lead to the network, unless it is known which one does.
-pub(crate) fn try_out(folder: &Utf8Path, inside: &Inside, known: Option<String>) -> Result<Found> {
+pub(crate) fn try_out(
+    directory: &Utf8Path,
+    inside: &Inside,
+    known: Option<String>,
+) -> Result<Found> {
     let flags = rustix::mount::MountFlags::NODEV | rustix::mount::MountFlags::NOSUID;
     let none = None::<&std::ffi::CStr>;
-    rustix::mount::mount(c"tmpfs", folder.as_std_path(), c"tmpfs", flags, none)
-        .map_err(|error| Failure::io("mount", folder, &error.into()))?;
+    rustix::mount::mount(c"tmpfs", directory.as_std_path(), c"tmpfs", flags, none)
+        .map_err(|error| Failure::io("mount", directory, &error.into()))?;
     for name in ["upper", "work", "empty", "merged", "root"] {
-        let path = folder.join(name);
+        let path = directory.join(name);
         std::fs::create_dir(&path).map_err(|error| Failure::io("make", &path, &error))?;
     }
     let [upper, work, empty, merged] =
-        ["upper", "work", "empty", "merged"].map(|name| folder.join(name).into_std_path_buf());
+        ["upper", "work", "empty", "merged"].map(|name| directory.join(name).into_std_path_buf());
     let mounted = Stack::default().mount(&upper, &work, &empty, &merged);
     let files = match mounted {
         Ok(_) => "overlay".to_owned(),
@@ -38,7 +42,7 @@ pub(crate) fn try_out(folder: &Utf8Path, inside: &Inside, known: Option<String>)
             format!("copies ({error}; where it is a module: `modprobe overlay`)")
         }
     };
-    try_to_run(&folder.join("root"), inside)?;
+    try_to_run(&directory.join("root"), inside)?;
     let users = match (inside.rights, snapshot::stand_in()) {
         (Rights::Root, _) => "root".to_owned(),
         (Rights::User, None) => "a user namespace".to_owned(),
@@ -81,7 +85,7 @@ fn try_to_run(root: &Utf8Path, inside: &Inside) -> Result<()> {
             words: vec![PROGRAM.to_owned()],
             environment: Vec::new(),
             root: root.into(),
-            folder: b"/".to_vec(),
+            directory: b"/".to_vec(),
             user: 0,
             group: 0,
             groups: vec![0],

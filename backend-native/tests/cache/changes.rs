@@ -26,7 +26,7 @@ const CHANGES: &[(&str, &str, Change)] = &[
         build
     }),
     ("the name of one", "COPY d/ /d/", |scene, build| {
-        let path = |name: &str| scene.folder.join("context/d").join(name);
+        let path = |name: &str| scene.directory.join("context/d").join(name);
         fs::rename(path("file"), path("fild")).expect("a test may do that");
         scene.set_time("context/d", 1);
         build
@@ -56,7 +56,7 @@ const CHANGES: &[(&str, &str, Change)] = &[
         build
     }),
     (
-        "a file of another folder",
+        "a file of another directory",
         "COPY --from=other f /f",
         |scene, build| {
             scene.write("other/f", "changed");
@@ -104,9 +104,11 @@ const CHANGES: &[(&str, &str, Change)] = &[
     ("another step's user", "RUN echo user", |_, build| {
         build.replace("USER 1:1", "USER 2:2")
     }),
-    ("another step's folder", "RUN echo folder", |_, build| {
-        build.replace("WORKDIR /d\n", "WORKDIR /d/\nWORKDIR /e\n")
-    }),
+    (
+        "another step's directory",
+        "RUN echo directory",
+        |_, build| build.replace("WORKDIR /d\n", "WORKDIR /d/\nWORKDIR /e\n"),
+    ),
     ("another step's shell", "RUN echo shell", |_, build| {
         build.replace("SHELL [\"sh\", \"-c\"]", "SHELL [\"sh\", \"-ec\"]")
     }),
@@ -127,13 +129,13 @@ pub(crate) fn whatever_a_step_sees_makes_it_anew() -> Result<(), Failed> {
          FROM start AS arguments\nARG A=1\nRUN echo argument\n\
          FROM start AS environment\nENV E=1\nRUN echo environment\n\
          FROM start AS users\nUSER 1:1\nRUN echo user\n\
-         FROM start AS folders\nWORKDIR /d\nRUN echo folder\n\
+         FROM start AS directories\nWORKDIR /d\nRUN echo directory\n\
          FROM start AS shells\nSHELL [\"sh\", \"-c\"]\nRUN echo shell\n\
          FROM start AS heredocs\nCOPY <<END /h\nheredoc\nEND\n\
          FROM scratch\n\
          COPY --from=based /b /1/\nCOPY --from=stage /d /2/\nCOPY --from=arguments /mark /3/\n\
          COPY --from=environment /mark /4/\nCOPY --from=users /mark /5/\n\
-         COPY --from=folders /mark /6/\nCOPY --from=shells /mark /7/\nCOPY --from=heredocs /h /8\n"
+         COPY --from=directories /mark /6/\nCOPY --from=shells /mark /7/\nCOPY --from=heredocs /h /8\n"
     );
     let scene = Scene::new();
     let files = [

@@ -16,21 +16,21 @@ pub(crate) struct Image {
 
 impl Image {
     /// Writes an image with these layers, each an uncompressed archive, in place of what is there.
-    pub(crate) fn write(folder: &Utf8Path, layers: &[Vec<u8>]) -> Self {
+    pub(crate) fn write(directory: &Utf8Path, layers: &[Vec<u8>]) -> Self {
         let archives: Vec<String> = layers.iter().map(|layer| sha256(layer)).collect();
-        Self::with_archives(folder, layers, &archives)
+        Self::with_archives(directory, layers, &archives)
     }
 
     /// Writes an image that says these digests of its archives.
     pub(crate) fn with_archives(
-        folder: &Utf8Path,
+        directory: &Utf8Path,
         layers: &[Vec<u8>],
         archives: &[String],
     ) -> Self {
-        if folder.exists() {
-            fs::remove_dir_all(folder).expect("a test may do that");
+        if directory.exists() {
+            fs::remove_dir_all(directory).expect("a test may do that");
         }
-        let blobs = folder.join("blobs/sha256");
+        let blobs = directory.join("blobs/sha256");
         fs::create_dir_all(&blobs).expect("a test may do that");
         let put = |bytes: &[u8], kind: &str| {
             let (hex, size) = (sha256(bytes), bytes.len());
@@ -53,7 +53,7 @@ impl Image {
         let manifest = format!(r#"{{"schemaVersion":2,"config":{text},"layers":[{described}]}}"#);
         let (manifest, text) = put(manifest.as_bytes(), "manifest.v1+json");
         let index = format!(r#"{{"schemaVersion":2,"manifests":[{text}]}}"#);
-        fs::write(folder.join("index.json"), index).expect("a test may do that");
+        fs::write(directory.join("index.json"), index).expect("a test may do that");
         Self {
             layers,
             config,

@@ -81,7 +81,7 @@ pub(crate) fn a_configuration_that_says_another_archive_is_refused() -> Result<(
     scene.image_of("image", &layers);
     scene.build(&text).run()?;
     let other = sha256(b"other");
-    let image = scene.folder.join("image");
+    let image = scene.directory.join("image");
     Image::with_archives(&image, &layers, std::slice::from_ref(&other));
     let text = text.replace("/i /1", "/i /2");
     for cache in [Cache::Refuse, scene.cache(1)] {
@@ -184,8 +184,8 @@ fn check(scene: &Scene, layers: &[Vec<u8>]) -> Result<(), Failed> {
                 FROM scratch\nCOPY --from=image / /once/\nCOPY --from=base / /twice/\n";
     let built = scene.build(text).cache(Cache::Refuse).run()?;
     let expected = merged(layers);
-    for folder in ["once/", "twice/"] {
-        let mut found = built.files(folder);
+    for directory in ["once/", "twice/"] {
+        let mut found = built.files(directory);
         found.retain(|path, _| !path.starts_with("made"));
         expect_equal(&found, &expected)?;
     }
@@ -243,11 +243,11 @@ fn merged(layers: &[Vec<u8>]) -> BTreeMap<String, String> {
                     .is_some_and(|rest| rest.starts_with('/'))
         };
         for (path, _) in &entries {
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
             if name == ".wh..wh..opq" {
-                files.retain(|path: &String, _| path == folder || !gone(path, folder));
+                files.retain(|path: &String, _| path == directory || !gone(path, directory));
             } else if let Some(name) = name.strip_prefix(".wh.") {
-                let deleted = format!("{folder}/{name}");
+                let deleted = format!("{directory}/{name}");
                 let deleted = deleted.trim_start_matches('/');
                 files.retain(|path: &String, _| !gone(path, deleted));
             }
@@ -265,7 +265,7 @@ fn merged(layers: &[Vec<u8>]) -> BTreeMap<String, String> {
     files
 }
 
-/// The kernel stacks 500 folders: what has more layers that differ is refused, and named.
+/// The kernel stacks 500 directories: what has more layers that differ is refused, and named.
 pub(crate) fn as_many_layers_as_the_kernel_stacks() -> Result<(), Failed> {
     let scene = Scene::new();
     let text = "FROM image AS base\nFROM scratch\nCOPY --from=base / /i/\n";

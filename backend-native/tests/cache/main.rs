@@ -293,7 +293,7 @@ fn what_stands_on_something_made_again_is_made_again() -> Result<(), Failed> {
     let entry = path
         .parent()
         .and_then(Utf8Path::parent)
-        .ok_or("an entry has a folder")?;
+        .ok_or("an entry has a directory")?;
     fs::remove_dir_all(entry)?;
     let text = format!("{text}COPY --from=build /2 /c\n");
     let built = scene.build(&text).run()?;

@@ -1,4 +1,4 @@
-//! Builds that keep their results in one folder, and what came of them.
+//! Builds that keep their results in one directory, and what came of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,9 +21,9 @@ use crate::image::{self, Image};
 /// A static program, for want of anything else in an empty file system.
 const BUSYBOX: &str = "/bin/busybox";
 
-/// Builds that keep their results in one folder.
+/// Builds that keep their results in one directory.
 pub(crate) struct Scene {
-    pub(crate) folder: Utf8PathBuf,
+    pub(crate) directory: Utf8PathBuf,
     _temporary: tempfile::TempDir,
     count: AtomicU32,
 }
@@ -64,18 +64,18 @@ impl Scene {
         Self::below(Utf8Path::new("/var/tmp"))
     }
 
-    pub(crate) fn below(folder: &Utf8Path) -> Self {
-        let temporary = tempfile::tempdir_in(folder).expect("a test may make folders");
-        let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned());
+    pub(crate) fn below(directory: &Utf8Path) -> Self {
+        let temporary = tempfile::tempdir_in(directory).expect("a test may make directories");
+        let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned());
         let scene = Self {
-            folder: folder.expect("TMPDIR is text"),
+            directory: directory.expect("TMPDIR is text"),
             _temporary: temporary,
             count: AtomicU32::new(0),
         };
         scene.write("context/busybox", "");
         scene.write("other/unused", "");
         scene.write("other/g", "");
-        let program = scene.folder.join("context/busybox");
+        let program = scene.directory.join("context/busybox");
         fs::copy(BUSYBOX, program).expect("busybox is there (make test installs it)");
         scene.image("image", "i", "i");
         scene.image("base", "b", "b");
@@ -83,7 +83,7 @@ impl Scene {
     }
 
     pub(crate) fn write(&self, path: &str, contents: &str) {
-        let path = self.folder.join(path);
+        let path = self.directory.join(path);
         fs::create_dir_all(path.parent().expect("a test may do that")).expect("a test may do that");
         fs::write(&path, contents).expect("a test may do that");
         let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
@@ -94,13 +94,13 @@ impl Scene {
     }
 
     pub(crate) fn set_mode(&self, path: &str, mode: u32) {
-        fs::set_permissions(self.folder.join(path), Permissions::from_mode(mode))
+        fs::set_permissions(self.directory.join(path), Permissions::from_mode(mode))
             .expect("a test may do that");
     }
 
     pub(crate) fn set_time(&self, path: &str, nanoseconds: u32) {
         let time = UNIX_EPOCH + Duration::new(1_000_000_000, nanoseconds);
-        let file = File::open(self.folder.join(path)).expect("a test may do that");
+        let file = File::open(self.directory.join(path)).expect("a test may do that");
         file.set_modified(time).expect("a test may do that");
     }
 
@@ -108,7 +108,7 @@ impl Scene {
     pub(crate) fn archive(&self, path: &str, name: &str, contents: &str) {
         let bytes = image::files(&[(name, contents.as_bytes())]);
         self.write(path, "");
-        fs::write(self.folder.join(path), bytes).expect("a test may do that");
+        fs::write(self.directory.join(path), bytes).expect("a test may do that");
         self.set_time(path, 1);
     }
 
@@ -125,12 +125,12 @@ impl Scene {
 
     /// Writes the layout of an image with these layers.
     pub(crate) fn image_of(&self, image: &str, layers: &[Vec<u8>]) -> Image {
-        Image::write(&self.folder.join(image), layers)
+        Image::write(&self.directory.join(image), layers)
     }
 
-    /// Returns the folder in which things are kept.
+    /// Returns the directory in which things are kept.
     pub(crate) fn kept(&self) -> Utf8PathBuf {
-        self.folder.join("kept")
+        self.directory.join("kept")
     }
 
     /// Returns the keys under which there is something.
@@ -166,7 +166,7 @@ impl Scene {
     /// Returns the cache of a user.
     pub(crate) fn cache(&self, user: u8) -> Cache {
         Cache::Use {
-            folder: self.kept(),
+            directory: self.kept(),
             seal: Some([user; 32].into()),
         }
     }
@@ -213,24 +213,24 @@ impl Build<'_> {
 
     pub(crate) fn request(&self) -> BuildRequest {
         let count = self.scene.count.fetch_add(1, Ordering::Relaxed);
-        let folder = self.scene.folder.join(format!("build-{count}"));
-        let [work, exported] = ["work", "layers"].map(|name| folder.join(name));
-        for folder in [&work, &exported] {
-            fs::create_dir_all(folder).expect("a test may do that");
+        let directory = self.scene.directory.join(format!("build-{count}"));
+        let [work, exported] = ["work", "layers"].map(|name| directory.join(name));
+        for directory in [&work, &exported] {
+            fs::create_dir_all(directory).expect("a test may do that");
         }
-        let containerfile = folder.join("Containerfile");
+        let containerfile = directory.join("Containerfile");
         fs::write(&containerfile, &self.text).expect("a test may do that");
         let context = |name: &str, source| NamedContext {
             name: name.to_owned(),
             source,
         };
-        let path = |name: &str| self.scene.folder.join(name);
+        let path = |name: &str| self.scene.directory.join(name);
         BuildRequest {
             key: BuildKey::new(&format!("cache-{count}")),
             containerfile,
             context: path("context"),
             contexts: vec![
-                context("other", ContextSource::Folder(path("other"))),
+                context("other", ContextSource::Directory(path("other"))),
                 context("image", ContextSource::Image(path("image"))),
                 context("base", ContextSource::Image(path("base"))),
             ],
@@ -306,7 +306,7 @@ impl Build<'_> {
         let layers = layers.collect::<Result<_, _>>()?;
         block_on(native.remove(built))?;
         let left = request.work.read_dir_utf8()?.count();
-        expect(left == 0, "something is left in the work folder")?;
+        expect(left == 0, "something is left in the work directory")?;
         let (lines, notices) = lines.0.into_inner().map_err(|_| "a test panicked")?;
         let (mut made, mut kept) = (Vec::new(), Vec::new());
         for line in lines {
@@ -346,14 +346,14 @@ impl Built {
         contents.unwrap_or_else(|| panic!("no layer has {path}"))
     }
 
-    /// Returns what the layers have in a folder, by path.
-    pub(crate) fn files(&self, folder: &str) -> BTreeMap<String, String> {
+    /// Returns what the layers have in a directory, by path.
+    pub(crate) fn files(&self, directory: &str) -> BTreeMap<String, String> {
         let entries = self
             .layers
             .iter()
             .flat_map(|layer| image::entries(&layer.0));
         let below = entries.filter_map(|(path, what)| {
-            let path = path.strip_prefix(folder)?.to_owned();
+            let path = path.strip_prefix(directory)?.to_owned();
             Some((path, what))
         });
         below.collect()

@@ -13,24 +13,24 @@ use super::scene::{Scene, block_on, expect, expect_equal};
 
 /// A file system that is mounted as long as this lives.
 struct Mounted {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     at: Utf8PathBuf,
 }
 
 impl Mounted {
-    fn folders() -> Result<Self, Failed> {
-        let folder = tempfile::tempdir_in("/var/tmp")?;
-        let path = Utf8Path::from_path(folder.path()).ok_or("the path is UTF-8")?;
+    fn directories() -> Result<Self, Failed> {
+        let directory = tempfile::tempdir_in("/var/tmp")?;
+        let path = Utf8Path::from_path(directory.path()).ok_or("the path is UTF-8")?;
         let at = path.join("at");
         for name in ["at", "from"] {
             fs::create_dir(path.join(name))?;
         }
-        Ok(Self { folder, at })
+        Ok(Self { directory, at })
     }
 
     /// Mounts a file system in memory that has no attributes.
     fn ramfs() -> Result<Self, Failed> {
-        let mounted = Self::folders()?;
+        let mounted = Self::directories()?;
         let at = mounted.at.as_std_path();
         rustix::mount::mount(
             c"ramfs",
@@ -44,8 +44,8 @@ impl Mounted {
 
     /// Mounts a directory once more, by a program (FUSE) that does as its options say.
     fn bindfs(options: &[&str]) -> Result<Self, Failed> {
-        let mounted = Self::folders()?;
-        let from = mounted.folder.path().join("from");
+        let mounted = Self::directories()?;
+        let from = mounted.directory.path().join("from");
         let from = Utf8Path::from_path(&from).ok_or("the path is UTF-8")?;
         let arguments = options
             .iter()
@@ -101,8 +101,8 @@ pub(crate) fn a_file_system_that_keeps_something_else_is_refused() -> Result<(),
 /// A tree that a group shares has directories of which everything in them becomes that group's, and access
 /// lists that do the same for users.
 pub(crate) fn a_shared_directory_hands_nothing_on() -> Result<(), Failed> {
-    let folder = tempfile::tempdir_in("/var/tmp")?;
-    let shared = Utf8Path::from_path(folder.path()).ok_or("the path is UTF-8")?;
+    let directory = tempfile::tempdir_in("/var/tmp")?;
+    let shared = Utf8Path::from_path(directory.path()).ok_or("the path is UTF-8")?;
     std::os::unix::fs::chown(shared, None, Some(4321))?;
     // What `setfacl -d -m u::rwx,g::rwx,o::rwx` writes.
     let entry = |tag: u8| [tag, 0, 7, 0, 0xff, 0xff, 0xff, 0xff];
@@ -113,7 +113,7 @@ pub(crate) fn a_shared_directory_hands_nothing_on() -> Result<(), Failed> {
     fs::set_permissions(shared, Permissions::from_mode(0o2775))?;
     let text = format!("{SHELL}RUN touch /1 && mkdir /2 && stat -c '%n %a %u %g' / /1 /2 >/3\n");
     let [here, there] = [Scene::new(), Scene::below(shared)];
-    let inherited = fs::metadata(there.folder.join("context"))?;
+    let inherited = fs::metadata(there.directory.join("context"))?;
     expect_equal(&inherited.gid(), &4321)?;
     let [here, there] = [here.build(&text).run()?, there.build(&text).run()?];
     expect_equal(&there.contents("3"), &here.contents("3"))?;

@@ -43,8 +43,8 @@ impl Dice {
 
     /// Returns the path of something that may be there, or not.
     fn path(&mut self) -> String {
-        let folder = self.pick(&["", "", "", "d/", "e/", "d/s/", "../t/e/", "l/"]);
-        format!("{folder}{}", self.pick(&["a", "b", "c", "e", "s"]))
+        let directory = self.pick(&["", "", "", "d/", "e/", "d/s/", "../t/e/", "l/"]);
+        format!("{directory}{}", self.pick(&["a", "b", "c", "e", "s"]))
     }
 
     /// Returns a program's name: busybox's or GNU's.
@@ -199,10 +199,10 @@ const SHOW: &str = "find . /t | sort | while read f; do \
 fn context() -> Result<Build, Failed> {
     let build = Build::new();
     put_call(&build, 64, "call")?;
-    let root = build.folder.join("context/gnu");
+    let root = build.directory.join("context/gnu");
     fs::create_dir_all(format!("{root}{GNU}"))?;
     for name in PROGRAMS {
-        let program = ["/bin", "/usr/bin"].map(|folder| format!("{folder}/{name}"));
+        let program = ["/bin", "/usr/bin"].map(|directory| format!("{directory}/{name}"));
         let program = program
             .iter()
             .find(|path| fs::exists(path).unwrap_or(false));
@@ -216,8 +216,8 @@ fn context() -> Result<Build, Failed> {
             .filter(|word| word.starts_with('/'))
         {
             let copy = format!("{root}{library}");
-            let folder = camino::Utf8Path::new(&copy).parent();
-            fs::create_dir_all(folder.ok_or("a library is in no folder")?)?;
+            let directory = camino::Utf8Path::new(&copy).parent();
+            fs::create_dir_all(directory.ok_or("a library is in no directory")?)?;
             fs::copy(library, copy)?;
         }
     }
@@ -379,10 +379,10 @@ fn outlive(count: usize) -> Result<(), Failed> {
             seen.last() == Some(&owner),
             &format!("{done}: {owner}, seen {seen:?}"),
         )?;
-        for folder in ["work", "layers"] {
+        for directory in ["work", "layers"] {
             let path = build
-                .folder
-                .join(format!("{folder}-{}", done / AT_ONCE + 1));
+                .directory
+                .join(format!("{directory}-{}", done / AT_ONCE + 1));
             fs::remove_dir_all(path)?;
         }
     }

@@ -86,7 +86,7 @@ pub(crate) fn a_full_disk_that_a_script_ignores_fails_its_step() -> Result<(), F
     Ok(())
 }
 
-/// In a name space of users that has only one, what a RUN needs cannot be done.
+/// In a namespace of users that has only one, what a RUN needs cannot be done.
 pub(crate) fn where_no_process_can_be_run_no_build_begins() -> Result<(), Failed> {
     #[expect(clippy::disallowed_types, reason = "a test runs itself elsewhere")]
     let output = std::process::Command::new("unshare")
@@ -159,14 +159,14 @@ pub(crate) fn a_disk_that_is_full_is_said() -> Result<(), Failed> {
             "the disk is or was full",
         )
     })?;
-    let left: Vec<_> = fs::read_dir(build.folder.join("work-1"))?.collect();
+    let left: Vec<_> = fs::read_dir(build.directory.join("work-1"))?.collect();
     expect(left.is_empty(), &format!("there is left: {left:?}"))
 }
 
 pub(crate) fn a_disk_that_a_copy_fills_is_said() -> Result<(), Failed> {
     let disk = Disk::new()?;
     let build = Build::new_in(&disk.0);
-    fs::write(build.folder.join("context/big"), vec![1; 9 << 20])?;
+    fs::write(build.directory.join("context/big"), vec![1; 9 << 20])?;
     refused(build.run("COPY big /\nCOPY big /other"), "Storage: ")
         .and_then(|()| refused(build.run("COPY big /\nCOPY big /other"), "the disk is full"))
 }
@@ -231,21 +231,21 @@ struct Disk(PathBuf);
 impl Disk {
     fn new() -> Result<Self, Failed> {
         support::share_mounts()?;
-        let folder = PathBuf::from("/mnt");
+        let directory = PathBuf::from("/mnt");
         let flags = rustix::mount::MountFlags::empty();
-        rustix::mount::mount(c"tmpfs", &folder, c"tmpfs", flags, Some(c"size=24m"))?;
-        Ok(Self(folder))
+        rustix::mount::mount(c"tmpfs", &directory, c"tmpfs", flags, Some(c"size=24m"))?;
+        Ok(Self(directory))
     }
 }
 
 /// A control group with a small limit, in which this thread is, and what it starts.
 struct Small {
     own: PathBuf,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Small {
-    /// Returns the folder of the group that this process is in.
+    /// Returns the directory of the group that this process is in.
     fn own(controller: &str) -> Result<PathBuf, Failed> {
         let groups = fs::read_to_string("/proc/thread-self/cgroup")?;
         let own = groups.lines().find_map(|line| {
@@ -258,17 +258,17 @@ impl Small {
 
     fn new(controller: &str, file: &str, limit: u64) -> Result<Self, Failed> {
         let own = Self::own(controller)?;
-        let folder = own.join(format!("small-{}", std::process::id()));
-        fs::create_dir(&folder)?;
-        fs::write(folder.join(file), limit.to_string())?;
-        fs::write(folder.join("tasks"), "0")?;
-        Ok(Self { own, folder })
+        let directory = own.join(format!("small-{}", std::process::id()));
+        fs::create_dir(&directory)?;
+        fs::write(directory.join(file), limit.to_string())?;
+        fs::write(directory.join("tasks"), "0")?;
+        Ok(Self { own, directory })
     }
 
     /// Fails if a builder has left its own group there.
     fn leave(self) -> Result<(), Failed> {
         fs::write(self.own.join("tasks"), "0")?;
-        Ok(fs::remove_dir(&self.folder)?)
+        Ok(fs::remove_dir(&self.directory)?)
     }
 }
 
@@ -279,8 +279,8 @@ impl Drop for Small {
     }
 }
 
-/// Folder in folder, deeper than any path is long: each chain is moved to the end of another one.
-pub(crate) fn folders_as_deep_as_can_be_are_an_error_and_removed() -> Result<(), Failed> {
+/// Directory in directory, deeper than any path is long: each chain is moved to the end of another one.
+pub(crate) fn directories_as_deep_as_can_be_are_an_error_and_removed() -> Result<(), Failed> {
     let build = Build::new();
     let ten = |text: &str| [text; 10].join("/");
     let chain = ten(&ten(&ten("d")));
@@ -289,6 +289,6 @@ pub(crate) fn folders_as_deep_as_can_be_are_an_error_and_removed() -> Result<(),
            mkdir -p n/{chain} && mv d n/{chain}/ && mv n d || exit 1; done"
     ));
     refused(built, "File name too long")?;
-    let left: Vec<_> = fs::read_dir(build.folder.join("work-1"))?.collect();
+    let left: Vec<_> = fs::read_dir(build.directory.join("work-1"))?.collect();
     expect(left.is_empty(), &format!("there is left: {left:?}"))
 }

@@ -12,7 +12,7 @@ use crate::support::{Build, expect, refused};
 pub(crate) fn a_source_leads_nowhere_outside() -> Result<(), Failed> {
     for (name, target) in [("absolute", true), ("relative", false)] {
         let build = Build::new();
-        let link = build.folder.join("context").join(name);
+        let link = build.directory.join("context").join(name);
         let outside = build.outside();
         let target = if target {
             outside.clone()
@@ -57,7 +57,7 @@ pub(crate) fn a_destination_leads_nowhere_outside() -> Result<(), Failed> {
     build.is_untouched()
 }
 
-pub(crate) fn a_working_folder_leads_nowhere_outside() -> Result<(), Failed> {
+pub(crate) fn a_working_directory_leads_nowhere_outside() -> Result<(), Failed> {
     let build = Build::new();
     let outside = build.outside();
     build.run(&format!(
@@ -84,7 +84,7 @@ pub(crate) fn an_archive_unpacks_nothing_outside() -> Result<(), Failed> {
     });
     refused(build.run("ADD nowhere /to/"), "was not found")?;
     build.archive("through", |archive| {
-        archive.folder(outside.as_str().trim_start_matches('/'), 0o755);
+        archive.directory(outside.as_str().trim_start_matches('/'), 0o755);
         archive.link(tar::EntryType::Symlink, "out", outside.as_str());
         archive.file("out/escaped");
     });
@@ -94,10 +94,10 @@ pub(crate) fn an_archive_unpacks_nothing_outside() -> Result<(), Failed> {
         built.names().contains(&expected),
         &format!("{:?}", built.names()),
     )?;
-    // A link in the way of a folder's mode, owner and time is not followed either.
+    // A link in the way of a directory's mode, owner and time is not followed either.
     build.archive("mode", |archive| {
         archive.link(tar::EntryType::Symlink, "out", outside.as_str());
-        archive.folder("out", 0o777);
+        archive.directory("out", 0o777);
     });
     build.run("ADD mode /to/")?;
     build.is_untouched()
@@ -136,7 +136,7 @@ pub(crate) fn mount_points_lead_nowhere_outside() -> Result<(), Failed> {
         ("etc/resolv.conf", "/new"),
     ] {
         let build = Build::new();
-        let link = build.folder.join("context/tree").join(point);
+        let link = build.directory.join("context/tree").join(point);
         fs::create_dir_all(link.parent().unwrap_or(&link))?;
         symlink(format!("{}{name}", build.outside()), link)?;
         build.run("COPY tree/ /\nRUN [\"/bin/busybox\", \"true\"]")?;
@@ -187,7 +187,7 @@ pub(crate) fn links_where_the_machine_is_shown_are_refused() -> Result<(), Faile
         ("sys", "../outside"),
     ] {
         let build = Build::new();
-        let tree = build.folder.join("context/tree");
+        let tree = build.directory.join("context/tree");
         fs::create_dir_all(tree.join("moved"))?;
         symlink(target, tree.join(point))?;
         let steps = "COPY tree/ /\nRUN [\"/bin/busybox\", \"true\"]";
@@ -199,7 +199,7 @@ pub(crate) fn links_where_the_machine_is_shown_are_refused() -> Result<(), Faile
 
 pub(crate) fn what_is_bound_can_only_be_read() -> Result<(), Failed> {
     let build = Build::new();
-    let file = build.folder.join("context/file");
+    let file = build.directory.join("context/file");
     let before = fs::metadata(&file)?;
     let built = build.shell_with(
         "--mount=type=bind,target=/bound",
@@ -217,7 +217,7 @@ pub(crate) fn what_is_bound_can_only_be_read() -> Result<(), Failed> {
     )
 }
 
-pub(crate) fn what_is_written_over_a_bound_folder_is_forgotten() -> Result<(), Failed> {
+pub(crate) fn what_is_written_over_a_bound_directory_is_forgotten() -> Result<(), Failed> {
     let build = Build::new();
     let built = build.shell_with(
         "--mount=type=bind,target=/bound,rw --mount=type=bind,source=file,target=/one,rw",
@@ -225,7 +225,7 @@ pub(crate) fn what_is_written_over_a_bound_folder_is_forgotten() -> Result<(), F
            echo more >>/one; cat /one",
     )?;
     expect(built.output == "other\ntext\nmore\n", &built.output)?;
-    let context = build.folder.join("context");
+    let context = build.directory.join("context");
     expect(
         fs::read(context.join("file"))? == b"text\n",
         "a build has changed its context",
@@ -240,11 +240,11 @@ pub(crate) fn what_is_written_over_a_bound_folder_is_forgotten() -> Result<(), F
     )
 }
 
-/// The kernel takes the folders of a stack as one text, in which a colon ends a folder's path and a comma
+/// The kernel takes the directories of a stack as one text, in which a colon ends a directory's path and a comma
 /// ends them all.
 pub(crate) fn what_is_written_over_has_no_way_out_in_its_name() -> Result<(), Failed> {
     let build = Build::new();
-    let (context, outside) = (build.folder.join("context"), build.outside());
+    let (context, outside) = (build.directory.join("context"), build.outside());
     let names = [format!("way:{outside}"), format!("way,lowerdir={outside}")];
     fs::create_dir(context.join("way"))?;
     for name in &names {
@@ -265,7 +265,7 @@ pub(crate) fn devices_and_owners_lead_nowhere_outside() -> Result<(), Failed> {
     let build = Build::new();
     let outside = build.outside();
     let script = format!(
-        "mkdir -p {outside} /folder; ln -s {outside} /out; ln -s ../../../..{outside} /folder/out; cd /folder; \
+        "mkdir -p {outside} /directory; ln -s {outside} /out; ln -s ../../../..{outside} /directory/out; cd /directory; \
          for path in /out/one out/two ../../../..{outside}/three /proc/self/cwd/four; do \
            mknod $path c 1 5 && chown 4000000000:4000000000 $path && echo made $path; done; \
          for path in /bound/file /bound /etc/hosts /proc/self/exe /proc/self/fd/0 /dev/stdout; do \
@@ -284,7 +284,7 @@ pub(crate) fn devices_and_owners_lead_nowhere_outside() -> Result<(), Failed> {
         .all(|line| !built.output.contains(line));
     expect(is_shut, &built.output)?;
     build.is_untouched()?;
-    let names = fs::read_dir(build.folder.join("context"))?.count();
+    let names = fs::read_dir(build.directory.join("context"))?.count();
     expect(names == 2, "a build has written into its context")?;
     // Who has no right to it is not served either.
     let built = build.run(

@@ -23,14 +23,14 @@ pub(crate) fn parents_come_along() -> Result<(), Failed> {
     )?;
     brings(&build.run("COPY --parents nothing*/x /to/")?, &[])?;
     refused(build.run("COPY --parents a/none /to/"), "not found")?;
-    // A folder that is there gets the mode of the one that comes, and keeps its owner.
+    // A directory that is there gets the mode of the one that comes, and keeps its owner.
     let built = build.run(
         "RUN [\"/bin/busybox\", \"mkdir\", \"-p\", \"-m\", \"700\", \"/to/a\"]\n\
          COPY --parents a/c /to/",
     )?;
     expect(
         built.mode("to/a/") == Some(0o755),
-        "the folder kept its mode",
+        "the directory kept its mode",
     )
 }
 
@@ -74,7 +74,7 @@ fn tree() -> Result<Build, Failed> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let build = Build::new();
-    let context = build.folder.join("context");
+    let context = build.directory.join("context");
     for path in [
         "a/b/one.txt",
         "a/b/two.txt",
@@ -92,8 +92,8 @@ fn tree() -> Result<Build, Failed> {
         };
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
     }
-    for folder in ["a", "a/b", "a/c"] {
-        fs::set_permissions(context.join(folder), fs::Permissions::from_mode(0o755))?;
+    for directory in ["a", "a/b", "a/c"] {
+        fs::set_permissions(context.join(directory), fs::Permissions::from_mode(0o755))?;
     }
     Ok(build)
 }

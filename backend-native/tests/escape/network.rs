@@ -37,7 +37,7 @@ pub(crate) fn nobody_else_can_connect_to_a_build() -> Result<(), Failed> {
         CONNECTED.store(0, Relaxed);
         support::put_call(&build, 64, "call")?;
         let (address, length) = (unix_address(), 3 + NAME.len());
-        let context = build.folder.join("context");
+        let context = build.directory.join("context");
         // It is bound and listens before the line is printed, and as long as nothing is accepted.
         let script = format!(
             "{{ /bound/call 41 1 1 0 , 49 % {address} {length} , 50 3 1 , 43 3 0 0 , 43 3 0 0; }} & \
@@ -144,7 +144,7 @@ fn reach_for_loopback() -> Result<(), Failed> {
          cat /etc/resolv.conf",
         calls.join(" , ")
     );
-    let context = build.folder.join("context");
+    let context = build.directory.join("context");
     let (came, built) = std::thread::scope(|scope| {
         let control = scope.spawn(|| {
             let mut bytes = [0; 8];
@@ -301,10 +301,10 @@ fn works(program: &str) -> bool {
 
 /// Does a test again where these programs only fail.
 fn again_without(programs: &[&str], test: &str) -> Result<(), Failed> {
-    let folder = tempfile::tempdir_in("/var/tmp")?;
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+    let directory = tempfile::tempdir_in("/var/tmp")?;
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
     for program in programs {
-        let path = folder.path().join(program);
+        let path = directory.path().join(program);
         fs::write(&path, "#!/bin/sh\nexit 1\n")?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     }
@@ -316,7 +316,7 @@ fn again_without(programs: &[&str], test: &str) -> Result<(), Failed> {
     #[expect(clippy::disallowed_types, reason = "a test runs itself")]
     let output = std::process::Command::new(std::env::current_exe()?)
         .args(["--exact", test])
-        .env("PATH", format!("{}:{usual}", folder.path().display()))
+        .env("PATH", format!("{}:{usual}", directory.path().display()))
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     expect(output.status.success() && said.contains("1 passed"), &said)

@@ -51,7 +51,7 @@ pub(crate) fn no_device_but_those_of_every_build_can_be_opened() -> Result<(), F
 pub(crate) fn nothing_can_be_mounted() -> Result<(), Failed> {
     let build = Build::new();
     // Other programs of the machine may mount what they like meanwhile, elsewhere.
-    let places = ["/m", "/proc", "/etc/hosts", build.folder.as_str()];
+    let places = ["/m", "/proc", "/etc/hosts", build.directory.as_str()];
     let before = mounts(&places)?;
     expect(!before.is_empty(), "nothing is mounted at /proc")?;
     let built = build.shell(
@@ -83,7 +83,7 @@ pub(crate) fn the_machines_settings_can_only_be_read() -> Result<(), Failed> {
 
 pub(crate) fn no_descriptor_is_left_open() -> Result<(), Failed> {
     let build = Build::new();
-    // The listing itself has one more, of the folder that it lists.
+    // The listing itself has one more, of the directory that it lists.
     let built = build.shell("ls /proc/self/fd | wc -l; ls -l /proc/self/fd")?;
     expect(
         built.output.lines().any(|line| line.trim() == "4"),
@@ -124,7 +124,7 @@ pub(crate) fn what_runs_on_ends_with_its_step() -> Result<(), Failed> {
     expect(!left, "a process has outlived its step")
 }
 
-/// What a builder has open must be closed before the process can name it: its working folder, or
+/// What a builder has open must be closed before the process can name it: its working directory, or
 /// its program.
 pub(crate) fn no_descriptor_of_the_builder_is_a_way_out() -> Result<(), Failed> {
     let build = Build::new();
@@ -146,11 +146,11 @@ pub(crate) fn no_descriptor_of_the_builder_is_a_way_out() -> Result<(), Failed> 
     Ok(())
 }
 
-pub(crate) fn a_held_folder_is_no_way_out_of_a_root() -> Result<(), Failed> {
+pub(crate) fn a_held_directory_is_no_way_out_of_a_root() -> Result<(), Failed> {
     let build = Build::new();
     support::put_call(&build, 64, "call")?;
     let secret = build.outside().join("secret");
-    // A folder is held, the root becomes one below it, and from the held one it goes up.
+    // A directory is held, the root becomes one below it, and from the held one it goes up.
     let ups = ", 80 .. ".repeat(24);
     let built = build.run(&format!(
         "COPY call /bin/\n\
@@ -324,9 +324,9 @@ const REFUSED: [(&str, u32, u32, &str); 27] = [
     ("keyctl", 250, 288, "0 -3 0"),
     ("add_key", 248, 286, "user name key 3 -3"),
     ("request_key", 249, 287, "user name 0 -3"),
-    ("unshare a name space of users", 272, 310, "268435456"),
-    ("unshare a name space of mounts", 272, 310, "131072"),
-    ("clone into a name space of users", 56, 120, "268435473 0"),
+    ("unshare a namespace of users", 272, 310, "268435456"),
+    ("unshare a namespace of mounts", 272, 310, "131072"),
+    ("clone into a namespace of users", 56, 120, "268435473 0"),
     ("setns", 308, 346, "0 0"),
     ("io_uring_setup", 425, 425, "1 ="),
     ("bpf", 321, 357, "0 = 64"),
@@ -396,7 +396,7 @@ pub(crate) fn old_calls_give_no_other_sockets() -> Result<(), Failed> {
     expect(built.output == "-38\n-38\n-1\n3\n", &built.output)
 }
 
-/// Root's mounts are made in a copy of this process's name space, in which they would show.
+/// Root's mounts are made in a copy of this process's namespace, in which they would show.
 pub(crate) fn mounts_of_a_build_are_seen_by_nobody_else() -> Result<(), Failed> {
     if rustix::process::geteuid().is_root() {
         support::share_mounts()?;
@@ -424,18 +424,19 @@ pub(crate) fn what_is_built_is_closed_to_others() -> Result<(), Failed> {
         let mode = fs::metadata(layer)?.mode() & 0o777;
         expect(mode == 0o600, &format!("a layer has the mode {mode:o}"))?;
     }
-    // What is not exported yet lies in folders that only this user may enter.
+    // What is not exported yet lies in directories that only this user may enter.
     let mut build = Build::new();
     build.watch = |line| {
         if let Some(work) = line.strip_prefix("work: ") {
-            for folder in ["state", "layers"] {
-                let status = fs::metadata(format!("{work}/{folder}")).expect("the folder is there");
-                assert_eq!(status.mode() & 0o777, 0o700, "{folder}");
+            for directory in ["state", "layers"] {
+                let status =
+                    fs::metadata(format!("{work}/{directory}")).expect("the directory is there");
+                assert_eq!(status.mode() & 0o777, 0o700, "{directory}");
             }
             LOOKED.fetch_add(1, Relaxed);
         }
     };
-    let work = build.folder.join("work-1");
+    let work = build.directory.join("work-1");
     build.shell(&format!("echo 'work: {work}'"))?;
     expect(LOOKED.load(Relaxed) == 1, "nothing was looked at")
 }

@@ -183,7 +183,7 @@ pub(crate) fn a_file_that_is_made_with_the_set_id_bit() -> Result<(), Failed> {
 /// In what is mounted, of which only a copy comes into the image.
 pub(crate) fn a_set_id_file_in_a_mount() -> Result<(), Failed> {
     let build = Build::new();
-    let file = build.folder.join("context/file");
+    let file = build.directory.join("context/file");
     fs::set_permissions(file, fs::Permissions::from_mode(0o4755))?;
     for (mount, file) in [
         ("target=/m,rw", "m/file"),

@@ -70,7 +70,7 @@ pub(crate) fn main(cases: impl IntoIterator<Item = Case>) -> ExitCode {
 
 /// A build that is about to try something.
 pub(crate) struct Build {
-    pub(crate) folder: Utf8PathBuf,
+    pub(crate) directory: Utf8PathBuf,
     /// The network of its RUNs.
     pub(crate) network: Network,
     /// Is told every line of its RUNs as it comes.
@@ -94,21 +94,21 @@ impl Build {
         Self::new_in(Path::new("/var/tmp"))
     }
 
-    /// Prepares a build whose files are all in a folder below `folder`.
-    pub(crate) fn new_in(folder: &Path) -> Self {
-        let temporary = tempfile::tempdir_in(folder).expect("a test may make folders");
-        let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned());
+    /// Prepares a build whose files are all in a directory below `directory`.
+    pub(crate) fn new_in(directory: &Path) -> Self {
+        let temporary = tempfile::tempdir_in(directory).expect("a test may make directories");
+        let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned());
         let build = Self {
-            folder: folder.expect("its path is text"),
+            directory: directory.expect("its path is text"),
             network: Network::None,
             watch: |_| {},
             _temporary: temporary,
             count: Mutex::new(0),
         };
-        for folder in ["context", "outside"] {
-            fs::create_dir(build.folder.join(folder)).expect("a test may make folders");
+        for directory in ["context", "outside"] {
+            fs::create_dir(build.directory.join(directory)).expect("a test may make directories");
         }
-        let context = build.folder.join("context");
+        let context = build.directory.join("context");
         fs::copy(BUSYBOX, context.join("busybox"))
             .expect("busybox is there (make test installs it)");
         fs::write(context.join("file"), "text\n").expect("a test may write");
@@ -116,12 +116,12 @@ impl Build {
         build
     }
 
-    /// Returns a folder that the build has nothing to do with.
+    /// Returns a directory that the build has nothing to do with.
     pub(crate) fn outside(&self) -> Utf8PathBuf {
-        self.folder.join("outside")
+        self.directory.join("outside")
     }
 
-    /// Fails if something in that folder was changed.
+    /// Fails if something in that directory was changed.
     pub(crate) fn is_untouched(&self) -> Result<(), Failed> {
         let outside = self.outside();
         let names: Vec<_> = outside
@@ -140,7 +140,7 @@ impl Build {
         let mut archive = Archive(tar::Builder::new(Vec::new()));
         fill(&mut archive);
         let bytes = archive.0.into_inner().expect("memory can be written to");
-        fs::write(self.folder.join("context").join(name), bytes).expect("a test may write");
+        fs::write(self.directory.join("context").join(name), bytes).expect("a test may write");
     }
 
     /// Runs a script in a shell, with busybox for its commands.
@@ -174,17 +174,17 @@ impl Build {
                 _ => None,
             });
         let kinds = kinds.enumerate();
-        let work = self.folder.join(format!("work-{count}"));
-        let exported = self.folder.join(format!("layers-{count}"));
-        for folder in [&work, &exported] {
-            fs::create_dir(folder)?;
+        let work = self.directory.join(format!("work-{count}"));
+        let exported = self.directory.join(format!("layers-{count}"));
+        for directory in [&work, &exported] {
+            fs::create_dir(directory)?;
         }
-        let containerfile = self.folder.join(format!("Containerfile-{count}"));
+        let containerfile = self.directory.join(format!("Containerfile-{count}"));
         fs::write(&containerfile, &text)?;
         let request = BuildRequest {
             key: BuildKey::new(&format!("escape-{count}")),
             containerfile,
-            context: self.folder.join("context"),
+            context: self.directory.join("context"),
             contexts: Vec::new(),
             target: None,
             steps: kinds
@@ -259,7 +259,7 @@ impl Built {
 
 /// Puts the program that makes system calls into a context, for a system of so many bits.
 pub(crate) fn put_call(build: &Build, bits: u32, name: &str) -> Result<(), Failed> {
-    let program = build.folder.join("context").join(name);
+    let program = build.directory.join("context").join(name);
     #[expect(clippy::disallowed_types, reason = "a test compiles what it tries")]
     let mut compiler = std::process::Command::new("cc")
         .arg(format!("-m{bits}"))
@@ -283,7 +283,7 @@ impl Archive {
         self.put(path, "", tar::EntryType::Regular, (0o644, b"text\n"));
     }
 
-    pub(crate) fn folder(&mut self, path: &str, mode: u32) {
+    pub(crate) fn directory(&mut self, path: &str, mode: u32) {
         self.put(path, "", tar::EntryType::Directory, (mode, b""));
     }
 
@@ -347,7 +347,7 @@ pub(crate) fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {
 /// Gives this thread a copy of its mounts, in which all that is mounted is shown in copies of it.
 #[expect(
     unsafe_code,
-    reason = "new name spaces are made by a call that rustix marks so"
+    reason = "new namespaces are made by a call that rustix marks so"
 )]
 pub(crate) fn share_mounts() -> Result<(), Failed> {
     use rustix::mount::MountPropagationFlags;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use documents::{ContentEntry, ContentKind, Contents, Make, PlatformImage};
 use package_tree::{After, Plan, PlannedPackage, Tree};
-use state::{CompareOptions, Comparison, Folders};
+use state::{CompareOptions, Comparison, Directories};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -29,7 +29,7 @@ pub(super) fn run(
     plan: &Plan,
     after: &[After],
 ) -> Result<Vec<Done>, Failure> {
-    let folders = &place::folders(context)?;
+    let directories = &place::directories(context)?;
     let selected = |target: &str| plan.selected(tree, target).map_err(super::tree::of_targets);
     // Compared once: after the first time, what was built is what is recorded.
     let digests = [After::Digests, After::NewDigests];
@@ -54,7 +54,7 @@ pub(super) fn run(
             After::DigestsOf(target) => {
                 let mut found = Vec::new();
                 for package in selected(target)? {
-                    let images = state::Digests::of_output(folders, &package.name);
+                    let images = state::Digests::of_output(directories, &package.name);
                     for (platform, digest) in images? {
                         found.push(PlatformImage {
                             name: package.name.clone(),
@@ -67,10 +67,12 @@ pub(super) fn run(
             }
             After::ContentOf(target) => {
                 let packages = selected(target)?.into_iter();
-                let contents = packages.map(|package| state::contents(folders, &package.name));
+                let contents = packages.map(|package| state::contents(directories, &package.name));
                 Done::ContentOf(contents.collect::<Result<_, _>>()?)
             }
-            After::Import(target) => Done::Imported(import(context, folders, &selected(target)?)?),
+            After::Import(target) => {
+                Done::Imported(import(context, directories, &selected(target)?)?)
+            }
         });
     }
     Ok(done)
@@ -79,14 +81,20 @@ pub(super) fn run(
 /// Puts images into the store of the engine that was asked for. Returns their names there.
 fn import(
     context: &Context,
-    folders: &Folders,
+    directories: &Directories,
     packages: &[&PlannedPackage],
 ) -> Result<Vec<String>, Failure> {
     let listener = render::listener(context.verbosity, Show::default());
     wait::block_on(async {
         let mut interrupted = wait::watch();
         let backend = context.select(&mut interrupted).await?.backend;
-        let importing = make::import(folders, packages, backend.as_ref(), &listener, &interrupted);
+        let importing = make::import(
+            directories,
+            packages,
+            backend.as_ref(),
+            &listener,
+            &interrupted,
+        );
         Ok(importing.await?)
     })
 }
@@ -169,7 +177,7 @@ fn list(contents: &Contents, text: &mut String) {
 
 fn line(entry: &ContentEntry) -> String {
     let kind = match entry.kind {
-        ContentKind::Folder => 'd',
+        ContentKind::Directory => 'd',
         ContentKind::Symlink => 'l',
         ContentKind::HardLink => 'h',
         ContentKind::CharacterDevice => 'c',

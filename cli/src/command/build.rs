@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
         return Err(Failure::of(ErrorKind::Usage, [(message, None)]));
     }
     let delivery = output.delivery(&recipe.trees(), root)?;
-    let folders = place::folders(context)?;
+    let directories = place::directories(context)?;
     if arguments.check {
         let (trees, files) = (recipe.trees(), [&recipe.containerfile]);
         let exit = super::check::of_files(context, &trees, files, false, render::note)?;
@@ -64,7 +64,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
             no_cache: arguments.no_cache(),
             network: context.settings.network.value.into(),
             hermetic,
-            folders,
+            directories,
             space: context.settings.space(),
         };
         let built = build::build(job, delivery, listener, interrupted).await;

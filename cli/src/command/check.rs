@@ -37,7 +37,7 @@ pub(super) fn of_tree(
     of_files(context, &trees, &files, deny_warnings, render::result)
 }
 
-/// Checks Containerfiles, each of whose paths is relative to the folder that is worked on, through no link in
+/// Checks Containerfiles, each of whose paths is relative to the directory that is worked on, through no link in
 /// one of `trees`. What came of it is given to `result` where it is for people.
 pub(super) fn of_files<'a>(
     context: &Context,

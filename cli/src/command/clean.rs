@@ -46,7 +46,7 @@ fn everything(context: &Context) -> Result<Clean, Failure> {
     if context.directory.join("packages").is_dir() {
         return Ok(Clean::Everything);
     }
-    if place::folders(context)?.is_used() {
+    if place::directories(context)?.is_used() {
         return Ok(Clean::Own);
     }
     super::tree::open(context).map(|_| Clean::Everything)
@@ -55,8 +55,8 @@ fn everything(context: &Context) -> Result<Clean, Failure> {
 /// Has each engine remove what killed builds of this tree have put into its store. Returns how many
 /// builds that were.
 fn clean_stores(context: &Context) -> Result<usize, Failure> {
-    let folders = place::folders(context)?;
-    let names = make::abandoned_runtimes(&folders)?;
+    let directories = place::directories(context)?;
+    let names = make::abandoned_runtimes(&directories)?;
     let listener = render::listener(context.verbosity, Show::default());
     wait::block_on(async {
         let mut interrupted = wait::watch();
@@ -75,7 +75,7 @@ fn clean_stores(context: &Context) -> Result<usize, Failure> {
                 continue;
             }
             let listener = Arc::clone(&listener);
-            let cleaning = make::clean_store(&folders, backend.as_ref(), listener);
+            let cleaning = make::clean_store(&directories, backend.as_ref(), listener);
             let cleaned = wait::unless(&mut interrupted, cleaning).await?;
             builds += cleaned?;
         }
@@ -85,11 +85,11 @@ fn clean_stores(context: &Context) -> Result<usize, Failure> {
 
 /// Removes what was made in the tree that is worked on.
 pub(super) fn remove(context: &Context, what: Clean) -> Result<Cleaned, Failure> {
-    let folders = place::folders(context)?;
+    let directories = place::directories(context)?;
     let listener = render::listener(context.verbosity, Show::default());
     wait::block_on(async {
         let mut interrupted = wait::watch();
-        let cleaning = make::clean(folders, what, context.backends(), listener);
+        let cleaning = make::clean(directories, what, context.backends(), listener);
         let cleaned = wait::unless(&mut interrupted, cleaning).await?;
         Ok(cleaned?)
     })

@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Completions) -> Exit {
 
 /// Writes a page for the program, and one for each of its commands.
 pub(super) fn manual(tree: &Utf8Path, arguments: &Manual) -> Result<Exit, Failure> {
-    let folder = place::directory(tree, &arguments.folder)?;
+    let directory = place::directory(tree, &arguments.directory)?;
     // What has the name of a page is replaced, and not written into.
     let pages = || -> io::Result<()> {
         let temporary = tempfile::tempdir()?;
@@ -31,12 +31,12 @@ pub(super) fn manual(tree: &Utf8Path, arguments: &Manual) -> Result<Exit, Failur
         let written = Directory::open(Utf8Path::from_path(temporary.path()).unwrap_or("".into()))?;
         for page in written.entries()? {
             let name = Utf8Path::new(&page.name);
-            folder.write(name, &written.read(name, beneath::TEXT)?)?;
+            directory.write(name, &written.read(name, beneath::TEXT)?)?;
         }
         Ok(())
     };
     pages().map_err(|error| {
-        let message = format!("cannot write pages to {}: {error}", arguments.folder);
+        let message = format!("cannot write pages to {}: {error}", arguments.directory);
         Failure::of(ErrorKind::Environment, [(message, None)])
     })?;
     Ok(Exit::Success)

@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
         let columns = columns?;
         let oracles = Oracle::find_all(&programs).await;
         let site = Site {
-            folder: work.folder.join("trees"),
+            directory: work.directory.join("trees"),
             network: context.settings.network.value.into(),
             interrupted: wait::watch(),
         };
@@ -53,9 +53,9 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
     match results {
         None => Ok(Exit::Success),
         Some(results) => {
-            if let Some(folder) = &arguments.report {
-                let folder = place::directory(&context.directory, folder)?;
-                conformance::report::write(&results, &folder).map_err(|error| {
+            if let Some(directory) = &arguments.report {
+                let directory = place::directory(&context.directory, directory)?;
+                conformance::report::write(&results, &directory).map_err(|error| {
                     let hint = "name a writable directory with --report";
                     Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
                 })?;
@@ -112,33 +112,33 @@ fn programs(
     Ok((programs, required))
 }
 
-/// The folder in which images are built.
+/// The directory in which images are built.
 struct Work {
-    folder: Utf8PathBuf,
-    /// Removes the folder at the end, unless it is to be kept.
+    directory: Utf8PathBuf,
+    /// Removes the directory at the end, unless it is to be kept.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl Work {
     fn new(tree: &Utf8Path, keep: Option<&Utf8Path>) -> std::io::Result<Self> {
-        if let Some(folder) = keep {
-            let directory = place::open_directory(tree, folder)?;
-            if !directory.entries()?.is_empty() {
-                let message = format!("`{folder}` is not empty");
+        if let Some(directory) = keep {
+            let opened = place::open_directory(tree, directory)?;
+            if !opened.entries()?.is_empty() {
+                let message = format!("`{directory}` is not empty");
                 return Err(std::io::Error::other(message));
             }
             return Ok(Self {
-                folder: folder.canonicalize_utf8()?,
+                directory: directory.canonicalize_utf8()?,
                 _temporary: None,
             });
         }
         let temporary = tempfile::Builder::new()
             .prefix("stagex-conformance-")
             .tempdir_in(SCRATCH)?;
-        let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned())
+        let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned())
             .map_err(|path| std::io::Error::other(format!("{} is not UTF-8", path.display())))?;
         Ok(Self {
-            folder,
+            directory,
             _temporary: Some(temporary),
         })
     }
@@ -149,10 +149,10 @@ fn suite(arguments: &arguments::Conformance, work: &Work) -> Result<Suite, Failu
     let opened = if let Some(tree) = &arguments.tree {
         Suite::of_tree(tree, &arguments.targets)
     } else {
-        let folder = work.folder.join("suite");
-        let unpacked = conformance::unpack(&folder);
+        let directory = work.directory.join("suite");
+        let unpacked = conformance::unpack(&directory);
         unpacked.map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
-        Suite::of_cases(&folder)
+        Suite::of_cases(&directory)
     };
     let mut suite = opened.map_err(|error| {
         let kind = match error {

@@ -82,7 +82,7 @@ pub(super) fn compare(
     let packages = tree
         .outputs()
         .map(|output| (output.stage.as_str(), output.name.as_str()));
-    let compared = state::compare(&place::folders(context)?, packages, options)?;
+    let compared = state::compare(&place::directories(context)?, packages, options)?;
     if !context.verbosity.quiet {
         for gone in &compared.removed {
             render::note(&format!(

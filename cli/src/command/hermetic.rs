@@ -86,12 +86,12 @@ pub(super) fn of_recipe(
         if let Some(output) = tree.outputs().find(of_target) {
             kept = rules.excepted(output);
             let given = match recipe.contexts.get(FETCH) {
-                Some(Named::Folder(folder)) => folder.clone(),
+                Some(Named::Directory(directory)) => directory.clone(),
                 _ => within.join(FETCH),
             };
             recipe.contexts.insert(FETCH.to_owned(), Named::Sources);
             recipe.sources = Sources::Checked {
-                folder: given,
+                directory: given,
                 sources: output.sources.to_vec(),
             };
             recipe.context = within;

@@ -47,12 +47,12 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         } else if goals.clean {
             print_explanations(context, make::explain_cleaned(&plan));
         } else {
-            let folders = place::folders(context)?;
+            let directories = place::directories(context)?;
             print_explanations(
                 context,
                 make::explain(
                     context.settings.profile.value,
-                    &folders,
+                    &directories,
                     &plan,
                     arguments.no_cache,
                     super::hermetic::of_tree(context)?.as_ref(),
@@ -147,7 +147,7 @@ fn build(
         no_cache: arguments.no_cache || goals.clean,
         space: context.settings.space(),
     };
-    let folders = place::folders(context)?;
+    let directories = place::directories(context)?;
     let hermetic = super::hermetic::of_tree(context)?.map(Arc::new);
     let show = Show {
         progress: arguments.progress,
@@ -170,17 +170,17 @@ fn build(
         }
         if goals.clean {
             // Not before there is something that can build it again.
-            let folders = folders.clone();
+            let directories = directories.clone();
             let backends = context.backends();
             let listener = Arc::clone(&listener);
-            let cleaning = make::clean(folders, Clean::Everything, backends, listener);
+            let cleaning = make::clean(directories, Clean::Everything, backends, listener);
             let cleaned = wait::unless(&mut interrupted, cleaning).await?;
             cleaned?;
         }
-        let sources = Arc::new(Present::new(folders.root().to_owned()));
+        let sources = Arc::new(Present::new(directories.root().to_owned()));
         let job = Job {
             profile: context.settings.profile.value,
-            folders,
+            directories,
             sources,
             plan: Arc::clone(plan),
             executor: Arc::new(Local::new(

@@ -205,7 +205,7 @@ fn text(path: &Utf8Path, owner: Owner) -> Result<Option<String>, Failure> {
         Err(error) => error,
     };
     match (error.kind(), beneath::problem(&error)) {
-        // The home folder of who has none may be a device.
+        // The home directory of who has none may be a device.
         (NotFound | NotADirectory, _) => Ok(None),
         (_, Some(Problem::NotUtf8(_))) => Err(usage(
             format!("{path} is not UTF-8"),
@@ -217,7 +217,7 @@ fn text(path: &Utf8Path, owner: Owner) -> Result<Option<String>, Failure> {
             let hint = match problem {
                 _ if is_closed => Some(
                     "it is looked for in ~/.config: set HOME, if that is another user's home \
-                     folder, or XDG_CONFIG_HOME",
+                     directory, or XDG_CONFIG_HOME",
                 ),
                 Some(Problem::Link(_)) => Some("a tree's file must be in the tree: copy it there"),
                 Some(_) => Some("replace it with a regular file of at most 4 MiB, or remove it"),

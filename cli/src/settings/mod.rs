@@ -23,8 +23,8 @@ pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
     let mut settings = Settings::of_nobody();
     let global = &arguments.global;
     settings.read(&global.directory.join(FILE), Owner::Tree)?;
-    if let Some(folder) = environment::configuration() {
-        settings.read(&folder.join(FILE), Owner::User)?;
+    if let Some(directory) = environment::configuration() {
+        settings.read(&directory.join(FILE), Owner::User)?;
     }
     settings.take_environment(global)?;
     settings.take_flags(arguments)?;

@@ -70,11 +70,11 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 /// Returns a copy of the example tree, with the digests that are recorded of it.
 pub(crate) fn example_tree() -> tempfile::TempDir {
     let temporary = tempfile::tempdir_in("/var/tmp").unwrap();
-    for folder in ["packages", "digests"] {
+    for directory in ["packages", "digests"] {
         let from = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("..")
-            .join(folder);
-        copy(&from, &temporary.path().join(folder));
+            .join(directory);
+        copy(&from, &temporary.path().join(directory));
     }
     temporary
 }
@@ -98,7 +98,7 @@ pub(crate) fn expect(holds: bool, otherwise: &str) -> Result<(), Failed> {
 }
 
 /// Tells whether a runtime has a store of images: what is no program of its own keeps nothing beside
-/// the work folder.
+/// the work directory.
 pub(crate) fn has_store(program: &Utf8Path) -> bool {
     which::which(program).is_ok()
 }
@@ -120,7 +120,7 @@ pub(crate) fn images(program: &Utf8Path) -> Result<Vec<String>, Failed> {
     Ok(images)
 }
 
-/// Fails the test if builds have left something in the tree's work folder or in the engine's store,
+/// Fails the test if builds have left something in the tree's work directory or in the engine's store,
 /// in which there were these images.
 pub(crate) fn nothing_is_left(
     tree: &Path,
@@ -132,7 +132,7 @@ pub(crate) fn nothing_is_left(
         .collect();
     expect(
         left.is_empty(),
-        &format!("left in the work folder: {left:?}"),
+        &format!("left in the work directory: {left:?}"),
     )?;
     let mut images = images(program)?;
     images.retain(|image| !before.contains(image));

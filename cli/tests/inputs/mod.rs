@@ -223,16 +223,16 @@ fn what_grows_without_end_is_refused() {
 
 #[test]
 fn names_that_would_forge_lines_are_refused() {
-    for (folder, expected) in [
+    for (directory, expected) in [
         ("core/a\ncore-b", "is not a valid name for a package"),
         ("core/a\u{1b}[2J", "is not a valid name for a package"),
         ("core/A", "is not a valid name for a package"),
         ("co\u{202e}re/a", "is not a valid name for a stage"),
     ] {
-        let name = folder.split_once('/').unwrap().1;
+        let name = directory.split_once('/').unwrap().1;
         let name = name.replace('\n', "\\n").replace('\u{1b}', "\\u001b");
         let manifest = format!("[package]\nname = \"{name}\"\n");
-        let tree = tree(&[(folder, &manifest, "FROM scratch\n")]);
+        let tree = tree(&[(directory, &manifest, "FROM scratch\n")]);
         for arguments in [
             &["make", "--dry-run"][..],
             &["digests"],
@@ -240,11 +240,14 @@ fn names_that_would_forge_lines_are_refused() {
         ] {
             let ran = bounded(tree.path(), arguments);
             let all = ran.stdout.clone() + &ran.stderr;
-            assert_eq!(ran.code, 3, "{folder:?}: {all}");
-            assert!(ran.stderr.contains(expected), "{folder:?}: {all}");
-            assert!(!all.contains(['\u{1b}', '\u{202e}']), "{folder:?}: {all}");
+            assert_eq!(ran.code, 3, "{directory:?}: {all}");
+            assert!(ran.stderr.contains(expected), "{directory:?}: {all}");
+            assert!(
+                !all.contains(['\u{1b}', '\u{202e}']),
+                "{directory:?}: {all}"
+            );
             let line = |line: &str| line.starts_with("error: ") || line.starts_with(' ');
-            assert!(ran.stderr.lines().all(line), "{folder:?}: {all}");
+            assert!(ran.stderr.lines().all(line), "{directory:?}: {all}");
         }
     }
 }

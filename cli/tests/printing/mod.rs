@@ -191,16 +191,16 @@ fn what_is_typed_is_printable() {
     std::fs::remove_file(tree.path().join("stagex.toml")).unwrap();
     let ran = stagex_with(tree.path(), &["config"], &[("STAGEX_JOBS", &hostile)]);
     check_plain(&ran.stderr, "a variable");
-    let folder = tree
+    let directory = tree
         .path()
         .join(orders().iter().take(64).collect::<String>());
-    std::fs::create_dir(&folder).unwrap();
-    check_plain(&stagex(&folder, &["make"]).stderr, "a folder");
+    std::fs::create_dir(&directory).unwrap();
+    check_plain(&stagex(&directory, &["make"]).stderr, "a directory");
 }
 
 /// Makes a runtime that says everything that a runtime can say, all of it hostile; a build fails, or
 /// not.
-pub(crate) fn runtime(folder: &Path, fails: bool) -> [String; 4] {
+pub(crate) fn runtime(directory: &Path, fails: bool) -> [String; 4] {
     let hostile = hostile();
     let say = |value: serde_json::Value| value.to_string() + "\n";
     let lines: String = orders()
@@ -218,7 +218,7 @@ pub(crate) fn runtime(folder: &Path, fails: bool) -> [String; 4] {
         } else {
             say(json!({ "type": "error", "kind": "unsupported", "message": "no", "hint": hostile }))
         };
-    std::fs::write(folder.join("build"), build).unwrap();
+    std::fs::write(directory.join("build"), build).unwrap();
     let probe = say(json!({
         "type": "result", "protocol": 1, "version": format!("1{hostile}"),
         "capabilities": {
@@ -229,12 +229,12 @@ pub(crate) fn runtime(folder: &Path, fails: bool) -> [String; 4] {
             "offline_builds": true, "layers": "changes", "leaves_mount_points": false
         }
     }));
-    std::fs::write(folder.join("probe"), probe).unwrap();
-    let program = folder.join("says");
-    let folder = folder.to_str().unwrap();
+    std::fs::write(directory.join("probe"), probe).unwrap();
+    let program = directory.join("says");
+    let directory = directory.to_str().unwrap();
     let script = format!(
-        "#!/bin/sh\nread asked\ncase $asked in *'\"operation\":\"build\"'*) cat '{folder}/build'; exit;; esac\n\
-         cat '{folder}/probe'\n"
+        "#!/bin/sh\nread asked\ncase $asked in *'\"operation\":\"build\"'*) cat '{directory}/build'; exit;; esac\n\
+         cat '{directory}/probe'\n"
     );
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();

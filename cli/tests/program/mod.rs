@@ -52,14 +52,14 @@ pub(crate) fn ran(command: &mut Command) -> Ran {
     }
 }
 
-/// Makes a tree of packages: (folder below `packages`, package.toml, Containerfile).
+/// Makes a tree of packages: (directory below `packages`, package.toml, Containerfile).
 pub(crate) fn tree(packages: &[(&str, &str, &str)]) -> tempfile::TempDir {
     let temporary = tempfile::tempdir().unwrap();
-    for (folder, manifest, containerfile) in packages {
-        let folder = temporary.path().join("packages").join(folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("Containerfile"), containerfile).unwrap();
-        std::fs::write(folder.join("package.toml"), manifest).unwrap();
+    for (directory, manifest, containerfile) in packages {
+        let directory = temporary.path().join("packages").join(directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("Containerfile"), containerfile).unwrap();
+        std::fs::write(directory.join("package.toml"), manifest).unwrap();
     }
     temporary
 }

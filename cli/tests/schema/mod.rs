@@ -25,8 +25,8 @@ pub(crate) fn printed(name: &str, text: &str) -> Value {
 
 /// Compares a value with the schema of the document `name`.
 pub(crate) fn compared(name: &str, value: &Value) -> Result<(), String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
-    let schema = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
+    let schema = std::fs::read_to_string(directory.join(format!("{name}.json"))).unwrap();
     let schema: Value = serde_json::from_str(&schema).unwrap();
     whole(&schema, &schema, value)
 }

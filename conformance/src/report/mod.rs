@@ -24,7 +24,7 @@ pub enum ReportError {
     /// A file cannot be written.
     #[error("cannot write {path}")]
     Write {
-        /// The file or folder.
+        /// The file or directory.
         path: Utf8PathBuf,
         /// Why.
         source: io::Error,
@@ -39,17 +39,17 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.json`, `junit.xml`, `index.html`, `matrix-light.svg` and `matrix-dark.svg` into `folder`.
+/// Writes `report.json`, `junit.xml`, `index.html`, `matrix-light.svg` and `matrix-dark.svg` into `directory`.
 /// Each file is there whole or not at all, and replaces what has its name.
-pub fn write(results: &Results, folder: &Directory) -> Result<(), ReportError> {
+pub fn write(results: &Results, directory: &Directory) -> Result<(), ReportError> {
     let format = |name: &str| {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         move |message: String| ReportError::Format { path, message }
     };
     let put = |name: &str, text: &str| {
-        let written = folder.write(name.into(), text.as_bytes());
+        let written = directory.write(name.into(), text.as_bytes());
         written.map_err(|source| {
-            let path = folder.path().join(name);
+            let path = directory.path().join(name);
             ReportError::Write { path, source }
         })
     };

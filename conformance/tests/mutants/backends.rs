@@ -6,7 +6,7 @@ use crate::member::{CAPABILITY, Member};
 use crate::mutant::{Change, Mutant};
 use crate::recording::RecordedLayer;
 use crate::related::{
-    any, every_case, has_hard_links, has_several_layers, has_whiteouts, is_folder, is_whiteout,
+    any, every_case, has_hard_links, has_several_layers, has_whiteouts, is_directory, is_whiteout,
     last_name,
 };
 
@@ -133,7 +133,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "working_directories_belong_to_root",
         case: "a-working-directory-belongs-to-the-user",
         shows: "user: expected 7, found 0",
-        related: |case| any(case, |member| is_folder(member) && member.owner() != (0, 0)),
+        related: |case| {
+            any(case, |member| {
+                is_directory(member) && member.owner() != (0, 0)
+            })
+        },
         change: Change::Layers(|layers| {
             for layer in layers {
                 if layer.kind == StepKind::Workdir {
@@ -215,8 +219,8 @@ fn copy_hard_links(layer: &mut RecordedLayer) {
 fn leave_mount_points(layer: &mut RecordedLayer) {
     let paths: Vec<_> = layer.members.iter().map(Member::path).collect();
     for path in &paths {
-        if let Some(folder) = path.strip_suffix(b"proc") {
-            let run = [folder, b"run"].concat();
+        if let Some(directory) = path.strip_suffix(b"proc") {
+            let run = [directory, b"run"].concat();
             if last_name(path) == b"proc" && !paths.contains(&run) {
                 let name = String::from_utf8(run).expect("such a path is text") + "/";
                 layer.members.push(Member::empty(&name));

@@ -27,7 +27,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         }),
     },
     Mutant {
-        name: "modes_of_folders_are_not_compared",
+        name: "modes_of_directories_are_not_compared",
         case: "another-mode-of-a-folder-is-recorded",
         shows: "expected the entry `deep/er`",
         related: |case| differs(case, |own, below| own.mode() != below.mode()),
@@ -96,7 +96,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         change: Change::EncoderOfTouched(|image, touched| keep(image, touched, b'0')),
     },
     Mutant {
-        name: "folders_that_equal_the_base_are_kept",
+        name: "directories_that_equal_the_base_are_kept",
         case: "an-equal-empty-folder-is-dropped",
         shows: "found the entry `var/empty`",
         related: has_something_below,
@@ -110,7 +110,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         change: Change::EncoderOfTouched(|image, touched| keep(image, touched, b'2')),
     },
     Mutant {
-        name: "a_file_in_place_of_a_folder_has_a_whiteout_as_well",
+        name: "a_file_in_place_of_a_directory_has_a_whiteout_as_well",
         case: "a-file-in-place-of-a-folder",
         shows: "expected the entry `deep`, found the entry `.wh.deep`",
         related: |case| {
@@ -122,8 +122,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             let below = below(image);
             for layer in &mut image.layers {
                 let replaces = |own: &Member| {
-                    let folder = below.get(&own.path());
-                    own.kind() != b'5' && folder.is_some_and(|each| each.kind() == b'5')
+                    let directory = below.get(&own.path());
+                    own.kind() != b'5' && directory.is_some_and(|each| each.kind() == b'5')
                 };
                 let members = std::mem::take(&mut layer.members).into_iter();
                 let members = members.flat_map(|own| {
@@ -135,7 +135,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         }),
     },
     Mutant {
-        name: "only_the_topmost_children_of_a_folder_are_hidden",
+        name: "only_the_topmost_children_of_a_directory_are_hidden",
         case: "recreated-folders-hide-their-children-at-each-depth",
         shows: "expected the entry `deep/er/.wh.b`",
         related: |case| {
@@ -185,7 +185,7 @@ fn leave_out_blindly(image: &mut Image, blind: fn(&mut Member, &Member)) {
     });
 }
 
-/// Leaves out entries that are taken for the base's; folders only where nothing in them is
+/// Leaves out entries that are taken for the base's; directories only where nothing in them is
 /// recorded.
 fn leave_out(image: &mut Image, same: impl Fn(&Member, &Member) -> bool) {
     let below = below(image);
@@ -193,8 +193,8 @@ fn leave_out(image: &mut Image, same: impl Fn(&Member, &Member) -> bool) {
         let paths: Vec<_> = layer.members.iter().map(Member::path).collect();
         layer.members.retain(|member| {
             let path = member.path();
-            let folder = [path.as_slice(), b"/"].concat();
-            let in_use = paths.iter().any(|other| other.starts_with(&folder));
+            let directory = [path.as_slice(), b"/"].concat();
+            let in_use = paths.iter().any(|other| other.starts_with(&directory));
             in_use || !below.get(&path).is_some_and(|below| same(member, below))
         });
     }
@@ -224,16 +224,16 @@ fn keep(image: &mut Image, touched: &[RecordedLayer], kind: u8) {
     }
 }
 
-/// It is a whiteout in a folder that is itself in one with whiteouts.
+/// It is a whiteout in a directory that is itself in one with whiteouts.
 fn is_nested(member: &Member, all: &[Member]) -> bool {
     let parent = |path: &[u8]| {
         let end = path.len() - last_name(path).len();
         path[..end.saturating_sub(1)].to_vec()
     };
-    let folder = parent(&member.path());
+    let directory = parent(&member.path());
     is_whiteout(member)
-        && !folder.is_empty()
+        && !directory.is_empty()
         && all
             .iter()
-            .any(|other| is_whiteout(other) && parent(&other.path()) == parent(&folder))
+            .any(|other| is_whiteout(other) && parent(&other.path()) == parent(&directory))
 }

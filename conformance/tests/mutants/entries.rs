@@ -4,7 +4,8 @@ use crate::image::Image;
 use crate::member::Member;
 use crate::mutant::{Change, Mutant};
 use crate::related::{
-    any, has_hard_links, has_whiteouts, is_folder, is_whiteout, last_name, meant, no_other, walked,
+    any, has_hard_links, has_whiteouts, is_directory, is_whiteout, last_name, meant, no_other,
+    walked,
 };
 use crate::world::Case;
 
@@ -265,18 +266,18 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         }),
     },
     Mutant {
-        name: "the_slash_of_a_folder_does_not_count",
+        name: "the_slash_of_a_directory_does_not_count",
         case: "a-folders-slash-counts",
         shows: "written in another way",
         related: |case| {
             any(case, |member| {
-                is_folder(member) && member.name().len() == FIELD + 1
+                is_directory(member) && member.name().len() == FIELD + 1
             })
         },
         change: Change::Encoder(|image| {
             image.each_member(|member| {
                 let name = member.name();
-                if is_folder(member) && name.len() == FIELD + 1 {
+                if is_directory(member) && name.len() == FIELD + 1 {
                     member.remove_record(b"path");
                     member.set_split(b"", &name[..FIELD]);
                 }
@@ -316,11 +317,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         }),
     },
     Mutant {
-        name: "hard_links_do_not_cross_folders",
+        name: "hard_links_do_not_cross_directories",
         case: "hard-links-cross-folders",
         shows: "type: expected hard link to `a/b/one`, found file",
-        related: |case| has_links(case, crosses_folders),
-        change: Change::Encoder(|image| copy_links(image, crosses_folders)),
+        related: |case| has_links(case, crosses_directories),
+        change: Change::Encoder(|image| copy_links(image, crosses_directories)),
     },
     Mutant {
         name: "symlinks_are_never_hard_links",
@@ -350,13 +351,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         }),
     },
     Mutant {
-        name: "folders_have_no_time",
+        name: "directories_have_no_time",
         case: "times-of-folders-and-symlinks-are-clamped",
         shows: "`new`: time: expected 1.000000000, found 0.000000000",
-        related: |case| any(case, is_folder),
+        related: |case| any(case, is_directory),
         change: Change::Encoder(|image| {
             image.each_member(|member| {
-                if is_folder(member) {
+                if is_directory(member) {
                     member.set_seconds(0);
                 }
             });
@@ -370,7 +371,7 @@ fn sort(image: &mut Image, key: impl Fn(&Member) -> Vec<u8>) {
     }
 }
 
-/// Returns a path with a slash at its end if it is a folder's.
+/// Returns a path with a slash at its end if it is a directory's.
 fn slashed(member: &Member, mut path: Vec<u8>) -> Vec<u8> {
     if member.kind() == b'5' {
         path.push(b'/');
@@ -378,18 +379,18 @@ fn slashed(member: &Member, mut path: Vec<u8>) -> Vec<u8> {
     path
 }
 
-/// A folder's name goes on, in another entry's, with a byte that is less than a slash.
+/// A directory's name goes on, in another entry's, with a byte that is less than a slash.
 fn has_a_name_that_goes_on_below_a_slash(case: &Case) -> bool {
     case.image.layers.iter().any(|layer| {
-        let folders = layer.members.iter().filter(|each| each.kind() == b'5');
-        let folders: Vec<_> = folders.map(Member::path).collect();
+        let directories = layer.members.iter().filter(|each| each.kind() == b'5');
+        let directories: Vec<_> = directories.map(Member::path).collect();
         layer.members.iter().map(meant).any(|path| {
-            let goes_on = |folder: &Vec<u8>| {
-                let rest = path.strip_prefix(folder.as_slice());
+            let goes_on = |directory: &Vec<u8>| {
+                let rest = path.strip_prefix(directory.as_slice());
                 rest.and_then(|rest| rest.first())
                     .is_some_and(|byte| *byte < b'/')
             };
-            folders.iter().any(goes_on)
+            directories.iter().any(goes_on)
         })
     })
 }
@@ -432,10 +433,10 @@ fn split_at_the_first_slash(member: &mut Member) {
     }
 }
 
-/// A hard link and what it is to are in different folders.
-fn crosses_folders(link: &Member, leader: &Member) -> bool {
-    let folder = |path: Vec<u8>| path[..path.len() - last_name(&path).len()].to_vec();
-    folder(link.path()) != folder(leader.path())
+/// A hard link and what it is to are in different directories.
+fn crosses_directories(link: &Member, leader: &Member) -> bool {
+    let directory = |path: Vec<u8>| path[..path.len() - last_name(&path).len()].to_vec();
+    directory(link.path()) != directory(leader.path())
 }
 
 fn has_links(case: &Case, such: fn(&Member, &Member) -> bool) -> bool {

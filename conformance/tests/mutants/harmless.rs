@@ -5,7 +5,7 @@ use backend_api::StepKind;
 use crate::member::Member;
 use crate::mutant::{Change, Harmless};
 use crate::recording::RecordedLayer;
-use crate::related::{is_folder, is_whiteout, whiteout};
+use crate::related::{is_directory, is_whiteout, whiteout};
 
 pub(crate) const MUTANTS: &[Harmless] = &[
     Harmless {
@@ -51,7 +51,7 @@ fn write_otherwise(member: &mut Member) {
         member.set_owner(7, 8);
         member.set_seconds(1_700_000_000);
     }
-    if is_folder(member) && member.seconds() > 1 {
+    if is_directory(member) && member.seconds() > 1 {
         member.set_seconds(member.seconds() + 60);
     }
 }

@@ -139,8 +139,8 @@ impl Image {
 
 impl Encoded {
     /// Writes the layout, without the layers of the base.
-    pub(crate) fn write(&self, folder: &Utf8Path) -> Layout {
-        let blobs = folder.join("blobs/sha256");
+    pub(crate) fn write(&self, directory: &Utf8Path) -> Layout {
+        let blobs = directory.join("blobs/sha256");
         fs::create_dir_all(&blobs).unwrap();
         for (digest, bytes) in &self.blobs {
             fs::write(blobs.join(digest.hex()), bytes).unwrap();
@@ -151,7 +151,7 @@ impl Encoded {
             "digest": self.digest,
             "size": manifest.len(),
         }]});
-        fs::write(folder.join("index.json"), index.to_string()).unwrap();
-        Layout::open(folder).unwrap()
+        fs::write(directory.join("index.json"), index.to_string()).unwrap();
+        Layout::open(directory).unwrap()
     }
 }

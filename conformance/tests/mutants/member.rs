@@ -84,7 +84,7 @@ pub(crate) fn write<W: std::io::Write>(
 }
 
 impl Member {
-    /// Makes an empty file or, with a slash at the end of its name, an empty folder.
+    /// Makes an empty file or, with a slash at the end of its name, an empty directory.
     pub(crate) fn empty(name: &str) -> Self {
         let mut member = Self {
             before: Vec::new(),
@@ -93,14 +93,14 @@ impl Member {
                 content: Vec::new(),
             },
         };
-        let folder = name.ends_with('/');
+        let directory = name.ends_with('/');
         member.main.header[MAGIC].copy_from_slice(b"ustar\x0000");
         member.main.header[NAME][..name.len()].copy_from_slice(name.as_bytes());
         for field in [USER, GROUP, SIZE, TIME] {
             member.set_number(field, 0);
         }
-        member.set_kind(if folder { b'5' } else { b'0' });
-        member.set_mode(if folder { 0o755 } else { 0o644 });
+        member.set_kind(if directory { b'5' } else { b'0' });
+        member.set_mode(if directory { 0o755 } else { 0o644 });
         member
     }
 

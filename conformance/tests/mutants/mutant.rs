@@ -126,8 +126,8 @@ fn encode(world: &World, change: impl Fn(&Case, &mut Image)) -> BTreeMap<&str, S
         }
         let encoded = image.encode();
         if encoded.digest != case.digest {
-            let folder = scratch();
-            let layout = encoded.write(&path(&folder));
+            let directory = scratch();
+            let layout = encoded.write(&path(&directory));
             let difference = first_difference(&case.layout, &layout);
             let said = match difference {
                 Ok(difference) => difference.map(|difference| difference.to_string()),

@@ -84,8 +84,8 @@ impl Backend for Recorder {
         built
     }
 
-    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
-        let exported = self.inner.export(image, folder).await?;
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
+        let exported = self.inner.export(image, directory).await?;
         let layers = exported.layers.iter().map(|layer| {
             let step = image.steps.iter().find(|step| step.id == layer.step);
             RecordedLayer {
@@ -156,13 +156,13 @@ impl Backend for Replayer {
         })
     }
 
-    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
         let mut layers = Vec::new();
         for (place, layer) in self.layers(&image.key)?.iter().enumerate() {
             let mut bytes = Vec::new();
             member::write(&layer.members, &mut bytes, |_| {}).expect("a vector takes every byte");
-            let tar = folder.join(format!("{place}.tar"));
-            fs::write(&tar, bytes).expect("the folder of layers takes them");
+            let tar = directory.join(format!("{place}.tar"));
+            fs::write(&tar, bytes).expect("the directory of layers takes them");
             layers.push(EngineLayer {
                 step: layer.step,
                 tar,

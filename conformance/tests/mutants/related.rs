@@ -46,8 +46,8 @@ pub(crate) fn says(case: &Case, text: &str) -> bool {
     String::from_utf8_lossy(case.layout.config()).contains(text)
 }
 
-/// Returns whether a member is a folder.
-pub(crate) fn is_folder(member: &Member) -> bool {
+/// Returns whether a member is a directory.
+pub(crate) fn is_directory(member: &Member) -> bool {
     member.kind() == b'5'
 }
 
@@ -58,8 +58,8 @@ pub(crate) fn is_whiteout(member: &Member) -> bool {
 
 /// Makes a member that deletes a name.
 pub(crate) fn whiteout(deleted: &[u8]) -> Member {
-    let folder = &deleted[..deleted.len() - last_name(deleted).len()];
-    let mark = [folder, WHITEOUT, last_name(deleted)].concat();
+    let directory = &deleted[..deleted.len() - last_name(deleted).len()];
+    let mark = [directory, WHITEOUT, last_name(deleted)].concat();
     let mut member = Member::empty(std::str::from_utf8(&mark).expect("such a name is text"));
     member.set_mode(0);
     member
@@ -74,11 +74,11 @@ pub(crate) fn last_name(path: &[u8]) -> &[u8] {
 pub(crate) fn meant(member: &Member) -> Vec<u8> {
     let path = member.path();
     let name = last_name(&path);
-    let folder = &path[..path.len() - name.len()];
-    [folder, name.strip_prefix(WHITEOUT).unwrap_or(name)].concat()
+    let directory = &path[..path.len() - name.len()];
+    [directory, name.strip_prefix(WHITEOUT).unwrap_or(name)].concat()
 }
 
-/// Returns what a walk through folders sorts a path by.
+/// Returns what a walk through directories sorts a path by.
 pub(crate) fn walked(path: &[u8]) -> Vec<u8> {
     path.iter()
         .map(|byte| if *byte == b'/' { 0 } else { *byte })

@@ -95,19 +95,20 @@ fn leave_out_empty_layers(image: &mut Image) {
     }
 }
 
-/// Writes one opaque mark for all whiteouts of a folder.
+/// Writes one opaque mark for all whiteouts of a directory.
 fn write_opaque_marks(image: &mut Image) {
     for layer in &mut image.layers {
         let mut marked = BTreeSet::new();
         let mut members = Vec::new();
         for member in std::mem::take(&mut layer.members) {
             let path = member.path();
-            let folder = path[..path.len() - last_name(&path).len()].to_vec();
+            let directory = path[..path.len() - last_name(&path).len()].to_vec();
             if !is_whiteout(&member) {
                 members.push(member);
-            } else if marked.insert(folder.clone()) {
-                let folder = String::from_utf8(folder).expect("these folders' names are text");
-                let mut mark = Member::empty(&format!("{folder}.wh..wh..opq"));
+            } else if marked.insert(directory.clone()) {
+                let directory =
+                    String::from_utf8(directory).expect("these directories' names are text");
+                let mut mark = Member::empty(&format!("{directory}.wh..wh..opq"));
                 mark.set_mode(0);
                 members.push(mark);
             }

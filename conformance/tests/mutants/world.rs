@@ -27,7 +27,7 @@ pub(crate) struct World {
     recording: Recording,
     /// The cases whose image is the one that is recorded for all engines, by name.
     pub(crate) cases: BTreeMap<String, Case>,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 /// A case as it was recorded.
@@ -80,14 +80,14 @@ impl Engine {
 
     /// Has the engine build every case.
     pub(crate) fn record(self) -> World {
-        let folder = scratch();
+        let directory = scratch();
         let recorder = Arc::new(Recorder::new(Arc::clone(&self.column.backend)));
         let column = Column {
             backend: recorder.clone(),
             ..self.column.clone()
         };
         let (_sender, never) = watch::channel(false);
-        let bench = Bench::new(&column, &self.suite, &site(&folder, never)).unwrap();
+        let bench = Bench::new(&column, &self.suite, &site(&directory, never)).unwrap();
         for subject in &self.suite.subjects {
             // What fails here fails again, and is told, where all that was recorded is replayed.
             let _ = bench.digest(subject);
@@ -122,7 +122,7 @@ impl Engine {
             engine: self,
             recording,
             cases,
-            _folder: folder,
+            _directory: directory,
         }
     }
 }
@@ -179,7 +179,7 @@ impl World {
         capabilities: &Capabilities,
         names: &[&'a str],
     ) -> Vec<(&'a str, Verdict)> {
-        let folder = scratch();
+        let directory = scratch();
         let column = |generation: &str, recording: Recording, capabilities: &Capabilities| {
             let id = self.engine.column.backend.id();
             let label: Label = format!("{id}@{generation}").parse().unwrap();
@@ -203,7 +203,7 @@ impl World {
         let label = columns[1].label.clone();
         let (_sender, never) = watch::channel(false);
         let suite = Arc::clone(&self.engine.suite);
-        let matrix = Matrix::new(suite, columns, Vec::new(), site(&folder, never));
+        let matrix = Matrix::new(suite, columns, Vec::new(), site(&directory, never));
         let ask = |name: &&'a str| {
             let cell = Cell::Recorded {
                 subject: (*name).to_owned(),
@@ -231,22 +231,22 @@ fn said(verdict: &Verdict) -> String {
     }
 }
 
-/// Makes a folder where engines can build: not in /tmp, which may be small or in memory.
+/// Makes a directory where engines can build: not in /tmp, which may be small or in memory.
 pub(crate) fn scratch() -> TempDir {
     tempfile::tempdir_in("/var/tmp").unwrap()
 }
 
 /// Returns a place to build in.
-fn site(folder: &TempDir, interrupted: watch::Receiver<bool>) -> Site {
+fn site(directory: &TempDir, interrupted: watch::Receiver<bool>) -> Site {
     Site {
-        folder: path(folder),
+        directory: path(directory),
         network: Network::Default,
         interrupted,
     }
 }
 
-/// Returns the path of a folder that is text.
-pub(crate) fn path(folder: &TempDir) -> Utf8PathBuf {
-    let path = Utf8Path::from_path(folder.path());
+/// Returns the path of a directory that is text.
+pub(crate) fn path(directory: &TempDir) -> Utf8PathBuf {
+    let path = Utf8Path::from_path(directory.path());
     path.expect("/var/tmp is text").to_owned()
 }

@@ -92,12 +92,12 @@ impl Backend for Plugin {
         built.map_err(|error| error.of(&self.name, Operation::Build))
     }
 
-    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
         let exported = async {
             let program = probe::find(&self.program)?;
-            let asked = Request::export(image, folder);
+            let asked = Request::export(image, directory);
             let exported: Exported = self.ask(&program, &asked, &image.steps, &()).await?;
-            layers::check(exported.layers, image, folder)
+            layers::check(exported.layers, image, directory)
                 .map_err(|what| error::Error::new(&program, Cause::Misbehaved(what)))
         };
         let exported: Result<_, error::Error> = exported.await;

@@ -18,7 +18,7 @@ pub(crate) const PROTOCOL: u64 = 1;
 pub(crate) enum Request {
     Probe,
     Build { request: Value },
-    Export { image: Value, folder: String },
+    Export { image: Value, directory: String },
     Remove { image: Value },
 }
 
@@ -29,7 +29,7 @@ impl Request {
             .iter()
             .map(|context| match &context.source {
                 ContextSource::Image(path) => json!({ "name": context.name, "image": path }),
-                ContextSource::Folder(path) => json!({ "name": context.name, "folder": path }),
+                ContextSource::Directory(path) => json!({ "name": context.name, "folder": path }),
             });
         let arguments = request.build_arguments.iter();
         let arguments =
@@ -62,10 +62,10 @@ impl Request {
         Self::Build { request: value }
     }
 
-    pub(crate) fn export(built: &BuiltImage, folder: &Utf8Path) -> Self {
+    pub(crate) fn export(built: &BuiltImage, directory: &Utf8Path) -> Self {
         Self::Export {
             image: image(built),
-            folder: folder.to_string(),
+            directory: directory.to_string(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Holds the layers that a plugin names against what was asked for and against the folder that
+//! Holds the layers that a plugin names against what was asked for and against the directory that
 //! it was given. Does not look into them: that is for whoever normalises them.
 
 use backend_api::{BuiltImage, EngineImage, EngineLayer};
@@ -6,11 +6,11 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::parse::Layer;
 
-/// Returns the layers as those of `image` in `folder`, or what is wrong with them.
+/// Returns the layers as those of `image` in `directory`, or what is wrong with them.
 pub(crate) fn check(
     layers: Vec<Layer>,
     image: &BuiltImage,
-    folder: &Utf8Path,
+    directory: &Utf8Path,
 ) -> Result<EngineImage, String> {
     if layers.len() > image.steps.len() {
         let (found, most) = (layers.len(), image.steps.len());
@@ -30,20 +30,20 @@ pub(crate) fn check(
                 format!("named a layer for step {step}, which makes none or does not exist")
             });
         }
-        let tar = file(folder, Utf8Path::new(&tar))
+        let tar = file(directory, Utf8Path::new(&tar))
             .map_err(|why| format!("named `{tar}` as the layer of step {step}, {why}"))?;
         checked.push(EngineLayer { step, tar });
     }
     Ok(EngineImage { layers: checked })
 }
 
-/// Returns the path of a regular file that lies in `folder` itself, not behind a link.
-fn file(folder: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, String> {
+/// Returns the path of a regular file that lies in `directory` itself, not behind a link.
+fn file(directory: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, String> {
     let is_normal = |component| matches!(component, Utf8Component::Normal(_));
     if path.as_str().is_empty() || !path.components().all(is_normal) {
         return Err("which is not a relative path without `..`".to_owned());
     }
-    let mut full = folder.to_owned();
+    let mut full = directory.to_owned();
     for component in path.components() {
         full.push(component);
         let metadata = full.symlink_metadata().map_err(|error| error.to_string())?;
@@ -75,18 +75,18 @@ mod tests {
         named.iter().map(layer).collect()
     }
 
-    /// Checks layers against steps 1, 2 and 4, in a folder with files, links and a folder.
+    /// Checks layers against steps 1, 2 and 4, in a directory with files, links and a directory.
     fn checked(named: &[(usize, &str)]) -> Result<Vec<String>, String> {
         let temporary = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(temporary.path()).unwrap();
-        let folder = root.join("export");
-        std::fs::create_dir_all(folder.join("sub")).unwrap();
+        let directory = root.join("export");
+        std::fs::create_dir_all(directory.join("sub")).unwrap();
         for file in ["export/a.tar", "export/sub/b.tar", "secret"] {
             std::fs::write(root.join(file), "x").unwrap();
         }
-        symlink("../secret", folder.join("out")).unwrap();
-        symlink("a.tar", folder.join("in")).unwrap();
-        symlink("..", folder.join("up")).unwrap();
+        symlink("../secret", directory.join("out")).unwrap();
+        symlink("a.tar", directory.join("in")).unwrap();
+        symlink("..", directory.join("up")).unwrap();
         let step = |index| Step {
             id: StepId { stage: 0, index },
             kind: StepKind::Run,
@@ -99,13 +99,13 @@ mod tests {
             base_layers: 0,
             work: root.to_owned(),
         };
-        let found = check(layers(named), &image, &folder)?;
-        let relative = |layer: EngineLayer| layer.tar.strip_prefix(&folder).unwrap().to_string();
+        let found = check(layers(named), &image, &directory)?;
+        let relative = |layer: EngineLayer| layer.tar.strip_prefix(&directory).unwrap().to_string();
         Ok(found.layers.into_iter().map(relative).collect())
     }
 
     #[test]
-    fn files_in_the_folder_are_taken() {
+    fn files_in_the_directory_are_taken() {
         let found = checked(&[(1, "a.tar"), (2, "sub/b.tar"), (4, "a.tar")]);
         assert_eq!(found.unwrap(), ["a.tar", "sub/b.tar", "a.tar"]);
         assert_eq!(checked(&[(2, "a.tar")]).unwrap(), ["a.tar"]);

@@ -36,9 +36,9 @@ const LONG: Duration = Duration::from_secs(300);
 /// For what never ends by itself.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// A script that is a plugin, in a folder of its own.
+/// A script that is a plugin, in a directory of its own.
 struct Fake {
-    folder: Utf8PathBuf,
+    directory: Utf8PathBuf,
     plugin: Plugin,
     _temporary: tempfile::TempDir,
 }
@@ -46,22 +46,22 @@ struct Fake {
 impl Fake {
     fn new(script: &str) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
-        let program = folder.join("stagex-runtime-fake");
-        let text = format!("#!/bin/sh\ncd '{folder}'\n{script}\n");
+        let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+        let program = directory.join("stagex-runtime-fake");
+        let text = format!("#!/bin/sh\ncd '{directory}'\n{script}\n");
         // Written by a child: a file that this process has had open for writing may still be so
         // in a child that another thread is starting, and then cannot be executed.
-        let source = folder.join("source");
+        let source = directory.join("source");
         fs::write(&source, text).unwrap();
         fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).unwrap();
         let copied = process::Invocation::new("/bin/cp".into())
             .arguments(["--preserve=mode", source.as_str(), program.as_str()])
             .run();
         assert!(block_on(copied).unwrap().succeeded());
-        fs::create_dir(folder.join("export")).unwrap();
+        fs::create_dir(directory.join("export")).unwrap();
         let plugin = Plugin::new("fake".parse().unwrap(), Some(program)).with_limits(PATIENT);
         Self {
-            folder,
+            directory,
             plugin,
             _temporary: temporary,
         }
@@ -90,7 +90,7 @@ impl Fake {
     }
 
     fn asked(&self) -> serde_json::Value {
-        serde_json::from_slice(&fs::read(self.folder.join("request")).unwrap()).unwrap()
+        serde_json::from_slice(&fs::read(self.directory.join("request")).unwrap()).unwrap()
     }
 }
 
@@ -111,7 +111,7 @@ fn request() -> BuildRequest {
             },
             NamedContext {
                 name: "fetch".to_owned(),
-                source: ContextSource::Folder("/f".into()),
+                source: ContextSource::Directory("/f".into()),
             },
         ],
         target: None,
@@ -156,7 +156,7 @@ fn a_probe_is_answered() {
     let Availability::Ready(ready) = block_on(fake.plugin.probe()) else {
         panic!("{:?}", fake.unavailable());
     };
-    assert_eq!(ready.program, fake.folder.join("stagex-runtime-fake"));
+    assert_eq!(ready.program, fake.directory.join("stagex-runtime-fake"));
     assert_eq!(ready.version, "7");
     assert_eq!(ready.details[0], ("a".to_owned(), "1".to_owned()));
     assert!(ready.capabilities.dialect.named_contexts);
@@ -367,15 +367,15 @@ fn a_plugin_that_does_not_end_after_its_answer_is_ended() {
 #[case::outside("../secret", "not a relative path without `..`")]
 #[case::a_link("link", "is a symbolic link")]
 #[case::absent("absent", "No such file")]
-fn layers_lie_in_the_folder(#[case] tar: &str, #[case] message: &str) {
+fn layers_lie_in_the_directory(#[case] tar: &str, #[case] message: &str) {
     let fake = Fake::saying(&format!(
         r#"{{"type":"result","reference":"r","layers":[{{"step":{{"stage":1,"index":2}},"tar":"{tar}"}}]}}"#
     ));
-    let folder: &Utf8Path = &fake.folder.join("export");
-    fs::write(fake.folder.join("secret"), "x").unwrap();
-    std::os::unix::fs::symlink("../secret", folder.join("link")).unwrap();
+    let directory: &Utf8Path = &fake.directory.join("export");
+    fs::write(fake.directory.join("secret"), "x").unwrap();
+    std::os::unix::fs::symlink("../secret", directory.join("link")).unwrap();
     let built = fake.build(&()).unwrap();
-    let error = block_on(fake.plugin.export(&built, folder)).unwrap_err();
+    let error = block_on(fake.plugin.export(&built, directory)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unexpected);
     let text = error.to_string();
     assert!(

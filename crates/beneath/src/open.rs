@@ -69,11 +69,11 @@ fn name_by_name(
     let mut parent: Option<OwnedFd> = None;
     let mut names = path.components().peekable();
     while let Some(name) = names.next() {
-        let folder = parent.as_ref().map_or(directory, |parent| parent.as_fd());
+        let at = parent.as_ref().map_or(directory, |parent| parent.as_fd());
         if names.peek().is_none() {
-            return rustix::fs::openat(folder, name.as_str(), flags, mode);
+            return rustix::fs::openat(at, name.as_str(), flags, mode);
         }
-        let next = rustix::fs::openat(folder, name.as_str(), on_the_way, Mode::empty())?;
+        let next = rustix::fs::openat(at, name.as_str(), on_the_way, Mode::empty())?;
         parent = Some(next);
     }
     Err(Errno::NOENT)

@@ -28,7 +28,7 @@ use crate::session::Session;
 use crate::space::{Space, check_space};
 use crate::wait::{blocking, unless};
 use state::IoContext as _;
-use state::{Access, Folders};
+use state::{Access, Directories};
 
 /// An image to build, and what with.
 #[derive(Debug, Clone)]
@@ -46,14 +46,14 @@ pub struct BuildJob {
     /// What is kept from the build, where it is hermetic; the files that are tracked are those of the context.
     pub hermetic: Option<Hermetic>,
     /// Where the work is done.
-    pub folders: Folders,
+    pub directories: Directories,
     /// What to do where the disk has little room.
     pub space: Space,
 }
 
 /// Builds an image and delivers it. Returns the digest of its manifest.
 ///
-/// The work is done in `out/` of the folder of the job's folders, where others may do the same meanwhile, and
+/// The work is done in `out/` of the directory of the job's directories, where others may do the same meanwhile, and
 /// the log is there. When `interrupted` becomes true the build is ended, and what it put into the
 /// engine's store is removed.
 ///
@@ -66,16 +66,16 @@ pub async fn build(
     listener: Arc<dyn Listener>,
     interrupted: watch::Receiver<bool>,
 ) -> Result<Digest, Failure> {
-    let folders = job.folders.clone();
+    let directories = job.directories.clone();
     let name = job.recipe.name.clone();
-    let log = folders.log(&name);
+    let log = directories.log(&name);
     let bare = |error| Failure {
         error,
         log: log.clone(),
         last_lines: Vec::new(),
     };
     let backend = Arc::clone(&job.backend);
-    let opening = Session::open(&folders, Access::Beside, backend.as_ref(), &listener);
+    let opening = Session::open(&directories, Access::Beside, backend.as_ref(), &listener);
     let session = unless(interrupted.clone(), opening).await.map_err(bare)?;
 
     let start = Instant::now();
@@ -83,13 +83,13 @@ pub async fn build(
         packages: 1,
         runtime: backend.id().to_owned(),
     });
-    let writer = Log::begin(&name, &folders, Arc::clone(&listener)).map_err(bare)?;
+    let writer = Log::begin(&name, &directories, Arc::clone(&listener)).map_err(bare)?;
     let writer = Arc::new(writer);
     listener.hear(Event::Started {
         package: name.clone(),
         reasons: Vec::new(),
     });
-    let result = build_in(job, folders, delivery, &writer, interrupted).await;
+    let result = build_in(job, directories, delivery, &writer, interrupted).await;
     let last_lines = writer.end();
     let (package, duration) = (name, start.elapsed());
     listener.hear(match &result {
@@ -116,18 +116,24 @@ pub async fn build(
 
 async fn build_in(
     job: BuildJob,
-    folders: Folders,
+    directories: Directories,
     delivery: Delivery,
     log: &Arc<Log>,
     mut interrupted: watch::Receiver<bool>,
 ) -> Result<Digest, Error> {
     let builder = Builder {
-        engine: Engine::new(job.backend, job.ready, &folders, job.no_cache, job.network)?,
-        folders,
+        engine: Engine::new(
+            job.backend,
+            job.ready,
+            &directories,
+            job.no_cache,
+            job.network,
+        )?,
+        directories,
     };
     let (recipe, space, hermetic) = (job.recipe, job.space, job.hermetic);
     let of_log = Arc::clone(log);
-    let of = builder.folders.clone();
+    let of = builder.directories.clone();
     let resolved = blocking(move || {
         if space == Space::Checked {
             check_space(&of, iter::empty())?;
@@ -147,9 +153,9 @@ async fn build_in(
     })
     .await?;
     let order = match delivery {
-        Delivery::Folder(folder) => Order {
+        Delivery::Directory(directory) => Order {
             resolved,
-            destination: Destination::Folder(folder),
+            destination: Destination::Directory(directory),
             keep: Box::new(|_| Ok(())),
         },
         Delivery::File(path) => Order {

@@ -1,5 +1,5 @@
-//! Has one image built from its recipe: in a work folder of its own, by one engine, to a canonical
-//! layout. Whatever becomes of it, the work folder and what the engine stored are gone afterwards.
+//! Has one image built from its recipe: in a work directory of its own, by one engine, to a canonical
+//! layout. Whatever becomes of it, the work directory and what the engine stored are gone afterwards.
 //!
 //! It does not know who needs the image, nor whether it is there already.
 
@@ -20,13 +20,13 @@ use crate::platform::check_platforms;
 use crate::request::{self, Prepared};
 use crate::resolve::{Resolved, first_line};
 use crate::wait::{blocking, stopped};
-use state::Folders;
+use state::Directories;
 
 /// Builds images.
 #[derive(Debug)]
 pub struct Builder {
     /// Where it works.
-    pub folders: Folders,
+    pub directories: Directories,
     /// What with.
     pub engine: Engine,
 }
@@ -46,8 +46,8 @@ pub type Keep = Box<dyn FnOnce(&ImageSet) -> Result<(), Error> + Send>;
 
 /// Where one platform's image is built.
 struct Place {
-    /// The folder that its build works in.
-    folder: Utf8PathBuf,
+    /// The directory that its build works in.
+    directory: Utf8PathBuf,
     /// What its build is called in the engine's store.
     key: BuildKey,
     /// Where its layout is written.
@@ -56,9 +56,9 @@ struct Place {
 
 /// Where an image's layout is written.
 pub enum Destination {
-    /// To this folder, whole or not at all.
-    Folder(Utf8PathBuf),
-    /// Into the work folder, to be gone with it.
+    /// To this directory, whole or not at all.
+    Directory(Utf8PathBuf),
+    /// Into the work directory, to be gone with it.
     Work,
 }
 
@@ -73,7 +73,7 @@ impl Builder {
         let recipe = &order.resolved[0].recipe;
         check_platforms(&self.engine.ready, &recipe.platforms)?;
         let (this, name) = (Arc::clone(self), recipe.name.clone());
-        let work = blocking(move || Work::begin(&this.folders, &name)).await?;
+        let work = blocking(move || Work::begin(&this.directories, &name)).await?;
         let result = self.build_all(&work, order, log, interrupted).await;
         // After an interruption the claim stays: a daemon may not have noticed yet.
         let keep_claim = matches!(result, Err(Error::Interrupted));
@@ -91,10 +91,10 @@ impl Builder {
         log: &Arc<Log>,
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<Digest, Error> {
-        let folder = work.folder();
+        let directory = work.directory();
         let destination = match order.destination {
-            Destination::Folder(folder) => folder,
-            Destination::Work => folder.join("image"),
+            Destination::Directory(directory) => directory,
+            Destination::Work => directory.join("image"),
         };
         let name = work.name();
         let several = order.resolved.len() > 1;
@@ -106,13 +106,17 @@ impl Builder {
                 // What makes a key unique stays its last part.
                 let (package, unique) = name.rsplit_once('-').unwrap_or((name, ""));
                 let key = BuildKey::new(&format!("{package}-{}-{unique}", resolved.name));
-                let folder = folder.join(key.as_str());
-                context::make_folder(&folder)?;
-                let image = folder.join("image");
-                Place { folder, key, image }
+                let directory = directory.join(key.as_str());
+                context::make_directory(&directory)?;
+                let image = directory.join("image");
+                Place {
+                    directory,
+                    key,
+                    image,
+                }
             } else {
                 Place {
-                    folder: folder.to_owned(),
+                    directory: directory.to_owned(),
                     key: BuildKey::new(name),
                     image: destination.clone(),
                 }
@@ -142,8 +146,12 @@ impl Builder {
         log: &Arc<Log>,
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<(), Error> {
-        let Place { folder, key, image } = place;
-        let (this, subject, below) = (Arc::clone(self), Arc::clone(&resolved), folder.clone());
+        let Place {
+            directory,
+            key,
+            image,
+        } = place;
+        let (this, subject, below) = (Arc::clone(self), Arc::clone(&resolved), directory.clone());
         let prepare = move || request::prepare(&this.engine, &subject, key, &below);
         let prepared = blocking(prepare).await?;
         for notice in &prepared.notices {
@@ -171,7 +179,7 @@ impl Builder {
                 return Err(Error::Interrupted);
             }
         };
-        let exported = self.export(&folder, &built, interrupted).await;
+        let exported = self.export(&directory, &built, interrupted).await;
         // The layers are ours now: the engine's image goes while they are read.
         let write = async { self.write(exported?, resolved, image, log).await };
         tokio::join!(write, self.remove(built, log)).0
@@ -184,10 +192,10 @@ impl Builder {
         built: &BuiltImage,
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<EngineImage, Error> {
-        let folder = work.join("layers");
-        context::make_folder(&folder)?;
+        let directory = work.join("layers");
+        context::make_directory(&directory)?;
         tokio::select! {
-            layers = self.engine.backend.export(built, &folder) => Ok(layers?),
+            layers = self.engine.backend.export(built, &directory) => Ok(layers?),
             () = stopped(interrupted) => Err(Error::Interrupted),
         }
     }

@@ -26,32 +26,32 @@ use crate::listing::{ContextFile, ContextFileKind, FETCH, is_deletion, is_execut
 /// sent, and takes a file of the same name, size and time for the one that it has.
 pub(crate) const FIRST_TIME: u64 = 1_000_000_000;
 
-/// Writes the files of `folder` that are not ignored into `context`, with the modes 0755 and 0644 and
+/// Writes the files of `directory` that are not ignored into `context`, with the modes 0755 and 0644 and
 /// with times that only the files decide. What lies under `fetch/` keeps its times.
 ///
 /// # Errors
 ///
 /// Also if a file is no longer what it was when it was listed and hashed.
 pub(crate) fn assemble(
-    folder: &Directory,
+    directory: &Directory,
     files: &[ContextFile],
     ignored: &Ignored,
     context: &Utf8Path,
 ) -> Result<(), Error> {
-    make_folder(context)?;
+    make_directory(context)?;
     for (file, seconds) in without(ignored, files).zip(FIRST_TIME..) {
-        let (from, to) = (folder.path().join(&file.path), context.join(&file.path));
+        let (from, to) = (directory.path().join(&file.path), context.join(&file.path));
         if file.path.file_name().is_some_and(is_deletion) {
             return Err(Error::Deletion { path: from });
         }
         match &file.kind {
-            ContextFileKind::Folder => make_folder(&to)?,
+            ContextFileKind::Directory => make_directory(&to)?,
             ContextFileKind::Symlink(target) => symlink(target, &to).at("link", &to)?,
             ContextFileKind::Special(found) => return Err(Error::Special { path: from, found }),
             ContextFileKind::File {
                 executable, hash, ..
             } => {
-                let opened = folder.file(&file.path).at("open", &from)?;
+                let opened = directory.file(&file.path).at("open", &from)?;
                 let metadata = opened.metadata().at("read", &from)?;
                 let mode = if *executable { 0o755 } else { 0o644 };
                 let (copied, found) = copy::copy(&opened, &to, mode).at("copy", &from)?;
@@ -73,20 +73,20 @@ pub(crate) fn assemble(
     Ok(())
 }
 
-/// Returns the files that are not ignored, and the folders that they are in.
+/// Returns the files that are not ignored, and the directories that they are in.
 fn without<'a>(
     ignored: &Ignored,
     files: &'a [ContextFile],
 ) -> impl Iterator<Item = &'a ContextFile> {
-    // A folder comes before what is in it.
+    // A directory comes before what is in it.
     let mut on_the_way: Vec<&ContextFile> = Vec::new();
     files.iter().flat_map(move |file| {
-        on_the_way.retain(|folder| file.path.starts_with(&folder.path));
+        on_the_way.retain(|directory| file.path.starts_with(&directory.path));
         if !ignored.has(&file.path) {
             on_the_way.push(file);
             return std::mem::take(&mut on_the_way);
         }
-        if file.kind == ContextFileKind::Folder {
+        if file.kind == ContextFileKind::Directory {
             on_the_way.push(file);
         }
         Vec::new()
@@ -100,8 +100,8 @@ pub(crate) fn time(seconds: u64, hash: &Hash) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::new(seconds, fraction)
 }
 
-/// Makes a folder that everyone may read, whatever the umask.
-pub(crate) fn make_folder(path: &Utf8Path) -> Result<(), state::Error> {
+/// Makes a directory that everyone may read, whatever the umask.
+pub(crate) fn make_directory(path: &Utf8Path) -> Result<(), state::Error> {
     fs::create_dir_all(path).at("create directory", path)?;
     fs::set_permissions(path, Permissions::from_mode(0o755)).at("set mode of", path)
 }
@@ -110,12 +110,12 @@ pub(crate) fn make_folder(path: &Utf8Path) -> Result<(), state::Error> {
 mod tests {
     use camino::Utf8PathBuf;
     use rstest::rstest;
-    use state::{Folders, Hashes};
+    use state::{Directories, Hashes};
 
     use super::*;
     use crate::listing::{Foreign, inputs_of_files, list_context, open_package};
 
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+    fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
         let temporary = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
         (temporary, path)
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn modes_times_and_leftovers_of_the_checkout_do_not_reach_the_build() {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         let package = root.join("package");
         fs::create_dir_all(package.join("files")).unwrap();
         fs::create_dir_all(package.join("fetch")).unwrap();
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_file_with_other_bytes_of_the_same_size_has_another_time() {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         let package = root.join("package");
         fs::create_dir_all(&package).unwrap();
         let written = |contents: &str, context: &str| {
@@ -179,15 +179,15 @@ mod tests {
 
     #[test]
     fn a_file_whose_name_deletes_is_refused_unless_it_is_ignored() {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         let package = root.join("package");
         fs::create_dir_all(package.join("below")).unwrap();
         fs::write(package.join("below/.wh.file"), "").unwrap();
         let assembled = |to: &str| {
-            let folder = Directory::open(&package).unwrap();
-            let files = list_context(&folder, Foreign::Own(None)).unwrap();
-            let ignored = Ignored::of(folder.path(), &files, None).unwrap();
-            assemble(&folder, &files, &ignored, &root.join(to))
+            let directory = Directory::open(&package).unwrap();
+            let files = list_context(&directory, Foreign::Own(None)).unwrap();
+            let ignored = Ignored::of(directory.path(), &files, None).unwrap();
+            assemble(&directory, &files, &ignored, &root.join(to))
         };
         let error = assembled("refused").unwrap_err();
         let path = package.join("below/.wh.file");
@@ -198,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ignored_is_left_out_but_for_folders_on_the_way_to_what_is_not() {
-        let (_temporary, root) = folder();
+    fn what_is_ignored_is_left_out_but_for_directories_on_the_way_to_what_is_not() {
+        let (_temporary, root) = directory();
         for file in [
             ".dockerignore",
             "a/b/kept",
@@ -236,7 +236,7 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            let (temporary, root) = folder();
+            let (temporary, root) = directory();
             fs::create_dir_all(root.join("tree/package/sub")).unwrap();
             fs::write(root.join("tree/package/sub/file"), "text").unwrap();
             fs::create_dir(root.join("outside")).unwrap();
@@ -255,7 +255,7 @@ mod tests {
         /// Lists the files, each with its hash.
         fn files(&self) -> Vec<ContextFile> {
             let mut files = list_context(&self.package, Foreign::Fetch).unwrap();
-            let hashes = Hashes::of_tree(&Folders::of_tree(&self.root.join("tree")));
+            let hashes = Hashes::of_tree(&Directories::of_tree(&self.root.join("tree")));
             inputs_of_files("package".into(), &mut files, &hashes).unwrap();
             files
         }

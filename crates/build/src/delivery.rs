@@ -14,7 +14,7 @@ use documents::ErrorKind;
 /// Where a built image goes.
 pub enum Delivery {
     /// An OCI layout in this directory, which is replaced as a whole.
-    Folder(Utf8PathBuf),
+    Directory(Utf8PathBuf),
     /// A tar of the layout, into this file, whole or not at all.
     File(Utf8PathBuf),
     /// A tar of the layout. Nothing is written before the image is whole.
@@ -132,14 +132,14 @@ impl Delivery {
     ) -> Result<Self, DeliveryError> {
         let typed = beneath::typed(trees, root, named);
         let typed = typed.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => no_folder(named),
+            io::ErrorKind::NotFound => no_directory(named),
             _ => cannot_write(named, error),
         })?;
         match (tar, typed.in_tree) {
             (true, true) => file_in_tree(named, &typed),
             (true, false) => file(named, typed.full()),
-            (false, true) => folder_in_tree(named, &typed),
-            (false, false) => folder(named, typed.full()),
+            (false, true) => directory_in_tree(named, &typed),
+            (false, false) => directory(named, typed.full()),
         }
     }
 }
@@ -148,14 +148,14 @@ impl Delivery {
 /// was written.
 fn file(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, DeliveryError> {
     match std::fs::metadata(&path) {
-        Ok(found) if found.is_dir() => Err(is_folder(named)),
+        Ok(found) if found.is_dir() => Err(is_directory(named)),
         Ok(found) if !found.is_file() => {
             let opened = File::options().write(true).open(&path);
             let opened = opened.map_err(|error| cannot_write(named, error))?;
             Ok(Delivery::Stream(Box::new(opened)))
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot_write(named, error)),
-        Err(_) if !path.parent().is_some_and(Utf8Path::is_dir) => Err(no_folder(named)),
+        Err(_) if !path.parent().is_some_and(Utf8Path::is_dir) => Err(no_directory(named)),
         _ => Ok(Delivery::File(path)),
     }
 }
@@ -165,7 +165,7 @@ fn file(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, DeliveryError> 
 fn file_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, DeliveryError> {
     let parent = typed.path.parent().unwrap_or(Utf8Path::new(""));
     match typed.base.directory(parent) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_folder(named)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_directory(named)),
         Err(error) => return Err(cannot_write(named, error)),
         Ok(_) => {}
     }
@@ -173,7 +173,7 @@ fn file_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, DeliveryErr
     let found = found.map_err(|error| cannot_write(named, error))?;
     let path = named.to_owned();
     match found {
-        Some(found) if found.is_dir() => Err(is_folder(named)),
+        Some(found) if found.is_dir() => Err(is_directory(named)),
         Some(found) if found.is_symlink() => Err(DeliveryError::LinkInTree { path }),
         Some(found) if !found.is_file() => Err(DeliveryError::SpecialInTree { path }),
         _ => Ok(Delivery::File(typed.full())),
@@ -181,12 +181,12 @@ fn file_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, DeliveryErr
 }
 
 /// Delivers a layout to a path in the tree.
-fn folder_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, DeliveryError> {
+fn directory_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, DeliveryError> {
     let is_free = match typed.base.directory(&typed.path) {
-        Ok(folder) => {
-            let entries = folder.entries();
+        Ok(directory) => {
+            let entries = directory.entries();
             let is_empty = entries.is_ok_and(|entries| entries.is_empty());
-            let marker = folder.metadata("oci-layout".into());
+            let marker = directory.metadata("oci-layout".into());
             is_empty || matches!(marker, Ok(Some(marker)) if marker.is_file())
         }
         Err(error) if beneath::problem(&error).is_some() => {
@@ -195,17 +195,17 @@ fn folder_in_tree(named: &Utf8Path, typed: &Typed) -> Result<Delivery, DeliveryE
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
     free(is_free, named)?;
-    Ok(Delivery::Folder(typed.full()))
+    Ok(Delivery::Directory(typed.full()))
 }
 
-/// Delivers a layout, in place of one that is there: of nothing else. Folders on the way are made.
-fn folder(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, DeliveryError> {
+/// Delivers a layout, in place of one that is there: of nothing else. Directories on the way are made.
+fn directory(named: &Utf8Path, path: Utf8PathBuf) -> Result<Delivery, DeliveryError> {
     let is_free = match path.read_dir_utf8() {
         Ok(mut entries) => entries.next().is_none() || path.join("oci-layout").is_file(),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
     free(is_free, named)?;
-    Ok(Delivery::Folder(path))
+    Ok(Delivery::Directory(path))
 }
 
 fn free(is_free: bool, named: &Utf8Path) -> Result<(), DeliveryError> {
@@ -217,14 +217,14 @@ fn free(is_free: bool, named: &Utf8Path) -> Result<(), DeliveryError> {
     })
 }
 
-fn is_folder(named: &Utf8Path) -> DeliveryError {
+fn is_directory(named: &Utf8Path) -> DeliveryError {
     DeliveryError::IsDirectory {
         path: named.to_owned(),
     }
 }
 
 /// Refuses what could not be written after all the work.
-fn no_folder(named: &Utf8Path) -> DeliveryError {
+fn no_directory(named: &Utf8Path) -> DeliveryError {
     DeliveryError::NoDirectory {
         path: named.parent().unwrap_or(named).to_owned(),
     }
@@ -263,9 +263,9 @@ mod tests {
     #[test]
     fn a_layout_replaces_nothing_but_a_layout() {
         let (_temporary, root) = root();
-        for (folder, file) in [("full", "file"), ("layout", "oci-layout")] {
-            fs::create_dir(root.join(folder)).unwrap();
-            fs::write(root.join(folder).join(file), "").unwrap();
+        for (directory, file) in [("full", "file"), ("layout", "oci-layout")] {
+            fs::create_dir(root.join(directory)).unwrap();
+            fs::write(root.join(directory).join(file), "").unwrap();
         }
         fs::create_dir(root.join("empty")).unwrap();
         symlink("full", root.join("link")).unwrap();
@@ -329,17 +329,23 @@ mod tests {
         let (_temporary, outside) = root();
         let root = outside.join("tree");
         fs::create_dir_all(root.join("out")).unwrap();
-        fs::create_dir(outside.join("folder")).unwrap();
+        fs::create_dir(outside.join("directory")).unwrap();
         fs::write(outside.join("file"), "precious").unwrap();
         symlink("../file", root.join("file")).unwrap();
-        symlink("../folder", root.join("folder")).unwrap();
+        symlink("../directory", root.join("directory")).unwrap();
         symlink("../nothing", root.join("dangling")).unwrap();
         let mode = rustix::fs::Mode::RWXU;
         let pipe = root.join("pipe");
         let kind = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, pipe.as_str(), kind, mode, 0).unwrap();
         let absolute = root.join("file");
-        for destination in ["file", absolute.as_str(), "folder/new", "dangling", "pipe"] {
+        for destination in [
+            "file",
+            absolute.as_str(),
+            "directory/new",
+            "dangling",
+            "pipe",
+        ] {
             for tar in ["true", "false"] {
                 let delivery = deliver(&root, &format!("tar={tar},dest={destination}"));
                 assert!(delivery.is_err(), "{destination} {tar}");

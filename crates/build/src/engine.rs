@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use backend_api::{Backend, Cache, Network, Ready};
-use state::{Folders, Purpose};
+use state::{Directories, Purpose};
 
 use crate::error::Error;
 
@@ -23,7 +23,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Puts together what images are built with in `folders`. With `no_cache`, nothing that earlier builds
+    /// Puts together what images are built with in `directories`. With `no_cache`, nothing that earlier builds
     /// have left is used.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Engine {
     pub fn new(
         backend: Arc<dyn Backend>,
         ready: Ready,
-        folders: &Folders,
+        directories: &Directories,
         no_cache: bool,
         network: Network,
     ) -> Result<Self, Error> {
@@ -41,8 +41,8 @@ impl Engine {
             Cache::Refuse
         } else {
             Cache::Use {
-                folder: folders.find_kept(runtime)?,
-                seal: Some(folders.proof().key(Purpose::Kept, runtime).into()),
+                directory: directories.find_kept(runtime)?,
+                seal: Some(directories.proof().key(Purpose::Kept, runtime).into()),
             }
         };
         Ok(Self {

@@ -1,7 +1,7 @@
 //! `.dockerignore`: which files of a context no COPY finds. `BuildKit` leaves them out before a build
 //! begins, whatever its COPYs say, and so does this for every engine.
 //!
-//! It knows the list. It does not walk through folders.
+//! It knows the list. It does not walk through directories.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::listing::{self, ContextFile};
 use state::IoContext as _;
 
-/// The list, in the context's folder; and what its name ends with beside a Containerfile, where it is
+/// The list, in the context's directory; and what its name ends with beside a Containerfile, where it is
 /// of the builds of that alone.
 const LIST: &str = ".dockerignore";
 /// The name of one that Docker does not know of.
@@ -26,18 +26,18 @@ pub(crate) struct Ignored(Option<Filter>);
 impl Ignored {
     /// Reads the list of a context, whose files these are; of the builds of a Containerfile, if one is given.
     pub(crate) fn of(
-        folder: &Utf8Path,
+        directory: &Utf8Path,
         files: &[ContextFile],
         containerfile: Option<&Utf8Path>,
     ) -> Result<Self, Error> {
-        let other = folder.join(OTHER);
+        let other = directory.join(OTHER);
         if other.exists() {
             return Err(Error::ForeignList { path: other });
         }
         let own = containerfile.map(|path| Utf8PathBuf::from(format!("{path}{LIST}")));
-        for path in own.into_iter().chain([folder.join(LIST)]) {
-            let within = path.strip_prefix(folder);
-            // What is in the folder, and none of its files, is not declared.
+        for path in own.into_iter().chain([directory.join(LIST)]) {
+            let within = path.strip_prefix(directory);
+            // What is in the directory, and none of its files, is not declared.
             if within.is_ok_and(|within| files.iter().all(|file| file.path != within)) {
                 continue;
             }
@@ -67,8 +67,8 @@ impl Ignored {
 /// Reads a list. What is wrong with one is said with its lines, so no link is followed to it.
 fn text(path: &Utf8Path) -> io::Result<String> {
     let name = path.file_name().unwrap_or_default();
-    let folder = Directory::open(path.parent().unwrap_or(path))?;
-    folder.read_text(name.into(), beneath::TEXT)
+    let directory = Directory::open(path.parent().unwrap_or(path))?;
+    directory.read_text(name.into(), beneath::TEXT)
 }
 
 fn parse(text: &str, path: &Utf8Path) -> Result<Option<Filter>, Error> {
@@ -90,7 +90,7 @@ fn parse(text: &str, path: &Utf8Path) -> Result<Option<Filter>, Error> {
     Ok(Filter::new(None, &patterns).unwrap_or_default())
 }
 
-/// Returns a line's pattern from the context's folder on: a slash at its beginning says nothing more.
+/// Returns a line's pattern from the context's directory on: a slash at its beginning says nothing more.
 fn plain(line: &str) -> String {
     let (sign, pattern) = match line.trim().strip_prefix('!') {
         Some(rest) => ("!", rest.trim()),
@@ -146,11 +146,11 @@ mod tests {
     #[case::secret("../secret")]
     fn no_link_is_followed_to_a_list(#[case] target: &str) {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        fs::create_dir(folder.join("context")).unwrap();
-        fs::write(folder.join("secret"), "[hash").unwrap();
-        std::os::unix::fs::symlink(target, folder.join("context/.dockerignore")).unwrap();
-        let error = Ignored::of(&folder.join("context"), &[], None).unwrap_err();
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        fs::create_dir(directory.join("context")).unwrap();
+        fs::write(directory.join("secret"), "[hash").unwrap();
+        std::os::unix::fs::symlink(target, directory.join("context/.dockerignore")).unwrap();
+        let error = Ignored::of(&directory.join("context"), &[], None).unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(
             source.contains("is a symbolic link") && !source.contains("hash"),
@@ -161,17 +161,17 @@ mod tests {
     #[test]
     fn the_list_of_a_containerfile_is_the_nearer_one() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        let containerfile = folder.join("Containerfile");
-        let of = || Ignored::of(folder, &[], Some(&containerfile)).unwrap();
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        let containerfile = directory.join("Containerfile");
+        let of = || Ignored::of(directory, &[], Some(&containerfile)).unwrap();
         assert!(!of().has(Utf8Path::new("a")));
-        fs::write(folder.join(LIST), "a").unwrap();
+        fs::write(directory.join(LIST), "a").unwrap();
         assert!(of().has(Utf8Path::new("a")));
-        fs::write(folder.join("Containerfile.dockerignore"), "b").unwrap();
+        fs::write(directory.join("Containerfile.dockerignore"), "b").unwrap();
         assert!(!of().has(Utf8Path::new("a")));
         assert!(of().has(Utf8Path::new("b")));
-        fs::write(folder.join(OTHER), "").unwrap();
-        let error = Ignored::of(folder, &[], None).unwrap_err();
+        fs::write(directory.join(OTHER), "").unwrap();
+        let error = Ignored::of(directory, &[], None).unwrap_err();
         assert!(error.hint().unwrap().contains(LIST), "{error}");
     }
 }

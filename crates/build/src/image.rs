@@ -61,7 +61,7 @@ pub(crate) fn write(
         ambiguous += usize::from(matches!(event, oci_image::Event::Ambiguous { .. }));
     }
     if ambiguous > 0 {
-        // One line for all: copying a folder twice can bring hundreds.
+        // One line for all: copying a directory twice can bring hundreds.
         log.notice(&format!(
             "whole seconds cannot tell whether {ambiguous} entries were written again; what was \
              decided for each is in the log"
@@ -74,7 +74,7 @@ pub(crate) fn write(
 fn destination_of(step: &Step) -> Option<Destination> {
     let (sources, chmod) = match &step.instruction {
         Instruction::Copy(copy) => (&copy.sources, copy.chmod.as_deref()),
-        // What is unpacked has permissions of its own, and so has the folder that is made for it.
+        // What is unpacked has permissions of its own, and so has the directory that is made for it.
         Instruction::Add(add) if add.unpack != Some(false) => (&add.sources, None),
         Instruction::Add(add) => (&add.sources, add.chmod.as_deref()),
         _ => return None,

@@ -19,10 +19,10 @@ use crate::error::Error;
 /// The name of the context, and of the directory of a context, that holds sources.
 pub(crate) const FETCH: &str = "fetch";
 
-/// One file of a package's folder.
+/// One file of a package's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextFile {
-    /// Its path within the folder.
+    /// Its path within the directory.
     pub path: Utf8PathBuf,
     /// What it is.
     pub kind: ContextFileKind,
@@ -32,7 +32,7 @@ pub struct ContextFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextFileKind {
     /// A directory.
-    Folder,
+    Directory,
     /// A symbolic link to this.
     Symlink(Utf8PathBuf),
     /// A regular file.
@@ -73,17 +73,17 @@ impl Foreign {
     }
 }
 
-/// Opens the folder of a package, which lies at `path` in the tree in `root`.
+/// Opens the directory of a package, which lies at `path` in the tree in `root`.
 pub fn open_package(root: &Utf8Path, path: &Utf8Path) -> Result<Directory, state::Error> {
     let opened = Directory::open(root).and_then(|root| root.directory(path));
     opened.at("open", &root.join(path))
 }
 
-/// Lists the files of the context in `folder`, sorted by path: a folder stands before what is in
+/// Lists the files of the context in `directory`, sorted by path: a directory stands before what is in
 /// it. Sockets are none of its files: nothing of them can be copied, and no engine does.
-pub fn list_context(folder: &Directory, foreign: Foreign) -> Result<Vec<ContextFile>, Error> {
+pub fn list_context(directory: &Directory, foreign: Foreign) -> Result<Vec<ContextFile>, Error> {
     let mut files = Vec::new();
-    list_below(folder, Utf8Path::new(""), foreign, &mut files).at("read", folder.path())?;
+    list_below(directory, Utf8Path::new(""), foreign, &mut files).at("read", directory.path())?;
     Ok(files)
 }
 
@@ -94,9 +94,9 @@ pub fn leave_declared(
     within: &Utf8Path,
     hermetic: &Hermetic,
 ) -> Option<String> {
-    let is_folder = |file: &ContextFile| file.kind == ContextFileKind::Folder;
+    let is_directory = |file: &ContextFile| file.kind == ContextFileKind::Directory;
     let (mut left, mut others) = (BTreeSet::new(), Vec::new());
-    for file in files.iter().filter(|file| !is_folder(file)) {
+    for file in files.iter().filter(|file| !is_directory(file)) {
         if hermetic.is_declared(&within.join(&file.path)) {
             left.extend(file.path.ancestors().map(Utf8Path::to_owned));
         } else {
@@ -105,45 +105,45 @@ pub fn leave_declared(
     }
     // Outside of version control, an empty directory is a file as any other.
     files.retain(|file| {
-        left.contains(&file.path) || (is_folder(file) && hermetic.tracked.is_none())
+        left.contains(&file.path) || (is_directory(file) && hermetic.tracked.is_none())
     });
     Hermetic::notice(others)
 }
 
 fn list_below(
-    folder: &Directory,
+    directory: &Directory,
     within: &Utf8Path,
     foreign: Foreign,
     files: &mut Vec<ContextFile>,
 ) -> io::Result<()> {
-    // Not one stays open for each of the folders that lie in one another.
-    let entries = list_one(&folder.directory(within)?, within, foreign)?;
+    // Not one stays open for each of the directories that lie in one another.
+    let entries = list_one(&directory.directory(within)?, within, foreign)?;
     for file in entries {
-        let within = (file.kind == ContextFileKind::Folder).then(|| file.path.clone());
+        let within = (file.kind == ContextFileKind::Directory).then(|| file.path.clone());
         files.push(file);
         if let Some(within) = within {
-            list_below(folder, &within, foreign, files)?;
+            list_below(directory, &within, foreign, files)?;
         }
     }
     Ok(())
 }
 
 fn list_one(
-    folder: &Directory,
+    directory: &Directory,
     within: &Utf8Path,
     foreign: Foreign,
 ) -> io::Result<Vec<ContextFile>> {
     let mut files = Vec::new();
-    for entry in folder.entries()? {
+    for entry in directory.entries()? {
         let name = Utf8Path::new(&entry.name);
         let path = within.join(name);
-        let metadata = folder.metadata(name)?.ok_or_else(|| gone(&path))?;
+        let metadata = directory.metadata(name)?.ok_or_else(|| gone(&path))?;
         if foreign.has(&path, &metadata) {
             continue;
         }
         let kind = match entry.kind {
-            Kind::Directory => ContextFileKind::Folder,
-            Kind::Link => ContextFileKind::Symlink(target(folder, name)?),
+            Kind::Directory => ContextFileKind::Directory,
+            Kind::Link => ContextFileKind::Symlink(target(directory, name)?),
             Kind::File => ContextFileKind::File {
                 executable: is_executable(&metadata),
                 identity: Identity::of(&metadata),
@@ -176,8 +176,8 @@ fn gone(path: &Utf8Path) -> io::Error {
 }
 
 /// Returns what a symbolic link says.
-fn target(folder: &Directory, name: &Utf8Path) -> io::Result<Utf8PathBuf> {
-    let target = rustix::fs::readlinkat(folder, name.as_str(), Vec::new())?;
+fn target(directory: &Directory, name: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let target = rustix::fs::readlinkat(directory, name.as_str(), Vec::new())?;
     let target = target.into_string().map_err(|_| {
         let message = format!("the target of the symbolic link `{name}` is not UTF-8");
         io::Error::new(io::ErrorKind::InvalidData, message)
@@ -202,19 +202,19 @@ pub(crate) fn check(files: &[ContextFile], path: &Utf8Path, text: &str) -> Resul
     }
 }
 
-/// Writes down the files of a package, which lie in `folder` of the tree, and with each of them the hash by
+/// Writes down the files of a package, which lie in `directory` of the tree, and with each of them the hash by
 /// which it is known from now on.
 pub fn inputs_of_files(
-    folder: &Utf8Path,
+    directory: &Utf8Path,
     files: &mut [ContextFile],
     hashes: &Hashes,
 ) -> Result<Inputs, Error> {
-    use ContextFileKind::{File, Folder, Special, Symlink};
+    use ContextFileKind::{Directory, File, Special, Symlink};
 
     let mut inputs = Inputs::default();
     for file in files {
         match &mut file.kind {
-            Folder => inputs.add("folder", file.path.as_str(), ""),
+            Directory => inputs.add("directory", file.path.as_str(), ""),
             Symlink(target) => inputs.add("symlink", file.path.as_str(), target.as_str()),
             Special(found) => inputs.add("special", file.path.as_str(), found),
             File {
@@ -222,7 +222,7 @@ pub fn inputs_of_files(
                 identity,
                 hash: known,
             } => {
-                let path = folder.join(&file.path);
+                let path = directory.join(&file.path);
                 let hash = hashes.sha256(&path, *identity).at("read", &path)?;
                 let kind = if *executable { "program" } else { "file" };
                 inputs.add(kind, file.path.as_str(), &hash);

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::event::Listener;
 use crate::session::Session;
 use crate::wait::{blocking, unless};
-use state::{Access, Folders};
+use state::{Access, Directories};
 
 /// Puts the image of the output `name` of a tree into the store of an engine's user, as
 /// `stagex/<name>:local`. Returns that name.
@@ -20,26 +20,26 @@ use state::{Access, Folders};
 ///
 /// What the engine or the operating system refuses; an interruption.
 pub async fn load(
-    folders: &Folders,
+    directories: &Directories,
     name: &str,
     platform: &str,
     backend: &dyn Backend,
     listener: &Arc<dyn Listener>,
     interrupted: watch::Receiver<bool>,
 ) -> Result<String, Error> {
-    let opening = Session::open(folders, Access::Beside, backend, listener);
+    let opening = Session::open(directories, Access::Beside, backend, listener);
     let session = unless(interrupted.clone(), opening).await?;
-    let (of, prefix) = (folders.clone(), format!("{name}-load"));
+    let (of, prefix) = (directories.clone(), format!("{name}-load"));
     let work = blocking(move || Work::begin(&of, &prefix)).await?;
     let reference = format!("stagex/{name}:local");
-    let folder = work.folder().join("engine");
-    context::make_folder(&folder)?;
-    let images = folders.images(name)?;
+    let directory = work.directory().join("engine");
+    context::make_directory(&directory)?;
+    let images = directories.images(name)?;
     let image = images.for_platform(platform)?;
     let layout = if images.images().len() == 1 {
-        folders.output(name)
+        directories.output(name)
     } else {
-        let layout = work.folder().join("image");
+        let layout = work.directory().join("image");
         image.link(&layout)?;
         layout
     };
@@ -47,7 +47,7 @@ pub async fn load(
         layout,
         name: reference.clone(),
         platform: image.platform(),
-        work: folder,
+        work: directory,
     };
     let loading = async { Ok(backend.load(&request).await?) };
     let loaded = unless(interrupted, loading).await;

@@ -10,7 +10,7 @@ use backend_api::{Events, StepId};
 
 use crate::error::Error;
 use crate::event::{Event, Listener};
-use state::Folders;
+use state::Directories;
 
 /// How many lines are kept at hand.
 const KEPT: usize = 20;
@@ -35,10 +35,10 @@ impl Log {
     /// Begins the log of `package` anew.
     pub fn begin(
         package: &str,
-        folders: &Folders,
+        directories: &Directories,
         listener: Arc<dyn Listener>,
     ) -> Result<Self, Error> {
-        let file = BufWriter::new(folders.begin_log(package)?);
+        let file = BufWriter::new(directories.begin_log(package)?);
         let state = Mutex::new(State {
             file,
             last: VecDeque::with_capacity(KEPT),

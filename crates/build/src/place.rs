@@ -4,9 +4,9 @@
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use containerfile::{Sources, Step};
 
-/// Returns a path in a step's file system that may be written from its working folder.
-pub(crate) fn absolute(path: &str, folder: &str) -> Utf8PathBuf {
-    Utf8Path::new(folder).join(path)
+/// Returns a path in a step's file system that may be written from its working directory.
+pub(crate) fn absolute(path: &str, directory: &str) -> Utf8PathBuf {
+    Utf8Path::new(directory).join(path)
 }
 
 /// Returns a path without its root, `.` and `..`, as it stands in a layer.

@@ -12,7 +12,7 @@ use oci_image::{ImageSet, LayoutError, Profile};
 use package_tree::{PlannedPackage, Source};
 
 use crate::listing::{FETCH, open_package};
-use state::Folders;
+use state::Directories;
 use state::IoContext as _;
 
 /// The limits that StageX builds under.
@@ -29,7 +29,7 @@ const PACKAGES: &str = "stagex/";
 pub struct Recipe {
     /// The encoding of the image.
     pub profile: &'static Profile,
-    /// The folder that all other paths are relative to.
+    /// The directory that all other paths are relative to.
     pub root: Utf8PathBuf,
     /// What its build is called in events and logs, such as `core-musl`.
     pub name: String,
@@ -43,7 +43,7 @@ pub struct Recipe {
     pub containerfile: Utf8PathBuf,
     /// The stage of the Containerfile that is built; the last where there is none.
     pub target: Option<String>,
-    /// The folder that COPY and ADD read.
+    /// The directory that COPY and ADD read.
     pub context: Utf8PathBuf,
     /// What lies under `fetch/` in it.
     pub sources: Sources,
@@ -64,10 +64,10 @@ pub struct Recipe {
 pub enum Sources {
     /// What lies there already.
     Present,
-    /// These sources of this folder, each with the hash that is said, and nothing else.
+    /// These sources of this directory, each with the hash that is said, and nothing else.
     Checked {
-        /// The folder that they are taken from.
-        folder: Utf8PathBuf,
+        /// The directory that they are taken from.
+        directory: Utf8PathBuf,
         /// The sources.
         sources: Vec<Source>,
     },
@@ -76,10 +76,10 @@ pub enum Sources {
 /// What stands behind a name in a Containerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Context {
-    /// An image: a folder with its OCI layout.
+    /// An image: a directory with its OCI layout.
     Image(Utf8PathBuf),
-    /// A folder of files.
-    Folder(Utf8PathBuf),
+    /// A directory of files.
+    Directory(Utf8PathBuf),
     /// The sources.
     Sources,
 }
@@ -88,18 +88,18 @@ impl Recipe {
     /// Returns the recipe of a package. What it needs is found in the tree's `out/`.
     pub fn of_package(
         profile: &'static Profile,
-        folders: &Folders,
+        directories: &Directories,
         package: &PlannedPackage,
     ) -> Self {
         let image = |name: &str| {
-            let layout = folders.output_in_tree(name);
+            let layout = directories.output_in_tree(name);
             (format!("{PACKAGES}{name}"), Context::Image(layout))
         };
         let mut contexts: BTreeMap<_, _> = package.dependencies().map(image).collect();
         contexts.insert(FETCH.to_owned(), Context::Sources);
         Self {
             profile,
-            root: folders.root().to_owned(),
+            root: directories.root().to_owned(),
             name: package.name.clone(),
             repository: format!("{PACKAGES}{}", package.name),
             tag: package.tag().to_owned(),
@@ -108,7 +108,7 @@ impl Recipe {
             target: package.target.clone(),
             context: package.context.clone(),
             sources: Sources::Checked {
-                folder: package.fetch(),
+                directory: package.fetch(),
                 sources: package.sources.to_vec(),
             },
             build_arguments: package.build_arguments(),
@@ -119,7 +119,7 @@ impl Recipe {
         }
     }
 
-    /// Opens the folder that COPY and ADD read: of a package beneath its tree, and where a user has
+    /// Opens the directory that COPY and ADD read: of a package beneath its tree, and where a user has
     /// named it, wherever that leads from outside of a tree.
     pub fn directory(&self) -> Result<Directory, state::Error> {
         match self.sources {
@@ -137,7 +137,7 @@ impl Recipe {
         }
     }
 
-    /// Returns the path in the folder that COPY and ADD read of a path from the root on, which may be none in it.
+    /// Returns the path in the directory that COPY and ADD read of a path from the root on, which may be none in it.
     pub fn within_context<'a>(&self, path: &'a Utf8Path) -> &'a Utf8Path {
         path.strip_prefix(&self.context).unwrap_or(path)
     }
@@ -194,7 +194,7 @@ impl Recipe {
         below_home.find(is_clone).map(Utf8Path::to_owned)
     }
 
-    /// Opens the images in a folder. No symbolic link of the tree is followed on the way there.
+    /// Opens the images in a directory. No symbolic link of the tree is followed on the way there.
     pub fn open_image(&self, layout: &Utf8Path) -> Result<ImageSet, LayoutError> {
         let typed = self.typed(layout).map_err(|source| LayoutError::Io {
             path: self.root.join(layout),

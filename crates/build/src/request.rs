@@ -86,16 +86,19 @@ pub(crate) fn prepare(
     };
     let lowered = containerfile::lower(&resolved.file, build, &options).map_err(wrong)?;
     if lowered.needs_side_context() {
-        let folder = work.join("side");
-        write_side_context(&lowered, &folder)?;
-        contexts.insert(SIDE.into(), (SIDE.into(), ContextSource::Folder(folder)));
+        let directory = work.join("side");
+        write_side_context(&lowered, &directory)?;
+        contexts.insert(
+            SIDE.into(),
+            (SIDE.into(), ContextSource::Directory(directory)),
+        );
     }
     let containerfile = work.join("Containerfile");
     fs::write(&containerfile, &lowered.text).at("write", &containerfile)?;
     let notices = notices(&lowered, build, network, &main, work)?;
 
-    let engine_folder = work.join("engine");
-    context::make_folder(&engine_folder)?;
+    let engine_directory = work.join("engine");
+    context::make_directory(&engine_directory)?;
     let named: BTreeMap<String, ContextSource> = contexts
         .into_values()
         .map(|(to, source)| (name(&to), source))
@@ -128,7 +131,7 @@ pub(crate) fn prepare(
         network,
         cache: engine.cache.clone(),
         open_files: recipe.open_files,
-        work: engine_folder,
+        work: engine_directory,
     };
     Ok(Prepared { request, notices })
 }
@@ -186,35 +189,35 @@ fn network(engine: &Engine, recipe: &Recipe, build: &Build) -> Result<Network, E
     Ok(Network::Default)
 }
 
-/// Puts together the folder `main`, which COPY and ADD read, and returns the one with all sources.
+/// Puts together the directory `main`, which COPY and ADD read, and returns the one with all sources.
 fn main_context(
     resolved: &Resolved,
     work: &Utf8Path,
     main: &Utf8Path,
 ) -> Result<Utf8PathBuf, Error> {
     let recipe = &resolved.recipe;
-    let folder = recipe.directory()?;
+    let directory = recipe.directory()?;
     let containerfile = recipe.root.join(&recipe.containerfile);
-    let ignored = Ignored::of(folder.path(), &resolved.files, Some(&containerfile))?;
-    context::assemble(&folder, &resolved.files, &ignored, main)?;
+    let ignored = Ignored::of(directory.path(), &resolved.files, Some(&containerfile))?;
+    context::assemble(&directory, &resolved.files, &ignored, main)?;
 
     let below = main.join(FETCH);
-    let Sources::Checked { folder, sources } = &recipe.sources else {
+    let Sources::Checked { directory, sources } = &recipe.sources else {
         return Ok(below);
     };
-    let folder = recipe.root.join(folder);
+    let directory = recipe.root.join(directory);
     let is_ignored = |source: &Source| ignored.has(&Utf8Path::new(FETCH).join(&source.file));
     if !ignored.has(FETCH.into()) && !sources.iter().any(is_ignored) {
-        sources::take(sources, &folder, &below)?;
+        sources::take(sources, &directory, &below)?;
         return Ok(below);
     }
     // They are a context of their own too, which no list is of.
     let all = work.join(FETCH);
-    sources::take(sources, &folder, &all)?;
+    sources::take(sources, &directory, &all)?;
     let mut left = sources.clone();
     left.retain(|source| !is_ignored(source));
     if !left.is_empty() {
-        sources::take(&left, &folder, &below)?;
+        sources::take(&left, &directory, &below)?;
     }
     Ok(all)
 }
@@ -247,17 +250,17 @@ fn contexts(
                 verified.map_err(|source| unusable(written, source))?;
                 ContextSource::Image(only_image(resolved, written, layout, work)?)
             }
-            Context::Sources => ContextSource::Folder(fetch.to_owned()),
-            Context::Folder(folder) => {
-                let folder = resolved.recipe.root.join(folder);
+            Context::Sources => ContextSource::Directory(fetch.to_owned()),
+            Context::Directory(directory) => {
+                let directory = resolved.recipe.root.join(directory);
                 let copy = work.join("contexts").join(BuildKey::new(name).as_str());
-                let folder = Directory::open(&folder).at("open", &folder)?;
+                let directory = Directory::open(&directory).at("open", &directory)?;
                 let mut above = work.ancestors();
                 let own = above.find(|path| path.file_name() == Some(state::OWN));
-                let files = list_context(&folder, Foreign::of_user(own.unwrap_or(work)))?;
-                let ignored = Ignored::of(folder.path(), &files, None)?;
-                context::assemble(&folder, &files, &ignored, &copy)?;
-                ContextSource::Folder(copy)
+                let files = list_context(&directory, Foreign::of_user(own.unwrap_or(work)))?;
+                let ignored = Ignored::of(directory.path(), &files, None)?;
+                context::assemble(&directory, &files, &ignored, &copy)?;
+                ContextSource::Directory(copy)
             }
         };
         contexts.insert(written.clone(), (name.clone(), source));
@@ -277,8 +280,8 @@ fn only_image(
     if resolved.recipe.open_image(&layout)?.images().len() == 1 {
         return Ok(layout);
     }
-    let folder = work.join("images");
-    let link = folder.join(BuildKey::new(written).as_str());
+    let directory = work.join("images");
+    let link = directory.join(BuildKey::new(written).as_str());
     if !link.exists() {
         image.link(&link)?;
     }
@@ -338,15 +341,15 @@ pub(crate) fn step_id(id: containerfile::StepId) -> StepId {
 }
 
 /// Writes the files that the lowered Containerfile copies in place of heredocs and the like.
-fn write_side_context(lowered: &Lowered, folder: &Utf8Path) -> Result<(), Error> {
-    context::make_folder(folder)?;
-    for side in &lowered.folders {
-        context::make_folder(&folder.join(&side.path))?;
+fn write_side_context(lowered: &Lowered, directory: &Utf8Path) -> Result<(), Error> {
+    context::make_directory(directory)?;
+    for side in &lowered.directories {
+        context::make_directory(&directory.join(&side.path))?;
     }
     for file in &lowered.files {
-        let path = folder.join(&file.path);
+        let path = directory.join(&file.path);
         if let Some(parent) = path.parent() {
-            context::make_folder(parent)?;
+            context::make_directory(parent)?;
         }
         fs::write(&path, &file.contents).at("write", &path)?;
         let mode = Permissions::from_mode(file.mode);
@@ -427,8 +430,8 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(temporary.path()).unwrap();
         let (main, work) = (root.join("main"), root.join("work"));
-        for folder in [&main, &work] {
-            context::make_folder(folder).unwrap();
+        for directory in [&main, &work] {
+            context::make_directory(directory).unwrap();
         }
         // An archive of zstd with four bytes in it, stored.
         let archive = b"\x28\xb5\x2f\xfd\x20\x04\x21\x00\x00text";

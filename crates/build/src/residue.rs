@@ -28,20 +28,20 @@ pub(crate) fn of_layer(build: &Build, id: StepId) -> Vec<Leftover> {
 }
 
 /// Returns the places that engines mount something on in a RUN: those that every RUN has, and
-/// the targets of its own mounts with the folders that they lie in.
-fn of_run(run: &Run, folder: &str) -> Places {
+/// the targets of its own mounts with the directories that they lie in.
+fn of_run(run: &Run, directory: &str) -> Places {
     let mut places = of_every_run();
     for mount in &run.mounts {
         let target = ["target", "dst", "destination"]
             .into_iter()
             .find_map(|key| mount.get(key));
         let Some(target) = target else { continue };
-        let target = place::relative(&place::absolute(target, folder));
-        let folders = target.ancestors().filter(|path| !path.as_str().is_empty());
-        for place in folders {
+        let target = place::relative(&place::absolute(target, directory));
+        let directories = target.ancestors().filter(|path| !path.as_str().is_empty());
+        for place in directories {
             places
                 .entry(place.to_owned())
-                .or_insert(LeftoverKind::Folder);
+                .or_insert(LeftoverKind::Directory);
         }
     }
     places
@@ -105,7 +105,7 @@ fn of_stage(build: &Build, id: StageId) -> Places {
 }
 
 /// Returns where `place` comes to lie below the destination of a COPY of `source`, if it is
-/// below `source`. A folder is copied without its own name, whether it is named or matched by a
+/// below `source`. A directory is copied without its own name, whether it is named or matched by a
 /// pattern.
 fn carried(source: &Utf8Path, place: &Utf8Path) -> Option<Utf8PathBuf> {
     let mut rest = place.components();
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_a_folder_carries_what_is_in_it() {
+    fn a_copy_of_a_directory_carries_what_is_in_it() {
         let text = "FROM scratch AS a\nRUN [\"/x\"]\nFROM scratch\nCOPY --from=a /etc /e\n";
         assert_eq!(last(text), ["e/hostname", "e/hosts", "e/resolv.conf"]);
         let text = "FROM scratch AS a\nRUN [\"/x\"]\nFROM scratch\nCOPY --from=a /r* /\n";

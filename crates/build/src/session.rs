@@ -1,4 +1,4 @@
-//! A tree's folders, open for builds: locked, and rid of what builds that were killed have left.
+//! A tree's directories, open for builds: locked, and rid of what builds that were killed have left.
 //!
 //! It does not know what is built there.
 
@@ -11,9 +11,9 @@ use crate::error::Error;
 use crate::event::{Event, Listener};
 use crate::removal;
 use crate::wait::blocking;
-use state::{Access, Folders, Lock};
+use state::{Access, Directories, Lock};
 
-/// A tree's folders, open for builds.
+/// A tree's directories, open for builds.
 #[derive(Debug)]
 pub struct Session {
     _lock: Lock,
@@ -22,24 +22,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a tree's folders, and removes what builds that were killed have left: in the engine's
-    /// store and in the work folder.
+    /// Opens a tree's directories, and removes what builds that were killed have left: in the engine's
+    /// store and in the work directory.
     ///
     /// What another runtime has left stays until it is that one's turn: only its backend knows
     /// how to remove it. Files that cannot be removed are no reason to build nothing.
     pub async fn open(
-        folders: &Folders,
+        directories: &Directories,
         access: Access,
         backend: &dyn Backend,
         listener: &Arc<dyn Listener>,
     ) -> Result<Self, Error> {
-        folders.check_text()?;
-        let (of, hearing) = (folders.clone(), Arc::clone(listener));
+        directories.check_text()?;
+        let (of, hearing) = (directories.clone(), Arc::clone(listener));
         let mut waiting = move |process| hearing.hear(Event::Waiting { process });
         let open = move || of.open(access, &mut waiting);
         let lock = blocking(open).await?;
 
-        let of = folders.clone();
+        let of = directories.clone();
         let mut removed = Vec::new();
         for left in blocking(move || abandoned(&of, access)).await? {
             match &left.claim {
@@ -58,7 +58,7 @@ impl Session {
         })
     }
 
-    /// Removes the folder of a build that was killed.
+    /// Removes the directory of a build that was killed.
     async fn clear(left: Abandoned, backend: &dyn Backend, listener: &dyn Listener) {
         let removed = removal::remove(&left.work, left.name.as_ref(), &[backend]).await;
         if let Err(error) = removed {

@@ -9,7 +9,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use package_tree::{PlannedPackage, Source};
 
-use crate::context::{FIRST_TIME, make_folder, time};
+use crate::context::{FIRST_TIME, make_directory, time};
 use crate::copy;
 use crate::error::Error;
 use state::IoContext as _;
@@ -63,11 +63,11 @@ pub fn missing_sources<'a>(
 /// Puts sources from the tree's `fetch/<stage>/<name>/` into `to`, each of them with the hash that is
 /// said of it.
 ///
-/// A source may be a symbolic link, and so may that folder: archives may lie elsewhere. What is copied
+/// A source may be a symbolic link, and so may that directory: archives may lie elsewhere. What is copied
 /// is the file that was opened, once, and what is hashed is the copy. It is a copy in any case, since some engines
 /// let a build write into its context.
 pub(crate) fn take(sources: &[Source], from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
-    make_folder(to)?;
+    make_directory(to)?;
     let missing = || -> Vec<MissingSource> {
         let of_all = sources.iter();
         of_all
@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+    fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
         let temporary = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
         (temporary, path)
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn missing_sources_are_named_with_file_hash_and_mirrors() {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         let error = take(&[source()], &root, &root.join("to")).unwrap_err();
         let text = format!("{error}\n{}", error.hint().unwrap());
         for part in ["a.tar", &"0".repeat(64), "https://example.org/a.tar"] {
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_source_with_other_contents_is_refused() {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         fs::write(root.join("a.tar"), "other").unwrap();
         let source = source();
         let error = take(&[source], &root, &root.join("to")).unwrap_err();
@@ -169,9 +169,9 @@ mod tests {
     #[rstest]
     #[case::itself("fetch")]
     #[case::a_link("linked-file")]
-    #[case::its_folder_is_a_link("linked-folder")]
+    #[case::its_directory_is_a_link("linked-folder")]
     fn a_source_is_a_copy_of_the_file_that_was_checked(#[case] fetch: &str) {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         fs::create_dir_all(root.join("fetch")).unwrap();
         fs::create_dir_all(root.join("linked-file")).unwrap();
         fs::write(root.join("fetch/a.tar"), "text").unwrap();
@@ -195,9 +195,9 @@ mod tests {
     #[rstest]
     #[case::pipe(|path: &Utf8Path| pipe(path))]
     #[case::device(|path: &Utf8Path| symlink("/dev/zero", path).unwrap())]
-    #[case::folder(|path: &Utf8Path| fs::create_dir(path).unwrap())]
+    #[case::directory(|path: &Utf8Path| fs::create_dir(path).unwrap())]
     fn a_source_that_is_no_file_is_refused_at_once(#[case] make: fn(&Utf8Path)) {
-        let (_temporary, root) = folder();
+        let (_temporary, root) = directory();
         make(&root.join("a.tar"));
         let error = take(&[source()], &root, &root.join("to")).unwrap_err();
         assert!(

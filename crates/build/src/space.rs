@@ -3,7 +3,7 @@
 //! It does not know what is built.
 
 use camino::Utf8Path;
-use state::{Folders, IoContext as _};
+use state::{Directories, IoContext as _};
 use walkdir::WalkDir;
 
 use crate::error::Error;
@@ -26,11 +26,11 @@ const COPIES: u64 = 8;
 /// Refuses to begin where there is less room than what is built took the last time. What was never
 /// built is not counted.
 pub fn check_space<'a>(
-    folders: &Folders,
+    directories: &Directories,
     stale: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
-    let out = folders.out();
-    let sizes = stale.map(|name| size(&folders.output(name)));
+    let out = directories.out();
+    let sizes = stale.map(|name| size(&directories.output(name)));
     let needed = needed(sizes.max());
     let system = rustix::fs::statvfs(out.as_std_path());
     let system = system
@@ -49,9 +49,9 @@ fn needed(largest: Option<u64>) -> u64 {
     LEAST.saturating_add(largest.unwrap_or_default().saturating_mul(COPIES))
 }
 
-fn size(folder: &Utf8Path) -> u64 {
+fn size(directory: &Utf8Path) -> u64 {
     // What a symbolic link leads to is no image of ours.
-    let files = WalkDir::new(folder)
+    let files = WalkDir::new(directory)
         .follow_root_links(false)
         .into_iter()
         .filter_map(Result::ok);
@@ -72,16 +72,16 @@ mod tests {
     #[test]
     fn where_there_is_no_room_nothing_begins() {
         let temporary = tempfile::tempdir().unwrap();
-        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
-        let image = folders.output("core-a");
+        let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let image = directories.output("core-a");
         std::fs::create_dir_all(&image).unwrap();
         // A sparse file, which is as large as no disk is.
         let file = std::fs::File::create(image.join("blob")).unwrap();
         file.set_len(1 << 40).unwrap();
         let stale = ["core-a", "core-b"];
-        let refused = check_space(&folders, stale.into_iter()).unwrap_err();
+        let refused = check_space(&directories, stale.into_iter()).unwrap_err();
         assert!(matches!(refused, Error::DiskSpace { .. }), "{refused}");
         assert!(refused.hint().is_some());
-        check_space(&folders, ["core-b"].into_iter()).unwrap();
+        check_space(&directories, ["core-b"].into_iter()).unwrap();
     }
 }

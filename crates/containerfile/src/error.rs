@@ -121,9 +121,9 @@ pub enum ErrorKind {
     /// A heredoc as the destination of a copy.
     #[error("the destination is a heredoc; expected a path")]
     HeredocDestination,
-    /// Several sources, and a destination that is a folder to some engines only.
+    /// Several sources, and a destination that is a directory to some engines only.
     #[error("several sources for the destination `{0}`; expected a `/` at its end")]
-    FolderWithoutSlash(String),
+    DirectoryWithoutSlash(String),
     /// A stage's name with characters that it cannot have.
     #[error(
         "`{0}` is not a valid name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`"
@@ -264,7 +264,7 @@ impl ErrorKind {
                     .to_owned(),
             ),
             Self::UsedBeforeBuilt { used, .. } => Some(format!("move stage `{used}` up")),
-            Self::FolderWithoutSlash(destination) => Some(format!(
+            Self::DirectoryWithoutSlash(destination) => Some(format!(
                 "with Docker each source becomes `{destination}` in turn, if that is not a directory yet; \
                  write `{destination}/`"
             )),

@@ -7,7 +7,7 @@ use crate::heredoc;
 use crate::instruction::{Command, Instruction, Run};
 
 /// Where the frontend puts a script for the time of one `RUN`.
-const SCRIPT_FOLDER: &str = "/dev/pipes";
+const SCRIPT_DIRECTORY: &str = "/dev/pipes";
 
 /// The command of a `RUN`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ fn invocation(run: &Run, shell: &[String]) -> Invocation {
             words: shell
                 .iter()
                 .cloned()
-                .chain([format!("{SCRIPT_FOLDER}/{}", first.name)])
+                .chain([format!("{SCRIPT_DIRECTORY}/{}", first.name)])
                 .collect(),
             script: Some(Script {
                 name: first.name.clone(),

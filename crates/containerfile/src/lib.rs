@@ -36,7 +36,8 @@ pub use instruction::{
 pub use invocation::{Invocation, Script};
 pub use lines::Directive;
 pub use lower::{
-    CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder, lower,
+    CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile,
+    lower,
 };
 pub use reference::{Base, Reference, ReferenceKind, StageId};
 pub use scope::{ImageFacts, Platform, PlatformError, Scope};

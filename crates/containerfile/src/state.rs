@@ -276,8 +276,8 @@ fn absolute(working_directory: &str, path: &str) -> String {
     clean(&format!("/{parent}/{path}"))
 }
 
-/// Tells whether a destination can be nothing but a folder, to every engine.
-fn is_folder(destination: &str) -> bool {
+/// Tells whether a destination can be nothing but a directory, to every engine.
+fn is_directory(destination: &str) -> bool {
     destination.ends_with('/') || destination == "." || destination.ends_with("/.")
 }
 
@@ -342,8 +342,10 @@ impl Words<'_> {
         self.all(&mut sources.paths)?;
         self.word(&mut sources.destination)?;
         let count = sources.paths.len() + sources.heredocs.len();
-        if count > 1 && !is_folder(&sources.destination) {
-            return Err(ErrorKind::FolderWithoutSlash(sources.destination.clone()));
+        if count > 1 && !is_directory(&sources.destination) {
+            return Err(ErrorKind::DirectoryWithoutSlash(
+                sources.destination.clone(),
+            ));
         }
         sources
             .heredocs

@@ -25,7 +25,7 @@ pub(crate) enum Place<'a> {
     },
 }
 
-/// Returns the arguments of `build`, from the subcommand's name to the context's folder.
+/// Returns the arguments of `build`, from the subcommand's name to the context's directory.
 /// `privileged` is whether a RUN may be given capabilities of root.
 pub(crate) fn build(
     request: &BuildRequest,
@@ -98,7 +98,7 @@ pub(crate) fn build(
             }
             arguments.pair("--tag", name.to_owned());
             arguments.pair("--file", remote_context.containerfile.to_string());
-            arguments.add(["--", remote_context.folder.as_str()]);
+            arguments.add(["--", remote_context.directory.as_str()]);
         }
     }
     arguments.words
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn elsewhere_nothing_of_this_machine_is_named() {
         let remote_context = RemoteContext {
-            folder: "/w/remote-context".into(),
+            directory: "/w/remote-context".into(),
             containerfile: "/w/remote-context/file".into(),
         };
         let place = Place::There {
@@ -261,7 +261,7 @@ mod tests {
             ..request()
         };
         let remote_context = RemoteContext {
-            folder: "/w/remote-context".into(),
+            directory: "/w/remote-context".into(),
             containerfile: "/w/remote-context/file".into(),
         };
         for (sandbox, is_asked) in [

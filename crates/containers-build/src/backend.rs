@@ -73,10 +73,10 @@ impl<E: Engine> Backend for EngineBackend<E> {
         built.map_err(|error| error.of(E::ID, Operation::Build))
     }
 
-    async fn export(&self, image: &BuiltImage, folder: &Utf8Path) -> Result<EngineImage, Error> {
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
         let exported = match &self.found(Operation::Export).await?.builder {
-            Builder::Here(driver) => driver.export(image, folder).await,
-            Builder::There(remote) => remote.export(image, folder).await,
+            Builder::Here(driver) => driver.export(image, directory).await,
+            Builder::There(remote) => remote.export(image, directory).await,
         };
         exported.map_err(|error| error.of(E::ID, Operation::Export))
     }

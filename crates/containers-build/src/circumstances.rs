@@ -20,11 +20,11 @@ const HELPERS: [&str; 8] = [
     "slirp4netns",
 ];
 
-/// Folders with more of them, which change when a program in them is exchanged.
-const HELPER_FOLDERS: [&str; 2] = ["/usr/libexec/podman", "/usr/lib/podman"];
+/// Directories with more of them, which change when a program in them is exchanged.
+const HELPER_DIRECTORIES: [&str; 2] = ["/usr/libexec/podman", "/usr/lib/podman"];
 
-/// Folders of configuration, below which each file of [`CONFIGURATION`] may be.
-const CONFIGURATION_FOLDERS: [&str; 2] = ["/etc/containers", "/usr/share/containers"];
+/// Directories of configuration, below which each file of [`CONFIGURATION`] may be.
+const CONFIGURATION_DIRECTORIES: [&str; 2] = ["/etc/containers", "/usr/share/containers"];
 const CONFIGURATION: [&str; 6] = [
     "containers.conf",
     "containers.conf.d",
@@ -68,7 +68,7 @@ const INDIFFERENT: [&str; 1] = ["SSH_AUTH_SOCK"];
 pub(crate) fn circumstances(program: &Utf8Path) -> Option<Circumstances> {
     let mut all = Circumstances::of(program)?;
     let environment = Environment::pinned();
-    let mut configuration: Vec<Utf8PathBuf> = CONFIGURATION_FOLDERS.map(Into::into).into();
+    let mut configuration: Vec<Utf8PathBuf> = CONFIGURATION_DIRECTORIES.map(Into::into).into();
     for (name, value) in environment.iter() {
         if INDIFFERENT.contains(&name) {
             continue;
@@ -84,9 +84,9 @@ pub(crate) fn circumstances(program: &Utf8Path) -> Option<Circumstances> {
     }
     let configuration = configuration
         .iter()
-        .flat_map(|folder| CONFIGURATION.map(|file| folder.join(file)));
+        .flat_map(|directory| CONFIGURATION.map(|file| directory.join(file)));
     let helpers = HELPERS.map(|helper| process::find(helper.into()).unwrap_or(helper.into()));
-    let fixed = HELPER_FOLDERS.into_iter().chain(SUBORDINATE_IDS);
+    let fixed = HELPER_DIRECTORIES.into_iter().chain(SUBORDINATE_IDS);
     for path in configuration
         .chain(helpers)
         .chain(fixed.map(Utf8PathBuf::from))
@@ -109,9 +109,9 @@ pub(crate) fn circumstances(program: &Utf8Path) -> Option<Circumstances> {
         let link = fs::read_link(&path).unwrap_or_default();
         all = all.fact(&path, &link.to_string_lossy());
     }
-    // Stores are tried in a temporary folder: what its file system can do is a part of it. The
-    // folder itself changes all the time.
-    let device = fs::metadata(std::env::temp_dir()).map_or(0, |folder| folder.dev());
+    // Stores are tried in a temporary directory: what its file system can do is a part of it. The
+    // directory itself changes all the time.
+    let device = fs::metadata(std::env::temp_dir()).map_or(0, |directory| directory.dev());
     Some(all.fact("temporary files", &format!("device {device}")))
 }
 

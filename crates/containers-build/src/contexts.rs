@@ -1,4 +1,4 @@
-//! Prepares what FROM and `--from=` name: images in a form that the builder takes, and folders
+//! Prepares what FROM and `--from=` name: images in a form that the builder takes, and directories
 //! whose files belong to user and group 0.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,8 +34,8 @@ pub(crate) fn prepare(request: &BuildRequest, work: &Work) -> Result<Vec<String>
                 images[&index].write(&work.images().join(&path), &platforms)?;
                 format!("container-image://oci:{path}")
             }
-            ContextSource::Folder(folder) => owned(folder, &work.copy_of_folder(index))
-                .map_err(|source| Error::file(folder, source))?
+            ContextSource::Directory(directory) => owned(directory, &work.copy_of_directory(index))
+                .map_err(|source| Error::file(directory, source))?
                 .into_string(),
         };
         arguments.push("--build-context".to_owned());
@@ -58,29 +58,29 @@ fn read_images(request: &BuildRequest) -> Result<BTreeMap<usize, Image>, Error> 
     let contexts = request.contexts.iter().enumerate();
     let images = contexts.filter_map(|(index, context)| match &context.source {
         ContextSource::Image(layout) => Some((index, layout)),
-        ContextSource::Folder(_) => None,
+        ContextSource::Directory(_) => None,
     });
     images
         .map(|(index, layout)| Ok((index, Image::read(layout)?)))
         .collect()
 }
 
-/// Returns `folder` if all that is in it belongs to this user, who is user 0 in a build, and a
+/// Returns `directory` if all that is in it belongs to this user, who is user 0 in a build, and a
 /// copy at `copy` if not: the builder keeps the owners of a named context's files.
-fn owned(folder: &Utf8Path, copy: &Utf8Path) -> io::Result<Utf8PathBuf> {
+fn owned(directory: &Utf8Path, copy: &Utf8Path) -> io::Result<Utf8PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
     let is_ours = |path: &Utf8Path| {
         let metadata = path.symlink_metadata()?;
         Ok(metadata.uid() == user && metadata.gid() == group)
     };
-    if all(folder, &is_ours)? {
-        return Ok(folder.to_owned());
+    if all(directory, &is_ours)? {
+        return Ok(directory.to_owned());
     }
     if let Some(parent) = copy.parent() {
         fs::create_dir_all(parent)?;
     }
-    duplicate(folder, copy)?;
+    duplicate(directory, copy)?;
     Ok(copy.to_owned())
 }
 
@@ -98,7 +98,7 @@ fn all(path: &Utf8Path, holds: &dyn Fn(&Utf8Path) -> io::Result<bool>) -> io::Re
     Ok(true)
 }
 
-/// Copies a file, a link or a whole folder, with modes and times, as this user's.
+/// Copies a file, a link or a whole directory, with modes and times, as this user's.
 fn duplicate(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     let metadata = from.symlink_metadata()?;
     if metadata.is_symlink() {
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn copies_keep_modes_times_and_links() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        let (from, to) = (folder.join("from"), folder.join("to"));
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        let (from, to) = (directory.join("from"), directory.join("to"));
         fs::create_dir_all(from.join("sub")).unwrap();
         fs::write(from.join("sub/file"), "text").unwrap();
         symlink("file", from.join("sub/link")).unwrap();
@@ -147,18 +147,18 @@ mod tests {
         assert_eq!(sub.permissions().mode() & 0o7777, 0o555);
         let link = to.join("sub/link").read_link_utf8().unwrap();
         assert_eq!(link, "file");
-        for folder in [from.join("sub"), to.join("sub")] {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+        for directory in [from.join("sub"), to.join("sub")] {
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
         }
     }
 
     #[test]
-    fn a_folder_of_this_users_is_taken_as_it_is() {
+    fn a_directory_of_this_users_is_taken_as_it_is() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        fs::write(folder.join("file"), "text").unwrap();
-        let copy = folder.join("copy");
-        assert_eq!(owned(folder, &copy).unwrap(), folder);
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        fs::write(directory.join("file"), "text").unwrap();
+        let copy = directory.join("copy");
+        assert_eq!(owned(directory, &copy).unwrap(), directory);
         assert!(!copy.exists());
     }
 }

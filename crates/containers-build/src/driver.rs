@@ -123,7 +123,7 @@ impl Driver {
         let mut progress = Progress::new(&request.stages);
         let done = self
             .invocation(&work, interfaces)
-            .folder(&work.images())
+            .directory(&work.images())
             .arguments(arguments)
             .run_with(&mut |_, line| {
                 let step = progress.step_of(line);
@@ -143,20 +143,20 @@ impl Driver {
     pub(crate) async fn export(
         &self,
         image: &BuiltImage,
-        folder: &Utf8Path,
+        directory: &Utf8Path,
     ) -> Result<EngineImage, Error> {
         let done = self
             .invocation(&Work::new(&image.work), Interfaces::Machine)
             .arguments(["push", "--quiet", "--format", "oci"])
             .arguments(self.tool.push_arguments)
-            .arguments(["--", &image.reference, &format!("dir:{folder}")])
+            .arguments(["--", &image.reference, &format!("dir:{directory}")])
             .run()
             .await?;
         if !done.succeeded() {
             return Err(Error::failed(done.stderr));
         }
-        let manifest = folder.join("manifest.json");
-        read_manifest(&manifest, folder, image).map_err(|source| Error::file(&manifest, source))
+        let manifest = directory.join("manifest.json");
+        read_manifest(&manifest, directory, image).map_err(|source| Error::file(&manifest, source))
     }
 
     /// Puts a finished image into the user's own store; see
@@ -169,7 +169,7 @@ impl Driver {
         let layout = layout.map_err(|source| Error::file(&request.layout, source))?;
         symlink(&layout, &path).map_err(|source| Error::file(&path, source))?;
         let run = async |arguments: &[&str]| {
-            let run = self.tool.in_own_store().folder(&request.work);
+            let run = self.tool.in_own_store().directory(&request.work);
             let done = run.arguments(arguments).run().await?;
             if done.succeeded() {
                 Ok(String::from_utf8_lossy(&done.stdout).into_owned())
@@ -186,7 +186,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Removes all that a build has put into its work folder.
+    /// Removes all that a build has put into its work directory.
     pub(crate) async fn remove(&self, work: &Utf8Path) -> Result<(), Error> {
         Work::new(work).remove(&self.tool, &self.namespaces).await
     }
@@ -224,12 +224,15 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// Refuses a folder of whose name the tool makes several: its flags are lists, and those of mounts are
+/// Refuses a directory of whose name the tool makes several: its flags are lists, and those of mounts are
 /// lists of another kind.
-fn refuse_path(folder: &Utf8Path) -> Result<(), Error> {
-    match folder.as_str().find([',', ':', '"']) {
+fn refuse_path(directory: &Utf8Path) -> Result<(), Error> {
+    match directory.as_str().find([',', ':', '"']) {
         Some(place) => Err(Error::Unsupported {
-            message: format!("`{}` in the path {folder}", &folder.as_str()[place..=place]),
+            message: format!(
+                "`{}` in the path {directory}",
+                &directory.as_str()[place..=place]
+            ),
             hint: "move the tree to a path without commas, colons and quotation marks",
         }),
         None => Ok(()),

@@ -68,14 +68,14 @@ impl EngineNamespaces {
             .arguments(tool.global_arguments)
     }
 
-    /// Prepares the removal of folders with files of an engine's users: files of a RUN may belong
+    /// Prepares the removal of directories with files of an engine's users: files of a RUN may belong
     /// to users that only the engine's user namespace can be.
-    pub(crate) fn removal(&self, tool: &Tool, folders: &[Utf8PathBuf]) -> Invocation {
+    pub(crate) fn removal(&self, tool: &Tool, directories: &[Utf8PathBuf]) -> Invocation {
         let invocation = if self.is_root() {
             Invocation::new("rm".into())
         } else {
             Invocation::new(&tool.program).arguments(["unshare", "rm"])
         };
-        invocation.arguments(["-rf", "--"]).arguments(folders)
+        invocation.arguments(["-rf", "--"]).arguments(directories)
     }
 }

@@ -38,7 +38,7 @@ pub(crate) enum Error {
     /// A file of the request, or one that the builder wrote, could not be read or written.
     #[error("{path}: {source}")]
     File {
-        /// The file or folder.
+        /// The file or directory.
         path: Utf8PathBuf,
         /// What the operating system said, or what is wrong with its contents.
         source: io::Error,

@@ -56,7 +56,7 @@ impl Image {
         parts.collect::<Vec<_>>().join("/")
     }
 
-    /// Writes into the new folder `to` a layout in which the image is one of each of `platforms`.
+    /// Writes into the new directory `to` a layout in which the image is one of each of `platforms`.
     /// Layers are links.
     pub(crate) fn write(&self, to: &Utf8Path, platforms: &BTreeSet<String>) -> Result<(), Error> {
         let blobs = to.join("blobs/sha256");
@@ -177,31 +177,31 @@ fn write_file(path: &Utf8Path, text: &str) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn layout(folder: &Utf8Path) -> Value {
-        let blobs = folder.join("blobs/sha256");
+    fn layout(directory: &Utf8Path) -> Value {
+        let blobs = directory.join("blobs/sha256");
         fs::create_dir_all(&blobs).unwrap();
         let layer = put(
-            folder,
+            directory,
             &json!("a layer"),
             "application/vnd.oci.image.layer.v1.tar+gzip",
         );
         let layer = layer.unwrap();
         let config = json!({ "architecture": "386", "os": "linux", "rootfs": { "diff_ids": [] } });
-        let config = put(folder, &config, "config").unwrap();
+        let config = put(directory, &config, "config").unwrap();
         let manifest = json!({ "config": config, "layers": [layer, layer] });
-        let manifest = put(folder, &manifest, MANIFEST).unwrap();
+        let manifest = put(directory, &manifest, MANIFEST).unwrap();
         let inner = json!({ "manifests": [manifest] });
-        let inner = put(folder, &inner, "index").unwrap();
+        let inner = put(directory, &inner, "index").unwrap();
         let index = json!({ "manifests": [inner] });
-        write_file(&folder.join("index.json"), &index.to_string()).unwrap();
+        write_file(&directory.join("index.json"), &index.to_string()).unwrap();
         layer
     }
 
     #[test]
     fn the_image_is_one_of_each_platform() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        let (from, to) = (folder.join("from"), folder.join("to"));
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        let (from, to) = (directory.join("from"), directory.join("to"));
         let layer = layout(&from);
         let image = Image::read(&from).unwrap();
         assert_eq!(image.platform(), "linux/386");
@@ -233,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_no_layout_is_named() {
+    fn a_directory_that_is_no_layout_is_named() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        let error = Image::read(folder).unwrap_err();
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        let error = Image::read(directory).unwrap_err();
         assert!(error.to_string().contains("index.json"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 
 use crate::error::Error;
 
-/// The list's name in a build's work folder.
+/// The list's name in a build's work directory.
 const LIST: &str = "made";
 
 /// The list of what a build makes.
@@ -18,7 +18,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// Begins a list in a build's work folder.
+    /// Begins a list in a build's work directory.
     pub(crate) fn begin(work: &Utf8Path) -> Result<Self, Error> {
         let path = work.join(LIST);
         let list = File::create(&path).map_err(|source| Error::file(&path, source))?;
@@ -32,7 +32,7 @@ impl Made {
         }
     }
 
-    /// Reads what was written down in a work folder, in order.
+    /// Reads what was written down in a work directory, in order.
     pub(crate) fn read(work: &Utf8Path) -> Vec<String> {
         let text = beneath::read_text(work.join(LIST), beneath::LIST).unwrap_or_default();
         text.lines().map(str::to_owned).collect()

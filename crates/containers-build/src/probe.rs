@@ -264,9 +264,9 @@ mod tests {
         // A program that fails whatever it is asked: this one.
         let program = std::env::current_exe().unwrap();
         let program = Utf8Path::from_path(&program).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let folder = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        let probe_cache = ProbeCache::in_folder(folder);
+        let directory = tempfile::tempdir().unwrap();
+        let directory = Utf8PathBuf::from_path_buf(directory.path().to_owned()).unwrap();
+        let probe_cache = ProbeCache::in_directory(directory);
         let version = Version {
             text: "4.3.1".to_owned(),
             number: (4, 3),

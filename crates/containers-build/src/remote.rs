@@ -1,5 +1,5 @@
 //! Builds with an engine elsewhere, through its client: in the store that it has there, from what is
-//! sent to it, under names that go away again. No folder is seen by both sides.
+//! sent to it, under names that go away again. No directory is seen by both sides.
 //!
 //! Knows nothing of what is built, and not where the engine is.
 
@@ -40,8 +40,8 @@ const PROCESSES: [Option<u64>; 3] = [None, Some(32_768), Some(4_096)];
 /// What engines and their OCI runtimes say then.
 const LIMIT_OF_PROCESSES: [&str; 2] = ["RLIMIT_NPROC", "rlimit type 6"];
 
-/// How to make an image of a folder.
-const OF_FOLDER: &str = "FROM scratch\nCOPY . /\n";
+/// How to make an image of a directory.
+const OF_DIRECTORY: &str = "FROM scratch\nCOPY . /\n";
 
 /// What was found out about an engine elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +170,7 @@ impl Remote {
         names: &mut Names<'_>,
     ) -> Result<(), Error> {
         let mut images = Vec::new();
-        let mut folders = Vec::new();
+        let mut directories = Vec::new();
         for NamedContext { name, source } in &request.contexts {
             match source {
                 ContextSource::Image(layout) => {
@@ -181,7 +181,7 @@ impl Remote {
                         json!({ "Hostname": HOST_NAME, "Labels": { "stagex": name } });
                     images.push(given);
                 }
-                ContextSource::Folder(folder) => folders.push((name, folder)),
+                ContextSource::Directory(directory) => directories.push((name, directory)),
             }
         }
         if !images.is_empty() {
@@ -189,11 +189,11 @@ impl Remote {
                 .load(images, &request.work.join("to-load.tar"))
                 .await?;
         }
-        let containerfile = request.work.join("folder.Containerfile");
-        fs::write(&containerfile, OF_FOLDER).map_err(|e| Error::file(&containerfile, e))?;
-        for (place, (name, folder)) in folders.into_iter().enumerate() {
+        let containerfile = request.work.join("directory.Containerfile");
+        fs::write(&containerfile, OF_DIRECTORY).map_err(|e| Error::file(&containerfile, e))?;
+        for (place, (name, directory)) in directories.into_iter().enumerate() {
             let remote_context = request.work.join(format!("remote-context-{place}"));
-            let remote_context = RemoteContext::pack(folder, &containerfile, &remote_context)?;
+            let remote_context = RemoteContext::pack(directory, &containerfile, &remote_context)?;
             let build = (request, name.as_str(), &remote_context);
             self.run_build(build, made, names, &mut |_| ()).await?;
         }
@@ -241,10 +241,10 @@ impl Remote {
     pub(crate) async fn export(
         &self,
         image: &BuiltImage,
-        folder: &Utf8Path,
+        directory: &Utf8Path,
     ) -> Result<EngineImage, Error> {
         let archive = image.work.join("saved.tar");
-        Ok(self.store().export(image, &archive, folder).await?)
+        Ok(self.store().export(image, &archive, directory).await?)
     }
 
     /// Removes; see [`Backend::remove`](backend_api::Backend::remove).
@@ -314,7 +314,7 @@ impl Builds for Remote {
     }
 }
 
-/// Removes our files in a build's work folder.
+/// Removes our files in a build's work directory.
 fn remove_files(work: &Utf8Path) -> Result<(), Error> {
     let removed = fs::remove_dir_all(work).and_then(|()| fs::create_dir(work));
     match removed {

@@ -1,4 +1,4 @@
-//! A folder as it is sent to an engine elsewhere: with the Containerfile in it, which every version
+//! A directory as it is sent to an engine elsewhere: with the Containerfile in it, which every version
 //! of the client finds there, and a list by which no COPY does.
 //!
 //! (A Containerfile that lies elsewhere is sent too, and `COPY . /` finds it.)
@@ -10,21 +10,21 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::Error;
 
-/// The Containerfile's name in the folder.
+/// The Containerfile's name in the directory.
 const CONTAINERFILE: &str = ".stagex-Containerfile";
 /// The list of what no COPY finds, and the older name that is looked for where there is none.
 const IGNORE: &str = ".containerignore";
 const IGNORE_TOO: &str = ".dockerignore";
 
-/// A folder that can be sent.
+/// A directory that can be sent.
 #[derive(Debug)]
 pub(crate) struct RemoteContext {
-    pub(crate) folder: Utf8PathBuf,
+    pub(crate) directory: Utf8PathBuf,
     pub(crate) containerfile: Utf8PathBuf,
 }
 
 impl RemoteContext {
-    /// Packs the files in `context`, as links, with `containerfile` into the new folder `to`.
+    /// Packs the files in `context`, as links, with `containerfile` into the new directory `to`.
     pub(crate) fn pack(
         context: &Utf8Path,
         containerfile: &Utf8Path,
@@ -50,7 +50,7 @@ impl RemoteContext {
         };
         Ok(Self {
             containerfile: packed().map_err(|source| Error::file(to, source))?,
-            folder: to.to_owned(),
+            directory: to.to_owned(),
         })
     }
 }
@@ -77,15 +77,15 @@ mod tests {
     #[test]
     fn what_is_sent_has_all_that_the_context_has() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        let (context, file) = (folder.join("context"), folder.join("Containerfile"));
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        let (context, file) = (directory.join("context"), directory.join("Containerfile"));
         fs::create_dir_all(context.join("a/b")).unwrap();
         fs::write(context.join("a/file"), "text").unwrap();
         std::os::unix::fs::symlink("nowhere", context.join("a/link")).unwrap();
         fs::write(context.join(IGNORE_TOO), "*.o").unwrap();
         fs::write(&file, "FROM scratch\n").unwrap();
 
-        let to = folder.join("remote-context");
+        let to = directory.join("remote-context");
         let remote_context = RemoteContext::pack(&context, &file, &to).unwrap();
         assert_eq!(fs::read_to_string(to.join("a/file")).unwrap(), "text");
         assert_eq!(to.join("a/link").read_link_utf8().unwrap(), "nowhere");
@@ -103,9 +103,9 @@ mod tests {
     #[test]
     fn a_list_of_the_same_name_is_refused() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        fs::write(folder.join(IGNORE), "").unwrap();
-        let error = RemoteContext::pack(folder, folder, &folder.join("to")).unwrap_err();
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        fs::write(directory.join(IGNORE), "").unwrap();
+        let error = RemoteContext::pack(directory, directory, &directory.join("to")).unwrap_err();
         assert_eq!(error.kind(), backend_api::ErrorKind::Unsupported);
     }
 }

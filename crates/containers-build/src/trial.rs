@@ -27,11 +27,11 @@ const PROGRAM: [u8; 129] = [
     0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05,
 ];
 
-/// What the names of trials' folders begin with.
+/// What the names of trials' directories begin with.
 const PREFIX: &str = "stagex-trial-";
-/// The file in a trial's folder that is locked as long as the trial goes on.
+/// The file in a trial's directory that is locked as long as the trial goes on.
 const LOCK: &str = "lock";
-/// The work folder of a trial's build.
+/// The work directory of a trial's build.
 const WORK: &str = "work";
 
 const CONTAINERFILE: &str = "FROM scratch\nCOPY program /\nRUN [\"/program\"]\n";
@@ -61,7 +61,7 @@ pub(crate) async fn run(driver: &impl Builds) -> Result<(), Error> {
     remove_abandoned(driver, &parent).await;
     let temporary = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent);
     let temporary = temporary.map_err(|source| Error::file(&parent, source))?;
-    let folder = parent.join(
+    let directory = parent.join(
         temporary
             .path()
             .file_name()
@@ -69,57 +69,57 @@ pub(crate) async fn run(driver: &impl Builds) -> Result<(), Error> {
             .to_string_lossy()
             .as_ref(),
     );
-    let lock = folder.join(LOCK);
+    let lock = directory.join(LOCK);
     let held = File::create(&lock).and_then(|file| file.lock().map(|()| file));
     let _held = held.map_err(|source| Error::file(&lock, source))?;
-    let request = request(&folder)?;
+    let request = request(&directory)?;
     let image = driver.build(&request).await?;
     driver.remove(image).await
 }
 
-/// Removes what trials that were killed have left: their folders, whose locks nobody holds. That
+/// Removes what trials that were killed have left: their directories, whose locks nobody holds. That
 /// one cannot be removed keeps nobody from trying anew.
 async fn remove_abandoned(driver: &impl Builds, parent: &Utf8Path) {
     let entries = parent.read_dir_utf8().into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().starts_with(PREFIX)) {
-        let folder = entry.path();
+        let directory = entry.path();
         // Whatever somebody else has put there must not be followed to where it leads.
-        let ours = fs::symlink_metadata(folder).is_ok_and(|metadata| {
+        let ours = fs::symlink_metadata(directory).is_ok_and(|metadata| {
             metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw()
         });
         if !ours {
             continue;
         }
-        let lock = File::open(folder.join(LOCK));
+        let lock = File::open(directory.join(LOCK));
         if lock.is_ok_and(|file| file.try_lock().is_ok()) {
-            let request = described(folder);
+            let request = described(directory);
             let image = BuiltImage::of(&request, request.key.name());
             let removed = driver.remove(image).await;
-            let removed = removed.is_ok() && fs::remove_dir_all(folder).is_ok();
-            tracing::debug!(%folder, removed, "was left by a trial");
+            let removed = removed.is_ok() && fs::remove_dir_all(directory).is_ok();
+            tracing::debug!(%directory, removed, "was left by a trial");
         }
     }
 }
 
 /// Lays out what is built, and describes it.
-fn request(folder: &Utf8Path) -> Result<BuildRequest, Error> {
-    let request = described(folder);
+fn request(directory: &Utf8Path) -> Result<BuildRequest, Error> {
+    let request = described(directory);
     let program = request.context.join("program");
     let written = fs::create_dir(&request.context)
         .and_then(|()| fs::create_dir(&request.work))
         .and_then(|()| fs::write(&request.containerfile, CONTAINERFILE))
         .and_then(|()| fs::write(&program, PROGRAM))
         .and_then(|()| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)));
-    written.map_err(|source| Error::file(folder, source))?;
+    written.map_err(|source| Error::file(directory, source))?;
     Ok(request)
 }
 
-fn described(folder: &Utf8Path) -> BuildRequest {
+fn described(directory: &Utf8Path) -> BuildRequest {
     BuildRequest {
         // Where all builds share a store, no two trials have one name.
-        key: BuildKey::new(folder.file_name().unwrap_or("trial")),
-        containerfile: folder.join("Containerfile"),
-        context: folder.join("context"),
+        key: BuildKey::new(directory.file_name().unwrap_or("trial")),
+        containerfile: directory.join("Containerfile"),
+        context: directory.join("context"),
         contexts: Vec::new(),
         target: None,
         steps: Vec::new(),
@@ -133,7 +133,7 @@ fn described(folder: &Utf8Path) -> BuildRequest {
             soft: 256,
             hard: 256,
         },
-        work: folder.join(WORK),
+        work: directory.join(WORK),
     }
 }
 
@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn the_program_exits_with_0() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
-        let request = request(folder).unwrap();
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
+        let request = request(directory).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

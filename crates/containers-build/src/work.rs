@@ -1,8 +1,8 @@
-//! What a build keeps in its work folder: a store of its own, temporary files, its contexts.
+//! What a build keeps in its work directory: a store of its own, temporary files, its contexts.
 //!
 //! The engine's usual store is never touched. What the build puts into its own, images of
 //! dependencies, intermediate images, containers of a RUN that failed, disappears with the
-//! folder, and builds that run at once cannot take anything away from each other.
+//! directory, and builds that run at once cannot take anything away from each other.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -29,7 +29,7 @@ const TMPFS: u64 = 0x0102_1994;
 /// How many bytes must be free there: the records of a large layer take some ten million.
 const ROOM_IN_MEMORY: u64 = 1 << 30;
 
-/// The folders of a store in which the engine keeps its records of layers, images and containers,
+/// The directories of a store in which the engine keeps its records of layers, images and containers,
 /// for each kind of store, and of itself.
 const RECORDS: [&str; 7] = [
     "libpod",
@@ -41,23 +41,23 @@ const RECORDS: [&str; 7] = [
     "vfs-layers",
 ];
 
-/// The work folder of one build.
+/// The work directory of one build.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
-    folder: Utf8PathBuf,
+    directory: Utf8PathBuf,
 }
 
 impl Work {
-    /// Takes charge of `folder`.
-    pub(crate) fn new(folder: &Utf8Path) -> Self {
-        let folder = folder.to_owned();
-        Self { folder }
+    /// Takes charge of `directory`.
+    pub(crate) fn new(directory: &Utf8Path) -> Self {
+        let directory = directory.to_owned();
+        Self { directory }
     }
 
-    /// Makes the folders that the engine expects, for a build in `sandbox`.
+    /// Makes the directories that the engine expects, for a build in `sandbox`.
     pub(crate) fn make(&self, sandbox: Sandbox) -> Result<(), Error> {
-        for folder in [self.store(), self.temporary(), self.images()] {
-            fs::create_dir_all(&folder).map_err(|source| Error::file(&folder, source))?;
+        for directory in [self.store(), self.temporary(), self.images()] {
+            fs::create_dir_all(&directory).map_err(|source| Error::file(&directory, source))?;
         }
         make_private(&self.state())?;
         let hosts = self.hosts();
@@ -75,19 +75,19 @@ impl Work {
         make_private(&root)?;
         make_private(&records)?;
         for name in RECORDS {
-            let folder = records.join(name);
-            make_private(&folder)?;
-            symlink(&folder, root.join(name)).map_err(|source| Error::file(&root, source))?;
+            let directory = records.join(name);
+            make_private(&directory)?;
+            symlink(&directory, root.join(name)).map_err(|source| Error::file(&root, source))?;
         }
         Ok(())
     }
 
     fn store(&self) -> Utf8PathBuf {
-        self.folder.join("store")
+        self.directory.join("store")
     }
 
     /// Returns where the store keeps its state while the engine runs: mount points, locks. Some
-    /// versions refuse a path of more than 50 bytes, so it cannot be in the work folder.
+    /// versions refuse a path of more than 50 bytes, so it cannot be in the work directory.
     fn state(&self) -> Utf8PathBuf {
         Utf8Path::new("/tmp").join(self.name())
     }
@@ -100,7 +100,7 @@ impl Work {
     /// Returns a short name that no other build has.
     fn name(&self) -> String {
         let mut hasher = DefaultHasher::new();
-        self.folder.hash(&mut hasher);
+        self.directory.hash(&mut hasher);
         format!("stagex-{:016x}", hasher.finish())
     }
 
@@ -126,25 +126,25 @@ impl Work {
 
     /// Returns where the engine puts its temporary files.
     pub(crate) fn temporary(&self) -> Utf8PathBuf {
-        self.folder.join("temporary")
+        self.directory.join("temporary")
     }
 
-    /// Returns the folder below which the images of contexts lie.
+    /// Returns the directory below which the images of contexts lie.
     pub(crate) fn images(&self) -> Utf8PathBuf {
-        self.folder.join("images")
+        self.directory.join("images")
     }
 
-    /// Returns where the folder of a context is copied to, if it has to be.
-    pub(crate) fn copy_of_folder(&self, index: usize) -> Utf8PathBuf {
-        self.folder.join("folders").join(index.to_string())
+    /// Returns where the directory of a context is copied to, if it has to be.
+    pub(crate) fn copy_of_directory(&self, index: usize) -> Utf8PathBuf {
+        self.directory.join("directories").join(index.to_string())
     }
 
     /// Returns the file that the engine writes the image's id into.
     pub(crate) fn image_id(&self) -> Utf8PathBuf {
-        self.folder.join("image-id")
+        self.directory.join("image-id")
     }
 
-    /// Deletes everything that a build has put into the folder. What is gone already is no error.
+    /// Deletes everything that a build has put into the directory. What is gone already is no error.
     pub(crate) async fn remove(
         &self,
         tool: &Tool,
@@ -157,14 +157,14 @@ impl Work {
         let removed = tokio::task::spawn_blocking(move || this.remove_files()).await;
         removed
             .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
-            .map_err(|source| Error::file(&self.folder, source))
+            .map_err(|source| Error::file(&self.directory, source))
     }
 
     fn remove_files(&self) -> io::Result<()> {
-        remove_contents(&self.folder)?;
-        for folder in [self.state(), self.records()] {
-            remove_contents(&folder)?;
-            is_gone(fs::remove_dir(&folder))?;
+        remove_contents(&self.directory)?;
+        for directory in [self.state(), self.records()] {
+            remove_contents(&directory)?;
+            is_gone(fs::remove_dir(&directory))?;
         }
         Ok(())
     }
@@ -174,29 +174,29 @@ impl Work {
         namespaces.removal(tool, &self.theirs()).run_unattended();
     }
 
-    /// Returns the folders that the engine writes to as its own users.
+    /// Returns the directories that the engine writes to as its own users.
     fn theirs(&self) -> [Utf8PathBuf; 4] {
         [self.store(), self.state(), self.records(), self.temporary()]
     }
 }
 
-/// Makes a folder in a place that others may write to as well: it must not have been there, and
+/// Makes a directory in a place that others may write to as well: it must not have been there, and
 /// nobody else may look into it.
-fn make_private(folder: &Utf8Path) -> Result<(), Error> {
-    let made = fs::DirBuilder::new().mode(0o700).create(folder);
-    made.map_err(|source| Error::file(folder, source))
+fn make_private(directory: &Utf8Path) -> Result<(), Error> {
+    let made = fs::DirBuilder::new().mode(0o700).create(directory);
+    made.map_err(|source| Error::file(directory, source))
 }
 
-/// Tells whether `folder` is in memory, and has room for the records of any build.
-fn has_room(folder: &Utf8Path) -> bool {
-    statfs(folder.as_std_path()).is_ok_and(|found| {
+/// Tells whether `directory` is in memory, and has room for the records of any build.
+fn has_room(directory: &Utf8Path) -> bool {
+    statfs(directory.as_std_path()).is_ok_and(|found| {
         let free = found.f_bavail.saturating_mul(found.f_bsize.unsigned_abs());
         found.f_type.unsigned_abs() == TMPFS && free >= ROOM_IN_MEMORY
     })
 }
 
-fn remove_contents(folder: &Utf8Path) -> io::Result<()> {
-    let entries = match folder.read_dir_utf8() {
+fn remove_contents(directory: &Utf8Path) -> io::Result<()> {
+    let entries = match directory.read_dir_utf8() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_state_has_a_short_path_of_its_own() {
-        let state = |folder: &str| Work::new(Utf8Path::new(folder)).state();
+        let state = |directory: &str| Work::new(Utf8Path::new(directory)).state();
         let long = "/a/rather/long/path/".repeat(9);
         assert!(state(&long).as_str().len() <= 50);
         assert_ne!(state(&long), state("/a"));
@@ -235,29 +235,29 @@ mod tests {
     #[test]
     fn what_is_gone_is_no_error() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap().join("w");
-        let work = Work::new(&folder);
+        let directory = Utf8Path::from_path(temporary.path()).unwrap().join("w");
+        let work = Work::new(&directory);
         work.remove_files().unwrap();
         work.make(Sandbox::Chroot).unwrap();
         fs::write(work.image_id(), "x").unwrap();
         work.remove_files().unwrap();
-        assert_eq!(folder.read_dir_utf8().unwrap().count(), 0);
+        assert_eq!(directory.read_dir_utf8().unwrap().count(), 0);
         assert!(!work.state().exists());
     }
 
     #[test]
     fn two_may_remove_the_same() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
         for _ in 0..20 {
             for place in 0..50 {
-                let below = folder.join(format!("{place}/a/b"));
+                let below = directory.join(format!("{place}/a/b"));
                 fs::create_dir_all(&below).unwrap();
-                fs::write(folder.join(format!("{place}.file")), "").unwrap();
+                fs::write(directory.join(format!("{place}.file")), "").unwrap();
             }
             std::thread::scope(|scope| {
-                let other = scope.spawn(|| remove_contents(folder));
-                remove_contents(folder).unwrap();
+                let other = scope.spawn(|| remove_contents(directory));
+                remove_contents(directory).unwrap();
                 other.join().unwrap().unwrap();
             });
         }

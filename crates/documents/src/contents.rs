@@ -70,7 +70,7 @@ pub enum ContentKind {
     /// A regular file.
     File,
     /// A directory.
-    Folder,
+    Directory,
     /// A symbolic link.
     Symlink,
     /// Another name for a file.

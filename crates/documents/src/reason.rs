@@ -22,7 +22,7 @@ pub enum Reason {
     Asked,
     /// It was made from something else.
     Changed {
-        /// What kind of input: `file`, `program`, `folder`, `symlink`, `argument`, `source`,
+        /// What kind of input: `file`, `program`, `directory`, `symlink`, `argument`, `source`,
         /// `dependency`, `platforms`, `target`, `output`, or `network` for that of the RUNs.
         input: String,
         /// Its name.

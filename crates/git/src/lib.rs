@@ -105,7 +105,7 @@ pub async fn tracked(root: &Utf8Path) -> Result<Option<BTreeSet<Utf8PathBuf>>, E
 /// Tells whether there is something of a repository in a directory, or above it.
 fn is_in_repository(root: &Utf8Path) -> bool {
     let root = root.canonicalize_utf8();
-    let has = |folder: &Utf8Path| folder.join(".git").symlink_metadata().is_ok();
+    let has = |directory: &Utf8Path| directory.join(".git").symlink_metadata().is_ok();
     root.is_ok_and(|root| root.ancestors().any(has))
 }
 

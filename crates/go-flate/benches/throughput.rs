@@ -1,6 +1,6 @@
 //! How fast this crate, Go and two other encoders are, on one core, on the same input.
 //!
-//! `cargo bench -p go-flate -- [FILE OR FOLDER]...` compresses what the files hold, in a row (the
+//! `cargo bench -p go-flate -- [FILE OR DIRECTORY]...` compresses what the files hold, in a row (the
 //! programs in `/usr/bin`, up to 64 MiB, if nothing is named). The encoders take turns, so that a
 //! machine which is slow for a while is slow for all; the best of the rounds counts. Go is left
 //! out where it is missing, and said to be.
@@ -89,7 +89,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Appends a file, or all files of a folder by name.
+/// Appends a file, or all files of a directory by name.
 fn read_into(path: &Path, input: &mut Vec<u8>) -> io::Result<()> {
     if !path.is_dir() {
         input.extend(std::fs::read(path)?);

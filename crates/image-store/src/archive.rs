@@ -32,7 +32,7 @@ struct Image {
 pub struct Given {
     /// The name that it gets.
     pub name: String,
-    /// A folder with an OCI layout that holds this one image.
+    /// A directory with an OCI layout that holds this one image.
     pub layout: Utf8PathBuf,
     /// What its configuration says otherwise there: members that replace those of the image's own,
     /// objects member by member; null takes one away.
@@ -160,11 +160,11 @@ fn tagged(name: &str) -> String {
     }
 }
 
-/// Writes the layers of the one image in the archive at `path`, above its base, into `folder`.
+/// Writes the layers of the one image in the archive at `path`, above its base, into `directory`.
 pub(crate) fn extract(
     path: &Utf8Path,
     image: &BuiltImage,
-    folder: &Utf8Path,
+    directory: &Utf8Path,
 ) -> io::Result<EngineImage> {
     let mut file = beneath::open(path)?;
     let members = Members::read(&mut file)?;
@@ -191,7 +191,7 @@ pub(crate) fn extract(
     let mut made = Vec::new();
     let above = image.steps.iter().zip(&layers[image.base_layers..]);
     for (place, (step, name)) in above.enumerate() {
-        let tar = layer_path(folder, place);
+        let tar = layer_path(directory, place);
         let mut from = members.find(name)?.open(&mut file)?;
         io::copy(&mut from, &mut File::create(&tar)?)?;
         made.push(EngineLayer { step: step.id, tar });
@@ -200,8 +200,8 @@ pub(crate) fn extract(
 }
 
 /// Returns the path of the layer at `place` above the base.
-pub fn layer_path(folder: &Utf8Path, place: usize) -> Utf8PathBuf {
-    folder.join(format!("{place:04}.tar"))
+pub fn layer_path(directory: &Utf8Path, place: usize) -> Utf8PathBuf {
+    directory.join(format!("{place:04}.tar"))
 }
 
 /// Where a member's bytes lie in the archive.
@@ -235,7 +235,7 @@ impl Members {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             if let Some(target) = entry.link_name_bytes() {
                 let target = String::from_utf8_lossy(&target).into_owned();
-                // The one form that is written: `../ID/layer.tar`, from a folder at the top.
+                // The one form that is written: `../ID/layer.tar`, from a directory at the top.
                 let target = target.strip_prefix("../").unwrap_or(&target).to_owned();
                 members.links.insert(name, target);
             } else {
@@ -313,18 +313,18 @@ mod tests {
             .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
     }
 
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+    fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
-        (temporary, folder)
+        let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+        (temporary, directory)
     }
 
     #[test]
     fn a_layer_that_occurs_twice_is_a_link() {
-        let (_temporary, folder) = folder();
-        let path = folder.join("saved.tar");
+        let (_temporary, directory) = directory();
+        let path = directory.join("saved.tar");
         saved(&path, "../b/layer.tar");
-        let made = extract(&path, &image(1, 2), &folder).unwrap();
+        let made = extract(&path, &image(1, 2), &directory).unwrap();
         let contents = made.layers.iter().map(|layer| {
             let index = layer.step.index;
             (index, std::fs::read_to_string(&layer.tar).unwrap())
@@ -335,19 +335,19 @@ mod tests {
 
     #[test]
     fn a_link_out_of_the_archive_leads_nowhere() {
-        let (_temporary, folder) = folder();
-        let path = folder.join("saved.tar");
+        let (_temporary, directory) = directory();
+        let path = directory.join("saved.tar");
         saved(&path, "../../../../etc/passwd");
-        let error = extract(&path, &image(1, 2), &folder).unwrap_err();
+        let error = extract(&path, &image(1, 2), &directory).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
     fn a_missing_layer_is_said() {
-        let (_temporary, folder) = folder();
-        let path = folder.join("saved.tar");
+        let (_temporary, directory) = directory();
+        let path = directory.join("saved.tar");
         saved(&path, "../b/layer.tar");
-        let error = extract(&path, &image(2, 2), &folder)
+        let error = extract(&path, &image(2, 2), &directory)
             .unwrap_err()
             .to_string();
         assert!(error.contains("expected 4 layers"), "{error}");
@@ -355,8 +355,8 @@ mod tests {
 
     #[test]
     fn what_is_written_has_each_blob_once() {
-        let (_temporary, folder) = folder();
-        let blobs = folder.join("blobs/sha256");
+        let (_temporary, directory) = directory();
+        let blobs = directory.join("blobs/sha256");
         std::fs::create_dir_all(&blobs).unwrap();
         let put = |text: &str| {
             let (hex, size) = (hex(text.as_bytes()), text.len());
@@ -371,10 +371,10 @@ mod tests {
         let layers = [described.clone(), described];
         let manifest = put(&json!({ "config": config, "layers": layers }).to_string()).1;
         let index = json!({ "manifests": [manifest] }).to_string();
-        std::fs::write(folder.join("index.json"), index).unwrap();
+        std::fs::write(directory.join("index.json"), index).unwrap();
 
-        let path = folder.join("to-load.tar");
-        let images = ["localhost/x", "localhost/y:1"].map(|name| Given::new(name, &*folder));
+        let path = directory.join("to-load.tar");
+        let images = ["localhost/x", "localhost/y:1"].map(|name| Given::new(name, &*directory));
         write(&images, &path).unwrap();
 
         let mut file = File::open(&path).unwrap();
@@ -398,8 +398,8 @@ mod tests {
 
     #[test]
     fn a_configuration_is_its_own_unless_it_is_patched() {
-        let (_temporary, folder) = folder();
-        let path = folder.join("config");
+        let (_temporary, directory) = directory();
+        let path = directory.join("config");
         let text = r#"{"os":"linux","architecture":"arm","variant":"v7","config":{"Env":["A=1"]}}"#;
         std::fs::write(&path, text).unwrap();
         let blob = || Blob {

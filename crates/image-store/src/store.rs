@@ -66,21 +66,21 @@ impl Store {
         tokio::fs::remove_file(archive).await.map_err(cannot)
     }
 
-    /// Writes the layers of an image, above its base, into `folder`. `archive` is a file of ours
+    /// Writes the layers of an image, above its base, into `directory`. `archive` is a file of ours
     /// that does not exist.
     pub async fn export(
         &self,
         image: &BuiltImage,
         archive: &Utf8Path,
-        folder: &Utf8Path,
+        directory: &Utf8Path,
     ) -> Result<EngineImage, Error> {
         let save = ["image", "save", "--output", archive.as_str(), "--"];
         let save = self.client.clone().arguments(save);
         let saved = save.argument(&image.reference).run().await?;
         succeeded(self.commands.save, saved)?;
-        let (image, archive, folder) = (image.clone(), archive.to_owned(), folder.to_owned());
+        let (image, archive, directory) = (image.clone(), archive.to_owned(), directory.to_owned());
         let extracted = blocking(move || {
-            let made = archive::extract(&archive, &image, &folder)?;
+            let made = archive::extract(&archive, &image, &directory)?;
             std::fs::remove_file(&archive)?;
             Ok(made)
         });

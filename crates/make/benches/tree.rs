@@ -1,8 +1,8 @@
 //! How long it takes to plan a tree, and to find nothing to do in it.
 //!
 //! `cargo bench -p make --bench tree -- TREE` takes a copy of the packages of the tree in the
-//! folder `TREE`, without their sources, which only a build reads. With a number instead of a
-//! folder, as many packages are generated, each of which needs up to three others. What is
+//! directory `TREE`, without their sources, which only a build reads. With a number instead of a
+//! directory, as many packages are generated, each of which needs up to three others. What is
 //! recorded is made by an engine that makes empty images.
 
 #![expect(
@@ -24,7 +24,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use make::{Job, Local, Options, Outcome, Present, Profile, Report, Space};
 use nothing::Nothing;
 use package_tree::{DEFAULT_PLATFORM, Plan, Tree};
-use state::Folders;
+use state::Directories;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -53,8 +53,8 @@ fn main() {
         return;
     }
     let runtime = Runtime::new().unwrap();
-    let folders = Folders::of_tree(root);
-    let made = make(&runtime, &folders, &plan);
+    let directories = Directories::of_tree(root);
+    let made = make(&runtime, &directories, &plan);
     let is_there = |(name, outcome): &(String, Outcome)| match outcome {
         Outcome::Failed(failed) => panic!("{name}: {failed}"),
         outcome => assert!(outcome.digest().is_some(), "{name} was not made"),
@@ -62,9 +62,9 @@ fn main() {
     made.packages.iter().for_each(is_there);
     // Files have to rest before their hashes are remembered.
     std::thread::sleep(Duration::from_secs(5));
-    make(&runtime, &folders, &plan);
+    make(&runtime, &directories, &plan);
     let nothing = measure(|| {
-        let report = make(&runtime, &folders, &plan);
+        let report = make(&runtime, &directories, &plan);
         let fresh = |(_, outcome): &(String, Outcome)| matches!(outcome, Outcome::Fresh(_));
         assert!(report.packages.iter().all(fresh), "there was nothing to do");
     });
@@ -77,11 +77,11 @@ fn plan(root: &Utf8Path) -> Plan {
         .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-fn make(runtime: &Runtime, folders: &Folders, plan: &Arc<Plan>) -> Report {
+fn make(runtime: &Runtime, directories: &Directories, plan: &Arc<Plan>) -> Report {
     let engine = Arc::new(Nothing::default());
     let job = Job {
         profile: Profile::STAGEX_2026,
-        folders: folders.clone(),
+        directories: directories.clone(),
         plan: Arc::clone(plan),
         hermetic: None,
         executor: Arc::new(Local::new(
@@ -90,7 +90,7 @@ fn make(runtime: &Runtime, folders: &Folders, plan: &Arc<Plan>) -> Report {
             false,
             Network::Default,
         )),
-        sources: Arc::new(Present::new(folders.root().to_owned())),
+        sources: Arc::new(Present::new(directories.root().to_owned())),
         options: Options {
             jobs: std::thread::available_parallelism().unwrap().get(),
             keep_going: false,
@@ -133,12 +133,12 @@ fn report(what: &str, times: &[Duration]) {
 fn copy(from: &Utf8Path, to: &Utf8Path) {
     let packages = from.join("packages");
     let mut pending = vec![packages.clone()];
-    while let Some(folder) = pending.pop() {
+    while let Some(directory) = pending.pop() {
         let target = to
             .join("packages")
-            .join(folder.strip_prefix(&packages).unwrap());
+            .join(directory.strip_prefix(&packages).unwrap());
         fs::create_dir_all(&target).unwrap();
-        for entry in folder.read_dir_utf8().unwrap() {
+        for entry in directory.read_dir_utf8().unwrap() {
             let entry = entry.unwrap();
             let (path, target) = (entry.path(), target.join(entry.file_name()));
             let kind = entry.file_type().unwrap();
@@ -175,9 +175,9 @@ fn without_sources(manifest: &str) -> String {
 fn generate(count: usize, root: &Utf8Path) {
     let stage = |package: usize| package % 50;
     for package in 0..count {
-        let folder: Utf8PathBuf =
+        let directory: Utf8PathBuf =
             root.join(format!("packages/s{:02}/p{package:06}", stage(package)));
-        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(&directory).unwrap();
         let mut containerfile = String::new();
         let back = [1, 17, 301];
         let needed = || back.iter().filter_map(|back| package.checked_sub(*back));
@@ -194,8 +194,8 @@ fn generate(count: usize, root: &Utf8Path) {
              ./configure --prefix=/usr\n\tmake -j \"$(nproc)\"\n\tmake install\nEOF\n\
              FROM scratch\nCOPY --from=build /rootfs/ /\n",
         );
-        fs::write(folder.join("Containerfile"), containerfile).unwrap();
+        fs::write(directory.join("Containerfile"), containerfile).unwrap();
         let manifest = format!("[package]\nname = \"p{package:06}\"\nversion = \"1.{package}\"\n");
-        fs::write(folder.join("package.toml"), manifest).unwrap();
+        fs::write(directory.join("package.toml"), manifest).unwrap();
     }
 }

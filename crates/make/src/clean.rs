@@ -14,7 +14,7 @@ use backend_api::Backend;
 use beneath::Directory;
 use build::{Error, Event, Listener, Session, Work, abandoned, blocking};
 use camino::{Utf8Path, Utf8PathBuf};
-use state::{Access, Folders, HASHES, IoContext as _, LOCK, LOGS, OUTPUTS, OWN, WORK};
+use state::{Access, Directories, HASHES, IoContext as _, LOCK, LOGS, OUTPUTS, OWN, WORK};
 use walkdir::WalkDir;
 
 /// What is to be removed.
@@ -48,7 +48,7 @@ impl AddAssign for Cleaned {
     }
 }
 
-/// Removes what was made in the tree of `folders`, as soon as no other `stagex` builds in it. What
+/// Removes what was made in the tree of `directories`, as soon as no other `stagex` builds in it. What
 /// runtimes have kept themselves, and what belongs to users of their namespaces, is removed by those of
 /// them that are among `backends`.
 ///
@@ -60,20 +60,20 @@ impl AddAssign for Cleaned {
 ///
 /// What a runtime or the operating system does not let go.
 pub async fn clean(
-    folders: Folders,
+    directories: Directories,
     what: Clean,
     backends: Vec<Arc<dyn Backend>>,
     listener: Arc<dyn Listener>,
 ) -> Result<Cleaned, Error> {
-    if folders.open_out()?.is_none() {
+    if directories.open_out()?.is_none() {
         return Ok(Cleaned::default());
     }
     let mut cleaned = Cleaned::default();
     if matches!(what, Clean::Everything | Clean::Own) {
-        let of = folders.clone();
+        let of = directories.clone();
         cleaned.files += blocking(move || of.clear_parts()).await?;
     }
-    let of = folders.clone();
+    let of = directories.clone();
     let hearing = Arc::clone(&listener);
     let mut waiting = move |process| hearing.hear(Event::Waiting { process });
     let lock = blocking(move || of.open(Access::Alone, &mut waiting)).await?;
@@ -82,7 +82,7 @@ pub async fn clean(
         .iter()
         .map(|backend| backend.id().to_owned())
         .collect();
-    let of = folders.clone();
+    let of = directories.clone();
     let (mut names, aside) = blocking(move || {
         let aside = Work::begin(&of, "clean")?;
         let names = put_aside(&of, what, &kept, &aside)?;
@@ -90,7 +90,7 @@ pub async fn clean(
     })
     .await?;
     if matches!(what, Clean::Everything | Clean::Own) {
-        names.extend(left_in_work(&folders, &backends)?);
+        names.extend(left_in_work(&directories, &backends)?);
     }
     drop(lock);
     if !names.is_empty() {
@@ -112,18 +112,18 @@ pub async fn clean(
     Ok(cleaned)
 }
 
-/// Something that is to be removed: the folder that it is in, and its name there.
+/// Something that is to be removed: the directory that it is in, and its name there.
 type Goner = (Utf8PathBuf, OsString);
 
-/// Puts what is to be removed into another folder. Returns each of it; what cannot be moved, such as what
+/// Puts what is to be removed into another directory. Returns each of it; what cannot be moved, such as what
 /// belongs to another user, where it is.
 fn put_aside(
-    folders: &Folders,
+    directories: &Directories,
     what: Clean,
     kept: &[String],
     aside: &Work,
 ) -> Result<Vec<Goner>, Error> {
-    let (Some(out), Some(own)) = (folders.open_out()?, folders.open_own()?) else {
+    let (Some(out), Some(own)) = (directories.open_out()?, directories.open_own()?) else {
         return Ok(Vec::new());
     };
     let names = |directory: &Directory, but: &[&str]| -> Result<Vec<OsString>, Error> {
@@ -160,7 +160,7 @@ fn put_aside(
         }
     }
     if matches!(what, Clean::Everything | Clean::Own)
-        && let Some(work) = folders.open_work()?
+        && let Some(work) = directories.open_work()?
     {
         // No build of ours has such a name.
         let mut names = names(&work, &[])?;
@@ -171,7 +171,7 @@ fn put_aside(
     for (directory, names) in goners {
         for name in names {
             match aside.take(&directory, &name, moved.len()) {
-                Ok(new) => moved.push((aside.folder().to_owned(), new.into())),
+                Ok(new) => moved.push((aside.directory().to_owned(), new.into())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => moved.push((directory.path().to_owned(), name)),
             }
@@ -180,14 +180,14 @@ fn put_aside(
     Ok(moved)
 }
 
-/// Returns what killed builds have left in the work folder, but for those that may have something in an
+/// Returns what killed builds have left in the work directory, but for those that may have something in an
 /// engine's store: there only the engine can tell.
-fn left_in_work(folders: &Folders, backends: &[&dyn Backend]) -> Result<Vec<Goner>, Error> {
+fn left_in_work(directories: &Directories, backends: &[&dyn Backend]) -> Result<Vec<Goner>, Error> {
     let storeless = |runtime: &str| {
         let mut backends = backends.iter();
         backends.any(|backend| backend.id() == runtime && !backend.has_store())
     };
-    let left = abandoned(folders, Access::Alone)?.into_iter();
+    let left = abandoned(directories, Access::Alone)?.into_iter();
     let gone = left.filter(|left| {
         let claim = left.claim.as_ref();
         claim.is_none_or(|claim| storeless(&claim.runtime))
@@ -200,9 +200,9 @@ fn left_in_work(folders: &Folders, backends: &[&dyn Backend]) -> Result<Vec<Gone
 ///
 /// # Errors
 ///
-/// The work folder cannot be read.
-pub fn abandoned_runtimes(folders: &Folders) -> Result<BTreeSet<String>, Error> {
-    let left = abandoned(folders, Access::Beside)?;
+/// The work directory cannot be read.
+pub fn abandoned_runtimes(directories: &Directories) -> Result<BTreeSet<String>, Error> {
+    let left = abandoned(directories, Access::Beside)?;
     let claims = left.into_iter().filter_map(|left| left.claim);
     Ok(claims.map(|claim| claim.runtime).collect())
 }
@@ -214,11 +214,11 @@ pub fn abandoned_runtimes(folders: &Folders) -> Result<BTreeSet<String>, Error> 
 ///
 /// What the engine or the operating system does not let go.
 pub async fn clean_store(
-    folders: &Folders,
+    directories: &Directories,
     backend: &dyn Backend,
     listener: Arc<dyn Listener>,
 ) -> Result<usize, Error> {
-    let session = Session::open(folders, Access::Alone, backend, &listener).await?;
+    let session = Session::open(directories, Access::Alone, backend, &listener).await?;
     let count = session.removed();
     session.close(backend).await?;
     Ok(count)
@@ -235,7 +235,7 @@ impl Cleaned {
                     self.files += 1;
                     self.bytes += metadata.len();
                 }
-                // Another user's folder: what is in it cannot be counted.
+                // Another user's directory: what is in it cannot be counted.
                 Err(_) => self.files += 1,
             }
         }
@@ -255,29 +255,35 @@ mod tests {
     async fn everything_in_out_goes_and_nothing_else() {
         let temporary = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(temporary.path()).unwrap();
-        let folders = Folders::of_tree(root);
-        let image = folders.output("core-a").join("index.json");
+        let directories = Directories::of_tree(root);
+        let image = directories.output("core-a").join("index.json");
         let source = root.join("fetch/source");
-        let left = folders.work().join("core-b-1/claim.json");
-        for file in [&image, &folders.log("core-a"), &source, &left] {
+        let left = directories.work().join("core-b-1/claim.json");
+        for file in [&image, &directories.log("core-a"), &source, &left] {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "four").unwrap();
         }
         std::os::unix::fs::symlink(&source, root.join("out/link")).unwrap();
 
-        let logs = clean(folders.clone(), Clean::Logs, Vec::new(), Arc::new(())).await;
+        let logs = clean(directories.clone(), Clean::Logs, Vec::new(), Arc::new(())).await;
         assert_eq!(logs.unwrap(), Cleaned { files: 1, bytes: 4 });
         assert!(image.exists());
 
-        let everything = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(())).await;
-        // The claim in the work folder was not written by this user.
+        let everything = clean(
+            directories.clone(),
+            Clean::Everything,
+            Vec::new(),
+            Arc::new(()),
+        )
+        .await;
+        // The claim in the work directory was not written by this user.
         assert_eq!(
             everything.unwrap().files,
             3,
             "the image's, the link and the claim"
         );
         assert!(!image.exists() && source.exists() && !left.exists());
-        let again = clean(folders, Clean::Everything, Vec::new(), Arc::new(())).await;
+        let again = clean(directories, Clean::Everything, Vec::new(), Arc::new(())).await;
         assert_eq!(again.unwrap(), Cleaned::default());
     }
 
@@ -285,19 +291,27 @@ mod tests {
     async fn what_is_no_directory_of_ours_goes_and_so_does_a_name_that_is_not_utf_8() {
         let temporary = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(temporary.path()).unwrap();
-        let (folders, outside) = (Folders::of_tree(&root.join("tree")), root.join("outside"));
+        let (directories, outside) = (
+            Directories::of_tree(&root.join("tree")),
+            root.join("outside"),
+        );
         fs::create_dir_all(&outside).unwrap();
         fs::write(outside.join("core-a.json"), "precious").unwrap();
-        fs::create_dir_all(folders.work()).unwrap();
-        std::os::unix::fs::symlink(&outside, folders.own().join(RECORDS)).unwrap();
-        fs::write(folders.own().join(LOGS), "").unwrap();
-        let places = [folders.out(), folders.own(), folders.work()];
+        fs::create_dir_all(directories.work()).unwrap();
+        std::os::unix::fs::symlink(&outside, directories.own().join(RECORDS)).unwrap();
+        fs::write(directories.own().join(LOGS), "").unwrap();
+        let places = [directories.out(), directories.own(), directories.work()];
         for place in &places {
-            let folder = place.as_std_path().join(OsStr::from_bytes(b"\xff"));
-            fs::create_dir(&folder).unwrap();
-            fs::write(folder.join(OsStr::from_bytes(b"\xfe")), "").unwrap();
+            let directory = place.as_std_path().join(OsStr::from_bytes(b"\xff"));
+            fs::create_dir(&directory).unwrap();
+            fs::write(directory.join(OsStr::from_bytes(b"\xfe")), "").unwrap();
         }
-        let cleaned = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(()));
+        let cleaned = clean(
+            directories.clone(),
+            Clean::Everything,
+            Vec::new(),
+            Arc::new(()),
+        );
         assert_eq!(cleaned.await.unwrap().files, 5);
         let left = |place: &Utf8PathBuf| {
             let mut left = fs::read_dir(place).unwrap();
@@ -310,21 +324,21 @@ mod tests {
     #[test]
     fn a_directory_is_replaced_where_a_file_of_ours_is_written() {
         let temporary = tempfile::tempdir().unwrap();
-        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
-        let record = folders.record("core-a");
+        let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let record = directories.record("core-a");
         fs::create_dir_all(record.join("deep")).unwrap();
         let path = Utf8Path::new(RECORDS).join("core-a.json");
-        folders.write_own(&path, b"new").unwrap();
+        directories.write_own(&path, b"new").unwrap();
         assert_eq!(fs::read_to_string(record).unwrap(), "new");
     }
 
     #[tokio::test]
     async fn what_a_killed_build_left_in_a_store_is_its_engines() {
         let temporary = tempfile::tempdir().unwrap();
-        let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
         let nobody = &mut |_| panic!("nobody else holds the lock");
-        drop(folders.open(Access::Alone, nobody).unwrap());
-        let work = Work::begin(&folders, "core-a").unwrap();
+        drop(directories.open(Access::Alone, nobody).unwrap());
+        let work = Work::begin(&directories, "core-a").unwrap();
         let claim = build::CleanupRecord {
             runtime: "docker".to_owned(),
             image: backend_api::BuiltImage {
@@ -333,16 +347,21 @@ mod tests {
                 also_made: Vec::new(),
                 steps: Vec::new(),
                 base_layers: 0,
-                work: work.folder().join("engine"),
+                work: work.directory().join("engine"),
             },
         };
         work.claim(&claim).unwrap();
-        let folder = work.folder().to_owned();
+        let directory = work.directory().to_owned();
         drop(work);
-        let cleaning = clean(folders.clone(), Clean::Everything, Vec::new(), Arc::new(()));
+        let cleaning = clean(
+            directories.clone(),
+            Clean::Everything,
+            Vec::new(),
+            Arc::new(()),
+        );
         cleaning.await.unwrap();
-        assert!(folder.exists());
-        let runtimes = abandoned_runtimes(&folders).unwrap();
+        assert!(directory.exists());
+        let runtimes = abandoned_runtimes(&directories).unwrap();
         assert_eq!(runtimes.into_iter().collect::<Vec<_>>(), ["docker"]);
     }
 }

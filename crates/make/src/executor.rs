@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use backend_api::{Backend, Network, Ready};
 use build::{Builder, Engine, Listener, Log, Order, Session, check_platforms};
 use oci_image::Digest;
-use state::{Access, Folders};
+use state::{Access, Directories};
 use tokio::sync::watch;
 
 /// Builds images for [`make`](crate::make()).
@@ -33,7 +33,7 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// What the operating system or the engine refuses.
     async fn open(
         &self,
-        folders: &Folders,
+        directories: &Directories,
         listener: &Arc<dyn Listener>,
     ) -> Result<Session, build::Error>;
 
@@ -100,16 +100,16 @@ impl Executor for Local {
 
     async fn open(
         &self,
-        folders: &Folders,
+        directories: &Directories,
         listener: &Arc<dyn Listener>,
     ) -> Result<Session, build::Error> {
         let backend = self.backend.as_ref();
-        let session = Session::open(folders, Access::Alone, backend, listener).await?;
+        let session = Session::open(directories, Access::Alone, backend, listener).await?;
         let (backend, ready) = (Arc::clone(&self.backend), self.ready.clone());
-        let engine = Engine::new(backend, ready, folders, self.no_cache, self.network)?;
+        let engine = Engine::new(backend, ready, directories, self.no_cache, self.network)?;
         self.builder.get_or_init(|| {
             Arc::new(Builder {
-                folders: folders.clone(),
+                directories: directories.clone(),
                 engine,
             })
         });

@@ -7,7 +7,7 @@ use build::{Error, inputs_of_files};
 use documents::{DEPENDENCY, Explanation, Reason};
 use oci_image::{Digest, Profile};
 use package_tree::{Hermetic, Plan};
-use state::{Folders, Found, Hashes, Inputs, Outputs, Record, Trust};
+use state::{Directories, Found, Hashes, Inputs, Outputs, Record, Trust};
 
 use crate::inputs::Rules;
 
@@ -19,21 +19,21 @@ use crate::inputs::Rules;
 /// What cannot be read.
 pub fn explain(
     profile: &Profile,
-    folders: &Folders,
+    directories: &Directories,
     plan: &Plan,
     no_cache: bool,
     hermetic: Option<&Hermetic>,
 ) -> Result<Vec<Explanation>, Error> {
-    let root = folders.root();
+    let root = directories.root();
     let rules = Rules::new(hermetic, plan);
-    let hashes = Hashes::of_tree(folders);
-    let outputs = Outputs::of_tree(folders, Trust::FileSystem);
+    let hashes = Hashes::of_tree(directories);
+    let outputs = Outputs::of_tree(directories, Trust::FileSystem);
     let mut fresh: BTreeMap<&str, Digest> = BTreeMap::new();
     let mut explanations = Vec::new();
     for package in &plan.packages {
         let (mut files, _) = rules.list(root, &package.context)?;
         let files = inputs_of_files(&package.context, &mut files, &hashes)?;
-        let record = Record::read(folders, &package.name)?;
+        let record = Record::read(directories, &package.name)?;
         let output = outputs.look(&package.name)?;
 
         // What is built again is taken for what it was: that it may change is a reason by itself.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use backend_api::Backend;
 use build::{Error, Listener, load};
 use package_tree::PlannedPackage;
-use state::Folders;
+use state::Directories;
 use tokio::sync::watch;
 
 /// Puts the image of each package into the store of an engine's user: of several platforms, that of the
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 ///
 /// What the engine or the operating system refuses; an interruption.
 pub async fn import(
-    folders: &Folders,
+    directories: &Directories,
     packages: &[&PlannedPackage],
     backend: &dyn Backend,
     listener: &Arc<dyn Listener>,
@@ -29,7 +29,7 @@ pub async fn import(
         let name = &package.name;
         names.push(
             load(
-                folders,
+                directories,
                 name,
                 platform,
                 backend,

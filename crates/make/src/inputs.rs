@@ -28,15 +28,15 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// Lists the files of the package in the directory `folder` of the tree in `root`. Returns as well what to say of
+    /// Lists the files of the package in the directory `directory` of the tree in `root`. Returns as well what to say of
     /// those that do not count.
     pub(crate) fn list(
         &self,
         root: &Utf8Path,
-        folder: &Utf8Path,
+        directory: &Utf8Path,
     ) -> Result<(Vec<ContextFile>, Option<String>), Error> {
-        let mut files = list_context(&open_package(root, folder)?, Foreign::Fetch)?;
-        let leave = |hermetic| leave_declared(&mut files, folder, hermetic);
+        let mut files = list_context(&open_package(root, directory)?, Foreign::Fetch)?;
+        let leave = |hermetic| leave_declared(&mut files, directory, hermetic);
         let notice = self.hermetic.and_then(leave);
         Ok((files, notice))
     }

@@ -9,7 +9,7 @@ use build::{Error, Event, Failure, Listener, Space, blocking, check_space, unles
 use documents::ErrorKind;
 use oci_image::{Digest, Profile};
 use package_tree::{Hermetic, Plan, PlannedPackage};
-use state::Folders;
+use state::Directories;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -38,8 +38,8 @@ pub struct Options {
 pub struct Job {
     /// The encoding of the images.
     pub profile: &'static Profile,
-    /// The tree's folders.
-    pub folders: Folders,
+    /// The tree's directories.
+    pub directories: Directories,
     /// What is to be made.
     pub plan: Arc<Plan>,
     /// What builds it.
@@ -127,9 +127,9 @@ pub async fn make(
     listener: Arc<dyn Listener>,
     interrupted: watch::Receiver<bool>,
 ) -> Result<Report, Error> {
-    let folders = job.folders.clone();
+    let directories = job.directories.clone();
     let executor = Arc::clone(&job.executor);
-    let opening = executor.open(&folders, &listener);
+    let opening = executor.open(&directories, &listener);
     let session = unless(interrupted.clone(), opening).await?;
 
     listener.hear(Event::Began {
@@ -177,7 +177,7 @@ impl Work {
         let look = move || {
             let Job {
                 profile,
-                folders,
+                directories,
                 plan,
                 executor,
                 sources,
@@ -186,7 +186,13 @@ impl Work {
             } = job;
             let no_cache = options.no_cache;
             let maker = Maker::new(
-                profile, folders, plan, executor, no_cache, hermetic, of_maker,
+                profile,
+                directories,
+                plan,
+                executor,
+                no_cache,
+                hermetic,
+                of_maker,
             );
             let found = scan(&maker, &dependencies, &of_scan);
             let packages = maker.plan.packages.iter().zip(&found.fresh);
@@ -195,7 +201,7 @@ impl Work {
             sources.require(&stale)?;
             if !stale.is_empty() && options.space == Space::Checked {
                 let names = stale.iter().map(|package| package.name.as_str());
-                check_space(&maker.folders, names)?;
+                check_space(&maker.directories, names)?;
             }
             Ok::<_, Error>((maker, found, dependencies))
         };
@@ -295,7 +301,7 @@ impl Work {
             // Something that it needs failed before.
             return false;
         }
-        let log = self.maker.folders.log(&self.names[place]);
+        let log = self.maker.directories.log(&self.names[place]);
         let failure = Failure {
             error,
             log,

@@ -13,7 +13,7 @@ use build::{
 use documents::Reason;
 use oci_image::{Digest, ImageSet, Profile};
 use package_tree::{Hermetic, Plan, PlannedPackage};
-use state::{Folders, Hashes, Inputs, IoContext as _, Outputs, Record, Trust};
+use state::{Directories, Hashes, Inputs, IoContext as _, Outputs, Record, Trust};
 use tokio::sync::watch;
 
 use crate::executor::Executor;
@@ -31,7 +31,7 @@ pub(crate) struct Made {
 /// Makes packages of one plan.
 pub(crate) struct Maker {
     pub profile: &'static Profile,
-    pub folders: Folders,
+    pub directories: Directories,
     pub plan: Arc<Plan>,
     pub executor: Arc<dyn Executor>,
     /// What was asked for is built even if it is up to date.
@@ -44,10 +44,10 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// Reads what is remembered of the tree in `folders`.
+    /// Reads what is remembered of the tree in `directories`.
     pub(crate) fn new(
         profile: &'static Profile,
-        folders: Folders,
+        directories: Directories,
         plan: Arc<Plan>,
         executor: Arc<dyn Executor>,
         no_cache: bool,
@@ -55,12 +55,12 @@ impl Maker {
         listener: Arc<dyn Listener>,
     ) -> Self {
         let (hashes, outputs) = rayon::join(
-            || Hashes::of_tree(&folders),
-            || Outputs::of_tree(&folders, Trust::FileSystem),
+            || Hashes::of_tree(&directories),
+            || Outputs::of_tree(&directories, Trust::FileSystem),
         );
         Self {
             profile,
-            folders,
+            directories,
             plan,
             executor,
             no_cache,
@@ -79,7 +79,7 @@ impl Maker {
         mut interrupted: watch::Receiver<bool>,
     ) -> Result<Made, Failure> {
         let name = self.package(place).name.clone();
-        let log = self.folders.log(&name);
+        let log = self.directories.log(&name);
         let bare = |error| Failure {
             error,
             log: log.clone(),
@@ -105,7 +105,8 @@ impl Maker {
             package: name.clone(),
             reasons: subject.reasons.clone(),
         });
-        let writer = Log::begin(&name, &self.folders, Arc::clone(&self.listener)).map_err(bare)?;
+        let writer =
+            Log::begin(&name, &self.directories, Arc::clone(&self.listener)).map_err(bare)?;
         let writer = Arc::new(writer);
         for notice in &subject.notices {
             writer.notice(notice);
@@ -133,7 +134,7 @@ impl Maker {
     fn study(&self, place: usize, needed: &BTreeMap<String, Digest>) -> Result<Studied, Error> {
         let package = self.package(place);
         let rules = self.rules();
-        let (mut files, unseen) = rules.list(self.folders.root(), &package.context)?;
+        let (mut files, unseen) = rules.list(self.directories.root(), &package.context)?;
         let of_files = inputs_of_files(&package.context, &mut files, &self.hashes)?;
         let inputs = rules.inputs(package, &of_files, needed);
         let output = self.outputs.look(&package.name)?;
@@ -145,7 +146,7 @@ impl Maker {
         {
             return Ok(Studied::Fresh(output.digest));
         }
-        let record = Record::read(&self.folders, &package.name)?;
+        let record = Record::read(&self.directories, &package.name)?;
         let situation = Situation {
             profile: self.profile,
             record: &record,
@@ -154,7 +155,7 @@ impl Maker {
             pending: &BTreeSet::new(),
         };
         let reasons = situation.reasons(inputs.beside(&record));
-        let mut recipe = Recipe::of_package(self.profile, &self.folders, package);
+        let mut recipe = Recipe::of_package(self.profile, &self.directories, package);
         let mut notices: Vec<String> = unseen.into_iter().collect();
         if let Some(hermetic) = &self.hermetic {
             recipe.keep_network = Some(hermetic.excepted(package));
@@ -202,12 +203,12 @@ impl Maker {
                 milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
                 inputs: subject.inputs,
             };
-            record.write(&this.folders, &this.package(place).name)?;
+            record.write(&this.directories, &this.package(place).name)?;
             this.archive(place)
         };
         let order = Order {
             resolved: subject.resolved,
-            destination: Destination::Folder(self.folders.output(&self.package(place).name)),
+            destination: Destination::Directory(self.directories.output(&self.package(place).name)),
             keep: Box::new(keep),
         };
         self.executor.execute(order, log, interrupted).await
@@ -217,9 +218,9 @@ impl Maker {
     fn archive(&self, place: usize) -> Result<(), Error> {
         let package = self.package(place);
         for name in &package.archives {
-            let image = self.folders.images(&package.name)?;
-            let path = self.folders.archive(name);
-            self.folders.free_archive(name)?;
+            let image = self.directories.images(&package.name)?;
+            let path = self.directories.archive(name);
+            self.directories.free_archive(name)?;
             oci_image::write_archive(&image, self.profile, &path).at("write", &path)?;
         }
         Ok(())

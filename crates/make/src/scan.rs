@@ -36,17 +36,17 @@ pub(crate) fn scan(
     let look = |place: usize| maker.outputs.look(&packages[place].name).ok().flatten();
     let outputs: Vec<_> = (0..packages.len()).into_par_iter().map(look).collect();
 
-    let mut of_folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut of_directories: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, package) in packages.iter().enumerate() {
-        let folder = package.context.as_str();
-        of_folders.entry(folder).or_default().push(place);
+        let directory = package.context.as_str();
+        of_directories.entry(directory).or_default().push(place);
     }
-    let of_folders: Vec<_> = of_folders.into_iter().collect();
-    let same: Vec<usize> = of_folders
+    let of_directories: Vec<_> = of_directories.into_iter().collect();
+    let same: Vec<usize> = of_directories
         .par_iter()
         .filter(|_| !*interrupted.borrow())
-        .flat_map_iter(|(folder, places)| {
-            same_inputs(maker, dependencies, &outputs, folder.as_ref(), places)
+        .flat_map_iter(|(directory, places)| {
+            same_inputs(maker, dependencies, &outputs, directory.as_ref(), places)
         })
         .collect();
 
@@ -69,20 +69,20 @@ pub(crate) fn scan(
     }
 }
 
-/// Returns those of `places`, all of whose files are in `folder`, that were made from what is there
+/// Returns those of `places`, all of whose files are in `directory`, that were made from what is there
 /// now and from what their dependencies came out as the last time.
 fn same_inputs(
     maker: &Maker,
     dependencies: &[Vec<usize>],
     outputs: &[Option<Output>],
-    folder: &Utf8Path,
+    directory: &Utf8Path,
     places: &[usize],
 ) -> Vec<usize> {
     let packages = &maker.plan.packages;
     let rules = maker.rules();
     let files = || -> Result<_, build::Error> {
-        let (mut files, _) = rules.list(maker.folders.root(), folder)?;
-        inputs_of_files(folder, &mut files, &maker.hashes)
+        let (mut files, _) = rules.list(maker.directories.root(), directory)?;
+        inputs_of_files(directory, &mut files, &maker.hashes)
     };
     let Ok(files) = files() else {
         return Vec::new();

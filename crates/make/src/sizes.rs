@@ -8,14 +8,14 @@ use std::fs;
 use documents::{GraphClosure, SizedPackage, Version};
 use oci_image::Digest;
 use package_tree::{Plan, PlannedPackage};
-use state::Folders;
+use state::Directories;
 
 /// Finds out how large everything is.
-pub fn sizes(folders: &Folders, plan: &Plan) -> GraphClosure {
+pub fn sizes(directories: &Directories, plan: &Plan) -> GraphClosure {
     let mut blobs: BTreeMap<Digest, u64> = BTreeMap::new();
     let mut files: BTreeMap<String, Option<u64>> = BTreeMap::new();
     let mut size = |package: &PlannedPackage| {
-        let image = folders.images(&package.name).ok().map(|image| {
+        let image = directories.images(&package.name).ok().map(|image| {
             let own: BTreeMap<Digest, u64> = image
                 .blobs()
                 .iter()
@@ -27,7 +27,7 @@ pub fn sizes(folders: &Folders, plan: &Plan) -> GraphClosure {
         });
         let mut sources = Vec::new();
         for source in &*package.sources {
-            let path = folders.root().join(package.fetch()).join(&source.file);
+            let path = directories.root().join(package.fetch()).join(&source.file);
             let found = fs::metadata(path).ok().filter(fs::Metadata::is_file);
             let found = found.map(|found| found.len());
             files.insert(source.hash.clone(), found);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use documents::{GraphBuild, GraphCriticalPath, GraphSimulation, TimedPackage, Version};
 use package_tree::Plan;
-use state::{Folders, Record};
+use state::{Directories, Record};
 
 use crate::make::dependencies;
 use crate::schedule::Schedule;
@@ -29,9 +29,9 @@ impl Timing {
     /// # Errors
     ///
     /// What cannot be read.
-    pub fn of_records(folders: &Folders, plan: &Plan) -> Result<Self, state::Error> {
+    pub fn of_records(directories: &Directories, plan: &Plan) -> Result<Self, state::Error> {
         let duration = |name: &String| {
-            let record = Record::read(folders, name)?.record();
+            let record = Record::read(directories, name)?.record();
             Ok::<_, state::Error>(record.map(|record| Duration::from_millis(record.milliseconds)))
         };
         let names: Vec<String> = plan.packages.iter().map(|each| each.name.clone()).collect();

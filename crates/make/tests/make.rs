@@ -23,14 +23,14 @@ use make::{
 use nothing::Nothing;
 use oci_image::{ImageSet, Layout};
 use package_tree::{DEFAULT_PLATFORM, Hermetic, Plan, PlannedPackage, Tree};
-use state::{Digests, Folders};
+use state::{Digests, Directories};
 use tokio::sync::watch;
 
 /// A tree of three packages, each of which needs the one before.
 struct Scene {
     _temporary: tempfile::TempDir,
     root: Utf8PathBuf,
-    folders: Folders,
+    directories: Directories,
     hermetic: Option<Arc<Hermetic>>,
 }
 
@@ -50,7 +50,7 @@ impl Scene {
         let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
         let scene = Self {
             _temporary: temporary,
-            folders: Folders::of_tree(&root),
+            directories: Directories::of_tree(&root),
             root,
             hermetic: None,
         };
@@ -67,13 +67,13 @@ impl Scene {
     }
 
     fn write(&self, package: &str, file: &str, text: &str) {
-        let folder = self.root.join("packages/core").join(package);
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(file), text).unwrap();
+        let directory = self.root.join("packages/core").join(package);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(file), text).unwrap();
     }
 
-    fn folders(&self) -> Folders {
-        self.folders.clone()
+    fn directories(&self) -> Directories {
+        self.directories.clone()
     }
 
     /// Returns why packages would be built: each reason behind the package's name.
@@ -81,8 +81,14 @@ impl Scene {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
         let tree = Tree::open(&self.root).unwrap();
         let plan = tree.plan(&targets, DEFAULT_PLATFORM, &[]).unwrap();
-        let explained =
-            make::explain(Profile::STAGEX_2026, &self.folders, &plan, no_cache, None).unwrap();
+        let explained = make::explain(
+            Profile::STAGEX_2026,
+            &self.directories,
+            &plan,
+            no_cache,
+            None,
+        )
+        .unwrap();
         let lines = explained.iter().flat_map(|each| {
             let reasons = each.reasons.iter();
             reasons.map(|reason| format!("{}: {reason}", each.name))
@@ -161,7 +167,7 @@ impl Scene {
     ) -> Result<Report, Error> {
         let job = Job {
             profile: Profile::STAGEX_2026,
-            folders: self.folders(),
+            directories: self.directories(),
             plan,
             hermetic: self.hermetic.clone(),
             sources,
@@ -187,7 +193,7 @@ impl Scene {
 
     /// Returns the platforms of what lies in `out/`.
     fn platforms(&self, output: &str) -> Vec<String> {
-        let images = Digests::of_output(&self.folders, output).unwrap();
+        let images = Digests::of_output(&self.directories, output).unwrap();
         images.into_iter().map(|(platform, _)| platform).collect()
     }
 }
@@ -306,10 +312,10 @@ async fn other_files_of_the_same_name_and_size_are_other_inputs() {
 #[tokio::test]
 async fn what_is_gone_from_an_image_is_built_again() {
     let scene = Scene::new().await;
-    let folder = scene.folders().output("core-b");
-    let layout = Layout::open(&folder).unwrap();
+    let directory = scene.directories().output("core-b");
+    let layout = Layout::open(&directory).unwrap();
     let layer = layout.manifest().layers().last().unwrap();
-    fs::remove_file(Layout::blob(&folder, &layer.digest)).unwrap();
+    fs::remove_file(Layout::blob(&directory, &layer.digest)).unwrap();
     assert_eq!(scene.make(false, &[]).await, ["core-b"]);
 }
 
@@ -338,7 +344,7 @@ async fn what_would_be_built_is_explained_before() {
     assert_eq!(scene.make(false, &[]).await, ["core-a", "core-b"]);
     assert_eq!(scene.explain(false, &[]), [""; 0]);
 
-    fs::remove_dir_all(scene.folders().output("core-c")).unwrap();
+    fs::remove_dir_all(scene.directories().output("core-c")).unwrap();
     assert_eq!(
         scene.explain(false, &[]),
         ["core-c: its image in out/ is missing or incomplete"]
@@ -357,9 +363,14 @@ async fn what_clean_changes_is_explained_before() {
         .plan(&["core-b".to_owned()], DEFAULT_PLATFORM, &[])
         .unwrap();
     let before = make::explain_cleaned(&plan);
-    let cleaning = make::clean(scene.folders(), Clean::Everything, Vec::new(), Arc::new(()));
+    let cleaning = make::clean(
+        scene.directories(),
+        Clean::Everything,
+        Vec::new(),
+        Arc::new(()),
+    );
     cleaning.await.unwrap();
-    let after = make::explain(Profile::STAGEX_2026, &scene.folders, &plan, true, None).unwrap();
+    let after = make::explain(Profile::STAGEX_2026, &scene.directories, &plan, true, None).unwrap();
     assert_eq!(before, after);
 }
 
@@ -367,7 +378,7 @@ async fn what_clean_changes_is_explained_before() {
 async fn an_archive_is_written_of_what_is_up_to_date() {
     let scene = Scene::new().await;
     assert_eq!(scene.make(false, &["out/core-b.tgz"]).await, [""; 0]);
-    assert!(scene.folders().archive("core-b").exists());
+    assert!(scene.directories().archive("core-b").exists());
 }
 
 #[tokio::test]
@@ -382,10 +393,10 @@ async fn an_image_of_two_platforms_is_up_to_date_or_not_as_a_whole() {
     assert_eq!(scene.platforms("core-c"), ["linux/amd64"]);
     assert_eq!(scene.make(false, &[]).await, [""; 0]);
 
-    let folder = scene.folders().output("core-a");
-    let images = ImageSet::open(&folder).unwrap();
+    let directory = scene.directories().output("core-a");
+    let images = ImageSet::open(&directory).unwrap();
     let second = images.images()[1].manifest_digest();
-    fs::remove_file(Layout::blob(&folder, &second)).unwrap();
+    fs::remove_file(Layout::blob(&directory, &second)).unwrap();
     assert_eq!(scene.make(false, &[]).await, ["core-a"]);
 
     scene.write(
@@ -458,7 +469,7 @@ async fn other_platforms_are_those_of_the_engine() {
 async fn nothing_begins_without_room_unless_somebody_knows_better() {
     let scene = Scene::new().await;
     // A sparse file: what was built the last time was larger than any disk is.
-    let large = scene.folders().output("core-c").join("large");
+    let large = scene.directories().output("core-c").join("large");
     fs::File::create(&large).unwrap().set_len(1 << 42).unwrap();
     scene.write("c", "file", "two");
     let plan = Tree::open(&scene.root).unwrap();

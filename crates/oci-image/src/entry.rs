@@ -60,7 +60,7 @@ pub(crate) enum Kind<C> {
         /// What it says; any bytes.
         target: Box<[u8]>,
     },
-    /// A folder.
+    /// A directory.
     Directory,
     /// A character device.
     Character(Device),
@@ -80,7 +80,7 @@ pub(crate) struct Device {
 }
 
 impl<C> Inode<C> {
-    /// Returns whether it is a folder.
+    /// Returns whether it is a directory.
     pub(crate) fn is_directory(&self) -> bool {
         matches!(self.kind, Kind::Directory)
     }
@@ -121,7 +121,7 @@ impl<C> fmt::Display for Kind<C> {
                 show_bytes(target, f)?;
                 f.write_str("`")
             }
-            Self::Directory => f.write_str("folder"),
+            Self::Directory => f.write_str("directory"),
             Self::Character(device) => {
                 write!(f, "character device {}:{}", device.major, device.minor)
             }

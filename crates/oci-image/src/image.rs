@@ -17,7 +17,7 @@ use go_flate::Company;
 use crate::config::{ConfigError, ConfigRequest, config};
 use crate::digest::Digest;
 use crate::layer::{
-    Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, MadeFolders, Means,
+    Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, MadeDirectories, Means,
     Normalised, Recorded, Tree, Written, find_changes, keep_changes, write_blob,
 };
 use crate::layout::{Layout, LayoutError, LayoutWriter};
@@ -95,12 +95,12 @@ pub enum ImageError {
         source: ArchiveError,
     },
     /// A layer of the base image cannot be read.
-    #[error("layer {layer} of the base image in {folder} is not usable")]
+    #[error("layer {layer} of the base image in {directory} is not usable")]
     BaseLayer {
         /// The layer's digest.
         layer: Digest,
         /// The base image.
-        folder: Utf8PathBuf,
+        directory: Utf8PathBuf,
         /// What is wrong.
         source: ArchiveError,
     },
@@ -120,7 +120,7 @@ pub enum ImageError {
     Layout(#[from] LayoutError),
 }
 
-/// Makes the image in the folder `destination`, in place of what is there.
+/// Makes the image in the directory `destination`, in place of what is there.
 ///
 /// The layout is written beside its place, verified, and put there when it is whole; if there is
 /// an error, what was there before is untouched.
@@ -229,7 +229,7 @@ fn compress_layers(
     sender: Sender<(usize, io::Result<Written>)>,
 ) -> Result<Vec<LayerEvent>, ImageError> {
     let mut lower = lower_tree(request)?;
-    let mut made = MadeFolders::default();
+    let mut made = MadeDirectories::default();
     let mut events = Vec::new();
     let company = Company::of(request.layers.len());
     rayon::in_place_scope(move |scope| {
@@ -260,7 +260,7 @@ fn compress_layers(
 fn normalise(
     source: &LayerSource,
     lower: &Tree,
-    made: &mut MadeFolders,
+    made: &mut MadeDirectories,
     (means, epoch): (Means, i64),
 ) -> Result<Normalised, (Utf8PathBuf, ArchiveError)> {
     let Some(tar) = &source.tar else {
@@ -303,7 +303,7 @@ fn lower_tree(request: &ImageRequest<'_>) -> Result<Tree, ImageError> {
         let archive = Archive::digest(MultiGzDecoder::new(blob));
         tree.import(archive.map_err(|source| ImageError::BaseLayer {
             layer: layer.digest,
-            folder: base.folder().to_owned(),
+            directory: base.directory().to_owned(),
             source,
         })?);
     }

@@ -1,4 +1,4 @@
-//! An image in a folder, as an OCI layout: opened and verified, or written beside its place and
+//! An image in a directory, as an OCI layout: opened and verified, or written beside its place and
 //! moved there when it is whole.
 //!
 //! A layout may have come with a tree that somebody else made: its files are regular, and no symbolic link
@@ -31,7 +31,7 @@ const BLOBS: &str = "blobs/sha256";
 const SAME_AS_OCI: [(&str, &str); 1] =
     [("application/vnd.docker.image.rootfs.diff.tar.gzip", LAYER)];
 
-/// A folder that is not the layout of one image.
+/// A directory that is not the layout of one image.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     /// A file cannot be read or written.
@@ -53,18 +53,18 @@ pub enum LayoutError {
         source: serde_json::Error,
     },
     /// There is not one image in the layout.
-    #[error("expected one image in {folder}, found {found}")]
+    #[error("expected one image in {directory}, found {found}")]
     NotOne {
         /// The layout.
-        folder: Utf8PathBuf,
+        directory: Utf8PathBuf,
         /// How many there are.
         found: usize,
     },
     /// None of several images is of a platform.
-    #[error("expected an image for {platform} in {folder}, found those for {}", found.join(", "))]
+    #[error("expected an image for {platform} in {directory}, found those for {}", found.join(", "))]
     NoPlatform {
         /// The layout.
-        folder: Utf8PathBuf,
+        directory: Utf8PathBuf,
         /// The platform.
         platform: String,
         /// Those that there are.
@@ -89,10 +89,10 @@ pub enum LayoutError {
         size: u64,
     },
     /// A layer is compressed in another way.
-    #[error("expected layers of type {LAYER} in {folder}, found {found}")]
+    #[error("expected layers of type {LAYER} in {directory}, found {found}")]
     LayerType {
         /// The layout.
-        folder: Utf8PathBuf,
+        directory: Utf8PathBuf,
         /// The type that was found.
         found: String,
     },
@@ -101,7 +101,7 @@ pub enum LayoutError {
 /// One image in a layout.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    folder: Utf8PathBuf,
+    directory: Utf8PathBuf,
     manifest_digest: Digest,
     manifest: Manifest,
     config: Vec<u8>,
@@ -113,13 +113,13 @@ pub struct Layout {
 impl Layout {
     /// Opens a layout of one image, however many indexes lead to it; manifest and config are
     /// verified, layers are not: see [`Layout::verify`].
-    pub fn open(folder: &Utf8Path) -> Result<Self, LayoutError> {
-        let directory = Directory::open(folder).map_err(at(folder))?;
+    pub fn open(place: &Utf8Path) -> Result<Self, LayoutError> {
+        let directory = Directory::open(place).map_err(at(place))?;
         let mut images = Self::open_all(&directory)?;
         match (images.pop(), images.len()) {
             (Some(only), 0) => Ok(only),
             (_, others) => Err(LayoutError::NotOne {
-                folder: folder.to_owned(),
+                directory: place.to_owned(),
                 found: others + usize::from(others > 0),
             }),
         }
@@ -127,8 +127,8 @@ impl Layout {
 
     /// Opens each image of a layout, in the order of its index.
     pub(crate) fn open_all(directory: &Directory) -> Result<Vec<Self>, LayoutError> {
-        let folder = directory.path();
-        let path = Self::index(folder);
+        let place = directory.path();
+        let path = Self::index(place);
         let bytes = directory.read(INDEX_FILE.into(), beneath::MANIFEST);
         let bytes = bytes.map_err(at(&path))?;
         let mut index: Index = parse(&path, &bytes, "an index")?;
@@ -138,7 +138,7 @@ impl Layout {
             match index.manifests.as_slice() {
                 [entry] if !entry.is_manifest() => {
                     let bytes = read_blob(directory, entry)?;
-                    let path = blob_path(folder, &entry.digest);
+                    let path = blob_path(place, &entry.digest);
                     documents.push(entry.clone());
                     index = parse(&path, &bytes, "an index")?;
                 }
@@ -148,7 +148,7 @@ impl Layout {
                 }
                 entries => {
                     return Err(LayoutError::NotOne {
-                        folder: folder.to_owned(),
+                        directory: place.to_owned(),
                         found: entries.len(),
                     });
                 }
@@ -161,17 +161,17 @@ impl Layout {
         entry: &Descriptor,
         indexes: &[Descriptor],
     ) -> Result<Self, LayoutError> {
-        let folder = directory.path();
+        let place = directory.path();
         let bytes = read_blob(directory, entry)?;
-        let path = blob_path(folder, &entry.digest);
+        let path = blob_path(place, &entry.digest);
         let mut manifest: Manifest = parse(&path, &bytes, "a manifest")?;
         for layer in manifest.layers.iter_mut().flatten() {
-            expect_layer(folder, layer)?;
+            expect_layer(place, layer)?;
         }
         let config = read_blob(directory, &manifest.config)?;
-        let path = blob_path(folder, &manifest.config.digest);
+        let path = blob_path(place, &manifest.config.digest);
         Ok(Self {
-            folder: folder.to_owned(),
+            directory: place.to_owned(),
             manifest_digest: entry.digest,
             manifest,
             platform: parse(&path, &config, "a config")?,
@@ -180,9 +180,9 @@ impl Layout {
         })
     }
 
-    /// Returns the folder.
-    pub fn folder(&self) -> &Utf8Path {
-        &self.folder
+    /// Returns the place.
+    pub fn directory(&self) -> &Utf8Path {
+        &self.directory
     }
 
     /// Returns the digest of the manifest: the image's digest.
@@ -231,9 +231,9 @@ impl Layout {
         std::iter::once(&self.manifest.config).chain(self.manifest.layers())
     }
 
-    /// Makes the new folder `to` a layout of this one image, whose blobs are where they are.
+    /// Makes the new directory `to` a layout of this one image, whose blobs are where they are.
     pub fn link(&self, to: &Utf8Path) -> Result<(), LayoutError> {
-        let blobs = self.folder.join("blobs");
+        let blobs = self.directory.join("blobs");
         let index = Index::of(INDEX, vec![self.manifest_descriptor().clone()]);
         let made = fs::create_dir_all(to)
             .and_then(|()| blobs.canonicalize())
@@ -243,21 +243,21 @@ impl Layout {
         made.map_err(at(to))
     }
 
-    /// Returns the path of the blob with `digest` in the layout in `folder`.
-    pub fn blob(folder: &Utf8Path, digest: &Digest) -> Utf8PathBuf {
-        blob_path(folder, digest)
+    /// Returns the path of the blob with `digest` in the layout in `directory`.
+    pub fn blob(directory: &Utf8Path, digest: &Digest) -> Utf8PathBuf {
+        blob_path(directory, digest)
     }
 
-    /// Returns the path of the file in `folder` that says what lies in the layout.
-    pub fn index(folder: &Utf8Path) -> Utf8PathBuf {
-        folder.join(INDEX_FILE)
+    /// Returns the path of the file in `directory` that says what lies in the layout.
+    pub fn index(directory: &Utf8Path) -> Utf8PathBuf {
+        directory.join(INDEX_FILE)
     }
 
     /// Opens a blob for reading.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<File, LayoutError> {
-        let path = blob_path(&self.folder, &descriptor.digest);
-        Directory::open(&self.folder)
-            .and_then(|folder| folder.file(&within(&descriptor.digest)))
+        let path = blob_path(&self.directory, &descriptor.digest);
+        Directory::open(&self.directory)
+            .and_then(|directory| directory.file(&within(&descriptor.digest)))
             .map_err(at(&path))
     }
 
@@ -269,7 +269,7 @@ impl Layout {
     }
 
     fn verify_blob(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
-        let path = blob_path(&self.folder, &descriptor.digest);
+        let path = blob_path(&self.directory, &descriptor.digest);
         let found = Measured::of_reader(self.open_blob(descriptor)?).map_err(at(&path))?;
         expect(&path, descriptor, found)
     }
@@ -277,7 +277,7 @@ impl Layout {
 
 /// A layout that is being written. It appears in its place when it is whole, or not at all.
 pub(crate) struct LayoutWriter {
-    folder: TempDir,
+    directory: TempDir,
     root: Utf8PathBuf,
     destination: Utf8PathBuf,
 }
@@ -291,15 +291,15 @@ impl LayoutWriter {
         let parent = parent.unwrap_or(Utf8Path::new("."));
         fs::create_dir_all(parent).map_err(at(parent))?;
         let prefix = format!(".{}.", destination.file_name().unwrap_or_default());
-        let folder = tempfile::Builder::new()
+        let directory = tempfile::Builder::new()
             .prefix(&prefix)
             .tempdir_in(parent)
             .map_err(at(parent))?;
-        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned())
+        let root = Utf8PathBuf::from_path_buf(directory.path().to_owned())
             .map_err(|path| io::Error::other(format!("{} is not UTF-8", path.display())))
             .map_err(at(parent))?;
         let writer = Self {
-            folder,
+            directory,
             root,
             destination: destination.to_owned(),
         };
@@ -307,7 +307,7 @@ impl LayoutWriter {
         Ok(writer)
     }
 
-    /// Returns the folder that blobs belong into.
+    /// Returns the directory that blobs belong into.
     pub(crate) fn blobs(&self) -> Utf8PathBuf {
         self.root.join(BLOBS)
     }
@@ -328,7 +328,7 @@ impl LayoutWriter {
     /// Adds a blob of another layout. It shares the other's bytes where the file system can.
     pub(crate) fn share(&self, layout: &Layout, blob: &Descriptor) -> Result<(), LayoutError> {
         layout.verify_blob(blob)?;
-        let from = blob_path(&layout.folder, &blob.digest);
+        let from = blob_path(&layout.directory, &blob.digest);
         let to = blob_path(&self.root, &blob.digest);
         // That it is a regular file, and no link on the way to it, was seen when it was verified.
         if to.exists() || fs::hard_link(&from, &to).is_ok() {
@@ -359,11 +359,11 @@ impl LayoutWriter {
         }
 
         let blobs = self.blobs();
-        for folder in [blobs.as_path(), &self.root.join("blobs"), &self.root] {
-            sync_folder(folder).map_err(at(folder))?;
+        for directory in [blobs.as_path(), &self.root.join("blobs"), &self.root] {
+            sync_directory(directory).map_err(at(directory))?;
         }
         fs::set_permissions(&self.root, Permissions::from_mode(0o755)).map_err(at(&self.root))?;
-        put_into_place(self.folder, &self.destination).map_err(at(&self.destination))
+        put_into_place(self.directory, &self.destination).map_err(at(&self.destination))
     }
 }
 
@@ -376,28 +376,28 @@ pub(crate) fn keep_blob(file: NamedTempFile, digest: &Digest, blobs: &Utf8Path) 
     Ok(())
 }
 
-/// Moves a folder to `destination`, in one step where the file system can.
-fn put_into_place(folder: TempDir, destination: &Utf8Path) -> io::Result<()> {
+/// Moves a directory to `destination`, in one step where the file system can.
+fn put_into_place(directory: TempDir, destination: &Utf8Path) -> io::Result<()> {
     let parent = destination
         .parent()
         .filter(|parent| !parent.as_str().is_empty());
     let parent = parent.unwrap_or(Utf8Path::new("."));
     if fs::symlink_metadata(destination).is_err() {
-        fs::rename(folder.path(), destination)?;
+        fs::rename(directory.path(), destination)?;
         // It is not there any more, and must not be removed from its new place.
-        let _moved = folder.keep();
+        let _moved = directory.keep();
     } else if renameat_with(
         CWD,
-        folder.path(),
+        directory.path(),
         CWD,
         destination.as_std_path(),
         RenameFlags::EXCHANGE,
     )
     .is_ok()
     {
-        // It has the name now of what was there before, which need not be a folder.
-        let folder = folder.keep();
-        let name = folder.file_name().unwrap_or_default();
+        // It has the name now of what was there before, which need not be a directory.
+        let directory = directory.keep();
+        let name = directory.file_name().unwrap_or_default();
         let parent = File::open(parent)?;
         beneath::remove(parent.as_fd(), name.as_encoded_bytes())?;
     } else {
@@ -405,18 +405,18 @@ fn put_into_place(folder: TempDir, destination: &Utf8Path) -> io::Result<()> {
             .prefix(".old.")
             .tempdir_in(parent)?;
         fs::rename(destination, aside.path().join("layout"))?;
-        fs::rename(folder.path(), destination)?;
-        let _moved = folder.keep();
+        fs::rename(directory.path(), destination)?;
+        let _moved = directory.keep();
     }
-    sync_folder(parent)
+    sync_directory(parent)
 }
 
-fn sync_folder(folder: &Utf8Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+fn sync_directory(directory: &Utf8Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
-fn blob_path(folder: &Utf8Path, digest: &Digest) -> Utf8PathBuf {
-    folder.join(within(digest))
+fn blob_path(directory: &Utf8Path, digest: &Digest) -> Utf8PathBuf {
+    directory.join(within(digest))
 }
 
 /// Returns the path of a blob in a layout.
@@ -454,7 +454,7 @@ fn expect(path: &Utf8Path, descriptor: &Descriptor, found: Measured) -> Result<(
 }
 
 /// Gives a layer's type its name in OCI; one that is not a gzipped tar is refused.
-fn expect_layer(folder: &Utf8Path, layer: &mut Descriptor) -> Result<(), LayoutError> {
+fn expect_layer(directory: &Utf8Path, layer: &mut Descriptor) -> Result<(), LayoutError> {
     let same = SAME_AS_OCI
         .iter()
         .find(|(docker, _)| *docker == layer.media_type);
@@ -465,7 +465,7 @@ fn expect_layer(folder: &Utf8Path, layer: &mut Descriptor) -> Result<(), LayoutE
         return Ok(());
     }
     Err(LayoutError::LayerType {
-        folder: folder.to_owned(),
+        directory: directory.to_owned(),
         found: layer.media_type.clone(),
     })
 }

@@ -65,17 +65,17 @@ fn listed<'a>(path: &str, body: &'a Body) -> ContentEntry {
     let (mut kind, target, size) = match &inode.kind {
         Kind::File { size, .. } => (ContentKind::File, None, *size),
         Kind::Symlink { target } => (ContentKind::Symlink, text(target), 0),
-        Kind::Directory => (ContentKind::Folder, None, 0),
+        Kind::Directory => (ContentKind::Directory, None, 0),
         Kind::Character(_) => (ContentKind::CharacterDevice, None, 0),
         Kind::Block(_) => (ContentKind::BlockDevice, None, 0),
         Kind::Fifo => (ContentKind::Pipe, None, 0),
     };
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut path = path.to_owned();
     if let Some(gone) = name.strip_prefix(WHITEOUT) {
         kind = ContentKind::Whiteout;
-        let slash = if folder.is_empty() { "" } else { "/" };
-        path = format!("{folder}{slash}{gone}");
+        let slash = if directory.is_empty() { "" } else { "/" };
+        path = format!("{directory}{slash}{gone}");
     }
     ContentEntry {
         path,

@@ -47,8 +47,8 @@ fn write_whole(
     path: &Utf8Path,
     write: impl FnOnce(&mut BufWriter<&mut NamedTempFile>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_str().is_empty());
-    let mut file = NamedTempFile::new_in(folder.unwrap_or(Utf8Path::new(".")))?;
+    let directory = path.parent().filter(|parent| !parent.as_str().is_empty());
+    let mut file = NamedTempFile::new_in(directory.unwrap_or(Utf8Path::new(".")))?;
     let mut buffered = BufWriter::with_capacity(1 << 16, &mut file);
     write(&mut buffered)?;
     buffered.flush()?;
@@ -63,17 +63,17 @@ fn write_whole(
 fn write_entries(images: &ImageSet, out: &mut impl TarSink) -> io::Result<()> {
     write_header("blobs/", b'5', 0o755, 0, out)?;
     write_header("blobs/sha256/", b'5', 0o755, 0, out)?;
-    let folder = Directory::open(images.first().folder())?;
-    // What else lies in the folder is not the image's.
+    let directory = Directory::open(images.first().directory())?;
+    // What else lies in the directory is not the image's.
     let mut blobs: Vec<_> = images.blobs().iter().map(|blob| blob.digest).collect();
     blobs.sort_unstable_by_key(Digest::hex);
     for digest in blobs {
         let path = within(&digest);
-        let file = folder.file(&path)?;
+        let file = directory.file(&path)?;
         let size = file.metadata()?.len();
         write_file(path.as_str(), 0o444, (file, size), out)?;
     }
-    let index = folder.read(INDEX_FILE.into(), beneath::MANIFEST)?;
+    let index = directory.read(INDEX_FILE.into(), beneath::MANIFEST)?;
     let size = index.len() as u64;
     write_file(INDEX_FILE, 0o644, (index.as_slice(), size), out)?;
     let size = OCI_LAYOUT.len() as u64;

@@ -12,8 +12,8 @@ pub(crate) const LONGEST_PATH: usize = 4095;
 /// A path below an image's root: names without `.`, `..` or NUL, parted by single slashes, with
 /// none at the beginning or the end. The empty path is the root. Any bytes; UTF-8 is not needed.
 ///
-/// Paths are ordered as a walk meets them: a folder, then what is in it by the bytes of the
-/// names, then the folder's next sibling. (`a`, `a/b`, `a-b`: a slash comes before all else.)
+/// Paths are ordered as a walk meets them: a directory, then what is in it by the bytes of the
+/// names, then the directory's next sibling. (`a`, `a/b`, `a-b`: a slash comes before all else.)
 #[derive(Clone, PartialEq, Eq)]
 pub struct TreePath(Arc<[u8]>);
 
@@ -86,7 +86,7 @@ impl TreePath {
         }
     }
 
-    /// Returns the folder that it is in; the root is in none.
+    /// Returns the directory that it is in; the root is in none.
     pub fn parent(&self) -> Option<Self> {
         match self.last_slash() {
             _ if self.is_root() => None,
@@ -95,12 +95,12 @@ impl TreePath {
         }
     }
 
-    /// Returns the folders above it from the nearest up, the root not included.
+    /// Returns the directories above it from the nearest up, the root not included.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
         std::iter::successors(self.parent(), Self::parent).take_while(|path| !path.is_root())
     }
 
-    /// Returns the path of `name` in this folder. The name has no slash.
+    /// Returns the path of `name` in this directory. The name has no slash.
     pub(crate) fn child(&self, name: &[u8]) -> Self {
         let mut path = self.0.to_vec();
         if !path.is_empty() {
@@ -110,10 +110,10 @@ impl TreePath {
         Self(path.into())
     }
 
-    /// Returns whether it is somewhere below `folder`.
-    pub fn is_below(&self, folder: &Self) -> bool {
-        match self.0.strip_prefix(&*folder.0) {
-            Some(rest) if folder.is_root() => !rest.is_empty(),
+    /// Returns whether it is somewhere below `directory`.
+    pub fn is_below(&self, directory: &Self) -> bool {
+        match self.0.strip_prefix(&*directory.0) {
+            Some(rest) if directory.is_root() => !rest.is_empty(),
             Some(rest) => rest.first() == Some(&b'/'),
             None => false,
         }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_found() {
+    fn directories_are_found() {
         let deep = path("a/b/c");
         assert_eq!(deep.name(), b"c");
         let above: Vec<_> = deep.ancestors().collect();

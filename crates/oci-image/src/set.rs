@@ -20,23 +20,26 @@ pub struct ImageSet {
 }
 
 impl ImageSet {
-    /// Opens all images of the layout in `folder`; see [`Layout::open`].
-    pub fn open(folder: &Utf8Path) -> Result<Self, LayoutError> {
-        Self::of(Directory::open(folder), folder)
+    /// Opens all images of the layout in `directory`; see [`Layout::open`].
+    pub fn open(directory: &Utf8Path) -> Result<Self, LayoutError> {
+        Self::of(Directory::open(directory), directory)
     }
 
-    /// Opens all images of the layout at `path` beneath the folder `parent`, which is trusted. No symbolic
+    /// Opens all images of the layout at `path` beneath the directory `parent`, which is trusted. No symbolic
     /// link is followed from there on.
     pub fn open_beneath(parent: &Utf8Path, path: &Utf8Path) -> Result<Self, LayoutError> {
         let opened = Directory::open(parent).and_then(|parent| parent.directory(path));
         Self::of(opened, &parent.join(path))
     }
 
-    fn of(opened: io::Result<Directory>, folder: &Utf8Path) -> Result<Self, LayoutError> {
-        let images = Layout::open_all(&opened.map_err(at(folder))?)?;
+    fn of(opened: io::Result<Directory>, directory: &Utf8Path) -> Result<Self, LayoutError> {
+        let images = Layout::open_all(&opened.map_err(at(directory))?)?;
         if images.is_empty() {
-            let folder = folder.to_owned();
-            return Err(LayoutError::NotOne { folder, found: 0 });
+            let directory = directory.to_owned();
+            return Err(LayoutError::NotOne {
+                directory,
+                found: 0,
+            });
         }
         Ok(Self { images })
     }
@@ -90,7 +93,7 @@ impl ImageSet {
         let mut images = self.images.iter();
         let found = images.find(|image| image.platform() == platform);
         found.ok_or_else(|| LayoutError::NoPlatform {
-            folder: self.first().folder().to_owned(),
+            directory: self.first().directory().to_owned(),
             platform: platform.to_owned(),
             found: self.images.iter().map(Layout::platform).collect(),
         })

@@ -52,18 +52,18 @@ struct Descriptor {
 }
 
 impl Layout {
-    /// Reads the layout in `folder`. Nested indexes are followed while they name a single image.
+    /// Reads the layout in `directory`. Nested indexes are followed while they name a single image.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::InvalidData`] with a sentence if it cannot be understood, or if a document is
     /// not what its name says.
-    pub fn open(folder: &Utf8Path) -> io::Result<Self> {
-        let (top, manifest) = find(folder)?;
+    pub fn open(directory: &Utf8Path) -> io::Result<Self> {
+        let (top, manifest) = find(directory)?;
         let Manifest { config, layers } = parse(&manifest.path, &manifest.read()?)?;
         let path = &manifest.path;
         let config = config.ok_or_else(|| invalid(format!("{path}: expected a config")))?;
-        let blobs = folder.join(BLOBS);
+        let blobs = directory.join(BLOBS);
         let layers = layers.iter().flatten();
         Ok(Self {
             top,
@@ -75,18 +75,18 @@ impl Layout {
     }
 }
 
-/// Finds what the index of the layout in `folder` points to, and the manifest of the one image there.
-fn find(folder: &Utf8Path) -> io::Result<(Blob, Blob)> {
+/// Finds what the index of the layout in `directory` points to, and the manifest of the one image there.
+fn find(directory: &Utf8Path) -> io::Result<(Blob, Blob)> {
     let mut top = None;
-    let mut index: Index = read(&folder.join("index.json"))?;
+    let mut index: Index = read(&directory.join("index.json"))?;
     loop {
         let [only] = index.manifests.as_slice() else {
             let count = index.manifests.len();
             return Err(invalid(format!(
-                "expected one image in {folder}, found {count}"
+                "expected one image in {directory}, found {count}"
             )));
         };
-        let found = blob(&folder.join(BLOBS), only)?;
+        let found = blob(&directory.join(BLOBS), only)?;
         let top = top.get_or_insert_with(|| found.clone());
         if only.media_type.contains("manifest.v") {
             return Ok((top.clone(), found));
@@ -95,7 +95,7 @@ fn find(folder: &Utf8Path) -> io::Result<(Blob, Blob)> {
     }
 }
 
-/// Reads the layers of the one image in the OCI layout in `folder`, where each step of `image`
+/// Reads the layers of the one image in the OCI layout in `directory`, where each step of `image`
 /// made one.
 ///
 /// Nested indexes are followed while they name a single image; attestations beside it (of
@@ -105,13 +105,13 @@ fn find(folder: &Utf8Path) -> io::Result<(Blob, Blob)> {
 ///
 /// [`io::ErrorKind::InvalidData`] with a sentence if the layout cannot be understood, if a layer
 /// is compressed, or if the number of layers is not that of the base and the steps.
-pub fn read_layout(folder: &Utf8Path, image: &BuiltImage) -> io::Result<EngineImage> {
-    let (_, manifest) = find(folder)?;
-    read_manifest(&manifest.path, &folder.join(BLOBS), image)
+pub fn read_layout(directory: &Utf8Path, image: &BuiltImage) -> io::Result<EngineImage> {
+    let (_, manifest) = find(directory)?;
+    read_manifest(&manifest.path, &directory.join(BLOBS), image)
 }
 
 /// Reads the layers of the image whose manifest is the file `manifest`, and whose blobs lie in
-/// the folder `blobs`, each named by the hex digits of its digest.
+/// the directory `blobs`, each named by the hex digits of its digest.
 ///
 /// # Errors
 ///
@@ -160,7 +160,7 @@ fn parse<T: DeserializeOwned>(path: &Utf8Path, bytes: &[u8]) -> io::Result<T> {
     serde_json::from_slice(bytes).map_err(|error| invalid(format!("{path}: {error}")))
 }
 
-/// Returns a file in the folder `blobs`. The digest is what a document says, so only hex digits are taken.
+/// Returns a file in the directory `blobs`. The digest is what a document says, so only hex digits are taken.
 fn blob(blobs: &Utf8Path, descriptor: &Descriptor) -> io::Result<Blob> {
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     match descriptor.digest.strip_prefix("sha256:") {
@@ -208,7 +208,7 @@ mod tests {
     /// A layout of one image with a config and two layers.
     struct Scene {
         _temporary: tempfile::TempDir,
-        folder: Utf8PathBuf,
+        directory: Utf8PathBuf,
         config: Utf8PathBuf,
         manifest: Utf8PathBuf,
         layers: [Utf8PathBuf; 2],
@@ -217,8 +217,8 @@ mod tests {
     impl Scene {
         fn new(layer_type: &str) -> Self {
             let temporary = tempfile::tempdir().unwrap();
-            let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
-            let blobs = folder.join(BLOBS);
+            let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
+            let blobs = directory.join(BLOBS);
             std::fs::create_dir_all(&blobs).unwrap();
             let put = |media_type: &str, text: &str| {
                 let hex = hex(&Sha256::digest(text.as_bytes()));
@@ -238,10 +238,10 @@ mod tests {
                 &format!(r#"{{"config":{described},"layers":[{first},{second}]}}"#),
             );
             let index = format!(r#"{{"manifests":[{image}]}}"#);
-            std::fs::write(folder.join("index.json"), index).unwrap();
+            std::fs::write(directory.join("index.json"), index).unwrap();
             Self {
                 _temporary: temporary,
-                folder,
+                directory,
                 config,
                 manifest,
                 layers: [base, top],
@@ -250,7 +250,7 @@ mod tests {
 
         /// Opens it and reads all of it.
         fn read(&self) -> io::Result<()> {
-            let layout = Layout::open(&self.folder)?;
+            let layout = Layout::open(&self.directory)?;
             layout.config.read()?;
             layout
                 .layers
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn layers_above_the_base_go_to_their_steps() {
         let scene = Scene::new(LAYER);
-        let found = read_layout(&scene.folder, &image(1)).unwrap();
+        let found = read_layout(&scene.directory, &image(1)).unwrap();
         assert_eq!(
             found.layers,
             [EngineLayer {
@@ -310,7 +310,7 @@ mod tests {
         #[case] make: fn(&Utf8Path),
         #[case] expected: &str,
         #[values(
-            |scene: &Scene| scene.folder.join("index.json"),
+            |scene: &Scene| scene.directory.join("index.json"),
             |scene: &Scene| scene.config.clone(),
             |scene: &Scene| scene.manifest.clone(),
             |scene: &Scene| scene.layers[1].clone(),
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_size_that_lies_is_an_error_before_much_is_read() {
         let scene = Scene::new(LAYER);
-        let mut layout = Layout::open(&scene.folder).unwrap();
+        let mut layout = Layout::open(&scene.directory).unwrap();
         for size in [3, 5, 1 << 50] {
             layout.layers[0].size = size;
             assert!(layout.layers[0].open().unwrap().finish().is_err());
@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn a_missing_layer_is_said() {
         let scene = Scene::new(LAYER);
-        let error = read_layout(&scene.folder, &image(2))
+        let error = read_layout(&scene.directory, &image(2))
             .unwrap_err()
             .to_string();
         assert!(
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn compressed_layers_are_refused() {
         let scene = Scene::new("application/vnd.oci.image.layer.v1.tar+gzip");
-        let error = read_layout(&scene.folder, &image(1))
+        let error = read_layout(&scene.directory, &image(1))
             .unwrap_err()
             .to_string();
         assert!(error.contains("expected uncompressed layers"), "{error}");

@@ -183,11 +183,11 @@ mod tests {
     fn tree() -> (tempfile::TempDir, Tree) {
         let temporary = tempfile::tempdir().unwrap();
         for name in ["musl", "help"] {
-            let folder = temporary.path().join("packages/core").join(name);
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
+            let directory = temporary.path().join("packages/core").join(name);
+            std::fs::create_dir_all(&directory).unwrap();
+            std::fs::write(directory.join("Containerfile"), "FROM scratch\n").unwrap();
             let manifest = format!("[package]\nname = \"{name}\"\n");
-            std::fs::write(folder.join("package.toml"), manifest).unwrap();
+            std::fs::write(directory.join("package.toml"), manifest).unwrap();
         }
         let tree = Tree::open(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
         (temporary, tree)

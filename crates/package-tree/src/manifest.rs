@@ -79,14 +79,14 @@ impl Manifest {
         reader: &Reader<'a>,
         table: &Placed<&toml::de::DeTable<'a>>,
         stage: &str,
-        folder: &str,
+        directory: &str,
     ) {
         reader.only(table.value, &PACKAGE_KEYS);
         if let Some(name) = reader.required(table, "name")
-            && name.value != folder
+            && name.value != directory
         {
             let message = format!(
-                "the name is `{}`, expected that of the directory, `{folder}`",
+                "the name is `{}`, expected that of the directory, `{directory}`",
                 name.value
             );
             reader.problem(&name.place, message, None);
@@ -250,7 +250,7 @@ impl Manifest {
     }
 }
 
-/// Notes it if the folders of a package have names that cannot be in the name of an output.
+/// Notes it if the directories of a package have names that cannot be in the name of an output.
 fn check_names(reader: &Reader<'_>, stage: &str, name: &str) {
     let hint = || Some("rename the directory".to_owned());
     if !name::is_stage(stage) {
@@ -451,7 +451,7 @@ mod tests {
     #[case::long("core", &"x".repeat(124), "is not a valid name for a package")]
     #[case::stage("Core", "x", "`Core` is not a valid name for a stage")]
     #[case::stage_with_a_dash("core-x", "y", "`core-x` is not a valid name for a stage")]
-    fn the_names_of_folders_have_a_grammar(
+    fn the_names_of_directories_have_a_grammar(
         #[case] stage: &str,
         #[case] name: &str,
         #[case] expected: &str,

@@ -27,7 +27,7 @@ pub struct Output {
     pub platforms: Vec<String>,
     /// The stage of the Containerfile that is built; the last where there is none.
     pub target: Option<String>,
-    /// The package's folder, relative to the tree's root.
+    /// The package's directory, relative to the tree's root.
     pub context: Utf8PathBuf,
     /// The directories of other packages whose `package.toml` says its version.
     pub(crate) version_from: Arc<[Utf8PathBuf]>,
@@ -52,7 +52,7 @@ impl Output {
         self.context.join("Containerfile")
     }
 
-    /// Returns the folder that holds the sources, relative to the tree's root.
+    /// Returns the directory that holds the sources, relative to the tree's root.
     pub fn fetch(&self) -> Utf8PathBuf {
         ["fetch", &self.stage, &self.origin].iter().collect()
     }

@@ -1,4 +1,4 @@
-//! One package as its folder has it: its two files, read.
+//! One package as its directory has it: its two files, read.
 //!
 //! Knows nothing of other packages.
 
@@ -15,7 +15,7 @@ use crate::problem::Problem;
 
 /// What the names of packages begin with in a Containerfile.
 const REFERENCE: &str = "stagex/";
-/// The name of the folder with the sources, where an image could be named.
+/// The name of the directory with the sources, where an image could be named.
 const SOURCES: &str = "fetch";
 
 const CONTAINERFILE: &str = "Containerfile";
@@ -42,7 +42,7 @@ pub(crate) struct Reference {
     pub(crate) position: Position,
 }
 
-/// Why a folder gives no package.
+/// Why a directory gives no package.
 pub(crate) enum NoPackage {
     /// It is none, with a warning if somebody may think that it is one.
     Skipped(Option<Problem>),
@@ -51,9 +51,9 @@ pub(crate) enum NoPackage {
 }
 
 impl Package {
-    /// Returns its folder, relative to the tree's root.
-    pub(crate) fn folder(&self) -> Utf8PathBuf {
-        folder(&self.stage, &self.name)
+    /// Returns its directory, relative to the tree's root.
+    pub(crate) fn directory(&self) -> Utf8PathBuf {
+        directory(&self.stage, &self.name)
     }
 
     pub(crate) fn full_name(&self) -> String {
@@ -71,7 +71,7 @@ impl Package {
 
     /// Makes a problem at a place in its `package.toml`.
     pub(crate) fn problem(&self, position: Position, message: impl Into<String>) -> Problem {
-        let problem = Problem::new(message).in_file(self.folder().join(MANIFEST));
+        let problem = Problem::new(message).in_file(self.directory().join(MANIFEST));
         problem.at(position.line, position.column)
     }
 
@@ -81,17 +81,17 @@ impl Package {
         position: Position,
         message: impl Into<String>,
     ) -> Problem {
-        let problem = Problem::new(message).in_file(self.folder().join(CONTAINERFILE));
+        let problem = Problem::new(message).in_file(self.directory().join(CONTAINERFILE));
         problem.at(position.line, position.column)
     }
 }
 
-/// Returns the folder of a package, relative to the tree's root.
-fn folder(stage: &str, name: &str) -> Utf8PathBuf {
+/// Returns the directory of a package, relative to the tree's root.
+fn directory(stage: &str, name: &str) -> Utf8PathBuf {
     ["packages", stage, name].iter().collect()
 }
 
-/// Reads the package `name` in the folder of a stage, which is open.
+/// Reads the package `name` in the directory of a stage, which is open.
 ///
 /// # Errors
 ///
@@ -102,7 +102,7 @@ pub(crate) fn read(
     name: &str,
     scope: &Scope,
 ) -> Result<Package, NoPackage> {
-    let in_file = |problem: Problem, file: &str| problem.in_file(folder(stage, name).join(file));
+    let in_file = |problem: Problem, file: &str| problem.in_file(directory(stage, name).join(file));
     let load = |file: &str| match beside.read_text(&Utf8Path::new(name).join(file), beneath::TEXT) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -51,7 +51,7 @@ impl Description {
     ///
     /// # Errors
     ///
-    /// A message that says which name cannot be expanded, or would leave the fetch folder.
+    /// A message that says which name cannot be expanded, or would leave the fetch directory.
     pub(crate) fn expand(&self, package_version: Option<&str>) -> Result<Source, String> {
         let version = self
             .version
@@ -153,7 +153,7 @@ mod tests {
     #[case("{version}/x")]
     #[case("a\u{1b}[2J")]
     #[case("{version_dash}\n")]
-    fn names_that_leave_the_folder_are_refused(#[case] file: &str) {
+    fn names_that_leave_the_directory_are_refused(#[case] file: &str) {
         let error = description(Some(file), "https://a.org/x")
             .expand(Some("1.2"))
             .unwrap_err();

@@ -121,36 +121,36 @@ struct Stage {
 /// Lists `packages/<stage>/<name>`, sorted. No link is followed: where one in a tree leads to is for
 /// whoever wrote the tree to say, and may be anywhere on the machine.
 fn stages(root: &Utf8Path) -> Result<Vec<Stage>, Problem> {
-    let folder = Utf8Path::new("packages");
+    let place = Utf8Path::new("packages");
     let top = Directory::open(root)
-        .and_then(|root| root.directory(folder))
+        .and_then(|root| root.directory(place))
         .map_err(|error| {
             let hint =
                 "a tree has its packages in packages/<stage>/<name>/; -C DIR works on another one";
-            let mut problem = Problem::unreadable(&error).in_file(root.join(folder));
+            let mut problem = Problem::unreadable(&error).in_file(root.join(place));
             problem.hint.get_or_insert_with(|| hint.to_owned());
             problem
         })?;
     let stage = |name: &String| {
-        let folder = folder.join(name);
+        let place = place.join(name);
         let directory = top
             .directory(name.as_str().into())
-            .map_err(|error| Problem::unreadable(&error).in_file(&folder))?;
+            .map_err(|error| Problem::unreadable(&error).in_file(&place))?;
         Ok(Stage {
             name: name.clone(),
-            packages: list(&directory, &folder)?,
+            packages: list(&directory, &place)?,
             directory,
         })
     };
-    list(&top, folder)?.par_iter().map(stage).collect()
+    list(&top, place)?.par_iter().map(stage).collect()
 }
 
-/// Lists the directories in one of the tree, `folder`, sorted, without hidden ones.
-fn list(directory: &Directory, folder: &Utf8Path) -> Result<Vec<String>, Problem> {
+/// Lists the directories in one of the tree, `place`, sorted, without hidden ones.
+fn list(directory: &Directory, place: &Utf8Path) -> Result<Vec<String>, Problem> {
     let entries = directory.entries();
     let mut names = Vec::new();
-    for entry in entries.map_err(|error| Problem::unreadable(&error).in_file(folder))? {
-        let path = folder.join(&entry.name);
+    for entry in entries.map_err(|error| Problem::unreadable(&error).in_file(place))? {
+        let path = place.join(&entry.name);
         let leads_to_directory =
             || fs::metadata(directory.path().join(&entry.name)).is_ok_and(|found| found.is_dir());
         match entry.kind {
@@ -170,7 +170,7 @@ fn list(directory: &Directory, folder: &Utf8Path) -> Result<Vec<String>, Problem
     Ok(names)
 }
 
-/// Reads all packages, in the order of their folders. Each stage is opened once: the way to each of
+/// Reads all packages, in the order of their directories. Each stage is opened once: the way to each of
 /// its files is short then.
 fn read(stages: &[Stage]) -> Vec<Vec<Result<Package, NoPackage>>> {
     let platform: Platform = DEFAULT_PLATFORM.parse().expect("the default is a platform");
@@ -256,7 +256,7 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
             version: found.version.clone(),
             platforms: package.manifest.platforms.clone(),
             target: is_subpackage.then(|| format!("package-{yielded}")),
-            context: package.folder(),
+            context: package.directory(),
             version_from: Arc::clone(&version_from),
             sources: Arc::clone(&sources),
             references: Arc::clone(&package.references),
@@ -307,7 +307,7 @@ fn missing(package: &Package, places: &BTreeMap<&str, usize>) -> Vec<Problem> {
             (format!("there is no package `{name}`"), hint)
         } else {
             let hint = "nothing is pulled: a package is named `stagex/<stage>-<name>`, the sources' \
-                        folder is `fetch`";
+                        directory is `fetch`";
             let message = format!("`{name}` is neither a stage nor a package");
             (message, Some(hint.to_owned()))
         };

@@ -67,7 +67,7 @@ impl<'a> Versions<'a> {
                 let message = format!("circular `version_from`: {}", trail.join(" -> "));
                 return Err(current.problem(*position, message));
             }
-            from_others.push(next.folder());
+            from_others.push(next.directory());
             current = next;
         }
         Ok(Found {

@@ -1,4 +1,4 @@
-//! Small trees in temporary folders: what they yield, what targets select, and what is said
+//! Small trees in temporary directories: what they yield, what targets select, and what is said
 //! when something is wrong.
 
 #![expect(
@@ -19,15 +19,15 @@ struct Sample {
 }
 
 impl Sample {
-    /// Makes a tree of packages: (folder below `packages`, package.toml, Containerfile).
+    /// Makes a tree of packages: (directory below `packages`, package.toml, Containerfile).
     fn new(packages: &[(&str, &str, &str)]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
-        for (folder, manifest, containerfile) in packages {
-            let folder = root.join("packages").join(folder);
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join("Containerfile"), containerfile).unwrap();
-            std::fs::write(folder.join("package.toml"), manifest).unwrap();
+        for (directory, manifest, containerfile) in packages {
+            let directory = root.join("packages").join(directory);
+            std::fs::create_dir_all(&directory).unwrap();
+            std::fs::write(directory.join("Containerfile"), containerfile).unwrap();
+            std::fs::write(directory.join("package.toml"), manifest).unwrap();
         }
         Self {
             _temporary: temporary,
@@ -282,11 +282,11 @@ fn all_problems_are_said_at_once() {
 }
 
 #[test]
-fn a_folder_without_package_toml_is_left_out_with_a_warning() {
+fn a_directory_without_package_toml_is_left_out_with_a_warning() {
     let sample = sample();
-    let folder = sample.root.join("packages/user/mesa");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("Containerfile"), "FROM scratch\n").unwrap();
+    let directory = sample.root.join("packages/user/mesa");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("Containerfile"), "FROM scratch\n").unwrap();
     let tree = sample.open().unwrap();
     assert_eq!(tree.outputs().len(), 7);
     let warnings = |targets: &[&str]| {
@@ -366,7 +366,7 @@ fn stages_and_the_sources_are_no_packages() {
 }
 
 #[test]
-fn a_folder_that_is_no_tree_is_said_to_be_none() {
+fn a_directory_that_is_no_tree_is_said_to_be_none() {
     let problems = Tree::open(Utf8Path::new("/nonexistent")).unwrap_err();
     assert!(
         problems.to_string().contains("/nonexistent/packages"),

@@ -1,7 +1,7 @@
-//! Which files below a folder are copied: those that `--parents` names, without those of `--exclude`.
+//! Which files below a directory are copied: those that `--parents` names, without those of `--exclude`.
 //!
-//! The rules are those of a `.dockerignore`: `**` stands for any number of folders, `!` takes back what a
-//! pattern before it said, and what holds for a folder holds for all that is in it.
+//! The rules are those of a `.dockerignore`: `**` stands for any number of directories, `!` takes back what a
+//! pattern before it said, and what holds for a directory holds for all that is in it.
 
 use crate::pattern::Deep;
 use crate::{BadPattern, Result};
@@ -17,7 +17,7 @@ pub struct Filter {
     exclude: Patterns,
 }
 
-/// What is known of a place below the folder that is copied.
+/// What is known of a place below the directory that is copied.
 #[derive(Debug, Clone, Default)]
 pub struct Below {
     path: Vec<u8>,
@@ -46,7 +46,7 @@ impl Patterns {
         Ok(Self(patterns))
     }
 
-    /// Tells whether the patterns hold for a path, and which of them match it, itself or by the folder
+    /// Tells whether the patterns hold for a path, and which of them match it, itself or by the directory
     /// that it is in.
     fn holds(&self, path: &[u8], parent: &[bool]) -> (bool, Vec<bool>) {
         let mut holds = false;
@@ -103,18 +103,18 @@ impl Filter {
         }))
     }
 
-    /// Goes on to what has a name in a folder. Returns whether it is copied, and what is known of it.
-    pub fn step(&self, folder: &Below, name: &[u8]) -> (bool, Below) {
-        let mut path = folder.path.clone();
+    /// Goes on to what has a name in a directory. Returns whether it is copied, and what is known of it.
+    pub fn step(&self, directory: &Below, name: &[u8]) -> (bool, Below) {
+        let mut path = directory.path.clone();
         if !path.is_empty() {
             path.push(b'/');
         }
         path.extend_from_slice(name);
         let (included, include) = match &self.include {
-            Some(patterns) => patterns.holds(&path, &folder.include),
+            Some(patterns) => patterns.holds(&path, &directory.include),
             None => (true, Vec::new()),
         };
-        let (excluded, exclude) = self.exclude.holds(&path, &folder.exclude);
+        let (excluded, exclude) = self.exclude.holds(&path, &directory.exclude);
         let below = Below {
             path,
             include,

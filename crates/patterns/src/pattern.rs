@@ -29,7 +29,7 @@ pub fn matches(pattern: &[u8], path: &[u8]) -> Result<bool> {
     Ok(matches_tokens(&tokens, path))
 }
 
-/// A pattern in which `**` matches any number of folders.
+/// A pattern in which `**` matches any number of directories.
 #[derive(Debug)]
 pub(crate) struct Deep(Vec<Token>);
 
@@ -64,8 +64,8 @@ enum Token {
     Byte(u8),
     One,
     Many,
-    /// Folders, or none.
-    Folders,
+    /// Directories, or none.
+    Directories,
     /// All that there is.
     Rest,
     Class {
@@ -86,7 +86,7 @@ fn tokens(pattern: &[u8], depth: Depth) -> Option<Vec<Token>> {
                 if rest.is_empty() {
                     Token::Rest
                 } else {
-                    Token::Folders
+                    Token::Directories
                 }
             }
             Ok('*') => Token::Many,
@@ -162,7 +162,7 @@ fn matches_tokens(tokens: &[Token], text: &[u8]) -> bool {
     if matches!(token, Token::Rest) {
         return true;
     }
-    if matches!(token, Token::Folders) {
+    if matches!(token, Token::Directories) {
         let slashes = text.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         let mut starts = [0].into_iter().chain(slashes.map(|(place, _)| place + 1));
         return starts.any(|start| matches_tokens(after, &text[start..]));

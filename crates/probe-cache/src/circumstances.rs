@@ -37,7 +37,7 @@ impl Circumstances {
         self
     }
 
-    /// Adds the file or folder at `path`: which it is, and when it changed; or that it is absent.
+    /// Adds the file or directory at `path`: which it is, and when it changed; or that it is absent.
     #[must_use]
     pub fn file(self, path: &Utf8Path) -> Self {
         let value = identity(path).unwrap_or_else(|error| error.kind().to_string());
@@ -45,7 +45,7 @@ impl Circumstances {
     }
 }
 
-/// Returns what changes when a file or folder, or what a link leads to, becomes another.
+/// Returns what changes when a file or directory, or what a link leads to, becomes another.
 pub fn identity(path: &Utf8Path) -> io::Result<String> {
     let file = fs::metadata(path)?;
     Ok(format!(

@@ -18,7 +18,7 @@ const VERSION: u32 = 1;
 /// Where findings are kept between processes, if they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProbeCache {
-    folder: Option<Utf8PathBuf>,
+    directory: Option<Utf8PathBuf>,
     afresh: bool,
 }
 
@@ -28,10 +28,10 @@ impl ProbeCache {
         Self::default()
     }
 
-    /// Keeps findings in `folder`, which is made when it is needed.
-    pub fn in_folder(folder: Utf8PathBuf) -> Self {
+    /// Keeps findings in `directory`, which is made when it is needed.
+    pub fn in_directory(directory: Utf8PathBuf) -> Self {
         Self {
-            folder: Some(folder),
+            directory: Some(directory),
             afresh: false,
         }
     }
@@ -45,10 +45,10 @@ impl ProbeCache {
 
     /// Forgets everything. Returns how many programs something was known of.
     pub fn clear(&self) -> io::Result<u64> {
-        let Some(folder) = &self.folder else {
+        let Some(directory) = &self.directory else {
             return Ok(0);
         };
-        let entries = match folder.read_dir_utf8() {
+        let entries = match directory.read_dir_utf8() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             entries => entries?,
         };
@@ -66,10 +66,10 @@ impl ProbeCache {
     /// Returns the entry of what is found out about a program under these circumstances. Without
     /// circumstances nothing can be known, and nothing is kept.
     pub fn entry(&self, circumstances: Option<Circumstances>) -> Entry {
-        let place = self.folder.as_ref().zip(circumstances);
+        let place = self.directory.as_ref().zip(circumstances);
         Entry {
-            place: place.map(|(folder, circumstances)| Place {
-                path: folder.join(name(&circumstances.program)),
+            place: place.map(|(directory, circumstances)| Place {
+                path: directory.join(name(&circumstances.program)),
                 circumstances: circumstances.lines,
             }),
             afresh: self.afresh,
@@ -140,18 +140,18 @@ impl Entry {
 }
 
 fn write<T: Serialize>(place: &Place, found: &T) -> io::Result<()> {
-    let folder = place.path.parent().unwrap_or(Utf8Path::new("."));
+    let directory = place.path.parent().unwrap_or(Utf8Path::new("."));
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(folder)?;
+        .create(directory)?;
     let kept = Kept {
         version: VERSION,
         circumstances: place.circumstances.clone(),
         found,
         checksum: checksum(&place.circumstances, found),
     };
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
     serde_json::to_writer_pretty(&mut file, &kept)?;
     file.write_all(b"\n")?;
     file.persist(&place.path)?;
@@ -180,7 +180,7 @@ mod tests {
             let temporary = tempfile::tempdir().unwrap();
             let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
             fs::write(root.join("program"), "ELF").unwrap();
-            let probe_cache = ProbeCache::in_folder(root.join("cache"));
+            let probe_cache = ProbeCache::in_directory(root.join("cache"));
             Self {
                 _temporary: temporary,
                 root,

@@ -25,8 +25,9 @@ pub fn emulated_platforms() -> Vec<String> {
     emulated_in(REGISTERED.into())
 }
 
-fn emulated_in(folder: &Utf8Path) -> Vec<String> {
-    let is_there = |name: &str| fs::read_to_string(folder.join(name)).is_ok_and(|text| runs(&text));
+fn emulated_in(directory: &Utf8Path) -> Vec<String> {
+    let is_there =
+        |name: &str| fs::read_to_string(directory.join(name)).is_ok_and(|text| runs(&text));
     let mut platforms = Vec::new();
     for (name, platform) in ARCHITECTURES {
         if is_there(name) {
@@ -50,16 +51,16 @@ mod tests {
     #[test]
     fn an_emulator_counts_if_it_is_there_for_everybody() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        let directory = Utf8Path::from_path(temporary.path()).unwrap();
         let write = |name: &str, state: &str, flags: &str| {
             let text = format!("{state}\ninterpreter /usr/bin/{name}\nflags: {flags}\noffset 0\n");
-            fs::write(folder.join(name), text).unwrap();
+            fs::write(directory.join(name), text).unwrap();
         };
         write("qemu-aarch64", "enabled", "OCF");
         write("qemu-arm", "disabled", "OCF");
         write("qemu-riscv64", "enabled", "OC");
         write("python3", "enabled", "F");
-        assert_eq!(emulated_in(folder), ["linux/arm64"]);
+        assert_eq!(emulated_in(directory), ["linux/arm64"]);
         assert_eq!(emulated_in("/nowhere".into()), [""; 0]);
     }
 }

@@ -77,7 +77,7 @@ pub struct Invocation {
     program: Utf8PathBuf,
     arguments: Vec<OsString>,
     environment: Environment,
-    folder: Option<Utf8PathBuf>,
+    directory: Option<Utf8PathBuf>,
     input: Vec<u8>,
     time_limit: Option<Duration>,
     silence_limit: Option<Duration>,
@@ -91,7 +91,7 @@ impl Invocation {
             program: program.to_owned(),
             arguments: Vec::new(),
             environment: Environment::pinned(),
-            folder: None,
+            directory: None,
             input: Vec::new(),
             time_limit: None,
             silence_limit: None,
@@ -121,10 +121,10 @@ impl Invocation {
         self
     }
 
-    /// Sets the working folder, which is the caller's otherwise.
+    /// Sets the working directory, which is the caller's otherwise.
     #[must_use]
-    pub fn folder(mut self, folder: &Utf8Path) -> Self {
-        self.folder = Some(folder.to_owned());
+    pub fn directory(mut self, directory: &Utf8Path) -> Self {
+        self.directory = Some(directory.to_owned());
         self
     }
 
@@ -337,8 +337,8 @@ impl Invocation {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        if let Some(folder) = &self.folder {
-            command.current_dir(folder);
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
         }
         end_with_us(&mut command);
         command
@@ -428,10 +428,10 @@ pub fn find(name: &Utf8Path) -> Result<Utf8PathBuf, Error> {
 pub fn find_all(prefix: &str) -> BTreeMap<String, Utf8PathBuf> {
     let environment = Environment::pinned();
     let path = environment.iter().find(|(name, _)| *name == "PATH");
-    let folders = path.map(|(_, folders)| folders).unwrap_or_default();
-    let entries = std::env::split_paths(folders)
-        .filter_map(|folder| {
-            Utf8PathBuf::from_path_buf(folder)
+    let directories = path.map(|(_, directories)| directories).unwrap_or_default();
+    let entries = std::env::split_paths(directories)
+        .filter_map(|directory| {
+            Utf8PathBuf::from_path_buf(directory)
                 .ok()?
                 .read_dir_utf8()
                 .ok()

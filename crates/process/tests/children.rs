@@ -83,8 +83,8 @@ async fn a_grandchild_ends_with_the_time_limit() {
     // The grandchild holds the write end of a fifo: the read below ends when it has ended, and
     // for no other reason. Until it has it this test has one too, for whoever opens one end waits
     // for the other.
-    let folder = tempfile::tempdir().unwrap();
-    let fifo = folder.path().join("held").to_str().unwrap().to_owned();
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("held").to_str().unwrap().to_owned();
     let made = shell(&format!("mkfifo {fifo}")).run().await.unwrap();
     assert!(made.succeeded());
     let both = std::fs::File::options().read(true).write(true).open(&fifo);
@@ -102,8 +102,8 @@ async fn a_grandchild_ends_with_the_time_limit() {
 
 #[tokio::test]
 async fn a_clean_up_runs_after_the_groups_that_were_told_to_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().to_str().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
     // What is to be cleaned up is only there once the group has ended.
     let script = format!("trap 'echo > {path}/left; exit' TERM; echo up; while :; do :; done");
     let (up, mut is_up) = tokio::sync::mpsc::unbounded_channel();
@@ -114,7 +114,7 @@ async fn a_clean_up_runs_after_the_groups_that_were_told_to_end() {
     }
     shell(&format!("mv {path}/left {path}/cleaned")).run_unattended();
     assert!(process::wait_for_ended_groups(Duration::from_secs(20)));
-    assert!(folder.path().join("cleaned").exists());
+    assert!(directory.path().join("cleaned").exists());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::network::Network;
 
 /// What is kept: to own, open and give away any file within, to make devices, to change users, to end
 /// any process within, to listen below port 1024, to send raw packets, to change the root, to write to
-/// the audit log. Nothing of it reaches beyond the name spaces that a process is in.
+/// the audit log. Nothing of it reaches beyond the namespaces that a process is in.
 const KEPT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)

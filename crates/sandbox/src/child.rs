@@ -31,13 +31,13 @@ pub(crate) struct Plan<'a> {
     pub(crate) words: &'a [CString],
     pub(crate) environment: &'a [CString],
     pub(crate) root: &'a CStr,
-    pub(crate) folder: &'a CStr,
+    pub(crate) directory: &'a CStr,
     pub(crate) user: u32,
     pub(crate) group: u32,
     pub(crate) groups: &'a [u32],
     pub(crate) host_name: &'a [u8],
     pub(crate) network: Network,
-    /// The name space of its network, if it is not to be the builder's.
+    /// The namespace of its network, if it is not to be the builder's.
     pub(crate) namespace: Option<RawFd>,
     pub(crate) rights: Rights,
     pub(crate) open_files: (u64, u64),
@@ -62,7 +62,7 @@ pub(crate) enum Step {
     Limits,
     Filter,
     User,
-    Folder,
+    Directory,
     Execute,
 }
 
@@ -75,7 +75,7 @@ const STEPS: [Step; 10] = [
     Step::Limits,
     Step::Filter,
     Step::User,
-    Step::Folder,
+    Step::Directory,
     Step::Execute,
 ];
 
@@ -90,7 +90,7 @@ impl Step {
             Self::Limits => "set the limits",
             Self::Filter => "filter system calls",
             Self::User => "change the user",
-            Self::Folder => "enter the working folder",
+            Self::Directory => "enter the working directory",
             Self::Execute => "execute the program",
         }
     }
@@ -219,7 +219,7 @@ fn enter_groups(entrances: &[RawFd]) -> Result<(), Errno> {
         let entrance = unsafe { BorrowedFd::borrow_raw(*entrance) };
         rustix::io::write(entrance, b"0")?;
     }
-    // SAFETY: nothing relies on the old name space.
+    // SAFETY: nothing relies on the old namespace.
     match unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) } {
         // A kernel without any.
         Err(Errno::INVAL) => Ok(()),
@@ -248,7 +248,7 @@ fn begin(plan: &Plan<'_>) -> Result<(), Errno> {
 }
 
 /// Closes every descriptor but the first three and that for errors. It cannot be left to the start
-/// of the program: its working folder or its own path may be one of `/proc/self/fd`.
+/// of the program: its working directory or its own path may be one of `/proc/self/fd`.
 fn forget_descriptors(root: OwnedFd, null: OwnedFd, errors: &mut RawFd) -> Result<(), Errno> {
     const ERRORS: RawFd = 3;
     take_as(null.as_raw_fd(), 0)?;
@@ -306,9 +306,9 @@ fn join_network(namespace: RawFd) -> Result<(), Errno> {
     rustix::thread::move_into_link_name_space(namespace, kind)
 }
 
-fn open(folder: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+fn open(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(folder, path, flags, Mode::empty())
+    rustix::fs::openat(directory, path, flags, Mode::empty())
 }
 
 fn change_root(root: &OwnedFd) -> Result<(), Errno> {
@@ -331,17 +331,17 @@ fn limit(plan: &Plan<'_>) -> Result<(), Errno> {
     rustix::process::setrlimit(Resource::Nofile, limit)
 }
 
-/// Becomes the user in the working folder. As in runc, it is entered before, since root may where the user
+/// Becomes the user in the working directory. As in runc, it is entered before, since root may where the user
 /// may not, and after that if root may not.
 fn enter(plan: &Plan<'_>) -> Result<(), (Step, Errno)> {
-    let is_entered = match rustix::process::chdir(plan.folder) {
+    let is_entered = match rustix::process::chdir(plan.directory) {
         Ok(()) => true,
         Err(Errno::ACCESS | Errno::PERM) => false,
-        Err(errno) => return Err((Step::Folder, errno)),
+        Err(errno) => return Err((Step::Directory, errno)),
     };
     change_user(plan).map_err(|errno| (Step::User, errno))?;
     if !is_entered {
-        rustix::process::chdir(plan.folder).map_err(|errno| (Step::Folder, errno))?;
+        rustix::process::chdir(plan.directory).map_err(|errno| (Step::Directory, errno))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io;
 /// A process could not be shut off or started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The builder's own name spaces cannot be had.
+    /// The builder's own namespaces cannot be had.
     #[error("cannot {action}: {source}")]
     Namespaces {
         /// What was to be done.

@@ -5,7 +5,7 @@
 //! for each limit. Where none can be made there is none, and [`Bounds`] says so.
 //!
 //! It is removed by the process that made it. One that was killed could not: whoever holds a group
-//! has its folder locked, so the next builder can tell, and removes what nobody holds.
+//! has its directory locked, so the next builder can tell, and removes what nobody holds.
 
 use std::fs::{self, File};
 use std::io;
@@ -89,7 +89,7 @@ fn number(path: impl AsRef<Path>) -> Option<u64> {
 #[derive(Debug, Default)]
 pub(crate) struct Group(Vec<Held>);
 
-/// The folder of a group, locked.
+/// The directory of a group, locked.
 #[derive(Debug)]
 struct Held {
     path: PathBuf,
@@ -139,8 +139,8 @@ impl Group {
         Self(held)
     }
 
-    /// Returns the folders of the groups.
-    pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
+    /// Returns the directories of the groups.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(|held| held.path.as_path())
     }
 
@@ -162,7 +162,7 @@ impl Limit {
     fn set(self, group: &Held, version: usize) -> bool {
         let file = self.files[version];
         let above = group.path.ancestors().skip(1);
-        let above = above.filter_map(|folder| number(folder.join(file)));
+        let above = above.filter_map(|directory| number(directory.join(file)));
         let Some(all) = above.chain((self.all)()).min() else {
             return false;
         };
@@ -190,12 +190,12 @@ fn make_below(parent: &Path) -> Option<Held> {
     None
 }
 
-/// Locks a folder; nothing where somebody else has it, or it is gone.
+/// Locks a directory; nothing where somebody else has it, or it is gone.
 fn lock(path: &Path) -> Option<File> {
-    let folder = File::open(path).ok()?;
-    rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).ok()?;
-    let (held, there) = (folder.metadata().ok()?, fs::metadata(path).ok()?);
-    ((held.dev(), held.ino()) == (there.dev(), there.ino())).then_some(folder)
+    let directory = File::open(path).ok()?;
+    rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).ok()?;
+    let (held, there) = (directory.metadata().ok()?, fs::metadata(path).ok()?);
+    ((held.dev(), held.ino()) == (there.dev(), there.ino())).then_some(directory)
 }
 
 /// Removes the groups in `parent` whose builders have ended.
@@ -221,7 +221,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// Returns the folders of a hierarchy, and of the group in it that a process is in; the second version
+/// Returns the directories of a hierarchy, and of the group in it that a process is in; the second version
 /// has no `controller`.
 fn hierarchy(mounts: &str, own: &str, controller: &str) -> Option<(PathBuf, PathBuf)> {
     let path = own.lines().find_map(|line| {
@@ -248,7 +248,7 @@ fn hierarchy(mounts: &str, own: &str, controller: &str) -> Option<(PathBuf, Path
 /// What holds a build back, as far as this system allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bounds {
-    folders: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
 }
 
 /// What a build has had too much of.
@@ -271,8 +271,8 @@ pub struct Met {
 }
 
 impl Bounds {
-    pub(crate) fn of(folders: Vec<PathBuf>) -> Self {
-        Self { folders }
+    pub(crate) fn of(directories: Vec<PathBuf>) -> Self {
+        Self { directories }
     }
 
     /// Returns how many processes there may be at once; nothing where no group says so.
@@ -313,23 +313,25 @@ impl Bounds {
     pub(crate) fn entrances(&self) -> io::Result<Vec<File>> {
         let mut options = File::options();
         let options = options.write(true);
-        let folders = self.folders.iter();
-        folders
-            .map(|folder| options.open(folder.join("cgroup.procs")))
+        let directories = self.directories.iter();
+        directories
+            .map(|directory| options.open(directory.join("cgroup.procs")))
             .collect()
     }
 
     /// Has another process be in the groups.
     pub(crate) fn take_in(&self, process: u32) -> io::Result<()> {
-        let mut folders = self.folders.iter();
-        folders.try_for_each(|folder| fs::write(folder.join("cgroup.procs"), process.to_string()))
+        let mut directories = self.directories.iter();
+        directories.try_for_each(|directory| {
+            fs::write(directory.join("cgroup.procs"), process.to_string())
+        })
     }
 
     fn files<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = String> + 'a {
         let paths = self
-            .folders
+            .directories
             .iter()
-            .flat_map(|folder| names.iter().map(|name| folder.join(name)));
+            .flat_map(|directory| names.iter().map(|name| directory.join(name)));
         paths.filter_map(|path| fs::read_to_string(path).ok())
     }
 

@@ -1,4 +1,4 @@
-//! One process of a build, shut off from the system around it; and the name spaces in which a
+//! One process of a build, shut off from the system around it; and the namespaces in which a
 //! builder, who starts it, may mount and give files away.
 //!
 //! It knows the kernel. It does not know images, layers or Containerfiles.

@@ -49,7 +49,7 @@ pub(crate) fn detached(
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-/// Mounts on an open folder or file what is not mounted anywhere yet.
+/// Mounts on an open directory or file what is not mounted anywhere yet.
 pub(crate) fn attach(mount: impl AsFd, target: impl AsFd) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, c"", target, c"", flags)
@@ -72,7 +72,7 @@ pub enum Access {
     Write,
 }
 
-/// Shows `source`, with all that is mounted in it, at the open folder or file `target`. No device in it
+/// Shows `source`, with all that is mounted in it, at the open directory or file `target`. No device in it
 /// can be opened, and no program there gives rights.
 pub fn bind(source: impl AsFd, target: impl AsFd, access: Access, what: &str) -> Result<()> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -107,7 +107,7 @@ pub fn deny_writing(mount: impl AsFd, what: &str) -> Result<()> {
     set_own_attributes(mount, MountAttrFlags::MOUNT_ATTR_RDONLY).map_err(failed(what))
 }
 
-/// Mounts a folder with the devices that every build has, and no other.
+/// Mounts a directory with the devices that every build has, and no other.
 pub fn devices(target: impl AsFd, rights: Rights) -> Result<()> {
     make_devices(target, rights).map_err(failed("/dev"))
 }
@@ -115,54 +115,54 @@ pub fn devices(target: impl AsFd, rights: Rights) -> Result<()> {
 fn make_devices(target: impl AsFd, rights: Rights) -> Result<(), Errno> {
     let options = [(c"mode", c"755"), (c"size", c"65536k")];
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_STRICTATIME;
-    let folder = detached(c"tmpfs", &options, attributes)?;
-    attach(&folder, target)?;
+    let directory = detached(c"tmpfs", &options, attributes)?;
+    attach(&directory, target)?;
     for (name, major, minor) in DEVICES {
-        device(&folder, name, (major, minor), rights)?;
+        device(&directory, name, (major, minor), rights)?;
     }
     for (link, name) in LINKS {
-        rustix::fs::symlinkat(link, &folder, name)?;
+        rustix::fs::symlinkat(link, &directory, name)?;
     }
     // Not every kernel shows its memory.
     if rustix::fs::access(c"/proc/kcore", rustix::fs::Access::EXISTS).is_ok() {
-        rustix::fs::symlinkat(c"/proc/kcore", &folder, c"core")?;
+        rustix::fs::symlinkat(c"/proc/kcore", &directory, c"core")?;
     }
     let noexec = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let terminals = [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", c"5")];
-    submount(&folder, c"pts", c"devpts", &terminals, noexec)?;
+    submount(&directory, c"pts", c"devpts", &terminals, noexec)?;
     let memory = [(c"mode", c"1777"), (c"size", c"65536k")];
     let nodev = noexec | MountAttrFlags::MOUNT_ATTR_NODEV;
-    submount(&folder, c"shm", c"tmpfs", &memory, nodev)?;
-    // What is mounted here belongs to the process's own name space, and it mounts it.
-    rustix::fs::mkdirat(&folder, c"mqueue", Mode::from_raw_mode(0o755))?;
+    submount(&directory, c"shm", c"tmpfs", &memory, nodev)?;
+    // What is mounted here belongs to the process's own namespace, and it mounts it.
+    rustix::fs::mkdirat(&directory, c"mqueue", Mode::from_raw_mode(0o755))?;
     // No other device can be opened here, whoever makes it.
-    let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::STRICTATIME;
     rustix::mount::mount_remount(path, flags, c"")
 }
 
 fn device(
-    folder: &OwnedFd,
+    directory: &OwnedFd,
     name: &CStr,
     (major, minor): (u32, u32),
     rights: Rights,
 ) -> Result<(), Errno> {
     let mode = Mode::from_raw_mode(0o666);
-    let open = |folder: BorrowedFd<'_>, name: &CStr| {
+    let open = |directory: BorrowedFd<'_>, name: &CStr| {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        rustix::fs::openat(folder, name, flags, Mode::empty())
+        rustix::fs::openat(directory, name, flags, Mode::empty())
     };
     let (source, target);
     if rights == Rights::Root {
         let number = rustix::fs::makedev(major, minor);
-        rustix::fs::mknodat(folder, name, FileType::CharacterDevice, mode, number)?;
+        rustix::fs::mknodat(directory, name, FileType::CharacterDevice, mode, number)?;
         // It is mounted on itself, to stay one where devices are none any more.
-        target = open(folder.as_fd(), name)?;
-        source = open(folder.as_fd(), name)?;
+        target = open(directory.as_fd(), name)?;
+        source = open(directory.as_fd(), name)?;
     } else {
         // Only the system's root may make a device. Its own is shown.
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
-        target = rustix::fs::openat(folder, name, flags, mode)?;
+        target = rustix::fs::openat(directory, name, flags, mode)?;
         let path = CString::new([b"/dev/", name.to_bytes()].concat());
         source = open(CWD, &path.map_err(|_| Errno::INVAL)?)?;
     }
@@ -178,14 +178,14 @@ fn device(
 }
 
 fn submount(
-    folder: &OwnedFd,
+    directory: &OwnedFd,
     name: &CStr,
     kind: &CStr,
     options: &[(&CStr, &CStr)],
     attributes: MountAttrFlags,
 ) -> Result<(), Errno> {
-    rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
+    rustix::fs::mkdirat(directory, name, Mode::from_raw_mode(0o755))?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let target = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    let target = rustix::fs::openat(directory, name, flags, Mode::empty())?;
     attach(detached(kind, options, attributes)?, target)
 }

@@ -1,4 +1,4 @@
-//! The name spaces of a builder: of users where it is not root, of mounts and of processes.
+//! The namespaces of a builder: of users where it is not root, of mounts and of processes.
 //!
 //! What it mounts is seen by nobody else, and all that it starts ends with it. They are entered by a
 //! process with a single thread, which becomes two: one stays outside and waits, the other starts the
@@ -32,7 +32,7 @@ pub struct Inside {
 /// program again, which itself ends with 0 or 1.
 const FAILED: i32 = 110;
 
-/// Makes name spaces, and starts this program again in them as process 1, with the argument `word` and
+/// Makes namespaces, and starts this program again in them as process 1, with the argument `word` and
 /// what [`inside`] reads. Returns how that ended.
 pub fn enter(word: &str) -> Result<ExitCode> {
     let group = Group::make();
@@ -43,16 +43,16 @@ pub fn enter(word: &str) -> Result<ExitCode> {
 
 /// Returns only why that failed.
 fn start_again(word: &str, rights: Rights, group: &Group) -> io::Error {
-    let folders = group.folders().map(|path| path.as_os_str().as_bytes());
+    let directories = group.directories().map(|path| path.as_os_str().as_bytes());
     let words = [b"stagex", word.as_bytes(), rights.word().as_bytes()];
-    let words = words.into_iter().chain(folders).map(CString::new);
+    let words = words.into_iter().chain(directories).map(CString::new);
     match words.collect::<Result<Vec<_>, _>>() {
         Ok(words) => program::become_with(&words),
         Err(error) => error.into(),
     }
 }
 
-/// Makes the name spaces that this process was started in by [`enter`] its own. `words` are its
+/// Makes the namespaces that this process was started in by [`enter`] its own. `words` are its
 /// arguments after the first.
 pub fn inside(words: impl IntoIterator<Item = OsString>) -> Result<Inside> {
     let mut words = words.into_iter();
@@ -85,11 +85,11 @@ fn split(group: &Group) -> Result<Rights> {
         Rights::User => {
             let mapper = Mapper::start()?;
             let limit = rustix::process::getrlimit(Resource::Nproc);
-            if group.folders().next().is_none() {
+            if group.directories().next().is_none() {
                 limit_processes(limit)?;
             }
-            unshare(flags | UnshareFlags::NEWUSER, "make a name space of users")?;
-            // What holds for the name space is settled; a build sees what it always sees.
+            unshare(flags | UnshareFlags::NEWUSER, "make a namespace of users")?;
+            // What holds for the namespace is settled; a build sees what it always sees.
             set_processes(limit)?;
             mapper.map()?;
         }
@@ -97,7 +97,7 @@ fn split(group: &Group) -> Result<Rights> {
     Ok(rights)
 }
 
-/// Holds back all processes of the name space of users that is made next, for want of a control group:
+/// Holds back all processes of the namespace of users that is made next, for want of a control group:
 /// the kernel counts them as this user's.
 fn limit_processes(mut limit: Rlimit) -> Result<()> {
     if let Some(most) = group::most_processes() {
@@ -116,7 +116,7 @@ fn set_processes(limit: Rlimit) -> Result<()> {
 
 #[expect(
     unsafe_code,
-    reason = "new name spaces are made by a call that rustix marks so"
+    reason = "new namespaces are made by a call that rustix marks so"
 )]
 fn unshare(flags: UnshareFlags, action: &'static str) -> Result<()> {
     // SAFETY: the flags do not take away the table of descriptors, on which others may rely.
@@ -127,7 +127,7 @@ fn unshare(flags: UnshareFlags, action: &'static str) -> Result<()> {
     })
 }
 
-/// Becomes two processes, the second of which is process 1 of the new name space, does `within`, and
+/// Becomes two processes, the second of which is process 1 of the new namespace, does `within`, and
 /// ends with the first. Returns how it ended.
 fn fork(within: impl FnOnce() -> io::Error) -> Result<ExitCode> {
     let failed = |action| move |source: io::Error| Error::Namespaces { action, source };
@@ -310,7 +310,7 @@ fn keep_descriptors() {
     };
 }
 
-/// Makes the name space of mounts the builder's own, with a view of its own processes.
+/// Makes the namespace of mounts the builder's own, with a view of its own processes.
 fn prepare() -> Result<()> {
     let failed = |action| {
         move |errno: rustix::io::Errno| Error::Namespaces {

@@ -1,4 +1,4 @@
-//! The name space of a network that a process of a build sees: always one of its own, unless the machine's
+//! The namespace of a network that a process of a build sees: always one of its own, unless the machine's
 //! is asked for.
 //!
 //! In it is a loopback interface, and one that leads to a program in user mode where the process may
@@ -8,7 +8,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "name spaces and interfaces are made by calls that no library offers as safe"
+    reason = "namespaces and interfaces are made by calls that no library offers as safe"
 )]
 
 use std::fs::{self, File};
@@ -34,7 +34,7 @@ const REFUSED: [([u8; 4], [u8; 4]); 5] = [
     ([224, 0, 0, 0], [255, 255, 255, 255]),
 ];
 
-/// Makes the name space of a network.
+/// Makes the namespace of a network.
 pub(crate) fn namespace(network: Network) -> Result<Option<OwnedFd>> {
     let failed = |action| move |source| Error::Start { action, source };
     if network == Network::Machine {
@@ -51,12 +51,12 @@ pub(crate) fn namespace(network: Network) -> Result<Option<OwnedFd>> {
 
 fn make() -> Result<OwnedFd> {
     let failed = |action| move |source| Error::Start { action, source };
-    // SAFETY: nothing of this thread relies on the old name space.
+    // SAFETY: nothing of this thread relies on the old namespace.
     let made = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) };
-    made.map_err(|errno| failed("make a name space of networks")(errno.into()))?;
+    made.map_err(|errno| failed("make a namespace of networks")(errno.into()))?;
     set_loopback_up().map_err(failed("set the loopback interface up"))?;
     let namespace = File::open("/proc/thread-self/ns/net");
-    let namespace = namespace.map_err(failed("open the name space of networks"))?;
+    let namespace = namespace.map_err(failed("open the namespace of networks"))?;
     Ok(namespace.into())
 }
 

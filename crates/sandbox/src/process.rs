@@ -30,8 +30,8 @@ pub struct Process {
     /// Its root: a mount point, absolute, on which everything but `/proc`, `/sys` and
     /// `/dev/mqueue` is mounted already.
     pub root: PathBuf,
-    /// Its working folder, within its root.
-    pub folder: Vec<u8>,
+    /// Its working directory, within its root.
+    pub directory: Vec<u8>,
     /// Its user.
     pub user: u32,
     /// Its first group.
@@ -140,7 +140,7 @@ impl Process {
         let pairs = self.environment.iter();
         let pairs = pairs.map(|(name, value)| format!("{name}={value}").into_bytes());
         let environment = strings(pairs);
-        let folder = CString::new(self.folder.as_slice());
+        let directory = CString::new(self.directory.as_slice());
         let root = CString::new(self.root.as_os_str().as_bytes());
         let groups = self.bounds.entrances();
         let groups = groups.map_err(failed("enter the control groups"))?;
@@ -151,7 +151,7 @@ impl Process {
             words: &words.map_err(failed("read the command"))?,
             environment: &environment.map_err(failed("read the environment"))?,
             root: &root.map_err(|error| failed("read the root")(error.into()))?,
-            folder: &folder.map_err(|error| failed("read the folder")(error.into()))?,
+            directory: &directory.map_err(|error| failed("read the directory")(error.into()))?,
             user: self.user,
             group: self.group,
             groups: &self.groups,
@@ -237,10 +237,10 @@ impl Process {
             .rev()
             .find(|(name, _)| name == "PATH");
         let path = path.map(|(_, path)| path.as_str()).unwrap_or_default();
-        let folders = path.split(':');
-        let paths = folders.map(|folder| {
-            let folder = if folder.is_empty() { "." } else { folder };
-            [folder.as_bytes(), b"/", program].concat()
+        let directories = path.split(':');
+        let paths = directories.map(|directory| {
+            let directory = if directory.is_empty() { "." } else { directory };
+            [directory.as_bytes(), b"/", program].concat()
         });
         strings(paths)
     }

@@ -1,4 +1,4 @@
-//! Whose rights a builder has: those of the system's root, or of a root in a name space of users. It does not
+//! Whose rights a builder has: those of the system's root, or of a root in a namespace of users. It does not
 //! know how they are used.
 
 /// Whose rights a builder has.
@@ -6,7 +6,7 @@
 pub enum Rights {
     /// Those of the system's root.
     Root,
-    /// Those of a root who is one in a name space of its own, and an ordinary user outside.
+    /// Those of a root who is one in a namespace of its own, and an ordinary user outside.
     User,
 }
 
@@ -29,7 +29,7 @@ impl Rights {
     }
 }
 
-/// Tells whether the users here are those of a name space, whose root is no root of the system.
+/// Tells whether the users here are those of a namespace, whose root is no root of the system.
 fn is_mapped() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let all = ["0", "0", "4294967295"];

@@ -72,10 +72,10 @@ const ALLOWED: &str = "\
     uretprobe utime utimensat utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write \
     writev";
 
-/// The flags of `clone` that make name spaces: mounts, control groups, host name, messages, users,
+/// The flags of `clone` that make namespaces: mounts, control groups, host name, messages, users,
 /// processes, network.
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
-/// Families of sockets that reach past a network name space, or into the kernel's cryptography.
+/// Families of sockets that reach past a network namespace, or into the kernel's cryptography.
 const REFUSED_FAMILIES: [u32; 2] = [libc::AF_ALG.cast_unsigned(), libc::AF_VSOCK.cast_unsigned()];
 /// What the call `socketcall` is told to make a socket.
 const SOCKET: u32 = 1;

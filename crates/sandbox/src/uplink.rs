@@ -64,7 +64,7 @@ impl UserNetwork {
         dotted(RESOLVER)
     }
 
-    /// Returns what it is told, to serve the name space that is its standard input: no path of the
+    /// Returns what it is told, to serve the namespace that is its standard input: no path of the
     /// builder's own descriptors is open to who gives rights up. It writes something to its standard
     /// output when it is ready.
     fn arguments(self) -> Vec<String> {
@@ -85,7 +85,7 @@ impl UserNetwork {
                 "--foreground",
                 "--pid",
                 "/proc/self/fd/1",
-                // Root of the builder's own name space, which it otherwise would not stay.
+                // Root of the builder's own namespace, which it otherwise would not stay.
                 "--runas",
                 "0:0",
                 // Nothing here can be reached from outside, and nothing outside by an address of here.
@@ -162,7 +162,7 @@ impl Uplink {
         Ok(Self { namespace, program })
     }
 
-    /// Returns the name space; nothing where it is the builder's own.
+    /// Returns the namespace; nothing where it is the builder's own.
     pub(crate) fn namespace(&self) -> Option<&OwnedFd> {
         self.namespace.as_ref()
     }

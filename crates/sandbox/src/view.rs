@@ -16,7 +16,7 @@ use crate::mount_attributes::set_attributes;
 use crate::network::Network;
 use crate::rights::Rights;
 
-/// Files and folders of `/proc` that tell of the machine, and are empty to a build.
+/// Files and directories of `/proc` that tell of the machine, and are empty to a build.
 const HIDDEN: [&CStr; 9] = [
     c"acpi",
     c"asound",
@@ -29,10 +29,10 @@ const HIDDEN: [&CStr; 9] = [
     c"scsi",
 ];
 
-/// Folders of `/sys` that do, or through which the machine's own control groups could be changed.
+/// Directories of `/sys` that do, or through which the machine's own control groups could be changed.
 const HIDDEN_OF_SYSTEM: [&CStr; 3] = [c"firmware", c"devices/virtual/powercap", c"fs/cgroup"];
 
-/// Folders and files of `/proc` that steer the machine, and can only be read.
+/// Directories and files of `/proc` that steer the machine, and can only be read.
 const READ_ONLY: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
 
 const SAFE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
@@ -46,14 +46,14 @@ pub(crate) fn open_in_root(root: impl AsFd, path: &CStr, flags: OFlags) -> Resul
     rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
 
-/// Mounts what shows the process's own name spaces. It must be done where another `/proc` can be
-/// seen: the kernel gives none to a name space of users that sees none.
+/// Mounts what shows the process's own namespaces. It must be done where another `/proc` can be
+/// seen: the kernel gives none to a namespace of users that sees none.
 pub(crate) fn mount(root: &OwnedFd, network: Network, rights: Rights) -> Result<(), Errno> {
     let nothing = null(root, OFlags::PATH)?;
-    let folder = |path: &CStr| open_in_root(root, path, OFlags::PATH | OFlags::DIRECTORY);
+    let directory = |path: &CStr| open_in_root(root, path, OFlags::PATH | OFlags::DIRECTORY);
 
     let processes = detached(c"proc", &[], SAFE)?;
-    attach(&processes, folder(c"proc")?)?;
+    attach(&processes, directory(c"proc")?)?;
     for name in HIDDEN {
         hide(&processes, name, &nothing)?;
     }
@@ -61,7 +61,7 @@ pub(crate) fn mount(root: &OwnedFd, network: Network, rights: Rights) -> Result<
         deny_writing(&processes, name)?;
     }
 
-    attach(detached(c"mqueue", &[], SAFE)?, folder(c"dev/mqueue")?)?;
+    attach(detached(c"mqueue", &[], SAFE)?, directory(c"dev/mqueue")?)?;
 
     let read_only = SAFE | MountAttrFlags::MOUNT_ATTR_RDONLY;
     let system = if network != Network::Machine || rights == Rights::Root {
@@ -72,7 +72,7 @@ pub(crate) fn mount(root: &OwnedFd, network: Network, rights: Rights) -> Result<
         set_attributes(&system, read_only)?;
         system
     };
-    attach(&system, folder(c"sys")?)?;
+    attach(&system, directory(c"sys")?)?;
     for name in HIDDEN_OF_SYSTEM {
         hide(&system, name, &nothing)?;
     }

@@ -1,7 +1,7 @@
-//! What a step changed: the folder that took its changes, compared with what is below it.
+//! What a step changed: the directory that took its changes, compared with what is below it.
 //!
 //! The rules are those of `BuildKit`: of its comparison of overlays, and of the walk through two
-//! trees that it makes in a folder that hides what is below. Times are compared to the nanosecond.
+//! trees that it makes in a directory that hides what is below. Times are compared to the nanosecond.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
@@ -50,8 +50,8 @@ pub struct File {
     pub(crate) capability: Option<Vec<u8>>,
 }
 
-/// Returns what `upper`, the folder that took a step's changes, has that `lower` has not, in the
-/// order of a canonical layer: each folder before what is in it, and the names in it in the order
+/// Returns what `upper`, the directory that took a step's changes, has that `lower` has not, in the
+/// order of a canonical layer: each directory before what is in it, and the names in it in the order
 /// of their bytes.
 ///
 /// Of copies, `upper` is the whole of one, and `lower` what it was copied from.
@@ -69,22 +69,22 @@ pub fn changes(upper: &Tree, lower: Option<&Tree>, stacking: Stacking) -> Result
         complete: stacking == Stacking::Copies,
         anew: false,
     };
-    walk.folder(&Place::root(), view)?;
+    walk.directory(&Place::root(), view)?;
     Ok(walk.changes)
 }
 
-/// How a folder is to be seen.
+/// How a directory is to be seen.
 #[derive(Clone, Copy)]
 struct View<'a> {
-    /// What is below, if the folder is there as well.
+    /// What is below, if the directory is there as well.
     lower: Option<&'a Tree>,
-    /// The folder has all that there is: what is below shows through nowhere.
+    /// The directory has all that there is: what is below shows through nowhere.
     complete: bool,
     /// It, or one that it is in, was made anew in place of what is below.
     anew: bool,
 }
 
-/// A folder, open in both trees if it is there in both.
+/// A directory, open in both trees if it is there in both.
 #[derive(Clone, Copy)]
 struct Open<'a> {
     upper: BorrowedFd<'a>,
@@ -101,7 +101,7 @@ struct Walk<'a> {
     upper: &'a Tree,
     stacking: Stacking,
     changes: Vec<Change>,
-    /// Folders that are the same as below, and will be recorded if something in them is.
+    /// Directories that are the same as below, and will be recorded if something in them is.
     pending: Vec<(Place, Stat)>,
     /// The first name that was recorded of a file that has several.
     first: BTreeMap<Inode, Place>,
@@ -110,17 +110,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, place: &Place, view: View<'_>) -> Result<()> {
-        let folder = self.upper.folder(place)?;
-        let lower = view.lower.map(|lower| lower.folder(place)).transpose()?;
-        let mut all = names(&folder).at("read", place.as_bytes())?;
+    fn directory(&mut self, place: &Place, view: View<'_>) -> Result<()> {
+        let directory = self.upper.directory(place)?;
+        let lower = view.lower.map(|lower| lower.directory(place)).transpose()?;
+        let mut all = names(&directory).at("read", place.as_bytes())?;
         if let (true, Some(lower)) = (view.complete, &lower) {
             all.extend(names(lower).at("read", place.as_bytes())?);
             all.sort_unstable();
             all.dedup();
         }
         let open = Open {
-            upper: folder.as_fd(),
+            upper: directory.as_fd(),
             lower: lower.as_ref().map(AsFd::as_fd),
         };
         for name in all {
@@ -131,7 +131,7 @@ impl Walk<'_> {
 
     fn name(&mut self, place: Place, open: Open<'_>, view: View<'_>) -> Result<()> {
         let name = place.name().unwrap_or_default();
-        let status_in = |folder| status_in(folder, name).at("ask about", place.as_bytes());
+        let status_in = |directory| status_in(directory, name).at("ask about", place.as_bytes());
         let below = open.lower.map(status_in).transpose()?.flatten();
         let status = status_in(open.upper)?;
         let Some(status) = status.filter(|status| !self.is_whiteout(status)) else {
@@ -147,13 +147,13 @@ impl Walk<'_> {
         if name.starts_with(WHITEOUT) {
             return Err(Error::Mark(place.to_string()));
         }
-        let capability_in = |folder, status: &Stat| {
-            capability(folder, name, status).at("ask about", place.as_bytes())
+        let capability_in = |directory, status: &Stat| {
+            capability(directory, name, status).at("ask about", place.as_bytes())
         };
         let capability = capability_in(open.upper, &status)?;
         let same = match (view.lower, open.lower, &below) {
-            (Some(lower), Some(folder), Some(below)) => {
-                capability == capability_in(folder, below)?
+            (Some(lower), Some(directory), Some(below)) => {
+                capability == capability_in(directory, below)?
                     && self.is_same(&place, (&status, below), lower)?
             }
             _ => false,
@@ -174,26 +174,26 @@ impl Walk<'_> {
             self.include_parents()?;
             self.put(place.clone(), &status, None)?;
         }
-        let is_folder_below = below.is_some_and(|below| kind(&below) == FileType::Directory);
+        let is_directory_below = below.is_some_and(|below| kind(&below) == FileType::Directory);
         let anew = view.anew || self.is_anew(&place)?;
         let inner = View {
-            lower: view.lower.filter(|_| is_folder_below),
+            lower: view.lower.filter(|_| is_directory_below),
             complete: view.complete || anew,
             anew,
         };
-        self.folder(&place, inner)?;
+        self.directory(&place, inner)?;
         // It is the last one, if nothing in it was recorded.
         self.pending.pop_if(|(pending, _)| *pending == place);
         Ok(())
     }
 
-    /// Tells whether a folder was made anew: then it hides what is below it.
+    /// Tells whether a directory was made anew: then it hides what is below it.
     fn is_anew(&self, place: &Place) -> Result<bool> {
         if self.stacking == Stacking::Copies {
             return Ok(!marks::is_marked(self.upper, place)?);
         }
-        let folder = self.upper.folder(place)?;
-        match rustix::fs::fgetxattr(folder, OPAQUE.name(), &mut [0_u8; 1][..]) {
+        let directory = self.upper.directory(place)?;
+        match rustix::fs::fgetxattr(directory, OPAQUE.name(), &mut [0_u8; 1][..]) {
             Ok(_) | Err(Errno::RANGE) => Ok(true),
             Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
             Err(error) => Err(error).at("ask about", place.as_bytes()),
@@ -206,7 +206,7 @@ impl Walk<'_> {
             && status.st_rdev == rustix::fs::makedev(0, 0)
     }
 
-    /// Records the folders on the way to what is recorded next.
+    /// Records the directories on the way to what is recorded next.
     fn include_parents(&mut self) -> Result<()> {
         for (place, status) in std::mem::take(&mut self.pending) {
             self.put(place, &status, None)?;
@@ -308,13 +308,13 @@ fn inode(status: &Stat) -> Inode {
     (status.st_dev, status.st_ino)
 }
 
-/// Returns the capability of a name in an open folder; only a file has one.
-fn capability(folder: BorrowedFd<'_>, name: &[u8], status: &Stat) -> Result<Capability, Errno> {
+/// Returns the capability of a name in an open directory; only a file has one.
+fn capability(directory: BorrowedFd<'_>, name: &[u8], status: &Stat) -> Result<Capability, Errno> {
     if kind(status) != FileType::RegularFile {
         return Ok(None);
     }
     let mut value = [0; 64];
-    match rustix::fs::fgetxattr(open_in(folder, name)?, CAPABILITY, &mut value[..]) {
+    match rustix::fs::fgetxattr(open_in(directory, name)?, CAPABILITY, &mut value[..]) {
         Ok(length) => Ok(Some(value[..length].to_vec())),
         Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
         Err(error) => Err(error),

@@ -14,8 +14,8 @@ use crate::taken::{Found, Taken};
 use crate::tree::{Tree, kind};
 use crate::tree_copy::{Exactness, copy_to};
 
-/// The mode of folders that are made on the way to a destination, if none is asked for what is copied.
-const FOLDER_MODE: u32 = 0o755;
+/// The mode of directories that are made on the way to a destination, if none is asked for what is copied.
+const DIRECTORY_MODE: u32 = 0o755;
 /// What Docker's daemon takes from the mode that is asked for.
 const UMASK: u32 = 0o022;
 
@@ -32,10 +32,10 @@ pub struct Source<'a> {
 pub fn copy(source: Source<'_>, taken: &Taken, into: &Tree, copying: &Copying<'_>) -> Result<()> {
     for found in &taken.found {
         if found.is_archive {
-            let folder = into.resolve(copying.destination)?;
+            let directory = into.resolve(copying.destination)?;
             let owner = copying.owner.unwrap_or(Owner::ROOT);
-            into.make_folders(&folder, FOLDER_MODE, owner)?;
-            let below = Tree::of(into.folder(&folder)?);
+            into.make_directories(&directory, DIRECTORY_MODE, owner)?;
+            let below = Tree::of(into.directory(&directory)?);
             expand(source.tree, &found.leads_to, &below, copying.owner)?;
         } else {
             copy_one(source, (taken, found), into, copying)?;
@@ -52,32 +52,32 @@ fn copy_one(
 ) -> Result<()> {
     let owner = copying.owner.unwrap_or(Owner::ROOT);
     let end = copying.destination.iter().rposition(|byte| *byte == b'/');
-    let (folder, name) = copying.destination.split_at(end.map_or(0, |end| end + 1));
+    let (directory, name) = copying.destination.split_at(end.map_or(0, |end| end + 1));
     let ensured = if matches!(name, b"" | b".") {
         copying.destination
     } else {
-        folder
+        directory
     };
     let mode = match copying.mode {
         Some(Permissions::Are(bits)) => bits & 0o777 & !UMASK,
-        _ => FOLDER_MODE,
+        _ => DIRECTORY_MODE,
     };
-    into.make_folders(&into.resolve(ensured)?, mode, owner)?;
+    into.make_directories(&into.resolve(ensured)?, mode, owner)?;
 
     let mut destination = into.resolve(Place::new(copying.destination).as_bytes())?;
     let status = source.tree.status(&found.leads_to)?;
     let status = status.ok_or_else(|| Error::NotFound(found.place.to_string()))?;
     let there = into.status(&destination)?.map(|status| kind(&status));
-    let is_folder = kind(&status) == FileType::Directory;
-    if !is_folder && there == Some(FileType::Directory) {
+    let is_directory = kind(&status) == FileType::Directory;
+    if !is_directory && there == Some(FileType::Directory) {
         destination = destination.join(found.place.name().unwrap_or_default());
     }
-    let made = if is_folder && there.is_none() {
+    let made = if is_directory && there.is_none() {
         destination.clone()
     } else {
         destination.parent()
     };
-    into.make_folders(&made, mode, owner)?;
+    into.make_directories(&made, mode, owner)?;
 
     copy_to(
         (source.tree, &found.leads_to),

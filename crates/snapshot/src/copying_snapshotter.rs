@@ -1,7 +1,7 @@
-//! Where folders cannot be stacked: each snapshot is a copy of the one before it, whole. On a file
+//! Where directories cannot be stacked: each snapshot is a copy of the one before it, whole. On a file
 //! system that can share blocks between files, it takes no room until something is changed.
 //!
-//! Every folder of a copy is marked with its own path. One that was made anew, or came from elsewhere,
+//! Every directory of a copy is marked with its own path. One that was made anew, or came from elsewhere,
 //! has no such mark, so that it can be told from one whose contents changed.
 
 use std::path::Path;
@@ -17,11 +17,11 @@ use crate::place::Place;
 use crate::tree::Tree;
 use crate::tree_copy::{Exactness, copy_to};
 
-/// Fills the empty folder `copy` with what is in `folder`, if there is one, and mounts it at `at`,
+/// Fills the empty directory `copy` with what is in `directory`, if there is one, and mounts it at `at`,
 /// where no device can be opened.
-pub(crate) fn mount(folder: Option<&Path>, copy: &Path, at: &Path) -> Result<Mounted> {
-    if let Some(folder) = folder {
-        duplicate(&Tree::open(folder)?, &Tree::open(copy)?)?;
+pub(crate) fn mount(directory: Option<&Path>, copy: &Path, at: &Path) -> Result<Mounted> {
+    if let Some(directory) = directory {
+        duplicate(&Tree::open(directory)?, &Tree::open(copy)?)?;
     }
     let mounted = || -> Result<(), Errno> {
         rustix::mount::mount_bind(copy, at)?;

@@ -150,7 +150,7 @@ enum Mark {
     File,
     /// Of this file a name was seen before.
     Again,
-    Folder,
+    Directory,
     /// Only something in it is taken.
     OnTheWay,
     End,
@@ -194,12 +194,12 @@ impl Visitor for Looker {
         match kind(status) {
             FileType::Symlink => {
                 let name = OsStr::from_bytes(item.name);
-                let target = rustix::fs::readlinkat(item.folder, name, Vec::new());
+                let target = rustix::fs::readlinkat(item.directory, name, Vec::new());
                 let target = target.at("read the link", place)?;
                 self.digester.add(target.as_bytes());
             }
             FileType::RegularFile => {
-                let file = open_in(item.folder, item.name).at("open", place)?;
+                let file = open_in(item.directory, item.name).at("open", place)?;
                 self.attributes(&file).at("read", place)?;
                 let size = u64::try_from(status.st_size).unwrap_or(0);
                 self.contents(&file, size).at("read", place)?;
@@ -218,7 +218,7 @@ impl Visitor for Looker {
     ) -> Result<()> {
         self.names += 1;
         let mark = match reason {
-            Reason::Taken => Mark::Folder,
+            Reason::Taken => Mark::Directory,
             Reason::OnTheWay => Mark::OnTheWay,
         };
         self.begin(item, mark);
@@ -343,10 +343,10 @@ mod tests {
         file.set_modified(time).unwrap();
     }
 
-    /// Makes a folder with one of each, all of one time.
+    /// Makes a directory with one of each, all of one time.
     fn scene() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
         fs::create_dir(path.join("in")).unwrap();
         fs::write(path.join("in/file"), "text").unwrap();
         fs::write(path.join("linked"), "text").unwrap();
@@ -355,7 +355,7 @@ mod tests {
         set_time(&path.join("linked"), 1);
         set_time(&path.join("in"), 1);
         set_time(path, 1);
-        folder
+        directory
     }
 
     #[test]
@@ -380,7 +380,7 @@ mod tests {
         fs::set_permissions(path.join("in/file"), mode).unwrap();
     })]
     #[case::time_of_a_file(|path: &Path| set_time(&path.join("in/file"), 2))]
-    #[case::time_of_a_folder(|path: &Path| set_time(&path.join("in"), 2))]
+    #[case::time_of_a_directory(|path: &Path| set_time(&path.join("in"), 2))]
     #[case::name(|path: &Path| {
         fs::rename(path.join("in/file"), path.join("in/fild")).unwrap();
         set_time(&path.join("in"), 1);
@@ -392,9 +392,9 @@ mod tests {
         set_time(path, 1);
     })]
     #[case::attribute(|path: &Path| {
-        let folder = Tree::open(path).unwrap();
+        let directory = Tree::open(path).unwrap();
         let name = "user.overlay.opaque";
-        crate::attributes::set_attribute(folder.as_fd(), b"in", name, b"y").unwrap();
+        crate::attributes::set_attribute(directory.as_fd(), b"in", name, b"y").unwrap();
     })]
     #[case::kind(|path: &Path| {
         fs::remove_file(path.join("in/file")).unwrap();
@@ -410,8 +410,8 @@ mod tests {
 
     #[test]
     fn a_hole_is_as_good_as_zeros() {
-        let folder = tempfile::tempdir().unwrap();
-        let [full, sparse] = ["full", "sparse"].map(|name| folder.path().join(name));
+        let directory = tempfile::tempdir().unwrap();
+        let [full, sparse] = ["full", "sparse"].map(|name| directory.path().join(name));
         let mut bytes = vec![0; 3 << 20];
         bytes[1 << 20] = 1;
         fs::write(&full, &bytes).unwrap();
@@ -419,9 +419,9 @@ mod tests {
         file.set_len(3 << 20).unwrap();
         file.write_all_at(&[1], 1 << 20).unwrap();
         assert!(fs::metadata(&sparse).unwrap().blocks() < fs::metadata(&full).unwrap().blocks());
-        let tree = Tree::open(folder.path()).unwrap();
+        let tree = Tree::open(directory.path()).unwrap();
         let [one, other] = ["full", "sparse"].map(|name| {
-            set_time(&folder.path().join(name), 1);
+            set_time(&directory.path().join(name), 1);
             digest(&tree, &Place::new(name)).unwrap()
         });
         assert_eq!(one.digest, other.digest);
@@ -445,13 +445,13 @@ mod tests {
     }
 
     #[test]
-    fn folders_deeper_than_a_path_is_long_are_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        deep(folder.path(), 3000);
-        let looked_at = walking(|| digest(&Tree::open(folder.path())?, &Place::root()));
+    fn directories_deeper_than_a_path_is_long_are_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        deep(directory.path(), 3000);
+        let looked_at = walking(|| digest(&Tree::open(directory.path())?, &Place::root()));
         let error = looked_at.unwrap_err().to_string();
         assert!(error.contains("File name too long"), "{error}");
-        crate::clear(folder.path()).unwrap();
+        crate::clear(directory.path()).unwrap();
     }
 
     #[test]

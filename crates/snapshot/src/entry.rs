@@ -44,7 +44,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EntryKind {
     File,
-    Folder,
+    Directory,
     Symlink(Vec<u8>),
     /// A further name of the file at this path of the archive.
     Link(Vec<u8>),
@@ -90,7 +90,7 @@ impl Entry {
             },
             b'3' => device(FileType::CharacterDevice)?,
             b'4' => device(FileType::BlockDevice)?,
-            b'5' => EntryKind::Folder,
+            b'5' => EntryKind::Directory,
             b'6' => EntryKind::Fifo,
             b'g' => return Ok(None),
             other => return Err(odd(format!("of the type {:?}", char::from(other)))),
@@ -116,7 +116,7 @@ impl Entry {
     /// `contents` is read for such a one only. A further name of a file is made by the caller.
     pub(crate) fn create(
         &self,
-        folder: BorrowedFd<'_>,
+        directory: BorrowedFd<'_>,
         name: &[u8],
         contents: &mut impl Read,
     ) -> io::Result<Option<File>> {
@@ -125,7 +125,7 @@ impl Entry {
         match &self.kind {
             EntryKind::File => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let mut file = File::from(rustix::fs::openat(folder, path, flags, private)?);
+                let mut file = File::from(rustix::fs::openat(directory, path, flags, private)?);
                 match &self.sparse {
                     Some(sparse) => sparse.write(contents, &mut file)?,
                     None => {
@@ -134,14 +134,14 @@ impl Entry {
                 }
                 return Ok(Some(file));
             }
-            EntryKind::Folder => rustix::fs::mkdirat(folder, path, Mode::RWXU)?,
+            EntryKind::Directory => rustix::fs::mkdirat(directory, path, Mode::RWXU)?,
             EntryKind::Symlink(target) => {
-                rustix::fs::symlinkat(OsStr::from_bytes(target), folder, path)?;
+                rustix::fs::symlinkat(OsStr::from_bytes(target), directory, path)?;
             }
             EntryKind::Device { kind, number } => {
-                make_device(folder, path, (*kind, private), *number)?;
+                make_device(directory, path, (*kind, private), *number)?;
             }
-            EntryKind::Fifo => rustix::fs::mknodat(folder, path, FileType::Fifo, private, 0)?,
+            EntryKind::Fifo => rustix::fs::mknodat(directory, path, FileType::Fifo, private, 0)?,
             EntryKind::Link(_) => {}
         }
         Ok(None)
@@ -164,17 +164,24 @@ impl Entry {
         at(rustix::fs::futimens(file, &self.times))
     }
 
-    /// Gives what was made at `place`, as `name` in `folder`, its owner, its mode, its attributes and
+    /// Gives what was made at `place`, as `name` in `directory`, its owner, its mode, its attributes and
     /// its times.
-    pub(crate) fn finish(&self, folder: BorrowedFd<'_>, name: &[u8], place: &Place) -> Result<()> {
+    pub(crate) fn finish(
+        &self,
+        directory: BorrowedFd<'_>,
+        name: &[u8],
+        place: &Place,
+    ) -> Result<()> {
         let at = |set: Result<(), Errno>| set.at(FINISH, place.as_bytes());
-        at(set_owner(folder, name, self.owner))?;
+        at(set_owner(directory, name, self.owner))?;
         if !matches!(self.kind, EntryKind::Symlink(_)) {
             // After the owner, which takes the setuid and setgid bits away.
-            at(set_mode(folder, name, self.mode))?;
-            self.set_attributes(place, |key, value| set_attribute(folder, name, key, value))?;
+            at(set_mode(directory, name, self.mode))?;
+            self.set_attributes(place, |key, value| {
+                set_attribute(directory, name, key, value)
+            })?;
         }
-        at(set_times(folder, name, &self.times))
+        at(set_times(directory, name, &self.times))
     }
 
     fn set_attributes(

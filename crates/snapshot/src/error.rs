@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-/// How many folders the kernel stacks.
+/// How many directories the kernel stacks.
 pub(crate) const MOST_LAYERS: usize = 500;
 
 /// Something went wrong with a file of a build.
@@ -30,12 +30,12 @@ pub enum Error {
     /// A `COPY` or `ADD` names what is not there.
     #[error("`{0}` was not found")]
     NotFound(String),
-    /// A folder would come in place of a file.
+    /// A directory would come in place of a file.
     #[error("cannot copy a directory to `{0}`, which is not a directory")]
-    NotAFolder(String),
-    /// A file would come in place of a folder.
+    NotADirectory(String),
+    /// A file would come in place of a directory.
     #[error("cannot replace the directory `{0}` by a file")]
-    IsAFolder(String),
+    IsADirectory(String),
     /// There are more symbolic links on a path than any system follows.
     #[error("too many symbolic links in `{0}`")]
     TooManyLinks(String),
@@ -50,7 +50,7 @@ pub enum Error {
     /// A file is called as the mark of a deletion.
     #[error("`{0}` cannot be in an image: in a layer, a name that begins with `.wh.` deletes")]
     Mark(String),
-    /// An archive's entry leads out of the folder that it is unpacked in.
+    /// An archive's entry leads out of the directory that it is unpacked in.
     #[error("an entry of the archive leads out of it: `{0}`")]
     Breakout(String),
     /// An archive or a layer cannot be read.
@@ -83,7 +83,7 @@ pub enum Error {
     /// A layer has a device by which the overlay file system marks what is deleted.
     #[error("the entry `{0}` is the character device 0:0, which would delete what has its name")]
     Deletion(String),
-    /// A layer deletes or replaces the folder that it is unpacked in.
+    /// A layer deletes or replaces the directory that it is unpacked in.
     #[error("a layer has the entry `{0}`, which no layer may have")]
     BadEntry(String),
 }

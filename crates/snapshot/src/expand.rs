@@ -29,8 +29,8 @@ pub(crate) fn is_archive(tree: &Tree, place: &Place) -> Result<bool> {
     Ok(matches!(archive.next(), Ok(Some(_))))
 }
 
-/// Unpacks an archive into a folder, which is then the root of every path and link in it. Its
-/// entries belong to `owner`, if there is one, or else to whom the archive says. Folders that it has
+/// Unpacks an archive into a directory, which is then the root of every path and link in it. Its
+/// entries belong to `owner`, if there is one, or else to whom the archive says. Directories that it has
 /// no entry for are root's.
 pub(crate) fn expand(
     source: &Tree,
@@ -45,7 +45,7 @@ pub(crate) fn expand(
     };
     let mut archive = entry::open(source.read(place)?).map_err(wrong)?;
     // However often an archive has the same one.
-    let mut folders = BTreeMap::new();
+    let mut directories = BTreeMap::new();
     let mut last: Option<Last> = None;
     while let Some(header) = archive.next().map_err(wrong)? {
         let Some(mut entry) = Entry::of(header).map_err(wrong)? else {
@@ -65,33 +65,33 @@ pub(crate) fn expand(
         last = None;
         let names_root = entry.path.starts_with(b"/");
         if place.is_root() && !names_root {
-            // The folder itself stays as it is, whatever the archive takes it for.
+            // The directory itself stays as it is, whatever the archive takes it for.
             continue;
         }
-        if place.is_root() && entry.kind != EntryKind::Folder {
+        if place.is_root() && entry.kind != EntryKind::Directory {
             return Err(Error::BadEntry(shown(&entry.path)));
         }
         refuse_dangling(into, &Place::new(&entry.path).parent(), &place.parent())?;
-        into.make_folders(&place.parent(), 0o755, Owner::ROOT)?;
+        into.make_directories(&place.parent(), 0o755, Owner::ROOT)?;
         put(&entry, &place, into, &mut archive)?;
         match entry.kind {
-            EntryKind::Folder => {
-                folders.insert(Place::new(&entry.path), entry.times);
+            EntryKind::Directory => {
+                directories.insert(Place::new(&entry.path), entry.times);
             }
             EntryKind::File => last = Last::of(&entry.path, &place, into)?,
             _ => {}
         }
     }
-    // What has come in the place of a folder since gets its time as well.
-    for (place, times) in &folders {
+    // What has come in the place of a directory since gets its time as well.
+    for (place, times) in &directories {
         into.set_times(&into.resolve(place.as_bytes())?, times)?;
     }
     Ok(())
 }
 
-/// Refuses a way to a folder that leads through a link to nothing: no folder is made for it.
-fn refuse_dangling(into: &Tree, written: &Place, folder: &Place) -> Result<()> {
-    if into.status(folder)?.is_some() {
+/// Refuses a way to a directory that leads through a link to nothing: no directory is made for it.
+fn refuse_dangling(into: &Tree, written: &Place, directory: &Place) -> Result<()> {
+    if into.status(directory)?.is_some() {
         return Ok(());
     }
     let mut way = Place::root();
@@ -106,11 +106,11 @@ fn refuse_dangling(into: &Tree, written: &Place, folder: &Place) -> Result<()> {
     Ok(())
 }
 
-/// The folder that a file was put into: the next one is likely to come into it too.
+/// The directory that a file was put into: the next one is likely to come into it too.
 struct Last {
     /// As the archive writes it.
     written: Vec<u8>,
-    folder: OwnedFd,
+    directory: OwnedFd,
 }
 
 impl Last {
@@ -120,11 +120,11 @@ impl Last {
         };
         Ok(Some(Self {
             written: written.to_vec(),
-            folder: into.folder(&place.parent())?,
+            directory: into.directory(&place.parent())?,
         }))
     }
 
-    /// Puts a file into the same folder, if that is where it goes and nothing is in its place.
+    /// Puts a file into the same directory, if that is where it goes and nothing is in its place.
     /// Returns whether it did.
     fn put(&self, entry: &Entry, contents: &mut impl Read) -> Result<bool> {
         let name = match split(&entry.path) {
@@ -134,7 +134,7 @@ impl Last {
         if entry.kind != EntryKind::File {
             return Ok(false);
         }
-        match entry.create(self.folder.as_fd(), name, contents) {
+        match entry.create(self.directory.as_fd(), name, contents) {
             Ok(Some(file)) => entry.finish_file(&file, &Place::new(&entry.path))?,
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
@@ -144,20 +144,20 @@ impl Last {
     }
 }
 
-/// Returns the folder and the name of a path that says both as plainly as can be.
+/// Returns the directory and the name of a path that says both as plainly as can be.
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let slash = path.iter().rposition(|byte| *byte == b'/')?;
-    let (folder, name) = (&path[..slash], &path[slash + 1..]);
-    (!matches!(name, b"" | b"." | b"..")).then_some((folder, name))
+    let (directory, name) = (&path[..slash], &path[slash + 1..]);
+    (!matches!(name, b"" | b"." | b"..")).then_some((directory, name))
 }
 
 fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> Result<()> {
     let there = into.status(place)?.map(|status| kind(&status));
-    let merged = there == Some(FileType::Directory) && entry.kind == EntryKind::Folder;
+    let merged = there == Some(FileType::Directory) && entry.kind == EntryKind::Directory;
     if there.is_some() && !merged {
         into.remove(place)?;
     }
-    let (folder, name) = into.parent(place)?;
+    let (directory, name) = into.parent(place)?;
     if let EntryKind::Link(target) = &entry.kind {
         if leaves(target) {
             return Err(Error::Breakout(shown(target)));
@@ -165,23 +165,23 @@ fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> R
         let target = into.resolve_parent(Place::new(target).as_bytes())?;
         let (from, from_name) = into.parent(&target)?;
         let (from_name, name) = (OsStr::from_bytes(from_name), OsStr::from_bytes(name));
-        rustix::fs::linkat(from, from_name, &folder, name, AtFlags::empty())
+        rustix::fs::linkat(from, from_name, &directory, name, AtFlags::empty())
             .at("link", place.as_bytes())?;
         if into.status(place)?.map(|status| kind(&status)) == Some(FileType::Symlink) {
             // A further name of a symbolic link changes its owner only.
-            return special::set_owner(folder.as_fd(), name.as_bytes(), entry.owner)
+            return special::set_owner(directory.as_fd(), name.as_bytes(), entry.owner)
                 .at("set the owner of", place.as_bytes());
         }
     } else if !merged {
         if let EntryKind::Device { kind, number } = entry.kind {
             refuse_whiteout(kind, number).at("make", place.as_bytes())?;
         }
-        let made = entry.create(folder.as_fd(), name, contents);
+        let made = entry.create(directory.as_fd(), name, contents);
         if let Some(file) = made.at("make", place.as_bytes())? {
             return entry.finish_file(&file, place);
         }
     }
-    entry.finish(folder.as_fd(), name, place)
+    entry.finish(directory.as_fd(), name, place)
 }
 
 /// Tells whether a path leads above where it begins. (`/..` does not.)
@@ -244,7 +244,7 @@ mod tests {
             }
         }
         archive.into_inner().unwrap();
-        let [source, tree] = [&from, &into].map(|folder| Tree::open(folder.path()).unwrap());
+        let [source, tree] = [&from, &into].map(|directory| Tree::open(directory.path()).unwrap());
         let count = look_ups(|| expand(&source, &Place::new("/archive"), &tree, None).unwrap());
         let last = Place::new(format!("/{path}link"));
         assert!(tree.has(&last).unwrap());

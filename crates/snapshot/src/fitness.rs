@@ -37,10 +37,10 @@ const TRIALS: &[(&str, Trial)] = &[
 
 /// Returns what the file system of an empty directory does not hold. The directory has some files
 /// afterwards.
-pub fn lacks(folder: &Tree) -> io::Result<Vec<&'static str>> {
+pub fn lacks(directory: &Tree) -> io::Result<Vec<&'static str>> {
     let mut lacks = Vec::new();
     for (name, trial) in TRIALS {
-        match trial(folder.as_fd()) {
+        match trial(directory.as_fd()) {
             Ok(true) => {}
             // That has another reason.
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO | Errno::NFILE)) => {
@@ -52,10 +52,10 @@ pub fn lacks(folder: &Tree) -> io::Result<Vec<&'static str>> {
     Ok(lacks)
 }
 
-fn file(folder: BorrowedFd<'_>, name: &[u8]) -> Result<std::fs::File, Errno> {
+fn file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<std::fs::File, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = rustix::fs::openat(
-        folder,
+        directory,
         OsStr::from_bytes(name),
         flags,
         Mode::RUSR | Mode::WUSR,
@@ -63,26 +63,26 @@ fn file(folder: BorrowedFd<'_>, name: &[u8]) -> Result<std::fs::File, Errno> {
     Ok(file.into())
 }
 
-fn status(folder: BorrowedFd<'_>, name: &str) -> Result<Stat, Errno> {
-    rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+fn status(directory: BorrowedFd<'_>, name: &str) -> Result<Stat, Errno> {
+    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
 /// Makes a file, a directory and a symbolic link, whose names begin with `prefix`.
-fn three(folder: BorrowedFd<'_>, prefix: &str) -> Result<[String; 3], Errno> {
+fn three(directory: BorrowedFd<'_>, prefix: &str) -> Result<[String; 3], Errno> {
     let made = ["f", "d", "l"].map(|kind| format!("{prefix}-{kind}"));
-    file(folder, made[0].as_bytes())?;
-    rustix::fs::mkdirat(folder, &made[1], Mode::RWXU)?;
-    rustix::fs::symlinkat("target", folder, &made[2])?;
+    file(directory, made[0].as_bytes())?;
+    rustix::fs::mkdirat(directory, &made[1], Mode::RWXU)?;
+    rustix::fs::symlinkat("target", directory, &made[2])?;
     Ok(made)
 }
 
-fn owners(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+fn owners(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     // Of any ranges, the first number is there.
     let (user, group) = (Some(Uid::from_raw(1)), Some(Gid::from_raw(1)));
-    for name in three(folder, "owner")? {
-        let made = status(folder, &name)?;
-        rustix::fs::chownat(folder, &name, user, group, AtFlags::SYMLINK_NOFOLLOW)?;
-        let given = status(folder, &name)?;
+    for name in three(directory, "owner")? {
+        let made = status(directory, &name)?;
+        rustix::fs::chownat(directory, &name, user, group, AtFlags::SYMLINK_NOFOLLOW)?;
+        let given = status(directory, &name)?;
         let owners = [&made, &given].map(|status| (status.st_uid, status.st_gid));
         if owners != [(0, 0), (1, 1)] {
             return Ok(false);
@@ -91,12 +91,17 @@ fn owners(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(true)
 }
 
-fn modes(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
-    let [file, directory, _] = three(folder, "mode")?;
-    for name in [file, directory] {
+fn modes(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let [file, inner, _] = three(directory, "mode")?;
+    for name in [file, inner] {
         for mode in [0o7777, 0o4755, 0o2711, 0o1700, 0o070, 0o007, 0] {
-            rustix::fs::chmodat(folder, &name, Mode::from_raw_mode(mode), AtFlags::empty())?;
-            if permissions(&status(folder, &name)?) != mode {
+            rustix::fs::chmodat(
+                directory,
+                &name,
+                Mode::from_raw_mode(mode),
+                AtFlags::empty(),
+            )?;
+            if permissions(&status(directory, &name)?) != mode {
                 return Ok(false);
             }
         }
@@ -104,18 +109,18 @@ fn modes(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(true)
 }
 
-fn attributes(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+fn attributes(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     /// What `setcap cap_net_raw+ep` writes.
     const RAW_SOCKETS: [u8; 20] = [1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-    let one = file(folder, b"attributes-f")?;
-    rustix::fs::mkdirat(folder, "attributes-d", Mode::RWXU)?;
+    let one = file(directory, b"attributes-f")?;
+    rustix::fs::mkdirat(directory, "attributes-d", Mode::RWXU)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(folder, "attributes-d", flags, Mode::empty())?;
+    let inner = rustix::fs::openat(directory, "attributes-d", flags, Mode::empty())?;
     let ours = format!("{PREFIX}trial");
     let trials: [(BorrowedFd<'_>, &str, &[u8]); 4] = [
         (one.as_fd(), &ours, b"value"),
-        (directory.as_fd(), &ours, b"value"),
+        (inner.as_fd(), &ours, b"value"),
         (one.as_fd(), "user.trial", &[0xff; 200]),
         (one.as_fd(), CAPABILITY, &RAW_SOCKETS),
     ];
@@ -130,7 +135,7 @@ fn attributes(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(true)
 }
 
-fn kinds(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+fn kinds(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     use FileType::{BlockDevice, CharacterDevice, Fifo};
 
     let null = rustix::fs::makedev(1, 3);
@@ -142,13 +147,13 @@ fn kinds(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
         ("block-device", BlockDevice, null),
     ] {
         let mode = Mode::RUSR | Mode::WUSR;
-        match rustix::fs::mknodat(folder, name, made, mode, number) {
+        match rustix::fs::mknodat(directory, name, made, mode, number) {
             Ok(()) => {}
             // Whoever may make none has something that stands in for it, or is told so.
             Err(Errno::PERM) if made != Fifo => continue,
             Err(error) => return Err(error),
         }
-        let found = status(folder, name)?;
+        let found = status(directory, name)?;
         if kind(&found) != made || (made != Fifo && found.st_rdev != number) {
             return Ok(false);
         }
@@ -156,12 +161,12 @@ fn kinds(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(true)
 }
 
-fn times(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+fn times(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let as_it_is = Timespec {
         tv_sec: 0,
         tv_nsec: rustix::fs::UTIME_OMIT,
     };
-    for name in three(folder, "time")? {
+    for name in three(directory, "time")? {
         for (tv_sec, tv_nsec) in [(1_000_000_000, 123_456_789), (-1, 999_999_999), (1, 0)] {
             let time = Timespec { tv_sec, tv_nsec };
             // Some set both or none.
@@ -170,8 +175,8 @@ fn times(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
                     last_access,
                     last_modification: time,
                 };
-                rustix::fs::utimensat(folder, &name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
-                let found = status(folder, &name)?;
+                rustix::fs::utimensat(directory, &name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+                let found = status(directory, &name)?;
                 if (found.st_mtime, i64::try_from(found.st_mtime_nsec)) != (tv_sec, Ok(tv_nsec)) {
                     return Ok(false);
                 }
@@ -181,62 +186,62 @@ fn times(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(true)
 }
 
-fn hard_links(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
-    file(folder, b"link-1")?;
-    rustix::fs::linkat(folder, "link-1", folder, "link-2", AtFlags::empty())?;
-    let [one, other] = ["link-1", "link-2"].map(|name| status(folder, name));
+fn hard_links(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    file(directory, b"link-1")?;
+    rustix::fs::linkat(directory, "link-1", directory, "link-2", AtFlags::empty())?;
+    let [one, other] = ["link-1", "link-2"].map(|name| status(directory, name));
     let (one, other) = (one?, other?);
     Ok(one.st_ino == other.st_ino && (one.st_nlink, other.st_nlink) == (2, 2))
 }
 
-fn targets(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+fn targets(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let target = [&[0xff; 500][..], b"//./\\", &[0x80; 400]].concat();
-    rustix::fs::symlinkat(OsStr::from_bytes(&target), folder, "target")?;
-    let found = rustix::fs::readlinkat(folder, "target", Vec::new())?;
+    rustix::fs::symlinkat(OsStr::from_bytes(&target), directory, "target")?;
+    let found = rustix::fs::readlinkat(directory, "target", Vec::new())?;
     Ok(found.as_bytes() == target)
 }
 
 /// Tells whether there are files of just these names, all in one directory of their own.
-fn holds_names(folder: BorrowedFd<'_>, new: &str, given: &[&[u8]]) -> Result<bool, Errno> {
-    rustix::fs::mkdirat(folder, new, Mode::RWXU)?;
+fn holds_names(directory: BorrowedFd<'_>, new: &str, given: &[&[u8]]) -> Result<bool, Errno> {
+    rustix::fs::mkdirat(directory, new, Mode::RWXU)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = rustix::fs::openat(folder, new, flags, Mode::empty())?;
+    let directory = rustix::fs::openat(directory, new, flags, Mode::empty())?;
     for name in given {
-        file(folder.as_fd(), name)?;
+        file(directory.as_fd(), name)?;
     }
     let mut given: Vec<_> = given.iter().map(|name| name.to_vec()).collect();
     given.sort_unstable();
-    Ok(names(&folder)? == given)
+    Ok(names(&directory)? == given)
 }
 
-fn case(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
-    holds_names(folder, "case", &[b"makefile", b"Makefile", b"MAKEFILE"])
+fn case(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    holds_names(directory, "case", &[b"makefile", b"Makefile", b"MAKEFILE"])
 }
 
-fn composition(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+fn composition(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let names = ["\u{e9}", "e\u{301}"].map(str::as_bytes);
-    holds_names(folder, "composition", &names)
+    holds_names(directory, "composition", &names)
 }
 
-fn long_names(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
-    holds_names(folder, "long", &[&[0xff; 255]])
+fn long_names(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    holds_names(directory, "long", &[&[0xff; 255]])
 }
 
-fn odd_names(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+fn odd_names(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let all: Vec<u8> = (1..=127).filter(|byte| *byte != b'/').collect();
-    holds_names(folder, "odd", &[&all, b"end.", b"end ", b"nul", b"a:b"])
+    holds_names(directory, "odd", &[&all, b"end.", b"end ", b"nul", b"a:b"])
 }
 
 /// Makes of a directory one that hands on nothing to what is made in it: no group, and no access list.
-pub fn shut_off(folder: &Tree) -> io::Result<()> {
+pub fn shut_off(directory: &Tree) -> io::Result<()> {
     for name in ["system.posix_acl_default", "system.posix_acl_access"] {
-        match rustix::fs::fremovexattr(folder, name) {
+        match rustix::fs::fremovexattr(directory, name) {
             Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    rustix::fs::fchown(folder, Some(Uid::ROOT), Some(Gid::ROOT))?;
-    Ok(rustix::fs::fchmod(folder, Mode::RWXU)?)
+    rustix::fs::fchown(directory, Some(Uid::ROOT), Some(Gid::ROOT))?;
+    Ok(rustix::fs::fchmod(directory, Mode::RWXU)?)
 }
 
 #[cfg(test)]
@@ -245,8 +250,8 @@ mod tests {
 
     #[test]
     fn what_tests_are_made_on_holds_all_of_it_for_root() {
-        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        let lacks = lacks(&Tree::open(folder.path()).unwrap()).unwrap();
+        let directory = tempfile::tempdir_in("/var/tmp").unwrap();
+        let lacks = lacks(&Tree::open(directory.path()).unwrap()).unwrap();
         let expected: &[&str] = if rustix::process::geteuid().is_root() {
             &[]
         } else {

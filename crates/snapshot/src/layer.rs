@@ -1,5 +1,5 @@
-//! A layer of an image becomes a folder that can be stacked: what it deletes is what the overlay
-//! file system takes for deleted. Or it comes over the layers before it, in a folder that has them all.
+//! A layer of an image becomes a directory that can be stacked: what it deletes is what the overlay
+//! file system takes for deleted. Or it comes over the layers before it, in a directory that has them all.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -24,7 +24,7 @@ use crate::way::Way;
 
 /// What marks the name of a file that is deleted.
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
-/// What marks a folder as hiding all that is below it.
+/// What marks a directory as hiding all that is below it.
 const HIDING: &[u8] = b".wh..wh..opq";
 /// What the names of files begin with by which a file system of old kept its books. Of these, only
 /// [`HIDING`] says something.
@@ -35,13 +35,13 @@ const BOOKKEEPING: &[u8] = b".wh..wh.";
 pub struct Unpacked {
     /// The digest of the archive, uncompressed.
     pub archive: Digest,
-    /// On other layers its files would be others: it has files in folders that it has no entries for, or
+    /// On other layers its files would be others: it has files in directories that it has no entries for, or
     /// deletes something.
     pub depends_on_those_below: bool,
 }
 
-/// Unpacks a layer, which may be compressed, into an empty folder; for copies, into one that has the
-/// layers before it. Otherwise these are `below`, stacked: folders that the layer has no entries for are
+/// Unpacks a layer, which may be compressed, into an empty directory; for copies, into one that has the
+/// layers before it. Otherwise these are `below`, stacked: directories that the layer has no entries for are
 /// as they are there, and only what is there is deleted, since the overlay file system lists a
 /// deletion as a name where it deletes nothing.
 ///
@@ -77,14 +77,14 @@ pub fn unpack(
         has_hidden,
         ..
     } = unpacking;
-    let has_implied_folders = way.end()?;
+    let has_implied_directories = way.end()?;
     if has_deleted && has_hidden {
         remove_deletions(into.as_fd(), false).at("unpack to", b"/")?;
     }
     drop(archive);
     Ok(Unpacked {
         archive: input.finish().map_err(Error::Layer)?,
-        depends_on_those_below: has_implied_folders || has_deleted,
+        depends_on_those_below: has_implied_directories || has_deleted,
     })
 }
 
@@ -95,7 +95,7 @@ struct Unpacking<'tree> {
     /// Of copies, what this layer has made.
     made: Option<Made>,
     has_deleted: bool,
-    /// A folder hides all that is below it.
+    /// A directory hides all that is below it.
     has_hidden: bool,
 }
 
@@ -103,13 +103,13 @@ impl Unpacking<'_> {
     fn take(&mut self, entry: &Entry, contents: &mut impl Read) -> Result<()> {
         let place = Place::new(&entry.path);
         let Some(name) = place.name() else {
-            if entry.kind != EntryKind::Folder {
+            if entry.kind != EntryKind::Directory {
                 return Err(Error::BadEntry(shown(&entry.path)));
             }
             // The mode of the root is the first layer's that has it.
             return entry.finish(self.into.as_fd(), b".", &place);
         };
-        // What it says is gone is no name in the folder.
+        // What it says is gone is no name in the directory.
         if let b".wh." | b".wh.." | b".wh..." = name {
             return Err(Error::BadEntry(shown(&entry.path)));
         }
@@ -117,12 +117,12 @@ impl Unpacking<'_> {
             return Ok(());
         }
         let made = &mut self.made;
-        self.way.enter(&place.parent(), |folder, name| {
+        self.way.enter(&place.parent(), |directory, name| {
             if let Some(made) = made {
-                made.insert((folder, name.into()));
+                made.insert((directory, name.into()));
             }
         })?;
-        let folder = self.way.inode()?;
+        let directory = self.way.inode()?;
         if name.starts_with(WHITEOUT) {
             return self.delete(name, &place);
         }
@@ -138,7 +138,7 @@ impl Unpacking<'_> {
             contents,
         )?;
         if let Some(made) = &mut self.made {
-            made.insert((folder, name.into()));
+            made.insert((directory, name.into()));
         }
         Ok(())
     }
@@ -146,17 +146,17 @@ impl Unpacking<'_> {
     /// Deletes what a name says is gone, but for what this layer has made.
     fn delete(&mut self, name: &[u8], place: &Place) -> Result<()> {
         let inode = self.way.inode()?;
-        let folder = self.way.directory();
+        let directory = self.way.directory();
         let Some(made) = &self.made else {
             let marked = if name == HIDING {
                 self.has_hidden = true;
-                rustix::fs::fsetxattr(folder, OPAQUE.name(), b"y", XattrFlags::empty())
+                rustix::fs::fsetxattr(directory, OPAQUE.name(), b"y", XattrFlags::empty())
             } else {
                 self.has_deleted = true;
                 let name = &name[WHITEOUT.len()..];
                 match self.below {
                     Some(below) if below.has(&place.parent().join(name))? => {
-                        mark_as_deleted(folder, name)
+                        mark_as_deleted(directory, name)
                     }
                     _ => Ok(()),
                 }
@@ -164,73 +164,78 @@ impl Unpacking<'_> {
             return marked.at("delete", place.as_bytes());
         };
         let removed = match name {
-            HIDING => remove_unless(made, folder, inode).map(|_| ()),
+            HIDING => remove_unless(made, directory, inode).map(|_| ()),
             name => match &name[WHITEOUT.len()..] {
                 name if made.contains(&(inode, name.into())) => Ok(()),
-                name => remove_one(made, folder, inode, name).map(|_| ()),
+                name => remove_one(made, directory, inode, name).map(|_| ()),
             },
         };
         removed.at("delete", place.as_bytes())
     }
 }
 
-/// What a layer has made in a folder of copies: the number of the folder, and a name in it.
+/// What a layer has made in a directory of copies: the number of the directory, and a name in it.
 type Made = BTreeSet<(u64, Box<[u8]>)>;
 
-/// Removes what is in a folder of this number, unless it was made. Returns whether anything is left.
-fn remove_unless(made: &Made, folder: BorrowedFd<'_>, inode: u64) -> Result<bool, Errno> {
+/// Removes what is in a directory of this number, unless it was made. Returns whether anything is left.
+fn remove_unless(made: &Made, directory: BorrowedFd<'_>, inode: u64) -> Result<bool, Errno> {
     let mut is_left = false;
-    for name in names(folder)? {
-        is_left |= remove_one(made, folder, inode, &name)?;
+    for name in names(directory)? {
+        is_left |= remove_one(made, directory, inode, &name)?;
     }
     Ok(is_left)
 }
 
 /// Removes a name with all that is in it, unless it was made, or something in it. Returns whether it is
 /// left.
-fn remove_one(made: &Made, folder: BorrowedFd<'_>, inode: u64, name: &[u8]) -> Result<bool, Errno> {
+fn remove_one(
+    made: &Made,
+    directory: BorrowedFd<'_>,
+    inode: u64,
+    name: &[u8],
+) -> Result<bool, Errno> {
     let mut is_left = made.contains(&(inode, name.into()));
-    if let Some(status) = status_in(folder, name)?
+    if let Some(status) = status_in(directory, name)?
         && kind(&status) == FileType::Directory
     {
-        is_left |= remove_unless(made, open_in(folder, name)?.as_fd(), status.st_ino)?;
+        is_left |= remove_unless(made, open_in(directory, name)?.as_fd(), status.st_ino)?;
     }
     if !is_left {
-        remove_below(folder, name)?;
+        remove_below(directory, name)?;
     }
     Ok(is_left)
 }
 
 /// Makes what the overlay file system takes for a deletion.
-fn mark_as_deleted(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+fn mark_as_deleted(directory: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
     let deleted = OsStr::from_bytes(name);
     let number = rustix::fs::makedev(0, 0);
     let kind = FileType::CharacterDevice;
-    match rustix::fs::mknodat(folder, deleted, kind, Mode::empty(), number) {
+    match rustix::fs::mknodat(directory, deleted, kind, Mode::empty(), number) {
         // It is made anew by the same layer.
         Err(Errno::EXIST) => Ok(()),
         made => made,
     }
 }
 
-/// Removes deletions from folders that hide all that is below them, where they would be listed.
-fn remove_deletions(folder: BorrowedFd<'_>, is_in_hiding: bool) -> Result<(), Errno> {
-    let is_hiding = match rustix::fs::fgetxattr(folder, OPAQUE.name(), &mut [0_u8; 1][..]) {
+/// Removes deletions from directories that hide all that is below them, where they would be listed.
+fn remove_deletions(directory: BorrowedFd<'_>, is_in_hiding: bool) -> Result<(), Errno> {
+    let is_hiding = match rustix::fs::fgetxattr(directory, OPAQUE.name(), &mut [0_u8; 1][..]) {
         Err(Errno::NODATA | Errno::NOTSUP) => is_in_hiding,
         mark => mark.map(|_| true)?,
     };
-    let before = times(&rustix::fs::fstat(folder)?);
-    for name in names(folder)? {
-        let Some(status) = status_in(folder, &name)? else {
+    let before = times(&rustix::fs::fstat(directory)?);
+    for name in names(directory)? {
+        let Some(status) = status_in(directory, &name)? else {
             continue;
         };
         if kind(&status) == FileType::Directory {
-            remove_deletions(open_in(folder, &name)?.as_fd(), is_hiding)?;
+            remove_deletions(open_in(directory, &name)?.as_fd(), is_hiding)?;
         } else if is_hiding && refuse_whiteout(kind(&status), status.st_rdev).is_err() {
-            remove_below(folder, &name)?;
+            remove_below(directory, &name)?;
         }
     }
-    rustix::fs::futimens(folder, &before)
+    rustix::fs::futimens(directory, &before)
 }
 
 /// Tells whether an entry is the one device that the overlay file system takes for a deletion.
@@ -241,36 +246,36 @@ fn is_deletion(kind: &EntryKind) -> bool {
     refuse_whiteout(*kind, *number).is_err()
 }
 
-/// Puts an entry into an open folder, in place of what has its name there.
+/// Puts an entry into an open directory, in place of what has its name there.
 fn put(
     entry: &Entry,
     name: &[u8],
     place: &Place,
     into: &Tree,
-    folder: BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
     contents: &mut impl Read,
 ) -> Result<()> {
-    let there = status_in(folder, name).at("ask about", place.as_bytes())?;
+    let there = status_in(directory, name).at("ask about", place.as_bytes())?;
     let there = there.map(|status| kind(&status));
-    let is_folder = entry.kind == EntryKind::Folder;
-    let is_merged = is_folder && there == Some(FileType::Directory);
+    let is_directory = entry.kind == EntryKind::Directory;
+    let is_merged = is_directory && there == Some(FileType::Directory);
     if there.is_some() && !is_merged {
-        remove_below(folder, name).at("replace", place.as_bytes())?;
+        remove_below(directory, name).at("replace", place.as_bytes())?;
     }
     if let EntryKind::Link(target) = &entry.kind {
         let target = Place::new(target);
         let (from, from_name) = into.parent(&target)?;
         let (from_name, name) = (OsStr::from_bytes(from_name), OsStr::from_bytes(name));
-        return rustix::fs::linkat(from, from_name, folder, name, AtFlags::empty())
+        return rustix::fs::linkat(from, from_name, directory, name, AtFlags::empty())
             .at("link", place.as_bytes());
     }
     if !is_merged {
-        let made = entry.create(folder, name, contents);
+        let made = entry.create(directory, name, contents);
         if let Some(file) = made.at("make", place.as_bytes())? {
             return entry.finish_file(&file, place);
         }
     }
-    entry.finish(folder, name, place)
+    entry.finish(directory, name, place)
 }
 
 #[cfg(test)]
@@ -321,15 +326,15 @@ mod tests {
     }
 
     #[rstest]
-    fn no_layer_deletes_a_folder_by_another_name(
+    fn no_layer_deletes_a_directory_by_another_name(
         #[values("a/b/.wh.", "a/b/.wh..", "a/b/.wh...")] name: &str,
         #[values(Stacking::Copies, Stacking::Overlay)] stacking: Stacking,
     ) {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("a/b")).unwrap();
-        let unpacked = unpack_into(&layer(&[name]), folder.path(), stacking);
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("a/b")).unwrap();
+        let unpacked = unpack_into(&layer(&[name]), directory.path(), stacking);
         assert!(matches!(unpacked, Err(Error::BadEntry(_))), "{unpacked:?}");
-        assert!(folder.path().join("a/b").exists());
+        assert!(directory.path().join("a/b").exists());
     }
 
     /// Whatever the order: what comes into a directory later changes its time no more than what comes into
@@ -341,12 +346,12 @@ mod tests {
         #[case] names: &[&str],
         #[values(Stacking::Copies, Stacking::Overlay)] stacking: Stacking,
     ) {
-        let folder = tempfile::tempdir().unwrap();
-        let unpacked = unpack_into(&layer(names), folder.path(), stacking).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let unpacked = unpack_into(&layer(names), directory.path(), stacking).unwrap();
         let has_deleted = names.contains(&"a/.wh.gone") && stacking == Stacking::Overlay;
         assert_eq!(unpacked.depends_on_those_below, has_deleted);
         for name in ["a", "a/b", "c", "a/1", "a/b/1"] {
-            let status = fs::metadata(folder.path().join(name)).unwrap();
+            let status = fs::metadata(directory.path().join(name)).unwrap();
             assert_eq!(status.mtime().cast_unsigned(), TIME, "{name}");
             assert_eq!(status.mode() & 0o7777, MODE, "{name}");
         }
@@ -354,8 +359,8 @@ mod tests {
 
     #[test]
     fn only_what_is_below_is_deleted() {
-        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let [below, into] = folders.each_ref().map(tempfile::TempDir::path);
+        let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [below, into] = directories.each_ref().map(tempfile::TempDir::path);
         fs::create_dir_all(below.join("hidden")).unwrap();
         for name in ["there", "hidden/there"] {
             fs::write(below.join(name), "").unwrap();
@@ -373,7 +378,7 @@ mod tests {
         let stacking = Stacking::Overlay;
         let unpacked = unpack(&*layer, &trees[1], Some(&trees[0]), stacking);
         assert!(unpacked.unwrap().depends_on_those_below);
-        let names = |folder: &str| names(File::open(into.join(folder)).unwrap()).unwrap();
+        let names = |directory: &str| names(File::open(into.join(directory)).unwrap()).unwrap();
         assert_eq!(names(""), [b"hidden".as_slice(), b"there"]);
         assert_eq!(names("hidden"), [b"inner"]);
         assert_eq!(names("hidden/inner"), [b""; 0]);
@@ -381,9 +386,9 @@ mod tests {
 
     #[test]
     fn of_copies_a_layer_deletes_what_it_has_not_made() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let unpack = |names: &[&str]| {
-            unpack_into(&layer(names), folder.path(), Stacking::Copies).unwrap();
+            unpack_into(&layer(names), directory.path(), Stacking::Copies).unwrap();
         };
         unpack(&["a/", "a/old", "a/b/", "a/b/old", "a/d/", "a/d/old", "c"]);
         unpack(&[
@@ -396,7 +401,7 @@ mod tests {
             ".wh.d",
             ".wh.e",
         ]);
-        let there = |name: &str| folder.path().join(name).exists();
+        let there = |name: &str| directory.path().join(name).exists();
         let left = ["a/new", "a/b/new", "a/d", "d"].map(there);
         let gone = ["a/old", "a/b/old", "a/d/old", "c"].map(there);
         assert_eq!((left, gone), ([true; 4], [false; 4]));
@@ -406,8 +411,8 @@ mod tests {
     fn the_digest_is_of_all_of_the_archive() {
         let mut layer = layer(&["file"]);
         layer.extend_from_slice(b"behind its end");
-        let folder = tempfile::tempdir().unwrap();
-        let unpacked = unpack_into(&layer, folder.path(), Stacking::Overlay).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let unpacked = unpack_into(&layer, directory.path(), Stacking::Overlay).unwrap();
         let file = tempfile::tempfile().unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &layer, 0).unwrap();
         assert_eq!(unpacked.archive, crate::sha256(file).unwrap());
@@ -432,13 +437,13 @@ mod tests {
             }
         }
         let layer = layer.into_inner().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        unpack_into(&layer, folder.path(), Stacking::Overlay).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        unpack_into(&layer, directory.path(), Stacking::Overlay).unwrap();
         for path in paths {
-            let count = fs::read_dir(folder.path().join(path)).unwrap().count();
+            let count = fs::read_dir(directory.path().join(path)).unwrap().count();
             assert_eq!(count, 50);
         }
-        crate::clear(folder.path()).unwrap();
+        crate::clear(directory.path()).unwrap();
     }
 
     #[test]
@@ -448,21 +453,21 @@ mod tests {
         layer
             .append_data(&mut header(), &name, io::empty())
             .unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let layer = layer.into_inner().unwrap();
-        let error = unpack_into(&layer, folder.path(), Stacking::Overlay).unwrap_err();
+        let error = unpack_into(&layer, directory.path(), Stacking::Overlay).unwrap_err();
         assert!(error.to_string().contains("File name too long"), "{error}");
     }
 
     #[rstest]
-    #[case("file/inner", "cannot make the folder `/file`: Not a directory")]
-    #[case("link/inner", "cannot make the folder `/link`: Not a directory")]
+    #[case("file/inner", "cannot make the directory `/file`: Not a directory")]
+    #[case("link/inner", "cannot make the directory `/link`: Not a directory")]
     fn nothing_is_put_into_what_is_no_directory(#[case] name: &str, #[case] expected: &str) {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("directory")).unwrap();
-        fs::write(folder.path().join("file"), "").unwrap();
-        std::os::unix::fs::symlink("directory", folder.path().join("link")).unwrap();
-        let error = unpack_into(&layer(&[name]), folder.path(), Stacking::Overlay).unwrap_err();
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("directory")).unwrap();
+        fs::write(directory.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("directory", directory.path().join("link")).unwrap();
+        let error = unpack_into(&layer(&[name]), directory.path(), Stacking::Overlay).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
 }

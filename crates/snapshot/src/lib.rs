@@ -57,7 +57,7 @@ pub use share::{parts, shows_a_copy};
 pub use special::{expect_stand_ins, give, has_stand_ins, is_mark, stand_for, stand_in, status_of};
 pub use stack::{Stack, Stacking};
 pub use taken::{Look, Selection, Taken, look, take};
-pub use tree::{CreatedFolder, Tree};
+pub use tree::{CreatedDirectory, Tree};
 pub use users::{Identity, User};
 
 pub use archive::write as write_archive;

@@ -1,4 +1,4 @@
-//! The marks of folders that were copied with a whole file system: each has its own path, and one that was made
+//! The marks of directories that were copied with a whole file system: each has its own path, and one that was made
 //! anew, or came from elsewhere, has none.
 
 use std::os::fd::BorrowedFd;
@@ -11,19 +11,19 @@ use crate::place::Place;
 use crate::special::PREFIX;
 use crate::tree::Tree;
 
-/// Marks a folder of a copy, open. Where a file system has no attributes, every folder counts as made
+/// Marks a directory of a copy, open. Where a file system has no attributes, every directory counts as made
 /// anew.
-pub(crate) fn mark(folder: BorrowedFd<'_>, place: &Place) -> Result<()> {
-    match rustix::fs::fsetxattr(folder, name(), &value(place), XattrFlags::empty()) {
+pub(crate) fn mark(directory: BorrowedFd<'_>, place: &Place) -> Result<()> {
+    match rustix::fs::fsetxattr(directory, name(), &value(place), XattrFlags::empty()) {
         Err(Errno::NOTSUP) => Ok(()),
         set => set.at("mark", place.as_bytes()),
     }
 }
 
-/// Tells whether a folder is the one that was copied.
+/// Tells whether a directory is the one that was copied.
 pub(crate) fn is_marked(tree: &Tree, place: &Place) -> Result<bool> {
     let mut found = [0; 64];
-    match rustix::fs::fgetxattr(tree.folder(place)?, name(), &mut found[..]) {
+    match rustix::fs::fgetxattr(tree.directory(place)?, name(), &mut found[..]) {
         Ok(length) => Ok(found[..length] == value(place)),
         Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(false),
         Err(error) => Err(error).at("ask about", place.as_bytes()),

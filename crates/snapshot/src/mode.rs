@@ -4,7 +4,7 @@
 const READ: u32 = 0o444;
 const WRITE: u32 = 0o222;
 const EXECUTE: u32 = 0o111;
-/// Of a user and of a group, and of a folder that only owners delete from.
+/// Of a user and of a group, and of a directory that only owners delete from.
 const SET_IDS: u32 = 0o6000;
 const STICKY: u32 = 0o1000;
 
@@ -35,7 +35,7 @@ enum Operation {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// These bits; with those to execute of a folder, and of what anybody may execute already.
+    /// These bits; with those to execute of a directory, and of what anybody may execute already.
     Bits { bits: u32, search: bool },
     /// What somebody has: the user, the group or the others, as a shift of bits.
     SameAs(u32),
@@ -130,11 +130,11 @@ fn clauses(clause: &str, changes: &mut Vec<Change>) -> Option<()> {
 
 impl Permissions {
     /// Returns what permissions become.
-    pub fn apply(&self, before: u32, is_folder: bool) -> u32 {
+    pub fn apply(&self, before: u32, is_directory: bool) -> u32 {
         match self {
             Self::Are(mode) => *mode,
             Self::Change(changes) => changes.iter().fold(before, |mode, change| {
-                let executable = is_folder || before & EXECUTE != 0;
+                let executable = is_directory || before & EXECUTE != 0;
                 change.apply(mode, executable)
             }),
         }
@@ -186,11 +186,11 @@ mod tests {
     fn as_chmod_changes(
         #[case] text: &str,
         #[case] before: u32,
-        #[case] is_folder: bool,
+        #[case] is_directory: bool,
         #[case] expected: u32,
     ) {
         let permissions: Permissions = text.parse().unwrap();
-        let after = permissions.apply(before, is_folder);
+        let after = permissions.apply(before, is_directory);
         assert_eq!(after, expected, "{text}: {after:o}, expected {expected:o}");
     }
 

@@ -25,7 +25,7 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         // With all that is mounted in it. Nothing can be done about a failure: the mount goes with
-        // the name space that it is in.
+        // the namespace that it is in.
         let _ = rustix::mount::unmount(&self.at, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
     }
 }

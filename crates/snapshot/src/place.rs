@@ -49,7 +49,7 @@ impl Place {
         place
     }
 
-    /// Returns the folder that it is in; the root's is the root.
+    /// Returns the directory that it is in; the root's is the root.
     #[must_use]
     pub fn parent(&self) -> Self {
         Self(self.0[..self.parent_length()].to_vec())
@@ -81,7 +81,7 @@ impl Place {
         if self.0.is_empty() { b"/" } else { &self.0 }
     }
 
-    /// Refuses what the kernel takes no path of. Files can be deeper, one folder opened in another, but no
+    /// Refuses what the kernel takes no path of. Files can be deeper, one directory opened in another, but no
     /// layer could be unpacked there, and whoever walks down to them needs room for each step.
     pub(crate) fn check_length(&self) -> Result<(), Errno> {
         if self.relative().len() < LONGEST {

@@ -28,7 +28,7 @@ pub(crate) struct Reader<'a> {
 /// An entry: its header, together with those that say something of it.
 #[derive(Debug)]
 pub(crate) struct Header {
-    /// The fields, as all headers together have them. A file and a folder are of the kinds `0` and `5`.
+    /// The fields, as all headers together have them. A file and a directory are of the kinds `0` and `5`.
     pub(crate) block: Block,
     pub(crate) time: Timespec,
     pub(crate) attributes: Vec<(String, Vec<u8>)>,
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
             block.link = long_link;
         }
         if block.kind == 0 {
-            // The oldest tars have no letter for folders.
+            // The oldest tars have no letter for directories.
             block.kind = if block.path.ends_with(b"/") {
                 b'5'
             } else {
@@ -340,8 +340,8 @@ mod tests {
     #[case::a_record_of_zeros(&tar(&[made(b'x', "x", b"11 path=\0a\n"), made(b'0', "file", b"")]))]
     #[case::a_number_of_a_record(&tar(&[made(b'x', "x", b"8 gid=x\n"), made(b'0', "f", b"")]))]
     #[case::a_time_of_a_record(&tar(&[made(b'x', "x", b"11 atime=x\n"), made(b'0', "f", b"")]))]
-    #[case::contents_of_a_folder(&tar(&[made(b'5', "folder", b"text")]))]
-    #[case::contents_of_an_old_folder(&tar(&[made(0, "folder/", b"text").with(257, &[0; 8])]))]
+    #[case::contents_of_a_directory(&tar(&[made(b'5', "directory", b"text")]))]
+    #[case::contents_of_an_old_directory(&tar(&[made(0, "directory/", b"text").with(257, &[0; 8])]))]
     #[case::something_behind_the_end(&[&[0; BLOCK][..], &made(b'0', "file", b"").bytes()].concat())]
     #[case::half_a_header(&made(b'0', "file", b"").bytes()[..100])]
     #[case::half_of_the_contents(&made(b'0', "file", &[1; 600]).bytes()[..BLOCK + 100])]

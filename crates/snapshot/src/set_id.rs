@@ -17,11 +17,11 @@ pub fn set_ids(tree: &Tree) -> Result<Vec<Place>> {
     let mut found = Vec::new();
     let mut ahead = vec![Place::root()];
     while let Some(place) = ahead.pop() {
-        let folder = tree.folder(&place)?;
-        for name in names(&folder).at("read", place.as_bytes())? {
+        let directory = tree.directory(&place)?;
+        for name in names(&directory).at("read", place.as_bytes())? {
             let inner = place.join(&name);
             let name = OsStr::from_bytes(&name);
-            let status = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
+            let status = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW);
             let status = status.at("ask about", inner.as_bytes())?;
             match kind(&status) {
                 FileType::Directory => ahead.push(inner),
@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn those_that_are_there_still_are_opened() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("d/e")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("d/e")).unwrap();
         for (path, mode) in [
             ("user", 0o4755),
             ("d/e/group", 0o2755),
@@ -66,20 +66,20 @@ mod tests {
             ("d/plain", 0o755),
             ("d/e", 0o2755),
         ] {
-            let path = folder.path().join(path);
+            let path = directory.path().join(path);
             if !path.exists() {
                 fs::write(&path, "").unwrap();
             }
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         }
-        symlink("user", folder.path().join("link")).unwrap();
-        let tree = Tree::open(folder.path()).unwrap();
+        symlink("user", directory.path().join("link")).unwrap();
+        let tree = Tree::open(directory.path()).unwrap();
         let mut found = set_ids(&tree).unwrap();
         found.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
         let paths: Vec<_> = found.iter().map(Place::as_bytes).collect();
         assert_eq!(paths, [&b"/d/both"[..], b"/d/e/group", b"/user"]);
-        fs::remove_file(folder.path().join("user")).unwrap();
-        symlink("d/plain", folder.path().join("user")).unwrap();
+        fs::remove_file(directory.path().join("user")).unwrap();
+        symlink("d/plain", directory.path().join("user")).unwrap();
         assert_eq!(open_all(&tree, &found).unwrap().len(), 2);
     }
 }

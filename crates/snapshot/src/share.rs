@@ -17,7 +17,7 @@ use crate::layer::WHITEOUT;
 use crate::place::Place;
 use crate::stack::OPAQUE;
 use crate::tree::{Tree, kind, open_in, permissions, status_in};
-use crate::walk::{Item, Reason, Sight, Visitor, Walk, open_folder};
+use crate::walk::{Item, Reason, Sight, Visitor, Walk, open_directory};
 
 /// Returns which of the directories of a stack, from the lowest to the highest, have something of the
 /// directory at a place of it that is seen there.
@@ -52,7 +52,7 @@ pub fn shows_a_copy(parts: &[Tree], below: Option<&Tree>) -> Result<bool> {
             sight: Sight::Raw,
         };
         let below = below
-            .map(|below| below.folder(&Place::root()))
+            .map(|below| below.directory(&Place::root()))
             .transpose()?;
         walk.through(part, &Place::root(), &below, &mut check)?;
         // Of a file that has a name elsewhere, a copy has none there.
@@ -86,7 +86,7 @@ impl Cover {
                     hides: true,
                 });
             }
-            hides |= is_opaque(tree.folder(&way)?).at("ask about", way.as_bytes())?;
+            hides |= is_opaque(tree.directory(&way)?).at("ask about", way.as_bytes())?;
         }
         let is_there = true;
         Ok(Self { is_there, hides })
@@ -117,7 +117,7 @@ impl Visitor for Check<'_> {
         self.is_same &= !is_over_directory && !item.name.starts_with(WHITEOUT);
         match kind(status) {
             FileType::RegularFile => {
-                let file = open_in(item.folder, item.name).at("open", place)?;
+                let file = open_in(item.directory, item.name).at("open", place)?;
                 self.is_same &= all_are_copied(file.as_fd()).at("ask about", place)?;
                 if status.st_nlink > 1 {
                     self.count(item)?;
@@ -153,18 +153,18 @@ impl Visitor for Check<'_> {
         let Some(there) = below_of(item, below.as_ref()).at("ask about", place)? else {
             return Ok(None);
         };
-        let folder = below
+        let directory = below
             .as_ref()
             .filter(|_| kind(&there) == FileType::Directory);
-        let Some(folder) = folder else {
+        let Some(directory) = directory else {
             self.is_same = false;
             return Ok(None);
         };
-        let folder = open_folder(folder.as_fd(), item.name).at("open", place)?;
+        let directory = open_directory(directory.as_fd(), item.name).at("open", place)?;
         // What a directory has already, it keeps when something is copied to it.
-        let keeps = ask(has_copied(folder.as_fd()))?;
+        let keeps = ask(has_copied(directory.as_fd()))?;
         self.is_same &= !keeps && !ask(is_opaque(opened))?;
-        Ok(Some(folder))
+        Ok(Some(directory))
     }
 
     fn leave(
@@ -205,8 +205,8 @@ fn is_whiteout(status: &Stat) -> bool {
     kind(status) == FileType::CharacterDevice && status.st_rdev == rustix::fs::makedev(0, 0)
 }
 
-fn is_opaque(folder: impl AsFd) -> Result<bool, Errno> {
-    match rustix::fs::fgetxattr(folder, OPAQUE.name(), &mut [0_u8; 1][..]) {
+fn is_opaque(directory: impl AsFd) -> Result<bool, Errno> {
+    match rustix::fs::fgetxattr(directory, OPAQUE.name(), &mut [0_u8; 1][..]) {
         Ok(_) | Err(Errno::RANGE) => Ok(true),
         Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
         Err(error) => Err(error),

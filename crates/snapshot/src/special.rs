@@ -69,21 +69,21 @@ fn end(map: &str) -> Option<u32> {
 
 /// Makes a device file, or what stands in for it.
 pub(crate) fn make_device(
-    folder: BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
     name: &OsStr,
     (kind, mode): (FileType, Mode),
     number: u64,
 ) -> Result<(), Errno> {
-    match rustix::fs::mknodat(folder, name, kind, mode, number) {
+    match rustix::fs::mknodat(directory, name, kind, mode, number) {
         Err(Errno::PERM) if stand_in().is_some() && !is_whiteout(kind, number) => {}
         made => return made,
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?;
+    let file = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
     let marked =
         stand_for(file.as_fd(), kind, number).and_then(|()| rustix::fs::fchmod(&file, mode));
     if marked.is_err() {
-        rustix::fs::unlinkat(folder, name, AtFlags::empty())?;
+        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
     }
     marked
 }
@@ -111,16 +111,16 @@ pub(crate) fn refuse_whiteout(kind: FileType, number: u64) -> Result<(), Errno> 
     Ok(())
 }
 
-/// Gives a file in a folder to somebody; a link is not followed.
-pub(crate) fn set_owner(folder: BorrowedFd<'_>, name: &[u8], owner: Owner) -> Result<(), Errno> {
+/// Gives a file in a directory to somebody; a link is not followed.
+pub(crate) fn set_owner(directory: BorrowedFd<'_>, name: &[u8], owner: Owner) -> Result<(), Errno> {
     let name = OsStr::from_bytes(name);
     let is_beyond = |stand_in: u32| owner.user.max(owner.group) >= stand_in;
     if !stand_in().is_some_and(is_beyond) {
         let (user, group) = (uid(owner.user), gid(owner.group));
-        return rustix::fs::chownat(folder, name, user, group, AtFlags::SYMLINK_NOFOLLOW);
+        return rustix::fs::chownat(directory, name, user, group, AtFlags::SYMLINK_NOFOLLOW);
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
     give(file.as_fd(), Some(owner.user), Some(owner.group))
 }
 
@@ -183,12 +183,12 @@ fn is_device(kind: FileType) -> bool {
     matches!(kind, FileType::CharacterDevice | FileType::BlockDevice)
 }
 
-/// Returns the status of a file in a folder; a link is not followed.
-pub(crate) fn status_at(folder: impl AsFd, name: &OsStr) -> Result<Stat, Errno> {
-    let mut status = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+/// Returns the status of a file in a directory; a link is not followed.
+pub(crate) fn status_at(directory: impl AsFd, name: &OsStr) -> Result<Stat, Errno> {
+    let mut status = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if stand_in().is_some_and(|stand_in| may_stand_in(&status, stand_in)) {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+        let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
         see(&mut status, file.as_fd())?;
     }
     Ok(status)

@@ -1,4 +1,4 @@
-//! Folders stacked by the kernel's overlay file system: the layers of an image, and the changes of
+//! Directories stacked by the kernel's overlay file system: the layers of an image, and the changes of
 //! the steps above them.
 
 use std::ffi::CString;
@@ -12,7 +12,7 @@ use crate::copying_snapshotter;
 use crate::error::{Context as _, Error, MOST_LAYERS, Result};
 use crate::mounted::Mounted;
 
-/// The attribute of a folder that hides what is below it.
+/// The attribute of a directory that hides what is below it.
 pub(crate) const OPAQUE: Attribute = Attribute("user.overlay.opaque");
 
 /// The name of an attribute.
@@ -25,26 +25,26 @@ impl Attribute {
     }
 }
 
-/// How folders are stacked. Without the attributes of the superuser's own name space, root and
-/// everybody else get the same; without redirects a folder that is renamed is copied, as in a
+/// How directories are stacked. Without the attributes of the superuser's own namespace, root and
+/// everybody else get the same; without redirects a directory that is renamed is copied, as in a
 /// layer it has to be; nothing has to reach the disk, since what a crash leaves is thrown away.
 const OPTIONS: &str = "userxattr,index=off,xino=off,volatile";
 
 /// How a snapshot is made of another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stacking {
-    /// The kernel shows a folder of changes over those below it.
+    /// The kernel shows a directory of changes over those below it.
     #[default]
     Overlay,
     /// All of it is copied, and the copy changed.
     Copies,
 }
 
-/// Folders, one on another. Copies are one folder at most, which has everything.
+/// Directories, one on another. Copies are one directory at most, which has everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stack {
     /// From the lowest to the highest.
-    folders: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
     stacking: Stacking,
 }
 
@@ -52,7 +52,7 @@ impl Stack {
     /// Returns an empty one.
     pub fn new(stacking: Stacking) -> Self {
         Self {
-            folders: Vec::new(),
+            directories: Vec::new(),
             stacking,
         }
     }
@@ -62,46 +62,46 @@ impl Stack {
         match self.stacking {
             Stacking::Overlay if is_empty => {}
             Stacking::Overlay => self.push(upper),
-            Stacking::Copies => self.folders = vec![upper],
+            Stacking::Copies => self.directories = vec![upper],
         }
     }
 
-    /// Adds a folder on top. Its path should be short: the kernel takes all of a stack in one
+    /// Adds a directory on top. Its path should be short: the kernel takes all of a stack in one
     /// page. With a comma, a colon or a backslash in it, the stack cannot be mounted.
     ///
-    /// The kernel takes no folder twice. One that is in the stack already is left out below, where it is
-    /// without effect: for each name in it, the same file, the same deletion or a folder with the same
-    /// mark comes first on top; where that is a folder which hides nothing, what the one below could
+    /// The kernel takes no directory twice. One that is in the stack already is left out below, where it is
+    /// without effect: for each name in it, the same file, the same deletion or a directory with the same
+    /// mark comes first on top; where that is a directory which hides nothing, what the one below could
     /// add to it are names which the one on top has as well.
-    pub fn push(&mut self, folder: impl Into<PathBuf>) {
-        let folder = folder.into();
-        self.folders.retain(|other| *other != folder);
-        self.folders.push(folder);
+    pub fn push(&mut self, directory: impl Into<PathBuf>) {
+        let directory = directory.into();
+        self.directories.retain(|other| *other != directory);
+        self.directories.push(directory);
     }
 
-    /// Refuses more folders than the kernel stacks.
+    /// Refuses more directories than the kernel stacks.
     ///
     /// # Errors
     ///
     /// [`Error::TooManyLayers`].
     pub fn check(&self) -> Result<()> {
-        match self.folders.len() {
+        match self.directories.len() {
             0..=MOST_LAYERS => Ok(()),
             count => Err(Error::TooManyLayers(count)),
         }
     }
 
-    /// Returns the folders from the lowest to the highest.
-    pub fn folders(&self) -> &[PathBuf] {
-        &self.folders
+    /// Returns the directories from the lowest to the highest.
+    pub fn directories(&self) -> &[PathBuf] {
+        &self.directories
     }
 
-    /// Mounts the stack at `at`, with `upper` taking what is changed. `work` is an empty folder
+    /// Mounts the stack at `at`, with `upper` taking what is changed. `work` is an empty directory
     /// beside `upper`, and `empty` one that stays empty.
     pub fn mount(&self, upper: &Path, work: &Path, empty: &Path, at: &Path) -> Result<Mounted> {
         if self.stacking == Stacking::Copies {
-            let folder = self.folders.first().map(PathBuf::as_path);
-            return copying_snapshotter::mount(folder, upper, at);
+            let directory = self.directories.first().map(PathBuf::as_path);
+            return copying_snapshotter::mount(directory, upper, at);
         }
         self.check()?;
         let mut options = b"lowerdir=".to_vec();
@@ -120,8 +120,8 @@ impl Stack {
         self.check()?;
         let mut options = b"lowerdir=".to_vec();
         options.extend(self.lower(empty).at("mount", at.as_os_str().as_bytes())?);
-        if self.folders.len() < 2 {
-            // Nothing but a lower folder is refused where there is one only.
+        if self.directories.len() < 2 {
+            // Nothing but a lower directory is refused where there is one only.
             options.extend_from_slice(b":");
             options.extend_from_slice(empty.as_os_str().as_bytes());
         }
@@ -129,11 +129,13 @@ impl Stack {
         mount(options, at, MountFlags::RDONLY | MountFlags::NODEV)
     }
 
-    /// Returns the folders as the kernel takes them: from the highest to the lowest.
+    /// Returns the directories as the kernel takes them: from the highest to the lowest.
     fn lower(&self, empty: &Path) -> Result<Vec<u8>, Errno> {
-        let folders = self.folders.iter().rev();
-        let names: Vec<&[u8]> = folders.map(|path| path.as_os_str().as_bytes()).collect();
-        // The kernel would take what is behind one for another folder, or for another option.
+        let directories = self.directories.iter().rev();
+        let names: Vec<&[u8]> = directories
+            .map(|path| path.as_os_str().as_bytes())
+            .collect();
+        // The kernel would take what is behind one for another directory, or for another option.
         if names.concat().iter().any(|byte| b",:\\".contains(byte)) {
             return Err(Errno::INVAL);
         }
@@ -164,7 +166,7 @@ mod tests {
     #[case("1:/root", Err(Errno::INVAL))]
     #[case("1,upperdir=/root", Err(Errno::INVAL))]
     #[case("1\\", Err(Errno::INVAL))]
-    fn a_path_is_one_folder_of_the_stack(
+    fn a_path_is_one_directory_of_the_stack(
         #[case] path: &str,
         #[case] expected: Result<&[u8], Errno>,
     ) {
@@ -176,16 +178,16 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_put_on_top_again_is_there_once() {
+    fn a_directory_that_is_put_on_top_again_is_there_once() {
         let mut stack = Stack::default();
         for path in ["1", "2", "1", "3", "3"] {
             stack.push(path);
         }
-        assert_eq!(stack.folders(), ["2", "1", "3"].map(PathBuf::from));
+        assert_eq!(stack.directories(), ["2", "1", "3"].map(PathBuf::from));
     }
 
     #[test]
-    fn more_folders_than_the_kernel_stacks_are_refused() {
+    fn more_directories_than_the_kernel_stacks_are_refused() {
         let mut stack = Stack::default();
         for number in 0..MOST_LAYERS {
             stack.push(number.to_string());

@@ -87,8 +87,8 @@ pub fn look(tree: &Tree, path: &Place) -> Result<Look> {
 /// not.
 pub fn take(tree: &Tree, path: &[u8], selection: &Selection<'_>) -> Result<Taken> {
     let (places, include) = if selection.parents {
-        let (folder, pattern) = with_parents(tree, path)?;
-        (vec![folder], Some(pattern))
+        let (directory, pattern) = with_parents(tree, path)?;
+        (vec![directory], Some(pattern))
     } else {
         (find(tree, path)?, None)
     };
@@ -138,18 +138,18 @@ impl Taken {
 fn with_parents(tree: &Tree, path: &[u8]) -> Result<(Place, Place)> {
     const PIVOT: &[u8] = b"/./";
     let pivot = path.windows(PIVOT.len()).position(|part| part == PIVOT);
-    let (folder, pattern) = match pivot {
+    let (directory, pattern) = match pivot {
         Some(at) => (&path[..at], &path[at + PIVOT.len()..]),
         None => (&b"/"[..], path),
     };
-    let whole = [folder, pattern].join(&b'/');
+    let whole = [directory, pattern].join(&b'/');
     if !whole.iter().any(|byte| b"*?[".contains(byte)) {
         let place = tree.resolve(&whole)?;
         if tree.status(&place)?.is_none() {
             return Err(Error::NotFound(String::from_utf8_lossy(path).into_owned()));
         }
     }
-    Ok((Place::new(folder), Place::new(pattern)))
+    Ok((Place::new(directory), Place::new(pattern)))
 }
 
 fn find(tree: &Tree, path: &[u8]) -> Result<Vec<Place>> {
@@ -184,14 +184,14 @@ struct Matching<'a> {
 }
 
 impl Matching<'_> {
-    fn below(&mut self, folder: &Place, relative: &[u8], depth: usize) -> Result<()> {
-        match self.tree.status(folder)? {
+    fn below(&mut self, directory: &Place, relative: &[u8], depth: usize) -> Result<()> {
+        match self.tree.status(directory)? {
             Some(status) if kind(&status) == FileType::Directory => {}
             Some(_) => return Ok(()),
-            None => return Err(Error::NotFound(folder.to_string())),
+            None => return Err(Error::NotFound(directory.to_string())),
         }
-        for name in self.tree.names(folder)? {
-            let place = folder.join(&name);
+        for name in self.tree.names(directory)? {
+            let place = directory.join(&name);
             let mut path = relative.to_vec();
             path.extend_from_slice(&name);
             if patterns::matches(self.pattern, &path)? {
@@ -199,8 +199,8 @@ impl Matching<'_> {
                 continue;
             }
             let status = self.tree.status(&place)?;
-            let is_folder = status.is_some_and(|status| kind(&status) == FileType::Directory);
-            if is_folder && depth < self.depth {
+            let is_directory = status.is_some_and(|status| kind(&status) == FileType::Directory);
+            if is_directory && depth < self.depth {
                 path.push(b'/');
                 self.below(&place, &path, depth + 1)?;
             }

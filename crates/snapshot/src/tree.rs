@@ -27,11 +27,11 @@ pub struct Tree {
     root: OwnedFd,
 }
 
-/// A folder that was made on the way to another.
-pub type CreatedFolder = Place;
+/// A directory that was made on the way to another.
+pub type CreatedDirectory = Place;
 
 impl Tree {
-    /// Opens the tree below the folder at `path`.
+    /// Opens the tree below the directory at `path`.
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, path, flags, Mode::empty());
@@ -40,12 +40,12 @@ impl Tree {
         })
     }
 
-    /// Makes a tree of an open folder.
+    /// Makes a tree of an open directory.
     pub fn of(root: OwnedFd) -> Self {
         Self { root }
     }
 
-    /// Returns the open folder that is its root.
+    /// Returns the open directory that is its root.
     pub fn into_root(self) -> OwnedFd {
         self.root
     }
@@ -124,8 +124,8 @@ impl Tree {
 
     /// Reads a link.
     pub fn read_link(&self, place: &Place) -> Result<Vec<u8>> {
-        let (folder, name) = self.parent(place)?;
-        let target = rustix::fs::readlinkat(folder, OsStr::from_bytes(name), Vec::new());
+        let (directory, name) = self.parent(place)?;
+        let target = rustix::fs::readlinkat(directory, OsStr::from_bytes(name), Vec::new());
         Ok(target.at("read the link", place.as_bytes())?.into_bytes())
     }
 
@@ -158,18 +158,18 @@ impl Tree {
         self.open_at(place, flags, Mode::empty()).map(File::from)
     }
 
-    /// Opens a folder.
-    pub fn folder(&self, place: &Place) -> Result<OwnedFd> {
+    /// Opens a directory.
+    pub fn directory(&self, place: &Place) -> Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         self.open_at(place, flags, Mode::empty())
     }
 
-    /// Opens a folder, if there is one, in folders only.
-    pub(crate) fn folder_if_there(&self, place: &Place) -> Result<Option<OwnedFd>> {
+    /// Opens a directory, if there is one, in directories only.
+    pub(crate) fn directory_if_there(&self, place: &Place) -> Result<Option<OwnedFd>> {
         self.open_if_there(place, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
-    /// Tells whether something is there, in folders only.
+    /// Tells whether something is there, in directories only.
     pub(crate) fn has(&self, place: &Place) -> Result<bool> {
         let found = self.open_if_there(place, OFlags::PATH)?;
         Ok(found.is_some())
@@ -182,10 +182,10 @@ impl Tree {
         }
     }
 
-    /// Opens the folder that a place is in, and returns it with the place's name.
+    /// Opens the directory that a place is in, and returns it with the place's name.
     pub fn parent<'place>(&self, place: &'place Place) -> Result<(OwnedFd, &'place [u8])> {
-        let folder = self.folder(&place.parent())?;
-        Ok((folder, place.name().unwrap_or(b".")))
+        let directory = self.directory(&place.parent())?;
+        Ok((directory, place.name().unwrap_or(b".")))
     }
 
     fn open_flags(&self, place: &Place, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
@@ -196,50 +196,52 @@ impl Tree {
         rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve)
     }
 
-    /// Returns the names in a folder, in the order of their bytes.
+    /// Returns the names in a directory, in the order of their bytes.
     pub fn names(&self, place: &Place) -> Result<Vec<Vec<u8>>> {
-        names(&self.folder(place)?).at("read", place.as_bytes())
+        names(&self.directory(place)?).at("read", place.as_bytes())
     }
 
-    /// Makes a folder and those that it is in, each with the same mode and owner. Returns those that
+    /// Makes a directory and those that it is in, each with the same mode and owner. Returns those that
     /// were not there, outermost first.
-    pub fn make_folders(
+    pub fn make_directories(
         &self,
         place: &Place,
         mode: u32,
         owner: Owner,
-    ) -> Result<Vec<CreatedFolder>> {
+    ) -> Result<Vec<CreatedDirectory>> {
         let mut created = Vec::new();
         let found = self.status(place)?;
         if found.is_some_and(|status| kind(&status) == FileType::Directory) {
             return Ok(created);
         }
-        let mut folder = Place::root();
+        let mut directory = Place::root();
         for name in place.names() {
-            folder.step(name);
-            match self.status(&folder)? {
+            directory.step(name);
+            match self.status(&directory)? {
                 Some(status) if kind(&status) == FileType::Directory => continue,
-                Some(_) => return Err(Errno::NOTDIR).at("make the folder", folder.as_bytes()),
+                Some(_) => {
+                    return Err(Errno::NOTDIR).at("make the directory", directory.as_bytes());
+                }
                 None => {}
             }
-            let (parent, name) = self.parent(&folder)?;
+            let (parent, name) = self.parent(&directory)?;
             let name = OsStr::from_bytes(name);
             let made = rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o700))
                 .and_then(|()| set_owner(parent.as_fd(), name.as_bytes(), owner))
                 .and_then(|()| set_mode(parent.as_fd(), name.as_bytes(), mode));
-            made.at("make the folder", folder.as_bytes())?;
-            created.push(folder.clone());
+            made.at("make the directory", directory.as_bytes())?;
+            created.push(directory.clone());
         }
         Ok(created)
     }
 
     /// Removes what is at a place, with all that is in it.
     pub fn remove(&self, place: &Place) -> Result<()> {
-        let (folder, name) = self.parent(place)?;
-        beneath::remove(folder.as_fd(), name).at("remove", place.as_bytes())
+        let (directory, name) = self.parent(place)?;
+        beneath::remove(directory.as_fd(), name).at("remove", place.as_bytes())
     }
 
-    /// Removes what is at a place; the folder that it is in keeps its times.
+    /// Removes what is at a place; the directory that it is in keeps its times.
     pub fn remove_unnoticed(&self, place: &Place) -> Result<()> {
         let before = self.status(&place.parent())?;
         self.remove(place)?;
@@ -253,8 +255,8 @@ impl Tree {
 
     /// Sets the time of last modification, and that of last access with it.
     pub fn set_times(&self, place: &Place, times: &Timestamps) -> Result<()> {
-        let (folder, name) = self.parent(place)?;
-        set_times(folder.as_fd(), name, times).at("set the times of", place.as_bytes())
+        let (directory, name) = self.parent(place)?;
+        set_times(directory.as_fd(), name, times).at("set the times of", place.as_bytes())
     }
 }
 
@@ -273,20 +275,20 @@ fn push_names(ahead: &mut Vec<Vec<u8>>, path: &[u8]) {
     );
 }
 
-/// Returns the status of a name in an open folder, if it is there; a link is not followed.
-pub(crate) fn status_in(folder: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, Errno> {
-    match special::status_at(folder, OsStr::from_bytes(name)) {
+/// Returns the status of a name in an open directory, if it is there; a link is not followed.
+pub(crate) fn status_in(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, Errno> {
+    match special::status_at(directory, OsStr::from_bytes(name)) {
         Ok(status) => Ok(Some(status)),
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Opens a file in an open folder, to read it and its attributes; a link is not followed.
-pub(crate) fn open_in(folder: BorrowedFd<'_>, name: &[u8]) -> Result<File, Errno> {
+/// Opens a file in an open directory, to read it and its attributes; a link is not followed.
+pub(crate) fn open_in(directory: BorrowedFd<'_>, name: &[u8]) -> Result<File, Errno> {
     // A named pipe would wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, OsStr::from_bytes(name), flags, Mode::empty())?;
+    let file = rustix::fs::openat(directory, OsStr::from_bytes(name), flags, Mode::empty())?;
     Ok(file.into())
 }
 
@@ -313,22 +315,22 @@ pub(crate) fn times(status: &Stat) -> Timestamps {
     }
 }
 
-/// Returns the names in an open folder, in the order of their bytes.
-pub(crate) fn names(folder: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let mut names = beneath::names(folder)?;
+/// Returns the names in an open directory, in the order of their bytes.
+pub(crate) fn names(directory: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut names = beneath::names(directory)?;
     names.sort_unstable();
     Ok(names)
 }
 
 /// Sets the permissions of a file; a link has none, and is not followed.
-pub(crate) fn set_mode(folder: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<(), Errno> {
+pub(crate) fn set_mode(directory: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<(), Errno> {
     let name = OsStr::from_bytes(name);
-    let status = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let status = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if kind(&status) == FileType::Symlink {
         return Ok(());
     }
     rustix::fs::chmodat(
-        folder,
+        directory,
         name,
         Mode::from_raw_mode(mode & 0o7777),
         AtFlags::empty(),
@@ -336,12 +338,12 @@ pub(crate) fn set_mode(folder: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result
 }
 
 pub(crate) fn set_times(
-    folder: BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
     name: &[u8],
     times: &Timestamps,
 ) -> Result<(), Errno> {
     let name = OsStr::from_bytes(name);
-    rustix::fs::utimensat(folder, name, times, AtFlags::SYMLINK_NOFOLLOW)
+    rustix::fs::utimensat(directory, name, times, AtFlags::SYMLINK_NOFOLLOW)
 }
 
 #[cfg(test)]
@@ -362,13 +364,13 @@ pub(crate) mod tests {
         LOOK_UPS.get() - before
     }
 
-    /// Makes folders, one in another, deeper than any path is long.
-    pub(crate) fn deep(folder: &Path, depth: usize) {
-        let mut folder = rustix::fs::open(folder, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    /// Makes directories, one in another, deeper than any path is long.
+    pub(crate) fn deep(directory: &Path, depth: usize) {
+        let mut directory = rustix::fs::open(directory, OFlags::DIRECTORY, Mode::empty()).unwrap();
         for _ in 0..depth {
-            rustix::fs::mkdirat(&folder, "d", Mode::RWXU).unwrap();
+            rustix::fs::mkdirat(&directory, "d", Mode::RWXU).unwrap();
             let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-            folder = rustix::fs::openat(&folder, "d", flags, Mode::empty()).unwrap();
+            directory = rustix::fs::openat(&directory, "d", flags, Mode::empty()).unwrap();
         }
     }
 
@@ -387,8 +389,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_link_that_comes_in_between_is_no_way_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let (inside, outside) = (folder.path().join("inside"), folder.path().join("outside"));
+        let directory = tempfile::tempdir().unwrap();
+        let (inside, outside) = (
+            directory.path().join("inside"),
+            directory.path().join("outside"),
+        );
         for path in [&inside, &outside] {
             std::fs::create_dir(path).unwrap();
         }
@@ -399,8 +404,8 @@ pub(crate) mod tests {
         for target in [outside.as_path(), Path::new("../outside")] {
             std::os::unix::fs::symlink(target, inside.join("way")).unwrap();
             assert!(tree.read(&place).is_err());
-            assert!(tree.folder(&place.parent()).is_err());
-            assert!(tree.make_folders(&place, 0o755, Owner::ROOT).is_err());
+            assert!(tree.directory(&place.parent()).is_err());
+            assert!(tree.make_directories(&place, 0o755, Owner::ROOT).is_err());
             std::fs::remove_file(inside.join("way")).unwrap();
         }
     }

@@ -1,5 +1,5 @@
 //! Copies files from one tree into another: both are open, and each file is asked for by its name in
-//! an open folder.
+//! an open directory.
 //!
 //! It does not know where a `COPY` takes its files from, nor where they go.
 
@@ -22,7 +22,7 @@ use crate::owner::Owner;
 use crate::place::Place;
 use crate::special::{self, refuse_whiteout, set_owner};
 use crate::tree::{Tree, kind, open_in, permissions, set_mode, set_times, status_in, times};
-use crate::walk::{Item, Reason, Sight, Visitor, Walk, open_folder};
+use crate::walk::{Item, Reason, Sight, Visitor, Walk, open_directory};
 
 /// Copies files, and knows which it has copied.
 pub(crate) struct TreeCopy<'a> {
@@ -40,13 +40,13 @@ pub(crate) struct TreeCopy<'a> {
 pub(crate) enum Exactness {
     /// As that of a `COPY`.
     Copy,
-    /// All is as it was, and each folder is marked.
+    /// All is as it was, and each directory is marked.
     Snapshot,
 }
 
 /// A directory of copies, which is there.
 pub(crate) struct Made {
-    folder: OwnedFd,
+    directory: OwnedFd,
     place: Place,
     /// It was made for this copy: nothing can be in it but copies, each of which has a name of its own.
     is_new: bool,
@@ -59,7 +59,7 @@ impl Made {
     fn open(&self, item: &Item<'_>) -> Open<'_> {
         let place = || self.place.join(item.name);
         Open {
-            folder: self.folder.as_fd(),
+            directory: self.directory.as_fd(),
             is_free: self.is_new,
             place: self.named.clone().unwrap_or_else(place),
         }
@@ -68,7 +68,7 @@ impl Made {
 
 /// A name in a directory that is there.
 struct Open<'a> {
-    folder: BorrowedFd<'a>,
+    directory: BorrowedFd<'a>,
     /// Nothing has the name yet.
     is_free: bool,
     place: Place,
@@ -80,7 +80,8 @@ impl Open<'_> {
         if self.is_free {
             return Ok(None);
         }
-        let status = status_in(self.folder, self.name()).at("ask about", self.place.as_bytes())?;
+        let status =
+            status_in(self.directory, self.name()).at("ask about", self.place.as_bytes())?;
         Ok(status.map(|status| kind(&status)))
     }
 
@@ -93,19 +94,20 @@ impl Open<'_> {
     }
 
     /// Makes a directory of that name, if there is none, and opens it.
-    fn make_folder(&self) -> Result<Made> {
+    fn make_directory(&self) -> Result<Made> {
         let is_new = match self.there()? {
             Some(FileType::Directory) => false,
-            Some(_) => return Err(Error::NotAFolder(self.place.to_string())),
+            Some(_) => return Err(Error::NotADirectory(self.place.to_string())),
             None => {
-                rustix::fs::mkdirat(self.folder, self.path(), Mode::RWXU)
-                    .at("make the folder", self.place.as_bytes())?;
+                rustix::fs::mkdirat(self.directory, self.path(), Mode::RWXU)
+                    .at("make the directory", self.place.as_bytes())?;
                 true
             }
         };
-        let folder = open_folder(self.folder, self.name()).at("open", self.place.as_bytes())?;
+        let directory =
+            open_directory(self.directory, self.name()).at("open", self.place.as_bytes())?;
         Ok(Made {
-            folder,
+            directory,
             place: self.place.clone(),
             is_new,
             named: None,
@@ -122,9 +124,9 @@ pub(crate) fn copy_to(
     ownership: Ownership,
     exactness: Exactness,
 ) -> Result<()> {
-    let (folder, _) = into.parent(to)?;
+    let (directory, _) = into.parent(to)?;
     let top = Made {
-        folder,
+        directory,
         place: to.parent(),
         is_new: false,
         named: Some(to.clone()),
@@ -149,13 +151,15 @@ impl Visitor for TreeCopy<'_> {
     type Directory = Made;
 
     fn file(&mut self, item: &Item<'_>, into: &Made) -> Result<()> {
-        let (from, status) = (item.folder, &item.status);
+        let (from, status) = (item.directory, &item.status);
         let path = OsStr::from_bytes(item.name);
         let to = into.open(item);
         match to.there()? {
             None => {}
-            Some(FileType::Directory) => return Err(Error::IsAFolder(to.place.to_string())),
-            Some(_) => beneath::remove(to.folder, to.name()).at("replace", to.place.as_bytes())?,
+            Some(FileType::Directory) => return Err(Error::IsADirectory(to.place.to_string())),
+            Some(_) => {
+                beneath::remove(to.directory, to.name()).at("replace", to.place.as_bytes())?
+            }
         }
         match kind(status) {
             FileType::RegularFile => {
@@ -165,7 +169,7 @@ impl Visitor for TreeCopy<'_> {
                         let (other, first) = self.into.parent(first)?;
                         let first = OsStr::from_bytes(first);
                         let flags = AtFlags::empty();
-                        rustix::fs::linkat(other, first, to.folder, to.path(), flags)
+                        rustix::fs::linkat(other, first, to.directory, to.path(), flags)
                             .at("link", to.place.as_bytes())?;
                         return self.copy_status((from, item.name), status, &to);
                     }
@@ -176,7 +180,7 @@ impl Visitor for TreeCopy<'_> {
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(from, path, Vec::new());
                 let target = target.at("read the link", item.place.as_bytes())?;
-                rustix::fs::symlinkat(&*target, to.folder, to.path())
+                rustix::fs::symlinkat(&*target, to.directory, to.path())
                     .at("link", to.place.as_bytes())?;
             }
             kind => {
@@ -189,7 +193,7 @@ impl Visitor for TreeCopy<'_> {
                 if self.exactness == Exactness::Copy {
                     refuse_whiteout(kind, status.st_rdev).at("make", to.place.as_bytes())?;
                 }
-                special::make_device(to.folder, to.path(), (kind, mode), status.st_rdev)
+                special::make_device(to.directory, to.path(), (kind, mode), status.st_rdev)
                     .at("make", to.place.as_bytes())?;
             }
         }
@@ -205,14 +209,15 @@ impl Visitor for TreeCopy<'_> {
     ) -> Result<Made> {
         let to = into.open(item);
         to.place.check_length().at("copy to", to.place.as_bytes())?;
-        let made = to.make_folder()?;
+        let made = to.make_directory()?;
         if reason == Reason::OnTheWay {
             if made.is_new {
                 self.copy_status((opened, b"."), &item.status, &to)?;
             } else {
                 // If it is there, its mode becomes the source's.
                 let mode = permissions(&item.status);
-                set_mode(to.folder, to.name(), mode).at("set the mode of", to.place.as_bytes())?;
+                set_mode(to.directory, to.name(), mode)
+                    .at("set the mode of", to.place.as_bytes())?;
             }
         }
         Ok(made)
@@ -223,16 +228,16 @@ impl Visitor for TreeCopy<'_> {
             return Ok(());
         }
         if self.exactness == Exactness::Snapshot {
-            marks::mark(made.folder.as_fd(), &made.place)?;
+            marks::mark(made.directory.as_fd(), &made.place)?;
         }
         let to = into.open(item);
         // Of what is named, a directory that is there keeps its mode and its owner.
         let is_kept = into.named.is_some() && self.exactness == Exactness::Copy && !made.is_new;
         if is_kept {
-            return set_times(to.folder, to.name(), &times(&item.status))
+            return set_times(to.directory, to.name(), &times(&item.status))
                 .at("set the times of", to.place.as_bytes());
         }
-        self.copy_status((item.folder, item.name), &item.status, &to)
+        self.copy_status((item.directory, item.name), &item.status, &to)
     }
 }
 
@@ -241,10 +246,10 @@ impl TreeCopy<'_> {
     fn copy_file(&mut self, item: &Item<'_>, to: &Open<'_>) -> Result<()> {
         let status = &item.status;
         let mut copied = || -> std::io::Result<()> {
-            let source = open_in(item.folder, item.name)?;
+            let source = open_in(item.directory, item.name)?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let mode = Mode::RUSR | Mode::WUSR;
-            let copy = rustix::fs::openat(to.folder, to.path(), flags, mode)?;
+            let copy = rustix::fs::openat(to.directory, to.path(), flags, mode)?;
             let copy = File::from(copy);
             let size = u64::try_from(status.st_size).unwrap_or(0);
             // Where the two can share their blocks, a copy takes no room. Where one file cannot, none can.
@@ -275,10 +280,10 @@ impl TreeCopy<'_> {
             },
         };
         let owner = self.copying.owner.unwrap_or_else(kept);
-        let is_folder = kind(status) == FileType::Directory;
+        let is_directory = kind(status) == FileType::Directory;
         let before = permissions(status);
         let mode = self.copying.mode;
-        let mode = mode.map_or(before, |mode| mode.apply(before, is_folder));
+        let mode = mode.map_or(before, |mode| mode.apply(before, is_directory));
         (owner, mode)
     }
 
@@ -293,12 +298,12 @@ impl TreeCopy<'_> {
         // To open a device would be to use it.
         let has_attributes = matches!(kind(status), FileType::RegularFile | FileType::Directory);
         let set = || -> Result<(), Errno> {
-            set_owner(to.folder, to.name(), owner)?;
-            set_mode(to.folder, to.name(), mode)?;
+            set_owner(to.directory, to.name(), owner)?;
+            set_mode(to.directory, to.name(), mode)?;
             if has_attributes && self.ownership == Ownership::Kept {
-                copy_attributes(&open_in(from, name)?, &open_in(to.folder, to.name())?)?;
+                copy_attributes(&open_in(from, name)?, &open_in(to.directory, to.name())?)?;
             }
-            set_times(to.folder, to.name(), &times(status))
+            set_times(to.directory, to.name(), &times(status))
         };
         set().at("set the owner, mode or times of", to.place.as_bytes())
     }
@@ -342,10 +347,10 @@ mod tests {
     }
 
     #[test]
-    fn folders_deeper_than_a_path_is_long_are_an_error() {
-        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        deep(folders[0].path(), 3000);
-        let [from, into] = [0, 1].map(|place| Tree::open(folders[place].path()).unwrap());
+    fn directories_deeper_than_a_path_is_long_are_an_error() {
+        let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        deep(directories[0].path(), 3000);
+        let [from, into] = [0, 1].map(|place| Tree::open(directories[place].path()).unwrap());
         let copied = walking(|| {
             let root = Place::root();
             let (from, into) = ((&from, &root), (&into, &root));
@@ -359,8 +364,8 @@ mod tests {
         });
         let error = copied.unwrap_err().to_string();
         assert!(error.contains("File name too long"), "{error}");
-        for folder in folders {
-            crate::clear(folder.path()).unwrap();
+        for directory in directories {
+            crate::clear(directory.path()).unwrap();
         }
     }
 
@@ -370,8 +375,8 @@ mod tests {
     #[case(Exactness::Copy, false)]
     #[case(Exactness::Snapshot, true)]
     fn a_device_that_is_a_deletion(#[case] exactness: Exactness, #[case] is_copied: bool) {
-        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let [from, into] = [0, 1].map(|place| Tree::open(folders[place].path()).unwrap());
+        let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [from, into] = [0, 1].map(|place| Tree::open(directories[place].path()).unwrap());
         let kind = FileType::CharacterDevice;
         rustix::fs::mknodat(&from, "deleted", kind, Mode::RUSR, 0).unwrap();
         let place = Place::new("/deleted");

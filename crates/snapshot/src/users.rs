@@ -39,7 +39,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Returns the home folder, if the tree has one on record. It may be empty.
+    /// Returns the home directory, if the tree has one on record. It may be empty.
     ///
     /// Whatever the user is called: the number decides whose home it is.
     pub fn home(&self, tree: &Tree) -> Result<Option<String>> {
@@ -275,15 +275,15 @@ mod tests {
     use super::*;
 
     fn tree() -> (tempfile::TempDir, Tree) {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("etc")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("etc")).unwrap();
         let passwd = "root:x:0:0::/root:/bin/sh\nbuild:x:7:8::/home/build:/bin/sh\n\
                       9:x:90:90::/home/nine:/bin/sh\nalso:x:7:80::/home/also:/bin/sh\n";
-        fs::write(folder.path().join("etc/passwd"), passwd).unwrap();
+        fs::write(directory.path().join("etc/passwd"), passwd).unwrap();
         let group = "root:x:0:\nwheel:x:10:build,other\n9:x:90:\n";
-        fs::write(folder.path().join("etc/group"), group).unwrap();
-        let tree = Tree::open(folder.path()).unwrap();
-        (folder, tree)
+        fs::write(directory.path().join("etc/group"), group).unwrap();
+        let tree = Tree::open(directory.path()).unwrap();
+        (directory, tree)
     }
 
     #[rstest]
@@ -293,7 +293,7 @@ mod tests {
     #[case("9:1", 9, 1)]
     #[case("nobody", 0, 0)]
     fn owners(#[case] text: &str, #[case] user: u32, #[case] group: u32) {
-        let (_folder, tree) = tree();
+        let (_directory, tree) = tree();
         let owner = User::new(text).owner(&tree).unwrap();
         assert_eq!(owner, Owner { user, group });
     }
@@ -317,7 +317,7 @@ mod tests {
         #[case] groups: &[u32],
         #[case] home: Option<&str>,
     ) {
-        let (_folder, tree) = tree();
+        let (_directory, tree) = tree();
         let identity = User::new(text).identity(&tree).unwrap().unwrap();
         let expected = Identity {
             owner: Owner { user, group },
@@ -335,8 +335,8 @@ mod tests {
     #[case("  odd:x:+5:6::/h:/bin/sh\r\n", 5, 6, "/h")]
     #[case("#odd:x:1:1\nodd:x:5:6:a:b:c:d", 5, 6, "b")]
     fn odd_lines(#[case] line: &str, #[case] user: u32, #[case] group: u32, #[case] home: &str) {
-        let (folder, tree) = tree();
-        fs::write(folder.path().join("etc/passwd"), line).unwrap();
+        let (directory, tree) = tree();
+        fs::write(directory.path().join("etc/passwd"), line).unwrap();
         let owner = Owner { user, group };
         let odd = User::new("odd");
         assert_eq!(odd.owner(&tree).unwrap(), owner);
@@ -350,8 +350,8 @@ mod tests {
     #[case("odd:x:2147483648:6")]
     #[case("odd:x:99999999999999999999:6")]
     fn a_number_that_nobody_can_have(#[case] line: &str) {
-        let (folder, tree) = tree();
-        fs::write(folder.path().join("etc/passwd"), line).unwrap();
+        let (directory, tree) = tree();
+        fs::write(directory.path().join("etc/passwd"), line).unwrap();
         assert_eq!(
             User::new("odd").owner(&tree).unwrap(),
             Owner { user: 0, group: 6 }
@@ -368,8 +368,8 @@ mod tests {
     #[case("grp", &[8])]
     #[case("grp:x:-5:build", &[])]
     fn odd_groups(#[case] line: &str, #[case] groups: &[u32]) {
-        let (folder, tree) = tree();
-        fs::write(folder.path().join("etc/group"), line).unwrap();
+        let (directory, tree) = tree();
+        fs::write(directory.path().join("etc/group"), line).unwrap();
         let identity = User::new("build").identity(&tree).unwrap();
         // Without any, nobody can run.
         let found = identity.map(|found| found.groups);
@@ -378,15 +378,15 @@ mod tests {
 
     #[test]
     fn who_has_no_name_is_in_no_group() {
-        let (folder, tree) = tree();
-        fs::write(folder.path().join("etc/passwd"), ":x:5:6::/h:").unwrap();
+        let (directory, tree) = tree();
+        fs::write(directory.path().join("etc/passwd"), ":x:5:6::/h:").unwrap();
         let identity = User::new("5").identity(&tree).unwrap().unwrap();
         assert_eq!(identity.groups, [6]);
     }
 
     #[test]
     fn nobody_runs_as_a_user_that_is_not_there() {
-        let (_folder, tree) = tree();
+        let (_directory, tree) = tree();
         assert_eq!(User::new("nobody").identity(&tree).unwrap(), None);
         assert_eq!(User::new("build:none").identity(&tree).unwrap(), None);
         assert_eq!(User::new("2147483648").identity(&tree).unwrap(), None);
@@ -407,8 +407,8 @@ mod tests {
         #[case] user: &str,
         #[case] is_found: bool,
     ) {
-        let (folder, tree) = tree();
-        fs::remove_file(folder.path().join(list)).unwrap();
+        let (directory, tree) = tree();
+        fs::remove_file(directory.path().join(list)).unwrap();
         let identity = User::new(user).identity(&tree).unwrap();
         assert_eq!(identity.is_some(), is_found);
     }
@@ -419,8 +419,8 @@ mod tests {
     #[case("root:1", true)]
     #[case(":1", true)]
     fn names_are_looked_up_where_there_are_files(#[case] text: &str, #[case] is_owner: bool) {
-        let folder = tempfile::tempdir().unwrap();
-        let tree = Tree::open(folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let tree = Tree::open(directory.path()).unwrap();
         assert_eq!(User::new(text).owner(&tree).is_ok(), is_owner);
     }
 }

@@ -37,7 +37,7 @@ pub(crate) enum Sight {
 /// A file or a directory that is taken.
 pub(crate) struct Item<'a> {
     /// The directory that it is in, open.
-    pub(crate) folder: BorrowedFd<'a>,
+    pub(crate) directory: BorrowedFd<'a>,
     pub(crate) name: &'a [u8],
     /// Where it is in the tree.
     pub(crate) place: &'a Place,
@@ -135,24 +135,24 @@ impl Walk<'_> {
         top: &V::Directory,
         visitor: &mut V,
     ) -> Result<()> {
-        let (folder, name) = tree.parent(place)?;
-        let at = (folder.as_fd(), name, place);
+        let (directory, name) = tree.parent(place)?;
+        let at = (directory.as_fd(), name, place);
         self.name(at, (true, Below::default()), Outer::Top(top), visitor)
     }
 
     fn name<V: Visitor>(
         self,
-        (folder, name, place): (BorrowedFd<'_>, &[u8], &Place),
+        (directory, name, place): (BorrowedFd<'_>, &[u8], &Place),
         (is_taken, below): (bool, Below),
         outer: Outer<'_, V::Directory>,
         visitor: &mut V,
     ) -> Result<()> {
         place.check_length().at("ask about", place.as_bytes())?;
         let status = self
-            .status(folder, name)
+            .status(directory, name)
             .at("ask about", place.as_bytes())?;
         let item = Item {
-            folder,
+            directory,
             name,
             place,
             status,
@@ -164,7 +164,7 @@ impl Walk<'_> {
             }
             return Ok(());
         }
-        let opened = open_folder(folder, name).at("open", place.as_bytes())?;
+        let opened = open_directory(directory, name).at("open", place.as_bytes())?;
         let entered = Entered {
             item: &item,
             opened: opened.as_fd(),
@@ -196,17 +196,17 @@ impl Walk<'_> {
         }
     }
 
-    fn status(self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
+    fn status(self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
         let name = OsStr::from_bytes(name);
         match self.sight {
-            Sight::Raw => rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW),
-            Sight::Meant => special::status_at(folder, name),
+            Sight::Raw => rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW),
+            Sight::Meant => special::status_at(directory, name),
         }
     }
 }
 
 /// Opens a directory in an open one; a link is not followed.
-pub(crate) fn open_folder(folder: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_directory(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(folder, OsStr::from_bytes(name), flags, Mode::empty())
+    rustix::fs::openat(directory, OsStr::from_bytes(name), flags, Mode::empty())
 }

@@ -63,7 +63,7 @@ impl<'tree> Way<'tree> {
             return Ok(());
         }
         place.check_length().at("unpack to", place.as_bytes())?;
-        if let Some(directory) = self.tree.folder_if_there(place)? {
+        if let Some(directory) = self.tree.directory_if_there(place)? {
             return self.go(place.clone(), directory);
         }
         let (mut next, directory) = self.nearest(place)?;
@@ -73,7 +73,7 @@ impl<'tree> Way<'tree> {
             let inode = self.inode()?;
             next.step(name);
             let directory = make(self.directory(), name);
-            let directory = File::from(directory.at("make the folder", next.as_bytes())?);
+            let directory = File::from(directory.at("make the directory", next.as_bytes())?);
             self.has_made = true;
             made(inode, name);
             if let Some(below) = self.below {
@@ -88,12 +88,12 @@ impl<'tree> Way<'tree> {
     fn nearest(&self, place: &Place) -> Result<(Place, OwnedFd)> {
         let names: Vec<&[u8]> = place.names().collect();
         let at = |count: usize| Place::new(names[..count].join(&b'/'));
-        let mut found = (Place::root(), self.tree.folder(&Place::root())?);
+        let mut found = (Place::root(), self.tree.directory(&Place::root())?);
         // As many are there as are known, and fewer than are not.
         let (mut known, mut unknown) = (0, names.len());
         while unknown - known > 1 {
             let middle = known.midpoint(unknown);
-            match self.tree.folder_if_there(&at(middle))? {
+            match self.tree.directory_if_there(&at(middle))? {
                 Some(directory) => (known, found) = (middle, (at(middle), directory)),
                 None => unknown = middle,
             }
@@ -161,7 +161,7 @@ fn make(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
 
 /// Gives a directory the owner, the mode, the attributes and the times of the one in its place below.
 fn inherit(below: &Tree, directory: &File, place: &Place) -> Result<()> {
-    let Some(origin) = below.folder_if_there(place)?.map(File::from) else {
+    let Some(origin) = below.directory_if_there(place)?.map(File::from) else {
         return Ok(());
     };
     let copied = || -> Result<(), Errno> {
@@ -172,7 +172,7 @@ fn inherit(below: &Tree, directory: &File, place: &Place) -> Result<()> {
         copy_attributes(&origin, directory)?;
         rustix::fs::futimens(directory, &times(&status))
     };
-    copied().at("make the folder", place.as_bytes())
+    copied().at("make the directory", place.as_bytes())
 }
 
 #[cfg(test)]
@@ -184,8 +184,8 @@ mod tests {
 
     #[test]
     fn a_directory_is_made_as_the_one_below_is() {
-        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let [below, above] = folders.each_ref().map(tempfile::TempDir::path);
+        let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [below, above] = directories.each_ref().map(tempfile::TempDir::path);
         for path in [below, above] {
             fs::create_dir_all(path.join("a/b")).unwrap();
         }

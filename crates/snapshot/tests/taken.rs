@@ -190,8 +190,8 @@ fn image(context: &Path, order: &Order) -> Result<Vec<String>, String> {
     Ok(lines)
 }
 
-fn list(folder: &Path, lines: &mut Vec<String>, files: &mut BTreeMap<u64, usize>) {
-    let mut names: Vec<_> = fs::read_dir(folder)
+fn list(directory: &Path, lines: &mut Vec<String>, files: &mut BTreeMap<u64, usize>) {
+    let mut names: Vec<_> = fs::read_dir(directory)
         .expect("a test may do that")
         .map(|it| it.expect("a test may do that").path())
         .collect();
@@ -236,13 +236,13 @@ proptest! {
             None => after.remove(path),
         };
         let [one, same, other] = [&before, &before, &after].map(|context| {
-            let folder = tempfile::tempdir().expect("a test may do that");
-            make(context, folder.path());
-            folder
+            let directory = tempfile::tempdir().expect("a test may do that");
+            make(context, directory.path());
+            directory
         });
-        let keys = [&one, &same, &other].map(|folder| key(folder.path(), &order));
+        let keys = [&one, &same, &other].map(|directory| key(directory.path(), &order));
         prop_assert_eq!(&keys[0], &keys[1], "nothing was changed");
-        let images = [&one, &other].map(|folder| image(folder.path(), &order));
+        let images = [&one, &other].map(|directory| image(directory.path(), &order));
         prop_assert!(images[0].is_err() || keys[0].is_ok(), "{:?}", keys[0]);
         // What cannot be copied has no image: its error may name another file under the same key.
         if images[0] != images[1] && images.iter().any(Result::is_ok) {

@@ -4,22 +4,25 @@ use documents::{ContentFile, ContentLayer, Contents};
 use oci_image::{Descriptor, Layout, list_layer};
 use walkdir::WalkDir;
 
+use crate::directories::Directories;
 use crate::error::{Error, IoContext};
-use crate::folders::Folders;
 
 /// Reads what is in the image of the output `name` of a tree.
-pub fn contents(folders: &Folders, name: &str) -> Result<Contents, Error> {
-    let folder = folders.output(name);
-    let images = folders.images(name)?;
+pub fn contents(directories: &Directories, name: &str) -> Result<Contents, Error> {
+    let directory = directories.output(name);
+    let images = directories.images(name)?;
     let mut files = Vec::new();
-    for entry in WalkDir::new(&folder).sort_by_file_name() {
-        let entry = entry.map_err(std::io::Error::from).at("read", &folder)?;
+    for entry in WalkDir::new(&directory).sort_by_file_name() {
+        let entry = entry.map_err(std::io::Error::from).at("read", &directory)?;
         if entry.file_type().is_file() {
             let size = entry.metadata().map_err(std::io::Error::from);
-            let path = entry.path().strip_prefix(&folder).unwrap_or(entry.path());
+            let path = entry
+                .path()
+                .strip_prefix(&directory)
+                .unwrap_or(entry.path());
             files.push(ContentFile {
                 path: path.to_string_lossy().into_owned(),
-                size: size.at("read", &folder)?.len(),
+                size: size.at("read", &directory)?.len(),
             });
         }
     }

@@ -14,12 +14,12 @@ use containerfile::Platform;
 use oci_image::Digest;
 use rayon::prelude::*;
 
+use crate::directories::Directories;
 use crate::error::{Error, IoContext};
-use crate::folders::Folders;
 use crate::outputs::{Outputs, Trust};
 
-/// The folder with the files, in a tree.
-const FOLDER: &str = "digests";
+/// The directory with the files, in a tree.
+const DIRECTORY: &str = "digests";
 
 /// The digests of a tree's packages, by stage and by full name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,17 +77,17 @@ impl Comparison {
 impl Digests {
     /// Reads every `digests/<stage>.txt` of the tree in `root`. A tree without them has none.
     pub fn read(root: &Utf8Path) -> Result<Self, Error> {
-        let folder = folder(root);
+        let place = directory(root);
         let mut digests = Self::default();
-        let opened = Directory::open(root).and_then(|root| root.directory(FOLDER.into()));
+        let opened = Directory::open(root).and_then(|root| root.directory(DIRECTORY.into()));
         let directory = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(digests),
-            result => result.at("read", &folder)?,
+            result => result.at("read", &place)?,
         };
-        for entry in directory.entries().at("read", &folder)? {
+        for entry in directory.entries().at("read", &place)? {
             let name = Utf8Path::new(&entry.name);
             if name.extension() == Some("txt") {
-                let path = folder.join(name);
+                let path = place.join(name);
                 let text = directory.read_text(name, beneath::TEXT).at("read", &path)?;
                 let stage = name.file_stem().unwrap_or_default().to_owned();
                 digests.stages.insert(stage, parse(&text, &path)?);
@@ -102,7 +102,7 @@ impl Digests {
     ///
     /// `names` are (stage, full name).
     pub fn of_outputs<'a>(
-        folders: &Folders,
+        directories: &Directories,
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
         verify: bool,
     ) -> Result<Self, Error> {
@@ -111,7 +111,7 @@ impl Digests {
         } else {
             Trust::FileSystem
         };
-        let outputs = Outputs::of_tree(folders, trust);
+        let outputs = Outputs::of_tree(directories, trust);
         let names: Vec<_> = names.into_iter().collect();
         let found = names.par_iter().map(|(_, name)| outputs.images(name));
         let found: Vec<_> = found.collect::<Result<_, Error>>()?;
@@ -134,8 +134,11 @@ impl Digests {
 
     /// Returns each platform and digest of what lies in `out/` of the package `name`, if that has the
     /// digests that it says; nothing if nothing lies there.
-    pub fn of_output(folders: &Folders, name: &str) -> Result<Vec<(String, Digest)>, Error> {
-        Outputs::of_tree(folders, Trust::FileSystem).images(name)
+    pub fn of_output(
+        directories: &Directories,
+        name: &str,
+    ) -> Result<Vec<(String, Digest)>, Error> {
+        Outputs::of_tree(directories, Trust::FileSystem).images(name)
     }
 
     /// Returns the digest of the package `name` of `stage`, if it has but one platform.
@@ -222,7 +225,7 @@ impl Digests {
     /// Writes `digests/<stage>.txt` of the tree in `root`, each whole or not at all.
     pub fn write(&self, root: &Utf8Path) -> Result<(), Error> {
         for (stage, lines) in &self.stages {
-            let path = folder(root).join(format!("{stage}.txt"));
+            let path = directory(root).join(format!("{stage}.txt"));
             let mut text = String::new();
             for (name, digests) in lines {
                 for (platform, digest) in digests {
@@ -233,7 +236,7 @@ impl Digests {
                     text.push('\n');
                 }
             }
-            let name = Utf8Path::new(FOLDER).join(format!("{stage}.txt"));
+            let name = Utf8Path::new(DIRECTORY).join(format!("{stage}.txt"));
             let written = Directory::open(root).and_then(|root| root.write(&name, text.as_bytes()));
             written.at("write", &path)?;
         }
@@ -249,8 +252,8 @@ fn image(name: &str, platform: Option<&str>) -> String {
     }
 }
 
-fn folder(root: &Utf8Path) -> Utf8PathBuf {
-    root.join(FOLDER)
+fn directory(root: &Utf8Path) -> Utf8PathBuf {
+    root.join(DIRECTORY)
 }
 
 fn parse(text: &str, path: &Utf8Path) -> Result<Lines, Error> {
@@ -314,13 +317,13 @@ pub struct Compared {
 ///
 /// What cannot be read or written.
 pub fn compare<'a>(
-    folders: &Folders,
+    directories: &Directories,
     packages: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     options: CompareOptions,
 ) -> Result<Compared, Error> {
-    let root = folders.root();
+    let root = directories.root();
     let mut recorded = Digests::read(root)?;
-    let built = Digests::of_outputs(folders, packages.clone(), options.verify)?;
+    let built = Digests::of_outputs(directories, packages.clone(), options.verify)?;
     let images = recorded.compare(&built, packages.clone());
     let mut removed = Vec::new();
     if options.record {

@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::directories::Directories;
 use crate::error::Error;
-use crate::folders::Folders;
 use crate::hashing::hash;
 use crate::identity::{Identity, now};
 use crate::proof::Purpose;
@@ -25,7 +25,7 @@ const HEADER: &str = "stagex hashes 2";
 /// The hashes of files that were hashed before, in a file that is written whole.
 #[derive(Debug)]
 pub struct Hashes {
-    folders: Folders,
+    directories: Directories,
     root: Utf8PathBuf,
     /// What was known at the beginning, by path relative to the root.
     known: Known,
@@ -38,15 +38,15 @@ type Known = BTreeMap<String, (Identity, String)>;
 impl Hashes {
     /// Reads the hashes of a tree's files. What is not there, not proven or cannot be understood is as if
     /// nothing had been hashed.
-    pub fn of_tree(folders: &Folders) -> Self {
-        let text = folders.read_own(FILE.into(), beneath::LIST);
+    pub fn of_tree(directories: &Directories) -> Self {
+        let text = directories.read_own(FILE.into(), beneath::LIST);
         let known = text.and_then(|text| {
-            let proof = folders.proof();
+            let proof = directories.proof();
             proof.open(Purpose::Hashes, "", &text).and_then(parse)
         });
         Self {
-            folders: folders.clone(),
-            root: folders.root().to_owned(),
+            directories: directories.clone(),
+            root: directories.root().to_owned(),
             known: known.unwrap_or_default(),
             added: Mutex::default(),
         }
@@ -86,8 +86,8 @@ impl Hashes {
         files.extend(added.clone());
         files.retain(|name, _| self.root.join(name).is_file());
         let text = text(&files);
-        let text = self.folders.proof().seal(Purpose::Hashes, "", &text);
-        self.folders.write_own(FILE.into(), text.as_bytes())
+        let text = self.directories.proof().seal(Purpose::Hashes, "", &text);
+        self.directories.write_own(FILE.into(), text.as_bytes())
     }
 
     fn added(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -152,13 +152,13 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::folders::Access;
+    use crate::directories::Access;
 
     /// A tree with one file, last changed now, as each test must be fast; later is in the future.
     struct Scene {
         _temporary: tempfile::TempDir,
         root: Utf8PathBuf,
-        folders: Folders,
+        directories: Directories,
     }
 
     /// A time at which everything in a scene has rested.
@@ -171,14 +171,14 @@ mod tests {
             let temporary = tempfile::tempdir().unwrap();
             let root = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
             fs::write(root.join("a file"), contents).unwrap();
-            let folders = Folders::of_tree(&root);
+            let directories = Directories::of_tree(&root);
             // What is written down is bound to where it is.
             let nobody = &mut |_| panic!("nobody else holds the lock");
-            folders.open(Access::Alone, nobody).unwrap();
+            directories.open(Access::Alone, nobody).unwrap();
             Self {
                 _temporary: temporary,
                 root,
-                folders,
+                directories,
             }
         }
 
@@ -187,7 +187,7 @@ mod tests {
         }
 
         fn hashes(&self) -> Hashes {
-            Hashes::of_tree(&self.folders)
+            Hashes::of_tree(&self.directories)
         }
 
         /// Returns the hash of a file, asked for at `second`.

@@ -6,8 +6,8 @@
 
 mod contents;
 mod digests;
+mod directories;
 mod error;
-mod folders;
 mod hashes;
 mod hashing;
 mod identity;
@@ -18,8 +18,8 @@ mod secret;
 
 pub use contents::contents;
 pub use digests::{CompareOptions, Compared, Comparison, Digests, compare};
+pub use directories::{Access, Directories, LOCK, LOCKED_MODE, LOGS, Lock, OWN, RECORDS, WORK};
 pub use error::{Error, HINT_OF_IMAGE, IoContext};
-pub use folders::{Access, Folders, LOCK, LOCKED_MODE, LOGS, Lock, OWN, RECORDS, WORK};
 pub use hashes::{FILE as HASHES, Hashes};
 pub use hashing::{BLOCK, Hash, each_block, hash};
 pub use identity::Identity;

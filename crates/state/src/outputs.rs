@@ -14,8 +14,8 @@ use beneath::Directory;
 use camino::Utf8Path;
 use oci_image::Digest;
 
+use crate::directories::{Directories, record_file};
 use crate::error::Error;
-use crate::folders::{Folders, record_file};
 use crate::identity::{Identity, now};
 use crate::proof::Purpose;
 use crate::record::Record;
@@ -53,8 +53,8 @@ pub enum Trust {
 /// What lies in a tree's `out/`.
 #[derive(Debug)]
 pub struct Outputs {
-    folders: Folders,
-    /// The folders with all outputs and with all records, if they are there.
+    directories: Directories,
+    /// The directories with all outputs and with all records, if they are there.
     places: Option<(Directory, Directory)>,
     /// Whether what is known is believed.
     trust: Trust,
@@ -81,10 +81,10 @@ struct Seen {
 impl Outputs {
     /// Reads what was found before. What is not there, not proven or cannot be understood is as if
     /// nothing had been found.
-    pub fn of_tree(folders: &Folders, trust: Trust) -> Self {
+    pub fn of_tree(directories: &Directories, trust: Trust) -> Self {
         let read = || {
-            let text = folders.read_own(FILE.into(), beneath::LIST)?;
-            let proof = folders.proof();
+            let text = directories.read_own(FILE.into(), beneath::LIST)?;
+            let proof = directories.proof();
             proof.open(Purpose::Outputs, "", &text).and_then(parse)
         };
         let known = match trust {
@@ -92,9 +92,14 @@ impl Outputs {
             Trust::Nothing => None,
         };
         // Whatever is wrong with them is said by whoever has to have them.
-        let open = || Some((folders.open_out().ok()??, folders.open_records().ok()??));
+        let open = || {
+            Some((
+                directories.open_out().ok()??,
+                directories.open_records().ok()??,
+            ))
+        };
         Self {
-            folders: folders.clone(),
+            directories: directories.clone(),
             places: open(),
             trust,
             known: known.unwrap_or_default(),
@@ -119,7 +124,7 @@ impl Outputs {
         if let Some(seen) = added.filter(is_same) {
             return Ok(Some(seen.output()));
         }
-        let Some(record) = Record::read(&self.folders, name)?.record() else {
+        let Some(record) = Record::read(&self.directories, name)?.record() else {
             return Ok(None);
         };
         let mut output = Output {
@@ -128,7 +133,7 @@ impl Outputs {
             duration: Duration::from_millis(record.milliseconds),
             whole: false,
         };
-        let Ok(image) = self.folders.images(name) else {
+        let Ok(image) = self.directories.images(name) else {
             return Ok(Some(output));
         };
         let all = image.blobs();
@@ -153,14 +158,14 @@ impl Outputs {
     /// Returns each platform and digest of what lies in `out/` of the package `name`, recorded or not;
     /// nothing if nothing lies there. What does not have the digests that it says is an error.
     pub fn images(&self, name: &str) -> Result<Vec<(String, Digest)>, Error> {
-        let is_there = match self.folders.open_out()? {
+        let is_there = match self.directories.open_out()? {
             Some(out) => out.metadata(&Utf8Path::new(name).join("index.json")),
             None => Ok(None),
         };
         if matches!(is_there, Ok(None)) {
             return Ok(Vec::new());
         }
-        let image = self.folders.images(name)?;
+        let image = self.directories.images(name)?;
         // What was looked at just now may have been built before this process began.
         if self.trust == Trust::Nothing || !self.look(name)?.is_some_and(|output| output.whole) {
             image.verify()?;
@@ -178,13 +183,13 @@ impl Outputs {
         let absent = || io::Error::from(io::ErrorKind::NotFound);
         let (out, records) = self.places.as_ref().ok_or_else(absent)?;
         // Once it is known that no link leads there, each file is one system call.
-        let folder = out.directory(&Utf8Path::new(name).join(BLOBS))?;
+        let inner = out.directory(&Utf8Path::new(name).join(BLOBS))?;
         let mut files = Vec::new();
-        for (directory, file) in [(records, record_file(name)), (&folder, INDEX.to_owned())] {
+        for (directory, file) in [(records, record_file(name)), (&inner, INDEX.to_owned())] {
             files.push(Identity::of_status(&directory.status(&file)?));
         }
         for blob in blobs {
-            files.push(Identity::of_status(&folder.status(&blob.hex())?));
+            files.push(Identity::of_status(&inner.status(&blob.hex())?));
         }
         let bytes: Vec<u8> = files.iter().flat_map(|file| file.to_bytes()).collect();
         Ok((files, Digest::of(&bytes)))
@@ -198,12 +203,12 @@ impl Outputs {
         }
         let mut outputs = self.known.clone();
         outputs.extend(added.clone());
-        if let Some(records) = self.folders.open_records()? {
+        if let Some(records) = self.directories.open_records()? {
             outputs.retain(|name, _| records.status(&record_file(name)).is_ok());
         }
         let text = text(&outputs);
-        let text = self.folders.proof().seal(Purpose::Outputs, "", &text);
-        self.folders.write_own(FILE.into(), text.as_bytes())
+        let text = self.directories.proof().seal(Purpose::Outputs, "", &text);
+        self.directories.write_own(FILE.into(), text.as_bytes())
     }
 
     fn added(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -275,13 +280,13 @@ mod tests {
     use oci_image::{ImageRequest, LayerSource, Layout, Recorded};
 
     use super::*;
-    use crate::folders::Access;
+    use crate::directories::Access;
     use crate::record::Inputs;
 
     /// A tree with one output, written now, as each test must be fast; later is in the future.
     struct Scene {
         _temporary: tempfile::TempDir,
-        folders: Folders,
+        directories: Directories,
     }
 
     const NAME: &str = "core-a";
@@ -294,10 +299,10 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let temporary = tempfile::tempdir().unwrap();
-            let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+            let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
             let nobody = &mut |_| panic!("nobody else holds the lock");
-            folders.open(Access::Alone, nobody).unwrap();
-            let layout = folders.output(NAME);
+            directories.open(Access::Alone, nobody).unwrap();
+            let layout = directories.output(NAME);
             let platform: Platform = "linux/amd64".parse().unwrap();
             let build = containerfile::parse("FROM scratch\nCOPY a /\n").unwrap();
             let build = build.resolve(&Scope::new(platform.clone())).unwrap();
@@ -319,7 +324,7 @@ mod tests {
             let image = oci_image::assemble(&request, &layout).unwrap();
             let scene = Self {
                 _temporary: temporary,
-                folders,
+                directories,
             };
             scene.record("key", image.manifest);
             scene
@@ -333,11 +338,11 @@ mod tests {
                 milliseconds: 5,
                 inputs: Inputs::default(),
             };
-            record.write(&self.folders, NAME).unwrap();
+            record.write(&self.directories, NAME).unwrap();
         }
 
         fn outputs(&self) -> Outputs {
-            Outputs::of_tree(&self.folders, Trust::FileSystem)
+            Outputs::of_tree(&self.directories, Trust::FileSystem)
         }
 
         fn look(&self) -> Output {
@@ -365,12 +370,12 @@ mod tests {
 
         /// Returns the index of the layout, and its blobs; the layer last.
         fn files(&self) -> Vec<Utf8PathBuf> {
-            let folder = self.folders.output(NAME);
-            let layout = Layout::open(&folder).unwrap();
+            let directory = self.directories.output(NAME);
+            let layout = Layout::open(&directory).unwrap();
             let blobs = layout
                 .blobs()
-                .map(|blob| Layout::blob(&folder, &blob.digest));
-            std::iter::once(Layout::index(&folder))
+                .map(|blob| Layout::blob(&directory, &blob.digest));
+            std::iter::once(Layout::index(&directory))
                 .chain(blobs)
                 .collect()
         }
@@ -454,7 +459,7 @@ mod tests {
         outputs.added().insert(NAME.to_owned(), seen);
         outputs.write().unwrap();
         assert!(scene.outputs().images(NAME).is_ok());
-        let outputs = Outputs::of_tree(&scene.folders, Trust::Nothing);
+        let outputs = Outputs::of_tree(&scene.directories, Trust::Nothing);
         assert!(outputs.images(NAME).is_err());
     }
 
@@ -467,7 +472,7 @@ mod tests {
         let output = scene.look();
         assert_eq!((output.key.as_str(), output.digest), ("other", other));
         assert!(!output.whole, "that is not what is there");
-        fs::remove_file(scene.folders.record(NAME)).unwrap();
+        fs::remove_file(scene.directories.record(NAME)).unwrap();
         assert_eq!(scene.outputs().look_at(NAME, later()).unwrap(), None);
     }
 
@@ -475,7 +480,7 @@ mod tests {
     fn what_is_broken_is_as_if_it_were_not_there() {
         let scene = Scene::new();
         scene.mark();
-        let path = scene.folders.own().join(FILE);
+        let path = scene.directories.own().join(FILE);
         let whole = fs::read_to_string(&path).unwrap();
         let changed = whole.replacen("marked", "market", 1);
         assert_ne!(whole, changed);

@@ -11,8 +11,8 @@ use camino::Utf8Path;
 use oci_image::{Digest, Profile};
 use sha2::{Digest as _, Sha256};
 
+use crate::directories::{Directories, RECORDS, record_file};
 use crate::error::{Error, IoContext};
-use crate::folders::{Folders, RECORDS, record_file};
 use crate::proof::Purpose;
 
 /// Everything that a package's image is a function of: one line for each input, in order.
@@ -118,8 +118,8 @@ impl Found {
 
 impl Record {
     /// Reads the record of the package `name`.
-    pub fn read(folders: &Folders, name: &str) -> Result<Found, Error> {
-        let Some(records) = folders.open_records()? else {
+    pub fn read(directories: &Directories, name: &str) -> Result<Found, Error> {
+        let Some(records) = directories.open_records()? else {
             return Ok(Found::Absent);
         };
         let file = record_file(name);
@@ -128,9 +128,9 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
             // It is a symbolic link, or no file: another one takes its place.
             Err(error) if beneath::problem(&error).is_some() => return Ok(Found::Unproven),
-            Err(error) => return Err(error).at("read", &folders.record(name)),
+            Err(error) => return Err(error).at("read", &directories.record(name)),
         };
-        let proof = folders.proof();
+        let proof = directories.proof();
         let record = proof.open(Purpose::Record, name, &text);
         let record = record.and_then(|text| serde_json::from_str(text).ok());
         let record = record.and_then(Self::of_document).map(Box::new);
@@ -138,13 +138,13 @@ impl Record {
     }
 
     /// Writes the record of the package `name`.
-    pub fn write(&self, folders: &Folders, name: &str) -> Result<(), Error> {
+    pub fn write(&self, directories: &Directories, name: &str) -> Result<(), Error> {
         let mut text =
             serde_json::to_string_pretty(&self.document()).expect("a record is plain data");
         text.push('\n');
         let path = Utf8Path::new(RECORDS).join(record_file(name));
-        let text = folders.proof().seal(Purpose::Record, name, &text);
-        folders.write_own(&path, text.as_bytes())
+        let text = directories.proof().seal(Purpose::Record, name, &text);
+        directories.write_own(&path, text.as_bytes())
     }
 
     /// Returns it as it is written.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use containerfile::{Base, StageId};
 use snapshot::{Ownership, Stack};
 
+use crate::worker::directories::Directories;
 use crate::worker::failure::Result;
 use crate::worker::files::stacks::{Stacks, View};
 use crate::worker::files::stages::{StageFiles, Stages};
 use crate::worker::files::unpack::Unpacker;
-use crate::worker::folders::Folders;
 use crate::worker::kept::digests;
 use crate::worker::recipe::{Origin, Recipe};
 
@@ -79,7 +79,7 @@ impl Sources {
         }
         let stack = self.stack(from)?;
         let view = stack.map(|stack| self.stacks.view(&stack)).transpose()?;
-        let empty = || View::Directory(Folders::empty().to_owned());
+        let empty = || View::Directory(Directories::empty().to_owned());
         Ok((view.flatten().unwrap_or_else(empty), Ownership::Kept))
     }
 }

@@ -11,15 +11,15 @@ use std::sync::Arc;
 use snapshot::{Mounted, Place, Stack, Stacking, Tree};
 
 use crate::job::Message;
+use crate::worker::directories::{Directories, Snapshot, path_in};
 use crate::worker::failure::Result;
-use crate::worker::folders::{Folders, Snapshot, path_in};
 use crate::worker::report::Report;
 
 /// How directories are stacked in this build.
 #[derive(Debug)]
 pub(crate) struct Stacks {
     kind: Stacking,
-    pub(crate) folders: Arc<Folders>,
+    pub(crate) directories: Arc<Directories>,
 }
 
 /// A file system, as long as it is used.
@@ -44,13 +44,13 @@ impl View {
 
 impl Stacks {
     /// Finds out whether overlayfs works where this build has its directories: not on every file system.
-    pub(crate) fn try_out(folders: Arc<Folders>, report: &Report) -> Result<Self> {
-        let trial = folders.snapshot()?;
+    pub(crate) fn try_out(directories: Arc<Directories>, report: &Report) -> Result<Self> {
+        let trial = directories.snapshot()?;
         let (upper, work, at) = (&trial.upper, &trial.work, &trial.merged);
-        let mounted = Stack::default().mount(upper, work, Folders::empty(), at);
+        let mounted = Stack::default().mount(upper, work, Directories::empty(), at);
         let Err(error) = mounted else {
             let kind = Stacking::Overlay;
-            return Ok(Self { kind, folders });
+            return Ok(Self { kind, directories });
         };
         // What was mounted was a trial, whose name tells nobody anything.
         let reason = error
@@ -61,7 +61,7 @@ impl Stacks {
         );
         report.say(Message::Notice { message });
         let kind = Stacking::Copies;
-        Ok(Self { kind, folders })
+        Ok(Self { kind, directories })
     }
 
     /// Returns how directories are stacked.
@@ -80,12 +80,12 @@ impl Stacks {
 
     /// Returns a stack as a tree to be read; nothing where it has no directory.
     pub(crate) fn view(&self, stack: &Stack) -> Result<Option<View>> {
-        match stack.folders() {
+        match stack.directories() {
             [] => Ok(None),
             [only] => Ok(Some(View::Directory(only.clone()))),
             _ => {
-                let at = self.folders.folder()?;
-                let mounted = stack.mount_to_read(Folders::empty(), &at)?;
+                let at = self.directories.directory()?;
+                let mounted = stack.mount_to_read(Directories::empty(), &at)?;
                 Ok(Some(View::Mounted(mounted)))
             }
         }
@@ -94,10 +94,10 @@ impl Stacks {
     /// Returns the path of a file or directory that looks like one in a tree, and takes what is written to
     /// it, as long as the file system is used in which it is.
     pub(crate) fn throwaway(&self, root: &Path, place: &Place) -> Result<(PathBuf, View)> {
-        let snapshot = self.folders.snapshot()?;
+        let snapshot = self.directories.snapshot()?;
         // A directory that is in what is stacked keeps its mode and its owner, and a file can be in it.
         // Its path may have anything in it.
-        let stack = self.of(&[self.folders.link(&path_in(root, &place.parent()))?]);
+        let stack = self.of(&[self.directories.link(&path_in(root, &place.parent()))?]);
         let view = writable(&stack, &snapshot)?;
         let name = place.name().map(OsStr::from_bytes);
         let path = name.map_or(snapshot.merged.clone(), |name| snapshot.merged.join(name));
@@ -108,6 +108,6 @@ impl Stacks {
 /// Returns a stack as a file system whose changes go into a snapshot.
 pub(crate) fn writable(below: &Stack, snapshot: &Snapshot) -> Result<View> {
     let (upper, work) = (&snapshot.upper, &snapshot.work);
-    let mounted = below.mount(upper, work, Folders::empty(), &snapshot.merged)?;
+    let mounted = below.mount(upper, work, Directories::empty(), &snapshot.merged)?;
     Ok(View::Mounted(mounted))
 }

@@ -35,7 +35,7 @@ struct Unpacked {
 }
 
 impl Unpacked {
-    fn folder(&self, below: &[Layer]) -> Option<&PathBuf> {
+    fn directory(&self, below: &[Layer]) -> Option<&PathBuf> {
         self.alone.as_ref().or_else(|| self.on.get(below))
     }
 }
@@ -58,8 +58,8 @@ impl Unpacker {
         if self.stacks.kind() == Stacking::Copies {
             if let Some((top, below)) = layers.split_last() {
                 stack.push(self.once(top, below, |unpacked| {
-                    let folder = self.unpack_into_one(image)?;
-                    unpacked.on.insert(below.to_vec(), folder);
+                    let directory = self.unpack_into_one(image)?;
+                    unpacked.on.insert(below.to_vec(), directory);
                     Ok(())
                 })?);
             }
@@ -77,7 +77,7 @@ impl Unpacker {
         Ok(stack)
     }
 
-    /// Returns the folder that a layer was unpacked into; the first who asks has it done.
+    /// Returns the directory that a layer was unpacked into; the first who asks has it done.
     fn once(
         &self,
         layer: &Layer,
@@ -86,11 +86,11 @@ impl Unpacker {
     ) -> Result<PathBuf> {
         let unpacked = Arc::clone(lock(&self.unpacked).entry(layer.clone()).or_default());
         let mut unpacked = lock(&unpacked);
-        if unpacked.folder(below).is_none() {
+        if unpacked.directory(below).is_none() {
             unpack(&mut unpacked)?;
         }
-        let folder = unpacked.folder(below).cloned();
-        folder.ok_or_else(|| {
+        let directory = unpacked.directory(below).cloned();
+        directory.ok_or_else(|| {
             Failure::new(
                 FailureKind::Internal,
                 "internal error: a layer was not unpacked",
@@ -99,15 +99,15 @@ impl Unpacker {
     }
 
     fn unpack_into_one(&self, image: &Image) -> Result<PathBuf> {
-        let folder = self.stacks.folders.folder()?;
-        let into = Tree::open(&folder)?;
+        let directory = self.stacks.directories.directory()?;
+        let into = Tree::open(&directory)?;
         for layer in image.layers() {
             self.unpack_into(image, layer, &into, None)?;
         }
-        Ok(folder)
+        Ok(directory)
     }
 
-    /// Unpacks a layer into a folder of its own, unless that was kept.
+    /// Unpacks a layer into a directory of its own, unless that was kept.
     fn unpack_layer(
         &self,
         image: &Image,
@@ -117,15 +117,15 @@ impl Unpacker {
     ) -> Result<()> {
         let alone = digests::of_layer(self.circumstances, layer, None);
         let on_those_below = digests::of_layer(self.circumstances, layer, Some(below));
-        if let Some(folder) = self.results.layer(alone)? {
-            unpacked.alone = Some(folder);
+        if let Some(directory) = self.results.layer(alone)? {
+            unpacked.alone = Some(directory);
             return Ok(());
         }
-        if let Some(folder) = self.results.layer(on_those_below)? {
-            unpacked.on.insert(below.to_vec(), folder);
+        if let Some(directory) = self.results.layer(on_those_below)? {
+            unpacked.on.insert(below.to_vec(), directory);
             return Ok(());
         }
-        let (entry, files) = self.stacks.folders.entry()?;
+        let (entry, files) = self.stacks.directories.entry()?;
         let view = self.stacks.view(stack)?;
         let tree = view.as_ref().map(View::tree).transpose()?;
         let depends = self.unpack_into(image, layer, &Tree::open(&files)?, tree.as_ref())?;

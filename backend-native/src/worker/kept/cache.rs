@@ -21,7 +21,7 @@ use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use snapshot::{Digest, Place, Tree};
 
 use crate::job::{CacheJob, Message};
-use crate::worker::folders::{FILES, Folders};
+use crate::worker::directories::{Directories, FILES};
 use crate::worker::kept::digests::of_stacked;
 use crate::worker::kept::entry::{Entry, FACTS, Facts, Held, LAYER, Part, Reference, Stacked};
 use crate::worker::report::Report;
@@ -46,7 +46,7 @@ pub(crate) struct Cache {
     tree: Tree,
     seal: Option<Seal>,
     limit: u64,
-    folders: Arc<Folders>,
+    directories: Arc<Directories>,
     report: Arc<Report>,
     /// The facts of entries that this build uses, open and locked.
     held: Mutex<BTreeMap<Digest, File>>,
@@ -69,13 +69,13 @@ pub(crate) struct Beside<'a> {
 }
 
 impl Cache {
-    /// Opens the directory, which is made if it is not there. What goes out of it goes into `folders`.
+    /// Opens the directory, which is made if it is not there. What goes out of it goes into `directories`.
     pub(crate) fn open(
         job: &CacheJob,
-        folders: &Arc<Folders>,
+        directories: &Arc<Directories>,
         report: &Arc<Report>,
     ) -> io::Result<Self> {
-        let path = job.folder.as_std_path();
+        let path = job.directory.as_std_path();
         // What is set-uid in it is for no other user of the machine.
         match DirBuilder::new().mode(0o700).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -90,7 +90,7 @@ impl Cache {
             tree: Tree::of(opened),
             seal: job.seal.clone(),
             limit: job.limit,
-            folders: Arc::clone(folders),
+            directories: Arc::clone(directories),
             report: Arc::clone(report),
             held: Mutex::default(),
             refused: Mutex::default(),
@@ -132,7 +132,7 @@ impl Cache {
             self.give_up(key);
             return None;
         };
-        Entry::new(key, (path, held.folder), &facts, stacked)
+        Entry::new(key, (path, held.directory), &facts, stacked)
     }
 
     fn find_stacked(&self, reference: &Reference) -> Option<Stacked> {
@@ -205,7 +205,7 @@ impl Cache {
 
     /// Moves what has a name here out of here.
     fn take_out(&self, name: &str) -> io::Result<()> {
-        let to = self.folders.elsewhere();
+        let to = self.directories.elsewhere();
         Ok(rustix::fs::renameat(&self.tree, name, CWD, to)?)
     }
 
@@ -279,7 +279,7 @@ impl Cache {
         Ok(Some(digest))
     }
 
-    /// Removes what was not used for the longest time, into folders of this build, which has no more
+    /// Removes what was not used for the longest time, into directories of this build, which has no more
     /// use for any of it, until the rest takes no more than it may.
     pub(crate) fn shrink(&self) {
         lock(&self.held).clear();

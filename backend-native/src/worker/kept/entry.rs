@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use snapshot::{Digest, Place, Tree};
 
-use crate::worker::folders::FILES;
+use crate::worker::directories::FILES;
 
 /// The file of an entry with what has to be found in it. It is locked by whoever uses the entry, and its
 /// time is that of the last use.
@@ -36,7 +36,7 @@ pub(crate) struct Entry {
     pub(crate) digest: Digest,
     path: PathBuf,
     /// Its directory, open.
-    folder: Arc<Tree>,
+    directory: Arc<Tree>,
     layer: Option<Digest>,
     /// What its files are instead of its own, from the lowest to the highest.
     pub(crate) stacked: Vec<Stacked>,
@@ -82,7 +82,7 @@ impl Entry {
     /// Returns the entry in a directory, as its facts say; nothing where they cannot be.
     pub(crate) fn new(
         key: Digest,
-        (path, folder): (PathBuf, Tree),
+        (path, directory): (PathBuf, Tree),
         facts: &Facts,
         stacked: Vec<Stacked>,
     ) -> Option<Self> {
@@ -91,7 +91,7 @@ impl Entry {
             key,
             digest: Digest::parse(&facts.files)?,
             path,
-            folder: Arc::new(folder),
+            directory: Arc::new(directory),
             layer: match layer {
                 Some(layer) => Some(layer?),
                 None => None,
@@ -116,7 +116,7 @@ impl Entry {
             Part::Files => (FILES, Some(self.digest)),
             Part::Layer => (LAYER, self.layer),
         };
-        let found = snapshot::digest(&self.folder, &Place::new(name));
+        let found = snapshot::digest(&self.directory, &Place::new(name));
         found.is_ok_and(|found| Some(found.digest) == expected)
     }
 }
@@ -155,7 +155,7 @@ fn mac(key: Digest, seal: Option<&Seal>, facts: &[u8]) -> Hmac<Sha256> {
 /// The facts of an entry, open, with its lock held.
 pub(crate) struct Held {
     pub(crate) file: File,
-    pub(crate) folder: Tree,
+    pub(crate) directory: Tree,
 }
 
 impl Held {
@@ -163,15 +163,16 @@ impl Held {
     /// is about to go. Nothing is opened through a link.
     pub(crate) fn open(tree: &Tree, name: &Path) -> Option<Self> {
         let place = Place::new(name.as_os_str().as_encoded_bytes());
-        let folder = Tree::of(tree.folder(&place).ok()?);
+        let directory = Tree::of(tree.directory(&place).ok()?);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&folder, FACTS, flags, Mode::empty()).ok()?;
+        let file = rustix::fs::openat(&directory, FACTS, flags, Mode::empty()).ok()?;
         let file = File::from(file);
         let ours = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         file.try_lock_shared().ok()?;
         // Between the two it may have been taken out, and another put in its place.
         let there = tree.status(&place.join(FACTS.as_bytes())).ok()??;
-        ((ours.dev(), ours.ino()) == (there.st_dev, there.st_ino)).then_some(Self { file, folder })
+        ((ours.dev(), ours.ino()) == (there.st_dev, there.st_ino))
+            .then_some(Self { file, directory })
     }
 
     /// Reads the facts, if they are sealed.
@@ -187,7 +188,7 @@ impl Held {
 
     /// Tells whether its own files are in a directory, and not somewhere else.
     pub(crate) fn has_files(&self) -> bool {
-        let status = rustix::fs::statat(self.folder.as_fd(), FILES, AtFlags::SYMLINK_NOFOLLOW);
+        let status = rustix::fs::statat(self.directory.as_fd(), FILES, AtFlags::SYMLINK_NOFOLLOW);
         status.is_ok_and(|status| {
             rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::Directory
         })

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use snapshot::{Digest, Place};
 
 use crate::job::Failure;
+use crate::worker::directories::{Directories, Snapshot, hand_on, path_in};
 use crate::worker::failure::Result;
-use crate::worker::folders::{Folders, Snapshot, hand_on, path_in};
 use crate::worker::kept::cache::{Beside, Cache};
 use crate::worker::kept::digests::of_stacked;
 use crate::worker::kept::entry::{Entry, Part, Reference};
@@ -21,17 +21,17 @@ use crate::worker::threads::lock;
 #[derive(Debug)]
 pub(crate) struct Results {
     cache: Option<Cache>,
-    folders: Arc<Folders>,
+    directories: Arc<Directories>,
     /// Where what is in a directory was kept.
     kept_at: Mutex<BTreeMap<PathBuf, Reference>>,
 }
 
 impl Results {
     /// Keeps everything in a cache; nothing without one.
-    pub(crate) fn new(cache: Option<Cache>, folders: Arc<Folders>) -> Self {
+    pub(crate) fn new(cache: Option<Cache>, directories: Arc<Directories>) -> Self {
         Self {
             cache,
-            folders,
+            directories,
             kept_at: Mutex::default(),
         }
     }
@@ -74,13 +74,13 @@ impl Results {
     /// Returns the directories of the files of an entry, from the lowest to the highest.
     pub(crate) fn directories(&self, entry: &Entry) -> Result<Vec<PathBuf>> {
         if entry.stacked.is_empty() {
-            let directory = self.folders.link(&entry.files())?;
+            let directory = self.directories.link(&entry.files())?;
             self.note(directory.clone(), entry.key, entry.digest, &Place::root());
             return Ok(vec![directory]);
         }
         let parts = entry.stacked.iter().map(|part| {
             let directory = path_in(&part.entry.files(), &part.place);
-            let directory = self.folders.link(&directory)?;
+            let directory = self.directories.link(&directory)?;
             let of = &part.entry;
             self.note(directory.clone(), of.key, of.digest, &part.place);
             Ok(directory)
@@ -95,7 +95,7 @@ impl Results {
         };
         match cache.find(key) {
             Some(entry) if cache.broken(&entry, Part::Files).is_empty() => {
-                let directory = self.folders.link(&entry.files())?;
+                let directory = self.directories.link(&entry.files())?;
                 self.note(directory.clone(), key, entry.digest, &Place::root());
                 Ok(Some(directory))
             }
@@ -171,7 +171,7 @@ impl Results {
         let (Some(cache), Some(key)) = (&self.cache, key) else {
             return Ok(None);
         };
-        let (entry, _) = self.folders.entry()?;
+        let (entry, _) = self.directories.entry()?;
         // Another build that was faster has stacked the same, unless it could not.
         let digest = of_stacked(stacked);
         let theirs = || Some(cache.find(key)?.digest);

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use sandbox::{Exceeded, Inside, Met};
 
 use crate::job::{Failure, FailureKind};
-use crate::worker::folders::Folders;
+use crate::worker::directories::Directories;
 
 /// How long nobody looks at the disk.
 const PAUSE: Timespec = Timespec {
@@ -23,7 +23,7 @@ const PAUSE: Timespec = Timespec {
 
 /// Looks at what a RUN uses up.
 pub(crate) struct Watch<'a> {
-    folders: &'a Folders,
+    directories: &'a Directories,
     inside: &'a Inside,
     before: Met,
     disk_was_full: bool,
@@ -37,9 +37,9 @@ pub(crate) enum Limit {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn begin(folders: &'a Folders, inside: &'a Inside) -> Self {
+    pub(crate) fn begin(directories: &'a Directories, inside: &'a Inside) -> Self {
         Self {
-            folders,
+            directories,
             inside,
             before: inside.bounds.met(),
             disk_was_full: false,
@@ -59,7 +59,7 @@ impl<'a> Watch<'a> {
     }
 
     fn look(&mut self) {
-        self.disk_was_full |= self.folders.disk_is_full(self.inside.rights);
+        self.disk_was_full |= self.directories.disk_is_full(self.inside.rights);
     }
 
     /// Returns what was met by a RUN that has ended.

@@ -40,7 +40,7 @@ pub(crate) enum Kind {
     Cache(Cache),
     /// An empty file system in memory, of at most so many bytes; of as many as there are without.
     Temporary(Option<u64>),
-    /// A folder with the command of the RUN in it.
+    /// A directory with the command of the RUN in it.
     Script(Script),
 }
 
@@ -49,11 +49,11 @@ pub(crate) enum Kind {
 pub(crate) struct Cache {
     id: String,
     from: Option<String>,
-    /// The folder in it that is mounted, if one is made.
+    /// The directory in it that is mounted, if one is made.
     pub(crate) made: Option<Made>,
 }
 
-/// A folder that is made in a cache.
+/// A directory that is made in a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Made {
     pub(crate) mode: u32,
@@ -101,8 +101,8 @@ pub(crate) fn put<T>(mounts: &mut Vec<(Place, T)>, target: Place, mount: T) {
 }
 
 impl Mount {
-    /// Reads the fields of a mount in a step that begins in `folder`.
-    fn read(fields: &[(String, Option<String>)], folder: &str) -> Result<Self> {
+    /// Reads the fields of a mount in a step that begins in `directory`.
+    fn read(fields: &[(String, Option<String>)], directory: &str) -> Result<Self> {
         let mut said = Said::default();
         for (name, value) in fields {
             match value {
@@ -115,7 +115,7 @@ impl Mount {
         let written = if said.target.starts_with('/') {
             said.target.clone()
         } else {
-            Place::new(format!("{folder}/{}", said.target)).to_string()
+            Place::new(format!("{directory}/{}", said.target)).to_string()
         };
         let target = Place::new(&written);
         if target.is_root() {
@@ -159,7 +159,7 @@ impl Mount {
     /// Returns the place of which everything is seen in what the mount is from.
     pub(crate) fn origin(&self) -> Place {
         match &self.kind {
-            // The folder is made, or is there, and is asked for in any case.
+            // The directory is made, or is there, and is asked for in any case.
             Kind::Cache(Cache { made: Some(_), .. }) => Place::root(),
             _ => self.source.clone(),
         }
@@ -327,7 +327,7 @@ impl Said {
     }
 }
 
-/// Returns the number of a user or a group that a folder is given to. By the last one the kernel understands
+/// Returns the number of a user or a group that a directory is given to. By the last one the kernel understands
 /// that it stays whose it is.
 fn owner(number: Option<u32>) -> u32 {
     number.filter(|number| *number != u32::MAX).unwrap_or(0)

@@ -18,7 +18,7 @@ use crate::worker::report::{Report, shortened};
 use crate::worker::run::limits::Watch;
 use crate::worker::run::mounts;
 use crate::worker::run::network::{self, Networks};
-use crate::worker::run::run_mounts::{RunMounts, make_folder};
+use crate::worker::run::run_mounts::{RunMounts, make_directory};
 use crate::worker::run::seccomp_notify;
 use crate::worker::run::set_ids::{SetIds, set_ids_at};
 use crate::worker::run::stubs::Stubs;
@@ -84,7 +84,7 @@ impl Runner {
         let writable: Vec<Place> = writable.map(|mount| mount.target.clone()).collect();
         let mut held = seccomp_notify::held(self.set_ids.of(below, tree)?);
         let mut mounted = RunMounts::new(tree, &mounts, &self.sources)?;
-        make_folder(tree, step.working_directory.as_bytes(), identity.owner)?;
+        make_directory(tree, step.working_directory.as_bytes(), identity.owner)?;
         mounted.mount(mounts, network, self.inside.rights)?;
         if let Some(held) = &mut held {
             held.changes = Some(Arc::new(Tree::open(changes)?.into_root()));
@@ -127,15 +127,15 @@ impl Runner {
         place: Option<StepId>,
         (root, held): (&Path, Option<Held>),
     ) -> Result<Option<bool>> {
-        let folders = &self.sources.stacks.folders;
+        let directories = &self.sources.stacks.directories;
         let (mut output, end) = Process::pipe()?;
         let shown = shortened(&words.join(" "));
-        let mut watch = Watch::begin(folders, &self.inside);
+        let mut watch = Watch::begin(directories, &self.inside);
         let running = Process {
             words,
             environment,
-            root: folders.absolute(root),
-            folder: step.working_directory.clone().into_bytes(),
+            root: directories.absolute(root),
+            directory: step.working_directory.clone().into_bytes(),
             user: identity.owner.user,
             group: identity.owner.group,
             groups: identity.groups,
@@ -172,7 +172,7 @@ impl Runner {
             Verdict::Right => {}
             Verdict::Again => return Ok(None),
             Verdict::ModeLost(path) => {
-                let path = within(&path, &folders.absolute(root));
+                let path = within(&path, &directories.absolute(root));
                 let message = format!(
                     "`{shown}`: it writes to `{path}`, which has the set-user-ID or set-group-ID bit: the kernel \
                      takes the bit away when an ordinary user's build writes, and leaves it when root's does"
@@ -211,17 +211,17 @@ fn within(path: &str, root: &Path) -> String {
     }
 }
 
-/// Makes every folder that a path leads through, as runc does: it may be in a mount, where there need be
+/// Makes every directory that a path leads through, as runc does: it may be in a mount, where there need be
 /// none, and what is before a `..` need not be there either.
 fn make_way(tree: &Tree, path: &str) -> Result<()> {
     let slashes = path.match_indices('/').map(|(slash, _)| slash);
     for end in slashes.chain([path.len()]) {
-        make_folder(tree, &path.as_bytes()[..end], Owner::ROOT)?;
+        make_directory(tree, &path.as_bytes()[..end], Owner::ROOT)?;
     }
     Ok(())
 }
 
-/// Returns the variables of a process: with a home folder, if it is not given any. That is found where the
+/// Returns the variables of a process: with a home directory, if it is not given any. That is found where the
 /// process finds it, which sees what is mounted.
 fn environment(step: &Step, identity: &Identity, tree: &Tree) -> Result<Vec<(String, String)>> {
     let mut environment = step.environment.clone();

@@ -14,10 +14,10 @@ use sandbox::{Access, Network, Rights, UserNetwork};
 use snapshot::{Owner, Place, Tree};
 
 use crate::job::Failure;
+use crate::worker::directories::{Directories, path_in};
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::View;
-use crate::worker::folders::{Folders, path_in};
 use crate::worker::run::mounts::{self, Cache, Kind, Made, Mount, Writing};
 use crate::worker::run::stubs::Stubs;
 
@@ -81,10 +81,10 @@ impl<'a> RunMounts<'a> {
             opened.map_err(|error| Failure::io("open", source.display(), &error.into()))?;
         let place = self.tree.resolve(target.as_bytes())?;
         if source.is_dir() {
-            self.tree.make_folders(&place, 0o755, Owner::ROOT)?;
+            self.tree.make_directories(&place, 0o755, Owner::ROOT)?;
         } else if self.tree.status(&place)?.is_none() {
             self.tree
-                .make_folders(&place.parent(), 0o755, Owner::ROOT)?;
+                .make_directories(&place.parent(), 0o755, Owner::ROOT)?;
             let flags = OFlags::CREATE | OFlags::WRONLY;
             self.tree
                 .open_at(&place, flags, Mode::from_raw_mode(0o755))?;
@@ -100,7 +100,7 @@ impl<'a> RunMounts<'a> {
 
     fn temporary(&mut self, target: &Place, size: Option<u64>, writing: Writing) -> Result<()> {
         let place = self.tree.resolve(target.as_bytes())?;
-        // A folder that is there lends its mode.
+        // A directory that is there lends its mode.
         let mode = self.tree.status(&place)?;
         let mode = mode.map(|status| (c"mode", format!("{:o}", status.st_mode & 0o7777)));
         let size = size.map(|size| (c"size", size.to_string()));
@@ -111,9 +111,9 @@ impl<'a> RunMounts<'a> {
             .iter()
             .map(|(name, value)| (*name, value.as_c_str()));
         let options: Vec<_> = options.collect();
-        self.tree.make_folders(&place, 0o755, Owner::ROOT)?;
-        let folder = self.tree.folder(&place)?;
-        let mounted = sandbox::temporary(folder, &options, &target.to_string())?;
+        self.tree.make_directories(&place, 0o755, Owner::ROOT)?;
+        let directory = self.tree.directory(&place)?;
+        let mounted = sandbox::temporary(directory, &options, &target.to_string())?;
         if writing == Writing::Denied {
             self.closing.push((mounted, target.clone()));
         }
@@ -129,10 +129,10 @@ impl<'a> RunMounts<'a> {
     ) -> Result<()> {
         for path in ["/proc", "/sys", "/dev"] {
             refuse_link(self.tree, path)?;
-            make_folder(self.tree, path.as_bytes(), Owner::ROOT)?;
+            make_directory(self.tree, path.as_bytes(), Owner::ROOT)?;
         }
         let device = self.tree.resolve(b"/dev")?;
-        sandbox::devices(self.tree.folder(&device)?, rights)?;
+        sandbox::devices(self.tree.directory(&device)?, rights)?;
         let resolver = match network {
             Network::None => Vec::new(),
             Network::User(kind) => resolver_of(kind),
@@ -140,7 +140,7 @@ impl<'a> RunMounts<'a> {
         };
         let mut shown = Vec::new();
         for (path, contents) in [(NAMES, HOSTS.as_bytes()), (RESOLVER, &resolver)] {
-            let file = self.folders().unused();
+            let file = self.directories().unused();
             let written = std::fs::write(&file, contents);
             written.map_err(|error| Failure::io("write", file.display(), &error))?;
             mounts::put(&mut shown, Place::new(path), Shown::File(file));
@@ -166,12 +166,12 @@ impl<'a> RunMounts<'a> {
             // There is nothing in it.
             Kind::Temporary(_) => Err(not_found(&mount.source)),
             Kind::Cache(cache) => {
-                let folder = self.cache(mount, cache)?;
-                self.bind(&folder, target, writing)
+                let directory = self.cache(mount, cache)?;
+                self.bind(&directory, target, writing)
             }
             Kind::Script(script) => {
-                let folder = self.script(script)?;
-                self.bind(&folder, target, writing)
+                let directory = self.script(script)?;
+                self.bind(&directory, target, writing)
             }
             Kind::Bind => {
                 let (root, place) = self.origin_of(mount)?;
@@ -184,7 +184,7 @@ impl<'a> RunMounts<'a> {
         }
     }
 
-    /// Returns the folder of a cache, which nobody has written to but other mounts of it in this RUN.
+    /// Returns the directory of a cache, which nobody has written to but other mounts of it in this RUN.
     fn cache(&mut self, mount: &Mount, cache: &Cache) -> Result<PathBuf> {
         let known = self.caches.get(cache).cloned();
         let root = known.map_or_else(|| self.new_cache(mount, cache.made), Ok)?;
@@ -199,7 +199,7 @@ impl<'a> RunMounts<'a> {
 
     fn new_cache(&mut self, mount: &Mount, made: Option<Made>) -> Result<PathBuf> {
         let root = match &mount.from {
-            None => self.folders().folder()?,
+            None => self.directories().directory()?,
             Some(from) => {
                 let (view, _) = self.sources.view(Some(from))?;
                 let origin = view.path().to_owned();
@@ -210,19 +210,19 @@ impl<'a> RunMounts<'a> {
         if let Some(made) = made {
             let tree = Tree::open(&root)?;
             let place = tree.resolve(Made::PATH.as_bytes())?;
-            tree.make_folders(&place, made.mode, made.owner())?;
+            tree.make_directories(&place, made.mode, made.owner())?;
         }
         Ok(root)
     }
 
-    /// Writes a script into a folder of its own.
+    /// Writes a script into a directory of its own.
     fn script(&self, script: &Script) -> Result<PathBuf> {
-        let folder = self.folders().folder()?;
-        let path = folder.join(&script.name);
+        let directory = self.directories().directory()?;
+        let path = directory.join(&script.name);
         let written = std::fs::write(&path, &script.contents)
             .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o755)));
         written.map_err(|error| Failure::io("write", path.display(), &error))?;
-        Ok(folder)
+        Ok(directory)
     }
 
     /// Returns where what a mount shows is: a tree's path, and the place in it.
@@ -242,8 +242,8 @@ impl<'a> RunMounts<'a> {
         Ok(path)
     }
 
-    fn folders(&self) -> &Folders {
-        &self.sources.stacks.folders
+    fn directories(&self) -> &Directories {
+        &self.sources.stacks.directories
     }
 
     /// Denies writing where it could not be denied before.
@@ -286,7 +286,7 @@ fn resolver_of(kind: UserNetwork) -> Vec<u8> {
         .concat()
 }
 
-/// Refuses a mount on a folder that shows the machine, or in it: it would hide what hides the machine.
+/// Refuses a mount on a directory that shows the machine, or in it: it would hide what hides the machine.
 fn refuse_shown(tree: &Tree, target: &Place) -> Result<()> {
     let place = tree.resolve(target.as_bytes())?;
     if matches!(place.names().next(), Some(b"proc" | b"sys")) {
@@ -306,9 +306,9 @@ fn refuse_link(tree: &Tree, path: &str) -> Result<()> {
     Err(Failure::build(message))
 }
 
-/// Makes a folder where a path leads to, unless there is one.
-pub(crate) fn make_folder(tree: &Tree, path: &[u8], owner: Owner) -> Result<()> {
+/// Makes a directory where a path leads to, unless there is one.
+pub(crate) fn make_directory(tree: &Tree, path: &[u8], owner: Owner) -> Result<()> {
     let place = tree.resolve(path)?;
-    tree.make_folders(&place, 0o755, owner)?;
+    tree.make_directories(&place, 0o755, owner)?;
     Ok(())
 }

@@ -25,15 +25,15 @@ impl SetIds {
         if snapshot::stand_in().is_none() {
             return Ok(files);
         }
-        for folder in stack.folders() {
-            let known = lock(&self.0).get(folder).cloned();
+        for directory in stack.directories() {
+            let known = lock(&self.0).get(directory).cloned();
             let places = match known {
                 Some(places) => places,
-                None => Arc::from(snapshot::set_ids(&Tree::open(folder)?)?),
+                None => Arc::from(snapshot::set_ids(&Tree::open(directory)?)?),
             };
             let opened = snapshot::open_all(tree, &places)?;
             files.extend(opened.into_iter().map(Arc::new));
-            lock(&self.0).insert(folder.clone(), places);
+            lock(&self.0).insert(directory.clone(), places);
         }
         Ok(files)
     }
@@ -42,9 +42,9 @@ impl SetIds {
 /// Returns such files of what is mounted at a place of a tree.
 pub(crate) fn set_ids_at(tree: &Tree, target: &Place) -> Result<Vec<Arc<OwnedFd>>> {
     let place = tree.resolve(target.as_bytes())?;
-    let files = match tree.folder(&place) {
-        Ok(folder) => {
-            let mounted = Tree::of(folder);
+    let files = match tree.directory(&place) {
+        Ok(directory) => {
+            let mounted = Tree::of(directory);
             snapshot::open_all(&mounted, &snapshot::set_ids(&mounted)?)?
         }
         // It is a file.

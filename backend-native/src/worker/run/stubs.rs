@@ -23,11 +23,11 @@ impl Stubs {
         Ok(())
     }
 
-    /// Removes from the folder that took a RUN's changes whatever is still empty, as if it had
-    /// never been: the folder that it is in keeps its times. Nothing is there any more that the RUN
+    /// Removes from the directory that took a RUN's changes whatever is still empty, as if it had
+    /// never been: the directory that it is in keeps its times. Nothing is there any more that the RUN
     /// could have put in the way: it has ended, and a link is not followed.
     pub(crate) fn remove(&self, upper: &Tree) -> Result<()> {
-        // What is in a folder comes before it.
+        // What is in a directory comes before it.
         for stub in self.0.iter().rev() {
             if upper.resolve(stub.parent().as_bytes())? != stub.parent() {
                 continue;

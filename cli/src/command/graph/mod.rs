@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Graph) -> Result<Exi
         }
     }
     if arguments.closure {
-        answers::closure(context, &make::sizes(&place::folders(context)?, &plan));
+        answers::closure(context, &make::sizes(&place::directories(context)?, &plan));
     } else if arguments.critical_path {
         answers::critical_path(context, &timing(context, &plan)?.critical_path());
     } else if let Some(workers) = arguments.simulate {
@@ -62,7 +62,10 @@ pub(super) fn run(context: &Context, arguments: &arguments::Graph) -> Result<Exi
 }
 
 fn timing(context: &Context, plan: &Plan) -> Result<make::Timing, Failure> {
-    Ok(make::Timing::of_records(&place::folders(context)?, plan)?)
+    Ok(make::Timing::of_records(
+        &place::directories(context)?,
+        plan,
+    )?)
 }
 
 /// Returns the places of what a name selects of what is planned.

@@ -10,7 +10,7 @@ mod stage;
 mod text;
 
 pub use options::{
-    CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder,
+    CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile,
 };
 
 use crate::build::Build;

@@ -200,7 +200,7 @@ fn check(mount: &Mount) -> Result<(), ErrorKind> {
 }
 
 /// Has a `RUN` wait for others that use the same cache, if it mounts a part of it: before `BuildKit` 0.12.5, one
-/// that changed the path to that part meanwhile could have any folder of the machine mounted (CVE-2024-23651).
+/// that changed the path to that part meanwhile could have any directory of the machine mounted (CVE-2024-23651).
 fn alone(mut mount: Mount) -> Mount {
     let is_part = beneath(value(&mount, "source").unwrap_or_default()) != "/";
     let sharing = value(&mount, "sharing").unwrap_or("shared");

@@ -18,10 +18,10 @@ pub struct Dialect {
     pub heredocs: bool,
     /// `RUN --network=`.
     pub run_network: bool,
-    /// `RUN --mount=type=bind,from=` of a folder onto a place below `/dev`, which a heredoc that begins with `#!`
+    /// `RUN --mount=type=bind,from=` of a directory onto a place below `/dev`, which a heredoc that begins with `#!`
     /// becomes where there are no heredocs.
     pub script_mounts: bool,
-    /// `WORKDIR` makes its folder at once, in a layer of its own. Without that a `RUN` makes the folder that it begins
+    /// `WORKDIR` makes its directory at once, in a layer of its own. Without that a `RUN` makes the directory that it begins
     /// in, of user and group 0 and with permissions 0755, and nothing else does.
     pub workdir_layers: bool,
     /// `ADD` unpacks an archive that is compressed with zstd.
@@ -69,8 +69,8 @@ pub struct Lowered {
     pub text: String,
     /// The files of the side context.
     pub files: Vec<SideFile>,
-    /// The empty folders of the side context.
-    pub folders: Vec<SideFolder>,
+    /// The empty directories of the side context.
+    pub directories: Vec<SideDirectory>,
     /// Every instruction of the text in order, but those of [`Lowered::copied`], `FROM` and each `ARG` that declares again what a stage inherits. Triggers of an image stand at the beginning of their stage,
     /// where engines run them by themselves; they have no line.
     pub steps: Vec<LoweredStep>,
@@ -83,7 +83,7 @@ pub struct Lowered {
 impl Lowered {
     /// Tells whether the text refers to the side context at all.
     pub fn needs_side_context(&self) -> bool {
-        !(self.files.is_empty() && self.folders.is_empty())
+        !(self.files.is_empty() && self.directories.is_empty())
     }
 }
 
@@ -112,9 +112,9 @@ pub struct SideFile {
     pub contents: String,
 }
 
-/// An empty folder of the side context, owned by user and group 0, with permissions 0755.
+/// An empty directory of the side context, owned by user and group 0, with permissions 0755.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SideFolder {
+pub struct SideDirectory {
     /// Its path, with `/` between the parts and none at the beginning.
     pub path: String,
 }

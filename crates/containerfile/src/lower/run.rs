@@ -14,7 +14,7 @@ use crate::statement::Statement;
 
 /// Where a script lies while it runs. `BuildKit` has it in `/dev/pipes`, but Buildah 1.39 leaves out a mount below
 /// `/dev` where it builds in a chroot. `/run` is a place that engines mount things on anyway.
-const SCRIPT_FOLDER: &str = "/run/pipes";
+const SCRIPT_DIRECTORY: &str = "/run/pipes";
 
 impl Writer<'_> {
     pub(super) fn run(
@@ -107,24 +107,24 @@ impl Writer<'_> {
                 return Err(Self::fault(step, ErrorKind::ScriptOfRun(script.name)));
             }
             let path = self.side_contents(step, &script.name, script.contents, 0o755)?;
-            let folder = path.trim_end_matches(&script.name).trim_end_matches('/');
-            mounts.push(script_mount(&self.options.side_context, folder));
+            let directory = path.trim_end_matches(&script.name).trim_end_matches('/');
+            mounts.push(script_mount(&self.options.side_context, directory));
             // The script's path is the last word, behind the shell's.
             words.pop();
-            words.push(format!("{SCRIPT_FOLDER}/{}", script.name));
+            words.push(format!("{SCRIPT_DIRECTORY}/{}", script.name));
         }
         Ok(text::script(&words, self.file.escape))
     }
 }
 
-fn script_mount(side_context: &str, folder: &str) -> Mount {
+fn script_mount(side_context: &str, directory: &str) -> Mount {
     let field = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
     Mount {
         fields: vec![
             field("type", "bind"),
             field("from", side_context),
-            field("source", &format!("/{folder}")),
-            field("target", SCRIPT_FOLDER),
+            field("source", &format!("/{directory}")),
+            field("target", SCRIPT_DIRECTORY),
         ],
     }
 }

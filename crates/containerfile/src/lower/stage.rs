@@ -3,7 +3,7 @@
 //! It does not know what the engine makes of it.
 
 use super::literal;
-use super::options::{LowerOptions, Lowered, LoweredStep, Notice, SideFile, SideFolder};
+use super::options::{LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile};
 use super::text;
 use crate::build::{Build, Origin, ResolvedStage, Step};
 use crate::containerfile::Containerfile;
@@ -12,8 +12,8 @@ use crate::instruction::{Add, Argument, Copy, Heredoc, Instruction, Sources};
 use crate::reference::Base;
 use crate::statement::{self, Statement};
 
-/// The folder of the side context that stays empty.
-const EMPTY_FOLDER: &str = "empty";
+/// The directory of the side context that stays empty.
+const EMPTY_DIRECTORY: &str = "empty";
 
 pub(super) struct Writer<'a> {
     pub(super) file: &'a Containerfile,
@@ -96,7 +96,7 @@ impl Writer<'_> {
         let text = match (&statement.instruction, &step.instruction) {
             // The image's own triggers are written into its config; triggers of stages are written out.
             (Instruction::Onbuild(_), _) => return Ok(()),
-            // What only the config shows is not the engine's matter. Some make the folder of a
+            // What only the config shows is not the engine's matter. Some make the directory of a
             // VOLUME in the next layer.
             (_, instruction) if instruction.is_only_in_config() => return Ok(()),
             (Instruction::Copy(written), Instruction::Copy(copy)) => {
@@ -109,7 +109,7 @@ impl Writer<'_> {
             (Instruction::Workdir(_), Instruction::Workdir(path))
                 if makes_layer && !self.options.dialect.workdir_layers =>
             {
-                let copy = self.copy_of_folder(path, &step.user);
+                let copy = self.copy_of_directory(path, &step.user);
                 self.line(&copy);
                 self.placed(step, true);
                 self.line(&self.as_it_stands(step));
@@ -321,8 +321,8 @@ impl Writer<'_> {
         Ok(path)
     }
 
-    /// Tells whether the folder of a `WORKDIR` needs no layer: the image has none of this stage's, and the next thing
-    /// to happen in it is a `RUN` of root, which makes the folder that it begins in. Each layer has its price.
+    /// Tells whether the directory of a `WORKDIR` needs no layer: the image has none of this stage's, and the next thing
+    /// to happen in it is a `RUN` of root, which makes the directory that it begins in. Each layer has its price.
     fn is_made_by_run(&self, step: &Step) -> bool {
         let Instruction::Workdir(path) = &step.instruction else {
             return false;
@@ -338,11 +338,11 @@ impl Writer<'_> {
             })
     }
 
-    /// Copies nothing into a folder, which makes it, with its parents, in a layer.
-    fn copy_of_folder(&mut self, path: &str, user: &str) -> String {
-        if self.lowered.folders.is_empty() {
-            self.lowered.folders.push(SideFolder {
-                path: EMPTY_FOLDER.to_owned(),
+    /// Copies nothing into a directory, which makes it, with its parents, in a layer.
+    fn copy_of_directory(&mut self, path: &str, user: &str) -> String {
+        if self.lowered.directories.is_empty() {
+            self.lowered.directories.push(SideDirectory {
+                path: EMPTY_DIRECTORY.to_owned(),
             });
         }
         let mut words = vec![
@@ -353,10 +353,10 @@ impl Writer<'_> {
             let user = text::literal(user, self.file.escape);
             words.push(self.flag("chown", &user));
         }
-        let folder = format!("{}/", path.trim_end_matches('/'));
-        let destination = text::literal(&folder, self.file.escape);
+        let directory = format!("{}/", path.trim_end_matches('/'));
+        let destination = text::literal(&directory, self.file.escape);
         words.push(text::arguments(
-            &[format!("/{EMPTY_FOLDER}/"), destination],
+            &[format!("/{EMPTY_DIRECTORY}/"), destination],
             false,
         ));
         words.join(" ")

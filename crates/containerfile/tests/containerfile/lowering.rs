@@ -203,7 +203,7 @@ fn only_the_flag_of_the_network_goes() {
 }
 
 #[test]
-fn a_folder_is_made_where_workdir_makes_none() {
+fn a_directory_is_made_where_workdir_makes_none() {
     let lowered = lowered(
         "WORKDIR /a\nUSER 5:6\nWORKDIR b/\nWORKDIR \"/c d\"\nWORKDIR /\nRUN x",
         BARE,
@@ -220,7 +220,7 @@ fn a_folder_is_made_where_workdir_makes_none() {
          WORKDIR /\n\
          RUN x\n"
     );
-    assert_eq!(lowered.folders.len(), 1);
+    assert_eq!(lowered.directories.len(), 1);
     let placed: Vec<_> = lowered
         .steps
         .iter()
@@ -341,7 +341,7 @@ RUN c
 #[case::mount("WORKDIR /a\nRUN --mount=type=tmpfs,target=/a x", true)]
 #[case::of_a_user("USER 5\nWORKDIR /a\nUSER 0\nRUN x", true)]
 #[case::by_a_user("WORKDIR /a\nUSER 5\nRUN x", true)]
-fn a_folder_that_only_a_run_needs_is_left_to_it(#[case] steps: &str, #[case] copied: bool) {
+fn a_directory_that_only_a_run_needs_is_left_to_it(#[case] steps: &str, #[case] copied: bool) {
     let copy = "COPY --from=side";
     let source = format!("FROM scratch AS b\n{steps}\nFROM scratch\nCOPY --from=b / /\n");
     let (build, lowered) = lowered_with(&source, &options(BARE));
@@ -451,7 +451,7 @@ fn meaning(build: &Build, files: &BTreeMap<String, String>) -> Vec<String> {
         .stages
         .iter()
         .flat_map(|stage| &stage.steps)
-        .filter(|step| !is_made_folder(step) && !step.instruction.is_only_in_config())
+        .filter(|step| !is_made_directory(step) && !step.instruction.is_only_in_config())
         .map(|step| {
             let what = match &step.instruction {
                 Instruction::Run(_) => format!("run {:?}", step.invocation().map(|run| run.words)),
@@ -483,7 +483,7 @@ fn meaning(build: &Build, files: &BTreeMap<String, String>) -> Vec<String> {
         .collect()
 }
 
-fn is_made_folder(step: &Step) -> bool {
+fn is_made_directory(step: &Step) -> bool {
     matches!(&step.instruction, Instruction::Copy(copy) if copy.sources.paths == ["/empty/"])
 }
 

@@ -281,7 +281,7 @@ fn a_run_knows_its_words(#[case] body: &str, #[case] words: &[&str], #[case] scr
 }
 
 #[test]
-fn layers_are_made_by_files_commands_and_folders_only() {
+fn layers_are_made_by_files_commands_and_directories_only() {
     let build = build(
         "FROM scratch\nCOPY a b\nADD a b\nRUN c\nWORKDIR /x\nWORKDIR /\nENV a=b\nUSER u\nCMD [\"d\"]\nEXPOSE 2-3 1/udp\nVOLUME /v",
     );

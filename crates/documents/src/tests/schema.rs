@@ -9,7 +9,7 @@ use crate::document::schemas;
 /// Set it to write the schemas.
 const WRITE: &str = "STAGEX_WRITE_SCHEMAS";
 
-fn folder() -> PathBuf {
+fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema")
 }
 
@@ -27,13 +27,13 @@ fn the_schemas_are_what_the_types_say() {
         })
         .collect();
     if std::env::var_os(WRITE).is_some() {
-        let _ = fs::remove_dir_all(folder());
-        fs::create_dir_all(folder()).unwrap();
+        let _ = fs::remove_dir_all(directory());
+        fs::create_dir_all(directory()).unwrap();
         for (name, text) in &said {
-            fs::write(folder().join(name), text).unwrap();
+            fs::write(directory().join(name), text).unwrap();
         }
     }
-    let committed: BTreeMap<String, String> = fs::read_dir(folder())
+    let committed: BTreeMap<String, String> = fs::read_dir(directory())
         .unwrap()
         .map(|entry| {
             let entry = entry.unwrap();

@@ -112,13 +112,13 @@ fn archive(numbers: &mut Numbers, size: usize) -> Vec<u8> {
             break;
         }
         let length = numbers.low(60000);
-        let folder = String::from_utf8_lossy(&all[numbers.below(50)]);
+        let directory = String::from_utf8_lossy(&all[numbers.below(50)]);
         let name = String::from_utf8_lossy(&all[numbers.below(50)]);
         let mut header = [0; 512];
         let mut field = |at: usize, value: &str| {
             header[at..at + value.len()].copy_from_slice(value.as_bytes());
         };
-        field(0, &format!("usr/share/{folder}/{name}-{index}"));
+        field(0, &format!("usr/share/{directory}/{name}-{index}"));
         field(100, "0000644\x000000000\x000000000\x00");
         field(124, &format!("{length:011o}\x0000000000000\x00"));
         field(156, "0");

@@ -21,7 +21,7 @@ pub(crate) struct Reference {
     child: Child,
     input: Option<BufWriter<ChildStdin>>,
     output: BufReader<ChildStdout>,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 /// Returns why there is no Go that could serve as the reference, if so.
@@ -46,8 +46,8 @@ pub(crate) fn why_unavailable() -> Option<String> {
 impl Reference {
     /// Builds and starts the program in `tests/go`.
     pub(crate) fn start() -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let program = folder.path().join("reference");
+        let directory = tempfile::tempdir()?;
+        let program = directory.path().join("reference");
         let built = command("go")
             .arg("build")
             .arg("-o")
@@ -70,7 +70,7 @@ impl Reference {
             child,
             input,
             output,
-            _folder: folder,
+            _directory: directory,
         })
     }
 

@@ -22,7 +22,7 @@ const MOST_MEMBERS: usize = 10_000_000;
 /// What the names of deletions begin with.
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
 
-/// What follows [`WHITEOUT`] in the mark of a folder that hides what was in it.
+/// What follows [`WHITEOUT`] in the mark of a directory that hides what was in it.
 const OPAQUE: &[u8] = b".wh..opq";
 
 /// A layer as its archive has it.
@@ -40,7 +40,7 @@ pub(crate) enum Item {
     Name(TreePath, InodeId),
     /// What had the name below is deleted.
     Whiteout(TreePath),
-    /// What was in the folder below is deleted.
+    /// What was in the directory below is deleted.
     Opaque(TreePath),
 }
 
@@ -129,14 +129,14 @@ impl Archive {
             return Ok(());
         }
         if let Some(deleted) = path.name().strip_prefix(WHITEOUT) {
-            let folder = path.parent().unwrap_or_else(TreePath::root);
+            let directory = path.parent().unwrap_or_else(TreePath::root);
             match deleted {
-                OPAQUE => self.items.push(Item::Opaque(folder)),
+                OPAQUE => self.items.push(Item::Opaque(directory)),
                 b"" | b"." | b".." => return Err(Problem::Whiteout(path)),
                 // Bookkeeping of a file system that engines used once.
                 deleted if deleted.starts_with(WHITEOUT) => {}
                 _ if !origin.may_delete(&body) => return Err(Problem::Mark(path)),
-                deleted => self.items.push(Item::Whiteout(folder.child(deleted))),
+                deleted => self.items.push(Item::Whiteout(directory.child(deleted))),
             }
             return Ok(());
         }
@@ -166,9 +166,9 @@ impl Archive {
     }
 }
 
-/// Returns the name of the mark of a folder that hides what was in it.
-pub(crate) fn opaque_mark(folder: &TreePath) -> TreePath {
-    folder.child(&[WHITEOUT, OPAQUE].concat())
+/// Returns the name of the mark of a directory that hides what was in it.
+pub(crate) fn opaque_mark(directory: &TreePath) -> TreePath {
+    directory.child(&[WHITEOUT, OPAQUE].concat())
 }
 
 /// Tells whether a member may be a whiteout: engines write them as empty files that nobody but their owner

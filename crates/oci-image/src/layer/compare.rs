@@ -35,7 +35,7 @@ impl Comparison<'_> {
     /// Compares a file with what is under the same name below.
     ///
     /// The rule is `BuildKit`'s: type, mode, owner, device and capability, and for all but
-    /// folders size and time; where both times are whole seconds, content.
+    /// directories size and time; where both times are whole seconds, content.
     pub(crate) fn compare(
         &self,
         upper: &Inode<Content>,

@@ -1,5 +1,5 @@
 //! Writes down entries in the order and with the company that `BuildKit`'s archiver gives them:
-//! folders before what is in them, and one leader for the names of a file.
+//! directories before what is in them, and one leader for the names of a file.
 //!
 //! It does not know why an entry is recorded.
 
@@ -20,7 +20,7 @@ pub(crate) struct Emitter<'a> {
     inodes: &'a [Arc<Inode<Content>>],
     lower: &'a Tree,
     records: Vec<Record>,
-    folders: BTreeSet<TreePath>,
+    directories: BTreeSet<TreePath>,
     leaders: BTreeMap<InodeId, TreePath>,
     waiting: BTreeMap<InodeId, Vec<TreePath>>,
 }
@@ -37,7 +37,7 @@ impl<'a> Emitter<'a> {
             inodes,
             lower,
             records: Vec::new(),
-            folders: BTreeSet::new(),
+            directories: BTreeSet::new(),
             leaders: BTreeMap::new(),
             waiting: BTreeMap::new(),
         }
@@ -45,7 +45,7 @@ impl<'a> Emitter<'a> {
 
     /// Records a deletion.
     pub(crate) fn delete(&mut self, path: &TreePath) -> Result<(), Problem> {
-        self.put_folders_of(path)?;
+        self.put_directories_of(path)?;
         self.push(path, Change::Delete);
         Ok(())
     }
@@ -54,8 +54,8 @@ impl<'a> Emitter<'a> {
     pub(crate) fn put(&mut self, path: &TreePath, id: InodeId) -> Result<(), Problem> {
         let inode = &self.inodes[id];
         if inode.is_directory() {
-            self.put_folders_of(path)?;
-            if self.folders.insert(path.clone()) {
+            self.put_directories_of(path)?;
+            if self.directories.insert(path.clone()) {
                 self.push(path, Change::Put(Arc::clone(inode)));
             }
             return Ok(());
@@ -63,7 +63,7 @@ impl<'a> Emitter<'a> {
         if self.leaders.contains_key(&id) {
             return self.link(path, id);
         }
-        self.put_folders_of(path)?;
+        self.put_directories_of(path)?;
         self.push(path, Change::Put(Arc::clone(inode)));
         self.leaders.insert(id, path.clone());
         for other in self.waiting.remove(&id).unwrap_or_default() {
@@ -88,7 +88,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn link(&mut self, path: &TreePath, id: InodeId) -> Result<(), Problem> {
-        self.put_folders_of(path)?;
+        self.put_directories_of(path)?;
         let change = Change::Link {
             inode: Arc::clone(&self.inodes[id]),
             leader: self.leaders[&id].clone(),
@@ -104,23 +104,23 @@ impl<'a> Emitter<'a> {
         });
     }
 
-    /// Records the folders above a name that are not recorded yet, changed or not.
-    fn put_folders_of(&mut self, path: &TreePath) -> Result<(), Problem> {
+    /// Records the directories above a name that are not recorded yet, changed or not.
+    fn put_directories_of(&mut self, path: &TreePath) -> Result<(), Problem> {
         let missing = path
             .ancestors()
-            .take_while(|folder| !self.folders.contains(folder));
+            .take_while(|directory| !self.directories.contains(directory));
         let missing: Vec<_> = missing.collect();
-        for folder in missing.into_iter().rev() {
-            let upper = self.names.get(&folder).map(|id| &self.inodes[*id]);
-            let inode = upper.or_else(|| self.lower.get(&folder).map(|node| &node.inode));
+        for directory in missing.into_iter().rev() {
+            let upper = self.names.get(&directory).map(|id| &self.inodes[*id]);
+            let inode = upper.or_else(|| self.lower.get(&directory).map(|node| &node.inode));
             let Some(inode) = inode.filter(|inode| inode.is_directory()) else {
                 return Err(Problem::Parent {
                     path: path.clone(),
-                    parent: folder,
+                    parent: directory,
                 });
             };
-            self.push(&folder, Change::Put(Arc::clone(inode)));
-            self.folders.insert(folder);
+            self.push(&directory, Change::Put(Arc::clone(inode)));
+            self.directories.insert(directory);
         }
         Ok(())
     }

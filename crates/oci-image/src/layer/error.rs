@@ -108,19 +108,19 @@ pub enum Problem {
         /// What it says.
         target: String,
     },
-    /// The mark of a folder that hides what was in it, where none can be.
+    /// The mark of a directory that hides what was in it, where none can be.
     #[error(
         "`{0}` hides what is below it; expected an engine that lists changes to list deletions"
     )]
     Opaque(TreePath),
-    /// A member that is in no folder.
+    /// A member that is in no directory.
     #[error(
         "`{path}` is in `{parent}`, which is not a directory of the layer or of those below it"
     )]
     Parent {
         /// The member.
         path: TreePath,
-        /// The folder that is not one.
+        /// The directory that is not one.
         parent: TreePath,
     },
 }

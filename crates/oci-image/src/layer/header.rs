@@ -27,7 +27,7 @@ const PREFIX: std::ops::Range<usize> = 345..500;
 
 /// An entry's fields.
 pub(crate) struct Header<'a> {
-    /// The name; of a folder with a slash at the end.
+    /// The name; of a directory with a slash at the end.
     pub(crate) name: Vec<u8>,
     /// What a link of either kind says.
     pub(crate) link: &'a [u8],
@@ -198,7 +198,7 @@ fn ascii(text: &[u8]) -> Vec<u8> {
 }
 
 /// Puts text into a field, cut where it is too long; then slashes at the cut go as well, so that
-/// a file does not look like a folder.
+/// a file does not look like a directory.
 fn put_text(field: &mut [u8], text: &[u8]) {
     let length = text.len().min(field.len());
     field[..length].copy_from_slice(&text[..length]);

@@ -1,5 +1,5 @@
 //! What engines leave behind in a layer although the build did not make it: empty files and
-//! folders on which something was mounted while a RUN ran.
+//! directories on which something was mounted while a RUN ran.
 //!
 //! It knows names and shapes. Which steps of which engine leave something is for the caller.
 
@@ -27,8 +27,8 @@ pub struct Leftover {
 pub enum LeftoverKind {
     /// A regular file without content.
     EmptyFile,
-    /// A folder with nothing in it but other leftovers.
-    Folder,
+    /// A directory with nothing in it but other leftovers.
+    Directory,
 }
 
 /// The files that engines mount into a RUN.
@@ -40,9 +40,9 @@ const FILES: [&str; 5] = [
     "dev/console",
 ];
 
-/// The folders that engines mount on or make for the files. (`dev`, `proc` and `sys` themselves
+/// The directories that engines mount on or make for the files. (`dev`, `proc` and `sys` themselves
 /// are left behind by `BuildKit` as well: they belong to a canonical layer.)
-const FOLDERS: [&str; 9] = [
+const DIRECTORIES: [&str; 9] = [
     "dev/mqueue",
     "dev/pts",
     "dev/shm",
@@ -55,7 +55,7 @@ const FOLDERS: [&str; 9] = [
 ];
 
 /// Returns what a RUN may leave behind, where the root of the step's file system has since
-/// become the folder `prefix`: the root itself in the step's own layer, the destination in the
+/// become the directory `prefix`: the root itself in the step's own layer, the destination in the
 /// layer of a COPY.
 pub fn leftovers_of_run(prefix: &str) -> Result<Vec<Leftover>, InvalidPath> {
     let below = |name: &str| {
@@ -66,9 +66,11 @@ pub fn leftovers_of_run(prefix: &str) -> Result<Vec<Leftover>, InvalidPath> {
         )
     };
     let files = FILES.iter().map(|name| (name, LeftoverKind::EmptyFile));
-    let folders = FOLDERS.iter().map(|name| (name, LeftoverKind::Folder));
+    let directories = DIRECTORIES
+        .iter()
+        .map(|name| (name, LeftoverKind::Directory));
     files
-        .chain(folders)
+        .chain(directories)
         .map(|(name, kind)| {
             Ok(Leftover {
                 path: below(name)?,
@@ -86,7 +88,7 @@ pub(crate) fn remove(
     leftovers: &[Leftover],
 ) -> BTreeSet<TreePath> {
     let mut removed = BTreeSet::new();
-    // What is in a folder goes before the folder.
+    // What is in a directory goes before the directory.
     let mut candidates: Vec<_> = leftovers.iter().collect();
     candidates.sort_by(|a, b| b.path.cmp(&a.path));
     for Leftover { path, kind } in candidates {
@@ -98,7 +100,7 @@ pub(crate) fn remove(
             .next();
         let shaped = match (kind, &inode.kind) {
             (LeftoverKind::EmptyFile, Kind::File { size, .. }) => *size == 0,
-            (LeftoverKind::Folder, Kind::Directory) => {
+            (LeftoverKind::Directory, Kind::Directory) => {
                 !next.is_some_and(|(name, _)| name.is_below(path))
             }
             _ => false,

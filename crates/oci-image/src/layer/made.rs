@@ -1,4 +1,4 @@
-//! The folders that a COPY makes on its way: `BuildKit` from 0.21 on gives them the permissions that
+//! The directories that a COPY makes on its way: `BuildKit` from 0.21 on gives them the permissions that
 //! `--chmod` says, other engines 0755.
 //!
 //! It knows where a step copies to, not which engine did it: what is right already stays.
@@ -19,12 +19,12 @@ pub struct Destination {
     pub mode: Option<u32>,
 }
 
-/// What Docker's daemon takes from the permissions of folders that it makes.
+/// What Docker's daemon takes from the permissions of directories that it makes.
 const UMASK: u32 = 0o022;
 
-/// The folders of a build that have other permissions in its image than where it was built.
+/// The directories of a build that have other permissions in its image than where it was built.
 #[derive(Debug, Default)]
-pub(crate) struct MadeFolders {
+pub(crate) struct MadeDirectories {
     modes: BTreeMap<TreePath, Modes>,
 }
 
@@ -34,8 +34,8 @@ struct Modes {
     image: u32,
 }
 
-impl MadeFolders {
-    /// Gives folders the permissions of the image: those that this layer's step made on its way, and
+impl MadeDirectories {
+    /// Gives directories the permissions of the image: those that this layer's step made on its way, and
     /// those of earlier layers that are in this one for what is in them.
     pub(crate) fn level(
         &mut self,
@@ -44,7 +44,7 @@ impl MadeFolders {
         destination: Option<&Destination>,
     ) {
         let Archive { items, inodes } = archive;
-        // A folder may be deleted and made again in one layer.
+        // A directory may be deleted and made again in one layer.
         for item in &*items {
             if let Item::Whiteout(path) | Item::Opaque(path) = item {
                 self.forget(path);
@@ -78,9 +78,9 @@ impl MadeFolders {
         }
     }
 
-    /// Forgets a folder that is gone, with those in it.
+    /// Forgets a directory that is gone, with those in it.
     fn forget(&mut self, path: &TreePath) {
         self.modes
-            .retain(|folder, _| folder != path && !folder.is_below(path));
+            .retain(|directory, _| directory != path && !directory.is_below(path));
     }
 }

@@ -30,7 +30,7 @@ pub(crate) use archive::Archive;
 pub(crate) use block::BLOCK;
 pub(crate) use compare::Comparison;
 pub(crate) use header::{Header, write_padding};
-pub(crate) use made::MadeFolders;
+pub(crate) use made::MadeDirectories;
 pub(crate) use means::Means;
 pub(crate) use normalise::{Normalised, find_changes, keep_changes};
 pub(crate) use read::{Body, Member, Streamed, TarReader};

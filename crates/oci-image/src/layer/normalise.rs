@@ -38,7 +38,8 @@ pub(crate) fn keep_changes(
     let Archive { items, inodes } = archive;
     let mut names = names(&items);
     let removed = leftover::remove(&mut names, &inodes, lower, leftovers);
-    let is_folder = |path: &TreePath| names.get(path).is_some_and(|id| inodes[*id].is_directory());
+    let is_directory =
+        |path: &TreePath| names.get(path).is_some_and(|id| inodes[*id].is_directory());
     let mut leaders = BTreeMap::<InodeId, TreePath>::new();
     let mut records = Vec::with_capacity(items.len());
     for item in items {
@@ -52,7 +53,7 @@ pub(crate) fn keep_changes(
             Item::Opaque(path) => return Err(Problem::Opaque(path)),
         };
         let parent = path.ancestors().next();
-        if let Some(parent) = parent.filter(|parent| !is_folder(parent)) {
+        if let Some(parent) = parent.filter(|parent| !is_directory(parent)) {
             return Err(Problem::Parent { path, parent });
         }
         let change = match id.map(|id| (id, leaders.get(&id).cloned())) {
@@ -143,30 +144,30 @@ fn names(items: &[Item]) -> BTreeMap<TreePath, InodeId> {
     items.iter().filter_map(name).collect()
 }
 
-/// Returns a file with the name of the mark that hides what was in a folder, if a step copied one. Engines
-/// mark, once, the folders that a step made, where there is nothing to hide.
+/// Returns a file with the name of the mark that hides what was in a directory, if a step copied one. Engines
+/// mark, once, the directories that a step made, where there is nothing to hide.
 fn copied_mark(items: &[Item], lower: &Tree) -> Option<TreePath> {
     let mut marked = BTreeSet::new();
-    let hides = |folder: &TreePath| {
-        lower.below(folder).next().is_some()
+    let hides = |directory: &TreePath| {
+        lower.below(directory).next().is_some()
             || lower
-                .get(folder)
+                .get(directory)
                 .is_some_and(|node| node.inode.is_directory())
     };
     items.iter().find_map(|item| match item {
-        Item::Opaque(folder) if !marked.insert(folder) || hides(folder) => {
-            Some(opaque_mark(folder))
+        Item::Opaque(directory) if !marked.insert(directory) || hides(directory) => {
+            Some(opaque_mark(directory))
         }
         _ => None,
     })
 }
 
-/// The upper folder that an engine made an archive of.
+/// The upper directory that an engine made an archive of.
 struct Upper<'a> {
     names: BTreeMap<TreePath, InodeId>,
     inodes: &'a [Arc<Inode<Content>>],
     lower: &'a Tree,
-    /// Folders that are there below as well, but hide all that was in them. None is in another.
+    /// Directories that are there below as well, but hide all that was in them. None is in another.
     opaque: BTreeSet<TreePath>,
 }
 
@@ -187,8 +188,10 @@ impl<'a> Upper<'a> {
         for item in items {
             match item {
                 Item::Opaque(path) => marked.insert(path),
-                // A folder that was deleted and made again hides as well.
-                Item::Whiteout(path) => upper.is_folder(path) == Some(true) && marked.insert(path),
+                // A directory that was deleted and made again hides as well.
+                Item::Whiteout(path) => {
+                    upper.is_directory(path) == Some(true) && marked.insert(path)
+                }
                 Item::Name(..) => false,
             };
         }
@@ -200,20 +203,20 @@ impl<'a> Upper<'a> {
         upper
     }
 
-    /// Returns whether a name is a folder in this layer; nothing where the layer lacks it.
-    fn is_folder(&self, path: &TreePath) -> Option<bool> {
+    /// Returns whether a name is a directory in this layer; nothing where the layer lacks it.
+    fn is_directory(&self, path: &TreePath) -> Option<bool> {
         self.names
             .get(path)
             .map(|id| self.inodes[*id].is_directory())
     }
 
-    /// Returns whether a name is below an opaque folder, where the layer has all that there is.
+    /// Returns whether a name is below an opaque directory, where the layer has all that there is.
     fn is_complete(&self, path: &TreePath) -> bool {
         let nearest = self.opaque.range(..path).next_back();
-        nearest.is_some_and(|folder| path.is_below(folder))
+        nearest.is_some_and(|directory| path.is_below(directory))
     }
 
-    /// Returns the names below that this layer deletes; of a deleted folder only its own.
+    /// Returns the names below that this layer deletes; of a deleted directory only its own.
     fn deletions(&self, items: &[Item]) -> BTreeSet<TreePath> {
         let mut deleted = BTreeSet::new();
         for item in items {
@@ -224,13 +227,13 @@ impl<'a> Upper<'a> {
                 deleted.insert(path.clone());
             }
         }
-        for folder in &self.opaque {
+        for directory in &self.opaque {
             let mut passed: Option<&TreePath> = None;
-            for (path, node) in self.lower.below(folder) {
+            for (path, node) in self.lower.below(directory) {
                 if passed.is_some_and(|passed| path.is_below(passed)) {
                     continue;
                 }
-                match self.is_folder(path) {
+                match self.is_directory(path) {
                     None => {
                         deleted.insert(path.clone());
                         passed = Some(path);
@@ -240,10 +243,11 @@ impl<'a> Upper<'a> {
                 }
             }
         }
-        // What is in something that is gone or is no folder any more is gone with it.
+        // What is in something that is gone or is no directory any more is gone with it.
         let hidden = |path: &TreePath| {
-            path.ancestors()
-                .any(|folder| deleted.contains(&folder) || self.is_folder(&folder) == Some(false))
+            path.ancestors().any(|directory| {
+                deleted.contains(&directory) || self.is_directory(&directory) == Some(false)
+            })
         };
         deleted
             .iter()

@@ -178,7 +178,7 @@ impl<S: Source> TarReader<S> {
                     body: Body::HardLink(link),
                 });
             }
-            // Before there was a type for folders, a slash at the end made one.
+            // Before there was a type for directories, a slash at the end made one.
             b'\0' if name.ends_with(b"/") => Kind::Directory,
             b'\0' | b'0' | b'7' => {
                 let size = extended.size.or_else(|| block.size());

@@ -34,19 +34,19 @@ impl Tree {
         self.nodes.get(path)
     }
 
-    /// Returns whether a name is a folder. The root is one.
+    /// Returns whether a name is a directory. The root is one.
     pub(crate) fn is_directory(&self, path: &TreePath) -> bool {
         path.is_root() || self.get(path).is_some_and(|node| node.inode.is_directory())
     }
 
-    /// Returns the names below a folder, in order.
+    /// Returns the names below a directory, in order.
     pub(crate) fn below<'a>(
         &'a self,
-        folder: &'a TreePath,
+        directory: &'a TreePath,
     ) -> impl Iterator<Item = (&'a TreePath, &'a Node)> {
-        let behind = (Bound::Excluded(folder), Bound::Unbounded);
+        let behind = (Bound::Excluded(directory), Bound::Unbounded);
         let below = self.nodes.range::<TreePath, _>(behind);
-        below.take_while(|(path, _)| path.is_below(folder))
+        below.take_while(|(path, _)| path.is_below(directory))
     }
 
     /// Returns the newest time, in seconds, of what the steps of this build put here.
@@ -59,7 +59,7 @@ impl Tree {
     pub(crate) fn import(&mut self, layer: Archive) {
         for item in &layer.items {
             match item {
-                Item::Opaque(folder) => self.remove_below(folder),
+                Item::Opaque(directory) => self.remove_below(directory),
                 Item::Whiteout(path) => self.remove(path),
                 Item::Name(..) => {}
             }
@@ -96,8 +96,11 @@ impl Tree {
         self.nodes.remove(path);
     }
 
-    fn remove_below(&mut self, folder: &TreePath) {
-        let gone: Vec<_> = self.below(folder).map(|(path, _)| path.clone()).collect();
+    fn remove_below(&mut self, directory: &TreePath) {
+        let gone: Vec<_> = self
+            .below(directory)
+            .map(|(path, _)| path.clone())
+            .collect();
         for path in gone {
             self.nodes.remove(&path);
         }

@@ -42,7 +42,7 @@ impl Written {
     }
 }
 
-/// Writes a layer into a file in the folder `blobs`; `company` are all layers that are being written.
+/// Writes a layer into a file in the directory `blobs`; `company` are all layers that are being written.
 pub(crate) fn write_blob(
     records: &[Record],
     profile: &Profile,
@@ -120,8 +120,8 @@ fn header<'a>(path: &TreePath, inode: &'a Inode<Content>) -> Header<'a> {
 
 /// Returns the header that deletes a name. Its time is 0, which the epoch does not raise.
 fn deletion(deleted: &TreePath) -> Header<'static> {
-    let folder = deleted.parent().unwrap_or_else(TreePath::root);
-    let mark = folder.child(&[WHITEOUT, deleted.name()].concat());
+    let directory = deleted.parent().unwrap_or_else(TreePath::root);
+    let mark = directory.child(&[WHITEOUT, deleted.name()].concat());
     Header {
         name: mark.as_bytes().to_vec(),
         link: b"",

@@ -37,10 +37,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn compare_all() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     let run = command("go")
         .args(["run", "."])
-        .arg(folder.path())
+        .arg(directory.path())
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go"))
         .output()?;
     if !run.status.success() {
@@ -48,7 +48,7 @@ fn compare_all() -> Result<(), Failed> {
         return Err(format!("`go run` failed: {messages}").into());
     }
     let mut compared = 0;
-    for file in fs::read_dir(folder.path())? {
+    for file in fs::read_dir(directory.path())? {
         let tar = Utf8PathBuf::try_from(file?.path())?;
         if tar.extension() == Some("tar") {
             compare(&tar)?;

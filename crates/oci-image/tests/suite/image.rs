@@ -23,21 +23,21 @@ const TOP: &str = "FROM stagex/test-base AS package\nCOPY --from=stagex/test-bas
                    COPY c/ /\nWORKDIR /etc\nUSER 1000\nENTRYPOINT [\"/bin/<&>\"]\n";
 const TOP_DIGEST: &str = "sha256:440a65bc0a6543f23c5605fccb12357739f3e2496f8ce75df3d8da2ccb5deb7c";
 
-/// The context's folder `a`.
+/// The context's directory `a`.
 const A: [Entry; 7] = [
     ("bin", Kind::Symlink("usr/bin"), 0o777, NOW),
-    ("etc", Kind::Folder, 0o755, NOW),
+    ("etc", Kind::Directory, 0o755, NOW),
     ("etc/motd", Kind::File("hello\n"), 0o644, NOW),
     ("etc/motd.hard", Kind::HardLink("etc/motd"), 0o644, NOW),
-    ("usr", Kind::Folder, 0o755, NOW),
-    ("usr/bin", Kind::Folder, 0o755, NOW),
+    ("usr", Kind::Directory, 0o755, NOW),
+    ("usr/bin", Kind::Directory, 0o755, NOW),
     ("usr/bin/tool", Kind::File("#!/bin/sh\n"), 0o4755, NOW),
 ];
 
-/// The context's folder `b`, copied.
+/// The context's directory `b`, copied.
 const B: [Entry; 4] = [
-    ("usr", Kind::Folder, 0o755, NOW),
-    ("usr/share", Kind::Folder, 0o755, NOW),
+    ("usr", Kind::Directory, 0o755, NOW),
+    ("usr/share", Kind::Directory, 0o755, NOW),
     (LONG, Kind::File("x"), 0o644, NOW),
     ("usr/share/é", Kind::File(""), 0o600, NOW),
 ];
@@ -49,17 +49,17 @@ const LONG: &str = concat!(
 
 /// What an engine touches that copies the base's `usr` onto itself.
 const AGAIN: [Entry; 6] = [
-    ("usr", Kind::Folder, 0o755, NOW),
-    ("usr/bin", Kind::Folder, 0o755, NOW),
+    ("usr", Kind::Directory, 0o755, NOW),
+    ("usr/bin", Kind::Directory, 0o755, NOW),
     ("usr/bin/tool", Kind::File("#!/bin/sh\n"), 0o4755, 1),
-    ("usr/share", Kind::Folder, 0o755, NOW),
+    ("usr/share", Kind::Directory, 0o755, NOW),
     (LONG, Kind::File("x"), 0o644, 1),
     ("usr/share/é", Kind::File(""), 0o600, 1),
 ];
 
-/// The context's folder `c`.
+/// The context's directory `c`.
 const C: [Entry; 3] = [
-    ("etc", Kind::Folder, 0o700, NOW),
+    ("etc", Kind::Directory, 0o700, NOW),
     ("etc/motd", Kind::File("goodbye\n"), 0o644, NOW),
     ("etc/new", Kind::File("new\n"), 0o644, NOW),
 ];
@@ -174,10 +174,10 @@ fn old_stays() -> Result<(), Failed> {
     let broken = workshop.layer("broken", &A)?;
     fs::write(workshop.root.join("broken"), b"no tar")?;
     let layers = vec![broken.clone(), broken];
-    let made = make(BASE, None, layers, layout.folder());
+    let made = make(BASE, None, layers, layout.directory());
     expect(&made.is_err(), "true")?;
 
-    let layout = Layout::open(layout.folder())?;
+    let layout = Layout::open(layout.directory())?;
     layout.verify()?;
     expect(&layout.manifest_digest(), &old.manifest.to_string())?;
     // Nothing of the attempt is left beside it, nor of a new image in its place.
@@ -189,7 +189,10 @@ fn changed_base() -> Result<(), Failed> {
     let workshop = Workshop::new()?;
     let (_, base) = make_base(&workshop, "base")?;
     let layer = base.manifest().layers()[1].digest.hex();
-    fs::write(base.folder().join("blobs/sha256").join(layer), b"changed")?;
+    fs::write(
+        base.directory().join("blobs/sha256").join(layer),
+        b"changed",
+    )?;
     let failed = make_top(&workshop, &base).err();
     let message = failed
         .as_ref()

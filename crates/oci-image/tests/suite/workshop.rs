@@ -1,4 +1,4 @@
-//! A folder in which layers and images are made.
+//! A directory in which layers and images are made.
 
 use std::fs::{self, File};
 
@@ -20,24 +20,24 @@ pub(crate) type Entry = (&'static str, Kind, u32, u64);
 /// What an entry is.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    Folder,
+    Directory,
     File(&'static str),
     Symlink(&'static str),
     HardLink(&'static str),
 }
 
-/// A folder of the test's own.
+/// A directory of the test's own.
 pub(crate) struct Workshop {
-    _folder: TempDir,
+    _directory: TempDir,
     pub(crate) root: Utf8PathBuf,
 }
 
 impl Workshop {
     pub(crate) fn new() -> Result<Self, Failed> {
-        let folder = tempfile::tempdir()?;
-        let root = Utf8PathBuf::try_from(folder.path().to_owned())?;
+        let directory = tempfile::tempdir()?;
+        let root = Utf8PathBuf::try_from(directory.path().to_owned())?;
         Ok(Self {
-            _folder: folder,
+            _directory: directory,
             root,
         })
     }
@@ -51,7 +51,7 @@ impl Workshop {
             header.set_mtime(*time);
             header.set_mode(*mode);
             let (kind, link, content) = match kind {
-                Kind::Folder => (EntryType::Directory, None, ""),
+                Kind::Directory => (EntryType::Directory, None, ""),
                 Kind::File(content) => (EntryType::Regular, None, *content),
                 Kind::Symlink(target) => (EntryType::Symlink, Some(target), ""),
                 Kind::HardLink(target) => (EntryType::Link, Some(target), ""),
@@ -72,7 +72,7 @@ impl Workshop {
         })
     }
 
-    /// Returns the names of all that is in the folder.
+    /// Returns the names of all that is in the directory.
     pub(crate) fn names(&self) -> Result<Vec<String>, Failed> {
         let files = fs::read_dir(&self.root)?.collect::<Result<Vec<_>, _>>()?;
         let names = files.iter().map(fs::DirEntry::file_name);

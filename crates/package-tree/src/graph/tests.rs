@@ -13,14 +13,14 @@ fn plan(packages: &[(&str, &[&str])], targets: &[&str]) -> (Tree, Plan) {
     let root = Utf8Path::from_path(temporary.path()).unwrap();
     for (name, needs) in packages {
         let (stage, package) = name.split_once('-').unwrap();
-        let folder = root.join("packages").join(stage).join(package);
-        std::fs::create_dir_all(&folder).unwrap();
+        let directory = root.join("packages").join(stage).join(package);
+        std::fs::create_dir_all(&directory).unwrap();
         let manifest = format!("[package]\nname = \"{package}\"\n");
-        std::fs::write(folder.join("package.toml"), manifest).unwrap();
+        std::fs::write(directory.join("package.toml"), manifest).unwrap();
         let need = |need: &&str| format!("COPY --from=stagex/{need} / /\n");
         let needs: String = needs.iter().map(need).collect();
         std::fs::write(
-            folder.join("Containerfile"),
+            directory.join("Containerfile"),
             format!("FROM scratch\n{needs}"),
         )
         .unwrap();

@@ -32,7 +32,7 @@ impl Output {
         // Where other tools leave sources is none of the package's files.
         let of_package =
             path.starts_with(&self.context) && !path.starts_with(self.context.join("fetch"));
-        let manifest = |folder: &camino::Utf8PathBuf| has(&folder.join("package.toml"));
+        let manifest = |directory: &camino::Utf8PathBuf| has(&directory.join("package.toml"));
         of_package
             || has(&self.context)
             || self.version_from.iter().any(manifest)

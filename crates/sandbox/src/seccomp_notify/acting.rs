@@ -27,7 +27,7 @@ pub(super) struct Identity {
 impl Ground {
     /// Makes the root and the umask this thread's own.
     pub(super) fn of_this_thread() -> Result<Self, Errno> {
-        // SAFETY: no other thread relies on what this one's root, folder and umask are.
+        // SAFETY: no other thread relies on what this one's root, directory and umask are.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FS)? };
         let open = |path| {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

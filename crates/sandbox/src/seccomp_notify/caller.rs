@@ -23,7 +23,7 @@ const PAGE: usize = 4096;
 /// Who has made a call.
 pub(super) struct Caller<'a> {
     ground: &'a Ground,
-    folder: OwnedFd,
+    directory: OwnedFd,
     memory: OnceCell<fs::File>,
     status: OnceCell<Status>,
 }
@@ -53,10 +53,11 @@ pub(super) enum Target {
 impl<'a> Caller<'a> {
     pub(super) fn of(ground: &'a Ground, id: u32) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = rustix::fs::openat(&ground.processes, id.to_string(), flags, Mode::empty())?;
+        let directory =
+            rustix::fs::openat(&ground.processes, id.to_string(), flags, Mode::empty())?;
         Ok(Self {
             ground,
-            folder,
+            directory,
             memory: OnceCell::new(),
             status: OnceCell::new(),
         })
@@ -64,7 +65,12 @@ impl<'a> Caller<'a> {
 
     /// Opens what the system shows of it.
     fn open_own(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        rustix::fs::openat(&self.folder, name, flags | OFlags::CLOEXEC, Mode::empty())
+        rustix::fs::openat(
+            &self.directory,
+            name,
+            flags | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
     }
 
     fn read_own(&self, name: &str) -> Result<Vec<u8>, Errno> {
@@ -255,14 +261,18 @@ impl Target {
             Self::Path { from, path, .. } => (*from, path.as_slice()),
         };
         let slash = path.iter().rposition(|byte| *byte == b'/');
-        let (folder, name) = path.split_at(slash.map_or(0, |slash| slash + 1));
-        let folder = if folder.is_empty() { b"." } else { folder };
-        let folder = Self::Path {
+        let (directory, name) = path.split_at(slash.map_or(0, |slash| slash + 1));
+        let directory = if directory.is_empty() {
+            b"."
+        } else {
+            directory
+        };
+        let directory = Self::Path {
             from,
-            path: folder.to_vec(),
+            path: directory.to_vec(),
             follow: true,
         };
-        (folder, name.to_vec())
+        (directory, name.to_vec())
     }
 
     fn path(&self) -> &[u8] {

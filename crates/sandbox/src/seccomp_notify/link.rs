@@ -46,14 +46,14 @@ pub(super) fn link(asked: &Asked<'_>) -> Result<Answer, Stop> {
     if !may_link(asked, &target, &status)? {
         return Ok(Answer::Kernel);
     }
-    let (folder, name) = target.split();
-    let Ok(folder) = asked.caller.open(&folder, None) else {
+    let (directory, name) = target.split();
+    let Ok(directory) = asked.caller.open(&directory, None) else {
         return Ok(Answer::Kernel);
     };
-    let before = rustix::fs::fstat(&folder)?;
-    if renew(asked, &file, &folder, &name)? {
+    let before = rustix::fs::fstat(&directory)?;
+    if renew(asked, &file, &directory, &name)? {
         let times = times(&before);
-        rustix::fs::utimensat(&folder, ".", &times, AtFlags::empty())?;
+        rustix::fs::utimensat(&directory, ".", &times, AtFlags::empty())?;
     }
     Ok(Answer::Kernel)
 }
@@ -83,8 +83,8 @@ fn may_link(asked: &Asked<'_>, target: &Target, status: &Stat) -> Result<bool, E
     // What is another's is linked by whoever may read and write it.
     let is_own = identity.user == status.st_uid || asked.caller.has(FOWNER)?;
     let may_be_linked = is_own || may(target, Access::READ_OK | Access::WRITE_OK);
-    let (folder, _) = other.split();
-    Ok(may_be_linked && may(&folder, Access::WRITE_OK | Access::EXEC_OK))
+    let (directory, _) = other.split();
+    Ok(may_be_linked && may(&directory, Access::WRITE_OK | Access::EXEC_OK))
 }
 
 /// Tells whether the number of a file is that of the one in the directory of changes, as a second name of it
@@ -106,24 +106,29 @@ fn is_of_changes(asked: &Asked<'_>, file: &OwnedFd, status: &Stat) -> bool {
 }
 
 /// Has the name of a file be that of what the file is called by a new name. Returns whether it could try.
-fn renew(asked: &Asked<'_>, file: &OwnedFd, folder: &OwnedFd, name: &[u8]) -> Result<bool, Stop> {
+fn renew(
+    asked: &Asked<'_>,
+    file: &OwnedFd,
+    directory: &OwnedFd,
+    name: &[u8],
+) -> Result<bool, Stop> {
     let other = format!(".stagex-{:x}", asked.call.id);
     let other = other.as_bytes();
-    let linked = rustix::fs::linkat(folder, name, folder, other, AtFlags::empty());
+    let linked = rustix::fs::linkat(directory, name, directory, other, AtFlags::empty());
     if linked.is_err() {
         // So it is for the caller: nothing can be written there, or the names are not of one file system.
         return Ok(false);
     }
     let renewed = || -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let found = rustix::fs::openat(folder.as_fd(), other, flags, Mode::empty())?;
+        let found = rustix::fs::openat(directory.as_fd(), other, flags, Mode::empty())?;
         let inode = |status: Stat| (status.st_dev, status.st_ino);
         if inode(rustix::fs::fstat(file)?) == inode(rustix::fs::fstat(&found)?) {
-            rustix::fs::unlinkat(folder, other, AtFlags::empty())?;
+            rustix::fs::unlinkat(directory, other, AtFlags::empty())?;
         } else {
             // One name over the other the kernel does not rename: to the file system below they are of one file.
-            rustix::fs::unlinkat(folder, name, AtFlags::empty())?;
-            rustix::fs::renameat(folder, other, folder, name)?;
+            rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+            rustix::fs::renameat(directory, other, directory, name)?;
         }
         Ok(found)
     };

@@ -244,7 +244,7 @@ pub(super) fn list_attributes(asked: &Asked<'_>, buffer: usize) -> Result<Answer
 /// Lists a directory: each entry says of what kind it is.
 pub(super) fn list(asked: &Asked<'_>) -> Result<Answer, Stop> {
     let number = asked.argument(0).cast_signed();
-    let folder = asked.caller.share(number)?;
+    let directory = asked.caller.share(number)?;
     if !asked.is_waiting() {
         return Err(Errno::SRCH.into());
     }
@@ -254,7 +254,7 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Answer, Stop> {
     let length = unsafe {
         libc::syscall(
             libc::SYS_getdents64,
-            folder.as_raw_fd(),
+            directory.as_raw_fd(),
             list.as_mut_ptr(),
             list.len(),
         )
@@ -270,7 +270,7 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Answer, Stop> {
         if entry[ENTRY_KIND] == libc::DT_REG {
             let name = entry[ENTRY_NAME..].split(|byte| *byte == 0).next();
             let name = OsStr::from_bytes(name.unwrap_or_default());
-            if let Some(kind) = device_in(asked, folder.as_fd(), name) {
+            if let Some(kind) = device_in(asked, directory.as_fd(), name) {
                 entry[ENTRY_KIND] = kind;
             }
         }
@@ -282,16 +282,16 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Answer, Stop> {
 /// Lists a directory in a form that is not written here.
 pub(super) fn list_in_an_old_form(asked: &Asked<'_>) -> Result<Answer, Stop> {
     let number = asked.argument(0).cast_signed();
-    let Ok(folder) = asked
+    let Ok(directory) = asked
         .caller
         .descriptor(number, OFlags::RDONLY | OFlags::DIRECTORY)
     else {
         return Ok(Answer::Kernel);
     };
-    for entry in rustix::fs::Dir::read_from(&folder)? {
+    for entry in rustix::fs::Dir::read_from(&directory)? {
         let name = entry?.file_name().to_owned();
         let name = OsStr::from_bytes(name.to_bytes());
-        if device_in(asked, folder.as_fd(), name).is_some() {
+        if device_in(asked, directory.as_fd(), name).is_some() {
             return Err(Stop::refused(
                 "it lists a directory with a device file by an old call",
             ));
@@ -301,8 +301,8 @@ pub(super) fn list_in_an_old_form(asked: &Asked<'_>) -> Result<Answer, Stop> {
 }
 
 /// Returns the kind of a device for which a file in a directory stands, as in a list of entries.
-fn device_in(asked: &Asked<'_>, folder: BorrowedFd<'_>, name: &OsStr) -> Option<u8> {
-    let seen = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+fn device_in(asked: &Asked<'_>, directory: BorrowedFd<'_>, name: &OsStr) -> Option<u8> {
+    let seen = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
     let may_be = |status: &Stat| {
         status.st_size == 0 && FileType::from_raw_mode(status.st_mode) == FileType::RegularFile
     };
@@ -310,7 +310,7 @@ fn device_in(asked: &Asked<'_>, folder: BorrowedFd<'_>, name: &OsStr) -> Option<
         return None;
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::openat(folder, name, flags, Mode::empty()) else {
+    let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else {
         return None;
     };
     // Whose it is, is not said here.

@@ -51,7 +51,7 @@ pub(crate) struct Supervisor {
     /// What the calls are, by architecture and number.
     calls: BTreeMap<(u32, u32), held::Call>,
     set_ids: SetIds,
-    /// The process itself, which ends all others of its name space with it.
+    /// The process itself, which ends all others of its namespace with it.
     process: OwnedFd,
 }
 

@@ -251,12 +251,12 @@ mod tests {
     /// A file, and what may be done with it.
     struct Tried {
         set_ids: SetIds,
-        folder: tempfile::TempDir,
+        directory: tempfile::TempDir,
     }
 
     impl Tried {
         fn path(&self) -> std::path::PathBuf {
-            self.folder.path().join("file")
+            self.directory.path().join("file")
         }
 
         fn give(&self, mode: u32) -> bool {
@@ -284,7 +284,7 @@ mod tests {
                 '?' => self.set_ids.doubt(),
                 // More than the kernel keeps of what it has to tell.
                 'o' => {
-                    let other = self.folder.path().join("other");
+                    let other = self.directory.path().join("other");
                     fs::write(&other, "").unwrap();
                     let flags = OFlags::PATH | OFlags::CLOEXEC;
                     let file = rustix::fs::openat(CWD, &other, flags, Mode::empty()).unwrap();
@@ -319,7 +319,7 @@ mod tests {
     fn what_is_lost(#[case] steps: &str, #[case] is_right: bool) {
         let tried = Tried {
             set_ids: SetIds::of(&[]).unwrap(),
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
         };
         fs::write(tried.path(), "text").unwrap();
         assert!(tried.give(0o4755));
@@ -339,7 +339,7 @@ mod tests {
     fn what_is_given_back(#[case] steps: &str, #[case] mode: u32, #[case] is_right: bool) {
         let tried = Tried {
             set_ids: SetIds::of(&[]).unwrap(),
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
         };
         fs::write(tried.path(), "text").unwrap();
         assert!(tried.give(0o4755));

@@ -7,7 +7,7 @@ use snapshot::Digester;
 
 use super::*;
 
-/// A cache, and the folder of a build that uses it.
+/// A cache, and the directory of a build that uses it.
 struct Scene {
     temporary: tempfile::TempDir,
     limit: u64,
@@ -36,12 +36,12 @@ impl Scene {
     /// Returns the cache as another user has it.
     fn cache_of(&self, user: u8) -> io::Result<Cache> {
         let job = CacheJob {
-            folder: self.path("cache").try_into().unwrap(),
+            directory: self.path("cache").try_into().unwrap(),
             limit: self.limit,
             seal: Some([user; 32].into()),
         };
-        let folders = Arc::new(Folders::at(self.path("state")));
-        Cache::open(&job, &folders, &Arc::new(Report::new()))
+        let directories = Arc::new(Directories::at(self.path("state")));
+        Cache::open(&job, &directories, &Arc::new(Report::new()))
     }
 
     /// Keeps a file of 10,000 bytes and a layer.

@@ -25,7 +25,7 @@ const BASE: &str = "
 #[rstest]
 #[case::nothing("", "")]
 #[case::all_of_the_base_again(BASE, "")]
-#[case::the_times_of_folders("d d 755 @99", "")]
+#[case::the_times_of_directories("d d 755 @99", "")]
 #[case::a_mode("d d 700 @1", "d d 700 @1")]
 #[case::a_time(
     "d d 755 @99
@@ -46,19 +46,19 @@ const BASE: &str = "
     f d/1 644 @1 longer"
 )]
 #[case::a_link("l lib 777 @1 usr/bin", "l lib 777 @1 usr/bin")]
-#[case::folders_come_from_below(
+#[case::directories_come_from_below(
     "f d/e/new 644 @9",
     "d d 755 @1
     d d/e 755 @1
     f d/e/new 644 @9"
 )]
-#[case::a_file_for_a_folder(
+#[case::a_file_for_a_directory(
     "d d 755 @9
     f d/e 644 @9",
     "d d 755 @9
     f d/e 644 @9"
 )]
-#[case::a_folder_for_a_link(
+#[case::a_directory_for_a_link(
     "d lib 755 @9
     f lib/z 644 @9 z",
     "d lib 755 @9
@@ -90,7 +90,7 @@ fn changes_are_told_from_touches(#[case] upper: &str, #[case] expected: &str) {
     "d d 755 @9
     w d/1"
 )]
-#[case::a_folder_and_what_is_in_it(
+#[case::a_directory_and_what_is_in_it(
     "w d/e/x
     w d/e",
     "d d 755 @1
@@ -116,7 +116,7 @@ fn changes_are_told_from_touches(#[case] upper: &str, #[case] expected: &str) {
     w d/1
     f d/z 644 @9"
 )]
-#[case::a_folder_that_is_made_again(
+#[case::a_directory_that_is_made_again(
     "w d
     d d 755 @9
     f d/2 755 @1 two",
@@ -140,7 +140,7 @@ fn deletions_are_recorded(#[case] upper: &str, #[case] expected: &str) {
     f o/new 644 @9
     w o/p"
 )]
-#[case::also_in_folders_without_a_mark(
+#[case::also_in_directories_without_a_mark(
     "d o 755 @9
     o o
     f o/g 644 @9
@@ -162,17 +162,17 @@ fn deletions_are_recorded(#[case] upper: &str, #[case] expected: &str) {
     "d o 755 @9
     f o/p 644 @9"
 )]
-#[case::not_of_a_new_folder(
+#[case::not_of_a_new_directory(
     "d new 755 @9
     o new",
     "d new 755 @9"
 )]
-#[case::not_of_a_folder_for_a_link(
+#[case::not_of_a_directory_for_a_link(
     "d lib 755 @9
     o lib",
     "d lib 755 @9"
 )]
-fn opaque_folders_become_deletions(#[case] upper: &str, #[case] expected: &str) {
+fn opaque_directories_become_deletions(#[case] upper: &str, #[case] expected: &str) {
     assert_eq!(Below::imported(BASE).run(upper), lines(expected));
 }
 
@@ -204,7 +204,7 @@ fn opaque_folders_become_deletions(#[case] upper: &str, #[case] expected: &str) 
     p c 644 @9
     h d2 c"
 )]
-#[case::in_an_opaque_folder_all_names_come_along(
+#[case::in_an_opaque_directory_all_names_come_along(
     "d o 755 @9
     o o
     f o/g 644 @1

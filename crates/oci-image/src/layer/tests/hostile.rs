@@ -75,7 +75,7 @@ fn a_file_may_be_called_like_a_compressed_archive() {
 
 #[rstest]
 #[case::duplicate("f a 644 @9\nd b 755 @9\nf a 644 @9", "`a` is in the archive twice")]
-#[case::a_link_to_a_folder("d a 755 @9\nh b a", "a hard link to `a`")]
+#[case::a_link_to_a_directory("d a 755 @9\nh b a", "a hard link to `a`")]
 #[case::a_link_to_what_comes_later("h b a\nf a 644 @9", "a hard link to `a`")]
 fn members_that_disagree_are_refused(#[case] text: &str, #[case] reason: &str) {
     let refused = refused(&tar_of(text));
@@ -86,7 +86,7 @@ fn members_that_disagree_are_refused(#[case] text: &str, #[case] reason: &str) {
 #[case::in_nothing("f a/b 644 @9")]
 #[case::in_a_file("f a 644 @9\nf a/b 644 @9")]
 #[case::in_a_link("l a 777 @9 etc\nf a/b 644 @9")]
-fn members_without_a_folder_are_refused(#[case] text: &str) {
+fn members_without_a_directory_are_refused(#[case] text: &str) {
     let problem = Below::default()
         .try_normalise(text, Means::Run, &[])
         .unwrap_err();
@@ -123,7 +123,7 @@ fn targets_that_no_kernel_takes_are_refused(#[case] target: Vec<u8>, #[case] rea
 #[rstest]
 #[case::with_content("f d/.wh.name 644 @9 content", Means::Run)]
 #[case::that_others_may_read("f d/.wh.name 644 @9", Means::Run)]
-#[case::a_folder("d d/.wh.name 755 @9", Means::Run)]
+#[case::a_directory("d d/.wh.name 755 @9", Means::Run)]
 #[case::a_link("l d/.wh.name 777 @9 target", Means::Run)]
 #[case::a_copy_that_is_empty("f d/.wh.name 644 @9", Means::Copy)]
 #[case::a_copy_that_nobody_may_read("w d/name", Means::Copy)]
@@ -136,7 +136,7 @@ fn files_with_the_name_of_a_whiteout_are_refused(#[case] text: &str, #[case] mea
     assert!(matches!(archive.items.last(), Some(Item::Whiteout(_))));
 }
 
-/// Engines mark the folders that they make. A mark in one that was there, and a second one, were copied.
+/// Engines mark the directories that they make. A mark in one that was there, and a second one, were copied.
 #[rstest]
 #[case::there("d d 755 @9\no d", true)]
 #[case::there_and_empty("d empty 755 @9\no empty", true)]

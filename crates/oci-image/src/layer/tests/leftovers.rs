@@ -32,9 +32,9 @@ fn all_that_is_left_goes() {
 
 #[rstest]
 #[case::a_file_with_content("d etc 755 @9\nf etc/hosts 644 @9 localhost")]
-#[case::a_folder_with_content("d run 755 @9\nf run/pid 644 @9 1")]
-#[case::a_file_for_a_folder("f run 644 @9")]
-#[case::a_folder_for_a_file("d etc 755 @9\nd etc/hosts 755 @9")]
+#[case::a_directory_with_content("d run 755 @9\nf run/pid 644 @9 1")]
+#[case::a_file_for_a_directory("f run 644 @9")]
+#[case::a_directory_for_a_file("d etc 755 @9\nd etc/hosts 755 @9")]
 #[case::another_name("d etc 755 @9\nf etc/passwd 644 @9")]
 fn what_the_build_made_stays(#[case] upper: &str) {
     assert_eq!(run(&Below::default(), "", upper), (lines(upper), 0));

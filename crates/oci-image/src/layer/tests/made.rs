@@ -1,23 +1,23 @@
-//! Folders that a COPY makes get the permissions that BuildKit gives them, and keep them.
+//! Directories that a COPY makes get the permissions that BuildKit gives them, and keep them.
 
 use rstest::rstest;
 
 use super::*;
-use crate::layer::{Destination, MadeFolders};
+use crate::layer::{Destination, MadeDirectories};
 use crate::path::TreePath;
 
 /// A build whose layers are put on top of each other.
 #[derive(Default)]
 struct Layers {
     below: Below,
-    made: MadeFolders,
+    made: MadeDirectories,
 }
 
 impl Layers {
     fn on(base: &str) -> Self {
         Self {
             below: Below::imported(base),
-            made: MadeFolders::default(),
+            made: MadeDirectories::default(),
         }
     }
 
@@ -62,7 +62,7 @@ fn they_have_the_permissions_of_what_is_copied(#[case] chmod: u32, #[case] expec
 
 #[test]
 fn an_engine_that_has_them_right_is_believed() {
-    // The folder that is copied has what is asked for, the one that is made what is left of it.
+    // The directory that is copied has what is asked for, the one that is made what is left of it.
     let upper = lines("d a 750 @9\nd a/copied 2770 @9\nf a/copied/file 2770 @9");
     assert_eq!(Layers::default().copy("a", Some(0o2770), &upper), upper);
 }
@@ -74,7 +74,7 @@ fn without_chmod_they_stay() {
 }
 
 #[test]
-fn folders_below_stay() {
+fn directories_below_stay() {
     let mut layers = Layers::on("d a 755 @1");
     let upper = "d a 755 @9\nd a/b 755 @9\nf a/b/file 600 @9";
     let expected = lines("d a 755 @9\nd a/b 600 @9\nf a/b/file 600 @9");
@@ -84,8 +84,8 @@ fn folders_below_stay() {
 #[rstest]
 #[case::another_file("d a 755 @9\nf a/other 600 @9", "d a 640 @9\nf a/other 600 @9")]
 #[case::other_permissions("d a 700 @9", "d a 700 @9")]
-#[case::another_folder("w a\nd a 755 @9", "d a 755 @9\nw a/file")]
-#[case::a_folder_without_the_old("o a\nd a 755 @9", "d a 755 @9\nw a/file")]
+#[case::another_directory("w a\nd a 755 @9", "d a 755 @9\nw a/file")]
+#[case::a_directory_without_the_old("o a\nd a 755 @9", "d a 755 @9\nw a/file")]
 fn a_later_run_sees_them(#[case] upper: &str, #[case] expected: &str) {
     let mut layers = Layers::default();
     layers.copy("a/file", Some(0o640), "d a 755 @9\nf a/file 640 @9");
@@ -100,7 +100,7 @@ fn a_later_copy(#[case] destination: &str, #[case] expected: &str) {
     layers.copy("a/file", Some(0o640), "d a 755 @9\nf a/file 640 @9");
     let upper = "d a 755 @9\nf a/other 644 @9";
     assert_eq!(layers.copy(destination, None, upper), lines(expected));
-    // What was copied over is a folder like any other.
+    // What was copied over is a directory like any other.
     let upper = "d a 755 @9\nf a/third 644 @9";
     let mode = if destination.is_empty() { "755" } else { "640" };
     let expected = format!("d a {mode} @9\nf a/third 644 @9\n");

@@ -2,13 +2,13 @@
 //! comes out, one entry a line.
 //!
 //! ```text
-//! d etc 755 @5            a folder, its mode, its time in seconds
+//! d etc 755 @5            a directory, its mode, its time in seconds
 //! f etc/motd 644 @5 hi    a file and its content, which may be left out
 //! l lib 777 @5 usr/lib    a symbolic link
 //! p pipe 644 @5           a named pipe
 //! h etc/issue etc/motd    another name for a file
 //! w etc/hosts             a deletion
-//! o etc                   a folder that hides what was in it
+//! o etc                   a directory that hides what was in it
 //! ```
 
 mod changes;

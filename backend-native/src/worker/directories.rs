@@ -1,4 +1,4 @@
-//! Where a build keeps what it makes: short paths, relative to the worker's own folder, since the
+//! Where a build keeps what it makes: short paths, relative to the worker's own directory, since the
 //! kernel takes the whole of a stack in one page.
 
 use std::collections::BTreeMap;
@@ -19,22 +19,22 @@ use crate::job::{Failure, FailureKind, layers};
 use crate::worker::failure::Result;
 use crate::worker::threads::lock;
 
-/// The files themselves, in the folder of what can be kept.
+/// The files themselves, in the directory of what can be kept.
 pub(crate) const FILES: &str = "u";
 
 /// How much a disk has left that is full: less than the smallest program writes at once.
 const LEFT: u64 = 64 << 10;
 
-/// The folders of a build.
+/// The directories of a build.
 #[derive(Debug)]
-pub(crate) struct Folders {
+pub(crate) struct Directories {
     root: PathBuf,
     next: AtomicUsize,
-    /// The short paths of folders that are elsewhere.
+    /// The short paths of directories that are elsewhere.
     links: Mutex<BTreeMap<PathBuf, PathBuf>>,
 }
 
-/// The folders of one snapshot.
+/// The directories of one snapshot.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     /// What can be kept of it when it is finished.
@@ -47,8 +47,8 @@ pub(crate) struct Snapshot {
     pub(crate) merged: PathBuf,
 }
 
-impl Folders {
-    /// Makes the folders in `work`, and makes that this process's own folder.
+impl Directories {
+    /// Makes the directories in `work`, and makes that this process's own directory.
     pub(crate) fn enter(work: &Utf8Path) -> Result<Self> {
         let root = work.join("state");
         let made = fs::DirBuilder::new().mode(0o700).create(&root);
@@ -57,17 +57,17 @@ impl Folders {
         // Whoever the tree is shared with has no say in who owns what is built.
         snapshot::shut_off(&Tree::open(root.as_std_path())?).map_err(failed)?;
         let made = std::env::set_current_dir(&root)
-            .and_then(|()| make_folder(Self::empty(), 0o755))
-            .and_then(|()| make_folder(layers(work).as_std_path(), 0o700));
+            .and_then(|()| make_directory(Self::empty(), 0o755))
+            .and_then(|()| make_directory(layers(work).as_std_path(), 0o700));
         made.map_err(failed)?;
-        let folders = Self::at(root.clone().into());
-        folders.refuse_what_is_unfit(work)?;
-        Ok(folders)
+        let directories = Self::at(root.clone().into());
+        directories.refuse_what_is_unfit(work)?;
+        Ok(directories)
     }
 
     /// Refuses a file system that would take what a build makes for something else, or lose a part of it.
     fn refuse_what_is_unfit(&self, work: &Utf8Path) -> Result<()> {
-        let trial = self.folder()?;
+        let trial = self.directory()?;
         let tree = Tree::open(&trial)?;
         let lacks = snapshot::lacks(&tree);
         let cleared = snapshot::clear(&trial);
@@ -87,7 +87,7 @@ impl Folders {
         Err(Failure::new(FailureKind::Storage, message).with_hint(hint))
     }
 
-    /// Names the folders in `root`, which is there.
+    /// Names the directories in `root`, which is there.
     pub(crate) fn at(root: PathBuf) -> Self {
         Self {
             root,
@@ -96,7 +96,7 @@ impl Folders {
         }
     }
 
-    /// Returns a folder that is always empty.
+    /// Returns a directory that is always empty.
     pub(crate) fn empty() -> &'static Path {
         Path::new("empty")
     }
@@ -112,16 +112,16 @@ impl Folders {
         self.absolute(&self.unused())
     }
 
-    /// Makes a folder for a purpose of its own.
-    pub(crate) fn folder(&self) -> Result<PathBuf> {
+    /// Makes a directory for a purpose of its own.
+    pub(crate) fn directory(&self) -> Result<PathBuf> {
         let path = self.unused();
         self.make(&path)?;
         Ok(path)
     }
 
-    /// Makes the folders of a new snapshot.
+    /// Makes the directories of a new snapshot.
     pub(crate) fn snapshot(&self) -> Result<Snapshot> {
-        let path = self.folder()?;
+        let path = self.directory()?;
         let entry = path.join("e");
         let snapshot = Snapshot {
             upper: entry.join(FILES),
@@ -135,8 +135,8 @@ impl Folders {
             work,
             merged,
         } = &snapshot;
-        for folder in [entry, upper, work, merged] {
-            self.make(folder)?;
+        for directory in [entry, upper, work, merged] {
+            self.make(directory)?;
         }
         Ok(snapshot)
     }
@@ -154,31 +154,31 @@ impl Folders {
         })
     }
 
-    /// Makes a folder for files that can be kept, and the folder that these go into.
+    /// Makes a directory for files that can be kept, and the directory that these go into.
     pub(crate) fn entry(&self) -> Result<(PathBuf, PathBuf)> {
-        let entry = self.folder()?.join("e");
+        let entry = self.directory()?.join("e");
         let files = entry.join(FILES);
         self.make(&entry)?;
         self.make(&files)?;
         Ok((entry, files))
     }
 
-    fn make(&self, folder: &Path) -> Result<()> {
-        make_folder(folder, 0o755)
-            .map_err(|error| Failure::io("make", self.absolute(folder).display(), &error))
+    fn make(&self, directory: &Path) -> Result<()> {
+        make_directory(directory, 0o755)
+            .map_err(|error| Failure::io("make", self.absolute(directory).display(), &error))
     }
 
-    /// Returns a short path of a folder that is elsewhere: of the same one always the same, since the
-    /// kernel stacks no folder twice.
-    pub(crate) fn link(&self, folder: &Path) -> Result<PathBuf> {
+    /// Returns a short path of a directory that is elsewhere: of the same one always the same, since the
+    /// kernel stacks no directory twice.
+    pub(crate) fn link(&self, directory: &Path) -> Result<PathBuf> {
         let mut links = lock(&self.links);
-        if let Some(path) = links.get(folder) {
+        if let Some(path) = links.get(directory) {
             return Ok(path.clone());
         }
         let path = self.unused();
-        let linked = std::os::unix::fs::symlink(folder, &path);
-        linked.map_err(|error| Failure::io("link", folder.display(), &error))?;
-        links.insert(folder.to_owned(), path.clone());
+        let linked = std::os::unix::fs::symlink(directory, &path);
+        linked.map_err(|error| Failure::io("link", directory.display(), &error))?;
+        links.insert(directory.to_owned(), path.clone());
         Ok(path)
     }
 
@@ -188,7 +188,7 @@ impl Folders {
     }
 }
 
-fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
     fs::DirBuilder::new().mode(mode).create(path)
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn hand_on(from: &Path, to: &Path) -> Result<()> {
         .map_err(|error| Failure::io("hand on", from.display(), &error))
 }
 
-/// Removes all that is in a folder. What is gone already is no error.
+/// Removes all that is in a directory. What is gone already is no error.
 pub(crate) fn clear(work: &Utf8Path) -> Result<()> {
     match snapshot::clear(work.as_std_path()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

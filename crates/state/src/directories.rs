@@ -40,9 +40,9 @@ const LONGEST_NUMBER: u64 = 32;
 /// How many hex digits tell the outputs of trees of the same name apart.
 const DIGITS: usize = 12;
 
-/// The folders below a tree's `out/`.
+/// The directories below a tree's `out/`.
 #[derive(Debug, Clone)]
-pub struct Folders {
+pub struct Directories {
     root: Utf8PathBuf,
     /// The directory that the user wants outputs in, and the name of this tree's directory in it.
     elsewhere: Option<(Utf8PathBuf, String)>,
@@ -50,8 +50,8 @@ pub struct Folders {
     proof: Arc<OnceLock<Proof>>,
 }
 
-impl Folders {
-    /// Names the folders of the tree in `root`. Nothing is made yet. What is recorded there is believed
+impl Directories {
+    /// Names the directories of the tree in `root`. Nothing is made yet. What is recorded there is believed
     /// as long as this process lives.
     pub fn of_tree(root: &Utf8Path) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Folders {
         Ok(self)
     }
 
-    /// Returns the tree's folder.
+    /// Returns the tree's directory.
     pub fn root(&self) -> &Utf8Path {
         match self.root.as_str() {
             "" => Utf8Path::new("."),
@@ -93,7 +93,7 @@ impl Folders {
         }
     }
 
-    /// Returns the folder with all outputs.
+    /// Returns the directory with all outputs.
     pub fn out(&self) -> Utf8PathBuf {
         match &self.elsewhere {
             Some((parent, name)) => parent.join(name),
@@ -101,12 +101,12 @@ impl Folders {
         }
     }
 
-    /// Returns the folder with the OCI layout of the output `name`: `out/<stage>-<name>`.
+    /// Returns the directory with the OCI layout of the output `name`: `out/<stage>-<name>`.
     pub fn output(&self, name: &str) -> Utf8PathBuf {
         self.out().join(name)
     }
 
-    /// Returns the same, seen from the tree's folder.
+    /// Returns the same, seen from the tree's directory.
     pub fn output_in_tree(&self, name: &str) -> Utf8PathBuf {
         match &self.elsewhere {
             // It is absolute.
@@ -130,18 +130,18 @@ impl Folders {
         self.own().join(RECORDS).join(record_file(name))
     }
 
-    /// Returns the folder in which builds work. On the file system of the outputs, so that an
+    /// Returns the directory in which builds work. On the file system of the outputs, so that an
     /// output can be moved into place.
     pub fn work(&self) -> Utf8PathBuf {
         self.own().join(WORK)
     }
 
-    /// Returns the folder of what a runtime keeps itself for later builds, if it is one that does.
+    /// Returns the directory of what a runtime keeps itself for later builds, if it is one that does.
     pub fn kept(&self, runtime: &str) -> Utf8PathBuf {
         self.own().join(runtime)
     }
 
-    /// Returns the folder of what is nobody's output.
+    /// Returns the directory of what is nobody's output.
     pub fn own(&self) -> Utf8PathBuf {
         self.out().join(OWN)
     }
@@ -151,7 +151,7 @@ impl Folders {
         matches!(self.open_own(), Ok(Some(_)))
     }
 
-    /// Refuses folders whose absolute paths are no text: engines could not be told them.
+    /// Refuses directories whose absolute paths are no text: engines could not be told them.
     pub fn check_text(&self) -> Result<(), Error> {
         let out = self.out();
         let out = absolute(&out).at("find", &out)?;
@@ -161,14 +161,14 @@ impl Folders {
         }
     }
 
-    /// Opens the folder with all outputs, if it is there.
+    /// Opens the directory with all outputs, if it is there.
     pub fn open_out(&self) -> Result<Option<Directory>, Error> {
         let (parent, name) = self.place();
         let opened = Directory::open(parent).and_then(|parent| parent.directory(name));
         there(opened).at("open", &self.out())
     }
 
-    /// Opens the folder of what is nobody's output, if it is there.
+    /// Opens the directory of what is nobody's output, if it is there.
     pub fn open_own(&self) -> Result<Option<Directory>, Error> {
         let Some(out) = self.open_out()? else {
             return Ok(None);
@@ -176,7 +176,7 @@ impl Folders {
         there(out.directory(OWN.into())).at("open", &self.own())
     }
 
-    /// Opens the folder in which builds work, if it is there.
+    /// Opens the directory in which builds work, if it is there.
     pub fn open_work(&self) -> Result<Option<Directory>, Error> {
         let Some(own) = self.open_own()? else {
             return Ok(None);
@@ -184,14 +184,14 @@ impl Folders {
         there(own.directory(WORK.into())).at("open", &self.work())
     }
 
-    /// Returns the absolute path of the folder in which builds work: engines are told paths in it, and work in
-    /// folders of their own.
+    /// Returns the absolute path of the directory in which builds work: engines are told paths in it, and work in
+    /// directories of their own.
     pub fn absolute_work(&self) -> Result<Utf8PathBuf, Error> {
         let work = self.work();
         camino::absolute_utf8(&work).at("find", &work)
     }
 
-    /// Opens the folder of the records, if it is there.
+    /// Opens the directory of the records, if it is there.
     pub fn open_records(&self) -> Result<Option<Directory>, Error> {
         let Some(own) = self.open_own()? else {
             return Ok(None);
@@ -200,7 +200,7 @@ impl Folders {
         there(records).at("open", &self.own().join(RECORDS))
     }
 
-    /// Returns the trusted folder that the one with all outputs is in, and its name there.
+    /// Returns the trusted directory that the one with all outputs is in, and its name there.
     fn place(&self) -> (&Utf8Path, &Utf8Path) {
         match &self.elsewhere {
             Some((parent, name)) => (parent, name.as_str().into()),
@@ -220,7 +220,7 @@ impl Folders {
         own.at("create directory", &self.own())
     }
 
-    /// Finds the folder of what a runtime keeps itself, which may not be there yet.
+    /// Finds the directory of what a runtime keeps itself, which may not be there yet.
     pub fn find_kept(&self, runtime: &str) -> Result<Utf8PathBuf, Error> {
         let path = self.kept(runtime);
         if let Some(own) = self.open_own()? {
@@ -287,7 +287,7 @@ impl Folders {
         }
     }
 
-    /// Makes the folders and takes their lock. Who is alone also clears away outputs that a killed
+    /// Makes the directories and takes their lock. Who is alone also clears away outputs that a killed
     /// process had begun to write.
     ///
     /// The lock is held until the returned value is dropped. `waiting` is called if another
@@ -419,7 +419,7 @@ fn is_still(own: &Directory, file: &File) -> io::Result<bool> {
     Ok(found.is_some_and(|found| (found.dev(), found.ino()) == (ours.dev(), ours.ino())))
 }
 
-/// Who else may work in a tree's folders meanwhile.
+/// Who else may work in a tree's directories meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Nobody: outputs are written and removed.
@@ -428,7 +428,7 @@ pub enum Access {
     Beside,
 }
 
-/// Keeps others out of a tree's folders, while it lives.
+/// Keeps others out of a tree's directories, while it lives.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,

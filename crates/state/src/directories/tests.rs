@@ -10,12 +10,12 @@ use super::*;
 fn outputs_that_were_begun_are_cleared_and_whole_ones_stay() {
     let temporary = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(temporary.path()).unwrap();
-    let folders = Folders::of_tree(root);
+    let directories = Directories::of_tree(root);
     let [left, output] = [".core-a.x1y2", "core-a"].map(|name| root.join("out").join(name));
-    for folder in [&left, &output] {
-        fs::create_dir_all(folder).unwrap();
+    for directory in [&left, &output] {
+        fs::create_dir_all(directory).unwrap();
     }
-    let _lock = folders
+    let _lock = directories
         .open(Access::Alone, &mut |_| panic!("nobody else holds the lock"))
         .unwrap();
     assert!(!left.exists());
@@ -29,7 +29,7 @@ type Trick = fn(&Utf8Path, &Utf8Path);
 #[case::link(|file: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink(file, lock).unwrap())]
 #[case::link_to_nothing(|_: &Utf8Path, lock: &Utf8Path| std::os::unix::fs::symlink("nothing", lock).unwrap())]
 #[case::hard_link(|file: &Utf8Path, lock: &Utf8Path| fs::hard_link(file, lock).unwrap())]
-#[case::folder(|_: &Utf8Path, lock: &Utf8Path| fs::create_dir(lock).unwrap())]
+#[case::directory(|_: &Utf8Path, lock: &Utf8Path| fs::create_dir(lock).unwrap())]
 #[case::pipe(|_: &Utf8Path, lock: &Utf8Path| {
     let kind = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, lock.as_str(), kind, Mode::RWXU, 0).unwrap();
@@ -38,13 +38,13 @@ type Trick = fn(&Utf8Path, &Utf8Path);
 fn a_lock_is_a_file_that_only_its_user_can_lock(#[case] trick: Trick) {
     let temporary = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(temporary.path()).unwrap();
-    let (folders, file) = (Folders::of_tree(root), root.join("file"));
+    let (directories, file) = (Directories::of_tree(root), root.join("file"));
     fs::write(&file, "precious").unwrap();
-    fs::create_dir_all(folders.own()).unwrap();
-    let path = folders.own().join(LOCK);
+    fs::create_dir_all(directories.own()).unwrap();
+    let path = directories.own().join(LOCK);
     trick(&file, &path);
     let nobody = &mut |_| panic!("nobody else holds the lock");
-    let lock = folders.open(Access::Alone, nobody).unwrap();
+    let lock = directories.open(Access::Alone, nobody).unwrap();
     let found = fs::symlink_metadata(&path).unwrap();
     assert!(found.is_file());
     assert_eq!((found.nlink(), found.mode() & 0o7777), (1, 0o600));
@@ -52,7 +52,7 @@ fn a_lock_is_a_file_that_only_its_user_can_lock(#[case] trick: Trick) {
     assert!(!root.join("out/.stagex/nothing").exists());
     let mut waited = false;
     let mut lock = Some(lock);
-    let second = folders.open(Access::Alone, &mut |_| {
+    let second = directories.open(Access::Alone, &mut |_| {
         waited = true;
         lock = None;
     });
@@ -60,19 +60,19 @@ fn a_lock_is_a_file_that_only_its_user_can_lock(#[case] trick: Trick) {
 }
 
 #[test]
-fn trees_of_one_name_have_folders_of_their_own_elsewhere() {
+fn trees_of_one_name_have_directories_of_their_own_elsewhere() {
     let temporary = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(temporary.path()).unwrap();
     let outs = ["one/tree", "two/tree"].map(|name| {
         let tree = root.join(name);
         fs::create_dir_all(&tree).unwrap();
-        let folders = Folders::of_tree(&tree)
+        let directories = Directories::of_tree(&tree)
             .elsewhere(&root.join("big"))
             .unwrap();
         let nobody = &mut |_| panic!("nobody else holds the lock");
-        folders.open(Access::Alone, nobody).unwrap();
+        directories.open(Access::Alone, nobody).unwrap();
         assert!(fs::read_dir(&tree).unwrap().next().is_none());
-        folders.out()
+        directories.out()
     });
     assert_ne!(outs[0], outs[1]);
     assert_eq!(fs::read_dir(root.join("big")).unwrap().count(), 2);
@@ -81,11 +81,11 @@ fn trees_of_one_name_have_folders_of_their_own_elsewhere() {
 #[test]
 fn a_second_process_is_told_whom_it_waits_for() {
     let temporary = tempfile::tempdir().unwrap();
-    let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+    let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
     let nobody = &mut |_| panic!("nobody else holds the lock");
-    let mut first = Some(folders.open(Access::Alone, nobody).unwrap());
+    let mut first = Some(directories.open(Access::Alone, nobody).unwrap());
     let mut waited_for = None;
-    let second = folders.open(Access::Alone, &mut |holder| {
+    let second = directories.open(Access::Alone, &mut |holder| {
         waited_for = holder;
         first = None;
     });
@@ -96,11 +96,11 @@ fn a_second_process_is_told_whom_it_waits_for() {
 #[test]
 fn who_writes_no_outputs_works_beside_others() {
     let temporary = tempfile::tempdir().unwrap();
-    let folders = Folders::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+    let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
     let nobody = &mut |_| panic!("nobody holds the lock alone");
-    let first = folders.open(Access::Beside, nobody).unwrap();
-    let second = folders.open(Access::Beside, nobody).unwrap();
+    let first = directories.open(Access::Beside, nobody).unwrap();
+    let second = directories.open(Access::Beside, nobody).unwrap();
     let mut others = Some((first, second));
-    let alone = folders.open(Access::Alone, &mut |_| others = None);
+    let alone = directories.open(Access::Alone, &mut |_| others = None);
     assert!(alone.is_ok() && others.is_none());
 }
