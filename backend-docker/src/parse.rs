@@ -53,7 +53,13 @@ pub(crate) struct Store {
     pub(crate) driver: String,
     /// Whether the images lie in containerd's store, where BuildKit can export layouts.
     pub(crate) containerd: bool,
+    /// Whether every change to a file comes into a layer. Drivers that compare directories by sizes and
+    /// times lose a file that keeps both.
+    pub(crate) notices_all: bool,
 }
+
+/// The graph driver that knows what changed without comparing.
+const OVERLAY: &str = "overlay2";
 
 /// The template for `docker info` that [`store`] reads the answer of.
 pub(crate) const STORE_TEMPLATE: &str =
@@ -90,7 +96,15 @@ impl Store {
         let containerd = status.iter().any(|(name, value)| {
             name == "driver-type" && value.starts_with("io.containerd.snapshotter")
         });
-        Self { driver, containerd }
+        // It compares as well where the kernel's settings would lead it astray.
+        let compares =
+            |(name, value): &(String, String)| name == "Native Overlay Diff" && value == "false";
+        let notices_all = containerd || (driver == OVERLAY && !status.iter().any(compares));
+        Self {
+            driver,
+            containerd,
+            notices_all,
+        }
     }
 }
 
@@ -282,8 +296,20 @@ mod tests {
     #[case::containerd(sample!("docker-26.1.5/info.json"), "overlayfs", true)]
     #[case::containerd(sample!("docker-28.5.2/info.json"), "overlayfs", true)]
     fn stores_are_read(#[case] json: &str, #[case] driver: &str, #[case] containerd: bool) {
-        let driver = driver.to_owned();
-        assert_eq!(store(json), Some(Store { driver, containerd }));
+        let expected = Store {
+            driver: driver.to_owned(),
+            containerd,
+            notices_all: true,
+        };
+        assert_eq!(store(json), Some(expected));
+    }
+
+    #[rstest]
+    #[case::copies(r#"{"driver":"vfs","status":[]}"#)]
+    #[case::compares(r#"{"driver":"overlay2","status":[["Native Overlay Diff","false"]]}"#)]
+    #[case::fuse(r#"{"driver":"fuse-overlayfs","status":null}"#)]
+    fn stores_that_compare_sizes_and_times_are_known(#[case] json: &str) {
+        assert!(!store(json).unwrap().notices_all);
     }
 
     #[rstest]

@@ -418,14 +418,14 @@ fn results(
         // BuildKit inside the daemon can export a layout only from containerd's store; a
         // BuildKit of its own always can.
         let inside = builder.is_none_or(Builder::is_inside);
-        return Ok(if inside && !store.containerd {
-            Results::Named
+        return if inside && !store.containerd {
+            named(found, store)
         } else {
-            Results::Layouts
-        });
+            Ok(Results::Layouts)
+        };
     }
     if client < WITH_BUILDX && !store.containerd {
-        return Ok(Results::Named);
+        return named(found, store);
     }
     Err(found.because(
         Reason::Incomplete,
@@ -435,6 +435,24 @@ fn results(
         ),
         "install the plugin (Debian: `docker-buildx`, from Docker's own packages: \
          `docker-buildx-plugin`), or name another client with `--engine docker=PATH`"
+            .to_owned(),
+    ))
+}
+
+/// Takes images out of the daemon's store, if no change to a file is lost in it.
+fn named(found: &Found<'_>, store: &Store) -> Result<Results, Unavailable> {
+    if store.notices_all {
+        return Ok(Results::Named);
+    }
+    Err(found.because(
+        Reason::Incomplete,
+        format!(
+            "the daemon's store ({}) does not notice all changes to files: what keeps its size and its time \
+             would be missing from images",
+            describe(store)
+        ),
+        "let the daemon use `overlay2` (`storage-driver` in /etc/docker/daemon.json, with `redirect_dir` and \
+         `metacopy` off in the kernel's overlay module), or containerd's image store"
             .to_owned(),
     ))
 }
@@ -458,6 +476,7 @@ mod tests {
         let store = Store {
             driver: "overlayfs".to_owned(),
             containerd,
+            notices_all: true,
         };
         let client = Release::parse(client).unwrap();
         let buildx = buildx.then_some("0.13.1");

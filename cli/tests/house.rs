@@ -75,7 +75,6 @@ const ARROWS: [(&str, &[&str]); 30] = [
             "state",
         ],
     ),
-    ("check", &["beneath", "containerfile", "documents"]),
     (
         "conformance",
         &[
@@ -112,6 +111,16 @@ const ARROWS: [(&str, &[&str]); 30] = [
     (
         "image-store",
         &["backend-api", "beneath", "oci-layout", "process"],
+    ),
+    (
+        "lint",
+        &[
+            "beneath",
+            "containerfile",
+            "documents",
+            "package-tree",
+            "patterns",
+        ],
     ),
     (
         "make",
@@ -176,11 +185,11 @@ const ARROWS: [(&str, &[&str]); 30] = [
             "backend-api",
             "beneath",
             "build",
-            "check",
             "conformance",
             "containerfile",
             "documents",
             "git",
+            "lint",
             "make",
             "package-tree",
             "printable",

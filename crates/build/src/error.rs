@@ -1,13 +1,12 @@
 //! What can go wrong between a recipe and its image, and what to do about it.
 
-use std::fmt::Write as _;
 use std::io;
 
 use camino::Utf8PathBuf;
 use containerfile::Position;
 use documents::ErrorKind;
 
-use crate::sources::MissingSource;
+use crate::missing::{FetchProblem, MissingSource, message};
 
 /// Why an image could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +23,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Sources are not in the tree's `fetch/`; at least one.
-    #[error("{}", missing(.0))]
+    #[error("{}", message(.0))]
     MissingSources(Vec<MissingSource>),
     /// Sources could not be brought into the tree's `fetch/`.
     #[error("{}", .0.message)]
@@ -323,38 +322,6 @@ impl Error {
             _ => return None,
         })
     }
-}
-
-/// Why sources could not be brought, as whoever brings them says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FetchProblem {
-    /// What kind of problem it is.
-    pub kind: ErrorKind,
-    /// What failed, with what and why.
-    pub message: String,
-    /// What the user can do about it.
-    pub hint: Option<String>,
-}
-
-/// How many missing sources a message names.
-const NAMED: usize = 20;
-
-/// Says which sources are missing.
-fn missing(sources: &[MissingSource]) -> String {
-    if let [one] = sources {
-        let MissingSource {
-            key, path, hash, ..
-        } = one;
-        return format!("the source `{key}` (sha256 {hash}) is missing: {path}");
-    }
-    let mut text = format!("{} sources are missing:", sources.len());
-    for source in &sources[..sources.len().min(NAMED)] {
-        let _ = write!(text, "\n  {} (sha256 {})", source.path, source.hash);
-    }
-    if let Some(more @ 1..) = sources.len().checked_sub(NAMED) {
-        let _ = write!(text, "\n  and {more} more");
-    }
-    text
 }
 
 /// Returns the kind of an engine's error: only what is not the engine's is the package's own.

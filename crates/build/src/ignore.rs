@@ -36,9 +36,9 @@ impl Ignored {
         }
         let own = containerfile.map(|path| Utf8PathBuf::from(format!("{path}{LIST}")));
         for path in own.into_iter().chain([directory.join(LIST)]) {
-            let within = path.strip_prefix(directory);
+            let within = path.strip_prefix(directory).ok();
             // What is in the directory, and none of its files, is not declared.
-            if within.is_ok_and(|within| files.iter().all(|file| file.path != within)) {
+            if within.is_some_and(|within| files.iter().all(|file| file.path != within)) {
                 continue;
             }
             let text = match text(&path) {

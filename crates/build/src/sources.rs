@@ -3,62 +3,16 @@
 //!
 //! It does not know how they are downloaded.
 
-use std::collections::BTreeSet;
 use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use package_tree::{PlannedPackage, Source};
+use camino::Utf8Path;
+use package_tree::Source;
 
 use crate::context::{FIRST_TIME, make_directory, time};
 use crate::copy;
 use crate::error::Error;
+use crate::missing::MissingSource;
 use state::IoContext as _;
-
-/// A source that is not in `fetch/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingSource {
-    /// Its key in `package.toml`.
-    pub key: String,
-    /// Where it should be.
-    pub path: Utf8PathBuf,
-    /// The sha256 that it must have, in hex.
-    pub hash: String,
-    /// Where it can be downloaded.
-    pub mirrors: Vec<String>,
-}
-
-impl MissingSource {
-    /// Returns this of a source of the directory `from`, if there is nothing under its name.
-    fn of(source: &Source, from: &Utf8Path) -> Option<Self> {
-        let path = from.join(&source.file);
-        (!path.exists()).then(|| Self {
-            key: source.key.clone(),
-            path,
-            hash: source.hash.clone(),
-            mirrors: source.mirrors.clone(),
-        })
-    }
-}
-
-/// Returns the sources of packages of the tree in `root` that are not in its `fetch/`, each once. What is there
-/// is not read.
-pub fn missing_sources<'a>(
-    root: &Utf8Path,
-    packages: impl IntoIterator<Item = &'a PlannedPackage>,
-) -> Vec<MissingSource> {
-    let mut missing: Vec<MissingSource> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for package in packages {
-        let from = package.fetch();
-        // The packages that one Containerfile makes share their sources.
-        if seen.insert(from.clone()) {
-            let from = root.join(from);
-            let of_package = package.sources.iter();
-            missing.extend(of_package.filter_map(|source| MissingSource::of(source, &from)));
-        }
-    }
-    missing
-}
 
 /// Puts sources from the tree's `fetch/<stage>/<name>/` into `to`, each of them with the hash that is
 /// said of it.
@@ -68,17 +22,13 @@ pub fn missing_sources<'a>(
 /// let a build write into its context.
 pub(crate) fn take(sources: &[Source], from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
     make_directory(to)?;
-    let missing = || -> Vec<MissingSource> {
-        let of_all = sources.iter();
-        of_all
-            .filter_map(|source| MissingSource::of(source, from))
-            .collect()
-    };
     for source in sources {
         let path = from.join(&source.file);
         let opened = match beneath::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::MissingSources(missing()));
+                return Err(Error::MissingSources(
+                    MissingSource::of(sources, from).collect(),
+                ));
             }
             opened => opened.at("open", &path)?,
         };

@@ -204,6 +204,10 @@ impl Builds for Driver {
         Self::build(self, request, &()).await
     }
 
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
+        Self::export(self, image, directory).await
+    }
+
     async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
         Self::remove(self, &image.work).await
     }

@@ -29,8 +29,8 @@ const KNOWN: [Known; 13] = [
     (
         &["overlay", "is not supported over"],
         ErrorKind::Storage,
-        "put the work directory on a file system that overlayfs supports (ext4, xfs, btrfs, tmpfs), or \
-         set STORAGE_DRIVER=vfs",
+        "put the work directory on a file system that overlayfs supports (ext4, xfs, btrfs, tmpfs), with \
+         --out DIR or STAGEX_OUT, or build without an engine: --runtime native",
     ),
     (
         &["newuidmap", "executable file not found"],

@@ -309,6 +309,10 @@ impl Builds for Remote {
         Self::build(self, request, &()).await
     }
 
+    async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
+        Self::export(self, image, directory).await
+    }
+
     async fn remove(&self, image: BuiltImage) -> Result<(), Error> {
         Self::remove(self, image).await
     }

@@ -29,7 +29,7 @@ pub(crate) enum Unusable {
         version: String,
         oldest: (u32, u32),
     },
-    #[error("`{program}` {version} cannot run a program in a build: {source}")]
+    #[error("`{program}` {version} cannot build here: {source}")]
     NoSandbox {
         program: Utf8PathBuf,
         version: String,

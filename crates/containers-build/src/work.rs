@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use process::Environment;
 use rustix::fs::statfs;
 
 use crate::engine_namespaces::EngineNamespaces;
@@ -28,6 +29,9 @@ const MEMORY: &str = "/dev/shm";
 const TMPFS: u64 = 0x0102_1994;
 /// How many bytes must be free there: the records of a large layer take some ten million.
 const ROOM_IN_MEMORY: u64 = 1 << 30;
+
+/// The variable that names the kind of an engine's store.
+const DRIVER: &str = "STORAGE_DRIVER";
 
 /// The directories of a store in which the engine keeps its records of layers, images and containers,
 /// for each kind of store, and of itself.
@@ -114,14 +118,21 @@ impl Work {
         self.state().join("hosts")
     }
 
-    /// Returns the arguments, common to all subcommands, that name the build's own store.
-    pub(crate) fn store_arguments(&self) -> [String; 4] {
-        [
+    /// Returns the arguments, common to all subcommands, that name the build's own store. It is one of overlayfs,
+    /// whatever the engine is configured to use for others: `vfs` finds changes by sizes and times, and is what
+    /// some versions take for an ordinary user. Whoever sets `STORAGE_DRIVER` decides; a trial has the last word.
+    pub(crate) fn store_arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
             "--root".to_owned(),
             self.root().into_string(),
             "--runroot".to_owned(),
             self.state().into_string(),
-        ]
+        ];
+        let environment = Environment::pinned();
+        if !environment.iter().any(|(name, _)| name == DRIVER) {
+            arguments.extend(["--storage-driver".to_owned(), "overlay".to_owned()]);
+        }
+        arguments
     }
 
     /// Returns where the engine puts its temporary files.

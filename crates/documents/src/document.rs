@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::{
     Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Graph,
-    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Make, Plan, Record, Runtimes,
+    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Make, Plan, Record, Rules,
+    Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -49,5 +50,6 @@ documents! {
     Make: "make",
     Plan: "plan",
     Record: "record",
+    Rules: "rules",
     Runtimes: "runtimes",
 }

@@ -15,6 +15,7 @@ mod layout;
 mod listing;
 mod manifest;
 mod media_types;
+
 mod pack;
 mod path;
 mod profile;
@@ -36,6 +37,7 @@ pub use layout::{Layout, LayoutError};
 pub use listing::{ListingError, list_layer};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
 pub use media_types::MediaTypes;
+
 pub use pack::{write_archive, write_tar, write_tar_file};
 pub use path::{InvalidPath, TreePath};
 pub use profile::Profile;

@@ -91,16 +91,38 @@ fn directory(stage: &str, name: &str) -> Utf8PathBuf {
     ["packages", stage, name].iter().collect()
 }
 
+/// What the directory of a package has.
+pub(crate) struct Read {
+    /// The Containerfile, if there is one that can be parsed.
+    pub(crate) containerfile: Option<Containerfile>,
+    /// The text of its `package.toml`, if that can be read.
+    pub(crate) manifest: Option<String>,
+    /// The package, or why there is none.
+    pub(crate) package: Result<Package, NoPackage>,
+}
+
 /// Reads the package `name` in the directory of a stage, which is open.
+pub(crate) fn read(beside: &Directory, stage: &str, name: &str, scope: &Scope) -> Read {
+    let mut read = Read {
+        containerfile: None,
+        manifest: None,
+        package: Err(NoPackage::Skipped(None)),
+    };
+    read.package = package(beside, stage, name, scope, &mut read);
+    read
+}
+
+/// Reads a package, and keeps in `kept` what its files say.
 ///
 /// # Errors
 ///
 /// Why there is no package.
-pub(crate) fn read(
+fn package(
     beside: &Directory,
     stage: &str,
     name: &str,
     scope: &Scope,
+    kept: &mut Read,
 ) -> Result<Package, NoPackage> {
     let in_file = |problem: Problem, file: &str| problem.in_file(directory(stage, name).join(file));
     let load = |file: &str| match beside.read_text(&Utf8Path::new(name).join(file), beneath::TEXT) {
@@ -111,8 +133,19 @@ pub(crate) fn read(
             file,
         )])),
     };
-    let (containerfile, manifest) = match (load(CONTAINERFILE)?, load(MANIFEST)?) {
-        (Some(containerfile), Some(manifest)) => (containerfile, manifest),
+    let text = load(CONTAINERFILE);
+    kept.manifest = load(MANIFEST)?;
+    let text = text?;
+    let parsed = text.as_deref().map(containerfile::parse).transpose();
+    let wrong = |error| Problem::of_containerfile(&error);
+    let references = match &parsed {
+        Ok(Some(file)) => references(file, scope),
+        Ok(None) => Ok(Vec::new()),
+        Err(error) => Err(wrong(error.clone())),
+    };
+    kept.containerfile = parsed.ok().flatten();
+    let manifest = match (&text, &kept.manifest) {
+        (Some(_), Some(manifest)) => manifest,
         (None, None) => return Err(NoPackage::Skipped(None)),
         (Some(_), None) => {
             let problem = Problem::new("is ignored: there is no package.toml beside it");
@@ -123,15 +156,14 @@ pub(crate) fn read(
             return Err(NoPackage::Wrong(vec![in_file(problem, MANIFEST)]));
         }
     };
-    let manifest = Manifest::read(&manifest, stage, name);
-    let wrong = |error| Problem::of_containerfile(&error);
-    let parsed = containerfile::parse(&containerfile).map_err(wrong);
-    let understood = parsed.and_then(|file| {
-        let references = references(&containerfile, &file, scope)?;
-        Ok((references, Runs::of(&file)))
-    });
-    match (manifest, understood) {
-        (Ok(manifest), Ok((references, runs))) => {
+    let manifest = Manifest::read(manifest, stage, name);
+    match (manifest, references) {
+        (Ok(manifest), Ok(references)) => {
+            let runs = kept
+                .containerfile
+                .as_ref()
+                .map(Runs::of)
+                .unwrap_or_default();
             let unknown: Vec<Problem> = runs.problems(&manifest.network).collect();
             if !unknown.is_empty() {
                 let problems = unknown.into_iter();
@@ -146,9 +178,9 @@ pub(crate) fn read(
                 runs: runs.into(),
             })
         }
-        (manifest, understood) => {
+        (manifest, references) => {
             let of_manifest = manifest.err().unwrap_or_default().into_iter();
-            let of_containerfile = understood.err().into_iter();
+            let of_containerfile = references.err().into_iter();
             let problems = of_manifest
                 .map(|problem| in_file(problem, MANIFEST))
                 .chain(of_containerfile.map(|problem| in_file(problem, CONTAINERFILE)));
@@ -163,7 +195,7 @@ pub(crate) fn read(
 /// # Errors
 ///
 /// A problem that does not know its file.
-fn references(text: &str, file: &Containerfile, scope: &Scope) -> Result<Vec<Reference>, Problem> {
+fn references(file: &Containerfile, scope: &Scope) -> Result<Vec<Reference>, Problem> {
     let wrong = |error| Problem::of_containerfile(&error);
     let mut found: Vec<Reference> = Vec::new();
     for reference in file.references(scope).map_err(wrong)? {
@@ -177,7 +209,7 @@ fn references(text: &str, file: &Containerfile, scope: &Scope) -> Result<Vec<Ref
         if found.iter().any(is_known) {
             continue;
         }
-        let position = Position::in_source(text, reference.span.start);
+        let position = Position::in_source(&file.source, reference.span.start);
         if found.len() == MOST_REFERENCES {
             let message = format!("uses more than {MOST_REFERENCES} images");
             return Err(Problem::new(message).at(position.line, position.column));

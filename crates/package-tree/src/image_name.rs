@@ -33,7 +33,7 @@ impl FromStr for ImageName {
         let first = repository.split_once('/').map(|(first, _)| first);
         let of_registry =
             first.is_some_and(|first| first.contains(['.', ':']) || first == "localhost");
-        if of_registry || !repository.split('/').all(is_part) || !package_tree::is_tag(tag) {
+        if of_registry || !repository.split('/').all(is_part) || !crate::name::is_tag(tag) {
             return Err(InvalidName(text.to_owned()));
         }
         Ok(Self {
