@@ -140,15 +140,10 @@ impl Settings {
             };
         }
         if let Some(hermetic) = file.hermetic {
-            let value = match hermetic.get_ref() {
-                toml::Value::Boolean(true) => Some(Hermetic::Yes),
-                toml::Value::Boolean(false) => Some(Hermetic::No),
-                toml::Value::String(text) if text == TREE_2024 => Some(Hermetic::Tree2024),
-                _ => None,
-            };
-            let expected = format!("`hermetic`: expected true, false or \"{TREE_2024}\"");
+            let value = rules_of_hermetic(hermetic.get_ref());
+            let value = value.map_err(|expected| wrong(hermetic.span(), &expected, None))?;
             self.hermetic = Setting {
-                value: value.ok_or_else(|| wrong(hermetic.span(), &expected, None))?,
+                value,
                 source: place(hermetic.span()),
             };
         }
@@ -225,6 +220,18 @@ impl Settings {
             self.engines.insert(name, setting);
         }
         Ok(())
+    }
+}
+
+/// Reads what is kept from builds; of anything else, what was expected.
+fn rules_of_hermetic(value: &toml::Value) -> Result<Hermetic, String> {
+    match value {
+        toml::Value::Boolean(true) => Ok(Hermetic::Yes),
+        toml::Value::Boolean(false) => Ok(Hermetic::No),
+        toml::Value::String(text) if text == TREE_2024 => Ok(Hermetic::Tree2024),
+        _ => Err(format!(
+            "`hermetic`: expected true, false or \"{TREE_2024}\""
+        )),
     }
 }
 

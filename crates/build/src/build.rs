@@ -144,10 +144,10 @@ async fn build_in(
             Sources::Present => Foreign::of_user(&of.own()),
         };
         let mut files = list_context(&recipe.directory()?, foreign)?;
-        if let Some(hermetic) = &hermetic {
-            if let Some(notice) = leave_declared(&mut files, Utf8Path::new(""), hermetic) {
-                of_log.notice(&notice);
-            }
+        if let Some(hermetic) = &hermetic
+            && let Some(notice) = leave_declared(&mut files, Utf8Path::new(""), hermetic)
+        {
+            of_log.notice(&notice);
         }
         resolve::resolve(&recipe, files)
     })
