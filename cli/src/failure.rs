@@ -105,6 +105,19 @@ impl From<state::Error> for Failure {
     }
 }
 
+/// Git did not say what it was asked.
+impl From<git::Error> for Failure {
+    fn from(error: git::Error) -> Self {
+        let kind = match error {
+            git::Error::Range(_) | git::Error::Outside(_) => ErrorKind::Usage,
+            git::Error::Missing(_) | git::Error::Run(_) | git::Error::Failed { .. } => {
+                ErrorKind::Environment
+            }
+        };
+        Self::new(kind, &error, error.hint().map(str::to_owned))
+    }
+}
+
 /// What concerns images.
 impl From<build::Error> for Failure {
     fn from(error: build::Error) -> Self {

@@ -60,6 +60,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
                     &directories,
                     &plan,
                     arguments.no_cache,
+                    super::hermetic::of_tree(context)?.as_ref(),
                 )?,
             );
         }
@@ -152,6 +153,7 @@ fn build(
         space: context.settings.space(),
     };
     let directories = place::directories(context)?;
+    let hermetic = super::hermetic::of_tree(context)?.map(Arc::new);
     let show = Show {
         progress: arguments.progress,
         reasons: arguments.explain,
@@ -165,6 +167,9 @@ fn build(
         let platforms = arguments.platform.iter();
         let platforms: Vec<_> = platforms.flat_map(|names| names.split(',')).collect();
         build::check_platforms(&selected.ready, &platforms)?;
+        if let Some(hermetic) = &hermetic {
+            super::hermetic::check(hermetic, plan, &selected)?;
+        }
         if goals.imports() && !selected.backend.can_load() {
             return Err(cannot_load(&runtime));
         }
@@ -189,6 +194,7 @@ fn build(
                 options.no_cache,
                 context.settings.network.value.into(),
             )),
+            hermetic,
             options,
         };
         let report = make::make(job, listener, interrupted).await?;
