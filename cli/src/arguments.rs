@@ -267,9 +267,14 @@ pub(crate) struct Make {
     #[arg(long, help_heading = BUILDING)]
     pub(crate) no_cache: bool,
 
-    /// Let nothing reach the network: every RUN is denied it. Also set by `STAGEX_OFFLINE=1`.
+    /// Let nothing reach the network: every RUN is denied it, and no source is downloaded. Also set by
+    /// `STAGEX_OFFLINE=1`.
     #[arg(long, help_heading = BUILDING, conflicts_with = "network")]
     pub(crate) offline: bool,
+
+    /// Download no sources: use those in fetch/ and in the store, and say at once which are missing.
+    #[arg(long, help_heading = BUILDING)]
+    pub(crate) no_fetch: bool,
 
     /// The network of RUNs without `--network=none`. It cannot be set in a stagex.toml.
     #[arg(long, help_heading = BUILDING, value_enum)]

@@ -57,6 +57,20 @@ impl Failure {
         self.kind.into()
     }
 
+    /// Says it as what keeps sources from a build.
+    pub(crate) fn keeps_sources(self) -> build::FetchProblem {
+        let messages: Vec<String> = self
+            .problems
+            .iter()
+            .map(|each| each.message.clone())
+            .collect();
+        build::FetchProblem {
+            kind: self.kind,
+            message: messages.join("\n"),
+            hint: self.problems.into_iter().find_map(|problem| problem.hint),
+        }
+    }
+
     /// Prints it to standard error.
     pub(crate) fn print(&self) {
         for problem in &self.problems {

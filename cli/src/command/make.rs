@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use build::Listener;
 use documents::{Explanation, Explanations, MadePackage, Reason, Version};
-use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Present, Report};
+use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
 
 use super::after;
@@ -177,7 +177,7 @@ fn build(
             let cleaned = wait::unless(&mut interrupted, cleaning).await?;
             cleaned?;
         }
-        let sources = Arc::new(Present::new(directories.root().to_owned()));
+        let sources = super::supply::of(context, !arguments.no_fetch, &listener);
         let job = Job {
             profile: context.settings.profile.value,
             directories,

@@ -12,6 +12,7 @@ mod digests;
 mod fetch;
 mod make;
 mod runtimes;
+mod supply;
 mod tree;
 
 use crate::arguments::{Arguments, Command};

@@ -83,18 +83,18 @@ impl Settings {
         let Some(text) = text(path, owner)? else {
             return Ok(());
         };
-        let place = |span: Range<usize>| Source::File(path.to_owned(), line(&text, span.start));
+        let text = Text { path, text: &text };
+        let place = |span: Range<usize>| text.source(span.start);
         let wrong = |span: Range<usize>, message: &str, hint: Option<&str>| {
-            let message = format!("{path}:{}: {message}", line(&text, span.start));
-            Failure::of(ErrorKind::Usage, [(message, hint.map(str::to_owned))])
+            text.wrong(span.start, message, hint)
         };
-        if let Some((span, key)) = unknown_key(&text) {
+        if let Some((span, key)) = unknown_key(text.text) {
             let expected = KEYS.join(", ");
             let message = format!("unknown key `{key}`, expected one of {expected}");
             let hint = package_tree::did_you_mean(&key, KEYS);
             return Err(wrong(span, &message, hint.as_deref()));
         }
-        let file: File = toml::from_str(&text)
+        let file: File = toml::from_str(text.text)
             .map_err(|error| wrong(error.span().unwrap_or_default(), error.message(), None))?;
 
         if let Some(runtime) = file.runtime {
@@ -156,29 +156,7 @@ impl Settings {
                 source: place(out.span()),
             };
         }
-        if let Some(rules) = file.rules {
-            let value = rules.get_ref().parse();
-            self.rules = Setting {
-                value: value.map_err(|error: UnknownRuleSet| {
-                    wrong(rules.span(), &error.to_string(), None)
-                })?,
-                source: place(rules.span()),
-            };
-        }
-        if let Some(check) = file.check {
-            if owner == Owner::User {
-                let hint = "write it into the stagex.toml of the tree, where everyone who checks it sees it";
-                let message = "`check` cannot be set for all trees";
-                return Err(wrong(check.span(), message, Some(hint)));
-            }
-            for entry in check.into_inner().allow {
-                let span = entry.span();
-                let line = line(&text, span.start);
-                let allow = allow(entry.into_inner(), line);
-                let allow = allow.map_err(|(message, hint)| wrong(span, &message, Some(hint)))?;
-                self.allow.push(allow);
-            }
-        }
+        self.take_rules(&text, file.rules, file.check, owner)?;
         if let Some(table) = file.fetch {
             let taken = self.fetch.take(table, owner, &place);
             taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
@@ -213,6 +191,60 @@ impl Settings {
             self.engines.insert(name, setting);
         }
         Ok(())
+    }
+
+    /// Takes what a file says of rules.
+    fn take_rules(
+        &mut self,
+        text: &Text<'_>,
+        rules: Option<Spanned<String>>,
+        check: Option<Spanned<CheckTable>>,
+        owner: Owner,
+    ) -> Result<(), Failure> {
+        if let Some(rules) = rules {
+            let at = rules.span().start;
+            let value = rules.get_ref().parse();
+            let refused = |error: UnknownRuleSet| text.wrong(at, &error.to_string(), None);
+            self.rules = Setting {
+                value: value.map_err(refused)?,
+                source: text.source(at),
+            };
+        }
+        let Some(check) = check else {
+            return Ok(());
+        };
+        if owner == Owner::User {
+            let hint =
+                "write it into the stagex.toml of the tree, where everyone who checks it sees it";
+            let message = "`check` cannot be set for all trees";
+            return Err(text.wrong(check.span().start, message, Some(hint)));
+        }
+        for entry in check.into_inner().allow {
+            let at = entry.span().start;
+            let allow = allow(entry.into_inner(), line(text.text, at));
+            let refused = |(message, hint): (String, _)| text.wrong(at, &message, Some(hint));
+            self.allow.push(allow.map_err(refused)?);
+        }
+        Ok(())
+    }
+}
+
+/// What a file says, and which it is.
+struct Text<'a> {
+    path: &'a Utf8Path,
+    text: &'a str,
+}
+
+impl Text<'_> {
+    /// Returns the source of a setting that stands at a place.
+    fn source(&self, place: usize) -> Source {
+        Source::File(self.path.to_owned(), line(self.text, place))
+    }
+
+    /// Says what is wrong at a place.
+    fn wrong(&self, place: usize, message: &str, hint: Option<&str>) -> Failure {
+        let message = format!("{}:{}: {message}", self.path, line(self.text, place));
+        usage(message, hint)
     }
 }
 

@@ -93,6 +93,8 @@ fn directory(stage: &str, name: &str) -> Utf8PathBuf {
 pub(crate) struct Read {
     /// The Containerfile, if there is one that can be parsed.
     pub(crate) containerfile: Option<Containerfile>,
+    /// The text of a Containerfile that cannot be parsed.
+    pub(crate) unparsed: Option<String>,
     /// The text of its `package.toml`, if that can be read.
     pub(crate) manifest: Option<String>,
     /// The package, or why there is none.
@@ -103,6 +105,7 @@ pub(crate) struct Read {
 pub(crate) fn read(beside: &Directory, stage: &str, name: &str, scope: &Scope) -> Read {
     let mut read = Read {
         containerfile: None,
+        unparsed: None,
         manifest: None,
         package: Err(NoPackage::Skipped(None)),
     };
@@ -141,15 +144,19 @@ fn package(
         Ok(None) => Ok(Vec::new()),
         Err(error) => Err(wrong(error.clone())),
     };
+    let is_there = text.is_some();
+    if parsed.is_err() {
+        kept.unparsed = text;
+    }
     kept.containerfile = parsed.ok().flatten();
-    let manifest = match (&text, &kept.manifest) {
-        (Some(_), Some(manifest)) => manifest,
-        (None, None) => return Err(NoPackage::Skipped(None)),
-        (Some(_), None) => {
+    let manifest = match (is_there, &kept.manifest) {
+        (true, Some(manifest)) => manifest,
+        (false, None) => return Err(NoPackage::Skipped(None)),
+        (true, None) => {
             let problem = Problem::new("is ignored: there is no package.toml beside it");
             return Err(NoPackage::Skipped(Some(in_file(problem, CONTAINERFILE))));
         }
-        (None, Some(_)) => {
+        (false, Some(_)) => {
             let problem = Problem::new("there is no Containerfile beside it");
             return Err(NoPackage::Wrong(vec![in_file(problem, MANIFEST)]));
         }
