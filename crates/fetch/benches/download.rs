@@ -103,7 +103,7 @@ fn many_files() {
         for _ in 0..RUNS {
             let scene = scene();
             ours.push(timed(|| {
-                assert_eq!(scene.fetch(&sources).failed().count(), 0)
+                assert_eq!(scene.fetch(&sources).failed().count(), 0);
             }));
             drop(scene);
             let max = CONNECTIONS.to_string();
