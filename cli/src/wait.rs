@@ -30,7 +30,9 @@ pub(crate) fn watch() -> watch::Receiver<bool> {
             }
             received += 1;
             if received == 1 {
-                render::note("interrupted: ending running builds; interrupt again to exit at once");
+                render::note(
+                    "interrupted: ending what is running; interrupt again to exit at once",
+                );
                 let _ = sender.send(true);
             } else {
                 leave();

@@ -48,6 +48,20 @@ const LATENCY: Duration = Duration::from_millis(10);
 /// How many bytes the large file has.
 const LARGE: usize = 1 << 30;
 
+/// Downloads with as many connections as its first word says.
+const PARALLEL: &str = r#"max=$0; exec curl --silent --no-progress-meter --parallel --parallel-immediate \
+    --parallel-max "$max" --remote-name-all "$@""#;
+
+/// Downloads and hashes one file after the other, as `StageX`'s own `fetch.py` does.
+const SERIAL: &str = "
+import hashlib, sys, urllib.request
+for url in sys.argv[1:]:
+    name = url.rsplit('/', 1)[1]
+    urllib.request.urlretrieve(url, name)
+    with open(name, 'rb') as file:
+        hashlib.file_digest(file, 'sha256')
+";
+
 fn main() {
     one_large_file();
     many_files();
@@ -87,23 +101,20 @@ fn many_files() {
         // One after the other, so that what disturbs one disturbs the others.
         let (mut ours, mut parallel, mut serial) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..RUNS {
+            let scene = scene();
             ours.push(timed(|| {
-                let scene = scene();
                 assert_eq!(scene.fetch(&sources).failed().count(), 0);
             }));
+            drop(scene);
             let max = CONNECTIONS.to_string();
-            parallel.push(timed(|| {
-                curl(
-                    &urls,
-                    &["--parallel", "--parallel-immediate", "--parallel-max", &max],
-                )
-            }));
-            serial.push(timed(|| curl(&urls, &[])));
+            let options = ["-c", PARALLEL, &max];
+            parallel.push(others("sh", &options, &urls));
+            serial.push(others("python3", &["-c", SERIAL], &urls));
         }
         println!("{FILES} files of {SIZE} bytes{title}, {CONNECTIONS} connections");
         report("fetched, stored, copied into a tree", &ours);
-        report("curl --parallel, only written", &parallel);
-        report("curl, one after the other", &serial);
+        report("curl --parallel, neither hashed nor copied", &parallel);
+        report("as StageX, one after the other", &serial);
     }
 }
 
@@ -115,18 +126,15 @@ fn late(act: Act, latency: Duration) -> Act {
     })
 }
 
-fn curl(urls: &[String], options: &[&str]) {
+/// Downloads with another program. Returns how long that took.
+fn others(program: &str, options: &[&str], urls: &[String]) -> Duration {
     let temporary = tempfile::tempdir().unwrap();
-    let mut command = Command::new("curl");
-    command
-        .current_dir(&temporary)
-        .arg("--silent")
-        .args(options);
-    for url in urls {
-        command.args(["--remote-name", url]);
-    }
-    assert!(command.status().unwrap().success());
-    assert_eq!(fs::read_dir(&temporary).unwrap().count(), urls.len());
+    let mut command = Command::new(program);
+    command.current_dir(&temporary).args(options).args(urls);
+    let time = timed(|| assert!(command.status().unwrap().success()));
+    let count = fs::read_dir(&temporary).unwrap().count();
+    assert_eq!(count, urls.len());
+    time
 }
 
 fn one_large_file() {
@@ -232,7 +240,7 @@ fn report(what: &str, times: &[Duration]) {
     times.sort_unstable();
     let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
     println!(
-        "  {what:38} {:7.0} ms ({:.0} to {:.0})",
+        "  {what:44} {:7.0} ms ({:.0} to {:.0})",
         milliseconds(times[times.len() / 2]),
         milliseconds(times[0]),
         milliseconds(times[times.len() - 1]),

@@ -360,6 +360,10 @@ impl Job<'_> {
             let downloaded = match self.shared.client.download(address, partial, &hear).await {
                 Ok(downloaded) => downloaded,
                 Err(transfer::Error::Sink(error)) => return Err(error).at("write", &path),
+                Err(error @ transfer::Error::TooLarge(_)) => {
+                    partial.clear().await.at("write", &path)?;
+                    return Ok(Err(error.into()));
+                }
                 Err(error) => return Ok(Err(error.into())),
             };
             let said = Said {

@@ -139,6 +139,12 @@ impl Partial {
         self.store.directory.remove(&note(&self.hash))
     }
 
+    /// Gives up what has arrived: it is no beginning of anything.
+    pub(crate) async fn clear(&mut self) -> io::Result<()> {
+        self.forget()?;
+        self.rest().await?.clear()
+    }
+
     /// Takes the contents of a file of this machine.
     pub(crate) async fn take_file(&mut self, from: File) -> io::Result<()> {
         self.forget()?;

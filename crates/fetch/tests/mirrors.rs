@@ -266,6 +266,21 @@ fn the_next_process_continues_where_one_has_ended() {
 }
 
 #[test]
+fn what_has_no_end_is_not_kept() {
+    let scene = Scene::new();
+    let server = Server::start();
+    let url = server.on("/first", [endless()]);
+    let unfetched = scene.fetch_one(&wanted(&body(), &[url])).unwrap_err();
+    assert!(matches!(
+        unfetched.attempts[0].why,
+        Why::Transfer(Error::TooLarge(_))
+    ));
+    let kept = fs::read_dir(scene.store("partial")).unwrap();
+    assert_eq!(kept.count(), 0);
+    scene.holds();
+}
+
+#[test]
 fn what_is_of_one_mirror_is_not_continued_by_another() {
     let scene = Scene::new();
     let server = Server::start();
