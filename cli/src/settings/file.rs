@@ -24,15 +24,17 @@ use super::value::{JOBS, Settings, network, some_jobs};
 use crate::arguments::choice;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
+use crate::options::{Hermetic, TREE_2024};
 
 /// The file's name, in a tree and in the user's directory.
 pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "runtime",
     "jobs",
     "offline",
+    "hermetic",
     "ignore-space",
     "profile",
     "out",
@@ -50,6 +52,8 @@ struct File {
     /// Any value: what was expected is said in our words.
     jobs: Option<Spanned<toml::Value>>,
     offline: Option<Spanned<bool>>,
+    /// Any value: what was expected is said in our words.
+    hermetic: Option<Spanned<toml::Value>>,
     #[serde(rename = "ignore-space")]
     ignore_space: Option<Spanned<bool>>,
     profile: Option<Spanned<String>>,
@@ -128,6 +132,14 @@ impl Settings {
             self.network = Setting {
                 value: network(*offline.get_ref()),
                 source: place(offline.span()),
+            };
+        }
+        if let Some(hermetic) = file.hermetic {
+            let value = rules_of_hermetic(hermetic.get_ref());
+            let value = value.map_err(|expected| wrong(hermetic.span(), &expected, None))?;
+            self.hermetic = Setting {
+                value,
+                source: place(hermetic.span()),
             };
         }
         if let Some(ignore_space) = file.ignore_space {
@@ -245,6 +257,18 @@ impl Text<'_> {
     fn wrong(&self, place: usize, message: &str, hint: Option<&str>) -> Failure {
         let message = format!("{}:{}: {message}", self.path, line(self.text, place));
         usage(message, hint)
+    }
+}
+
+/// Reads what is kept from builds; of anything else, what was expected.
+fn rules_of_hermetic(value: &toml::Value) -> Result<Hermetic, String> {
+    match value {
+        toml::Value::Boolean(true) => Ok(Hermetic::Yes),
+        toml::Value::Boolean(false) => Ok(Hermetic::No),
+        toml::Value::String(text) if text == TREE_2024 => Ok(Hermetic::Tree2024),
+        _ => Err(format!(
+            "`hermetic`: expected true, false or \"{TREE_2024}\""
+        )),
     }
 }
 
@@ -399,6 +423,8 @@ mod tests {
             "runtime = \"No Name\"\n",
             "profile = \"stagex-2030\"\n",
             "[engines]\n\"..\" = \"x\"\n",
+            "hermetic = \"tree-2030\"\n",
+            "hermetic = 1\n",
             "out = \"not/absolute\"\n",
             "[fetch]\nstroe = \"/x\"\n",
             "[fetch]\nstore = \"not/absolute\"\n",

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Containerfile, Position, Scope};
 
 use crate::manifest::Manifest;
+use crate::network::Runs;
 use crate::problem::Problem;
 
 /// What the names of packages begin with in a Containerfile.
@@ -29,6 +30,7 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) manifest: Manifest,
     pub(crate) references: Arc<[Reference]>,
+    pub(crate) runs: Arc<Runs>,
 }
 
 /// A package that a Containerfile names, or what else it takes for an image, and where.
@@ -163,12 +165,26 @@ fn package(
     };
     let manifest = Manifest::read(manifest, stage, name);
     match (manifest, references) {
-        (Ok(manifest), Ok(references)) => Ok(Package {
-            stage: stage.to_owned(),
-            name: name.to_owned(),
-            manifest,
-            references: references.into(),
-        }),
+        (Ok(manifest), Ok(references)) => {
+            let runs = kept
+                .containerfile
+                .as_ref()
+                .map(Runs::of)
+                .unwrap_or_default();
+            let unknown: Vec<Problem> = runs.problems(&manifest.network).collect();
+            if !unknown.is_empty() {
+                let problems = unknown.into_iter();
+                let problems = problems.map(|problem| in_file(problem, MANIFEST));
+                return Err(NoPackage::Wrong(problems.collect()));
+            }
+            Ok(Package {
+                stage: stage.to_owned(),
+                name: name.to_owned(),
+                manifest,
+                references: references.into(),
+                runs: runs.into(),
+            })
+        }
         (manifest, references) => {
             let of_manifest = manifest.err().unwrap_or_default().into_iter();
             let of_containerfile = references.err().into_iter();
