@@ -128,7 +128,7 @@ pub(crate) struct Completions {
 pub(crate) struct Manual {
     /// Write a page for each command to this directory.
     #[arg(value_name = "DIR")]
-    pub(crate) directory: Utf8PathBuf,
+    pub(crate) pages: Utf8PathBuf,
 }
 
 const CLEAN: &str = "\
