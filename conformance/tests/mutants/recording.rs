@@ -79,7 +79,9 @@ impl Backend for Recorder {
     ) -> Result<BuiltImage, Error> {
         let built = self.inner.build(request, events).await;
         if let Err(error) = &built {
-            self.keep(&request.key, Err(error.to_string()));
+            // What a listed difference is known by may be in what the engine printed.
+            let output = error.output().unwrap_or_default();
+            self.keep(&request.key, Err(format!("{error}\n{output}")));
         }
         built
     }
