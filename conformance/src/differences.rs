@@ -106,7 +106,13 @@ impl Differences {
 
     /// Returns what is listed for a case on an oracle of that version.
     pub fn of_oracle(&self, case: &str, label: &Label, version: &str) -> Option<&Difference> {
-        find(&self.oracle, case, label.runtime(), version, User::current())
+        find(
+            &self.oracle,
+            case,
+            label.runtime(),
+            version,
+            User::current(),
+        )
     }
 
     /// Returns the names of all cases that the table speaks of.

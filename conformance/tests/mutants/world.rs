@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use backend_api::{Availability, Capabilities, LayerRecord, Network, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{
-    Bench, Cell, Column, Difference, Label, Matrix, Site, Suite, User, Verdict,
-};
+use conformance::{Bench, Cell, Column, Difference, Label, Matrix, Site, Suite, User, Verdict};
 use oci_image::{Digest, Layout};
 use tempfile::TempDir;
 use tokio::sync::watch;
