@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Completions) -> Exit {
 
 /// Writes a page for the program, and one for each of its commands.
 pub(super) fn manual(tree: &Utf8Path, arguments: &Manual) -> Result<Exit, Failure> {
-    let directory = place::directory(tree, &arguments.directory)?;
+    let directory = place::directory(tree, &arguments.pages)?;
     // What has the name of a page is replaced, and not written into.
     let pages = || -> io::Result<()> {
         let temporary = tempfile::tempdir()?;
@@ -36,7 +36,7 @@ pub(super) fn manual(tree: &Utf8Path, arguments: &Manual) -> Result<Exit, Failur
         Ok(())
     };
     pages().map_err(|error| {
-        let message = format!("cannot write pages to {}: {error}", arguments.directory);
+        let message = format!("cannot write pages to {}: {error}", arguments.pages);
         Failure::of(ErrorKind::Environment, [(message, None)])
     })?;
     Ok(Exit::Success)
