@@ -3,10 +3,11 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use conformance::Label;
+use lint::RuleSet;
 use runtimes::Choice;
 
 use crate::docker::Build;
-use crate::options::{Format, Network, Progress};
+use crate::options::{AnyFormat, Network, Progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,7 +16,7 @@ Examples:
   stagex --runtime podman make core-musl build one package and its dependencies with Podman
   stagex make --dry-run --format json    print the plan
   stagex digests --check                 compare the images with the recorded digests
-  stagex check                           warn where a Containerfile depends on the engine
+  stagex check                           check the tree against the rules of trees
   stagex conformance                     prove that every runtime gives the same images";
 
 /// Builds a StageX package tree with any container engine, to the same image digests.
@@ -67,7 +68,7 @@ pub(crate) struct Global {
 
     /// How results are printed.
     #[arg(long, value_enum, default_value_t, global = true)]
-    pub(crate) format: Format,
+    pub(crate) format: AnyFormat,
 
     /// Also print the engines' output; given twice, also every command that is run.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
@@ -86,7 +87,7 @@ pub(crate) enum Command {
     Build(Build),
     /// Write the digests of the images to digests/*.txt, or compare them.
     Digests(Digests),
-    /// Warn where a Containerfile depends on the engine that builds it.
+    /// Check a tree against the rules of trees.
     Check(Check),
     /// Remove what was built.
     Clean(Clean),
@@ -275,19 +276,36 @@ pub(crate) struct Digests {
 
 const CHECK: &str = "\
 Examples:
-  stagex check                    every package of the tree
-  stagex check core-musl          one package and its dependencies
-  stagex check --deny-warnings    fail if there is a warning
+  stagex check                           every package of the tree
+  stagex check core-musl                 one package and its dependencies
+  stagex check packages/core/musl        one package, by its directory or one of its files
+  stagex check --rules tree-2024         with the rules of 2024
+  stagex check --fix                     repair what can be repaired without a change to any image
+  stagex check --format lines            file:line:column: severity: message, for editors
+  stagex check --list-rules              every rule, with its reason and its rule sets
 
-Each warning is about something that differs between engines and that stagex cannot remove: an
-image that depends on it has another digest on another engine. docs/engines.md has the whole list.";
+A finding is suppressed by a comment before the instruction, `# stagex: allow(RULE) REASON`, or by
+the tree's stagex.toml. docs/lint.md has the whole list of rules.";
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK)]
 pub(crate) struct Check {
-    /// The packages, as for make. Default: all.
-    #[arg(value_name = "TARGET")]
+    /// The packages, as for make, or paths of Containerfiles. Default: all packages.
+    #[arg(value_name = "TARGET|PATH")]
     pub(crate) targets: Vec<String>,
+
+    /// The rules: `tree-2026` or `tree-2024`. Default: those that the tree's stagex.toml names, or
+    /// `tree-2026`.
+    #[arg(long, value_name = "SET")]
+    pub(crate) rules: Option<RuleSet>,
+
+    /// Repair what can be repaired without a change to any image.
+    #[arg(long)]
+    pub(crate) fix: bool,
+
+    /// List the rules, and check nothing.
+    #[arg(long, conflicts_with_all = ["targets", "fix", "deny_warnings"])]
+    pub(crate) list_rules: bool,
 
     /// Fail if there is a warning.
     #[arg(long)]

@@ -8,11 +8,11 @@ use camino::Utf8PathBuf;
 use runtimes::{Choice, ProbeCache, Programs};
 use tokio::sync::watch;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Command};
 use crate::environment;
 use crate::exit::ErrorKind;
-use crate::failure::Failure;
-use crate::options::{Format, Verbosity};
+use crate::failure::{Failure, usage};
+use crate::options::{AnyFormat, Format, Verbosity};
 use crate::render;
 use crate::settings::{self, Settings};
 use crate::wait;
@@ -23,6 +23,8 @@ pub(crate) struct Context {
     /// The directory of the tree that is worked on.
     pub(crate) directory: Utf8PathBuf,
     pub(crate) format: Format,
+    /// How findings are printed, which can be in more formats.
+    pub(crate) findings_format: AnyFormat,
     pub(crate) verbosity: Verbosity,
     /// The runtimes that were named on the command line.
     pub(crate) runtimes: Vec<Choice>,
@@ -49,9 +51,20 @@ impl Context {
     /// Resolves the settings for a command line.
     pub(crate) fn new(arguments: &Arguments) -> Result<Self, Failure> {
         let global = &arguments.global;
+        let format = match (global.format.of_every_command(), &arguments.command) {
+            (Some(format), _) => format,
+            // Its findings are printed in the other format.
+            (None, Command::Check(check)) if !check.list_rules => Format::Human,
+            (None, _) => {
+                let hint = "use --format json: the others are for what `stagex check` finds";
+                let message = "this command cannot print its results in this format".to_owned();
+                return Err(usage(message, Some(hint)));
+            }
+        };
         Ok(Self {
             directory: global.directory.clone(),
-            format: global.format,
+            format,
+            findings_format: global.format,
             verbosity: Verbosity {
                 quiet: global.quiet,
                 verbose: global.verbose,

@@ -98,11 +98,10 @@ impl From<build::Error> for Failure {
     }
 }
 
-/// A Containerfile cannot be checked.
-impl From<check::Error> for Failure {
-    fn from(error: check::Error) -> Self {
-        let problem = (error.to_string(), error.hint());
-        Self::of(error.kind(), [problem])
+/// Nothing can be checked, or repaired.
+impl From<lint::Error> for Failure {
+    fn from(error: lint::Error) -> Self {
+        Self::of(error.kind(), error.problems())
     }
 }
 
@@ -122,8 +121,16 @@ pub(crate) fn print_text(kind: &str, text: &str) {
 
 /// Prints one problem to standard error.
 pub(crate) fn print_problem(kind: &str, message: &str, hint: Option<&str>) {
+    print_problem_at(kind, message, &[], hint);
+}
+
+/// Prints one problem to standard error, with the lines of the source that it is about.
+pub(crate) fn print_problem_at(kind: &str, message: &str, source: &[String], hint: Option<&str>) {
     let message = as_one(message);
     render::styled(format_args!("{ERROR}{kind}:{ERROR:#} {message}"));
+    for line in source {
+        render::styled(printable::line(line));
+    }
     for line in hint.unwrap_or_default().lines() {
         let line = printable::line(line);
         render::styled(format_args!("{HINT} hint:{HINT:#} {line}"));

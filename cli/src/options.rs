@@ -4,13 +4,45 @@
 
 use clap::ValueEnum;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+/// How results are printed by every command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
+    Human,
+    Json,
+}
+
+/// How results are printed, as it is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnyFormat {
     /// For people.
     #[default]
     Human,
     /// For programs: one JSON document on standard output.
     Json,
+    /// Only for `stagex check`: SARIF 2.1.0, which code hosts read.
+    Sarif,
+    /// Only for `stagex check`: `file:line:column: severity: message`, which editors read.
+    Lines,
+}
+
+impl AnyFormat {
+    /// Returns the format, if every command has it.
+    pub(crate) fn of_every_command(self) -> Option<Format> {
+        match self {
+            Self::Human => Some(Format::Human),
+            Self::Json => Some(Format::Json),
+            Self::Sarif | Self::Lines => None,
+        }
+    }
+}
+
+impl From<Format> for AnyFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Human => Self::Human,
+            Format::Json => Self::Json,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

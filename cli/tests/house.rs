@@ -75,7 +75,6 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "state",
         ],
     ),
-    ("check", &["beneath", "containerfile", "documents"]),
     (
         "conformance",
         &[
@@ -111,6 +110,16 @@ const ARROWS: [(&str, &[&str]); 29] = [
     (
         "image-store",
         &["backend-api", "beneath", "oci-layout", "process"],
+    ),
+    (
+        "lint",
+        &[
+            "beneath",
+            "containerfile",
+            "documents",
+            "package-tree",
+            "patterns",
+        ],
     ),
     (
         "make",
@@ -172,10 +181,10 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "backend-api",
             "beneath",
             "build",
-            "check",
             "conformance",
             "containerfile",
             "documents",
+            "lint",
             "make",
             "package-tree",
             "printable",

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use build::{BuildJob, Error};
 use documents::Version;
 
+use super::check::Mode;
 use crate::context::Context;
 use crate::docker::Build;
 use crate::exit::{ErrorKind, Exit};
@@ -31,8 +32,12 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
     let delivery = output.delivery(&recipe.trees(), root)?;
     let directories = place::directories(context)?;
     if arguments.check {
-        let (trees, files) = (recipe.trees(), [&recipe.containerfile]);
-        let exit = super::check::of_files(context, &trees, files, false, render::note)?;
+        let files = [recipe.containerfile.clone()];
+        let mode = Mode {
+            result: render::note,
+            ..Mode::default()
+        };
+        let exit = super::check::of_files(context, &recipe.trees(), &files, mode)?;
         if let build::Delivery::Stream(mut stream) = delivery {
             let written = stream.write_all(&EMPTY);
             written.map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;

@@ -66,6 +66,11 @@ fn rows(settings: &Settings) -> Vec<Setting> {
         ),
         row("profile", text(profile.value.name), &profile.source),
         row("out", text(out_path), &out.source),
+        row(
+            "rules",
+            text(settings.rules.value.name()),
+            &settings.rules.source,
+        ),
     ];
     let engines = settings.engines.iter().map(|(name, program)| {
         let name = format!("engines.{name}");

@@ -10,6 +10,7 @@ use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Present,
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
 
 use super::after;
+use super::check::Mode;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
@@ -23,7 +24,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
     let tree = super::tree::open(context)?;
     let goals = package_tree::goals(&tree, &arguments.targets).map_err(super::tree::of_targets)?;
     match goals.instead {
-        Some(Instead::Check) => return super::check::of_tree(context, &tree, &[], false),
+        Some(Instead::Check) => return super::check::of_tree(context, &[], Mode::default()),
         Some(Instead::Compat) => return super::runtimes::run(context),
         Some(Instead::Help) => {
             render::result(&arguments::help_of_make());
@@ -32,7 +33,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         None => {}
     }
     if arguments.check {
-        return super::check::of_tree(context, &tree, &goals.targets, false);
+        return super::check::of_tree(context, &goals.targets, Mode::default());
     }
     let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
     super::tree::warn(context, &tree, &goals.targets);

@@ -1,6 +1,7 @@
 //! Everything that the program prints, apart from errors.
 
 pub(crate) mod cells;
+pub(crate) mod findings;
 mod plain;
 mod reasons;
 mod streams;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use build::Listener;
 use documents::Document;
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::options::{Progress, Verbosity};
@@ -60,6 +62,11 @@ pub(crate) fn listener(verbosity: Verbosity, show: Show) -> Arc<dyn Listener> {
 
 /// Prints a document to standard output as JSON.
 pub(crate) fn json(document: &impl Document) {
+    foreign(document);
+}
+
+/// Prints a document to standard output as JSON whose format others have defined.
+pub(crate) fn foreign(document: &impl Serialize) {
     let text = serde_json::to_string_pretty(document).expect("what is printed is plain data");
     result(&printable::json(&text));
 }

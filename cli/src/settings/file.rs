@@ -12,6 +12,7 @@ use std::ops::Range;
 use beneath::{Directory, Problem};
 use build::Profile;
 use camino::{Utf8Path, Utf8PathBuf};
+use lint::{Allow, UnknownRuleSet};
 use runtimes::Choice;
 use serde::Deserialize;
 use toml::Spanned;
@@ -26,13 +27,15 @@ use crate::failure::{Failure, usage};
 pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "runtime",
     "jobs",
     "offline",
     "ignore-space",
     "profile",
     "out",
+    "rules",
+    "check",
     "engines",
 ];
 
@@ -48,7 +51,26 @@ struct File {
     ignore_space: Option<Spanned<bool>>,
     profile: Option<Spanned<String>>,
     out: Option<Spanned<String>>,
+    rules: Option<Spanned<String>>,
+    check: Option<Spanned<CheckTable>>,
     engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
+}
+
+/// The table `[check]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckTable {
+    #[serde(default)]
+    allow: Vec<Spanned<AllowEntry>>,
+}
+
+/// An entry of `allow`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowEntry {
+    rule: String,
+    path: String,
+    reason: String,
 }
 
 /// Whose file it is.
@@ -139,6 +161,29 @@ impl Settings {
                 source: place(out.span()),
             };
         }
+        if let Some(rules) = file.rules {
+            let value = rules.get_ref().parse();
+            self.rules = Setting {
+                value: value.map_err(|error: UnknownRuleSet| {
+                    wrong(rules.span(), &error.to_string(), None)
+                })?,
+                source: place(rules.span()),
+            };
+        }
+        if let Some(check) = file.check {
+            if owner == Owner::User {
+                let hint = "write it into the stagex.toml of the tree, where everyone who checks it sees it";
+                let message = "`check` cannot be set for all trees";
+                return Err(wrong(check.span(), message, Some(hint)));
+            }
+            for entry in check.into_inner().allow {
+                let span = entry.span();
+                let line = line(&text, span.start);
+                let allow = allow(entry.into_inner(), line);
+                let allow = allow.map_err(|(message, hint)| wrong(span, &message, Some(hint)))?;
+                self.allow.push(allow);
+            }
+        }
         let Some(engines) = file.engines else {
             return Ok(());
         };
@@ -179,6 +224,25 @@ fn elsewhere(text: &str, owner: Owner) -> Result<Utf8PathBuf, (String, &'static 
         return Err((format!("`{path}` is not an absolute path"), hint));
     }
     Ok(path)
+}
+
+/// Reads what suppresses findings; of what is refused, why, and what to do.
+fn allow(entry: AllowEntry, line: usize) -> Result<Allow, (String, &'static str)> {
+    let AllowEntry { rule, path, reason } = entry;
+    if lint::rule(&rule).is_none() {
+        let message = format!("there is no rule `{rule}`");
+        return Err((message, "`stagex check --list-rules` lists all of them"));
+    }
+    if reason.trim().is_empty() {
+        let message = format!("`{rule}` is allowed in `{path}` without a reason");
+        return Err((message, "say in `reason` why the rule does not hold there"));
+    }
+    Ok(Allow {
+        rule,
+        path,
+        reason,
+        line,
+    })
 }
 
 /// Reads a file, if it is there.
@@ -299,6 +363,8 @@ mod tests {
             "profile = \"stagex-2030\"\n",
             "[engines]\n\"..\" = \"x\"\n",
             "out = \"not/absolute\"\n",
+            "rules = \"tree-2030\"\n",
+            "[check]\nallow = []\n",
             "not toml",
         ] {
             assert!(read(text, Owner::User).is_err(), "{text}");
@@ -306,6 +372,26 @@ mod tests {
         assert!(read("[engines]\npodman = \"./evil\"\n", Owner::Tree).is_err());
         assert!(read("out = \"/tmp\"\n", Owner::Tree).is_err());
         assert!(read("out = \"/tmp\"\n", Owner::User).is_ok());
+    }
+
+    #[test]
+    fn a_tree_says_which_rules_it_follows_and_breaks() {
+        let text = "rules = \"tree-2024\"\n[check]\nallow = [\n\
+            { rule = \"time\", path = \"packages/a/*\", reason = \"why\" },\n]\n";
+        let settings = read(text, Owner::Tree).unwrap();
+        assert_eq!(settings.rules.value.name(), "tree-2024");
+        let [allow] = &settings.allow[..] else {
+            panic!("{:?}", settings.allow)
+        };
+        assert_eq!((allow.rule.as_str(), allow.line), ("time", 4));
+        for (old, new) in [
+            ("time", "tiem"),
+            ("why", " "),
+            ("reason", "raeson"),
+            (", reason = \"why\"", ""),
+        ] {
+            assert!(read(&text.replace(old, new), Owner::Tree).is_err(), "{new}");
+        }
     }
 
     #[test]

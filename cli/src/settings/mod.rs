@@ -121,6 +121,14 @@ impl Settings {
             Command::Conformance(conformance) => (conformance.jobs, false, None, false),
             _ => (None, false, None, false),
         };
+        if let Command::Check(check) = &arguments.command
+            && let Some(rules) = check.rules
+        {
+            self.rules = Setting {
+                value: rules,
+                source: Source::Flag("--rules"),
+            };
+        }
         if jobs.is_some() {
             self.jobs = Setting {
                 value: jobs,

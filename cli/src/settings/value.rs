@@ -8,6 +8,7 @@ use std::num::NonZero;
 
 use build::{Profile, Space};
 use camino::Utf8PathBuf;
+use lint::{Allow, RuleSet};
 use runtimes::Choice;
 
 use crate::options::Network;
@@ -57,6 +58,10 @@ pub(crate) struct Settings {
     pub(crate) profile: Setting<&'static Profile>,
     /// The directory that each tree has one in for what is built; `out/` in the tree where nobody says.
     pub(crate) out: Setting<Option<Utf8PathBuf>>,
+    /// The rules that a tree follows.
+    pub(crate) rules: Setting<RuleSet>,
+    /// What suppresses findings.
+    pub(crate) allow: Vec<Allow>,
     /// The programs of engines.
     pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
 }
@@ -78,6 +83,8 @@ impl Settings {
             ignore_space: default(false),
             profile: default(Profile::STAGEX_2026),
             out: default(None),
+            rules: default(RuleSet::Tree2026),
+            allow: Vec::new(),
             engines: BTreeMap::new(),
         }
     }

@@ -87,6 +87,9 @@ pub struct Step {
     pub span: Span,
     /// Its text, with the bodies of its heredocs.
     pub source: String,
+    /// The variables that it names, and that nothing before it sets or declares: each stands for nothing. Those
+    /// of an `EXPOSE`, and those that the shell of a `RUN` expands, are not among them.
+    pub undefined: Vec<String>,
 }
 
 impl Step {

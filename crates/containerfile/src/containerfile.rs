@@ -24,6 +24,8 @@ pub struct Containerfile {
     pub escape: char,
     /// The arguments before the first `FROM`, one entry for each `ARG`.
     pub arguments: Vec<Spanned<Vec<Argument>>>,
+    /// The empty lines within instructions, each with its end. They count for nothing, and are deprecated.
+    pub empty_continuations: Vec<Span>,
     /// The stages, in order; at least one.
     pub stages: Vec<Stage>,
 }
@@ -92,6 +94,7 @@ fn read(source: &str) -> Result<Containerfile, Fault> {
         escape: lines.escape,
         directives: lines.directives,
         arguments,
+        empty_continuations: lines.empty_continuations,
         stages,
     })
 }

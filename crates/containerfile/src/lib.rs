@@ -39,7 +39,7 @@ pub use lower::{
     CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile,
     lower,
 };
-pub use reference::{Base, Reference, ReferenceKind, StageId};
+pub use reference::{Base, FromWord, Reference, ReferenceKind, StageId};
 pub use scope::{ImageFacts, Platform, PlatformError, Scope};
 pub use span::{Position, Span, Spanned};
 pub use statement::Statement;

@@ -71,6 +71,8 @@ pub(crate) struct Lines<'source> {
     in_directives: bool,
     pub(crate) escape: char,
     pub(crate) directives: Vec<Directive>,
+    /// The empty lines within instructions, with their ends.
+    pub(crate) empty_continuations: Vec<Span>,
 }
 
 /// A physical line without its end, and where it begins.
@@ -87,6 +89,7 @@ impl<'source> Lines<'source> {
             in_directives: true,
             escape: '\\',
             directives: Vec::new(),
+            empty_continuations: Vec::new(),
         }
     }
 
@@ -125,7 +128,14 @@ impl<'source> Lines<'source> {
                     break;
                 };
                 let bare = physical.text.trim_start();
-                if bare.is_empty() || bare.starts_with('#') {
+                if bare.is_empty() {
+                    self.empty_continuations.push(Span {
+                        start: physical.start,
+                        end: self.at,
+                    });
+                    continue;
+                }
+                if bare.starts_with('#') {
                     continue;
                 }
                 line.span.end = physical.start + physical.text.len();

@@ -3,6 +3,7 @@
 //! It does not know where an image comes from.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use crate::budget::{Budget, LONGEST_NAME, MOST_VARIABLES};
 use crate::containerfile::{Containerfile, Stage};
@@ -52,7 +53,76 @@ pub struct Reference {
     pub span: Span,
 }
 
+/// A word of a `FROM` in which variables can stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FromWord {
+    /// The stage that begins there.
+    pub stage: StageId,
+    /// Whether it is the value of `--platform`, and not the name of the image.
+    pub is_platform: bool,
+    /// What it expands to.
+    pub value: String,
+    /// The variables in it that have a value.
+    pub defined: Vec<String>,
+    /// The variables in it that are declared nowhere.
+    pub undeclared: Vec<String>,
+}
+
 impl Containerfile {
+    /// Returns the words of every `FROM` that have something to expand, in file order.
+    pub fn from_words(&self, scope: &Scope) -> Result<Vec<FromWord>, Error> {
+        let words = self.all_from_words(scope);
+        words.map_err(|fault| Error::new(&self.source, fault))
+    }
+
+    fn all_from_words(&self, scope: &Scope) -> Result<Vec<FromWord>, Fault> {
+        let rules = Rules::word(self.escape);
+        let is_plain = |word: &str| expand::stands_for_itself(word, rules);
+        let words = self.stages.iter().enumerate().flat_map(|(number, stage)| {
+            let platform = stage.platform.as_deref().map(|word| (true, word));
+            let words = platform
+                .into_iter()
+                .chain([(false, stage.base.value.as_str())]);
+            let words = words.filter(|(_, word)| !is_plain(word));
+            words.map(move |(is_platform, word)| (StageId(number), is_platform, word))
+        });
+        let mut found = Vec::new();
+        let mut globals = None;
+        for (stage, is_platform, word) in words {
+            let globals = match &globals {
+                Some(globals) => globals,
+                None => globals.insert(self.global_arguments(scope)?),
+            };
+            let names = RefCell::new(Vec::new());
+            let lookup = |name: &str| {
+                names.borrow_mut().push(name.to_owned());
+                globals.get(name).map(str::to_owned)
+            };
+            let value = expand::expand(word, rules, &lookup)
+                .map_err(|error| Fault::new(error, self.stages[stage.0].span))?
+                .into_owned();
+            let (defined, unset): (Vec<_>, Vec<_>) = names
+                .into_inner()
+                .into_iter()
+                .partition(|name| globals.get(name).is_some());
+            let is_declared = |name: &String| {
+                let mut declared = self.arguments.iter().flat_map(|arguments| &arguments.value);
+                declared.any(|argument| argument.name == *name)
+            };
+            found.push(FromWord {
+                stage,
+                is_platform,
+                value,
+                defined,
+                undeclared: unset
+                    .into_iter()
+                    .filter(|name| !is_declared(name))
+                    .collect(),
+            });
+        }
+        Ok(found)
+    }
+
     /// Returns everything from outside that any stage refers to, in file order, whatever the target needs.
     pub fn references(&self, scope: &Scope) -> Result<Vec<Reference>, Error> {
         self.all_references(scope)

@@ -306,7 +306,7 @@ impl<'file> Resolver<'file> {
             let wrong = |kind| Fault::new(kind, statement.arguments);
             self.budget.take(state.size()).map_err(wrong)?;
             let escape = self.file.escape;
-            let instruction = state
+            let (instruction, undefined) = state
                 .expand(&statement.instruction, escape, &self.budget, value_of)
                 .map_err(wrong)?;
             steps.push(Step {
@@ -320,6 +320,7 @@ impl<'file> Resolver<'file> {
                 span: statement.span,
                 source: entry.text.clone(),
                 instruction: instruction.clone(),
+                undefined,
             });
             state.apply(&instruction);
         }

@@ -2,6 +2,8 @@
 //!
 //! It does not know stages, files or layers.
 
+use std::cell::RefCell;
+
 use crate::budget::{Budget, MOST_VARIABLES};
 use crate::error::ErrorKind;
 use crate::expand::{self, Rules};
@@ -18,6 +20,9 @@ pub(crate) const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// Arguments that steer the frontend, and never reach a command.
 const UNSEEN_ARGUMENTS: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
+/// How many names that are not set are told of one instruction.
+const MOST_UNSET: usize = 64;
 
 /// What a port takes, in bytes.
 const PORT: usize = 64;
@@ -163,18 +168,20 @@ impl State {
         self.arguments.push(argument.clone());
     }
 
-    /// Returns an instruction with its variables expanded.
+    /// Returns an instruction with its variables expanded, and the names of those that nothing sets or declares.
     pub(crate) fn expand(
         &self,
         instruction: &Instruction,
         escape: char,
         budget: &Budget,
         value_of: impl Fn(&str) -> ArgumentValue,
-    ) -> Result<Instruction, ErrorKind> {
+    ) -> Result<(Instruction, Vec<String>), ErrorKind> {
+        let unset = RefCell::default();
         let words = Words {
             variables: &self.variables,
             escape,
             budget,
+            unset: &unset,
         };
         let more = match instruction {
             Instruction::Env(pairs) => pairs.len(),
@@ -198,7 +205,7 @@ impl State {
                 words.sources(&mut copy.sources)?;
             }
             Instruction::Arg(arguments) => {
-                self.expand_arguments(arguments, escape, budget, value_of)?;
+                self.expand_arguments(arguments, escape, budget, value_of, &unset)?;
             }
             Instruction::Env(pairs) | Instruction::Label(pairs) => words.pairs(pairs)?,
             Instruction::Expose(ports) => *ports = words.ports(ports)?,
@@ -228,7 +235,9 @@ impl State {
             | Instruction::Onbuild(_)
             | Instruction::Shell(_) => {}
         }
-        Ok(instruction)
+        let mut undefined = unset.into_inner();
+        undefined.retain(|name| !self.arguments.iter().any(|declared| declared.name == *name));
+        Ok((instruction, undefined))
     }
 
     /// Gives arguments their values; each may refer to those before it.
@@ -238,6 +247,7 @@ impl State {
         escape: char,
         budget: &Budget,
         value_of: impl Fn(&str) -> ArgumentValue,
+        unset: &RefCell<Vec<String>>,
     ) -> Result<(), ErrorKind> {
         let mut state = self.clone();
         for argument in arguments {
@@ -250,6 +260,7 @@ impl State {
                     variables: &state.variables,
                     escape,
                     budget,
+                    unset,
                 }
                 .word(default)?,
                 (ArgumentValue::Unknown, None) => {}
@@ -300,15 +311,30 @@ struct Words<'state> {
     variables: &'state Variables,
     escape: char,
     budget: &'state Budget,
+    /// The names that were looked up and that are not set, each once.
+    unset: &'state RefCell<Vec<String>>,
 }
 
 impl Words<'_> {
     fn lookup(&self) -> impl Fn(&str) -> Option<String> + '_ {
-        // Where too little is left, that is said when the word is done.
         |name| {
-            let value = self.variables.get(name)?;
-            self.budget.has(value.len()).then(|| value.to_owned())
+            let value = self.value(name);
+            let mut unset = self.unset.borrow_mut();
+            // Very many names would cost the square of their number.
+            if value.is_none()
+                && unset.len() < MOST_UNSET
+                && !unset.iter().any(|known| known == name)
+            {
+                unset.push(name.to_owned());
+            }
+            value
         }
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        // Where too little is left, that is said when the word is done.
+        let value = self.variables.get(name)?;
+        self.budget.has(value.len()).then(|| value.to_owned())
     }
 
     fn word(&self, word: &mut String) -> Result<(), ErrorKind> {
@@ -378,7 +404,8 @@ impl Words<'_> {
     fn ports(&self, words: &[String]) -> Result<Vec<String>, ErrorKind> {
         let mut ports = Vec::new();
         for word in words {
-            for text in expand::words(word, Rules::word(self.escape), &self.lookup())? {
+            let lookup = |name: &str| self.value(name);
+            for text in expand::words(word, Rules::word(self.escape), &lookup)? {
                 let found = port::ports(&text).ok_or(ErrorKind::BadPort(text))?;
                 self.budget.take(found.len() * PORT)?;
                 ports.extend(found);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Make,
-    Plan, Record, Runtimes,
+    Plan, Record, Rules, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -44,5 +44,6 @@ documents! {
     Make: "make",
     Plan: "plan",
     Record: "record",
+    Rules: "rules",
     Runtimes: "runtimes",
 }

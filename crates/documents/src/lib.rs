@@ -27,7 +27,7 @@ mod version;
 mod tests;
 
 pub use build::Build;
-pub use check::{Check, Warning};
+pub use check::{Check, Finding, RuleDescription, Rules, Severity};
 pub use clean::Clean;
 pub use config::{Config, Setting, SettingValue};
 pub use conformance::{

@@ -61,6 +61,13 @@ impl Output {
 
     /// Adds the build arguments that the package itself gives: the forms of the version, then those of
     /// each source that has its own version or commit.
+    /// Returns the build arguments that the package gives, in order.
+    pub fn build_arguments(&self) -> Vec<(String, String)> {
+        let mut arguments = Vec::new();
+        self.add_arguments(&mut arguments);
+        arguments
+    }
+
     pub(crate) fn add_arguments(&self, arguments: &mut Vec<(String, String)>) {
         if let Some(text) = &self.version {
             let version = Version(text);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
-use containerfile::{Position, Scope};
+use containerfile::{Containerfile, Position, Scope};
 
 use crate::manifest::Manifest;
 use crate::problem::Problem;
@@ -89,16 +89,38 @@ fn directory(stage: &str, name: &str) -> Utf8PathBuf {
     ["packages", stage, name].iter().collect()
 }
 
+/// What the directory of a package has.
+pub(crate) struct Read {
+    /// The Containerfile, if there is one that can be parsed.
+    pub(crate) containerfile: Option<Containerfile>,
+    /// The text of its `package.toml`, if that can be read.
+    pub(crate) manifest: Option<String>,
+    /// The package, or why there is none.
+    pub(crate) package: Result<Package, NoPackage>,
+}
+
 /// Reads the package `name` in the directory of a stage, which is open.
+pub(crate) fn read(beside: &Directory, stage: &str, name: &str, scope: &Scope) -> Read {
+    let mut read = Read {
+        containerfile: None,
+        manifest: None,
+        package: Err(NoPackage::Skipped(None)),
+    };
+    read.package = package(beside, stage, name, scope, &mut read);
+    read
+}
+
+/// Reads a package, and keeps in `kept` what its files say.
 ///
 /// # Errors
 ///
 /// Why there is no package.
-pub(crate) fn read(
+fn package(
     beside: &Directory,
     stage: &str,
     name: &str,
     scope: &Scope,
+    kept: &mut Read,
 ) -> Result<Package, NoPackage> {
     let in_file = |problem: Problem, file: &str| problem.in_file(directory(stage, name).join(file));
     let load = |file: &str| match beside.read_text(&Utf8Path::new(name).join(file), beneath::TEXT) {
@@ -109,8 +131,19 @@ pub(crate) fn read(
             file,
         )])),
     };
-    let (containerfile, manifest) = match (load(CONTAINERFILE)?, load(MANIFEST)?) {
-        (Some(containerfile), Some(manifest)) => (containerfile, manifest),
+    let text = load(CONTAINERFILE);
+    kept.manifest = load(MANIFEST)?;
+    let text = text?;
+    let parsed = text.as_deref().map(containerfile::parse).transpose();
+    let wrong = |error| Problem::of_containerfile(&error);
+    let references = match &parsed {
+        Ok(Some(file)) => references(file, scope),
+        Ok(None) => Ok(Vec::new()),
+        Err(error) => Err(wrong(error.clone())),
+    };
+    kept.containerfile = parsed.ok().flatten();
+    let manifest = match (&text, &kept.manifest) {
+        (Some(_), Some(manifest)) => manifest,
         (None, None) => return Err(NoPackage::Skipped(None)),
         (Some(_), None) => {
             let problem = Problem::new("is ignored: there is no package.toml beside it");
@@ -121,8 +154,7 @@ pub(crate) fn read(
             return Err(NoPackage::Wrong(vec![in_file(problem, MANIFEST)]));
         }
     };
-    let manifest = Manifest::read(&manifest, stage, name);
-    let references = references(&containerfile, scope);
+    let manifest = Manifest::read(manifest, stage, name);
     match (manifest, references) {
         (Ok(manifest), Ok(references)) => Ok(Package {
             stage: stage.to_owned(),
@@ -147,9 +179,8 @@ pub(crate) fn read(
 /// # Errors
 ///
 /// A problem that does not know its file.
-fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, Problem> {
+fn references(file: &Containerfile, scope: &Scope) -> Result<Vec<Reference>, Problem> {
     let wrong = |error| Problem::of_containerfile(&error);
-    let file = containerfile::parse(text).map_err(wrong)?;
     let mut found: Vec<Reference> = Vec::new();
     for reference in file.references(scope).map_err(wrong)? {
         if reference.name == SOURCES {
@@ -162,7 +193,7 @@ fn references(text: &str, scope: &Scope) -> Result<Vec<Reference>, Problem> {
         if found.iter().any(is_known) {
             continue;
         }
-        let position = Position::in_source(text, reference.span.start);
+        let position = Position::in_source(&file.source, reference.span.start);
         if found.len() == MOST_REFERENCES {
             let message = format!("uses more than {MOST_REFERENCES} images");
             return Err(Problem::new(message).at(position.line, position.column));

@@ -11,7 +11,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::near::did_you_mean;
 use crate::output::Output;
-use crate::package::{self, NoPackage, Package, Reference};
+use crate::package::{self, NoPackage, Package, Read, Reference};
 use crate::problem::{Problem, Problems};
 use crate::source::Source;
 use crate::versions::Versions;
@@ -40,28 +40,42 @@ impl Tree {
         let mut warnings = Vec::new();
         let mut packages = Vec::new();
         for read in read(&stages(root)?).into_iter().flatten() {
-            match read {
+            match read.package {
                 Ok(package) => packages.push(package),
                 Err(NoPackage::Skipped(why)) => warnings.extend(why),
                 Err(NoPackage::Wrong(found)) => problems.extend(found),
             }
         }
         if problems.is_empty() && packages.is_empty() {
-            let hint = "name the tree's directory with -C";
-            let message = format!("there is no package in {}", root.join("packages"));
-            return Err(Problem::new(message).hint(hint).into());
+            return Err(no_package(root).into());
         }
         let outputs = resolve(&packages, &mut problems);
         if !problems.is_empty() {
             // A package that is missing because it is wrong itself would only be noise.
             return Err(Problems(problems));
         }
-        let needs = needs(&packages, &outputs)?;
-        Ok(Self {
+        let (tree, missing) = Self::of(&packages, outputs, warnings);
+        if missing.is_empty() {
+            Ok(tree)
+        } else {
+            Err(Problems(missing))
+        }
+    }
+
+    /// Makes a tree of outputs, sorted by name. Returns a problem for each package that is named and is not there;
+    /// nobody needs those in the tree.
+    pub(crate) fn of(
+        packages: &[Package],
+        outputs: Vec<Arc<Output>>,
+        warnings: Vec<Problem>,
+    ) -> (Self, Vec<Problem>) {
+        let (needs, missing) = needs(packages, &outputs);
+        let tree = Self {
             outputs,
             needs,
             warnings,
-        })
+        };
+        (tree, missing)
     }
 
     /// Returns all outputs, sorted by name.
@@ -101,6 +115,13 @@ impl Tree {
     }
 }
 
+/// Says that there is no package in a tree.
+pub(crate) fn no_package(root: &Utf8Path) -> Problem {
+    let hint = "name the tree's directory with -C";
+    let message = format!("there is no package in {}", root.join("packages"));
+    Problem::new(message).hint(hint)
+}
+
 /// Whether `targets` select the directory of a package that `file` is in, if it were a package.
 fn is_selected(file: &Utf8Path, targets: &[String]) -> bool {
     let mut parts = file.components().skip(1).map(|part| part.as_str());
@@ -112,15 +133,15 @@ fn is_selected(file: &Utf8Path, targets: &[String]) -> bool {
 }
 
 /// A stage: its directory, and the names of what may be packages there, sorted.
-struct Stage {
-    name: String,
+pub(crate) struct Stage {
+    pub(crate) name: String,
     directory: Directory,
-    packages: Vec<String>,
+    pub(crate) packages: Vec<String>,
 }
 
 /// Lists `packages/<stage>/<name>`, sorted. No link is followed: where one in a tree leads to is for
 /// whoever wrote the tree to say, and may be anywhere on the machine.
-fn stages(root: &Utf8Path) -> Result<Vec<Stage>, Problem> {
+pub(crate) fn stages(root: &Utf8Path) -> Result<Vec<Stage>, Problem> {
     let place = Utf8Path::new("packages");
     let top = Directory::open(root)
         .and_then(|root| root.directory(place))
@@ -132,20 +153,20 @@ fn stages(root: &Utf8Path) -> Result<Vec<Stage>, Problem> {
             problem
         })?;
     let stage = |name: &String| {
-        let place = place.join(name);
+        let path = place.join(name);
         let directory = top
             .directory(name.as_str().into())
-            .map_err(|error| Problem::unreadable(&error).in_file(&place))?;
+            .map_err(|error| Problem::unreadable(&error).in_file(&path))?;
         Ok(Stage {
             name: name.clone(),
-            packages: list(&directory, &place)?,
+            packages: list(&directory, &path)?,
             directory,
         })
     };
     list(&top, place)?.par_iter().map(stage).collect()
 }
 
-/// Lists the directories in one of the tree, `place`, sorted, without hidden ones.
+/// Lists the directories in one of the tree, at `place`, sorted, without hidden ones.
 fn list(directory: &Directory, place: &Utf8Path) -> Result<Vec<String>, Problem> {
     let entries = directory.entries();
     let mut names = Vec::new();
@@ -172,7 +193,7 @@ fn list(directory: &Directory, place: &Utf8Path) -> Result<Vec<String>, Problem>
 
 /// Reads all packages, in the order of their directories. Each stage is opened once: the way to each of
 /// its files is short then.
-fn read(stages: &[Stage]) -> Vec<Vec<Result<Package, NoPackage>>> {
+pub(crate) fn read(stages: &[Stage]) -> Vec<Vec<Read>> {
     let platform: Platform = DEFAULT_PLATFORM.parse().expect("the default is a platform");
     let scope = Scope::new(platform);
     let read = |stage: &Stage| {
@@ -185,7 +206,7 @@ fn read(stages: &[Stage]) -> Vec<Vec<Result<Package, NoPackage>>> {
 }
 
 /// Names every output and resolves what packages say of one another.
-fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Arc<Output>> {
+pub(crate) fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<Arc<Output>> {
     let versions = Versions::new(packages);
     let resolved: Vec<_> = packages
         .par_iter()
@@ -269,31 +290,33 @@ fn output(
     }
 }
 
-/// Returns for each output the places of those that it is built from.
-///
-/// # Errors
-///
-/// A problem for each package that is named and is not there.
-fn needs(packages: &[Package], outputs: &[Arc<Output>]) -> Result<Vec<Vec<usize>>, Problems> {
+/// Returns for each output the places of those that it is built from, and a problem for each package that is named
+/// and is not there.
+fn needs(packages: &[Package], outputs: &[Arc<Output>]) -> (Vec<Vec<usize>>, Vec<Problem>) {
     let places: BTreeMap<&str, usize> = outputs
         .iter()
         .enumerate()
         .map(|(place, output)| (output.name.as_str(), place))
         .collect();
-    let needs = |output: &Arc<Output>| -> Option<Vec<usize>> {
+    let needs = |output: &Arc<Output>| {
         let place = |reference: &Reference| {
             let place = places.get(reference.name.as_str()).copied();
             place.filter(|_| reference.is_package)
         };
-        output.references.iter().map(place).collect()
+        let found: Vec<_> = output.references.iter().filter_map(place).collect();
+        let are_all = found.len() == output.references.len();
+        (found, are_all)
     };
-    let found: Option<Vec<_>> = outputs.par_iter().map(needs).collect();
-    found.ok_or_else(|| {
-        let problems = packages
-            .iter()
-            .flat_map(|package| missing(package, &places));
-        Problems(problems.collect())
-    })
+    let found: Vec<_> = outputs.par_iter().map(needs).collect();
+    let missing = if found.iter().all(|(_, are_all)| *are_all) {
+        Vec::new()
+    } else {
+        let packages = packages.iter();
+        packages
+            .flat_map(|package| missing(package, &places))
+            .collect()
+    };
+    (found.into_iter().map(|(needs, _)| needs).collect(), missing)
 }
 
 /// Returns a problem for each package that is named and is not there.

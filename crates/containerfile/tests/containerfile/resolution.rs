@@ -364,3 +364,43 @@ fn the_platform_comes_from_the_flag_the_base_or_the_target() {
         .collect();
     assert_eq!(platforms, ["amd64", "amd64", "arm64", "arm64"]);
 }
+
+#[rstest]
+#[case("ENV a=$x", &["x"])]
+#[case("ENV a=${x:-1}", &["x"])]
+#[case("ENV a=$x$x b=$PATH", &["x"])]
+#[case("ARG x\nENV a=$x", &[])]
+#[case("ENV x=1\nENV a=$x", &[])]
+#[case("ARG b=$x", &["x"])]
+#[case("COPY <<E /a\n$x\nE", &["x"])]
+#[case("COPY <<'E' /a\n$x\nE", &[])]
+#[case("RUN echo $x", &[])]
+#[case("EXPOSE 80$x", &[])]
+fn what_nothing_defines_is_told(#[case] body: &str, #[case] expected: &[&str]) {
+    let build = build(&format!("FROM scratch\n{body}"));
+    let last = build.stages[0].steps.last().unwrap();
+    assert_eq!(last.undefined, expected);
+}
+
+#[test]
+fn the_words_of_a_from_tell_their_variables() {
+    let source = "ARG a=1\nARG b\nFROM --platform=$TARGETPLATFORM x:$a$b$c AS one\nFROM scratch";
+    let words = parse(source).unwrap().from_words(&scope()).unwrap();
+    let [platform, image] = &words[..] else {
+        panic!("{words:?}")
+    };
+    assert!(platform.is_platform && platform.defined == ["TARGETPLATFORM"]);
+    assert_eq!(
+        (image.value.as_str(), &*image.defined),
+        ("x:1", &["a".to_owned()][..])
+    );
+    assert_eq!(image.undeclared, ["c"]);
+}
+
+#[test]
+fn empty_continuations_are_told() {
+    let source = "FROM scratch\nRUN a \\\n\n  # comment\n \n  b\n\nRUN c";
+    let file = parse(source).unwrap();
+    let found = file.empty_continuations.iter().map(|span| span.of(source));
+    assert_eq!(found.collect::<Vec<_>>(), ["\n", " \n"]);
+}

@@ -14,18 +14,35 @@ pub(crate) struct Word<'a> {
     pub(crate) leads: bool,
 }
 
-/// Splits a text into words.
+/// Words after which a command still follows.
+const BEFORE_COMMANDS: [&str; 11] = [
+    "if", "then", "else", "elif", "while", "until", "do", "!", "time", "exec", "env",
+];
+
+/// Splits a text into words, without the shell's comments.
 pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     let mut leads = true;
     let mut start = None;
+    let mut in_comment = false;
+    let mut before = '\n';
     let ends = text.char_indices().chain([(text.len(), ' ')]);
     for (place, character) in ends {
-        let separates = character.is_whitespace() || "\"'`;|&()<>{}[],\\".contains(character);
-        if !separates {
-            start.get_or_insert(place);
+        if in_comment && character != '\n' {
             continue;
         }
+        in_comment = false;
+        let separates = character.is_whitespace() || "\"'`;|&()<>{}[],\\".contains(character);
+        if !separates {
+            if start.is_none() && character == '#' && (before.is_whitespace() || before == ';') {
+                in_comment = true;
+                continue;
+            }
+            start.get_or_insert(place);
+            before = character;
+            continue;
+        }
+        before = character;
         if let Some(start) = start.take() {
             let word = &text[start..place];
             words.push(Word {
@@ -35,7 +52,10 @@ pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
             });
             // The command stands behind RUN and its flags, and behind variables that are set
             // for it.
-            leads &= start == 0 || word.starts_with("--") || word.contains('=');
+            leads &= start == 0
+                || word.starts_with("--")
+                || word.contains('=')
+                || BEFORE_COMMANDS.contains(&word);
         }
         if "\n;|&(`".contains(character) {
             leads = true;
@@ -44,13 +64,22 @@ pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
     words
 }
 
+/// Returns the words that follow the one at `place` in its simple command.
+pub(crate) fn behind<'w, 'a>(
+    words: &'w [Word<'a>],
+    place: usize,
+) -> impl Iterator<Item = &'a str> + 'w {
+    let rest = words[place + 1..].iter();
+    rest.take_while(|word| !word.leads).map(|word| word.text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::words;
 
     #[test]
     fn words_know_where_they_are_and_which_of_them_lead() {
-        let text = "RUN --b=/c d=1 \"d\" x && $(e f) | g";
+        let text = "RUN --b=/c d=1 \"d\" x && $(e f) | g\n# h\ni #j\nthen k";
         let found: Vec<_> = words(text)
             .iter()
             .map(|word| (word.text, word.start, word.leads))
@@ -65,6 +94,9 @@ mod tests {
             ("e", 26, true),
             ("f", 28, false),
             ("g", 33, true),
+            ("i", 39, true),
+            ("then", 44, true),
+            ("k", 49, true),
         ];
         assert_eq!(found, expected);
     }
