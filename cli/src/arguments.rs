@@ -15,6 +15,7 @@ Examples:
   stagex make                            build every package with the first runtime that is ready
   stagex --runtime podman make core-musl build one package and its dependencies with Podman
   stagex make --dry-run --format json    print the plan
+  stagex fetch                           download the sources of every package
   stagex digests --check                 compare the images with the recorded digests
   stagex check                           check the tree against the rules of trees
   stagex conformance                     prove that every runtime gives the same images";
@@ -83,6 +84,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Build packages and their dependencies.
     Make(Make),
+    /// Download the sources of packages, each checked against its hash.
+    Fetch(Fetch),
     /// Build one image, with the command line of `docker build`.
     Build(Build),
     /// Write the digests of the images to digests/*.txt, or compare them.
@@ -132,12 +135,17 @@ Examples:
   stagex clean --logs      remove the logs of builds
   stagex clean --images    remove what killed builds left in engines' stores
   stagex clean --cache     delete cached hashes, output state, probe results and kept results
+  stagex clean --sources   remove the store of downloaded sources, which all trees share
 
 Sources in fetch/ and recorded digests in digests/ are never removed. Engines' own caches are not
 removed either: `docker builder prune` removes Docker's build cache.";
 
 #[derive(Debug, Args)]
 #[command(after_help = CLEAN)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
 pub(crate) struct Clean {
     /// Remove the logs of builds.
     #[arg(long)]
@@ -152,6 +160,49 @@ pub(crate) struct Clean {
     /// results of builds without an engine. All of them are created again when needed.
     #[arg(long)]
     pub(crate) cache: bool,
+
+    /// Remove the store of downloaded sources, which all trees share, with its partial downloads.
+    #[arg(long)]
+    pub(crate) sources: bool,
+}
+
+const FETCH: &str = "\
+Examples:
+  stagex fetch                 every source of every package
+  stagex fetch core-musl       those of one package and of its dependencies
+  stagex fetch --list          show which sources are missing, and download nothing
+
+Each source is stored by its SHA-256, for all trees, and copied to fetch/<stage>/<name>/<file>.
+Mirrors are tried in order. A download that was interrupted is continued. Settings are in [fetch]
+of stagex.toml.";
+
+#[derive(Debug, Args)]
+#[command(after_help = FETCH)]
+pub(crate) struct Fetch {
+    /// The packages, as for make; with all that they need. Default: all.
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+
+    /// Show what is there and what is missing, and download nothing.
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// Download up to this many files at the same time. Default: 16.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) jobs: Option<u32>,
+
+    /// Download up to this many files from one host at the same time. Default: 6.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) per_host: Option<u32>,
+
+    /// Reach no network: use only the store and files of this machine, and name what is missing.
+    /// Also set by `STAGEX_OFFLINE=1`.
+    #[arg(long)]
+    pub(crate) offline: bool,
+
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "quiet")]
+    pub(crate) progress: Progress,
 }
 
 const TARGETS: &str = "\
@@ -171,6 +222,7 @@ Targets that select packages, and do something with their images:
 Other targets:
   digests, new-digests      build everything, write digests/*.txt, print what is new
   clean                     remove what was built; other targets beside it are built without caches
+  fetch                     stagex fetch: download all sources
   check, compat, help       stagex check, stagex runtimes, this text
 
 A package that is up to date is not built again. The contents of its inputs decide, not their times.

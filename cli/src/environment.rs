@@ -113,6 +113,35 @@ pub(crate) fn probe_cache() -> runtimes::ProbeCache {
     })
 }
 
+/// Returns the variable that says where the store of sources is.
+pub(crate) fn store() -> Filled {
+    filled("STAGEX_STORE")
+}
+
+/// Returns where the store of sources is if nobody says: below `stagex` in the directory that the user has for
+/// what can be had again at any time.
+pub(crate) fn default_store() -> Option<Utf8PathBuf> {
+    let parent = directory("XDG_CACHE_HOME", ".cache")?;
+    Some(parent.join("stagex").join("sources"))
+}
+
+/// Returns the proxies that the environment names, in lower case or, as many write them, in upper case.
+pub(crate) fn proxies() -> Result<transfer::Proxies, NotUtf8> {
+    let find = |lower: &str| -> Result<Option<String>, NotUtf8> {
+        let found = match filled(lower)? {
+            None => filled(&lower.to_uppercase())?,
+            found => found,
+        };
+        Ok(found.map(|(_, value)| value))
+    };
+    Ok(transfer::Proxies {
+        http: find("http_proxy")?,
+        https: find("https_proxy")?,
+        all: find("all_proxy")?,
+        none: find("no_proxy")?,
+    })
+}
+
 /// Returns the words of `STAGEX_ENGINES`, each a column as `--column` takes it.
 pub(crate) fn engines() -> Result<Vec<String>, NotUtf8> {
     let text = filled("STAGEX_ENGINES")?.map(|(_, value)| value);

@@ -98,6 +98,13 @@ impl From<build::Error> for Failure {
     }
 }
 
+/// What ends fetching.
+impl From<fetch::Error> for Failure {
+    fn from(error: fetch::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
 /// Nothing can be checked, or repaired.
 impl From<lint::Error> for Failure {
     fn from(error: lint::Error) -> Self {

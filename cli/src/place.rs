@@ -8,7 +8,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use beneath::{Directory, Typed};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use state::{Directories, Secret};
 
 use crate::context::Context;
@@ -23,13 +23,22 @@ pub(crate) fn directories(context: &Context) -> Result<Directories, Failure> {
     let Some(out) = &context.settings.out.value else {
         return Ok(directories);
     };
-    let found = typed(&context.directory, out);
-    let found = found.map_err(|error| cannot("find", out, &error))?;
+    let found = outside(
+        &context.directory,
+        out,
+        "leave it out to use the tree's out/",
+    )?;
+    Ok(directories.elsewhere(&found)?)
+}
+
+/// Finds out where a path leads that must lie outside of the tree; `or` is what else somebody can do.
+pub(crate) fn outside(tree: &Utf8Path, path: &Utf8Path, or: &str) -> Result<Utf8PathBuf, Failure> {
+    let found = typed(tree, path).map_err(|error| cannot("find", path, &error))?;
     if found.in_tree {
-        let hint = "name a directory outside of the tree, or leave it out to use the tree's out/";
-        return Err(usage(format!("`{out}` is in the tree"), Some(hint)));
+        let hint = format!("name a directory outside of the tree, or {or}");
+        return Err(usage(format!("`{path}` is in the tree"), Some(&hint)));
     }
-    Ok(directories.elsewhere(&found.full())?)
+    Ok(found.full())
 }
 
 /// Returns the user's secret. Where there is none that lasts, nothing that is recorded now is believed later,

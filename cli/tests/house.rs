@@ -23,7 +23,7 @@ mod files;
 use files::Sources;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 29] = [
+const ARROWS: [(&str, &[&str]); 31] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -106,6 +106,18 @@ const ARROWS: [(&str, &[&str]); 29] = [
         ],
     ),
     ("documents", &[]),
+    (
+        "fetch",
+        &[
+            "beneath",
+            "documents",
+            "package-tree",
+            "printable",
+            // What is known of the tree's files, and hashing.
+            "state",
+            "transfer",
+        ],
+    ),
     ("go-flate", &[]),
     (
         "image-store",
@@ -184,6 +196,7 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "conformance",
             "containerfile",
             "documents",
+            "fetch",
             "lint",
             "make",
             "package-tree",
@@ -191,8 +204,11 @@ const ARROWS: [(&str, &[&str]); 29] = [
             "process",
             "runtimes",
             "state",
+            // What a client is told: proxies and limits.
+            "transfer",
         ],
     ),
+    ("transfer", &[]),
 ];
 
 #[test]

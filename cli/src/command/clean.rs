@@ -15,10 +15,17 @@ use crate::render::{self, Show};
 use crate::wait;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Clean) -> Result<Exit, Failure> {
-    let everything = everything(context)?;
     let mut cleaned = Cleaned::default();
-    if !(arguments.logs || arguments.images || arguments.cache) {
-        cleaned += remove(context, everything)?;
+    let of_tree = arguments.logs || arguments.images || arguments.cache;
+    // The store is no tree's.
+    if !arguments.sources || of_tree {
+        let everything = everything(context)?;
+        if !of_tree {
+            cleaned += remove(context, everything)?;
+        }
+    }
+    if arguments.sources {
+        cleaned += super::fetch::clear_store(context)?;
     }
     if arguments.logs {
         cleaned += remove(context, Clean::Logs)?;

@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 
+use camino::Utf8PathBuf;
 use documents::{Setting, SettingValue, Version};
+use indicatif::HumanBytes;
 use runtimes::Choice;
 
 use crate::context::Context;
+use crate::environment;
 use crate::exit::Exit;
 use crate::options::{Format, Network};
 use crate::render;
-use crate::settings::{Settings, Source};
+use crate::settings::{Fetching, Settings, Source};
 
 pub(super) fn run(context: &Context) -> Exit {
     let settings = rows(&context.settings);
@@ -31,7 +34,7 @@ pub(super) fn run(context: &Context) -> Exit {
                     SettingValue::Number(value) => value.to_string(),
                     SettingValue::Text(value) => value.clone(),
                 };
-                let _ = writeln!(text, "{name:16} {value:24} {source}");
+                let _ = writeln!(text, "{name:19} {value:24} {source}");
             }
             render::result(&text);
         }
@@ -39,13 +42,72 @@ pub(super) fn run(context: &Context) -> Exit {
     Exit::Success
 }
 
-fn rows(settings: &Settings) -> Vec<Setting> {
-    let text = |value: &str| SettingValue::Text(value.to_owned());
-    let row = |name: &str, value, source: &Source| Setting {
+fn row(name: &str, value: SettingValue, source: &Source) -> Setting {
+    Setting {
         name: name.to_owned(),
         value,
         source: source.to_string(),
-    };
+    }
+}
+
+fn text(value: &str) -> SettingValue {
+    SettingValue::Text(value.to_owned())
+}
+
+/// Returns the settings of `[fetch]`.
+fn of_fetching(settings: &Fetching) -> Vec<Setting> {
+    let Fetching {
+        store,
+        limit,
+        by_hash,
+        by_hash_first,
+        connections,
+        per_host,
+        stall,
+        directories,
+    } = settings;
+    let store_path = store.value.clone().or_else(environment::default_store);
+    let store_path = store_path.map_or_else(String::new, Utf8PathBuf::into_string);
+    let by_hash_text: Vec<_> = by_hash.value.iter().map(ToString::to_string).collect();
+    let directories_text: Vec<_> = directories.value.iter().map(|path| path.as_str()).collect();
+    let number = |number: u64| SettingValue::Number(usize::try_from(number).unwrap_or(usize::MAX));
+    vec![
+        row("fetch.store", text(&store_path), &store.source),
+        row(
+            "fetch.limit",
+            text(&HumanBytes(limit.value).to_string()),
+            &limit.source,
+        ),
+        row(
+            "fetch.by-hash",
+            text(&by_hash_text.join(" ")),
+            &by_hash.source,
+        ),
+        row(
+            "fetch.by-hash-first",
+            SettingValue::Switch(by_hash_first.value),
+            &by_hash_first.source,
+        ),
+        row(
+            "fetch.connections",
+            number(connections.value.into()),
+            &connections.source,
+        ),
+        row(
+            "fetch.per-host",
+            number(per_host.value.into()),
+            &per_host.source,
+        ),
+        row("fetch.stall", number(stall.value.as_secs()), &stall.source),
+        row(
+            "fetch.directories",
+            text(&directories_text.join(" ")),
+            &directories.source,
+        ),
+    ]
+}
+
+fn rows(settings: &Settings) -> Vec<Setting> {
     let runtime = match &settings.runtime.value {
         Choice::Auto => "auto",
         Choice::Named(name) => name,
@@ -77,5 +139,6 @@ fn rows(settings: &Settings) -> Vec<Setting> {
         row(&name, text(program.value.as_str()), &program.source)
     });
     rows.extend(engines);
+    rows.extend(of_fetching(&settings.fetch));
     rows
 }

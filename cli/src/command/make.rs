@@ -26,6 +26,10 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
     match goals.instead {
         Some(Instead::Check) => return super::check::of_tree(context, &[], Mode::default()),
         Some(Instead::Compat) => return super::runtimes::run(context),
+        Some(Instead::Fetch) => {
+            let plan = super::tree::plan_for(context, &tree, &[], DEFAULT_PLATFORM)?;
+            return super::fetch::of_plan(context, &plan, arguments.progress);
+        }
         Some(Instead::Help) => {
             render::result(&arguments::help_of_make());
             return Ok(Exit::Success);

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod conformance;
 mod digests;
+mod fetch;
 mod make;
 mod runtimes;
 mod tree;
@@ -23,6 +24,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let context = || Context::new(arguments);
     match &arguments.command {
         Command::Make(make) => make::run(&context()?, make),
+        Command::Fetch(fetch) => fetch::run(&context()?, fetch),
         Command::Build(build) => build::run(&context()?, build),
         Command::Digests(digests) => digests::run(&context()?, digests),
         Command::Check(check) => check::run(&context()?, check),

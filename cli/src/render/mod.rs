@@ -1,6 +1,7 @@
 //! Everything that the program prints, apart from errors.
 
 pub(crate) mod cells;
+mod fetching;
 pub(crate) mod findings;
 mod plain;
 mod reasons;
@@ -57,6 +58,20 @@ pub(crate) fn listener(verbosity: Verbosity, show: Show) -> Arc<dyn Listener> {
         Arc::new(terminal::Terminal::new(plain))
     } else {
         Arc::new(plain)
+    }
+}
+
+/// Returns who shows what happens while sources are fetched.
+pub(crate) fn fetching(verbosity: Verbosity, progress: Progress) -> Arc<dyn fetch::Listener> {
+    let lines = fetching::Lines {
+        verbose: verbosity.verbose > 0,
+    };
+    if verbosity.quiet {
+        Arc::new(())
+    } else if verbosity.verbose == 0 && progress == Progress::Auto && is_screen() {
+        Arc::new(fetching::Bars::new(lines))
+    } else {
+        Arc::new(lines)
     }
 }
 

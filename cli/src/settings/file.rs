@@ -18,7 +18,9 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::value::{JOBS, Setting, Settings, Source, network, some_jobs};
+use super::fetch::{Table, Wrong};
+use super::setting::{Owner, Setting, Source};
+use super::value::{JOBS, Settings, network, some_jobs};
 use crate::arguments::choice;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
@@ -27,7 +29,7 @@ use crate::failure::{Failure, usage};
 pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "runtime",
     "jobs",
     "offline",
@@ -37,6 +39,7 @@ const KEYS: [&str; 9] = [
     "rules",
     "check",
     "engines",
+    "fetch",
 ];
 
 /// What a `stagex.toml` can say.
@@ -54,6 +57,7 @@ struct File {
     rules: Option<Spanned<String>>,
     check: Option<Spanned<CheckTable>>,
     engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
+    fetch: Option<Table>,
 }
 
 /// The table `[check]`.
@@ -71,15 +75,6 @@ struct AllowEntry {
     rule: String,
     path: String,
     reason: String,
-}
-
-/// Whose file it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// Whoever wrote the tree. What it names is not run.
-    Tree,
-    /// The user.
-    User,
 }
 
 impl Settings {
@@ -184,22 +179,32 @@ impl Settings {
                 self.allow.push(allow);
             }
         }
-        let Some(engines) = file.engines else {
-            return Ok(());
-        };
+        if let Some(table) = file.fetch {
+            let taken = self.fetch.take(table, owner, &place);
+            taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
+        }
+        let taken = file
+            .engines
+            .map_or(Ok(()), |engines| self.take_engines(engines, owner, &place));
+        taken.map_err(|(span, message, hint)| wrong(span, &message, hint))
+    }
+
+    fn take_engines(
+        &mut self,
+        engines: Spanned<BTreeMap<String, Spanned<String>>>,
+        owner: Owner,
+        place: &dyn Fn(Range<usize>) -> Source,
+    ) -> Result<(), Wrong> {
         if owner == Owner::Tree {
             let hint = "a tree must not decide which programs run on your machine: write it into \
                 stagex/stagex.toml in ~/.config";
-            return Err(wrong(
-                engines.span(),
-                "`engines` cannot be set by a tree",
-                Some(hint),
-            ));
+            let message = "`engines` cannot be set by a tree".to_owned();
+            return Err((engines.span(), message, Some(hint)));
         }
         for (name, program) in engines.into_inner() {
             if !runtimes::is_name(&name) {
                 let message = format!("`{name}` is not a valid name of an engine or a plugin");
-                return Err(wrong(program.span(), &message, None));
+                return Err((program.span(), message, None));
             }
             let setting = Setting {
                 source: place(program.span()),
@@ -363,6 +368,15 @@ mod tests {
             "profile = \"stagex-2030\"\n",
             "[engines]\n\"..\" = \"x\"\n",
             "out = \"not/absolute\"\n",
+            "[fetch]\nstroe = \"/x\"\n",
+            "[fetch]\nstore = \"not/absolute\"\n",
+            "[fetch]\ndirectories = [\"not/absolute\"]\n",
+            "[fetch]\nby-hash = [\"https://example.org/\"]\n",
+            "[fetch]\nby-hash = [\"https://user:word@example.org/{sha256}\"]\n",
+            "[fetch]\nlimit = \"much\"\n",
+            "[fetch]\nconnections = 0\n",
+            "[fetch]\nper-host = 257\n",
+            "[fetch]\nstall = -1\n",
             "rules = \"tree-2030\"\n",
             "[check]\nallow = []\n",
             "not toml",
@@ -372,6 +386,22 @@ mod tests {
         assert!(read("[engines]\npodman = \"./evil\"\n", Owner::Tree).is_err());
         assert!(read("out = \"/tmp\"\n", Owner::Tree).is_err());
         assert!(read("out = \"/tmp\"\n", Owner::User).is_ok());
+    }
+
+    #[test]
+    fn a_tree_names_no_directories_and_no_store() {
+        for (text, of_tree) in [
+            ("store = \"/srv\"", false),
+            ("limit = \"1GiB\"", false),
+            ("directories = [\"/etc\"]", false),
+            ("by-hash = [\"https://example.org/{sha256}\"]", true),
+            ("by-hash-first = true", true),
+            ("connections = 3\nper-host = 2\nstall = 5", true),
+        ] {
+            let text = format!("[fetch]\n{text}\n");
+            assert!(read(&text, Owner::User).is_ok(), "{text}");
+            assert_eq!(read(&text, Owner::Tree).is_ok(), of_tree, "{text}");
+        }
     }
 
     #[test]

@@ -3,16 +3,21 @@
 //!
 //! It does not know what commands do with them.
 
+mod fetch;
 mod file;
+mod setting;
 mod value;
 
 use runtimes::Choice;
 
-use file::{FILE, Owner};
+pub(crate) use fetch::Fetching;
+use file::FILE;
+use setting::Owner;
+pub(crate) use setting::{Setting, Source};
+pub(crate) use value::Settings;
 use value::{JOBS, network, some_jobs};
-pub(crate) use value::{Setting, Settings, Source};
 
-use crate::arguments::{Arguments, Command, Global, choice};
+use crate::arguments::{self, Arguments, Command, Global, choice};
 use crate::environment;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
@@ -77,6 +82,12 @@ impl Settings {
                 source: Source::Variable(name),
             };
         }
+        if let Some((name, value)) = environment::store()? {
+            self.fetch.store = Setting {
+                value: Some(value.into()),
+                source: Source::Variable(name),
+            };
+        }
         let named = match global.runtimes.first().unwrap_or(&self.runtime.value) {
             Choice::Auto => None,
             Choice::Named(name) => Some(name.as_str()),
@@ -119,6 +130,10 @@ impl Settings {
             Command::Make(make) => (make.jobs, make.offline, make.network, make.ignore_space),
             Command::Build(build) => (None, false, build.network, build.ignore_space),
             Command::Conformance(conformance) => (conformance.jobs, false, None, false),
+            Command::Fetch(fetch) => {
+                self.take_fetch(fetch);
+                (None, fetch.offline, None, false)
+            }
             _ => (None, false, None, false),
         };
         if let Command::Check(check) = &arguments.command
@@ -154,6 +169,19 @@ impl Settings {
             };
         }
         Ok(())
+    }
+}
+
+impl Settings {
+    fn take_fetch(&mut self, fetch: &arguments::Fetch) {
+        if let Some(value) = fetch.jobs {
+            let source = Source::Flag("--jobs");
+            self.fetch.connections = Setting { value, source };
+        }
+        if let Some(value) = fetch.per_host {
+            let source = Source::Flag("--per-host");
+            self.fetch.per_host = Setting { value, source };
+        }
     }
 }
 

@@ -1,9 +1,8 @@
-//! The settings, and where each value comes from.
+//! The settings.
 //!
 //! It does not know how they are read.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::num::NonZero;
 
 use build::{Profile, Space};
@@ -11,38 +10,9 @@ use camino::Utf8PathBuf;
 use lint::{Allow, RuleSet};
 use runtimes::Choice;
 
+use super::fetch::Fetching;
+use super::setting::{Setting, default};
 use crate::options::Network;
-
-/// A value, and who says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Setting<T> {
-    pub(crate) value: T,
-    pub(crate) source: Source,
-}
-
-/// Who says what a value is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Nobody.
-    Default,
-    /// A file, in this line.
-    File(Utf8PathBuf, usize),
-    /// A variable of the environment.
-    Variable(String),
-    /// The command line.
-    Flag(&'static str),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "{path}:{line}"),
-            Self::Variable(name) => f.write_str(name),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
 
 /// Everything that is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,13 +34,8 @@ pub(crate) struct Settings {
     pub(crate) allow: Vec<Allow>,
     /// The programs of engines.
     pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
-}
-
-fn default<T>(value: T) -> Setting<T> {
-    Setting {
-        value,
-        source: Source::Default,
-    }
+    /// How sources are fetched.
+    pub(crate) fetch: Fetching,
 }
 
 impl Settings {
@@ -86,6 +51,7 @@ impl Settings {
             rules: default(RuleSet::Tree2026),
             allow: Vec::new(),
             engines: BTreeMap::new(),
+            fetch: Fetching::of_nobody(),
         }
     }
 

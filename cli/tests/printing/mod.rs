@@ -80,7 +80,7 @@ fn what_a_tree_says_is_printable() {
     let source = |line: &str| {
         let hash = "0".repeat(64);
         package(&format!(
-            "[sources.s]\nhash = \"{hash}\"\nmirrors = [\"u\"]\n{line}"
+            "[sources.s]\nhash = \"{hash}\"\nmirrors = [\"https://a.org/u\"]\n{line}"
         ))
     };
     let right = package("");
@@ -130,7 +130,7 @@ fn what_a_tree_says_is_printable() {
         ),
         (
             "mirror",
-            source("").replace("[\"u\"]", &format!("[{toml}]")),
+            source("").replace("[\"https://a.org/u\"]", &format!("[{toml}]")),
             scratch.clone(),
         ),
         (

@@ -265,7 +265,7 @@ impl Error {
                     .to_owned(),
             },
             Self::WrongSource { path, .. } => {
-                format!("remove {path} and fetch it again, or find out who changed it")
+                format!("replace it with `stagex fetch`, or find out who changed {path}")
             }
             Self::Remove { path, .. } => format!(
                 "if its files belong to user IDs that are no longer yours (see /etc/subuid), only root can remove it: \

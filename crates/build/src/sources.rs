@@ -75,6 +75,7 @@ mod tests {
             mirrors: vec!["https://example.org/a.tar".to_owned()],
             version: None,
             git_sha: None,
+            line: 1,
         }
     }
 

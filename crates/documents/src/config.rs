@@ -18,7 +18,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Setting {
-    /// Its name, as in `stagex.toml`; `engines.<name>` for the program of an engine.
+    /// Its name, as in `stagex.toml`; `engines.<name>` for the program of an engine, and `fetch.<key>` for what is
+    /// in the table `[fetch]`.
     pub name: String,
     /// Its value.
     pub value: SettingValue,

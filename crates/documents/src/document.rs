@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Make,
-    Plan, Record, Rules, Runtimes,
+    Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Fetch,
+    Make, Plan, Record, Rules, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -41,6 +41,7 @@ documents! {
     ConformanceReport: "conformance-report",
     Digests: "digests",
     Explanations: "explanations",
+    Fetch: "fetch",
     Make: "make",
     Plan: "plan",
     Record: "record",

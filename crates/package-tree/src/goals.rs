@@ -44,16 +44,14 @@ pub enum Instead {
     Check,
     /// What of this machine fits is said.
     Compat,
+    /// The sources of every package are fetched.
+    Fetch,
     /// The targets and variables are explained.
     Help,
 }
 
 /// Targets that the Makefile has and that are not here, with what to do instead.
-const NOT_YET: [(&str, &str); 8] = [
-    (
-        "fetch",
-        "put sources into fetch/<stage>/<name>/: a build says which one is missing, and where it can be downloaded",
-    ),
+const NOT_YET: [(&str, &str); 7] = [
     ("preseed", "build what was published: stagex make"),
     (
         "prep-release-branch",
@@ -102,6 +100,7 @@ pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
             "new-digests" => goals.after_everything(After::NewDigests),
             "check" => instead.push((word, Instead::Check)),
             "compat" => instead.push((word, Instead::Compat)),
+            "fetch" => instead.push((word, Instead::Fetch)),
             "help" => instead.push((word, Instead::Help)),
             word => {
                 let prefix = word.split_once('-').map_or("", |(prefix, _)| prefix);
@@ -141,6 +140,7 @@ pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
         if words.len() > 1 {
             let hint = match what {
                 Instead::Check => "to check some packages: stagex check PACKAGE...",
+                Instead::Fetch => "to fetch the sources of some packages: stagex fetch PACKAGE...",
                 Instead::Compat | Instead::Help => "use it alone",
             };
             problems.push(
@@ -229,6 +229,7 @@ mod tests {
             (None, vec!["help".to_owned()])
         );
         assert_eq!(of(&["check"]).unwrap().instead, Some(Instead::Check));
+        assert_eq!(of(&["fetch"]).unwrap().instead, Some(Instead::Fetch));
     }
 
     #[test]
@@ -243,5 +244,6 @@ mod tests {
             assert!(of(&[word]).is_err(), "{word}");
         }
         assert!(of(&["check", "musl"]).is_err());
+        assert!(of(&["fetch", "musl"]).is_err());
     }
 }

@@ -22,6 +22,7 @@ mod versions;
 
 pub use goals::{After, Goals, Instead, goals};
 pub use image_name::{ImageName, InvalidName};
+pub use manifest::bytes;
 pub use name::{BUILD_ARGUMENT, TAG, is_build_argument, is_output, is_tag};
 pub use near::did_you_mean;
 pub use output::Output;

@@ -236,8 +236,8 @@ fn check_names(reader: &Reader<'_>, stage: &str, name: &str) {
     }
 }
 
-/// Reads an amount such as `8GiB` or `512 MiB`.
-fn bytes(text: &str) -> Option<u64> {
+/// Reads an amount of bytes such as `8GiB` or `512 MiB`.
+pub fn bytes(text: &str) -> Option<u64> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
     let (number, shift) = units
         .iter()

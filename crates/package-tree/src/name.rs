@@ -47,8 +47,8 @@ pub(crate) const SOURCE_VERSION: &str = "at most 128 letters, digits, `.`, `_`, 
 pub(crate) const FORMAT: &str = "at most 128 letters, digits, `.`, `_`, `-` and `+`";
 
 /// What a mirror is made of, for people.
-pub(crate) const MIRROR: &str = "a URL of at most 2,048 bytes, without blanks and other characters that \
-    are not printable ASCII";
+pub(crate) const MIRROR: &str = "https://HOST/PATH or http://HOST/PATH without a user name, file:PATH below \
+    the tree, or file:///PATH; at most 2,048 bytes of printable ASCII without blanks";
 
 /// What a tag is made of, for people.
 pub const TAG: &str =
@@ -115,9 +115,25 @@ pub(crate) fn is_format(text: &str) -> bool {
     text.is_empty() || is_word(text, b"._-+")
 }
 
-/// Tells whether a text can be a mirror.
+/// Tells whether a text can be a mirror: a place that is downloaded from, or the path of a file.
 pub(crate) fn is_mirror(url: &str) -> bool {
-    matches!(url.len(), 1..=LONGEST_URL) && url.bytes().all(|byte| byte.is_ascii_graphic())
+    let plain = url.len() <= LONGEST_URL && url.bytes().all(|byte| byte.is_ascii_graphic());
+    let remote = || {
+        let rest = ["https://", "http://"]
+            .iter()
+            .find_map(|scheme| url.strip_prefix(scheme));
+        let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['@', '\\']))
+    };
+    let file = || {
+        let path = url.strip_prefix("file:")?;
+        let path = path.strip_prefix("///").unwrap_or(path);
+        // A URL would say some characters in another way than a path does.
+        let plain = !path.contains(['%', '?', '#']);
+        let name = |name: &str| !matches!(name, "" | "." | "..");
+        Some(plain && path.split('/').all(name))
+    };
+    plain && (remote() || file().unwrap_or(false))
 }
 
 fn is_version(text: &str, marks: &[u8]) -> bool {
@@ -225,7 +241,15 @@ mod tests {
     #[case(is_build_argument, &["VERSION", "_a", "PY-X_VERSION", "a.b"], &["", "-a", ".a", "a b", "a\nb", "a\u{1b}", "$a"])]
     #[case(is_source_version, &["1.2+git", "2~rc1"], &["", "../x", "a/b", "-a", "1\t"])]
     #[case(is_format, &["", "pl02.tar.gz"], &["a/b", "\u{1b}", "a b"])]
-    #[case(is_mirror, &["https://a.org/x?y=%20#z"], &["", "https://a.org/\u{1b}", "a b", "a\nb"])]
+    #[case(
+        is_mirror,
+        &["https://a.org/x?y=%20#z", "http://[::1]:80/a@b", "file:a/b.tar", "file:///a/b.tar"],
+        &[
+            "", "u", "a b", "a\nb", "https://a.org/\u{1b}", "https://", "https:/a.org/b", "ftp://a.org/b",
+            "https://user:word@a.org/b", "https://a.org\\@b.org/", "file:", "file:../a", "file:a/../b",
+            "file:/a", "file://host/a", "file:///a/../b", "file:a//b", "file:a%2fb"
+        ]
+    )]
     fn what_a_source_says_is_plain(
         #[case] is: fn(&str) -> bool,
         #[case] good: &[&str],

@@ -19,6 +19,8 @@ pub struct Source {
     pub version: Option<String>,
     /// The commit that it was made from, where that is recorded.
     pub git_sha: Option<String>,
+    /// The line of `package.toml` that it begins in, from 1.
+    pub line: usize,
 }
 
 impl From<&Source> for documents::Source {
@@ -47,12 +49,16 @@ pub(crate) struct Description {
 }
 
 impl Description {
-    /// Expands the names of a source of a package that has `package_version`.
+    /// Expands the names of a source of a package that has `package_version`, and that stands in this line.
     ///
     /// # Errors
     ///
     /// A message that says which name cannot be expanded, or would leave the fetch directory.
-    pub(crate) fn expand(&self, package_version: Option<&str>) -> Result<Source, String> {
+    pub(crate) fn expand(
+        &self,
+        package_version: Option<&str>,
+        line: usize,
+    ) -> Result<Source, String> {
         let version = self
             .version
             .as_deref()
@@ -94,6 +100,7 @@ impl Description {
             hash: self.hash.clone(),
             version: self.version.clone(),
             git_sha: self.git_sha.clone(),
+            line,
         })
     }
 }
@@ -127,7 +134,10 @@ mod tests {
         #[case] expected: &str,
     ) {
         assert_eq!(
-            description(file, mirror).expand(Some("1.2")).unwrap().file,
+            description(file, mirror)
+                .expand(Some("1.2"), 1)
+                .unwrap()
+                .file,
             expected
         );
     }
@@ -138,7 +148,7 @@ mod tests {
             Some("b-{version_dash}.{format}"),
             "https://a.org/{version}/{file}",
         );
-        let source = source.expand(Some("1.2")).unwrap();
+        let source = source.expand(Some("1.2"), 1).unwrap();
         assert_eq!(source.mirrors, ["https://a.org/1.2/b-1-2.tar.gz"]);
     }
 
@@ -155,7 +165,7 @@ mod tests {
     #[case("{version_dash}\n")]
     fn names_that_leave_the_directory_are_refused(#[case] file: &str) {
         let error = description(Some(file), "https://a.org/x")
-            .expand(Some("1.2"))
+            .expand(Some("1.2"), 1)
             .unwrap_err();
         assert!(error.contains("is not a valid name for a file"), "{error}");
     }

@@ -239,7 +239,7 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
     let mut problems = Vec::new();
     let mut sources: Vec<Source> = Vec::with_capacity(package.manifest.sources.len());
     for (description, position) in &package.manifest.sources {
-        match description.expand(version.as_deref()) {
+        match description.expand(version.as_deref(), position.line) {
             Ok(source) => {
                 let same_file = |other: &&Source| other.file == source.file;
                 if let Some(other) = sources.iter().find(same_file)

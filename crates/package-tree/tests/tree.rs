@@ -193,9 +193,9 @@ fn build_arguments_come_in_their_order() {
     let hash = "0".repeat(64);
     let manifest = format!(
         "[package]\nname = \"x\"\nversion = \"1.2.3-a\"\n\
-         [sources.Zed]\nhash = \"{hash}\"\nversion = \"9\"\nfile = \"z-{{version}}\"\nmirrors = [\"u\"]\n\
-         [sources.main]\nhash = \"{hash}\"\nmirrors = [\"u/x-{{version_under}}.tar\"]\n\
-         [sources.git]\nhash = \"{hash}\"\ngit_sha = \"abc\"\nmirrors = [\"u/g\"]\n"
+         [sources.Zed]\nhash = \"{hash}\"\nversion = \"9\"\nfile = \"z-{{version}}\"\nmirrors = [\"https://a.org/u\"]\n\
+         [sources.main]\nhash = \"{hash}\"\nmirrors = [\"https://a.org/x-{{version_under}}.tar\"]\n\
+         [sources.git]\nhash = \"{hash}\"\ngit_sha = \"abc\"\nmirrors = [\"https://a.org/g\"]\n"
     );
     let plan = Sample::new(&[("core/x", &manifest, "FROM scratch\n")])
         .plan(&[])
@@ -252,7 +252,7 @@ fn build_arguments_come_in_their_order() {
     "packages/core/a/Containerfile:2:1: unknown instruction"
 )]
 #[case::placeholder_without_version(
-    &[("core/a", "[package]\nname = \"a\"\n[sources.s]\nhash = \"0000000000000000000000000000000000000000000000000000000000000000\"\nfile = \"{version}\"\nmirrors = [\"u\"]", "FROM scratch\n")],
+    &[("core/a", "[package]\nname = \"a\"\n[sources.s]\nhash = \"0000000000000000000000000000000000000000000000000000000000000000\"\nfile = \"{version}\"\nmirrors = [\"https://a.org/u\"]", "FROM scratch\n")],
     "packages/core/a/package.toml:3:10: source `s`: `{version}` needs a version"
 )]
 #[case::twice(

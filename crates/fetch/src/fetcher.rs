@@ -1,0 +1,112 @@
+//! The fetcher: what is missing of many sources, and getting it, each different one once.
+//!
+//! How one source is got is said in `job`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::error::{Error, IoContext as _};
+use crate::event::{Event, Listener};
+use crate::job::Job;
+use crate::listing::{Listed, list};
+use crate::place::Places;
+use crate::report::Report;
+use crate::shared::{Came, Shared};
+use crate::store::Store;
+use crate::wanted::Wanted;
+
+/// Fetches sources. Its copies share their connections, limits and locks.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    shared: Arc<Shared>,
+}
+
+impl Fetcher {
+    /// Makes a fetcher, and the directories of its store.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be opened, or a proxy is not named as one is.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let store = Store::open(&config.store).at("open the store", &config.store)?;
+        Ok(Self {
+            shared: Arc::new(Shared::new(config, store)?),
+        })
+    }
+
+    /// Says what is there of sources and what is missing, without the network. What was hashed before, and has not
+    /// changed, is not hashed again.
+    pub fn list(&self, wanted: &[Wanted]) -> Result<Vec<Listed>, Error> {
+        let Config {
+            tree,
+            hashes,
+            transfer,
+            ..
+        } = &self.shared.config;
+        let list = |one| list(tree, hashes, &self.shared.store, one, transfer.largest);
+        let listed = wanted.iter().map(list).collect();
+        hashes.write()?;
+        listed
+    }
+
+    /// Fetches sources, and puts them where they belong. One that cannot be had keeps nobody from the others.
+    ///
+    /// It can be given up at any time by dropping the future: what has arrived is continued the next time.
+    ///
+    /// # Errors
+    ///
+    /// What has nothing to do with a single source, such as a full disk. Nothing is lost then either.
+    pub async fn fetch(
+        &self,
+        wanted: &[Wanted],
+        listener: &Arc<dyn Listener>,
+    ) -> Result<Report, Error> {
+        let mut of_hashes: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
+        for one in wanted {
+            of_hashes
+                .entry(&one.source.hash)
+                .or_default()
+                .push(one.clone());
+        }
+        let sources = wanted.len();
+        listener.hear(Event::Began { sources });
+        let root = self.shared.config.tree.clone();
+        let places = Arc::new(Places::open(&root).at("open", &root)?);
+        let mut running = JoinSet::new();
+        for (hash, wanted) in of_hashes {
+            let shared = Arc::clone(&self.shared);
+            let (places, listener) = (Arc::clone(&places), Arc::clone(listener));
+            let hash = hash.to_owned();
+            running.spawn(async move {
+                let lock = shared.lock(&hash);
+                let _lock = lock.lock().await;
+                let job = Job {
+                    shared: &shared,
+                    places,
+                    wanted,
+                    listener,
+                };
+                let came = job.run().await?;
+                Ok::<_, Error>((hash, came))
+            });
+        }
+        let mut came: BTreeMap<String, Came> = BTreeMap::new();
+        while let Some(ended) = running.join_next().await {
+            let (hash, one) = ended.map_err(|_| Error::Ended)??;
+            came.insert(hash, one);
+        }
+        let keep: BTreeSet<String> = came.keys().cloned().collect();
+        let (store, limit) = (&self.shared.store, self.shared.config.limit);
+        store.bound(limit, &keep).at("clear", store.path())?;
+        self.shared.config.hashes.write()?;
+        let of = |one: &Wanted| {
+            let came = came.get(&one.source.hash).cloned().ok_or(Error::Ended)?;
+            Ok((one.clone(), came.map_err(|unfetched| unfetched.of(one))))
+        };
+        let sources = wanted.iter().map(of).collect::<Result<_, Error>>()?;
+        Ok(Report { sources })
+    }
+}

@@ -1,0 +1,215 @@
+//! The store by content: files named by their SHA-256, that are written once and never changed.
+//!
+//! ```text
+//! sha256/<hash>            a whole file, mode 0444
+//! partial/<hash>           what has arrived of one, locked by whoever fetches it
+//! partial/<hash>.json      from where, and the validator of the file there
+//! wrong/<hash>-<found>     what arrived instead of one
+//! ```
+//!
+//! It knows files and hashes, neither trees nor mirrors. Whoever takes a file out of it hashes what he takes.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use beneath::{Directory, Kind, Problem};
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, Mode, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, fchmod, utimensat};
+
+use crate::aside::{self, Aside, WRONG};
+
+/// The directories in it.
+pub(crate) const WHOLE: &str = "sha256";
+pub(crate) const PARTIAL: &str = "partial";
+
+/// The mode of a whole file.
+const MODE: u32 = 0o444;
+
+/// A store by content.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) directory: Directory,
+    pub(crate) aside: Aside,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// How many files.
+    pub files: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Opens the store in a directory that is trusted, and makes it if it is not there.
+    pub fn open(path: &Utf8Path) -> io::Result<Self> {
+        let directory = Directory::open_or_make(path)?;
+        for part in [WHOLE, PARTIAL, WRONG] {
+            directory.make_directory(part.into())?;
+        }
+        Ok(Self {
+            directory,
+            aside: Aside::default(),
+        })
+    }
+
+    /// Returns its path.
+    pub fn path(&self) -> &Utf8Path {
+        self.directory.path()
+    }
+
+    /// Returns how many bytes a whole file has, if it is there.
+    pub(crate) fn size(&self, hash: &str) -> io::Result<Option<u64>> {
+        let found = self.directory.metadata(&whole(hash))?;
+        Ok(found
+            .filter(std::fs::Metadata::is_file)
+            .map(|found| found.len()))
+    }
+
+    /// Opens a whole file, if it is there. What has its name and is no file is removed.
+    pub(crate) fn file(&self, hash: &str) -> io::Result<Option<File>> {
+        let path = whole(hash);
+        match self.directory.file(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => match beneath::problem(&error) {
+                Some(Problem::Link(_) | Problem::NotRegular(_)) => {
+                    self.directory.remove(&path)?;
+                    Ok(None)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Notes that a file is used now: what was not used for the longest time is removed first.
+    pub(crate) fn used(&self, hash: &str) -> io::Result<()> {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        let stays = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        };
+        let times = Timestamps {
+            last_access: stays,
+            last_modification: now,
+        };
+        let path = whole(hash);
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        match utimensat(&self.directory, path.as_str(), &times, flags) {
+            // Somebody else's store may be read only.
+            Ok(())
+            | Err(rustix::io::Errno::NOENT | rustix::io::Errno::ROFS | rustix::io::Errno::PERM) => {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a partial file, whose contents have this hash, its final name.
+    pub(crate) fn finish(&self, file: &File, hash: &str) -> io::Result<()> {
+        fchmod(file, Mode::from_raw_mode(MODE))?;
+        let path = whole(hash);
+        // A directory in its place is not from here.
+        if self
+            .directory
+            .metadata(&path)?
+            .is_some_and(|found| found.is_dir())
+        {
+            self.directory.remove(&path)?;
+        }
+        // If this is killed in between, the partial file is found to be whole.
+        self.directory.remove(&note(hash))?;
+        self.directory.rename(&partial(hash), &path)
+    }
+
+    /// Moves aside what has the name of a whole file and another hash. Returns its path.
+    pub(crate) fn damaged(&self, hash: &str, found: &str) -> io::Result<Utf8PathBuf> {
+        self.move_aside(&whole(hash), hash, found)
+    }
+
+    /// Moves aside what arrived instead of a file. Returns its path.
+    pub(crate) fn wrong(&self, hash: &str, found: &str) -> io::Result<Utf8PathBuf> {
+        self.directory.remove(&note(hash))?;
+        self.move_aside(&partial(hash), hash, found)
+    }
+
+    fn move_aside(&self, path: &Utf8Path, hash: &str, found: &str) -> io::Result<Utf8PathBuf> {
+        let to = aside::path(hash, found);
+        self.directory.make_directory(WRONG.into())?;
+        match self.directory.rename(path, &to) {
+            // Another process has moved it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+        self.aside.bound(&self.directory)?;
+        Ok(self.path().join(to))
+    }
+
+    /// Removes whole files, those first that were not used for the longest time, until all have at most `limit`
+    /// bytes. Those whose hashes are in `keep` stay.
+    pub fn bound(&self, limit: u64, keep: &BTreeSet<String>) -> io::Result<Removed> {
+        let directory = self.directory.make_directory(WHOLE.into())?;
+        let mut files = Vec::new();
+        for entry in directory.entries()? {
+            if entry.kind != Kind::File {
+                continue;
+            }
+            let name = Utf8PathBuf::from(&entry.name);
+            if let Some(found) = directory.metadata(&name)? {
+                files.push(((found.mtime(), found.mtime_nsec()), found.len(), entry.name));
+            }
+        }
+        files.sort_unstable();
+        let mut total: u64 = files.iter().map(|(_, length, _)| length).sum();
+        let mut removed = Removed::default();
+        for (_, length, name) in files {
+            if total <= limit {
+                break;
+            }
+            if keep.contains(&name) {
+                continue;
+            }
+            directory.remove(Utf8Path::new(&name))?;
+            total -= length;
+            removed.files += 1;
+            removed.bytes += length;
+        }
+        Ok(removed)
+    }
+
+    /// Removes everything in it.
+    pub fn clear(&self) -> io::Result<Removed> {
+        let mut removed = Removed::default();
+        for part in [WHOLE, PARTIAL, WRONG] {
+            let directory = self.directory.make_directory(part.into())?;
+            for entry in directory.entries()? {
+                let found = directory.metadata(Utf8Path::new(&entry.name))?;
+                directory.remove_raw(&entry.raw)?;
+                removed.files += 1;
+                removed.bytes += found.map_or(0, |found| found.len());
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// Returns the path of a whole file.
+pub(crate) fn whole(hash: &str) -> Utf8PathBuf {
+    Utf8Path::new(WHOLE).join(hash)
+}
+
+/// Returns the path of a partial file.
+pub(crate) fn partial(hash: &str) -> Utf8PathBuf {
+    Utf8Path::new(PARTIAL).join(hash)
+}
+
+/// Returns the path of the note on a partial file.
+pub(crate) fn note(hash: &str) -> Utf8PathBuf {
+    Utf8Path::new(PARTIAL).join(format!("{hash}.json"))
+}

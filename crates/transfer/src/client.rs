@@ -1,0 +1,176 @@
+//! The client: one request, and the redirects that it leads to.
+//!
+//! It does not know what becomes of the bytes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use reqwest::header::{
+    ACCEPT_ENCODING, DATE, HeaderMap, HeaderName, IF_RANGE, LOCATION, RANGE, RETRY_AFTER,
+};
+use reqwest::{NoProxy, Proxy, Response, redirect};
+use tokio::time::timeout;
+
+use crate::address::Address;
+use crate::config::{Config, Proxies};
+use crate::error::{BadRedirect, Error, Unusable};
+use crate::limits::{Limits, Permit};
+use crate::pause;
+use crate::roots::encryption;
+use crate::sink::Held;
+
+/// An HTTP client. Its copies share their connections and their limits.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) config: Arc<Config>,
+    pub(crate) limits: Arc<Limits>,
+    inner: reqwest::Client,
+}
+
+/// An answer that a file comes with.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    /// Where it came from, after all redirects.
+    pub(crate) from: Address,
+    _permit: Permit,
+}
+
+impl Client {
+    /// Makes a client.
+    ///
+    /// # Errors
+    ///
+    /// A proxy is not named as one is.
+    pub fn new(config: Config) -> Result<Self, Unusable> {
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(encryption(&config.roots)?)
+            .user_agent(&config.agent)
+            // Redirects and retries are ours.
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .pool_max_idle_per_host(config.per_host);
+        for proxy in proxies(&config.proxies)? {
+            builder = builder.proxy(proxy);
+        }
+        let inner = builder
+            .build()
+            .map_err(|error| Unusable::Tls(error.without_url().to_string()))?;
+        Ok(Self {
+            limits: Arc::new(Limits::new(config.connections, config.per_host)),
+            config: Arc::new(config),
+            inner,
+        })
+    }
+
+    /// Asks for a file, or for what follows what is held of it, and follows redirects.
+    pub(crate) async fn ask(
+        &self,
+        address: &Address,
+        held: Option<&Held>,
+    ) -> Result<Answer, Error> {
+        let mut asked = BTreeSet::new();
+        let mut address = address.clone();
+        loop {
+            let permit = self.limits.enter(&address.host()).await;
+            let response = self.ask_one(&address, held).await?;
+            if !response.status().is_redirection() {
+                return match response.status().as_u16() {
+                    200 | 206 => Ok(Answer {
+                        response,
+                        from: address,
+                        _permit: permit,
+                    }),
+                    // What is held is not a beginning of what is there.
+                    416 if held.is_some() => Err(Error::Range),
+                    code => Err(self.refused(code, response.headers())),
+                };
+            }
+            let next = self.redirected(&address, &response, &asked)?;
+            asked.insert(std::mem::replace(&mut address, next));
+        }
+    }
+
+    async fn ask_one(&self, address: &Address, held: Option<&Held>) -> Result<Response, Error> {
+        // Compressed on the way, a file would have other bytes.
+        let mut request = self
+            .inner
+            .get(address.url().clone())
+            .header(ACCEPT_ENCODING, "identity");
+        if let Some(held) = held {
+            request = request
+                .header(RANGE, format!("bytes={}-", held.bytes))
+                .header(IF_RANGE, &held.validator);
+        }
+        let answered = timeout(self.config.stall, request.send()).await;
+        let answered = answered.map_err(|_| Error::Stalled(self.config.stall))?;
+        let answered = answered.map_err(Error::of);
+        let is_reached = !matches!(answered, Err(Error::Connect(_)));
+        self.limits.note(&address.host(), is_reached);
+        answered
+    }
+
+    /// Returns where a redirect leads, if it is followed.
+    fn redirected(
+        &self,
+        address: &Address,
+        response: &Response,
+        asked: &BTreeSet<Address>,
+    ) -> Result<Address, Error> {
+        let code = response.status().as_u16();
+        let Some(to) = text(response.headers(), &LOCATION) else {
+            return Err(self.refused(code, response.headers()));
+        };
+        let bad = |why: BadRedirect| Error::Redirect {
+            to: to.to_owned(),
+            why,
+        };
+        if !matches!(code, 301 | 302 | 303 | 307 | 308) {
+            return Err(self.refused(code, response.headers()));
+        }
+        let next = address.join(to).map_err(|error| bad(error.into()))?;
+        if address.is_encrypted() && !next.is_encrypted() {
+            return Err(bad(BadRedirect::Unencrypted));
+        }
+        if next == *address || asked.contains(&next) {
+            return Err(bad(BadRedirect::Circle));
+        }
+        if asked.len() >= self.config.redirects {
+            return Err(bad(BadRedirect::TooMany));
+        }
+        Ok(next)
+    }
+
+    /// Returns the error of an answer that is not a file.
+    fn refused(&self, code: u16, headers: &HeaderMap) -> Error {
+        let wait =
+            text(headers, &RETRY_AFTER).and_then(|wait| pause::asked(wait, text(headers, &DATE)));
+        match wait {
+            Some(wait) if wait > self.config.longest_pause => Error::Busy { code, wait },
+            retry_after => Error::Status { code, retry_after },
+        }
+    }
+}
+
+/// Returns a header that is text.
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn proxies(said: &Proxies) -> Result<Vec<Proxy>, Unusable> {
+    let none = || said.none.as_deref().and_then(NoProxy::from_string);
+    let of =
+        |name: &'static str, value: &Option<String>, make: fn(&str) -> reqwest::Result<Proxy>| {
+            let made = value.as_deref().map(make).transpose();
+            let made = made.map_err(|_| Unusable::Proxy(name))?;
+            Ok(made.map(|proxy| proxy.no_proxy(none())))
+        };
+    let found = [
+        of("http_proxy", &said.http, |url| Proxy::http(url))?,
+        of("https_proxy", &said.https, |url| Proxy::https(url))?,
+        of("all_proxy", &said.all, |url| Proxy::all(url))?,
+    ];
+    Ok(found.into_iter().flatten().collect())
+}

@@ -1,0 +1,23 @@
+//! The HTTP client: one download from one address, with retries, ranges, redirects, proxies, root
+//! certificates, and limits in total and for each host.
+//!
+//! It knows the protocol. It does not know what the bytes are for, whether they are the right ones, nor
+//! whether another address has them too.
+
+mod address;
+mod client;
+mod config;
+mod download;
+mod error;
+mod limits;
+mod pause;
+mod range;
+mod roots;
+mod sink;
+
+pub use address::{Address, InvalidAddress};
+pub use client::Client;
+pub use config::{Config, Proxies, Roots};
+pub use download::{Downloaded, Event};
+pub use error::{Error, Unusable};
+pub use sink::{Begin, Held, Sink};
