@@ -7,7 +7,7 @@ use lint::RuleSet;
 use runtimes::Choice;
 
 use crate::docker::Build;
-use crate::options::{AnyFormat, Network, Progress};
+use crate::options::{AnyFormat, Collapse, Drawing, Hermetic, Network, Progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +18,7 @@ Examples:
   stagex fetch                           download the sources of every package
   stagex digests --check                 compare the images with the recorded digests
   stagex check                           check the tree against the rules of trees
+  stagex graph --why core-rust core-musl show by which ways a package needs another
   stagex conformance                     prove that every runtime gives the same images";
 
 /// Builds a StageX package tree with any container engine, to the same image digests.
@@ -92,6 +93,8 @@ pub(crate) enum Command {
     Digests(Digests),
     /// Check a tree against the rules of trees.
     Check(Check),
+    /// Show what needs what: as a tree or a picture, why, how large, and how long it takes.
+    Graph(Graph),
     /// Remove what was built.
     Clean(Clean),
     /// Prove that every runtime gives the same images.
@@ -268,9 +271,19 @@ pub(crate) struct Make {
     #[arg(long, help_heading = BUILDING)]
     pub(crate) no_cache: bool,
 
-    /// Let nothing reach the network: every RUN is denied it. Also set by `STAGEX_OFFLINE=1`.
+    /// Let nothing reach the network: every RUN is denied it, and no source is downloaded. Also set by
+    /// `STAGEX_OFFLINE=1`.
     #[arg(long, help_heading = BUILDING, conflicts_with = "network")]
     pub(crate) offline: bool,
+
+    /// Download no sources: use those in fetch/ and in the store, and say at once which are missing.
+    #[arg(long, help_heading = BUILDING)]
+    pub(crate) no_fetch: bool,
+
+    /// Give builds nothing that is not declared: no network but where package.toml lists a stage, and
+    /// only files that git tracks, sources and dependencies. Also set by `STAGEX_HERMETIC=1`.
+    #[arg(long, help_heading = BUILDING, value_enum, value_name = "RULES", num_args = 0..=1, require_equals = true, default_missing_value = "yes")]
+    pub(crate) hermetic: Option<Hermetic>,
 
     /// The network of RUNs without `--network=none`. It cannot be set in a stagex.toml.
     #[arg(long, help_heading = BUILDING, value_enum)]
@@ -362,6 +375,92 @@ pub(crate) struct Check {
     /// Fail if there is a warning.
     #[arg(long)]
     pub(crate) deny_warnings: bool,
+}
+
+const GRAPH: &str = "\
+Examples:
+  stagex graph user-tmux --depth 2                what a package needs, two levels deep
+  stagex graph --collapse stage --as svg > a.svg  the stages of the tree as a picture
+  stagex graph --why user-tmux core-perl          the shortest ways, and how many there are
+  stagex graph --rdeps core-musl --depth 1        what names core-musl in its Containerfile
+  stagex graph --affected-by-git main..HEAD       what a branch changes
+  stagex graph --simulate 8 user-tmux             what 8 workers would do
+
+In the text, (*) means that what is below is shown further up, (+N) that N edges are not shown, and
+<<< that a package is highlighted.";
+
+const ASKED: &str = "What is asked";
+const SHOWN: &str = "What is shown of a graph";
+
+#[derive(Debug, Args)]
+#[command(after_help = GRAPH)]
+#[command(group = clap::ArgGroup::new("question").multiple(false))]
+#[command(group = clap::ArgGroup::new("view").multiple(true))]
+pub(crate) struct Graph {
+    /// The packages, as for make, with all that they need. Default: all.
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+
+    /// Show by which ways A needs B: the shortest, and how many there are.
+    #[arg(long, help_heading = ASKED, num_args = 2, value_names = ["A", "B"], group = "question", conflicts_with = "targets")]
+    pub(crate) why: Option<Vec<String>>,
+
+    /// Show what needs a package, directly or not.
+    #[arg(long, help_heading = ASKED, value_name = "PACKAGE", group = "question")]
+    pub(crate) rdeps: Option<String>,
+
+    /// List the packages that these files are an input of, and all that needs them. The files need
+    /// not exist.
+    #[arg(long, help_heading = ASKED, value_name = "FILE", num_args = 1.., group = "question")]
+    pub(crate) affected_by: Vec<Utf8PathBuf>,
+
+    /// The same of the files that differ between two commits: `A..B`, or `A...B` for what B has
+    /// changed since the two parted.
+    #[arg(long, help_heading = ASKED, value_name = "RANGE", group = "question")]
+    pub(crate) affected_by_git: Option<String>,
+
+    /// List the packages in an order in which they can be built, with the sizes of their images and
+    /// sources.
+    #[arg(long, help_heading = ASKED, group = "question", conflicts_with = "view")]
+    pub(crate) closure: bool,
+
+    /// List the packages that take longest one after another, by their last builds.
+    #[arg(long, help_heading = ASKED, group = "question", conflicts_with = "view")]
+    pub(crate) critical_path: bool,
+
+    /// Show what up to N builds at the same time would do, by the last builds.
+    #[arg(long, help_heading = ASKED, value_name = "N", group = "question", conflicts_with = "view", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) simulate: Option<u32>,
+
+    /// List the packages by how many have to be built one after another until they are there.
+    #[arg(long, help_heading = ASKED, group = "question", conflicts_with_all = ["drawing", "collapse", "depth"])]
+    pub(crate) levels: bool,
+
+    /// Draw the graph instead. `svg` needs Graphviz.
+    #[arg(id = "drawing", long = "as", value_name = "DRAWING", help_heading = SHOWN, value_enum, default_value_t, group = "view")]
+    pub(crate) drawing: Drawing,
+
+    /// Show stages instead of packages.
+    #[arg(long, help_heading = SHOWN, value_enum, value_name = "WHAT", group = "view")]
+    pub(crate) collapse: Option<Collapse>,
+
+    /// Show only what is at most N edges away from what was asked for.
+    #[arg(long, help_heading = SHOWN, value_name = "N", group = "view")]
+    pub(crate) depth: Option<usize>,
+
+    /// Show only packages whose full names match one of these patterns (`*`, `?`, `[a-z]`). May be
+    /// given more than once.
+    #[arg(long, help_heading = SHOWN, value_name = "GLOB", group = "view")]
+    pub(crate) only: Vec<String>,
+
+    /// Do not show packages whose full names match one of these patterns. May be given more than
+    /// once.
+    #[arg(long, help_heading = SHOWN, value_name = "GLOB", group = "view")]
+    pub(crate) without: Vec<String>,
+
+    /// Highlight packages. May be given more than once.
+    #[arg(long, help_heading = SHOWN, value_name = "NAME", group = "view")]
+    pub(crate) highlight: Vec<String>,
 }
 
 const CONFORMANCE: &str = "\

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
-use crate::options::{Network, Progress};
+use crate::options::{Hermetic, Network, Progress};
 use crate::output::Output;
 
 const HELP: &str = "\
@@ -70,6 +70,12 @@ pub(crate) struct Build {
     /// The network of RUNs without `--network=none`.
     #[arg(long, value_enum)]
     pub(crate) network: Option<Network>,
+
+    /// Give the build nothing that is not declared: no network but where a package's package.toml
+    /// lists the stage, and only files that git tracks, sources and contexts. Also set by
+    /// `STAGEX_HERMETIC=1`.
+    #[arg(long, value_enum, value_name = "RULES", num_args = 0..=1, require_equals = true, default_missing_value = "yes")]
+    pub(crate) hermetic: Option<Hermetic>,
 
     /// Build without the engine's cache.
     #[arg(long)]
@@ -241,6 +247,7 @@ impl Build {
             sources: Sources::Present,
             build_arguments: self.arguments.clone(),
             contexts: self.contexts.iter().cloned().collect(),
+            keep_network: None,
             home: crate::environment::home(),
             open_files: self.limits.last().copied().unwrap_or(build::OPEN_FILES),
         })

@@ -44,6 +44,11 @@ pub(crate) fn offline() -> Filled {
     filled("STAGEX_OFFLINE")
 }
 
+/// Returns the variable that says what is kept from builds.
+pub(crate) fn hermetic() -> Filled {
+    filled("STAGEX_HERMETIC")
+}
+
 /// Returns the variable that says whether to begin where the disk has too little room.
 pub(crate) fn ignore_space() -> Filled {
     filled("STAGEX_IGNORE_SPACE")

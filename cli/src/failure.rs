@@ -57,6 +57,20 @@ impl Failure {
         self.kind.into()
     }
 
+    /// Says it as what keeps sources from a build.
+    pub(crate) fn keeps_sources(self) -> build::FetchProblem {
+        let messages: Vec<String> = self
+            .problems
+            .iter()
+            .map(|each| each.message.clone())
+            .collect();
+        build::FetchProblem {
+            kind: self.kind,
+            message: messages.join("\n"),
+            hint: self.problems.into_iter().find_map(|problem| problem.hint),
+        }
+    }
+
     /// Prints it to standard error.
     pub(crate) fn print(&self) {
         for problem in &self.problems {
@@ -88,6 +102,19 @@ impl From<Lost> for Failure {
 impl From<state::Error> for Failure {
     fn from(error: state::Error) -> Self {
         Self::new(error.kind(), &error, error.hint())
+    }
+}
+
+/// Git did not say what it was asked.
+impl From<git::Error> for Failure {
+    fn from(error: git::Error) -> Self {
+        let kind = match error {
+            git::Error::Range(_) | git::Error::Outside(_) => ErrorKind::Usage,
+            git::Error::Missing(_) | git::Error::Run(_) | git::Error::Failed { .. } => {
+                ErrorKind::Environment
+            }
+        };
+        Self::new(kind, &error, error.hint().map(str::to_owned))
     }
 }
 

@@ -54,6 +54,44 @@ pub(crate) enum Progress {
     Plain,
 }
 
+/// How a graph is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Drawing {
+    /// A tree, or a list.
+    #[default]
+    Text,
+    /// For Graphviz.
+    Dot,
+    /// For pages that draw Mermaid.
+    Mermaid,
+    /// A picture.
+    Svg,
+}
+
+/// What one node of a graph stands for, if not for a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Collapse {
+    /// All packages of a stage.
+    Stage,
+}
+
+/// The name of the older rules of StageX's packages.
+pub(crate) const TREE_2024: &str = "tree-2024";
+
+/// Whether builds get nothing that is not declared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Hermetic {
+    /// They get what their Containerfiles take.
+    #[default]
+    No,
+    /// Only files that git tracks, declared sources and dependencies; and no network but where `package.toml` lists the
+    /// stage.
+    Yes,
+    /// The same, and a stage that is named `fetch` keeps its network.
+    #[value(name = "tree-2024")]
+    Tree2024,
+}
+
 /// The network of RUNs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Network {

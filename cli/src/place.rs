@@ -71,6 +71,19 @@ fn typed(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Typed> {
     beneath::typed(&[tree], Utf8Path::new("."), path)
 }
 
+/// Returns where a file that a user typed lies in the tree that is worked on. It need not be there.
+pub(crate) fn in_tree(tree: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let found = typed(tree, path).map_err(|error| cannot("find", path, &error))?;
+    let root = tree.canonicalize_utf8();
+    let root = root.map_err(|error| cannot("find", tree, &error))?;
+    let within = root.join(found.full());
+    let within = within.strip_prefix(&root).map(Utf8Path::to_owned);
+    within.map_err(|_| {
+        let hint = "name a file of the tree; a relative path begins where stagex was started";
+        usage(format!("{path} is not in the tree {tree}"), Some(hint))
+    })
+}
+
 /// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.
 pub(crate) fn open_directory(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Directory> {
     let typed = typed(tree, path)?;

@@ -183,13 +183,13 @@ fn what_differs_between_engines_is_warned_of() {
     let tree = tree(&[(
         "core/name",
         "[package]\nname = \"name\"",
-        "FROM scratch\nRUN hostname > /name\n",
+        "FROM scratch AS package\nRUN --network=none hostname > /name\n",
     )]);
     let ran = stagex(tree.path(), &["check"]);
     assert_eq!(ran.code, 0);
     assert!(
         ran.stderr
-            .contains("packages/core/name/Containerfile:2:5: `hostname`")
+            .contains("packages/core/name/Containerfile:2:20: `hostname`")
     );
     assert!(ran.stderr.contains("hint:"));
     let denied = stagex(
@@ -198,7 +198,7 @@ fn what_differs_between_engines_is_warned_of() {
     );
     assert_eq!(denied.code, 3);
     let found = printed("check", &denied.stdout);
-    assert_eq!(found["warnings"][0]["rule"], "host-name");
+    assert_eq!(found["findings"][0]["rule"], "host-name");
 }
 
 #[test]

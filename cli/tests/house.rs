@@ -23,7 +23,7 @@ mod files;
 use files::Sources;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 31] = [
+const ARROWS: [(&str, &[&str]); 32] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -118,6 +118,7 @@ const ARROWS: [(&str, &[&str]); 31] = [
             "transfer",
         ],
     ),
+    ("git", &["process"]),
     ("go-flate", &[]),
     (
         "image-store",
@@ -156,7 +157,10 @@ const ARROWS: [(&str, &[&str]); 31] = [
         ],
     ),
     ("oci-layout", &["backend-api", "beneath", "printable"]),
-    ("package-tree", &["beneath", "containerfile", "documents"]),
+    (
+        "package-tree",
+        &["beneath", "containerfile", "documents", "patterns"],
+    ),
     ("patterns", &[]),
     ("printable", &[]),
     ("probe-cache", &["beneath", "printable"]),
@@ -197,6 +201,7 @@ const ARROWS: [(&str, &[&str]); 31] = [
             "containerfile",
             "documents",
             "fetch",
+            "git",
             "lint",
             "make",
             "package-tree",

@@ -483,7 +483,8 @@ fn the_machines_network_is_a_persons_to_give() {
 #[test]
 fn one_is_not_said_as_many() {
     let manifest = "[package]\nname = \"a\"";
-    let tree = tree(&[("core/a", manifest, "FROM scratch\nRUN hostname\n")]);
+    let containerfile = "FROM scratch AS package\nRUN --network=none hostname\n";
+    let tree = tree(&[("core/a", manifest, containerfile)]);
     let ran = stagex(tree.path(), &["check"]);
     assert_eq!(ran.stdout, "1 Containerfile checked, 1 warning\n");
     let ran = stagex(tree.path(), &["make", "--dry-run", "--explain"]);

@@ -135,6 +135,7 @@ impl Bench {
                 self.network,
             )),
             sources: Arc::new(Present::new(self.root().to_owned())),
+            hermetic: None,
             options: Options {
                 jobs: 1,
                 keep_going: false,

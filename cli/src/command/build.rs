@@ -23,7 +23,7 @@ const EMPTY: [u8; 1024] = [0; 1024];
 
 pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure> {
     let root = &context.directory;
-    let recipe = arguments.recipe(context.settings.profile.value, root)?;
+    let mut recipe = arguments.recipe(context.settings.profile.value, root)?;
     let output = arguments.output()?;
     if output.is_standard_output() && context.format == Format::Json {
         let message = "--format json and dest=- cannot both write to standard output".to_owned();
@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
         return Ok(exit);
     }
 
+    let hermetic = super::hermetic::of_recipe(context, &mut recipe)?;
     let name = recipe.name.clone();
     let fetch = recipe.context.join(FETCH);
     let listener = match arguments.progress() {
@@ -67,6 +68,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Exit, Failure>
             ready: selected.ready,
             no_cache: arguments.no_cache(),
             network: context.settings.network.value.into(),
+            hermetic,
             directories,
             space: context.settings.space(),
         };

@@ -60,7 +60,10 @@ pub(super) fn run(context: &Context, arguments: &arguments::Check) -> Result<Exi
     }
     match (targets.is_empty(), files.is_empty()) {
         (_, true) => of_tree(context, &targets, mode),
-        (true, false) => of_files(context, &[context.directory.clone()], &files, mode),
+        (true, false) => {
+            let trees = std::slice::from_ref(&context.directory);
+            of_files(context, trees, &files, mode)
+        }
         (false, false) => {
             let message = format!(
                 "`{}` is a file, and `{}` is a package",

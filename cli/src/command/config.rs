@@ -10,7 +10,7 @@ use runtimes::Choice;
 use crate::context::Context;
 use crate::environment;
 use crate::exit::Exit;
-use crate::options::{Format, Network};
+use crate::options::{Format, Hermetic, Network, TREE_2024};
 use crate::render;
 use crate::settings::{Fetching, Settings, Source};
 
@@ -116,11 +116,17 @@ fn rows(settings: &Settings) -> Vec<Setting> {
     let (profile, out) = (&settings.profile, &settings.out);
     let jobs = SettingValue::Number(settings.jobs());
     let is_offline = SettingValue::Switch(network.value == Network::None);
+    let hermetic = match settings.hermetic.value {
+        Hermetic::No => SettingValue::Switch(false),
+        Hermetic::Yes => SettingValue::Switch(true),
+        Hermetic::Tree2024 => text(TREE_2024),
+    };
     let out_path = out.value.as_ref().map_or("out", |out| out.as_str());
     let mut rows = vec![
         row("runtime", text(runtime), &settings.runtime.source),
         row("jobs", jobs, &settings.jobs.source),
         row("offline", is_offline, &network.source),
+        row("hermetic", hermetic, &settings.hermetic.source),
         row(
             "ignore-space",
             SettingValue::Switch(ignore_space.value),

@@ -60,16 +60,26 @@ pub(super) fn of_plan(context: &Context, plan: &Plan, progress: Progress) -> Res
 }
 
 /// Makes a fetcher with what is settled.
-pub(super) fn fetcher(context: &Context) -> Result<Fetcher, Failure> {
+fn fetcher(context: &Context) -> Result<Fetcher, Failure> {
+    Ok(Fetcher::new(configuration(context)?)?)
+}
+
+/// Tells whether nothing may be downloaded.
+pub(super) fn is_offline(context: &Context) -> bool {
+    context.settings.network.value == Network::None
+}
+
+/// Returns what is settled for fetching.
+pub(super) fn configuration(context: &Context) -> Result<Config, Failure> {
     let settings = &context.settings.fetch;
-    let config = Config {
+    Ok(Config {
         tree: context.directory.clone(),
         store: store(context)?,
         limit: settings.limit.value,
         by_hash: settings.by_hash.value.clone(),
         by_hash_first: settings.by_hash_first.value,
         directories: settings.directories.value.clone(),
-        offline: context.settings.network.value == Network::None,
+        offline: is_offline(context),
         transfer: transfer::Config {
             connections: settings.connections.value as usize,
             per_host: settings.per_host.value as usize,
@@ -78,8 +88,7 @@ pub(super) fn fetcher(context: &Context) -> Result<Fetcher, Failure> {
             ..transfer::Config::default()
         },
         hashes: Arc::new(Hashes::of_tree(&place::directories(context)?)),
-    };
-    Ok(Fetcher::new(config)?)
+    })
 }
 
 /// Returns the directory of the store.

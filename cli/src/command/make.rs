@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use build::Listener;
 use documents::{Explanation, Explanations, MadePackage, Reason, Version};
-use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Present, Report};
+use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
 
 use super::after;
@@ -60,6 +60,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
                     &directories,
                     &plan,
                     arguments.no_cache,
+                    super::hermetic::of_tree(context)?.as_ref(),
                 )?,
             );
         }
@@ -152,6 +153,7 @@ fn build(
         space: context.settings.space(),
     };
     let directories = place::directories(context)?;
+    let hermetic = super::hermetic::of_tree(context)?.map(Arc::new);
     let show = Show {
         progress: arguments.progress,
         reasons: arguments.explain,
@@ -165,6 +167,9 @@ fn build(
         let platforms = arguments.platform.iter();
         let platforms: Vec<_> = platforms.flat_map(|names| names.split(',')).collect();
         build::check_platforms(&selected.ready, &platforms)?;
+        if let Some(hermetic) = &hermetic {
+            super::hermetic::check(hermetic, plan, &selected)?;
+        }
         if goals.imports() && !selected.backend.can_load() {
             return Err(cannot_load(&runtime));
         }
@@ -177,7 +182,7 @@ fn build(
             let cleaned = wait::unless(&mut interrupted, cleaning).await?;
             cleaned?;
         }
-        let sources = Arc::new(Present::new(directories.root().to_owned()));
+        let sources = super::supply::of(context, !arguments.no_fetch, &listener);
         let job = Job {
             profile: context.settings.profile.value,
             directories,
@@ -189,6 +194,7 @@ fn build(
                 options.no_cache,
                 context.settings.network.value.into(),
             )),
+            hermetic,
             options,
         };
         let report = make::make(job, listener, interrupted).await?;

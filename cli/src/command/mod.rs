@@ -10,8 +10,11 @@ mod config;
 mod conformance;
 mod digests;
 mod fetch;
+mod graph;
+mod hermetic;
 mod make;
 mod runtimes;
+mod supply;
 mod tree;
 
 use crate::arguments::{Arguments, Command};
@@ -28,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Build(build) => build::run(&context()?, build),
         Command::Digests(digests) => digests::run(&context()?, digests),
         Command::Check(check) => check::run(&context()?, check),
+        Command::Graph(graph) => graph::run(&context()?, graph),
         Command::Clean(clean) => clean::run(&context()?, clean),
         Command::Conformance(conformance) => conformance::run(&context()?, conformance),
         Command::Runtimes => runtimes::run(&context()?),

@@ -1,6 +1,6 @@
 //! Opening the tree that a command works on, and planning in it.
 
-use package_tree::{Plan, Problem, Problems, Tree};
+use package_tree::{DEFAULT_PLATFORM, Plan, Problem, Problems, Tree};
 
 use crate::context::Context;
 use crate::exit::ErrorKind;
@@ -19,6 +19,11 @@ pub(super) fn warn(context: &Context, tree: &Tree, targets: &[String]) {
     for warning in tree.warnings(targets) {
         print_problem("warning", &warning.to_string(), warning.hint.as_deref());
     }
+}
+
+/// Plans what `targets` select, for StageX's platform.
+pub(super) fn plan(context: &Context, tree: &Tree, targets: &[String]) -> Result<Plan, Failure> {
+    plan_for(context, tree, targets, DEFAULT_PLATFORM)
 }
 
 /// Plans what `targets` select, for `platform` where a package does not say its own.

@@ -24,15 +24,17 @@ use super::value::{JOBS, Settings, network, some_jobs};
 use crate::arguments::choice;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
+use crate::options::{Hermetic, TREE_2024};
 
 /// The file's name, in a tree and in the user's directory.
 pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "runtime",
     "jobs",
     "offline",
+    "hermetic",
     "ignore-space",
     "profile",
     "out",
@@ -50,6 +52,8 @@ struct File {
     /// Any value: what was expected is said in our words.
     jobs: Option<Spanned<toml::Value>>,
     offline: Option<Spanned<bool>>,
+    /// Any value: what was expected is said in our words.
+    hermetic: Option<Spanned<toml::Value>>,
     #[serde(rename = "ignore-space")]
     ignore_space: Option<Spanned<bool>>,
     profile: Option<Spanned<String>>,
@@ -83,18 +87,18 @@ impl Settings {
         let Some(text) = text(path, owner)? else {
             return Ok(());
         };
-        let place = |span: Range<usize>| Source::File(path.to_owned(), line(&text, span.start));
+        let text = Text { path, text: &text };
+        let place = |span: Range<usize>| text.source(span.start);
         let wrong = |span: Range<usize>, message: &str, hint: Option<&str>| {
-            let message = format!("{path}:{}: {message}", line(&text, span.start));
-            Failure::of(ErrorKind::Usage, [(message, hint.map(str::to_owned))])
+            text.wrong(span.start, message, hint)
         };
-        if let Some((span, key)) = unknown_key(&text) {
+        if let Some((span, key)) = unknown_key(text.text) {
             let expected = KEYS.join(", ");
             let message = format!("unknown key `{key}`, expected one of {expected}");
             let hint = package_tree::did_you_mean(&key, KEYS);
             return Err(wrong(span, &message, hint.as_deref()));
         }
-        let file: File = toml::from_str(&text)
+        let file: File = toml::from_str(text.text)
             .map_err(|error| wrong(error.span().unwrap_or_default(), error.message(), None))?;
 
         if let Some(runtime) = file.runtime {
@@ -130,6 +134,14 @@ impl Settings {
                 source: place(offline.span()),
             };
         }
+        if let Some(hermetic) = file.hermetic {
+            let value = rules_of_hermetic(hermetic.get_ref());
+            let value = value.map_err(|expected| wrong(hermetic.span(), &expected, None))?;
+            self.hermetic = Setting {
+                value,
+                source: place(hermetic.span()),
+            };
+        }
         if let Some(ignore_space) = file.ignore_space {
             self.ignore_space = Setting {
                 value: *ignore_space.get_ref(),
@@ -156,29 +168,7 @@ impl Settings {
                 source: place(out.span()),
             };
         }
-        if let Some(rules) = file.rules {
-            let value = rules.get_ref().parse();
-            self.rules = Setting {
-                value: value.map_err(|error: UnknownRuleSet| {
-                    wrong(rules.span(), &error.to_string(), None)
-                })?,
-                source: place(rules.span()),
-            };
-        }
-        if let Some(check) = file.check {
-            if owner == Owner::User {
-                let hint = "write it into the stagex.toml of the tree, where everyone who checks it sees it";
-                let message = "`check` cannot be set for all trees";
-                return Err(wrong(check.span(), message, Some(hint)));
-            }
-            for entry in check.into_inner().allow {
-                let span = entry.span();
-                let line = line(&text, span.start);
-                let allow = allow(entry.into_inner(), line);
-                let allow = allow.map_err(|(message, hint)| wrong(span, &message, Some(hint)))?;
-                self.allow.push(allow);
-            }
-        }
+        self.take_rules(&text, file.rules, file.check, owner)?;
         if let Some(table) = file.fetch {
             let taken = self.fetch.take(table, owner, &place);
             taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
@@ -213,6 +203,72 @@ impl Settings {
             self.engines.insert(name, setting);
         }
         Ok(())
+    }
+
+    /// Takes what a file says of rules.
+    fn take_rules(
+        &mut self,
+        text: &Text<'_>,
+        rules: Option<Spanned<String>>,
+        check: Option<Spanned<CheckTable>>,
+        owner: Owner,
+    ) -> Result<(), Failure> {
+        if let Some(rules) = rules {
+            let at = rules.span().start;
+            let value = rules.get_ref().parse();
+            let refused = |error: UnknownRuleSet| text.wrong(at, &error.to_string(), None);
+            self.rules = Setting {
+                value: value.map_err(refused)?,
+                source: text.source(at),
+            };
+        }
+        let Some(check) = check else {
+            return Ok(());
+        };
+        if owner == Owner::User {
+            let hint =
+                "write it into the stagex.toml of the tree, where everyone who checks it sees it";
+            let message = "`check` cannot be set for all trees";
+            return Err(text.wrong(check.span().start, message, Some(hint)));
+        }
+        for entry in check.into_inner().allow {
+            let at = entry.span().start;
+            let allow = allow(entry.into_inner(), line(text.text, at));
+            let refused = |(message, hint): (String, _)| text.wrong(at, &message, Some(hint));
+            self.allow.push(allow.map_err(refused)?);
+        }
+        Ok(())
+    }
+}
+
+/// What a file says, and which it is.
+struct Text<'a> {
+    path: &'a Utf8Path,
+    text: &'a str,
+}
+
+impl Text<'_> {
+    /// Returns the source of a setting that stands at a place.
+    fn source(&self, place: usize) -> Source {
+        Source::File(self.path.to_owned(), line(self.text, place))
+    }
+
+    /// Says what is wrong at a place.
+    fn wrong(&self, place: usize, message: &str, hint: Option<&str>) -> Failure {
+        let message = format!("{}:{}: {message}", self.path, line(self.text, place));
+        usage(message, hint)
+    }
+}
+
+/// Reads what is kept from builds; of anything else, what was expected.
+fn rules_of_hermetic(value: &toml::Value) -> Result<Hermetic, String> {
+    match value {
+        toml::Value::Boolean(true) => Ok(Hermetic::Yes),
+        toml::Value::Boolean(false) => Ok(Hermetic::No),
+        toml::Value::String(text) if text == TREE_2024 => Ok(Hermetic::Tree2024),
+        _ => Err(format!(
+            "`hermetic`: expected true, false or \"{TREE_2024}\""
+        )),
     }
 }
 
@@ -367,6 +423,8 @@ mod tests {
             "runtime = \"No Name\"\n",
             "profile = \"stagex-2030\"\n",
             "[engines]\n\"..\" = \"x\"\n",
+            "hermetic = \"tree-2030\"\n",
+            "hermetic = 1\n",
             "out = \"not/absolute\"\n",
             "[fetch]\nstroe = \"/x\"\n",
             "[fetch]\nstore = \"not/absolute\"\n",

@@ -21,7 +21,7 @@ use crate::arguments::{self, Arguments, Command, Global, choice};
 use crate::environment;
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
-use crate::options::Network;
+use crate::options::{Hermetic, Network, TREE_2024};
 
 /// Returns what is settled for the tree that is worked on.
 pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
@@ -33,10 +33,33 @@ pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
     }
     settings.take_environment(global)?;
     settings.take_flags(arguments)?;
+    settings.check(&arguments.command)?;
     Ok(settings)
 }
 
 impl Settings {
+    /// Refuses what cannot be had together.
+    fn check(&self, command: &Command) -> Result<(), Failure> {
+        if self.hermetic.value == Hermetic::No {
+            return Ok(());
+        }
+        let source = &self.hermetic.source;
+        let hint = Some("turn it off with --hermetic=no, STAGEX_HERMETIC=0 or `hermetic = false`");
+        match command {
+            Command::Conformance(_) => Err(usage(
+                format!("stagex conformance has no hermetic builds, which {source} asks for"),
+                Some("use STAGEX_HERMETIC=0: its cases are copied, so git does not know them"),
+            )),
+            Command::Make(_) | Command::Build(_) if self.network.value == Network::Host => {
+                let message = format!(
+                    "--network host gives RUNs the machine's network, and {source} asks for hermetic builds"
+                );
+                Err(usage(message, hint))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn take_environment(&mut self, global: &Global) -> Result<(), Failure> {
         let wrong = |name: &str, value: &str, expected: &str| {
             let message = format!("{name}={value}: {expected}");
@@ -71,6 +94,21 @@ impl Settings {
             self.network = Setting {
                 value: network(offline.value),
                 source: offline.source,
+            };
+        }
+        if let Some((name, value)) = environment::hermetic()? {
+            let value = match value.as_str() {
+                "0" => Hermetic::No,
+                "1" => Hermetic::Yes,
+                TREE_2024 => Hermetic::Tree2024,
+                _ => {
+                    let expected = format!("expected 0, 1 or {TREE_2024}");
+                    return Err(wrong(&name, &value, &expected));
+                }
+            };
+            self.hermetic = Setting {
+                value,
+                source: Source::Variable(name),
             };
         }
         if let Some(ignore_space) = switch(environment::ignore_space()?)? {
@@ -161,6 +199,15 @@ impl Settings {
                 value: network,
                 source: Source::Flag("--network"),
             };
+        }
+        let hermetic = match &arguments.command {
+            Command::Make(make) => make.hermetic,
+            Command::Build(build) => build.hermetic,
+            _ => None,
+        };
+        if let Some(value) = hermetic {
+            let source = Source::Flag("--hermetic");
+            self.hermetic = Setting { value, source };
         }
         if ignore_space {
             self.ignore_space = Setting {

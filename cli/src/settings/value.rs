@@ -12,7 +12,7 @@ use runtimes::Choice;
 
 use super::fetch::Fetching;
 use super::setting::{Setting, default};
-use crate::options::Network;
+use crate::options::{Hermetic, Network};
 
 /// Everything that is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) jobs: Setting<Option<u32>>,
     /// The network of RUNs that do not deny it themselves.
     pub(crate) network: Setting<Network>,
+    /// What is kept from builds.
+    pub(crate) hermetic: Setting<Hermetic>,
     /// Whether to begin where the disk seems to have too little room.
     pub(crate) ignore_space: Setting<bool>,
     /// The encoding of images.
@@ -45,6 +47,7 @@ impl Settings {
             runtime: default(Choice::Auto),
             jobs: default(None),
             network: default(Network::Default),
+            hermetic: default(Hermetic::No),
             ignore_space: default(false),
             profile: default(Profile::STAGEX_2026),
             out: default(None),

@@ -11,6 +11,7 @@ use std::time::Instant;
 use backend_api::{Backend, Network, Ready};
 use camino::Utf8Path;
 use oci_image::{Digest, ImageSet};
+use package_tree::Hermetic;
 use tokio::sync::watch;
 
 use crate::builder::{Builder, Destination, Order};
@@ -19,9 +20,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
-use crate::listing::{Foreign, list_context};
+use crate::listing::{Foreign, leave_declared, list_context};
 use crate::log::Log;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Sources};
 use crate::resolve;
 use crate::session::Session;
 use crate::space::{Space, check_space};
@@ -42,6 +43,8 @@ pub struct BuildJob {
     pub no_cache: bool,
     /// The network of RUNs.
     pub network: Network,
+    /// What is kept from the build, where it is hermetic; the files that are tracked are those of the context.
+    pub hermetic: Option<Hermetic>,
     /// Where the work is done.
     pub directories: Directories,
     /// What to do where the disk has little room.
@@ -128,13 +131,24 @@ async fn build_in(
         )?,
         directories,
     };
-    let (recipe, space) = (job.recipe, job.space);
+    let (recipe, space, hermetic) = (job.recipe, job.space, job.hermetic);
+    let of_log = Arc::clone(log);
     let of = builder.directories.clone();
     let resolved = blocking(move || {
         if space == Space::Checked {
             check_space(&of, iter::empty())?;
         }
-        let files = list_context(&recipe.directory()?, Foreign::of_user(&of.own()))?;
+        // Where only what is declared counts, sources are no files of the context.
+        let foreign = match recipe.sources {
+            Sources::Checked { .. } => Foreign::Fetch,
+            Sources::Present => Foreign::of_user(&of.own()),
+        };
+        let mut files = list_context(&recipe.directory()?, foreign)?;
+        if let Some(hermetic) = &hermetic
+            && let Some(notice) = leave_declared(&mut files, Utf8Path::new(""), hermetic)
+        {
+            of_log.notice(&notice);
+        }
         resolve::resolve(&recipe, files)
     })
     .await?;

@@ -36,11 +36,16 @@ impl Ignored {
         }
         let own = containerfile.map(|path| Utf8PathBuf::from(format!("{path}{LIST}")));
         for path in own.into_iter().chain([directory.join(LIST)]) {
+            let within = path.strip_prefix(directory).ok();
+            // What is in the directory, and none of its files, is not declared.
+            if within.is_some_and(|within| files.iter().all(|file| file.path != within)) {
+                continue;
+            }
             let text = match text(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 read => read.at("read", &path)?,
             };
-            listing::check(files, path.strip_prefix(directory).unwrap_or(&path), &text)?;
+            listing::check(files, within.unwrap_or(&path), &text)?;
             return parse(&text, &path).map(Self);
         }
         Ok(Self(None))

@@ -41,7 +41,8 @@ pub use error::Error;
 pub use event::{Event, Listener};
 pub use failure::Failure;
 pub use listing::{
-    ContextFile, ContextFileKind, Foreign, inputs_of_files, list_context, open_package,
+    ContextFile, ContextFileKind, Foreign, inputs_of_files, leave_declared, list_context,
+    open_package,
 };
 pub use load::load;
 pub use log::Log;

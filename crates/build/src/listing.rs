@@ -3,6 +3,7 @@
 //!
 //! The directory is read through no symbolic link. It does not know what becomes of the files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
@@ -10,6 +11,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use beneath::{Directory, Kind};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::Digest;
+use package_tree::Hermetic;
 use state::{Hashes, Identity, Inputs, IoContext as _};
 
 use crate::error::Error;
@@ -83,6 +85,29 @@ pub fn list_context(directory: &Directory, foreign: Foreign) -> Result<Vec<Conte
     let mut files = Vec::new();
     list_below(directory, Utf8Path::new(""), foreign, &mut files).at("read", directory.path())?;
     Ok(files)
+}
+
+/// Leaves of the files of a context, which lies at `within`, those that a hermetic build declares, and the directories
+/// that they are in. Returns what to say of the others, if there are any.
+pub fn leave_declared(
+    files: &mut Vec<ContextFile>,
+    within: &Utf8Path,
+    hermetic: &Hermetic,
+) -> Option<String> {
+    let is_directory = |file: &ContextFile| file.kind == ContextFileKind::Directory;
+    let (mut left, mut others) = (BTreeSet::new(), Vec::new());
+    for file in files.iter().filter(|file| !is_directory(file)) {
+        if hermetic.is_declared(&within.join(&file.path)) {
+            left.extend(file.path.ancestors().map(Utf8Path::to_owned));
+        } else {
+            others.push(file.path.to_string());
+        }
+    }
+    // Outside of version control, an empty directory is a file as any other.
+    files.retain(|file| {
+        left.contains(&file.path) || (is_directory(file) && hermetic.tracked.is_none())
+    });
+    Hermetic::notice(others)
 }
 
 fn list_below(

@@ -51,6 +51,8 @@ pub struct Recipe {
     pub build_arguments: Vec<(String, String)>,
     /// What FROM and `--from` may name beside stages.
     pub contexts: BTreeMap<String, Context>,
+    /// The stages whose RUNs keep their network; of all where nothing is said.
+    pub keep_network: Option<BTreeSet<String>>,
     /// How many files a process in a RUN may open.
     pub open_files: OpenFiles,
     /// The user's home directory: though version control may have it, it is nobody else's tree.
@@ -111,6 +113,7 @@ impl Recipe {
             },
             build_arguments: package.build_arguments(),
             contexts,
+            keep_network: None,
             open_files: OPEN_FILES,
             home: None,
         }

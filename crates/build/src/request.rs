@@ -154,11 +154,13 @@ fn network(engine: &Engine, recipe: &Recipe, build: &Build) -> Result<Network, E
         return Err(Error::HostNetworkOfRun { path: path() });
     }
     let all = modes.iter().all(|mode| denied(*mode));
+    // What an engine runs by itself it denies the network only together with everything else.
+    let each = capabilities.dialect.run_network && !build.has_denied_trigger();
     if engine.network == Network::Host && !all {
         if !capabilities.host_network {
             return Err(Error::NoHostNetwork { runtime: runtime() });
         }
-        if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
+        if modes.iter().any(|mode| denied(*mode)) && !each {
             return Err(Error::MixedNetwork {
                 path: path(),
                 runtime: runtime(),
@@ -166,10 +168,10 @@ fn network(engine: &Engine, recipe: &Recipe, build: &Build) -> Result<Network, E
         }
         return Ok(Network::Host);
     }
-    if engine.network == Network::None || (all && !capabilities.dialect.run_network) {
+    if engine.network == Network::None || (all && !each) {
         return if capabilities.offline_builds {
             Ok(Network::None)
-        } else if all && capabilities.dialect.run_network {
+        } else if all && each {
             Ok(Network::Default)
         } else {
             Err(Error::NoOffline {
@@ -178,7 +180,7 @@ fn network(engine: &Engine, recipe: &Recipe, build: &Build) -> Result<Network, E
             })
         };
     }
-    if modes.iter().any(|mode| denied(*mode)) && !capabilities.dialect.run_network {
+    if modes.iter().any(|mode| denied(*mode)) && !each {
         return Err(Error::MixedNetwork {
             path: path(),
             runtime: runtime(),

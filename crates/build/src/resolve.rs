@@ -73,7 +73,10 @@ pub fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>
     let files: Arc<[ContextFile]> = files.into();
     let resolved = |name: &String| {
         let platform = name.parse::<Platform>()?;
-        let (build, images) = resolve_for(recipe, &file, name, &platform)?;
+        let (mut build, images) = resolve_for(recipe, &file, name, &platform)?;
+        if let Some(kept) = &recipe.keep_network {
+            build.deny_network(|stage| stage.name.as_ref().is_some_and(|name| kept.contains(name)));
+        }
         Ok(Resolved {
             recipe: recipe.clone(),
             name: name.clone(),

@@ -176,6 +176,28 @@ impl Build {
             .collect()
     }
 
+    /// Denies the network to every `RUN` but those of the stages that are `excepted`. What the image says of how it was
+    /// made stays the same.
+    pub fn deny_network(&mut self, excepted: impl Fn(&ResolvedStage) -> bool) {
+        for stage in self.stages.iter_mut().filter(|stage| !excepted(stage)) {
+            for step in &mut stage.steps {
+                if let Instruction::Run(run) = &mut step.instruction
+                    && run.network != Some(NetworkMode::None)
+                {
+                    run.network = Some(NetworkMode::None);
+                    run.is_denied = true;
+                }
+            }
+        }
+    }
+
+    /// Tells whether an engine runs a `RUN` by itself, as its base asks for, and knows nothing of its being denied.
+    pub fn has_denied_trigger(&self) -> bool {
+        let steps = self.stages.iter().flat_map(|stage| &stage.steps);
+        let mut triggers = steps.filter(|step| step.origin == Origin::ImageTrigger);
+        triggers.any(|step| matches!(&step.instruction, Instruction::Run(run) if run.is_denied))
+    }
+
     /// Returns every `RUN` with its network, in order.
     pub fn network(&self) -> impl Iterator<Item = NetworkUse> {
         self.stages

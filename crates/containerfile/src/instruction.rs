@@ -211,6 +211,8 @@ pub struct Run {
     pub mounts: Vec<Mount>,
     /// `--network`.
     pub network: Option<NetworkMode>,
+    /// Whether that does not stand there, but was said by whoever builds.
+    pub is_denied: bool,
     /// `--security`.
     pub security: Option<Security>,
     /// `--device`, each time that it stands.

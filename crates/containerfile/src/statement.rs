@@ -397,6 +397,7 @@ impl<'line> Reader<'line> {
                 .map(|text| mount(text))
                 .collect(),
             network,
+            is_denied: false,
             security,
             devices: flags.texts("device"),
             heredocs: self.heredocs,

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::{
     Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Fetch,
-    Make, Plan, Record, Rules, Runtimes,
+    Graph, GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Make, Plan, Record, Rules,
+    Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -42,6 +43,11 @@ documents! {
     Digests: "digests",
     Explanations: "explanations",
     Fetch: "fetch",
+    Graph: "graph",
+    GraphClosure: "graph-closure",
+    GraphCriticalPath: "graph-critical-path",
+    GraphSimulation: "graph-simulation",
+    GraphWhy: "graph-why",
     Make: "make",
     Plan: "plan",
     Record: "record",

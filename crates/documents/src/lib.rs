@@ -16,6 +16,7 @@ mod digests;
 mod document;
 mod explanations;
 mod fetch;
+mod graph;
 mod kind;
 mod make;
 mod plan;
@@ -41,6 +42,10 @@ pub use digests::{Comparison, Digests};
 pub use document::Document;
 pub use explanations::{Explanation, Explanations};
 pub use fetch::{FailedMirror, Fetch, FetchedSource, SourceOutcome};
+pub use graph::{
+    ChangedFile, Graph, GraphBuild, GraphClosure, GraphCriticalPath, GraphEdge, GraphNode,
+    GraphSimulation, GraphWhy, SizedPackage, TimedPackage,
+};
 pub use kind::ErrorKind;
 pub use make::{MadePackage, Make, Outcome, PlatformImage};
 pub use plan::{Plan, PlannedPackage, Source};

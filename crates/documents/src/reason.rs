@@ -23,7 +23,7 @@ pub enum Reason {
     /// It was made from something else.
     Changed {
         /// What kind of input: `file`, `program`, `directory`, `symlink`, `argument`, `source`,
-        /// `dependency`, `platforms`, `target` or `output`.
+        /// `dependency`, `platforms`, `target`, `output`, or `network` for that of the RUNs.
         input: String,
         /// Its name.
         name: String,
@@ -70,12 +70,13 @@ impl fmt::Display for Reason {
             "platforms" => "its list of platforms".to_owned(),
             "target" => "its target".to_owned(),
             "output" => "its version".to_owned(),
+            "network" => "the network of its RUNs".to_owned(),
             "order" => return f.write_str("the order of its build arguments changed"),
             _ => format!("{input} {name}"),
         };
         let is_value = matches!(
             input,
-            "argument" | "platforms" | "target" | "output" | "symlink"
+            "argument" | "platforms" | "target" | "output" | "symlink" | "network"
         );
         match (before, now) {
             (Some(before), Some(now)) if is_value => write!(f, "{what} was `{before}`, is `{now}`"),

@@ -13,6 +13,21 @@ pub(crate) struct Text {
     pub(crate) span: Span,
 }
 
+impl Text {
+    /// Returns where a part of it stands; the whole if it is written with escapes.
+    pub(crate) fn part(&self, part: &str) -> Span {
+        let quotes = (self.span.end - self.span.start).checked_sub(self.value.len());
+        match self.value.find(part) {
+            Some(place) if quotes == Some(2) => {
+                let start = self.span.start + 1 + place;
+                let end = start + part.len();
+                Span { start, end }
+            }
+            _ => self.span,
+        }
+    }
+}
+
 /// A source, as it is written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeclaredSource {
@@ -46,7 +61,7 @@ impl Manifest {
             manifest.subpackages = strings(package, "subpackages");
         }
         if let Some(sources) = table(document, "sources") {
-            for (key, source) in sources.iter() {
+            for (key, source) in sources {
                 let DeValue::Table(source) = source.get_ref() else {
                     continue;
                 };

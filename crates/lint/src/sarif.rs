@@ -3,6 +3,8 @@
 //! The types are written here because the crate that has all of them is generated with an unmaintained
 //! generator, whose licences are not among ours. It does not know where a document goes.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use crate::finding::Finding;
@@ -179,7 +181,7 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/+@".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
     uri

@@ -12,6 +12,7 @@ use package_tree::{DEFAULT_PLATFORM, Output, Tree};
 
 use crate::finding::{Finding, Source};
 use crate::manifest::{Manifest, Text};
+use crate::rule::RuleSet;
 use crate::table::{INVALID_CONTAINERFILE, SUBPACKAGE_WITHOUT_STAGE};
 
 /// What packages are called in a Containerfile.
@@ -19,6 +20,7 @@ pub(crate) const PACKAGE: &str = "stagex/";
 
 /// One Containerfile with what belongs to it.
 pub(crate) struct Subject<'a> {
+    pub(crate) set: RuleSet,
     pub(crate) file: &'a Containerfile,
     pub(crate) containerfile: Source<'a>,
     /// The package, if it is one of a tree.
@@ -44,6 +46,7 @@ pub(crate) struct Package<'a> {
 impl<'a> Subject<'a> {
     /// Resolves the builds of a Containerfile. Notes those that there cannot be.
     pub(crate) fn new(
+        set: RuleSet,
         file: &'a Containerfile,
         containerfile: Source<'a>,
         package: Option<Package<'a>>,
@@ -51,6 +54,7 @@ impl<'a> Subject<'a> {
         found: &mut Vec<Finding>,
     ) -> Self {
         let mut subject = Self {
+            set,
             file,
             containerfile,
             package,

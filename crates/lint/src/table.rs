@@ -46,7 +46,7 @@ rules! {
         "name a package as stagex/<stage>-<name>"
     UNPINNED_IMAGE: "unpinned-image" Warning BOTH NO_FIX
         "an image that is named without a digest may be another one tomorrow"
-        "name it with its digest: image@sha256:..."
+        "name it with its digest, as in image@sha256:<digest>"
 
     // The network, and what else a build can see of the world.
     NETWORK_IN_RUN: "network-in-run" Warning BOTH NO_FIX
@@ -90,6 +90,9 @@ rules! {
     UNDECLARED_SOURCE: "undeclared-source" Error ONLY_2026 NO_FIX
         "a file of fetch/ that package.toml does not declare is not there when the package is built"
         "declare it in package.toml as [sources.<key>] with its hash and mirrors, or correct the name"
+    UNMATCHED_PATTERN: "unmatched-pattern" Warning ONLY_2026 NO_FIX
+        "a pattern that matches nothing gives an empty layer with one engine, and fails with another"
+        "remove the pattern, or copy the directory that it looks into"
     UNUSED_SOURCE: "unused-source" Warning ONLY_2026 NO_FIX
         "a source that no instruction uses is downloaded and stored for nothing"
         "remove it from package.toml, or add it in the Containerfile"
@@ -147,7 +150,7 @@ rules! {
         "write the command as a JSON array"
     MAINTAINER_DEPRECATED: "MaintainerDeprecated" Error ONLY_2026 NO_FIX
         "MAINTAINER is deprecated"
-        "write LABEL org.opencontainers.image.authors=..."
+        "write LABEL org.opencontainers.image.authors=<name>"
     UNDEFINED_ARG_IN_FROM: "UndefinedArgInFrom" Error ONLY_2026 NO_FIX
         "a FROM sees only arguments that are declared before the first FROM"
         "declare it with ARG before the first FROM, or correct the name"
@@ -202,7 +205,7 @@ rules! {
         "write # stagex: allow(RULE) REASON"
     UNUSED_ALLOW: "unused-allow" Warning BOTH FIX
         "what suppresses nothing hides the next finding"
-        "remove it"
+        "remove the comment or the entry"
 }
 
 /// Returns the rule with a name.

@@ -157,9 +157,22 @@ pub fn check_files(
         match containerfile::parse(&text) {
             Ok(file) => {
                 let comments = Comments::of_containerfile(source, &file, &mut found);
-                let subject = Subject::new(&file, source, None, BTreeMap::new(), &mut found);
+                let subject = Subject::new(
+                    options.set,
+                    &file,
+                    source,
+                    None,
+                    BTreeMap::new(),
+                    &mut found,
+                );
                 rules::check(&subject, &mut found);
-                let checked = suppress(found, &[comments], options.set);
+                let mut checked = suppress(found, &[comments], options.set);
+                if path
+                    .file_name()
+                    .is_some_and(|name| rules::takes(&subject, name))
+                {
+                    checked.findings.iter_mut().for_each(|each| each.fix = None);
+                }
                 outcome.suppressed += checked.suppressed;
                 all.extend(checked.findings);
             }
@@ -206,11 +219,13 @@ fn check_package(
 ) -> Checked {
     let mut found = Vec::new();
     let mut comments = Vec::new();
+    let mut taken = [false; 2];
     let manifest = Source {
         path: &paths.manifest,
         text: package.manifest.as_deref().unwrap_or_default(),
     };
     let text = package.containerfile.as_ref().map(|file| &*file.source);
+    let text = text.or(package.unparsed.as_deref());
     let containerfile = Source {
         path: &paths.containerfile,
         text: text.unwrap_or_default(),
@@ -244,10 +259,19 @@ fn check_package(
             manifest_source: manifest,
             outputs,
         };
-        let subject = Subject::new(file, containerfile, Some(of), images, &mut found);
+        let subject = Subject::new(known.set, file, containerfile, Some(of), images, &mut found);
         rules::check(&subject, &mut found);
+        taken = [CONTAINERFILE, MANIFEST].map(|name| rules::takes(&subject, name));
     }
-    suppress(found, &comments, known.set)
+    let mut checked = suppress(found, &comments, known.set);
+    for finding in &mut checked.findings {
+        let is_manifest = finding.file == paths.manifest;
+        // What is copied as a file may be in the image.
+        if taken[usize::from(is_manifest)] {
+            finding.fix = None;
+        }
+    }
+    checked
 }
 
 /// Returns everything that is wrong with the tree itself, each with its rule.
@@ -260,7 +284,12 @@ fn of_tree(survey: &Survey) -> impl Iterator<Item = (&'static Rule, &Problem)> {
 }
 
 fn of_problem(rule: &'static Rule, problem: &Problem, source: &Source<'_>) -> Finding {
-    let mut finding = source.whole(rule, problem.message.clone());
+    let message = if *rule == MISSING_MANIFEST {
+        "there is no package.toml beside this Containerfile".to_owned()
+    } else {
+        problem.message.clone()
+    };
+    let mut finding = source.whole(rule, message);
     if let Some(file) = &problem.file {
         finding.file.clone_from(file);
     }

@@ -83,6 +83,7 @@ fn make(runtime: &Runtime, directories: &Directories, plan: &Arc<Plan>) -> Repor
         profile: Profile::STAGEX_2026,
         directories: directories.clone(),
         plan: Arc::clone(plan),
+        hermetic: None,
         executor: Arc::new(Local::new(
             Arc::clone(&engine) as _,
             nothing::ready(),

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use build::{Error, Foreign, inputs_of_files, list_context, open_package};
+use build::{Error, inputs_of_files};
 use documents::{DEPENDENCY, Explanation, Reason};
 use oci_image::{Digest, Profile};
-use package_tree::Plan;
+use package_tree::{Hermetic, Plan};
 use state::{Directories, Found, Hashes, Inputs, Outputs, Record, Trust};
 
-use crate::inputs::inputs;
+use crate::inputs::Rules;
 
 /// Says of each package of a plan why it would be built, without building or changing anything.
 /// With `no_cache` what was asked for would be built in any case.
@@ -22,15 +22,16 @@ pub fn explain(
     directories: &Directories,
     plan: &Plan,
     no_cache: bool,
+    hermetic: Option<&Hermetic>,
 ) -> Result<Vec<Explanation>, Error> {
     let root = directories.root();
+    let rules = Rules::new(hermetic, plan);
     let hashes = Hashes::of_tree(directories);
     let outputs = Outputs::of_tree(directories, Trust::FileSystem);
     let mut fresh: BTreeMap<&str, Digest> = BTreeMap::new();
     let mut explanations = Vec::new();
     for package in &plan.packages {
-        let directory = open_package(root, &package.context)?;
-        let mut files = list_context(&directory, Foreign::Fetch)?;
+        let (mut files, _) = rules.list(root, &package.context)?;
         let files = inputs_of_files(&package.context, &mut files, &hashes)?;
         let record = Record::read(directories, &package.name)?;
         let output = outputs.look(&package.name)?;
@@ -46,7 +47,8 @@ pub fn explain(
                 None => again.push(name.to_owned()),
             }
         }
-        let now = inputs(package, &files, &needed);
+        let inputs = rules.inputs(package, &files, &needed);
+        let now = inputs.beside(&record);
         let situation = Situation {
             profile,
             record: &record,
@@ -54,7 +56,7 @@ pub fn explain(
             asked: no_cache && package.requested,
             pending: &again.iter().map(String::as_str).collect(),
         };
-        let mut reasons = situation.reasons(&now);
+        let mut reasons = situation.reasons(now);
         let needs = |package| Reason::Needs { package };
         reasons.extend(again.iter().cloned().map(needs));
         if let (true, Some(output)) = (reasons.is_empty(), output) {

@@ -5,18 +5,102 @@
 
 use std::collections::BTreeMap;
 
+use build::{ContextFile, Error, Foreign, leave_declared, list_context, open_package};
+use camino::Utf8Path;
 use documents::DEPENDENCY;
-use oci_image::Digest;
-use package_tree::PlannedPackage;
-use state::Inputs;
+use oci_image::{Digest, Profile};
+use package_tree::{Hermetic, Plan, PlannedPackage};
+use state::{Found, Inputs, Record};
+
+/// What counts as an input, and what is denied to builds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    hermetic: Option<&'a Hermetic>,
+    /// Whether some image of the plan has RUNs for what begins with it.
+    triggers: bool,
+}
+
+impl<'a> Rules<'a> {
+    pub(crate) fn new(hermetic: Option<&'a Hermetic>, plan: &Plan) -> Self {
+        Self {
+            hermetic,
+            triggers: plan.has_triggers(),
+        }
+    }
+
+    /// Lists the files of the package in the directory `directory` of the tree in `root`. Returns as well what to say of
+    /// those that do not count.
+    pub(crate) fn list(
+        &self,
+        root: &Utf8Path,
+        directory: &Utf8Path,
+    ) -> Result<(Vec<ContextFile>, Option<String>), Error> {
+        let mut files = list_context(&open_package(root, directory)?, Foreign::Fetch)?;
+        let leave = |hermetic| leave_declared(&mut files, directory, hermetic);
+        let notice = self.hermetic.and_then(leave);
+        Ok((files, notice))
+    }
+
+    /// Returns everything that a package's image is a function of, as it is recorded of a build, and behind it what
+    /// may stand for that: the same, where more was denied to the build.
+    pub(crate) fn inputs(
+        &self,
+        package: &PlannedPackage,
+        files: &Inputs,
+        needed: &BTreeMap<String, Digest>,
+    ) -> Variants {
+        let inputs = inputs(package, files, needed);
+        let accepted = Hermetic::accepted(self.hermetic, package, self.triggers);
+        let variant = |denied: Option<String>| {
+            let mut inputs = inputs.clone();
+            if let Some(denied) = denied {
+                inputs.add("network", "", &denied);
+            }
+            inputs
+        };
+        Variants(accepted.into_iter().map(variant).collect())
+    }
+}
+
+/// The inputs of a package, and those that may stand for them; at least one.
+pub(crate) struct Variants(Vec<Inputs>);
+
+impl Variants {
+    /// Tells whether a result with this key is one of these inputs.
+    pub(crate) fn have(&self, key: &str, profile: &Profile) -> bool {
+        self.0.iter().any(|inputs| inputs.key(profile) == key)
+    }
+
+    /// Returns what is recorded of a build.
+    pub(crate) fn recorded(mut self) -> Inputs {
+        self.0.swap_remove(0)
+    }
+
+    /// Returns those that a record is to be compared with.
+    pub(crate) fn beside(&self, record: &Found) -> &Inputs {
+        let network = |inputs: &Inputs| {
+            let mut by_name = inputs.by_name();
+            by_name.remove(&("network".to_owned(), String::new()))
+        };
+        let same = |record: &&Record| {
+            let network_of_record = network(&record.inputs);
+            self.0
+                .iter()
+                .find(|inputs| network(inputs) == network_of_record)
+        };
+        let record = match record {
+            Found::Record(record) => Some(&**record),
+            Found::Absent | Found::Unproven => None,
+        };
+        record
+            .and_then(|record| same(&record))
+            .unwrap_or(&self.0[0])
+    }
+}
 
 /// Writes down everything that a package's image is a function of: `files` are its files, and
 /// `needed` what it needs.
-pub(crate) fn inputs(
-    package: &PlannedPackage,
-    files: &Inputs,
-    needed: &BTreeMap<String, Digest>,
-) -> Inputs {
+fn inputs(package: &PlannedPackage, files: &Inputs, needed: &BTreeMap<String, Digest>) -> Inputs {
     let mut inputs = Inputs::default();
     inputs.add("output", &package.name, package.tag());
     inputs.add("platforms", "", &package.platforms.join(","));

@@ -13,7 +13,9 @@ mod memory;
 mod package;
 mod scan;
 mod schedule;
+mod sizes;
 mod sources;
+mod timing;
 
 pub use build::{Error, Event, Failure, Listener, Profile, Space};
 pub use clean::{Clean, Cleaned, abandoned_runtimes, clean, clean_store};
@@ -22,4 +24,6 @@ pub use executor::{Executor, Local};
 pub use explain::{explain, explain_cleaned};
 pub use import::import;
 pub use make::{Job, Options, Outcome, Report, make};
+pub use sizes::sizes;
 pub use sources::{Present, Sources};
+pub use timing::Timing;

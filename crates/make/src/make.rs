@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use build::{Error, Event, Failure, Listener, Space, blocking, check_space, unless};
 use documents::ErrorKind;
 use oci_image::{Digest, Profile};
-use package_tree::{Plan, PlannedPackage};
+use package_tree::{Hermetic, Plan, PlannedPackage};
 use state::Directories;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -46,6 +46,8 @@ pub struct Job {
     pub executor: Arc<dyn Executor>,
     /// What brings the sources of packages that are built.
     pub sources: Arc<dyn Sources>,
+    /// What is kept from builds, where they are hermetic.
+    pub hermetic: Option<Arc<Hermetic>>,
     /// How.
     pub options: Options,
 }
@@ -179,14 +181,17 @@ impl Work {
                 plan,
                 executor,
                 sources,
+                hermetic,
                 ..
             } = job;
+            let no_cache = options.no_cache;
             let maker = Maker::new(
                 profile,
                 directories,
                 plan,
                 executor,
-                options.no_cache,
+                no_cache,
+                hermetic,
                 of_maker,
             );
             let found = scan(&maker, &dependencies, &of_scan);
@@ -415,7 +420,7 @@ impl Work {
 }
 
 /// Returns the places of what each package of a plan needs.
-fn dependencies(plan: &Plan) -> Vec<Vec<usize>> {
+pub(crate) fn dependencies(plan: &Plan) -> Vec<Vec<usize>> {
     let places: BTreeMap<&str, usize> = plan
         .packages
         .iter()

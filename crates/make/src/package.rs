@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use build::{
-    Destination, Error, Event, Failure, Foreign, Listener, Log, Order, Recipe, Resolved, blocking,
-    inputs_of_files, list_context, open_package, resolve,
+    Destination, Error, Event, Failure, Listener, Log, Order, Recipe, Resolved, blocking,
+    inputs_of_files, resolve,
 };
 use documents::Reason;
 use oci_image::{Digest, ImageSet, Profile};
-use package_tree::{Plan, PlannedPackage};
+use package_tree::{Hermetic, Plan, PlannedPackage};
 use state::{Directories, Hashes, Inputs, IoContext as _, Outputs, Record, Trust};
 use tokio::sync::watch;
 
 use crate::executor::Executor;
 use crate::explain::Situation;
-use crate::inputs::inputs;
+use crate::inputs::Rules;
 
 /// A package that is there.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,8 @@ pub(crate) struct Maker {
     pub executor: Arc<dyn Executor>,
     /// What was asked for is built even if it is up to date.
     pub no_cache: bool,
+    /// What is kept from builds, where they are hermetic.
+    pub hermetic: Option<Arc<Hermetic>>,
     pub hashes: Hashes,
     pub outputs: Outputs,
     pub listener: Arc<dyn Listener>,
@@ -49,6 +51,7 @@ impl Maker {
         plan: Arc<Plan>,
         executor: Arc<dyn Executor>,
         no_cache: bool,
+        hermetic: Option<Arc<Hermetic>>,
         listener: Arc<dyn Listener>,
     ) -> Self {
         let (hashes, outputs) = rayon::join(
@@ -61,6 +64,7 @@ impl Maker {
             plan,
             executor,
             no_cache,
+            hermetic,
             hashes,
             outputs,
             listener,
@@ -104,6 +108,9 @@ impl Maker {
         let writer =
             Log::begin(&name, &self.directories, Arc::clone(&self.listener)).map_err(bare)?;
         let writer = Arc::new(writer);
+        for notice in &subject.notices {
+            writer.notice(notice);
+        }
         let digest = self.build(place, *subject, &writer, &mut interrupted).await;
         let last_lines = writer.end();
         digest
@@ -126,16 +133,16 @@ impl Maker {
     /// from last time.
     fn study(&self, place: usize, needed: &BTreeMap<String, Digest>) -> Result<Studied, Error> {
         let package = self.package(place);
-        let directory = open_package(self.directories.root(), &package.context)?;
-        let mut files = list_context(&directory, Foreign::Fetch)?;
+        let rules = self.rules();
+        let (mut files, unseen) = rules.list(self.directories.root(), &package.context)?;
         let of_files = inputs_of_files(&package.context, &mut files, &self.hashes)?;
-        let inputs = inputs(package, &of_files, needed);
+        let inputs = rules.inputs(package, &of_files, needed);
         let output = self.outputs.look(&package.name)?;
         let whole = output.as_ref().is_some_and(|output| output.whole);
         if self.may_stay(package)
             && let Some(output) = output
             && whole
-            && output.key == inputs.key(self.profile)
+            && inputs.have(&output.key, self.profile)
         {
             return Ok(Studied::Fresh(output.digest));
         }
@@ -147,15 +154,31 @@ impl Maker {
             asked: !self.may_stay(package),
             pending: &BTreeSet::new(),
         };
-        let reasons = situation.reasons(&inputs);
-        let recipe = Recipe::of_package(self.profile, &self.directories, package);
+        let reasons = situation.reasons(inputs.beside(&record));
+        let mut recipe = Recipe::of_package(self.profile, &self.directories, package);
+        let mut notices: Vec<String> = unseen.into_iter().collect();
+        if let Some(hermetic) = &self.hermetic {
+            recipe.keep_network = Some(hermetic.excepted(package));
+            notices.extend(package.network.iter().map(|exception| {
+                format!(
+                    "the stage `{}` keeps its network: {}",
+                    exception.stage, exception.reason
+                )
+            }));
+        }
         self.executor.check_platforms(&recipe.platforms)?;
         let resolved = resolve(&recipe, files)?;
         Ok(Studied::Stale(Box::new(Subject {
             resolved,
-            inputs,
+            inputs: inputs.recorded(),
             reasons,
+            notices,
         })))
+    }
+
+    /// Returns what counts as an input.
+    pub(crate) fn rules(&self) -> Rules<'_> {
+        Rules::new(self.hermetic.as_deref(), &self.plan)
     }
 
     /// Tells whether a package may stay as it is, if that is up to date.
@@ -216,4 +239,6 @@ struct Subject {
     inputs: Inputs,
     /// Why it has to be.
     reasons: Vec<Reason>,
+    /// What a person should know of it.
+    notices: Vec<String>,
 }

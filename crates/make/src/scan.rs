@@ -7,14 +7,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use build::{Foreign, inputs_of_files, list_context, open_package};
+use build::inputs_of_files;
 use camino::Utf8Path;
 use oci_image::Digest;
 use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use state::Output;
 use tokio::sync::watch;
 
-use crate::inputs::inputs;
 use crate::package::Maker;
 
 /// What is known of each package of a plan, by its place.
@@ -80,9 +79,9 @@ fn same_inputs(
     places: &[usize],
 ) -> Vec<usize> {
     let packages = &maker.plan.packages;
+    let rules = maker.rules();
     let files = || -> Result<_, build::Error> {
-        let opened = open_package(maker.directories.root(), directory)?;
-        let mut files = list_context(&opened, Foreign::Fetch)?;
+        let (mut files, _) = rules.list(maker.directories.root(), directory)?;
         inputs_of_files(directory, &mut files, &maker.hashes)
     };
     let Ok(files) = files() else {
@@ -99,7 +98,8 @@ fn same_inputs(
         let package = &packages[*place];
         // An archive has to be written even of what is up to date.
         let stays = package.archives.is_empty() && maker.may_stay(package);
-        stays && output.whole && inputs(package, &files, &needed).key(maker.profile) == output.key
+        let inputs = || rules.inputs(package, &files, &needed);
+        stays && output.whole && inputs().have(&output.key, maker.profile)
     };
     places.iter().copied().filter(same).collect()
 }

@@ -94,6 +94,25 @@ impl Schedule {
         schedule
     }
 
+    /// Returns how long each package is expected to take by itself.
+    pub(crate) fn durations(&self) -> &[Duration] {
+        &self.expected.durations
+    }
+
+    /// Returns the longest way through all packages, the first of them first: each is needed by the next.
+    pub(crate) fn longest_way(&self) -> Vec<usize> {
+        let longest = |places: &mut dyn Iterator<Item = usize>| {
+            places.min_by_key(|&place| (Reverse(self.expected.ways[place]), place))
+        };
+        let mut way = Vec::new();
+        let mut next = longest(&mut (0..self.states.len()));
+        while let Some(place) = next {
+            way.push(place);
+            next = longest(&mut self.needed_by[place].iter().copied());
+        }
+        way
+    }
+
     fn make_ready(&mut self, package: usize) {
         self.states[package] = State::Ready;
         self.ready

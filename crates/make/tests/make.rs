@@ -5,6 +5,8 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+#[path = "support/hermetic.rs"]
+mod hermetic;
 #[path = "support/nothing.rs"]
 mod nothing;
 
@@ -22,7 +24,7 @@ use make::{
 };
 use nothing::Nothing;
 use oci_image::{ImageSet, Layout};
-use package_tree::{DEFAULT_PLATFORM, Plan, PlannedPackage, Tree};
+use package_tree::{DEFAULT_PLATFORM, Hermetic, Plan, PlannedPackage, Tree};
 use state::{Digests, Directories};
 use tokio::sync::watch;
 
@@ -31,6 +33,7 @@ struct Scene {
     _temporary: tempfile::TempDir,
     root: Utf8PathBuf,
     directories: Directories,
+    hermetic: Option<Arc<Hermetic>>,
 }
 
 const OPTIONS: Options = Options {
@@ -51,6 +54,7 @@ impl Scene {
             _temporary: temporary,
             directories: Directories::of_tree(&root),
             root,
+            hermetic: None,
         };
         scene.write("a", "Containerfile", BASE);
         scene.write("b", "Containerfile", "FROM stagex/core-a\nCOPY file /\n");
@@ -79,8 +83,14 @@ impl Scene {
         let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
         let tree = Tree::open(&self.root).unwrap();
         let plan = tree.plan(&targets, DEFAULT_PLATFORM, &[]).unwrap();
-        let explained =
-            make::explain(Profile::STAGEX_2026, &self.directories, &plan, no_cache).unwrap();
+        let explained = make::explain(
+            Profile::STAGEX_2026,
+            &self.directories,
+            &plan,
+            no_cache,
+            None,
+        )
+        .unwrap();
         let lines = explained.iter().flat_map(|each| {
             let reasons = each.reasons.iter();
             reasons.map(|reason| format!("{}: {reason}", each.name))
@@ -153,6 +163,7 @@ impl Scene {
             profile: Profile::STAGEX_2026,
             directories: self.directories(),
             plan,
+            hermetic: self.hermetic.clone(),
             sources,
             executor: Arc::new(Local::new(
                 Arc::clone(engine) as _,
@@ -276,7 +287,7 @@ async fn what_clean_changes_is_explained_before() {
         Arc::new(()),
     );
     cleaning.await.unwrap();
-    let after = make::explain(Profile::STAGEX_2026, &scene.directories, &plan, true).unwrap();
+    let after = make::explain(Profile::STAGEX_2026, &scene.directories, &plan, true, None).unwrap();
     assert_eq!(before, after);
 }
 

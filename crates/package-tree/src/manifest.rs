@@ -5,6 +5,7 @@
 use containerfile::Position;
 
 use crate::name::{self, TAG, is_tag};
+use crate::network::NetworkException;
 use crate::problem::Problem;
 use crate::reader::{MOST, Placed, Reader};
 use crate::source::Description;
@@ -19,7 +20,10 @@ const PACKAGE_KEYS: [&str; 8] = [
     "platforms",
     "subpackages",
 ];
-const BUILD_KEYS: [&str; 1] = ["memory"];
+const BUILD_KEYS: [&str; 2] = ["memory", "network"];
+const NETWORK_KEYS: [&str; 2] = ["stage", "reason"];
+/// The most bytes of a reason.
+const LONGEST_REASON: usize = 500;
 const SOURCE_KEYS: [&str; 6] = ["hash", "mirrors", "file", "format", "version", "git_sha"];
 
 /// What a `package.toml` says.
@@ -32,6 +36,8 @@ pub(crate) struct Manifest {
     pub subpackages: Vec<String>,
     /// How much memory its build needs, in bytes, where it says so.
     pub memory: Option<u64>,
+    /// The stages whose RUNs keep their network in a hermetic build, each with its place.
+    pub network: Vec<(NetworkException, Position)>,
     /// In the order of the file, each with its place.
     pub sources: Vec<(Description, Position)>,
 }
@@ -147,6 +153,32 @@ impl Manifest {
                 );
                 reader.problem(&memory.place, message, None);
             }
+        }
+        for table in reader.tables(table, "network") {
+            reader.only(table.value, &NETWORK_KEYS);
+            let (stage, reason) = (
+                reader.required(&table, "stage"),
+                reader.required(&table, "reason"),
+            );
+            let (Some(stage), Some(reason)) = (stage, reason) else {
+                continue;
+            };
+            let text = reason.value.trim();
+            if text.is_empty() || text.len() > LONGEST_REASON {
+                let message = format!("expected a reason of 1 to {LONGEST_REASON} bytes");
+                reader.problem(&reason.place, message, None);
+            }
+            let name = stage.value.to_lowercase();
+            if self.network.iter().any(|(known, _)| known.stage == name) {
+                reader.problem(&stage.place, format!("`{name}` occurs twice"), None);
+            }
+            let reason = text.to_owned();
+            let exception = NetworkException {
+                stage: name,
+                reason,
+            };
+            let place = reader.position(&stage.place);
+            self.network.push((exception, place));
         }
     }
 
@@ -351,6 +383,31 @@ mod tests {
     #[case::memory(
         "[package]\nname = \"x\"\n[build]\nmemory = \"lots\"",
         "p.toml:4:10: `lots` is not a valid amount"
+    )]
+    #[case::network(
+        "[package]\nname = \"x\"\n[build]\nnetwork = true",
+        "p.toml:4:11: `network` is a boolean, expected an array of tables"
+    )]
+    #[case::network_of_what(
+        "[package]\nname = \"x\"\n[build]\nnetwork = [\"fetch\"]",
+        "p.toml:4:12: `network` is a string, expected a table"
+    )]
+    #[case::no_reason(
+        "[package]\nname = \"x\"\n[build]\nnetwork = [{ stage = \"a\" }]",
+        "p.toml:4:12: `reason` is missing"
+    )]
+    #[case::blank_reason(
+        "[package]\nname = \"x\"\n[build]\nnetwork = [{ stage = \"a\", reason = \" \" }]",
+        "p.toml:4:35: expected a reason of 1 to 500 bytes"
+    )]
+    #[case::other_key(
+        "[package]\nname = \"x\"\n[build]\nnetwork = [{ stages = \"a\", reason = \"r\" }]",
+        "p.toml:4:14: unknown key `stages`"
+    )]
+    #[case::exception_twice(
+        "[package]\nname = \"x\"\n[[build.network]]\nstage = \"a\"\nreason = \"r\"\n\
+         [[build.network]]\nstage = \"A\"\nreason = \"r\"",
+        "p.toml:7:9: `a` occurs twice"
     )]
     #[case::hash(
         "[package]\nname = \"x\"\n[sources.s]\nhash = \"12\"\nmirrors = [\"u\"]",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 
+use crate::network::{NetworkException, Runs};
 use crate::package::Reference;
 use crate::source::Source;
 use crate::version::Version;
@@ -28,9 +29,14 @@ pub struct Output {
     pub target: Option<String>,
     /// The package's directory, relative to the tree's root.
     pub context: Utf8PathBuf,
+    /// The directories of other packages whose `package.toml` says its version.
+    pub(crate) version_from: Arc<[Utf8PathBuf]>,
     /// The sources, in the order of `package.toml`.
     pub sources: Arc<[Source]>,
     pub(crate) references: Arc<[Reference]>,
+    /// The stages whose RUNs keep their network in a hermetic build.
+    pub network: Arc<[NetworkException]>,
+    pub(crate) runs: Arc<Runs>,
     /// How much memory its build needs, in bytes, where the package says so.
     pub memory: Option<u64>,
 }

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{Containerfile, Position, Scope};
 
 use crate::manifest::Manifest;
+use crate::network::Runs;
 use crate::problem::Problem;
 
 /// What the names of packages begin with in a Containerfile.
@@ -29,6 +30,7 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) manifest: Manifest,
     pub(crate) references: Arc<[Reference]>,
+    pub(crate) runs: Arc<Runs>,
 }
 
 /// A package that a Containerfile names, or what else it takes for an image, and where.
@@ -93,6 +95,8 @@ fn directory(stage: &str, name: &str) -> Utf8PathBuf {
 pub(crate) struct Read {
     /// The Containerfile, if there is one that can be parsed.
     pub(crate) containerfile: Option<Containerfile>,
+    /// The text of a Containerfile that cannot be parsed.
+    pub(crate) unparsed: Option<String>,
     /// The text of its `package.toml`, if that can be read.
     pub(crate) manifest: Option<String>,
     /// The package, or why there is none.
@@ -103,6 +107,7 @@ pub(crate) struct Read {
 pub(crate) fn read(beside: &Directory, stage: &str, name: &str, scope: &Scope) -> Read {
     let mut read = Read {
         containerfile: None,
+        unparsed: None,
         manifest: None,
         package: Err(NoPackage::Skipped(None)),
     };
@@ -141,27 +146,45 @@ fn package(
         Ok(None) => Ok(Vec::new()),
         Err(error) => Err(wrong(error.clone())),
     };
+    let is_there = text.is_some();
+    if parsed.is_err() {
+        kept.unparsed = text;
+    }
     kept.containerfile = parsed.ok().flatten();
-    let manifest = match (&text, &kept.manifest) {
-        (Some(_), Some(manifest)) => manifest,
-        (None, None) => return Err(NoPackage::Skipped(None)),
-        (Some(_), None) => {
+    let manifest = match (is_there, &kept.manifest) {
+        (true, Some(manifest)) => manifest,
+        (false, None) => return Err(NoPackage::Skipped(None)),
+        (true, None) => {
             let problem = Problem::new("is ignored: there is no package.toml beside it");
             return Err(NoPackage::Skipped(Some(in_file(problem, CONTAINERFILE))));
         }
-        (None, Some(_)) => {
+        (false, Some(_)) => {
             let problem = Problem::new("there is no Containerfile beside it");
             return Err(NoPackage::Wrong(vec![in_file(problem, MANIFEST)]));
         }
     };
     let manifest = Manifest::read(manifest, stage, name);
     match (manifest, references) {
-        (Ok(manifest), Ok(references)) => Ok(Package {
-            stage: stage.to_owned(),
-            name: name.to_owned(),
-            manifest,
-            references: references.into(),
-        }),
+        (Ok(manifest), Ok(references)) => {
+            let runs = kept
+                .containerfile
+                .as_ref()
+                .map(Runs::of)
+                .unwrap_or_default();
+            let unknown: Vec<Problem> = runs.problems(&manifest.network).collect();
+            if !unknown.is_empty() {
+                let problems = unknown.into_iter();
+                let problems = problems.map(|problem| in_file(problem, MANIFEST));
+                return Err(NoPackage::Wrong(problems.collect()));
+            }
+            Ok(Package {
+                stage: stage.to_owned(),
+                name: name.to_owned(),
+                manifest,
+                references: references.into(),
+                runs: runs.into(),
+            })
+        }
         (manifest, references) => {
             let of_manifest = manifest.err().unwrap_or_default().into_iter();
             let of_containerfile = references.err().into_iter();

@@ -156,6 +156,33 @@ impl<'a> Reader<'a> {
         array.iter().filter_map(text).collect()
     }
 
+    /// Returns the tables in the array under `key`; none if there is no such key.
+    pub(crate) fn tables<'t>(
+        &self,
+        table: &'t DeTable<'a>,
+        key: &str,
+    ) -> Vec<Placed<&'t DeTable<'a>>> {
+        let Some(value) = table.get(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(array) = value.get_ref() else {
+            self.wrong::<()>(key, "an array of tables", value);
+            return Vec::new();
+        };
+        if array.len() > MOST {
+            self.problem(&value.span(), format!("more than {MOST} {key}"), None);
+            return Vec::new();
+        }
+        let inner = |item: &'t Spanned<DeValue<'a>>| match item.get_ref() {
+            DeValue::Table(inner) => Some(Placed {
+                value: inner,
+                place: item.span(),
+            }),
+            _ => self.wrong(key, "a table", item),
+        };
+        array.iter().filter_map(inner).collect()
+    }
+
     /// Returns the text under `key`, and notes its absence.
     pub(crate) fn required(
         &self,

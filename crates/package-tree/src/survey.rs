@@ -32,6 +32,8 @@ pub struct Surveyed {
     pub name: String,
     /// The Containerfile, if there is one that can be parsed.
     pub containerfile: Option<Containerfile>,
+    /// The text of a Containerfile that cannot be parsed.
+    pub unparsed: Option<String>,
     /// The text of its `package.toml`, if that can be read.
     pub manifest: Option<String>,
 }
@@ -67,6 +69,7 @@ impl Survey {
                     stage: stage.name.clone(),
                     name: name.clone(),
                     containerfile: read.containerfile,
+                    unparsed: read.unparsed,
                     manifest: read.manifest,
                 });
             }

@@ -235,11 +235,11 @@ pub(crate) fn resolve(packages: &[Package], problems: &mut Vec<Problem>) -> Vec<
 
 /// Names the outputs of one package.
 fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>>, Vec<Problem>> {
-    let version = versions.of(package).map_err(|problem| vec![problem])?;
+    let found = versions.of(package).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let mut sources: Vec<Source> = Vec::with_capacity(package.manifest.sources.len());
     for (description, position) in &package.manifest.sources {
-        match description.expand(version.as_deref(), position.line) {
+        match description.expand(found.version.as_deref(), position.line) {
             Ok(source) => {
                 let same_file = |other: &&Source| other.file == source.file;
                 if let Some(other) = sources.iter().find(same_file)
@@ -264,30 +264,29 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
         return Err(problems);
     }
     let sources = Arc::from(sources);
-    let output = |yielded: &String| output(package, yielded, version.clone(), &sources).into();
+    let version_from = Arc::from(found.from);
+    let network = package.manifest.network.iter();
+    let network: Arc<[_]> = network.map(|(exception, _)| exception.clone()).collect();
+    let output = |yielded: &String| {
+        let is_subpackage = !package.manifest.subpackages.is_empty();
+        Arc::new(Output {
+            name: format!("{}-{yielded}", package.stage),
+            stage: package.stage.clone(),
+            package: yielded.clone(),
+            origin: package.name.clone(),
+            version: found.version.clone(),
+            platforms: package.manifest.platforms.clone(),
+            target: is_subpackage.then(|| format!("package-{yielded}")),
+            context: package.directory(),
+            version_from: Arc::clone(&version_from),
+            sources: Arc::clone(&sources),
+            references: Arc::clone(&package.references),
+            network: Arc::clone(&network),
+            runs: Arc::clone(&package.runs),
+            memory: package.manifest.memory,
+        })
+    };
     Ok(package.yields().iter().map(output).collect())
-}
-
-fn output(
-    package: &Package,
-    yielded: &str,
-    version: Option<String>,
-    sources: &Arc<[Source]>,
-) -> Output {
-    let is_subpackage = !package.manifest.subpackages.is_empty();
-    Output {
-        name: format!("{}-{yielded}", package.stage),
-        stage: package.stage.clone(),
-        package: yielded.to_owned(),
-        origin: package.name.clone(),
-        version,
-        platforms: package.manifest.platforms.clone(),
-        target: is_subpackage.then(|| format!("package-{yielded}")),
-        context: package.directory(),
-        sources: Arc::clone(sources),
-        references: Arc::clone(&package.references),
-        memory: package.manifest.memory,
-    }
 }
 
 /// Returns for each output the places of those that it is built from, and a problem for each package that is named

@@ -4,9 +4,18 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
+
 use crate::near::did_you_mean;
 use crate::package::Package;
 use crate::problem::Problem;
+
+/// The version of a package.
+pub(crate) struct Found {
+    pub(crate) version: Option<String>,
+    /// The directories of the other packages whose `package.toml` it depends on.
+    pub(crate) from: Vec<Utf8PathBuf>,
+}
 
 /// The versions of all packages, with those that are another's.
 pub(crate) struct Versions<'a> {
@@ -35,9 +44,13 @@ impl<'a> Versions<'a> {
     }
 
     /// Returns a package's version, following `version_from` as far as it goes.
-    pub(crate) fn of(&self, package: &'a Package) -> Result<Option<String>, Problem> {
+    pub(crate) fn of(&self, package: &'a Package) -> Result<Found, Problem> {
+        let mut from_others = Vec::new();
         if package.manifest.version_from.is_none() {
-            return Ok(package.manifest.version.clone());
+            return Ok(Found {
+                version: package.manifest.version.clone(),
+                from: from_others,
+            });
         }
         let mut trail = vec![package.full_name()];
         let mut current = package;
@@ -54,8 +67,12 @@ impl<'a> Versions<'a> {
                 let message = format!("circular `version_from`: {}", trail.join(" -> "));
                 return Err(current.problem(*position, message));
             }
+            from_others.push(next.directory());
             current = next;
         }
-        Ok(current.manifest.version.clone())
+        Ok(Found {
+            version: current.manifest.version.clone(),
+            from: from_others,
+        })
     }
 }

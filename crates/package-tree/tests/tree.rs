@@ -6,6 +6,9 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+#[path = "tree/declared.rs"]
+mod declared;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use package_tree::{BuildArguments, DEFAULT_PLATFORM, Plan, Problems, Tree};
 use rstest::rstest;

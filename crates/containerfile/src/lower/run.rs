@@ -7,7 +7,7 @@ use super::stage::{Writer, with_bodies};
 use super::text;
 use crate::build::{Origin, Step};
 use crate::error::{ErrorKind, Fault};
-use crate::instruction::{Command, Mount, NetworkMode, Run};
+use crate::instruction::{Command, Instruction, Mount, NetworkMode, Run};
 use crate::span::Span;
 use crate::state::DEFAULT_SHELL;
 use crate::statement::Statement;
@@ -23,10 +23,13 @@ impl Writer<'_> {
         statement: &Statement,
         written: &Run,
     ) -> Result<String, Fault> {
-        let network = self.network(step, written.network)?;
+        // That it is denied the network stands in no file.
+        let is_denied = matches!(&step.instruction, Instruction::Run(run) if run.is_denied);
+        let network = is_denied.then_some(NetworkMode::None).or(written.network);
+        let network = self.network(step, network)?;
         let mut mounts = self.mounts(step)?;
         let exec = self.needs_exec_form(step, written);
-        if !exec && network == written.network && mounts == written.mounts {
+        if !exec && !is_denied && network == written.network && mounts == written.mounts {
             return Ok(step.source.clone());
         }
         let command = if exec {

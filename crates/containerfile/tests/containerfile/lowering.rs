@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use containerfile::{
-    Build, Dialect, ErrorKind, Instruction, LowerOptions, Lowered, Notice, Step, lower, parse,
+    Build, Dialect, ErrorKind, ImageFacts, Instruction, LowerOptions, Lowered, NetworkMode, Notice,
+    Step, lower, parse,
 };
 use rstest::rstest;
 
@@ -50,6 +51,64 @@ pub(crate) fn lines(lowered: &Lowered) -> &str {
         .text
         .strip_prefix("\nFROM scratch\n")
         .expect("one stage")
+}
+
+/// Lowers what is denied the network but in the stage `a`.
+fn denied(source: &str, dialect: Dialect) -> (Build, Lowered) {
+    let file = parse(source).unwrap_or_else(|error| panic!("{error}"));
+    let mut build = file
+        .resolve(&scope())
+        .unwrap_or_else(|error| panic!("{error}"));
+    build.deny_network(|stage| stage.name.as_deref() == Some("a"));
+    let lowered = lower(&file, &build, &options(dialect));
+    (build, lowered.unwrap_or_else(|error| panic!("{error}")))
+}
+
+#[test]
+fn a_run_that_is_denied_the_network_says_so_to_the_engine() {
+    let source = "FROM scratch AS A\nRUN get\nFROM a\nRUN --mount=target=/x \\\n  make\nRUN [\"b\"]\n\
+                  RUN --network=none c\nRUN --network=default <<-E\n\td\n\tE\n";
+    let full = Dialect {
+        run_network: true,
+        heredocs: true,
+        ..BARE
+    };
+    let (_, lowered) = denied(source, full);
+    for run in [
+        "\nRUN get\n",
+        "\nRUN --mount=target=/x --network=none make\n",
+        "\nRUN --network=none [\"b\"]\n",
+        "\nRUN --network=none c\n",
+        "\nRUN --network=none <<-E\n\td\n\tE\n",
+    ] {
+        assert!(
+            lowered.text.contains(run),
+            "{run} is not in {}",
+            lowered.text
+        );
+    }
+    // Where an engine denies it to the whole build, it is not told of each.
+    let (build, lowered) = denied("FROM scratch\nRUN a\nRUN b\n", BARE);
+    assert_eq!(lines(&lowered), "RUN a\nRUN b\n");
+    assert!(build.network().all(|run| run.mode == NetworkMode::None));
+    assert!(!build.has_denied_trigger());
+}
+
+/// The engine knows the trigger from its base, and runs it as it stands there.
+#[test]
+fn a_trigger_that_is_denied_the_network_is_known() {
+    let mut scope = scope();
+    let facts = ImageFacts {
+        triggers: vec!["RUN a".to_owned()],
+        ..ImageFacts::default()
+    };
+    scope.images.insert("base".to_owned(), facts);
+    let file = parse("FROM base AS a\nFROM base\n").unwrap();
+    let mut build = file.resolve(&scope).unwrap();
+    build.deny_network(|_| true);
+    assert!(!build.has_denied_trigger());
+    build.deny_network(|_| false);
+    assert!(build.has_denied_trigger());
 }
 
 #[test]

@@ -33,14 +33,14 @@ const SECRETS: [&str; 10] = [
 ];
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
-    casing(subject, found);
+    let case = casing(subject, found);
     let source = &subject.containerfile;
     for span in &subject.file.empty_continuations {
         let finding = source.finding(&NO_EMPTY_CONTINUATION, *span, "this line is empty");
         found.push(finding.fix(*span, ""));
     }
     for (number, stage) in subject.file.stages.iter().enumerate() {
-        names(subject, number, stage, found);
+        names(subject, number, case, found);
         used_once(subject, stage, found);
         for statement in &stage.statements {
             of_statement(subject, statement, found);
@@ -49,8 +49,24 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     of_builds(subject, found);
 }
 
-/// Notes keywords in another case than most.
-fn casing(subject: &Subject<'_>, found: &mut Vec<Finding>) {
+/// The case of most keywords.
+#[derive(Debug, Clone, Copy)]
+enum Case {
+    Lower,
+    Upper,
+}
+
+impl Case {
+    fn of(self, word: &str) -> String {
+        match self {
+            Self::Lower => word.to_lowercase(),
+            Self::Upper => word.to_uppercase(),
+        }
+    }
+}
+
+/// Notes keywords in another case than most, and returns that.
+fn casing(subject: &Subject<'_>, found: &mut Vec<Finding>) -> Case {
     let text = subject.containerfile.text;
     let stages = subject.file.stages.iter();
     let spans = stages.flat_map(|stage| {
@@ -62,19 +78,21 @@ fn casing(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     let is_upper = |word: &str| word == word.to_uppercase();
     let lower = keywords.iter().filter(|(_, word)| is_lower(word)).count();
     let upper = keywords.iter().filter(|(_, word)| is_upper(word)).count();
+    let (case, name) = if lower > upper {
+        (Case::Lower, "lower case")
+    } else {
+        (Case::Upper, "capitals")
+    };
     for (span, word) in keywords {
-        let (expected, case) = if lower > upper {
-            (word.to_lowercase(), "lower case")
-        } else {
-            (word.to_uppercase(), "capitals")
-        };
+        let expected = case.of(word);
         if word != expected {
-            let message = format!("`{word}` is not in {case}, as most instructions are");
+            let message = format!("`{word}` is not in {name}, as most instructions are");
             let source = &subject.containerfile;
             let finding = source.finding(&CONSISTENT_INSTRUCTION_CASING, span, message);
             found.push(finding.fix(span, expected));
         }
     }
+    case
 }
 
 /// Returns the word that a part of a text begins with.
@@ -118,7 +136,8 @@ fn behind_base(text: &str, stage: &Stage) -> Vec<(Span, String)> {
     words
 }
 
-fn names(subject: &Subject<'_>, number: usize, stage: &Stage, found: &mut Vec<Finding>) {
+fn names(subject: &Subject<'_>, number: usize, case: Case, found: &mut Vec<Finding>) {
+    let stage = &subject.file.stages[number];
     let source = &subject.containerfile;
     let words = behind_base(source.text, stage);
     let [(as_span, as_word), .., (span, written)] = &words[..] else {
@@ -133,15 +152,19 @@ fn names(subject: &Subject<'_>, number: usize, stage: &Stage, found: &mut Vec<Fi
         found.push(finding.fix(*span, name.clone()));
     }
     let (_, from) = first_word(source.text, stage.span);
-    let expected = if from == from.to_lowercase() {
-        Some(as_word.to_lowercase())
-    } else {
-        Some(as_word.to_uppercase()).filter(|_| from == from.to_uppercase())
-    };
-    if let Some(expected) = expected.filter(|expected| expected != as_word) {
+    let is_lower = from == from.to_lowercase();
+    let is_either = is_lower || from == from.to_uppercase();
+    let expected = if is_lower { Case::Lower } else { Case::Upper };
+    if is_either && *as_word != expected.of(as_word) {
         let message = format!("`{as_word}` is in another case than `{from}`");
         let finding = source.finding(&FROM_AS_CASING, *as_span, message);
-        found.push(finding.fix(*as_span, expected));
+        // What FROM becomes, `as` becomes too.
+        let repaired = case.of(as_word);
+        found.push(if repaired == *as_word {
+            finding
+        } else {
+            finding.fix(*as_span, repaired)
+        });
     }
     if RESERVED.contains(&name.as_str()) {
         let message = format!("`{name}` cannot be the name of a stage");
@@ -197,13 +220,14 @@ fn of_statement(subject: &Subject<'_>, statement: &Statement, found: &mut Vec<Fi
             );
         }
         Instruction::Expose(ports) => {
-            for port in ports {
+            for written in ports {
+                let port = expanded(subject, statement, written);
                 let protocol = port.rsplit_once('/').map_or("", |(_, protocol)| protocol);
-                if protocol != protocol.to_lowercase() && !protocol.contains('$') {
+                if protocol != protocol.to_lowercase() {
                     let message = format!("the protocol of `{port}` has capitals");
                     found.push(source.finding(&EXPOSE_PROTO_CASING, statement.arguments, message));
                 }
-                if port.contains(':') && !port.contains('$') {
+                if port.contains(':') {
                     let message = format!("`{port}` names an address or a port of the host");
                     let rule = &EXPOSE_INVALID_FORMAT;
                     found.push(source.finding(rule, statement.arguments, message));
@@ -212,6 +236,35 @@ fn of_statement(subject: &Subject<'_>, statement: &Statement, found: &mut Vec<Fi
         }
         _ => {}
     }
+}
+
+/// Returns a word with its plain variables expanded, as far as a build says what they are.
+fn expanded(subject: &Subject<'_>, statement: &Statement, word: &str) -> String {
+    let stages = subject.builds.iter().flat_map(|build| &build.stages);
+    let mut steps = stages.flat_map(|stage| &stage.steps);
+    let Some(step) = steps
+        .find(|step| step.span == statement.span)
+        .filter(|_| word.contains('$'))
+    else {
+        return word.to_owned();
+    };
+    let mut expanded = String::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        let bare = after.strip_prefix('{').unwrap_or(after);
+        let ends = |character: char| !(character.is_ascii_alphanumeric() || character == '_');
+        let (name, behind) = bare.split_at(bare.find(ends).unwrap_or(bare.len()));
+        let mut variables = step.environment.iter();
+        let variable = variables.find(|(known, _)| known == name);
+        expanded.push_str(variable.map_or("", |(_, value)| value));
+        rest = if bare == after {
+            behind
+        } else {
+            behind.split_once('}').map_or("", |(_, behind)| behind)
+        };
+    }
+    expanded + rest
 }
 
 /// Notes an `ENV` or `LABEL` without `=`.
@@ -264,7 +317,7 @@ fn of_builds(subject: &Subject<'_>, found: &mut Vec<Finding>) {
                 Instruction::Shell(_) => has_shell = true,
                 Instruction::Workdir(path) => {
                     let bare = path.trim_start_matches(['"', '\'']);
-                    if !has_workdir && !bare.starts_with(['/', '$']) {
+                    if !has_workdir && !expanded(subject, statement, bare).starts_with('/') {
                         let message = format!("`{path}` is a relative path");
                         let rule = &WORKDIR_RELATIVE_PATH;
                         found.push(source.finding(rule, statement.arguments, message));

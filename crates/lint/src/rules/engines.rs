@@ -28,7 +28,8 @@ fn of_statement(subject: &Subject<'_>, statement: &Statement, found: &mut Vec<Fi
         Instruction::Run(_) => {
             let words = words(statement.span.of(source.text));
             for (place, word) in words.iter().enumerate() {
-                if let Some(rule) = rule(&words, place) {
+                let is_path = || !is_part(statement.span.of(source.text), *word);
+                if let Some(rule) = rule(&words, place).filter(|_| is_path()) {
                     let start = statement.span.start + word.start;
                     let end = start + word.text.len();
                     let message = format!("`{}`: {}", word.text, rule.reason);
@@ -50,6 +51,13 @@ fn of_statement(subject: &Subject<'_>, statement: &Statement, found: &mut Vec<Fi
         }
         _ => {}
     }
+}
+
+/// Tells whether a word is only a part of a path, as in `/{}`, or of one that is left out.
+fn is_part(text: &str, word: Word<'_>) -> bool {
+    let before = text[..word.start].trim_end_matches(['"', '\'', '=', ' ']);
+    let end = word.start + word.text.len();
+    text[end..].starts_with('{') || before.ends_with("--exclude")
 }
 
 /// Returns the rule that the word at `place` falls under, if there is one.

@@ -5,7 +5,7 @@
 use containerfile::{Instruction, NetworkMode, ReferenceKind, Span, Statement};
 
 use crate::finding::Finding;
-use crate::rule::Rule;
+use crate::rule::{Rule, RuleSet};
 use crate::subject::{Subject, output_name, scope};
 use crate::table::{ADD_URL, LOCALE, NETWORK_IN_RUN, PROCESSORS, TIME, UNPINNED_IMAGE, USER_ID};
 use crate::words::{Word, behind, words};
@@ -14,7 +14,7 @@ use crate::words::{Word, behind, words};
 pub(super) const FETCH: &str = "fetch";
 
 /// Options behind which a number of processors is one of jobs.
-const JOBS: [&str; 10] = [
+const JOBS: [&str; 11] = [
     "-j",
     "-j=",
     "--jobs",
@@ -25,6 +25,7 @@ const JOBS: [&str; 10] = [
     "--parallel=",
     "-P",
     "-l",
+    "-n",
 ];
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
@@ -67,16 +68,8 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
 
 /// Whether a stage is that of the rules of 2024 that gets sources: no other tree has one.
 fn is_fetch(subject: &Subject<'_>, stage: usize) -> bool {
-    let names = subject
-        .file
-        .stages
-        .iter()
-        .map(|stage| stage.name.as_deref());
-    let is_of_2024 = names
-        .filter(|name| matches!(name, Some("base" | "install")))
-        .count()
-        == 2;
-    is_of_2024 && subject.file.stages[stage].name.as_deref() == Some(FETCH)
+    let name = subject.file.stages[stage].name.as_deref();
+    subject.set == RuleSet::Tree2024 && name == Some(FETCH)
 }
 
 fn keyword(

@@ -17,11 +17,9 @@ pub(super) fn check(package: &Package<'_>, found: &mut Vec<Finding>) {
     if let Some(license) = &manifest.license
         && let Err(error) = spdx::Expression::parse(&license.value)
     {
-        let message = format!(
-            "`{}` is not an SPDX expression: {}",
-            license.value, error.reason
-        );
-        found.push(source.finding(&LICENSE, license.span, message));
+        let term = license.value.get(error.span).unwrap_or(&license.value);
+        let message = format!("`{term}` is not SPDX: {}", error.reason);
+        found.push(source.finding(&LICENSE, license.part(term), message));
     }
     if let Some(from) = &manifest.version_from {
         if from.value.split('-').count() != 2 {

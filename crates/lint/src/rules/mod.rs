@@ -15,6 +15,8 @@ mod variables;
 use crate::finding::Finding;
 use crate::subject::Subject;
 
+pub(crate) use sources::takes;
+
 /// Lets every rule look at a Containerfile and its package.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     engines::check(subject, found);

@@ -2,15 +2,28 @@
 //!
 //! It does not know what is in `fetch/`.
 
-use containerfile::{Add, Copy, Instruction, Mount, Run, Span, Step};
+use containerfile::{Add, Build, Copy, Instruction, Mount, Platform, Run, Span, Step};
+use package_tree::Output;
 
 use super::hermetic::is_remote;
 use crate::finding::Finding;
-use crate::subject::{Package, Subject};
-use crate::table::{HTTP_MIRROR, UNDECLARED_SOURCE, UNUSED_SOURCE};
+use crate::subject::{Package, Subject, scope};
+use crate::table::{HTTP_MIRROR, UNDECLARED_SOURCE, UNMATCHED_PATTERN, UNUSED_SOURCE};
 
 /// The directory of sources in the context, and the name that stands for it in `--from`.
 const FETCH: &str = "fetch";
+
+/// The variables that stand for a platform, or for a part of one.
+const PLATFORM_VARIABLES: [&str; 2] = ["TARGET", "BUILD"];
+
+/// Platforms that trees are built for.
+const PLATFORMS: [&str; 5] = [
+    "linux/amd64",
+    "linux/arm64",
+    "linux/386",
+    "linux/arm/v7",
+    "linux/riscv64",
+];
 
 /// What a build takes from the directory of sources.
 enum Use {
@@ -25,41 +38,31 @@ pub(super) fn check(subject: &Subject<'_>, package: &Package<'_>, found: &mut Ve
     let Some(output) = package.outputs.first() else {
         return;
     };
-    let files: Vec<&str> = output
-        .sources
-        .iter()
-        .map(|source| source.file.as_str())
-        .collect();
-    let mut is_used = vec![false; files.len()];
-    let steps = subject.builds.iter().flat_map(|build| &build.stages);
-    for step in steps.flat_map(|stage| &stage.steps) {
+    let mut is_used = vec![false; output.sources.len()];
+    for step in subject.builds.iter().flat_map(steps) {
         for (number, used) in uses(&step.instruction).into_iter().enumerate() {
-            let path = match used {
-                Use::All => {
-                    is_used.fill(true);
-                    continue;
-                }
-                Use::Path(path) => path,
+            if take(&used, output, &mut is_used) {
+                continue;
+            }
+            let Use::Path(path) = used else {
+                continue;
             };
-            let mut matches = 0;
-            for (file, is_used) in files.iter().zip(&mut is_used) {
-                if covers(&path, file) {
-                    *is_used = true;
-                    matches += 1;
-                }
-            }
-            if matches == 0 {
+            let (rule, message) = if patterns::is_pattern(path.as_bytes()) {
+                let message = format!("no source in package.toml matches `{path}`");
+                (&UNMATCHED_PATTERN, message)
+            } else {
                 let message = format!("package.toml declares no source `{path}`");
-                let span = place(subject, step, number);
-                let finding = subject
-                    .containerfile
-                    .finding(&UNDECLARED_SOURCE, span, message);
-                found.push(finding);
-            }
+                (&UNDECLARED_SOURCE, message)
+            };
+            let span = place(subject, step, number);
+            found.push(subject.containerfile.finding(rule, span, message));
         }
     }
     if !subject.all_build {
         return;
+    }
+    if is_used.contains(&false) {
+        use_elsewhere(subject, output, &mut is_used);
     }
     for (source, is_used) in output.sources.iter().zip(is_used) {
         let declared = package.manifest.sources.iter();
@@ -72,16 +75,75 @@ pub(super) fn check(subject: &Subject<'_>, package: &Package<'_>, found: &mut Ve
     }
 }
 
-/// Notes sources that can be had without encryption only.
-fn mirrors(package: &Package<'_>, found: &mut Vec<Finding>) {
-    for source in &package.manifest.sources {
-        let is_plain = |url: &str| url.starts_with("http://") || url.starts_with("ftp://");
-        let all_plain = source.mirrors.iter().all(|mirror| is_plain(&mirror.value));
-        if let Some(first) = source.mirrors.first().filter(|_| all_plain) {
-            let message = format!("`{}` is served without encryption only", source.key);
-            let manifest = &package.manifest_source;
-            found.push(manifest.finding(&HTTP_MIRROR, first.span, message));
+/// Returns every step of a build.
+fn steps(build: &Build) -> impl Iterator<Item = &Step> {
+    build.stages.iter().flat_map(|stage| &stage.steps)
+}
+
+/// Marks the sources that are used; tells whether there are any.
+fn take(used: &Use, output: &Output, is_used: &mut [bool]) -> bool {
+    let Use::Path(path) = used else {
+        is_used.fill(true);
+        return true;
+    };
+    let mut matches = false;
+    for (source, is_used) in output.sources.iter().zip(is_used) {
+        if covers(path, &source.file) {
+            *is_used = true;
+            matches = true;
         }
+    }
+    matches
+}
+
+/// Marks the sources that builds for other platforms use, where the Containerfile asks for the platform.
+fn use_elsewhere(subject: &Subject<'_>, output: &Output, is_used: &mut [bool]) {
+    if !PLATFORM_VARIABLES
+        .iter()
+        .any(|name| subject.containerfile.text.contains(name))
+    {
+        return;
+    }
+    for platform in PLATFORMS {
+        let mut scope = scope(Some(output), &subject.images);
+        let Ok(platform) = platform.parse::<Platform>() else {
+            continue;
+        };
+        scope.build_platform = platform.clone();
+        scope.platform = platform;
+        if let Ok(build) = subject.file.resolve(&scope) {
+            let used = steps(&build).flat_map(|step| uses(&step.instruction));
+            used.for_each(|used| _ = take(&used, output, is_used));
+        }
+    }
+}
+
+/// Notes sources that can be had without encryption only: of several, where the first is declared.
+fn mirrors(package: &Package<'_>, found: &mut Vec<Finding>) {
+    let is_plain = |url: &str| url.starts_with("http://") || url.starts_with("ftp://");
+    let sources = package.manifest.sources.iter();
+    let plain: Vec<_> = sources
+        .filter(|source| source.mirrors.iter().all(|mirror| is_plain(&mirror.value)))
+        .filter_map(|source| Some((source, source.mirrors.first()?)))
+        .collect();
+    if let Some((source, mirror)) = plain.first() {
+        let message = match plain.len() {
+            1 => format!("`{}` is served without encryption only", source.key),
+            2 => format!(
+                "`{}` and another source are served without encryption only",
+                source.key
+            ),
+            more => format!(
+                "`{}` and {} other sources are served without encryption only",
+                source.key,
+                more - 1
+            ),
+        };
+        found.push(
+            package
+                .manifest_source
+                .finding(&HTTP_MIRROR, mirror.span, message),
+        );
     }
 }
 
@@ -110,12 +172,38 @@ fn of_mount(mount: &Mount) -> Option<Use> {
     if !matches!(mount.get("type"), None | Some("bind")) {
         return None;
     }
-    let source = mount.get("source").or(mount.get("src")).unwrap_or_default();
+    let source = mount_source(mount);
     match mount.from() {
         None => of_context(source),
         Some(FETCH) => Some(of_fetch(source)),
         Some(_) => None,
     }
+}
+
+/// Tells whether an instruction takes a file of the package's directory, and not only what it says.
+pub(crate) fn takes(subject: &Subject<'_>, name: &str) -> bool {
+    let is_it = |path: &str| {
+        let path = plain(path);
+        path.is_empty() || covers(&path, name)
+    };
+    let statements = subject.statements();
+    let mut instructions = statements.map(|(_, statement)| &statement.instruction);
+    instructions.any(|instruction| match instruction {
+        Instruction::Copy(Copy { sources, from, .. }) => {
+            from.is_none() && sources.paths.iter().any(|path| is_it(path))
+        }
+        Instruction::Add(Add { sources, .. }) => sources.paths.iter().any(|path| is_it(path)),
+        Instruction::Run(Run { mounts, .. }) => mounts.iter().any(|mount| {
+            let is_bind = matches!(mount.get("type"), None | Some("bind"));
+            is_bind && mount.from().is_none() && is_it(mount_source(mount))
+        }),
+        _ => false,
+    })
+}
+
+/// Returns the path that a mount begins with.
+fn mount_source(mount: &Mount) -> &str {
+    mount.get("source").or(mount.get("src")).unwrap_or_default()
 }
 
 /// Returns what of the sources a path in the context leads to.

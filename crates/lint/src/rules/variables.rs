@@ -15,6 +15,9 @@ use crate::table::{
 /// The variable that is the platform of a FROM anyway.
 const TARGET_PLATFORM: &str = "TARGETPLATFORM";
 
+/// Variables that steer the frontend: nothing defines them, and they are no mistake.
+const STEERING: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     undefined(subject, found);
     of_from(subject, found);
@@ -31,7 +34,7 @@ fn undefined(subject: &Subject<'_>, found: &mut Vec<Finding>) {
             }
             for step in &stage.steps {
                 for name in &step.undefined {
-                    if seen.insert((step.span, name)) {
+                    if !STEERING.contains(&name.as_str()) && seen.insert((step.span, name)) {
                         let span = place(source.text, step.span, name);
                         let message = format!("nothing defines the variable `{name}`");
                         found.push(source.finding(&UNDEFINED_VAR, span, message));
@@ -102,10 +105,13 @@ fn of_from(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     }
     let mut bare = scope(output, &BTreeMap::new());
     bare.build_args.clear();
-    for word in subject.file.from_words(&bare).unwrap_or_default() {
-        if !word.is_platform && !is_image(&word) {
-            let stage = &subject.file.stages[word.stage.0];
-            let message = format!("without build arguments, this is `{}`", word.value);
+    let words = subject.file.from_words(&bare).unwrap_or_default();
+    for (number, stage) in subject.file.stages.iter().enumerate() {
+        let is_it = |word: &&FromWord| word.stage.0 == number && !word.is_platform;
+        let word = words.iter().find(is_it);
+        let name = word.map_or(&stage.base.value, |word| &word.value);
+        if !is_image(name) {
+            let message = format!("without build arguments, this is `{name}`");
             let span = stage.base.span;
             found.push(source.finding(&INVALID_DEFAULT_ARG_IN_FROM, span, message));
         }
@@ -127,24 +133,54 @@ fn option(text: &str, from: Span, base: Span) -> Option<Span> {
     })
 }
 
-/// Tells whether a word can be the name of an image.
-fn is_image(word: &FromWord) -> bool {
-    let name = word.value.split('@').next().unwrap_or_default();
-    let (path, tag) = match name.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
+/// Tells whether a text can be the name of an image: `[domain/]path[:tag][@digest]`.
+fn is_image(text: &str) -> bool {
+    let (name, digest) = match text.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (text, None),
+    };
+    let (name, tag) = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
         _ => (name, None),
+    };
+    let path = match name.split_once('/') {
+        Some((domain, path)) if is_domain(domain) => path,
+        _ => name,
     };
     let is_tag = |tag: &str| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        !tag.is_empty() && tag.bytes().all(is_plain) && !tag.starts_with(['.', '-'])
+        matches!(tag.len(), 1..=128) && tag.bytes().all(is_plain) && !tag.starts_with(['.', '-'])
     };
-    let is_part = |part: &str| {
-        let is_end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-        is_end(part.bytes().next()) && is_end(part.bytes().last())
+    let is_digest = |digest: &str| {
+        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let has_capitals = path
-        .rsplit('/')
-        .next()
-        .is_some_and(|last| last != last.to_lowercase());
-    path.split('/').all(is_part) && !has_capitals && tag.is_none_or(is_tag)
+    path.split('/').all(is_part) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest)
+}
+
+/// Tells whether the first part of a name is a host: other parts have neither a dot and capitals nor a port.
+fn is_domain(part: &str) -> bool {
+    let (host, port) = part.split_once(':').unwrap_or((part, "0"));
+    let looks_so = part.contains(['.', ':']) || part == "localhost" || part != part.to_lowercase();
+    let is_name = |name: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !name.is_empty()
+            && name.bytes().all(is_plain)
+            && !name.starts_with('-')
+            && !name.ends_with('-')
+    };
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    looks_so && host.split('.').all(is_name) && is_port
+}
+
+/// Tells whether a part of a path is one: letters and digits, and between them `.`, `_`, `__` or dashes.
+fn is_part(part: &str) -> bool {
+    let is_plain = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();
+    let is_between = |between: &str| {
+        matches!(between, "" | "." | "_" | "__") || between.bytes().all(|byte| byte == b'-')
+    };
+    part.starts_with(is_plain) && part.ends_with(is_plain) && part.split(is_plain).all(is_between)
 }

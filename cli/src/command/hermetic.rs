@@ -1,0 +1,102 @@
+//! What is kept from builds where they are hermetic: what git and the tree say of it, for a tree and for one image.
+
+use build::{Context as Named, Recipe, Sources};
+use camino::{Utf8Path, Utf8PathBuf};
+use package_tree::{Denial, Plan, Problem};
+
+use crate::context::{Context, Selected};
+use crate::exit::ErrorKind;
+use crate::failure::Failure;
+use crate::options::Hermetic;
+use crate::render;
+use crate::wait;
+
+/// The name of the directory of sources, in a context and as one.
+const FETCH: &str = "fetch";
+
+/// Returns the rules for the builds in a tree, if they are hermetic.
+pub(super) fn of_tree(context: &Context) -> Result<Option<package_tree::Hermetic>, Failure> {
+    of_directory(context, &context.directory)
+}
+
+/// Returns the rules for builds from what lies in a directory, whose files are known relative to it.
+fn of_directory(
+    context: &Context,
+    directory: &Utf8Path,
+) -> Result<Option<package_tree::Hermetic>, Failure> {
+    let older_rules = match context.settings.hermetic.value {
+        Hermetic::No => return Ok(None),
+        Hermetic::Yes => false,
+        Hermetic::Tree2024 => true,
+    };
+    let tracked = wait::block_on(async {
+        let mut interrupted = wait::watch();
+        Ok(wait::unless(&mut interrupted, git::tracked(directory)).await??)
+    })?;
+    if tracked.is_none() && !context.verbosity.quiet {
+        render::note("this is no git repository: a hermetic build gets all files");
+    }
+    Ok(Some(package_tree::Hermetic {
+        tracked,
+        older_rules,
+    }))
+}
+
+/// Refuses a plan that the runtime cannot build so.
+pub(super) fn check(
+    hermetic: &package_tree::Hermetic,
+    plan: &Plan,
+    selected: &Selected,
+) -> Result<(), Failure> {
+    let capabilities = &selected.ready.capabilities;
+    let denial = Denial {
+        run: capabilities.dialect.run_network,
+        build: capabilities.offline_builds,
+    };
+    let checked = hermetic.check(plan, denial, selected.runtime());
+    checked.map_err(|problems| {
+        let pair = |problem: Problem| (problem.to_string(), problem.hint);
+        Failure::of(ErrorKind::Package, problems.0.into_iter().map(pair))
+    })
+}
+
+/// Prepares the recipe of one image, and returns the rules for its build. Where its context is a package's directory, its
+/// sources and exceptions are the package's; elsewhere it has none.
+pub(super) fn of_recipe(
+    context: &Context,
+    recipe: &mut Recipe,
+) -> Result<Option<package_tree::Hermetic>, Failure> {
+    let directory = recipe.root.join(&recipe.context);
+    let Some(rules) = of_directory(context, &directory)? else {
+        return Ok(None);
+    };
+    let mut kept = rules
+        .older_rules
+        .then(|| FETCH.to_owned())
+        .into_iter()
+        .collect();
+    let within: Utf8PathBuf = recipe
+        .context
+        .components()
+        .filter(|part| part.as_str() != ".")
+        .collect();
+    if within.starts_with("packages") {
+        let tree = super::tree::open(context)?;
+        let of_target = |output: &&package_tree::Output| output.context == within;
+        if let Some(output) = tree.outputs().find(of_target) {
+            kept = rules.excepted(output);
+            let given = match recipe.contexts.get(FETCH) {
+                Some(Named::Directory(directory)) => directory.clone(),
+                _ => within.join(FETCH),
+            };
+            recipe.contexts.insert(FETCH.to_owned(), Named::Sources);
+            recipe.sources = Sources::Checked {
+                directory: given,
+                sources: output.sources.to_vec(),
+            };
+            recipe.context = within;
+        }
+    }
+    recipe.keep_network = Some(kept);
+    Ok(Some(rules))
+}

@@ -1,0 +1,153 @@
+//! What git says of a directory: which of its files it tracks, and which have changed between two commits.
+//!
+//! A tree may come with a repository whose configuration names programs. Only commands are used that read commits and
+//! the index, and none that looks at the files themselves, which is when git runs filters and monitors; what else
+//! could run is turned off. It does not know what the files are for.
+
+mod error;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use process::{Finished, Invocation, find};
+
+pub use error::Error;
+
+/// How long git may take.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How many bytes of names are read.
+const OUTPUT: usize = 256 << 20;
+
+/// What is set for each command, whatever a repository says.
+const SETTINGS: [&str; 5] = [
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.untrackedCache=false",
+    "diff.ignoreSubmodules=none",
+    "submodule.recurse=false",
+];
+
+/// Nothing is fetched, nothing asked, and nothing written.
+const VARIABLES: [(&str, &str); 5] = [
+    ("GIT_ALLOW_PROTOCOL", "none"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_SSH_COMMAND", "false"),
+];
+
+/// Returns the paths of the files that differ between the two ends of `range`, which is `A..B`, or `A...B` for what
+/// B has changed since the two parted. They are relative to `root`, what is not below it is left out, and a file that
+/// was renamed has both of its names.
+///
+/// # Errors
+///
+/// What is no range of commits, and whatever keeps git from saying it.
+pub async fn changed(root: &Utf8Path, range: &str) -> Result<Vec<Utf8PathBuf>, Error> {
+    // Of one commit alone, git would compare the files, and run filters to do so.
+    let (from_base, ends) = match range.split_once("...") {
+        Some(ends) => (true, ends),
+        None => match range.split_once("..") {
+            Some(ends) => (false, ends),
+            None => return Err(Error::Range(range.to_owned())),
+        },
+    };
+    let commit = |end: &'_ str| match end {
+        "" => Ok("HEAD".to_owned()),
+        // Not even where git knows that it is no option.
+        _ if end.starts_with('-') || end.contains("..") => Err(Error::Range(range.to_owned())),
+        _ => Ok(end.to_owned()),
+    };
+    let (one, other) = (commit(ends.0)?, commit(ends.1)?);
+    let mut words = vec!["diff-tree"];
+    if from_base {
+        words.push("--merge-base");
+    }
+    words.extend([
+        "-r",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-renames",
+        "--name-only",
+        "--relative",
+        "-O/dev/null",
+        "-z",
+        "--end-of-options",
+        &one,
+        &other,
+        "--",
+    ]);
+    let ran = run(root, &words).await?;
+    if is_outside(&ran) {
+        return Err(Error::Outside(root.to_owned()));
+    }
+    let ran = succeeded("compare", ran)?;
+    Ok(names(&ran).collect())
+}
+
+/// Returns the paths of the files that git tracks below `root`, relative to it; `None` if that is not in a
+/// repository.
+///
+/// # Errors
+///
+/// Whatever keeps git from saying it.
+pub async fn tracked(root: &Utf8Path) -> Result<Option<BTreeSet<Utf8PathBuf>>, Error> {
+    let words = ["ls-files", "--cached", "-z"];
+    match run(root, &words).await {
+        Err(Error::Missing(_)) if !is_in_repository(root) => Ok(None),
+        Err(error) => Err(error),
+        Ok(ran) if is_outside(&ran) && !is_in_repository(root) => Ok(None),
+        Ok(ran) => Ok(Some(names(&succeeded("list the files of", ran)?).collect())),
+    }
+}
+
+/// Tells whether there is something of a repository in a directory, or above it.
+fn is_in_repository(root: &Utf8Path) -> bool {
+    let root = root.canonicalize_utf8();
+    let has = |directory: &Utf8Path| directory.join(".git").symlink_metadata().is_ok();
+    root.is_ok_and(|root| root.ancestors().any(has))
+}
+
+async fn run(root: &Utf8Path, words: &[&str]) -> Result<Finished, Error> {
+    let program = find("git".into()).map_err(Error::Missing)?;
+    let mut invocation = Invocation::new(&program)
+        .argument("--no-pager")
+        .argument("-C")
+        .argument(if root.as_str().is_empty() {
+            "."
+        } else {
+            root.as_str()
+        });
+    for setting in SETTINGS {
+        invocation = invocation.argument("-c").argument(setting);
+    }
+    for (name, value) in VARIABLES {
+        invocation = invocation.variable(name, value);
+    }
+    let invocation = invocation.arguments(words);
+    let limited = invocation.time_limit(LIMIT).output_limit(OUTPUT);
+    limited.run().await.map_err(Error::Run)
+}
+
+fn is_outside(ran: &Finished) -> bool {
+    !ran.succeeded() && ran.stderr.contains("not a git repository")
+}
+
+fn succeeded(action: &'static str, ran: Finished) -> Result<Finished, Error> {
+    if ran.succeeded() {
+        return Ok(ran);
+    }
+    let message = ran.stderr.trim().to_owned();
+    Err(Error::Failed { action, message })
+}
+
+/// Returns the names that were printed, each with a NUL behind it.
+fn names(ran: &Finished) -> impl Iterator<Item = Utf8PathBuf> {
+    let names = ran.stdout.split(|byte| *byte == 0);
+    let names = names.filter(|name| !name.is_empty());
+    names.map(|name| String::from_utf8_lossy(name).into_owned().into())
+}
+
+#[cfg(test)]
+mod tests;
