@@ -127,6 +127,7 @@ pub(crate) struct Completions {
 #[command(after_help = "Example:\n  stagex manual /usr/local/share/man/man1")]
 pub(crate) struct Manual {
     /// Write a page for each command to this directory.
+    // No field is called as an option of all commands is: it would have that one's value.
     #[arg(value_name = "DIR")]
     pub(crate) pages: Utf8PathBuf,
 }

@@ -239,6 +239,18 @@ fn a_column_that_was_asked_for_must_be_there() {
 }
 
 #[test]
+fn a_plugin_that_was_asked_for_is_a_column() {
+    let named = ["--engine", "fake=/bin/true", "--runtime", "fake"];
+    for (options, more) in [(&named[..2], &["--column", "fake"][..]), (&named, &[])] {
+        let case = ["conformance", "--case", "an-equal-file"];
+        let ran = stagex(Path::new("."), &[options, &case, more].concat());
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let message = "fake is not ready: `/bin/true` ended without an answer";
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_case_that_is_not_there_is_the_command_lines_fault() {
     let ran = stagex(Path::new("."), &["conformance", "--case", "no-such-case"]);
     assert_eq!(ran.code, 2);

@@ -98,6 +98,8 @@ fn a_changed_layer_is_refused(
     let mut bytes = fs::read(blobs.join(layer)).unwrap();
     // It is unpacked as before: the time in the header of gzip means nothing.
     bytes[4] ^= 1;
+    // The archive has it read-only, which tar keeps.
+    fs::remove_file(blobs.join(layer)).unwrap();
     fs::write(blobs.join(layer), bytes).unwrap();
     for more in [&["--no-cache"][..], &[]] {
         let mut command = command(tree, runtime, package, more);

@@ -47,6 +47,9 @@ pub struct Difference {
     pub case: String,
     /// The runtimes that differ, each with the versions in which it does: `podman <5`.
     pub runtimes: Vec<Versions>,
+    /// Who has to run the engine for it to show; without it, anybody.
+    #[serde(default)]
+    pub user: Option<User>,
     /// What differs, and why it is so.
     pub why: String,
     /// What the author of a package must avoid.
@@ -58,6 +61,16 @@ pub struct Difference {
     /// Where it depends on more than the version: on what. Then it need not show.
     #[serde(default)]
     pub depends_on: Option<String>,
+}
+
+/// Who runs an engine that needs no daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum User {
+    /// Root, for whom the kernel creates devices, and files of any owner.
+    Root,
+    /// Anybody else.
+    Ordinary,
 }
 
 /// Versions of a runtime, as in `podman >=4.3, <5`; without a requirement, all.
@@ -80,14 +93,26 @@ impl Differences {
         Ok(toml::from_str(&text).map_err(InvalidDifferences))
     }
 
-    /// Returns what is listed for a case on a runtime of that version.
-    pub fn of_runtime(&self, case: &str, runtime: &str, version: &str) -> Option<&Difference> {
-        find(&self.listed, case, runtime, version)
+    /// Returns what is listed for a case on a runtime of that version, run by that user.
+    pub fn of_runtime(
+        &self,
+        case: &str,
+        runtime: &str,
+        version: &str,
+        user: User,
+    ) -> Option<&Difference> {
+        find(&self.listed, case, runtime, version, user)
     }
 
     /// Returns what is listed for a case on an oracle of that version.
     pub fn of_oracle(&self, case: &str, label: &Label, version: &str) -> Option<&Difference> {
-        find(&self.oracle, case, label.runtime(), version)
+        find(
+            &self.oracle,
+            case,
+            label.runtime(),
+            version,
+            User::current(),
+        )
     }
 
     /// Returns the names of all cases that the table speaks of.
@@ -103,12 +128,23 @@ fn find<'a>(
     case: &str,
     runtime: &str,
     version: &str,
+    user: User,
 ) -> Option<&'a Difference> {
     list.iter().filter(|each| each.case == case).find(|each| {
-        each.runtimes
-            .iter()
-            .any(|which| which.has(runtime, version))
+        let versions = &mut each.runtimes.iter();
+        versions.any(|which| which.has(runtime, version)) && each.user.is_none_or(|who| who == user)
     })
+}
+
+impl User {
+    /// Returns who runs this process.
+    pub fn current() -> Self {
+        if rustix::process::geteuid().is_root() {
+            Self::Root
+        } else {
+            Self::Ordinary
+        }
+    }
 }
 
 impl Versions {
@@ -148,7 +184,8 @@ mod tests {
         let table: Differences = toml::from_str(text).unwrap();
         let has = |case: &str, label: &str, version: &str| {
             let label: Label = label.parse().unwrap();
-            table.of_runtime(case, label.runtime(), version).is_some()
+            let listed = table.of_runtime(case, label.runtime(), version, User::Root);
+            listed.is_some()
         };
         assert!(has("a-case", "podman", "4.3.1"));
         assert!(has("a-case", "podman@bookworm", "4.3.1+ds1"));
@@ -160,8 +197,41 @@ mod tests {
     }
 
     #[test]
+    fn a_difference_may_be_one_for_some_users_only() {
+        let text = r#"
+            [[listed]]
+            case = "a-case"
+            runtimes = ["podman"]
+            user = "root"
+            why = "root's"
+
+            [[listed]]
+            case = "a-case"
+            runtimes = ["podman"]
+            user = "ordinary"
+            why = "an ordinary user's"
+
+            [[listed]]
+            case = "another"
+            runtimes = ["podman"]
+            user = "ordinary"
+            why = "an ordinary user's"
+        "#;
+        let table: Differences = toml::from_str(text).unwrap();
+        let why = |case, user| {
+            let listed = table.of_runtime(case, "podman", "4.3.1", user);
+            listed.map(|listed| listed.why.as_str())
+        };
+        assert_eq!(why("a-case", User::Root), Some("root's"));
+        assert_eq!(why("a-case", User::Ordinary), Some("an ordinary user's"));
+        assert_eq!(why("another", User::Root), None);
+        assert_eq!(why("another", User::Ordinary), Some("an ordinary user's"));
+    }
+
+    #[test]
     fn the_table_is_read_strictly() {
         for text in [
+            "[[listed]]\ncase = 'a'\nruntimes = ['podman']\nwhy = 'b'\nuser = 'nobody'\n",
             "[[listed]]\ncase = 'a'\nruntimes = ['podman']\n",
             "[[listed]]\ncase = 'a'\nruntimes = ['podman five']\nwhy = 'b'\n",
             "[[listedd]]\n",

@@ -21,7 +21,7 @@ mod suite;
 pub use bench::{Bench, Site};
 pub use column::{Column, InvalidLabel, Label, Programs};
 pub use contrast::Contrast;
-pub use differences::{Difference, Differences, InvalidDifferences, Levelled};
+pub use differences::{Difference, Differences, InvalidDifferences, Levelled, User};
 pub use embedded::unpack;
 pub use matrix::{Cell, Failing, Matrix, Verdict};
 pub use oracle::Oracle;

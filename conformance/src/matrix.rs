@@ -8,7 +8,7 @@ use oci_image::Digest;
 use crate::bench::{Bench, Site};
 use crate::column::{Column, Label};
 use crate::contrast::Contrast;
-use crate::differences::Difference;
+use crate::differences::{Difference, User};
 use crate::oracle::{Oracle, Sentence};
 use crate::suite::{Subject, Suite};
 
@@ -228,9 +228,8 @@ impl Matrix {
     fn listed(&self, subject: &Subject, bench: &Bench) -> Option<&Difference> {
         let ready = bench.ready();
         let engine = ready.engine().unwrap_or(bench.label().runtime());
-        self.suite
-            .differences
-            .of_runtime(&subject.name, engine, &ready.version)
+        let differences = &self.suite.differences;
+        differences.of_runtime(&subject.name, engine, &ready.version, User::current())
     }
 
     fn recorded(&self, subject: &Subject, bench: &Bench) -> Verdict {

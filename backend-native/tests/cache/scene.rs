@@ -58,6 +58,15 @@ impl fmt::Debug for Layer {
     }
 }
 
+/// What is kept belongs to other users where this one is not root: only the backend removes it.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if !rustix::process::geteuid().is_root() {
+            let _ = block_on(native().forget(&self.kept()));
+        }
+    }
+}
+
 impl Scene {
     pub(crate) fn new() -> Self {
         // Not in /tmp, in which layers may not be stacked.

@@ -71,11 +71,13 @@ fn programs(
     arguments: &arguments::Conformance,
 ) -> Result<(Programs, Vec<Label>), Failure> {
     let usage = |message: String| Failure::of(ErrorKind::Usage, [(message, None)]);
-    let named = context.programs();
+    let by_name = context.programs();
+    let known = |name: &str| by_name.get(name).cloned();
     let mut programs = Programs::new();
+    // Plugins are columns only where they are asked for.
     for name in runtimes::NAMES {
         let label = name.parse().map_err(|error| usage(format!("{error}")))?;
-        programs.insert(label, named.get(name).cloned());
+        programs.insert(label, known(name));
     }
     for word in crate::environment::engines()? {
         let (label, program) = arguments::column(&word)
@@ -85,8 +87,13 @@ fn programs(
     let mut required = Vec::new();
     if !arguments.columns.is_empty() {
         let given = arguments.columns.iter().map(|(label, program)| {
-            let known = programs.get(label).cloned().flatten();
-            (label.clone(), program.clone().or(known))
+            let known = || {
+                programs
+                    .get(label)
+                    .cloned()
+                    .unwrap_or_else(|| known(label.as_str()))
+            };
+            (label.clone(), program.clone().or_else(known))
         });
         programs = given.collect();
         required.extend(programs.keys().cloned());
@@ -105,6 +112,12 @@ fn programs(
             Choice::Auto => None,
         })
         .collect();
+    if arguments.columns.is_empty() {
+        for name in &named {
+            let label: Label = name.parse().map_err(|error| usage(format!("{error}")))?;
+            programs.entry(label).or_insert_with(|| known(name));
+        }
+    }
     if !named.is_empty() {
         programs.retain(|label, _| named.contains(&label.runtime()));
         required.extend(programs.keys().cloned());

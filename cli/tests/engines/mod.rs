@@ -67,8 +67,27 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// A tree that is removed at the end, with what was made in it.
+pub(crate) struct Tree(tempfile::TempDir);
+
+impl Tree {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// What native keeps belongs to other users where this one is not root: only stagex removes it.
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let mut stagex = Command::new(env!("CARGO_BIN_EXE_stagex"));
+        let clean = stagex.arg("-C").arg(self.path()).args(["--quiet", "clean"]);
+        // A test that fails because of this would hide why another did.
+        let _ = clean.output();
+    }
+}
+
 /// Returns a copy of the example tree, with the digests that are recorded of it.
-pub(crate) fn example_tree() -> tempfile::TempDir {
+pub(crate) fn example_tree() -> Tree {
     let temporary = tempfile::tempdir_in("/var/tmp").unwrap();
     for directory in ["packages", "digests"] {
         let from = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -76,7 +95,7 @@ pub(crate) fn example_tree() -> tempfile::TempDir {
             .join(directory);
         copy(&from, &temporary.path().join(directory));
     }
-    temporary
+    Tree(temporary)
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use backend_api::{Capabilities, LayerRecord};
+use conformance::Difference;
 use libtest_mimic::Failed;
 use oci_image::first_difference;
 
 use crate::image::Image;
 use crate::recording::RecordedLayer;
-use crate::world::{Case, World, path, scratch};
+use crate::world::{Case, Engine, World, path, scratch};
 
 /// A backend or an encoder with one thing wrong.
 pub(crate) struct Mutant {
@@ -62,6 +63,17 @@ impl Harmless {
 }
 
 impl Mutant {
+    /// Returns why an engine cannot show it, if so: it makes the case that must catch it in another way
+    /// already, or not at all.
+    pub(crate) fn absence(&self, engine: &Engine) -> Option<String> {
+        let listed = engine.listed(self.case);
+        let differs = |listed: &Difference| format!("{} differs: {}", self.case, listed.why);
+        let capabilities = &engine.ready.capabilities;
+        listed
+            .map(differs)
+            .or_else(|| self.change.absence(capabilities))
+    }
+
     /// Fails unless the named case catches the mutant, for the right reason, and every other case
     /// that does so is related.
     pub(crate) fn judge(&self, world: &World) -> Result<(), Failed> {

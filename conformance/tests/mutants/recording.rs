@@ -11,14 +11,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use backend_api::{
     Availability, Backend, BuildKey, BuildRequest, BuiltImage, EngineImage, EngineLayer, Error,
-    ErrorKind, Events, Operation, Ready, StepId, StepKind,
+    ErrorKind, Event, Events, Operation, Ready, StepId, StepKind,
 };
 use camino::Utf8Path;
 
 use crate::member::{self, Member};
 
 /// What an engine made of each package; of one that it could not build, what it said.
-pub(crate) type Recording = BTreeMap<String, Result<Vec<RecordedLayer>, String>>;
+pub(crate) type Recording = BTreeMap<String, Result<Vec<RecordedLayer>, RecordedFailure>>;
+
+/// What an engine said of a package that it could not build.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordedFailure {
+    message: String,
+    /// The lines that it printed: a listed difference may be known by one of them.
+    lines: Vec<String>,
+}
 
 /// A layer as an engine made it.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,10 +63,35 @@ impl Recorder {
         recording.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn keep(&self, key: &BuildKey, made: Result<Vec<RecordedLayer>, String>) {
+    fn keep(&self, key: &BuildKey, made: Result<Vec<RecordedLayer>, RecordedFailure>) {
         let recording = self.recording.lock();
         let mut recording = recording.unwrap_or_else(PoisonError::into_inner);
         recording.insert(package(key), made);
+    }
+}
+
+/// Hands events on, and keeps the lines that were printed.
+struct Listener<'a> {
+    inner: &'a dyn Events,
+    lines: Mutex<Vec<String>>,
+}
+
+impl Listener<'_> {
+    fn lines(self) -> Vec<String> {
+        self.lines
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Events for Listener<'_> {
+    fn emit(&self, event: Event) {
+        if let Event::Output { line, .. } = &event {
+            let lines = self.lines.lock();
+            let mut lines = lines.unwrap_or_else(PoisonError::into_inner);
+            lines.push(line.clone());
+        }
+        self.inner.emit(event);
     }
 }
 
@@ -77,9 +110,17 @@ impl Backend for Recorder {
         request: &BuildRequest,
         events: &dyn Events,
     ) -> Result<BuiltImage, Error> {
-        let built = self.inner.build(request, events).await;
+        let listener = Listener {
+            inner: events,
+            lines: Mutex::default(),
+        };
+        let built = self.inner.build(request, &listener).await;
         if let Err(error) = &built {
-            self.keep(&request.key, Err(error.to_string()));
+            let failure = RecordedFailure {
+                message: error.to_string(),
+                lines: listener.lines(),
+            };
+            self.keep(&request.key, Err(failure));
         }
         built
     }
@@ -121,14 +162,20 @@ impl Replayer {
         }
     }
 
-    fn layers(&self, key: &BuildKey) -> Result<&[RecordedLayer], Error> {
+    /// Returns what was recorded, or what was said instead.
+    fn layers(&self, key: &BuildKey, events: &dyn Events) -> Result<&[RecordedLayer], Error> {
         let fails = |message: &str| {
             let kind = ErrorKind::BuildFailed;
             Error::new(self.id.clone(), Operation::Build, kind, message)
         };
         match self.recording.get(&package(key)) {
             Some(Ok(layers)) => Ok(layers),
-            Some(Err(message)) => Err(fails(message)),
+            Some(Err(failure)) => {
+                for line in failure.lines.iter().cloned() {
+                    events.emit(Event::Output { step: None, line });
+                }
+                Err(fails(&failure.message))
+            }
             None => Err(fails("was not recorded")),
         }
     }
@@ -144,8 +191,12 @@ impl Backend for Replayer {
         Availability::Ready(self.ready.clone())
     }
 
-    async fn build(&self, request: &BuildRequest, _: &dyn Events) -> Result<BuiltImage, Error> {
-        self.layers(&request.key)?;
+    async fn build(
+        &self,
+        request: &BuildRequest,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, Error> {
+        self.layers(&request.key, events)?;
         Ok(BuiltImage {
             key: request.key.clone(),
             reference: String::new(),
@@ -158,7 +209,7 @@ impl Backend for Replayer {
 
     async fn export(&self, image: &BuiltImage, directory: &Utf8Path) -> Result<EngineImage, Error> {
         let mut layers = Vec::new();
-        for (place, layer) in self.layers(&image.key)?.iter().enumerate() {
+        for (place, layer) in self.layers(&image.key, &())?.iter().enumerate() {
             let mut bytes = Vec::new();
             member::write(&layer.members, &mut bytes, |_| {}).expect("a vector takes every byte");
             let tar = directory.join(format!("{place}.tar"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use backend_api::{Availability, Capabilities, LayerRecord, Network, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
-use conformance::{Bench, Cell, Column, Label, Matrix, Site, Suite, Verdict};
+use conformance::{Bench, Cell, Column, Difference, Label, Matrix, Site, Suite, User, Verdict};
 use oci_image::{Digest, Layout};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ pub(crate) struct Engine {
 
 /// What was recorded.
 pub(crate) struct World {
-    engine: Engine,
+    engine: Arc<Engine>,
     recording: Recording,
     /// The cases whose image is the one that is recorded for all engines, by name.
     pub(crate) cases: BTreeMap<String, Case>,
@@ -44,9 +44,9 @@ pub(crate) struct Case {
 }
 
 impl Engine {
-    /// Picks the engine that can show most: one whose layers are all that was touched, and that
-    /// differs in the fewest cases.
-    pub(crate) fn pick(columns: Vec<Column>, suite: Suite) -> Result<Self, String> {
+    /// Ranks the engines that are ready by what they can show: first those whose layers are all that was
+    /// touched, and of these the one that differs in the fewest cases.
+    pub(crate) fn rank(columns: Vec<Column>, suite: Suite) -> Result<Vec<Self>, String> {
         if let Some(reason) = suite.absence() {
             return Err(reason);
         }
@@ -56,30 +56,36 @@ impl Engine {
             let ready = column.availability.ready().ok()?.clone();
             Some((column, ready))
         };
-        let all = columns.into_iter().filter_map(ready);
-        let rank = |(column, ready): &(Column, Ready)| {
-            let listed = suite.subjects.iter().filter(|subject| {
-                let differences = &suite.differences;
-                let listed =
-                    differences.of_runtime(&subject.name, column.label.runtime(), &ready.version);
-                listed.is_some()
-            });
-            (
-                ready.capabilities.layers == LayerRecord::Changes,
-                listed.count(),
-            )
-        };
-        let (column, ready) = all.min_by_key(rank).ok_or(why)?;
         let suite = Arc::new(suite);
-        Ok(Self {
+        let all = columns.into_iter().filter_map(ready);
+        let engine = |(column, ready)| Self {
             column,
             ready,
-            suite,
-        })
+            suite: Arc::clone(&suite),
+        };
+        let mut engines: Vec<Self> = all.map(engine).collect();
+        engines.sort_by_key(|engine| {
+            let names = suite.subjects.iter().map(|subject| &subject.name);
+            (
+                engine.ready.capabilities.layers == LayerRecord::Changes,
+                names.filter(|name| engine.listed(name).is_some()).count(),
+            )
+        });
+        if engines.is_empty() {
+            return Err(why);
+        }
+        Ok(engines)
+    }
+
+    /// Returns how the engine is known to differ in a case, if it is.
+    pub(crate) fn listed(&self, case: &str) -> Option<&Difference> {
+        let runtime = self.column.label.runtime();
+        let differences = &self.suite.differences;
+        differences.of_runtime(case, runtime, &self.ready.version, User::current())
     }
 
     /// Has the engine build every case.
-    pub(crate) fn record(self) -> World {
+    pub(crate) fn record(self: Arc<Self>) -> World {
         let directory = scratch();
         let recorder = Arc::new(Recorder::new(Arc::clone(&self.column.backend)));
         let column = Column {

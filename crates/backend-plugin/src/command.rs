@@ -17,9 +17,17 @@ pub(crate) const PROTOCOL: u64 = 1;
 #[serde(tag = "operation", rename_all = "lowercase")]
 pub(crate) enum Request {
     Probe,
-    Build { request: Value },
-    Export { image: Value, directory: String },
-    Remove { image: Value },
+    Build {
+        request: Value,
+    },
+    Export {
+        image: Value,
+        #[serde(rename = "folder")]
+        directory: String,
+    },
+    Remove {
+        image: Value,
+    },
 }
 
 impl Request {

@@ -363,6 +363,36 @@ fn a_plugin_that_does_not_end_after_its_answer_is_ended() {
     assert_eq!(fake.build(&()).unwrap().reference, "r");
 }
 
+#[test]
+fn an_image_is_asked_for_in_the_protocols_words() {
+    let fake = Fake::saying(
+        r#"{"type":"result","reference":"r","layers":[{"step":{"stage":1,"index":2},"tar":"a.tar"}]}"#,
+    );
+    let directory = fake.directory.join("export");
+    fs::write(directory.join("a.tar"), "x").unwrap();
+    let built = fake.build(&()).unwrap();
+    let image = serde_json::json!({
+        "key": "core-x",
+        "name": "localhost/stagex/core-x",
+        "reference": "r",
+        "also_made": [],
+        "steps": [{ "stage": 1, "index": 2, "kind": "run" }],
+        "base_layers": 3,
+        "work": "/w",
+    });
+    block_on(fake.plugin.export(&built, &directory)).unwrap();
+    let asked = serde_json::json!({
+        "protocol": 1,
+        "operation": "export",
+        "image": image,
+        "folder": directory,
+    });
+    assert_eq!(fake.asked(), asked);
+    block_on(fake.plugin.remove(built)).unwrap();
+    let asked = serde_json::json!({ "protocol": 1, "operation": "remove", "image": image });
+    assert_eq!(fake.asked(), asked);
+}
+
 #[rstest]
 #[case::outside("../secret", "not a relative path without `..`")]
 #[case::a_link("link", "is a symbolic link")]

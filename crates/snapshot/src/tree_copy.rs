@@ -158,7 +158,7 @@ impl Visitor for TreeCopy<'_> {
             None => {}
             Some(FileType::Directory) => return Err(Error::IsADirectory(to.place.to_string())),
             Some(_) => {
-                beneath::remove(to.directory, to.name()).at("replace", to.place.as_bytes())?
+                beneath::remove(to.directory, to.name()).at("replace", to.place.as_bytes())?;
             }
         }
         match kind(status) {

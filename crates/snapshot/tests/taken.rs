@@ -120,9 +120,13 @@ fn make(context: &Context, root: &Path) {
             }
             Node::Directory => fs::create_dir(&path).expect("a test may do that"),
         }
-        if !matches!(node, Node::Link(_)) {
-            fs::set_permissions(&path, Permissions::from_mode(*mode)).expect("a test may do that");
-        }
+        let mode = match node {
+            Node::Link(_) => continue,
+            // Nobody but root can look into one without this bit.
+            Node::Directory => mode | 0o100,
+            _ => *mode,
+        };
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("a test may do that");
     }
     // What comes into a directory changes its time.
     for (path, (_, _, nanoseconds)) in context.iter().rev() {
