@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 
 /// A tree in a repository, and a server on this machine that counts who connects.
 struct Scene {
-    temporary: tempfile::TempDir,
+    temporary: engines::Tree,
     runtime: String,
     connections: Arc<AtomicUsize>,
 }

@@ -23,14 +23,11 @@ struct Supply {
     root: Utf8PathBuf,
     may_download: bool,
     /// What the fetcher is told, or why there can be none.
-    config: Result<Config, Problem>,
+    config: Result<Config, Box<FetchProblem>>,
     /// Made when the first package needs it: what is up to date needs no store.
     fetcher: OnceLock<Fetcher>,
     told: Told,
 }
-
-/// Why nothing can be fetched.
-type Problem = Box<FetchProblem>;
 
 /// Returns what brings sources to builds. `listener` hears what is downloaded. Without `may_download`, what is
 /// neither in `fetch/` nor in the store is missing.
@@ -54,12 +51,12 @@ pub(super) fn of(
 }
 
 impl Supply {
-    fn fetcher(&self) -> Result<&Fetcher, Problem> {
+    fn fetcher(&self) -> Result<&Fetcher, Box<FetchProblem>> {
         if let Some(fetcher) = self.fetcher.get() {
             return Ok(fetcher);
         }
         let config = self.config.clone()?;
-        let made = Fetcher::new(config).map_err(|error| problem(&error))?;
+        let made = Fetcher::new(config).map_err(|error| Box::new(problem(&error)))?;
         // Of two that are made at once, the first is used.
         Ok(self.fetcher.get_or_init(|| made))
     }
@@ -81,7 +78,7 @@ impl Sources for Supply {
             wanted.retain(|one| missing.iter().any(|missing| missing.path == path(one)));
             let listed = fetcher
                 .list(&wanted)
-                .map_err(|error| Error::Fetch(problem(&error)))?;
+                .map_err(|error| Error::Fetch(Box::new(problem(&error))))?;
             let stored = listed.iter().filter(|listed| listed.state.is_here());
             let stored: BTreeSet<Utf8PathBuf> = stored.map(|listed| path(&listed.wanted)).collect();
             missing.retain(|missing| !stored.contains(&missing.path));
@@ -103,7 +100,7 @@ impl Sources for Supply {
         let wanted = Wanted::of([package]);
         let told: Arc<dyn fetch::Listener> = Arc::new(self.told.clone());
         let report = fetcher.fetch(&wanted, &told).await;
-        let report = report.map_err(|error| Error::Fetch(problem(&error)))?;
+        let report = report.map_err(|error| Error::Fetch(Box::new(problem(&error))))?;
         let failed: Vec<&Unfetched> = report.failed().collect();
         let Some(first) = failed.first() else {
             return Ok(());
@@ -118,12 +115,12 @@ impl Sources for Supply {
 }
 
 /// Turns what ends fetching into what ends a build.
-fn problem(error: &fetch::Error) -> Problem {
-    Box::new(FetchProblem {
+fn problem(error: &fetch::Error) -> FetchProblem {
+    FetchProblem {
         kind: error.kind(),
         message: crate::failure::chain(error),
         hint: error.hint(),
-    })
+    }
 }
 
 /// Tells whoever hears of builds what is downloaded for them.

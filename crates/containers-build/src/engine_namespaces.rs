@@ -4,8 +4,11 @@
 //! OCI runtime gives them a session of their own) and its file systems mounted. In a process and
 //! a mount namespace of its own both are gone with the engine, and its files can be deleted.
 
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+
 use camino::Utf8PathBuf;
-use process::Invocation;
+use process::{Environment, Invocation};
 
 use crate::tool::Tool;
 
@@ -60,6 +63,7 @@ impl EngineNamespaces {
                 .argument(&tool.program),
             None => Invocation::new(&tool.program),
         };
+        let invocation = self.in_runtime_directory(invocation);
         tool.variables
             .iter()
             .fold(invocation, |invocation, (name, value)| {
@@ -74,8 +78,38 @@ impl EngineNamespaces {
         let invocation = if self.is_root() {
             Invocation::new("rm".into())
         } else {
-            Invocation::new(&tool.program).arguments(["unshare", "rm"])
+            let invocation = Invocation::new(&tool.program).arguments(["unshare", "rm"]);
+            self.in_runtime_directory(invocation)
         };
         invocation.arguments(["-rf", "--"]).arguments(directories)
     }
+
+    /// Has the engine of an ordinary user keep its namespaces where it does by itself.
+    ///
+    /// Podman starts a process that holds them, one for each runtime directory, and never ends it. Without
+    /// `XDG_RUNTIME_DIR` that directory is in TMPDIR, which belongs to one build: each would leave a process.
+    fn in_runtime_directory(&self, invocation: Invocation) -> Invocation {
+        let environment = Environment::pinned();
+        if self.is_root() || environment.iter().any(|(name, _)| name == RUNTIME) {
+            return invocation;
+        }
+        match runtime_directory() {
+            Some(directory) => invocation.variable(RUNTIME, directory.as_str()),
+            None => invocation,
+        }
+    }
+}
+
+/// The variable that names the directory of a user's sockets and locks.
+const RUNTIME: &str = "XDG_RUNTIME_DIR";
+
+/// Returns the directory that Podman takes for that where nobody names one, if it is this user's alone.
+fn runtime_directory() -> Option<Utf8PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let parent = Utf8PathBuf::from_path_buf(std::env::temp_dir()).ok()?;
+    let directory = parent.join(format!("podman-run-{user}"));
+    let _ = DirBuilder::new().mode(0o700).create(&directory);
+    let metadata = fs::symlink_metadata(&directory).ok()?;
+    let ours = metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o777 == 0o700;
+    ours.then_some(directory)
 }
