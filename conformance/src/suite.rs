@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::Profile;
@@ -159,15 +160,52 @@ impl Suite {
             }
             Source::Tree(tree) => {
                 copy_directory(&tree.join("packages"), &packages)?;
-                let fetch = tree.join("fetch");
-                if fetch.exists() {
-                    let fetch = fetch.canonicalize_utf8()?;
-                    std::os::unix::fs::symlink(fetch, root.join("fetch"))?;
+                let tree = tree.canonicalize_utf8()?;
+                self.link_sources(&tree, root)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Links the sources of all that is built from `tree` into the tree in `root`. One that is not here is missed by
+    /// whoever builds what needs it.
+    fn link_sources(&self, tree: &Utf8Path, root: &Utf8Path) -> io::Result<()> {
+        let outputs = self.subjects.iter().map(|subject| subject.output.clone());
+        let outputs: Vec<String> = outputs.collect();
+        let opened = Tree::open(tree).map_err(io::Error::other)?;
+        let plan = opened.plan(&outputs, DEFAULT_PLATFORM, PROFILE.build_arguments);
+        for package in plan.map_err(io::Error::other)?.packages {
+            let fetch = package.fetch();
+            for source in &*package.sources {
+                let link = root.join(&fetch).join(&source.file);
+                if let Some(place) = source_in(tree, &fetch, source)
+                    && !link.exists()
+                {
+                    fs::create_dir_all(root.join(&fetch))?;
+                    symlink(place, link)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Returns where a source of a package is on this machine: in the tree's `fetch/`, or where a mirror names a file
+/// of the tree. What is there is hashed before it is used.
+fn source_in(
+    tree: &Utf8Path,
+    fetch: &Utf8Path,
+    source: &package_tree::Source,
+) -> Option<Utf8PathBuf> {
+    let fetched = tree.join(fetch).join(&source.file);
+    let local = |mirror: &String| {
+        let path = mirror.strip_prefix("file:")?;
+        (!path.starts_with('/')).then(|| tree.join(path))
+    };
+    let mut places = [fetched]
+        .into_iter()
+        .chain(source.mirrors.iter().filter_map(local));
+    places.find(|place| place.exists())
 }
 
 /// Lists the cases in `directory`, sorted by name: each directory in it that has a Containerfile.

@@ -1,6 +1,6 @@
 //! `stagex make`: builds what was asked for, and says what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -50,11 +50,12 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         } else if !arguments.explain {
             print_plan(context, &plan);
         } else if goals.clean {
-            print_explanations(context, make::explain_cleaned(&plan));
+            print_explanations(context, &plan, make::explain_cleaned(&plan));
         } else {
             let directories = place::directories(context)?;
             print_explanations(
                 context,
+                &plan,
                 make::explain(
                     context.settings.profile.value,
                     &directories,
@@ -105,27 +106,46 @@ fn print_plan(context: &Context, plan: &Plan) {
     }
 }
 
-fn print_explanations(context: &Context, explained: Vec<Explanation>) {
+fn print_explanations(context: &Context, plan: &Plan, explained: Vec<Explanation>) {
+    let stale = explained.iter().filter(|each| !each.reasons.is_empty());
+    let names: BTreeSet<String> = stale.map(|each| each.name.clone()).collect();
+    let packages = plan.packages.iter();
+    let packages = packages.filter(|package| names.contains(&package.name));
+    let missing = build::missing_sources(&context.directory, packages).into_iter();
+    let missing = missing.map(|source| documents::MissingSource {
+        path: source
+            .path
+            .strip_prefix(&context.directory)
+            .map_or(source.path.to_string(), ToString::to_string),
+        key: source.key,
+        hash: source.hash,
+        mirrors: source.mirrors,
+    });
+    let missing: Vec<_> = missing.collect();
     match context.format {
         Format::Json => render::json(&Explanations {
             version: Version,
             packages: explained,
+            missing_sources: missing,
         }),
         Format::Human => {
-            let stale = || explained.iter().filter(|each| !each.reasons.is_empty());
-            for each in stale() {
+            let all = explained.len();
+            for each in explained.iter().filter(|each| !each.reasons.is_empty()) {
                 render::result(&render::because(
                     &each.name,
                     "would be built",
                     &each.reasons,
                 ));
             }
-            let (count, all) = (stale().count(), explained.len());
-            if !context.verbosity.quiet {
-                render::note(&format!(
-                    "{count} of {} would be built",
-                    render::count(all, "package")
+            for source in &missing {
+                render::result(&format!(
+                    "{} is missing, sha256 {}",
+                    source.path, source.hash
                 ));
+            }
+            if !context.verbosity.quiet {
+                let of_all = render::count(all, "package");
+                render::note(&format!("{} of {of_all} would be built", names.len()));
             }
         }
     }

@@ -110,6 +110,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::listing::{Foreign, list_context};
+
+    /// Reads the list for what is in a directory.
+    fn of(directory: &Utf8Path, containerfile: Option<&Utf8Path>) -> Result<Ignored, Error> {
+        let opened = Directory::open(directory).unwrap();
+        let files = list_context(&opened, Foreign::Fetch).unwrap();
+        Ignored::of(directory, &files, containerfile)
+    }
 
     fn ignored(list: &str) -> Ignored {
         Ignored(parse(list, Utf8Path::new("list")).unwrap())
@@ -150,7 +158,7 @@ mod tests {
         fs::create_dir(directory.join("context")).unwrap();
         fs::write(directory.join("secret"), "[hash").unwrap();
         std::os::unix::fs::symlink(target, directory.join("context/.dockerignore")).unwrap();
-        let error = Ignored::of(&directory.join("context"), &[], None).unwrap_err();
+        let error = of(&directory.join("context"), None).unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(
             source.contains("is a symbolic link") && !source.contains("hash"),
@@ -163,15 +171,15 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let directory = Utf8Path::from_path(temporary.path()).unwrap();
         let containerfile = directory.join("Containerfile");
-        let of = || Ignored::of(directory, &[], Some(&containerfile)).unwrap();
-        assert!(!of().has(Utf8Path::new("a")));
+        let near = || of(directory, Some(&containerfile)).unwrap();
+        assert!(!near().has(Utf8Path::new("a")));
         fs::write(directory.join(LIST), "a").unwrap();
-        assert!(of().has(Utf8Path::new("a")));
+        assert!(near().has(Utf8Path::new("a")));
         fs::write(directory.join("Containerfile.dockerignore"), "b").unwrap();
-        assert!(!of().has(Utf8Path::new("a")));
-        assert!(of().has(Utf8Path::new("b")));
+        assert!(!near().has(Utf8Path::new("a")));
+        assert!(near().has(Utf8Path::new("b")));
         fs::write(directory.join(OTHER), "").unwrap();
-        let error = Ignored::of(directory, &[], None).unwrap_err();
+        let error = of(directory, None).unwrap_err();
         assert!(error.hint().unwrap().contains(LIST), "{error}");
     }
 }

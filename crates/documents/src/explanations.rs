@@ -12,6 +12,22 @@ pub struct Explanations {
     pub version: Version<1>,
     /// The packages of the plan, in its order.
     pub packages: Vec<Explanation>,
+    /// The sources of what would be built that are not in `fetch/`.
+    pub missing_sources: Vec<MissingSource>,
+}
+
+/// A source that is not in `fetch/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MissingSource {
+    /// Its key in `package.toml`.
+    pub key: String,
+    /// Where it should be, relative to the tree.
+    pub path: String,
+    /// The sha256 that it must have, in hex.
+    pub hash: String,
+    /// Where it can be downloaded.
+    pub mirrors: Vec<String>,
 }
 
 /// What would become of a package.

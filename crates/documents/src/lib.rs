@@ -40,7 +40,7 @@ pub use contents::{ContentEntry, ContentFile, ContentKind, ContentLayer, Content
 pub use digest::{Digest, InvalidDigest};
 pub use digests::{Comparison, Digests};
 pub use document::Document;
-pub use explanations::{Explanation, Explanations};
+pub use explanations::{Explanation, Explanations, MissingSource};
 pub use fetch::{FailedMirror, Fetch, FetchedSource, SourceOutcome};
 pub use graph::{
     ChangedFile, Graph, GraphBuild, GraphClosure, GraphCriticalPath, GraphEdge, GraphNode,

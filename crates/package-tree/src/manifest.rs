@@ -398,7 +398,7 @@ mod tests {
     )]
     #[case::blank_reason(
         "[package]\nname = \"x\"\n[build]\nnetwork = [{ stage = \"a\", reason = \" \" }]",
-        "p.toml:4:35: expected a reason of 1 to 500 bytes"
+        "p.toml:4:36: expected a reason of 1 to 500 bytes"
     )]
     #[case::other_key(
         "[package]\nname = \"x\"\n[build]\nnetwork = [{ stages = \"a\", reason = \"r\" }]",

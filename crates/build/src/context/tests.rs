@@ -219,7 +219,8 @@ fn a_pipe_is_refused_unless_it_is_ignored_and_a_socket_is_no_file() {
     fs::write(scene.at(".dockerignore"), "sub/pipe").unwrap();
     fs::remove_dir_all(scene.root.join("context")).unwrap();
     let (files, context) = (scene.files(), scene.root.join("context"));
-    assemble(&scene.package, &files, &nothing(&scene.package), &context).unwrap();
+    let ignored = Ignored::of(scene.package.path(), &files, None).unwrap();
+    assemble(&scene.package, &files, &ignored, &context).unwrap();
     assert!(context.join("sub/file").exists() && !context.join("sub/pipe").exists());
     assert!(!context.join("socket").exists());
 }
