@@ -50,10 +50,38 @@ impl Store {
         for part in [WHOLE, PARTIAL, WRONG] {
             directory.make_directory(part.into())?;
         }
-        Ok(Self {
+        let store = Self {
             directory,
             aside: Aside::default(),
-        })
+        };
+        store.sweep()?;
+        Ok(store)
+    }
+
+    /// Removes what killed processes have left of notes that they were writing. Only who has locked the partial file of
+    /// a hash writes a note of it: one that nobody has locked is nobody's.
+    fn sweep(&self) -> io::Result<()> {
+        for entry in self.directory.directory(PARTIAL.into())?.entries()? {
+            let Some((hash, _)) = entry
+                .name
+                .strip_prefix('.')
+                .and_then(|name| name.split_once('.'))
+            else {
+                continue;
+            };
+            let lock = match self.directory.file(&partial(hash)) {
+                Ok(file) => match file.try_lock() {
+                    Ok(()) => Some(file),
+                    Err(_) => continue,
+                },
+                // Nobody can write a note of it, or only another one.
+                Err(_) => None,
+            };
+            self.directory
+                .remove(&Utf8Path::new(PARTIAL).join(&entry.name))?;
+            drop(lock);
+        }
+        Ok(())
     }
 
     /// Returns its path.
