@@ -174,6 +174,8 @@ Examples:
   stagex fetch                 every source of every package
   stagex fetch core-musl       those of one package and of its dependencies
   stagex fetch --list          show which sources are missing, and download nothing
+  stagex fetch --export s.tar  write all sources as one OCI artifact
+  stagex fetch --import s.tar  put them into the store of another machine
 
 Each source is stored by its SHA-256, for all trees, and copied to fetch/<stage>/<name>/<file>.
 Mirrors are tried in order. A download that was interrupted is continued. Settings are in [fetch]
@@ -187,8 +189,22 @@ pub(crate) struct Fetch {
     pub(crate) targets: Vec<String>,
 
     /// Show what is there and what is missing, and download nothing.
-    #[arg(long)]
+    #[arg(long, group = "action")]
     pub(crate) list: bool,
+
+    /// Fetch the sources, and write all of them as one OCI artifact: a tar if the name ends with
+    /// .tar, or else a directory with an OCI layout.
+    #[arg(long, group = "action", value_name = "FILE.tar|DIR")]
+    pub(crate) export: Option<Utf8PathBuf>,
+
+    /// Put the sources of an artifact that --export wrote into the store. Each is hashed.
+    #[arg(
+        long,
+        group = "action",
+        value_name = "FILE.tar|DIR",
+        conflicts_with = "targets"
+    )]
+    pub(crate) import: Option<Utf8PathBuf>,
 
     /// Download up to this many files at the same time. Default: 16.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]

@@ -1,5 +1,7 @@
 //! `stagex fetch`: downloads sources, or says what is missing.
 
+mod seed;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -22,41 +24,64 @@ use crate::render;
 use crate::wait;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exit, Failure> {
+    if let Some(from) = &arguments.import {
+        return seed::import(context, from);
+    }
     let tree = super::tree::open(context)?;
     super::tree::warn(context, &tree, &arguments.targets);
     let plan = super::tree::plan_for(context, &tree, &arguments.targets, DEFAULT_PLATFORM)?;
     if arguments.list {
         return list(context, &plan);
     }
+    if let Some(to) = &arguments.export {
+        return seed::export(context, &plan, to, arguments.progress);
+    }
     of_plan(context, &plan, arguments.progress)
 }
 
 /// Fetches the sources of all packages of a plan.
 pub(super) fn of_plan(context: &Context, plan: &Plan, progress: Progress) -> Result<Exit, Failure> {
-    let wanted = Wanted::of(&plan.packages);
-    let fetcher = fetcher(context)?;
-    let listener = render::fetching(context.verbosity, progress);
-    let report = wait::block_on(async {
-        let mut interrupted = wait::watch();
-        let fetching = fetcher.fetch(&wanted, &listener);
-        let report = wait::unless(&mut interrupted, fetching).await?;
-        Ok(report?)
-    });
-    drop(listener);
-    let report = report?;
-    let failed: Vec<&Unfetched> = report.failed().collect();
+    let report = fetch(
+        context,
+        &fetcher(context)?,
+        &Wanted::of(&plan.packages),
+        progress,
+    )?;
     match context.format {
         Format::Json => render::json(&document(&report)),
         Format::Human => render::result(&summary(&report)),
     }
-    for unfetched in &failed {
+    Ok(exit(&report))
+}
+
+/// Fetches sources, and shows it.
+fn fetch(
+    context: &Context,
+    fetcher: &Fetcher,
+    wanted: &[Wanted],
+    progress: Progress,
+) -> Result<Report, Failure> {
+    let listener = render::fetching(context.verbosity, progress);
+    let report = wait::block_on(async {
+        let mut interrupted = wait::watch();
+        let fetching = fetcher.fetch(wanted, &listener);
+        let report = wait::unless(&mut interrupted, fetching).await?;
+        Ok(report?)
+    });
+    drop(listener);
+    report
+}
+
+/// Says what could not be fetched. Returns how the program ends.
+fn exit(report: &Report) -> Exit {
+    for unfetched in report.failed() {
         print_problem("error", &unfetched.to_string(), Some(&unfetched.hint()));
     }
-    Ok(if failed.is_empty() {
+    if report.failed().next().is_none() {
         Exit::Success
     } else {
         ErrorKind::Package.into()
-    })
+    }
 }
 
 /// Makes a fetcher with what is settled.

@@ -23,6 +23,7 @@ mod plan;
 mod reason;
 mod record;
 mod runtimes;
+mod seed;
 mod version;
 
 #[cfg(test)]
@@ -55,4 +56,5 @@ pub use runtimes::{
     Capabilities, Dialect, LayerRecord, ReadyRuntime, Runtime, Runtimes, UnavailableReason,
     UnavailableRuntime,
 };
+pub use seed::{FetchExport, FetchImport};
 pub use version::Version;

@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use beneath::Directory;
+use camino::Utf8Path;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
@@ -14,6 +17,7 @@ use crate::job::Job;
 use crate::listing::{Listed, list};
 use crate::place::Places;
 use crate::report::Report;
+use crate::seed::{self, Exported, Form, Imported, Input};
 use crate::shared::{Came, Shared};
 use crate::store::Store;
 use crate::wanted::Wanted;
@@ -108,5 +112,24 @@ impl Fetcher {
         };
         let sources = wanted.iter().map(of).collect::<Result<_, Error>>()?;
         Ok(Report { sources })
+    }
+
+    /// Writes sources that are where they belong to `name` in `directory`, as one OCI artifact. It is there whole or
+    /// not at all. Once `stop` is true this ends, and nothing is left.
+    pub fn export(
+        &self,
+        wanted: &[Wanted],
+        directory: &Directory,
+        name: &Utf8Path,
+        form: Form,
+        stop: &AtomicBool,
+    ) -> Result<Exported, Error> {
+        let tree = &self.shared.config.tree;
+        seed::export(tree, wanted, directory, name, form, stop)
+    }
+
+    /// Puts the sources of an artifact that was exported into the store. `path` is what it is called in messages.
+    pub async fn import(&self, path: &Utf8Path, input: Input) -> Result<Imported, Error> {
+        seed::import(&self.shared, path, input).await
     }
 }
