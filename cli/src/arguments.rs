@@ -176,6 +176,8 @@ Examples:
   stagex fetch --list          show which sources are missing, and download nothing
   stagex fetch --export s.tar  write all sources as one OCI artifact
   stagex fetch --import s.tar  put them into the store of another machine
+  stagex fetch --verify        hash all files again, and mend what is damaged
+  stagex fetch --update-hash core-musl   print the hash that a mirror has now
 
 Each source is stored by its SHA-256, for all trees, and copied to fetch/<stage>/<name>/<file>.
 Mirrors are tried in order. A download that was interrupted is continued. Settings are in [fetch]
@@ -183,6 +185,10 @@ of stagex.toml.";
 
 #[derive(Debug, Args)]
 #[command(after_help = FETCH)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
 pub(crate) struct Fetch {
     /// The packages, as for make; with all that they need. Default: all.
     #[arg(value_name = "TARGET")]
@@ -205,6 +211,16 @@ pub(crate) struct Fetch {
         conflicts_with = "targets"
     )]
     pub(crate) import: Option<Utf8PathBuf>,
+
+    /// Hash the files of the store and of fetch/ again; move what is damaged aside, and fetch it
+    /// again. With targets: only their sources.
+    #[arg(long, group = "action")]
+    pub(crate) verify: bool,
+
+    /// Download what the first working mirror of each source of the targets has now, and print the
+    /// line of package.toml to change. Nothing is changed, and nothing is kept.
+    #[arg(long, group = "action", requires = "targets")]
+    pub(crate) update_hash: bool,
 
     /// Download up to this many files at the same time. Default: 16.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]

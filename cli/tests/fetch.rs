@@ -525,3 +525,50 @@ fn what_is_no_seed_is_refused() {
     }
     assert_eq!(scene.placed(), 0);
 }
+
+#[test]
+fn what_is_damaged_is_mended_and_a_new_hash_is_only_said() {
+    let server = Server::start();
+    let scene = Scene::new(&server, vec![contents(0, 100)]);
+    server.on("/0", [file(&scene.bodies[0], "")]);
+    assert_eq!(scene.run(&["fetch"]).code, 0);
+    let stored = scene.store().join("sha256").join(hash(&scene.bodies[0]));
+    let placed = scene.root().join("fetch/core/p0/x.tar");
+    for (words, code, outcome) in [(["--verify"], 0, "mended"), (["--verify"], 1, "missing")] {
+        for path in [&stored, &placed] {
+            fs::remove_file(path).unwrap();
+            fs::write(path, "damaged").unwrap();
+        }
+        if code == 1 {
+            server.on("/0", [status(404, &[])]);
+        }
+        let mut command = scene.command(&["fetch", "--format", "json"]);
+        let ran = ran(command.args(words));
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+        let verified = schema::printed("fetch-verify", &ran.stdout);
+        assert_eq!(verified["damaged"].as_array().unwrap().len(), 2);
+        assert_eq!(verified["damaged"][0]["outcome"], outcome);
+        assert_eq!(scene.placed(), 1 - usize::try_from(code).unwrap());
+    }
+
+    server.on("/0", [file(b"newer", "")]);
+    let manifest = scene.root().join("packages/core/p0/package.toml");
+    let before = fs::read(&manifest).unwrap();
+    let said = scene.run(&["fetch", "--update-hash", "core-p0"]);
+    let line = format!(
+        "packages/core/p0/package.toml:4: hash = \"{}\"\n",
+        hash(b"newer")
+    );
+    assert_eq!((said.code, said.stdout), (0, line), "{}", said.stderr);
+    let said = scene.run(&["fetch", "--update-hash", "core-p0", "--format", "json"]);
+    let said = schema::printed("fetch-hashes", &said.stdout);
+    assert_eq!(said["sources"][0]["now"], hash(b"newer"));
+    assert_eq!((fs::read(&manifest).unwrap(), scene.placed()), (before, 0));
+    assert_eq!(scene.run(&["fetch", "--update-hash"]).code, 2);
+    assert_eq!(
+        scene
+            .run(&["fetch", "--update-hash", "core-p0", "--offline"])
+            .code,
+        2
+    );
+}

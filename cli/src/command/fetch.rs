@@ -1,13 +1,14 @@
 //! `stagex fetch`: downloads sources, or says what is missing.
 
 mod seed;
+mod verify;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use documents::{FailedMirror, FetchedSource, SourceOutcome, Version};
-use fetch::{Config, Fetcher, How, Listed, Report, State, Store, Unfetched, Wanted};
+use fetch::{Config, Fetcher, How, Listed, Report, State, Store, Unfetched, Wanted, Which};
 use indicatif::HumanBytes;
 use make::Cleaned;
 use package_tree::{DEFAULT_PLATFORM, Plan};
@@ -35,6 +36,17 @@ pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exi
     }
     if let Some(to) = &arguments.export {
         return seed::export(context, &plan, to, arguments.progress);
+    }
+    if arguments.verify {
+        let which = if arguments.targets.is_empty() {
+            Which::All
+        } else {
+            Which::Wanted
+        };
+        return verify::verify(context, &plan, which, arguments.progress);
+    }
+    if arguments.update_hash {
+        return verify::update_hash(context, &plan);
     }
     of_plan(context, &plan, arguments.progress)
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::{
     Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Fetch,
-    FetchExport, FetchImport, Graph, GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy,
-    Make, Plan, Record, Rules, Runtimes,
+    FetchExport, FetchHashes, FetchImport, FetchVerify, Graph, GraphClosure, GraphCriticalPath,
+    GraphSimulation, GraphWhy, Make, Plan, Record, Rules, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -44,7 +44,9 @@ documents! {
     Explanations: "explanations",
     Fetch: "fetch",
     FetchExport: "fetch-export",
+    FetchHashes: "fetch-hashes",
     FetchImport: "fetch-import",
+    FetchVerify: "fetch-verify",
     Graph: "graph",
     GraphClosure: "graph-closure",
     GraphCriticalPath: "graph-critical-path",

@@ -24,6 +24,7 @@ mod reason;
 mod record;
 mod runtimes;
 mod seed;
+mod verify;
 mod version;
 
 #[cfg(test)]
@@ -57,4 +58,5 @@ pub use runtimes::{
     UnavailableRuntime,
 };
 pub use seed::{FetchExport, FetchImport};
+pub use verify::{DamageOutcome, DamagedSource, FetchHashes, FetchVerify, FoundHash};
 pub use version::Version;

@@ -15,11 +15,13 @@ use crate::error::{Error, IoContext as _};
 use crate::event::{Event, Listener};
 use crate::job::Job;
 use crate::listing::{Listed, list};
+use crate::newest::{Newest, line, newest};
 use crate::place::Places;
-use crate::report::Report;
+use crate::report::{Attempt, Report, Unfetched};
 use crate::seed::{self, Exported, Form, Imported, Input};
 use crate::shared::{Came, Shared};
 use crate::store::Store;
+use crate::verify::{Verified, Which, verify};
 use crate::wanted::Wanted;
 
 /// Fetches sources. Its copies share their connections, limits and locks.
@@ -131,5 +133,46 @@ impl Fetcher {
     /// Puts the sources of an artifact that was exported into the store. `path` is what it is called in messages.
     pub async fn import(&self, path: &Utf8Path, input: Input) -> Result<Imported, Error> {
         seed::import(&self.shared, path, input).await
+    }
+
+    /// Hashes what is there of sources, in the tree and in the store, moves aside what is damaged, and fetches that
+    /// again.
+    pub async fn verify(
+        &self,
+        wanted: &[Wanted],
+        which: Which,
+        listener: &Arc<dyn Listener>,
+    ) -> Result<Verified, Error> {
+        let (shared, all) = (Arc::clone(&self.shared), wanted.to_vec());
+        let hashing = tokio::task::spawn_blocking(move || verify(&shared, &all, which));
+        let mut verified = hashing.await.map_err(|_| Error::Ended)??;
+        let damaged = verified.damaged_of(wanted);
+        if !damaged.is_empty() {
+            verified.fetched = self.fetch(&damaged, listener).await?;
+        }
+        Ok(verified)
+    }
+
+    /// Finds out what the first mirror of a source that works has now. Nothing is kept.
+    pub async fn newest(&self, wanted: &Wanted) -> Result<(String, Newest), Unfetched> {
+        let mut attempts = Vec::new();
+        for mirror in &wanted.source.mirrors {
+            match newest(&self.shared, mirror).await {
+                Ok(newest) => return Ok((mirror.clone(), newest)),
+                Err(why) => attempts.push(Attempt {
+                    mirror: mirror.clone(),
+                    why,
+                }),
+            }
+        }
+        Err(Unfetched {
+            wanted: Box::new(wanted.clone()),
+            attempts: attempts.into(),
+        })
+    }
+
+    /// Returns where the hash of a source stands, relative to the tree: `packages/core/musl/package.toml:13`.
+    pub fn line(&self, wanted: &Wanted) -> String {
+        line(&self.shared.config.tree, wanted)
     }
 }

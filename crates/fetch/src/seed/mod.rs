@@ -10,6 +10,7 @@ mod import;
 mod members;
 
 pub use artifact::ARTIFACT_TYPE;
+pub(crate) use artifact::is_hash;
 pub use error::Invalid;
 pub(crate) use export::export;
 pub use export::{Exported, Form};
