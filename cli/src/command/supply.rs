@@ -105,7 +105,13 @@ impl Sources for Supply {
         let Some(first) = failed.first() else {
             return Ok(());
         };
-        let messages: Vec<String> = failed.iter().map(ToString::to_string).collect();
+        // Whoever prints it says first which package it is.
+        let of = format!("{}: ", first.wanted.package);
+        let messages = failed.iter().map(|unfetched| {
+            let text = unfetched.to_string();
+            text.strip_prefix(&of).map_or(text.clone(), str::to_owned)
+        });
+        let messages: Vec<String> = messages.collect();
         Err(Error::Fetch(Box::new(FetchProblem {
             kind: ErrorKind::Package,
             message: messages.join("\n"),

@@ -51,7 +51,7 @@ rules! {
     // The network, and what else a build can see of the world.
     NETWORK_IN_RUN: "network-in-run" Warning BOTH NO_FIX
         "a RUN that can reach the network may build something else tomorrow"
-        "write RUN --network=none, and declare what the build needs as a source"
+        "write RUN --network=none, and declare what the build needs as a source; or list the stage in `network` of [build] in package.toml, with the reason"
     ADD_URL: "add-url" Warning BOTH NO_FIX
         "an ADD of a URL reaches the network, and its mirror may serve something else tomorrow"
         "declare the file as a source in package.toml, and add it from fetch/"

@@ -39,6 +39,9 @@ const FIVE: &str = "FROM stagex/core-base AS base\nUSER 1000:1000\nFROM base AS 
                     FROM base AS build\nCOPY --from=fetch /x /\nRUN --network=none make\nFROM build AS install\nUSER 0:0\n\
                     RUN --network=none touch -hcd @0 /rootfs\nFROM scratch AS package\nCOPY --from=install /rootfs /\n";
 
+const LISTED: &str =
+    "[build]\nnetwork = [{ stage = \"a\", reason = \"it lists what is there today\" }]\n";
+
 const EMPTY: Option<&str> = Some("");
 
 macro_rules! cases {
@@ -67,6 +70,7 @@ fn cases() -> Vec<Case> {
         "unknown-image" "user/x" "FROM debian:12", , (C, 1, 6), "FROM stagex/core-base", ;
         "unpinned-image" "" "FROM scratch\nCOPY --from=a:1 /b /", , (C, 2, 6), "FROM stagex/core-base\nCOPY --from=a@sha256:1 /b /", ;
         "network-in-run" "user/x" "FROM scratch\nRUN a", , (C, 2, 1), "FROM scratch\nRUN --network=none a", ;
+        "network-in-run" "user/x" "FROM scratch AS a\nRUN a", , (C, 2, 1), "FROM scratch AS a\nRUN a", Some(LISTED);
         "add-url" "user/x" "FROM scratch\nADD https://a.org/b /", , (C, 2, 1), "FROM scratch\nADD b /", ;
         "time" "user/x" "FROM scratch\nRUN --network=none a && date +%s", , (C, 2, 25),
             "FROM scratch\nRUN --network=none date -u --date=@1; date -d @1; a date # x; date", ;

@@ -32,7 +32,8 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     for (stage, statement) in subject.statements() {
         match &statement.instruction {
             Instruction::Run(run) => {
-                if run.network != Some(NetworkMode::None) && !is_fetch(subject, stage) {
+                let may = is_fetch(subject, stage) || is_listed(subject, stage);
+                if run.network != Some(NetworkMode::None) && !may {
                     let message = match run.network {
                         Some(NetworkMode::Host) => "this RUN can reach the machine's network",
                         _ => "this RUN can reach the network",
@@ -70,6 +71,14 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
 fn is_fetch(subject: &Subject<'_>, stage: usize) -> bool {
     let name = subject.file.stages[stage].name.as_deref();
     subject.set == RuleSet::Tree2024 && name == Some(FETCH)
+}
+
+/// Whether the package lists a stage, with a reason, as one that keeps its network.
+fn is_listed(subject: &Subject<'_>, stage: usize) -> bool {
+    let name = subject.file.stages[stage].name.as_deref();
+    let outputs = subject.package.iter().flat_map(|package| &package.outputs);
+    let mut listed = outputs.flat_map(|output| &*output.network);
+    name.is_some_and(|name| listed.any(|exception| exception.stage == name))
 }
 
 fn keyword(
