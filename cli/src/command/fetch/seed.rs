@@ -9,6 +9,7 @@ use fetch::{Form, Input, Wanted};
 use indicatif::HumanBytes;
 use package_tree::Plan;
 
+use super::fetching::{exit, fetch, fetcher};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, usage};
@@ -36,10 +37,10 @@ pub(super) fn export(
         let message = "cannot export: the selected packages have no sources".to_owned();
         return Err(usage(message, Some(hint)));
     }
-    let fetcher = super::fetcher(context)?;
-    let report = super::fetch(context, &fetcher, &wanted, progress)?;
+    let fetcher = fetcher(context)?;
+    let report = fetch(context, &fetcher, &wanted, progress)?;
     if report.failed().next().is_some() {
-        return Ok(super::exit(&report));
+        return Ok(exit(&report));
     }
     let exported = wait::block_on(async move {
         let mut interrupted = wait::watch();
@@ -99,7 +100,7 @@ pub(super) fn import(context: &Context, from: &Utf8Path) -> Result<Exit, Failure
         ToRead::File(file) => Input::Archive(file),
         ToRead::Directory(directory) => Input::Layout(directory),
     };
-    let fetcher = super::fetcher(context)?;
+    let fetcher = fetcher(context)?;
     let imported = wait::block_on(async {
         let mut interrupted = wait::watch();
         let importing = fetcher.import(from, input);

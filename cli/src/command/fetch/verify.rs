@@ -5,6 +5,7 @@ use fetch::{Verified, Wanted, Which};
 use indicatif::HumanBytes;
 use package_tree::Plan;
 
+use super::fetching::{exit, fetcher, is_offline};
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem, usage};
@@ -20,7 +21,7 @@ pub(super) fn verify(
     progress: Progress,
 ) -> Result<Exit, Failure> {
     let wanted = Wanted::of(&plan.packages);
-    let fetcher = super::fetcher(context)?;
+    let fetcher = fetcher(context)?;
     let listener = render::fetching(context.verbosity, progress);
     let verified = wait::block_on(async {
         let mut interrupted = wait::watch();
@@ -49,7 +50,7 @@ pub(super) fn verify(
             ));
         }
     }
-    Ok(super::exit(&verified.fetched))
+    Ok(exit(&verified.fetched))
 }
 
 fn damaged(verified: &Verified) -> Vec<DamagedSource> {
@@ -90,7 +91,7 @@ fn line(one: &DamagedSource) -> String {
 
 /// Prints the lines that would have to be changed for what the mirrors of the selected packages have now.
 pub(super) fn update_hash(context: &Context, plan: &Plan) -> Result<Exit, Failure> {
-    if super::is_offline(context) {
+    if is_offline(context) {
         let message = "cannot ask mirrors: nothing may reach the network".to_owned();
         let hint = "leave out --offline, or set offline = false";
         return Err(usage(message, Some(hint)));
@@ -101,7 +102,7 @@ pub(super) fn update_hash(context: &Context, plan: &Plan) -> Result<Exit, Failur
         let message = "cannot ask mirrors: the selected packages have no sources".to_owned();
         return Err(usage(message, Some("name packages that have sources")));
     }
-    let fetcher = super::fetcher(context)?;
+    let fetcher = fetcher(context)?;
     let answers = wait::block_on(async {
         let mut interrupted = wait::watch();
         let asking = async {

@@ -1,28 +1,27 @@
 //! `stagex fetch`: downloads sources, or says what is missing.
 
+mod fetching;
 mod seed;
 mod verify;
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use camino::Utf8PathBuf;
 use documents::{FailedMirror, FetchedSource, SourceOutcome, Version};
-use fetch::{Config, Fetcher, How, Listed, Report, State, Store, Unfetched, Wanted, Which};
+use fetch::{How, Listed, Report, State, Store, Unfetched, Wanted, Which};
 use indicatif::HumanBytes;
 use make::Cleaned;
 use package_tree::{DEFAULT_PLATFORM, Plan};
-use state::Hashes;
 
 use crate::arguments;
 use crate::context::Context;
-use crate::environment;
-use crate::exit::{ErrorKind, Exit};
-use crate::failure::{Failure, print_problem, usage};
-use crate::options::{Format, Network, Progress};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::options::{Format, Progress};
 use crate::place;
 use crate::render;
-use crate::wait;
+
+pub(super) use fetching::{configuration, is_offline};
+use fetching::{exit, fetch, fetcher, store};
 
 pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exit, Failure> {
     if let Some(from) = &arguments.import {
@@ -64,86 +63,6 @@ pub(super) fn of_plan(context: &Context, plan: &Plan, progress: Progress) -> Res
         Format::Human => render::result(&summary(&report)),
     }
     Ok(exit(&report))
-}
-
-/// Fetches sources, and shows it.
-fn fetch(
-    context: &Context,
-    fetcher: &Fetcher,
-    wanted: &[Wanted],
-    progress: Progress,
-) -> Result<Report, Failure> {
-    let listener = render::fetching(context.verbosity, progress);
-    let report = wait::block_on(async {
-        let mut interrupted = wait::watch();
-        let fetching = fetcher.fetch(wanted, &listener);
-        let report = wait::unless(&mut interrupted, fetching).await?;
-        Ok(report?)
-    });
-    drop(listener);
-    report
-}
-
-/// Says what could not be fetched. Returns how the program ends.
-fn exit(report: &Report) -> Exit {
-    for unfetched in report.failed() {
-        print_problem("error", &unfetched.to_string(), Some(&unfetched.hint()));
-    }
-    if report.failed().next().is_none() {
-        Exit::Success
-    } else {
-        ErrorKind::Package.into()
-    }
-}
-
-/// Makes a fetcher with what is settled.
-fn fetcher(context: &Context) -> Result<Fetcher, Failure> {
-    Ok(Fetcher::new(configuration(context)?)?)
-}
-
-/// Tells whether nothing may be downloaded.
-pub(super) fn is_offline(context: &Context) -> bool {
-    context.settings.network.value == Network::None
-}
-
-/// Returns what is settled for fetching.
-pub(super) fn configuration(context: &Context) -> Result<Config, Failure> {
-    let settings = &context.settings.fetch;
-    Ok(Config {
-        tree: context.directory.clone(),
-        store: store(context)?,
-        limit: settings.limit.value,
-        by_hash: settings.by_hash.value.clone(),
-        by_hash_first: settings.by_hash_first.value,
-        directories: settings.directories.value.clone(),
-        offline: is_offline(context),
-        transfer: transfer::Config {
-            connections: settings.connections.value as usize,
-            per_host: settings.per_host.value as usize,
-            stall: settings.stall.value,
-            proxies: environment::proxies()?,
-            ..transfer::Config::default()
-        },
-        hashes: Arc::new(Hashes::of_tree(&place::directories(context)?)),
-    })
-}
-
-/// Returns the directory of the store.
-fn store(context: &Context) -> Result<Utf8PathBuf, Failure> {
-    let Some(store) = &context.settings.fetch.store.value else {
-        return environment::default_store().ok_or_else(|| {
-            let hint = "set HOME, XDG_CACHE_HOME or STAGEX_STORE";
-            usage(
-                "there is no home directory for the store of sources".to_owned(),
-                Some(hint),
-            )
-        });
-    };
-    place::outside(
-        &context.directory,
-        store,
-        "leave it out to use the store in your cache directory",
-    )
 }
 
 /// Removes the store.
