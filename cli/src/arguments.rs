@@ -7,7 +7,7 @@ use lint::RuleSet;
 use runtimes::Choice;
 
 use crate::docker::Build;
-use crate::options::{AnyFormat, Collapse, Drawing, Hermetic, Network, Progress};
+use crate::options::{AnyFormat, Collapse, Drawing, Hermetic, MirrorDepth, Network, Progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -216,6 +216,10 @@ pub(crate) struct Fetch {
     /// again. With targets: only their sources.
     #[arg(long, group = "action")]
     pub(crate) verify: bool,
+
+    /// Show which mirrors work; with =full, download and hash what each has.
+    #[arg(long, group = "action", value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "quick")]
+    pub(crate) check_mirrors: Option<MirrorDepth>,
 
     /// Download what the first working mirror of each source of the targets has now, and print the
     /// line of package.toml to change. Nothing is changed, and nothing is kept.

@@ -19,6 +19,7 @@ mod fetch;
 mod graph;
 mod kind;
 mod make;
+mod mirrors;
 mod plan;
 mod reason;
 mod record;
@@ -50,6 +51,7 @@ pub use graph::{
 };
 pub use kind::ErrorKind;
 pub use make::{MadePackage, Make, Outcome, PlatformImage};
+pub use mirrors::{FetchMirrors, MirrorCheck, MirrorCheckState};
 pub use plan::{Plan, PlannedPackage, Source};
 pub use reason::{DEPENDENCY, Reason};
 pub use record::Record;

@@ -10,6 +10,7 @@ use beneath::Directory;
 use camino::Utf8Path;
 use tokio::task::JoinSet;
 
+use crate::check::{CheckedSource, Checking, check};
 use crate::config::Config;
 use crate::error::{Error, IoContext as _};
 use crate::event::{Event, Listener};
@@ -174,5 +175,41 @@ impl Fetcher {
     /// Returns where the hash of a source stands, relative to the tree: `packages/core/musl/package.toml:13`.
     pub fn line(&self, wanted: &Wanted) -> String {
         line(&self.shared.config.tree, wanted)
+    }
+
+    /// Checks the mirrors of sources, within the limits of the client. Nothing is kept.
+    pub async fn check_mirrors(
+        &self,
+        wanted: &[Wanted],
+        checking: Checking,
+    ) -> Result<Vec<CheckedSource>, Error> {
+        let mut running = JoinSet::new();
+        for (source, listed) in self.list(wanted)?.into_iter().enumerate() {
+            let mirrors = listed.wanted.source.mirrors.clone();
+            for (place, mirror) in mirrors.into_iter().enumerate() {
+                let (shared, listed) = (Arc::clone(&self.shared), listed.clone());
+                running.spawn(async move {
+                    let (wanted, bytes) = (&listed.wanted, listed.bytes);
+                    let checked = check(&shared, wanted, mirror, bytes, checking).await;
+                    ((source, place), checked)
+                });
+            }
+        }
+        let mut checked = BTreeMap::new();
+        while let Some(ended) = running.join_next().await {
+            let (place, mirror) = ended.map_err(|_| Error::Ended)?;
+            checked.insert(place, mirror);
+        }
+        let mut sources: Vec<_> = wanted
+            .iter()
+            .map(|wanted| CheckedSource {
+                wanted: wanted.clone(),
+                mirrors: Vec::new(),
+            })
+            .collect();
+        for ((source, _), mirror) in checked {
+            sources[source].mirrors.push(mirror);
+        }
+        Ok(sources)
     }
 }

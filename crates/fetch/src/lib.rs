@@ -6,6 +6,7 @@
 //! hash gets its name.
 
 mod aside;
+mod check;
 mod config;
 mod copy;
 mod error;
@@ -25,6 +26,7 @@ mod verify;
 mod wanted;
 
 pub use aside::Aside;
+pub use check::{CheckedMirror, CheckedSource, Checking, MirrorState};
 pub use config::{Config, DEFAULT_LIMIT};
 pub use error::Error;
 pub use event::{Event, Listener};

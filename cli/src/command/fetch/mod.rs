@@ -1,6 +1,7 @@
 //! `stagex fetch`: downloads sources, or says what is missing.
 
 mod fetching;
+mod mirrors;
 mod seed;
 mod verify;
 
@@ -43,6 +44,9 @@ pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exi
             Which::Wanted
         };
         return verify::verify(context, &plan, which, arguments.progress);
+    }
+    if let Some(depth) = arguments.check_mirrors {
+        return mirrors::check(context, &plan, depth);
     }
     if arguments.update_hash {
         return verify::update_hash(context, &plan);
