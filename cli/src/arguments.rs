@@ -177,7 +177,8 @@ Examples:
   stagex fetch --export s.tar  write all sources as one OCI artifact
   stagex fetch --import s.tar  put them into the store of another machine
   stagex fetch --verify        hash all files again, and mend what is damaged
-  stagex fetch --update-hash core-musl   print the hash that a mirror has now
+  stagex fetch --check-mirrors core-musl  show which mirrors work
+  stagex fetch --update-hash core-musl    print the hash that a mirror has now
 
 Each source is stored by its SHA-256, for all trees, and copied to fetch/<stage>/<name>/<file>.
 Mirrors are tried in order. A download that was interrupted is continued. Settings are in [fetch]
