@@ -123,3 +123,12 @@ pub(crate) struct Verbosity {
     /// Engines' output, if it is above 0.
     pub(crate) verbose: u8,
 }
+
+/// How mirrors are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MirrorDepth {
+    /// Ask what each says of its file.
+    Quick,
+    /// Download and hash each file.
+    Full,
+}

@@ -4,6 +4,7 @@
 //! What lies outside of the tree is the user's, and a symbolic link there is followed. What lies in the tree
 //! may be somebody else's: no link there decides what is written.
 
+use std::fs::File;
 use std::io;
 use std::sync::OnceLock;
 
@@ -92,6 +93,58 @@ pub(crate) fn open_directory(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Dir
     } else {
         Directory::open_or_make(&typed.full())
     }
+}
+
+/// Opens the directory of what a user typed who works in `tree`, to make or replace it there. Returns its name in it.
+pub(crate) fn parent(
+    tree: &Utf8Path,
+    path: &Utf8Path,
+) -> Result<(Directory, Utf8PathBuf), Failure> {
+    let found = typed(tree, path).map_err(|error| cannot("find", path, &error))?;
+    let full = found.full();
+    let within = if found.in_tree { &found.path } else { &full };
+    let (Some(parent), Some(name)) = (within.parent(), within.file_name()) else {
+        let message = format!("cannot write {path}: it has no name");
+        return Err(usage(
+            message,
+            Some("name a file or a directory that is not there"),
+        ));
+    };
+    let opened = if found.in_tree {
+        found.base.make_directory(parent)
+    } else {
+        Directory::open_or_make(parent)
+    };
+    let opened = opened.map_err(|error| cannot("write", path, &error))?;
+    Ok((opened, name.into()))
+}
+
+/// What a user typed to be read.
+pub(crate) enum ToRead {
+    /// A regular file.
+    File(File),
+    /// A directory.
+    Directory(Directory),
+}
+
+/// Opens what a user typed who works in `tree`, to read it.
+pub(crate) fn to_read(tree: &Utf8Path, path: &Utf8Path) -> Result<ToRead, Failure> {
+    let open = || {
+        let found = typed(tree, path)?;
+        let full = found.full();
+        if found.in_tree {
+            let there = found.base.metadata(&found.path)?;
+            if there.is_some_and(|there| there.is_dir()) {
+                return found.base.directory(&found.path).map(ToRead::Directory);
+            }
+            return found.base.file(&found.path).map(ToRead::File);
+        }
+        if full.is_dir() {
+            return Directory::open(&full).map(ToRead::Directory);
+        }
+        beneath::open(&full).map(ToRead::File)
+    };
+    open().map_err(|error| cannot("read", path, &error))
 }
 
 /// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.

@@ -86,13 +86,7 @@ impl Scene {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = command(self.root(), words);
         command.env("XDG_CACHE_HOME", self.root().join("cache"));
-        for variable in [
-            "http_proxy",
-            "all_proxy",
-            "HTTP_PROXY",
-            "ALL_PROXY",
-            "STAGEX_STORE",
-        ] {
+        for variable in "http_proxy all_proxy HTTP_PROXY ALL_PROXY STAGEX_STORE".split(' ') {
             command.env_remove(variable);
         }
         command
@@ -155,8 +149,10 @@ impl Scene {
 #[test]
 fn sources_are_fetched_listed_and_removed() {
     let server = Server::start();
-    let bodies: Vec<_> = (0..3).map(|number| contents(number, 1000)).collect();
-    let scene = Scene::new(&server, bodies);
+    let scene = Scene::new(
+        &server,
+        (0..3).map(|number| contents(number, 1000)).collect(),
+    );
     for (number, body) in scene.bodies.iter().enumerate() {
         server.on(&format!("/{number}"), [file(body, "\"tag\"")]);
     }
@@ -434,4 +430,166 @@ fn a_proxy_of_the_environment_is_asked() {
     let ran = ran(scene.command(&["fetch"]).env("http_proxy", proxy.url("")));
     assert_eq!((ran.code, scene.placed()), (0, 1), "{}", ran.stderr);
     assert!(server.requests("/0").is_empty());
+}
+
+#[test]
+fn a_seed_takes_the_place_of_the_network() {
+    let server = Server::start();
+    let scene = Scene::new(&server, vec![contents(0, 100), contents(1, 10_000)]);
+    server.on("/0", [file(&scene.bodies[0], "")]);
+    let seed = scene.root().join("out/seeds/a.tar");
+    let seed = seed.to_str().unwrap();
+
+    let missing = scene.run(&["fetch", "--export", seed]);
+    assert_eq!(missing.code, 1, "{}", missing.stderr);
+    assert!(
+        missing
+            .stderr
+            .contains("core-p1: the source `main` cannot be fetched")
+    );
+    assert_eq!(
+        fs::read_dir(scene.root().join("out/seeds"))
+            .unwrap()
+            .count(),
+        0
+    );
+
+    server.on("/1", [file(&scene.bodies[1], "")]);
+    let exported = scene.run(&["fetch", "--export", seed, "--format", "json"]);
+    let exported = schema::printed("fetch-export", &exported.stdout);
+    assert_eq!(
+        (&exported["sources"], &exported["bytes"]),
+        (&2.into(), &10_100.into())
+    );
+
+    // A link of the tree is replaced, and what it leads to stays.
+    let link = scene.root().join("out/seeds/b.tar");
+    let precious = tempfile::NamedTempFile::new().unwrap();
+    std::os::unix::fs::symlink(precious.path(), &link).unwrap();
+    let linked = scene.run(&["fetch", "--export", link.to_str().unwrap()]);
+    assert_eq!(linked.code, 0, "{}", linked.stderr);
+    assert_eq!(fs::read(precious.path()).unwrap(), b"");
+    assert_eq!(fs::read(&link).unwrap(), fs::read(seed).unwrap());
+    fs::create_dir(scene.root().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", scene.root().join("way")).unwrap();
+    let through = scene.root().join("way/c.tar");
+    let through = scene.run(&["fetch", "--export", through.to_str().unwrap()]);
+    assert_eq!(through.code, 5, "{}", through.stderr);
+    assert!(
+        through.stderr.contains("symbolic link"),
+        "{}",
+        through.stderr
+    );
+
+    let there = Scene::new(&server, scene.bodies.clone());
+    let asked = server.requests("/0").len() + server.requests("/1").len();
+    let imported = there.run(&["fetch", "--import", seed, "--format", "json"]);
+    assert_eq!(imported.code, 0, "{}", imported.stderr);
+    let imported = schema::printed("fetch-import", &imported.stdout);
+    assert_eq!(imported["digest"], exported["digest"]);
+    assert_eq!(
+        (&imported["imported"], &imported["present"]),
+        (&2.into(), &0.into())
+    );
+    let fetched = there.run(&["fetch", "--offline"]);
+    assert_eq!((fetched.code, there.placed()), (0, 2), "{}", fetched.stderr);
+    assert_eq!(
+        server.requests("/0").len() + server.requests("/1").len(),
+        asked
+    );
+}
+
+#[test]
+fn what_is_no_seed_is_refused() {
+    let server = Server::start();
+    let scene = Scene::new(&server, vec![contents(0, 100)]);
+    fs::write(scene.root().join("x.tgz"), b"\x1f\x8b\x08").unwrap();
+    let gone = scene.root().join("gone.tar");
+    for (words, code, expected) in [
+        (["--import", "x.tgz"], 2, "it is compressed with gzip"),
+        (["--import", gone.to_str().unwrap()], 5, "cannot read"),
+        (["--export", "x.tar.gz"], 2, "an artifact is not compressed"),
+        (["--export", "-"], 2, "standard output"),
+        (["--export", "/"], 2, "it has no name"),
+    ] {
+        let mut command = scene.command(&["fetch"]);
+        let ran = ran(command.args(words).current_dir(scene.root()));
+        assert_eq!(ran.code, code, "{words:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{words:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_damaged_is_mended_and_a_new_hash_is_only_said() {
+    let server = Server::start();
+    let scene = Scene::new(&server, vec![contents(0, 100)]);
+    server.on("/0", [file(&scene.bodies[0], "")]);
+    assert_eq!(scene.run(&["fetch"]).code, 0);
+    let stored = scene.store().join("sha256").join(hash(&scene.bodies[0]));
+    let placed = scene.root().join("fetch/core/p0/x.tar");
+    for (words, code, outcome) in [(["--verify"], 0, "mended"), (["--verify"], 1, "missing")] {
+        for path in [&stored, &placed] {
+            fs::remove_file(path).unwrap();
+            fs::write(path, "damaged").unwrap();
+        }
+        if code == 1 {
+            server.on("/0", [status(404, &[])]);
+        }
+        let mut command = scene.command(&["fetch", "--format", "json"]);
+        let ran = ran(command.args(words));
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+        let verified = schema::printed("fetch-verify", &ran.stdout);
+        assert_eq!(verified["damaged"].as_array().unwrap().len(), 2);
+        assert_eq!(verified["damaged"][0]["outcome"], outcome);
+        assert_eq!(scene.placed(), 1 - usize::try_from(code).unwrap());
+    }
+
+    server.on("/0", [file(b"newer", "")]);
+    let manifest = scene.root().join("packages/core/p0/package.toml");
+    let before = fs::read(&manifest).unwrap();
+    let said = scene.run(&["fetch", "--update-hash", "core-p0"]);
+    let line = format!(
+        "packages/core/p0/package.toml:4: hash = \"{}\"\n",
+        hash(b"newer")
+    );
+    assert_eq!((said.code, said.stdout), (0, line), "{}", said.stderr);
+    let said = scene.run(&["fetch", "--update-hash", "core-p0", "--format", "json"]);
+    let said = schema::printed("fetch-hashes", &said.stdout);
+    assert_eq!(said["sources"][0]["now"], hash(b"newer"));
+    assert_eq!((fs::read(&manifest).unwrap(), scene.placed()), (before, 0));
+    assert_eq!(scene.run(&["fetch", "--update-hash"]).code, 2);
+    assert_eq!(
+        scene
+            .run(&["fetch", "--update-hash", "core-p0", "--offline"])
+            .code,
+        2
+    );
+}
+
+#[test]
+fn mirrors_are_checked() {
+    let server = Server::start();
+    let scene = Scene::new(&server, vec![contents(0, 10), contents(1, 10)]);
+    server.on("/0", [file(&scene.bodies[0], "")]);
+    let checked = scene.run(&["fetch", "--check-mirrors", "--format", "json"]);
+    assert!(
+        checked.stderr.contains("core-p1: x.tar: no mirror works"),
+        "{}",
+        checked.stderr
+    );
+    let document = schema::printed("fetch-mirrors", &checked.stdout);
+    let states = [
+        &document["mirrors"][0]["state"],
+        &document["mirrors"][1]["state"],
+    ];
+    assert_eq!(
+        (checked.code, states),
+        (1, [&"works".into(), &"dead".into()])
+    );
+    assert_eq!(
+        scene
+            .run(&["fetch", "--check-mirrors=full", "core-p0"])
+            .code,
+        0
+    );
 }

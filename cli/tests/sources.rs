@@ -65,12 +65,16 @@ impl Scene {
 
     /// Runs `stagex make` with more words, and returns its code, its results and its messages.
     fn make(&self, words: &[&str]) -> (i32, String, String) {
+        self.run("make", words)
+    }
+
+    fn run(&self, command_name: &str, words: &[&str]) -> (i32, String, String) {
         let engine = format!("{}={}", self.runtime, self.program);
         let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
         command
             .arg("-C")
             .arg(self.tree.path())
-            .args(["--runtime", &self.runtime, "make"])
+            .args(["--runtime", &self.runtime, command_name])
             .args(words)
             .env("XDG_CACHE_HOME", self.tree.path().join("cache"))
             .env("XDG_CONFIG_HOME", self.tree.path().join("configuration"));
@@ -135,9 +139,19 @@ fn fetches(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         }
     }
 
-    // What is in the store is not fetched again, also where nothing may be.
-    fs::remove_dir_all(scene.tree.path().join("fetch"))?;
-    let (code, second, messages) = scene.make(&["--offline", "--no-cache"]);
+    // What is in the store is not fetched again, also where nothing may be; and a seed takes the store's place.
+    let seed = scene.tree.path().join("seed.tar");
+    for word in ["--export", "--import"] {
+        let (code, _, messages) = scene.run("fetch", &[word, seed.to_str().unwrap()]);
+        if code != 0 {
+            return Err(format!("fetch {word}: {code}\n{messages}").into());
+        }
+        if word == "--export" {
+            fs::remove_dir_all(scene.tree.path().join("fetch"))?;
+            fs::remove_dir_all(scene.tree.path().join("cache/stagex/sources"))?;
+        }
+    }
+    let (code, second, messages) = scene.make(&["--no-fetch", "--offline", "--no-cache"]);
     if code != 0 || second != first {
         return Err(format!("from the store: {code}\n{first}{second}{messages}").into());
     }

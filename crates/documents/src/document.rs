@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::{
     Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Fetch,
-    Graph, GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Make, Plan, Record, Rules,
-    Runtimes,
+    FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph, GraphClosure,
+    GraphCriticalPath, GraphSimulation, GraphWhy, Make, Plan, Record, Rules, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -43,6 +43,11 @@ documents! {
     Digests: "digests",
     Explanations: "explanations",
     Fetch: "fetch",
+    FetchExport: "fetch-export",
+    FetchHashes: "fetch-hashes",
+    FetchImport: "fetch-import",
+    FetchMirrors: "fetch-mirrors",
+    FetchVerify: "fetch-verify",
     Graph: "graph",
     GraphClosure: "graph-closure",
     GraphCriticalPath: "graph-critical-path",

@@ -19,10 +19,13 @@ mod fetch;
 mod graph;
 mod kind;
 mod make;
+mod mirrors;
 mod plan;
 mod reason;
 mod record;
 mod runtimes;
+mod seed;
+mod verify;
 mod version;
 
 #[cfg(test)]
@@ -48,6 +51,7 @@ pub use graph::{
 };
 pub use kind::ErrorKind;
 pub use make::{MadePackage, Make, Outcome, PlatformImage};
+pub use mirrors::{FetchMirrors, MirrorCheck, MirrorCheckState};
 pub use plan::{Plan, PlannedPackage, Source};
 pub use reason::{DEPENDENCY, Reason};
 pub use record::Record;
@@ -55,4 +59,6 @@ pub use runtimes::{
     Capabilities, Dialect, LayerRecord, ReadyRuntime, Runtime, Runtimes, UnavailableReason,
     UnavailableRuntime,
 };
+pub use seed::{FetchExport, FetchImport};
+pub use verify::{DamageOutcome, DamagedSource, FetchHashes, FetchVerify, FoundHash};
 pub use version::Version;

@@ -5,6 +5,8 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use documents::ErrorKind;
 
+use crate::seed::Invalid;
+
 /// Why no further source is tried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,6 +26,24 @@ pub enum Error {
     /// The tree's hashes cannot be kept.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// What is to be imported is no artifact of sources, or is damaged.
+    #[error("cannot import {path}")]
+    Seed {
+        /// Its path.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        why: Box<Invalid>,
+    },
+    /// More sources than one artifact can name.
+    #[error("cannot export {0} sources at once: registries take no manifest that names so many")]
+    TooMany(usize),
+    /// A source has other contents than when it was fetched.
+    #[error("{0} was changed while it was exported")]
+    Changed(Utf8PathBuf),
+    /// The user interrupted it.
+    #[error("interrupted")]
+    Interrupted,
     /// A thread ended early.
     #[error("internal error: a task ended early")]
     Ended,
@@ -33,7 +53,11 @@ impl Error {
     /// Returns what kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unusable(transfer::Unusable::Proxy(_)) => ErrorKind::Usage,
+            Self::Unusable(transfer::Unusable::Proxy(_)) | Self::Seed { .. } | Self::TooMany(_) => {
+                ErrorKind::Usage
+            }
+            Self::Changed(_) => ErrorKind::Transient,
+            Self::Interrupted => ErrorKind::Interrupted,
             Self::Io { .. } | Self::Unusable(_) | Self::Ended => ErrorKind::Environment,
             Self::State(error) => error.kind(),
         }
@@ -44,6 +68,17 @@ impl Error {
         let Self::Io { source, path, .. } = self else {
             return match self {
                 Self::State(error) => error.hint(),
+                Self::Seed { .. } => Some(
+                    "name what `stagex fetch --export` wrote. Nothing that it has and that is wrong came into \
+                     the store"
+                        .to_owned(),
+                ),
+                Self::TooMany(_) => {
+                    Some("export the sources of fewer packages at once".to_owned())
+                }
+                Self::Changed(_) => {
+                    Some("`stagex fetch --verify` mends what is damaged".to_owned())
+                }
                 _ => None,
             };
         };

@@ -4,18 +4,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use beneath::Directory;
+use camino::Utf8Path;
 use tokio::task::JoinSet;
 
+use crate::check::{CheckedSource, Checking, check};
 use crate::config::Config;
 use crate::error::{Error, IoContext as _};
 use crate::event::{Event, Listener};
 use crate::job::Job;
 use crate::listing::{Listed, list};
+use crate::newest::{Newest, line, newest};
 use crate::place::Places;
-use crate::report::Report;
+use crate::report::{Attempt, Report, Unfetched};
+use crate::seed::{self, Exported, Form, Imported, Input};
 use crate::shared::{Came, Shared};
 use crate::store::Store;
+use crate::verify::{Verified, Which, verify};
 use crate::wanted::Wanted;
 
 /// Fetches sources. Its copies share their connections, limits and locks.
@@ -108,5 +115,101 @@ impl Fetcher {
         };
         let sources = wanted.iter().map(of).collect::<Result<_, Error>>()?;
         Ok(Report { sources })
+    }
+
+    /// Writes sources that are where they belong to `name` in `directory`, as one OCI artifact. It is there whole or
+    /// not at all. Once `stop` is true this ends, and nothing is left.
+    pub fn export(
+        &self,
+        wanted: &[Wanted],
+        directory: &Directory,
+        name: &Utf8Path,
+        form: Form,
+        stop: &AtomicBool,
+    ) -> Result<Exported, Error> {
+        let tree = &self.shared.config.tree;
+        seed::export(tree, wanted, directory, name, form, stop)
+    }
+
+    /// Puts the sources of an artifact that was exported into the store. `path` is what it is called in messages.
+    pub async fn import(&self, path: &Utf8Path, input: Input) -> Result<Imported, Error> {
+        seed::import(&self.shared, path, input).await
+    }
+
+    /// Hashes what is there of sources, in the tree and in the store, moves aside what is damaged, and fetches that
+    /// again.
+    pub async fn verify(
+        &self,
+        wanted: &[Wanted],
+        which: Which,
+        listener: &Arc<dyn Listener>,
+    ) -> Result<Verified, Error> {
+        let (shared, all) = (Arc::clone(&self.shared), wanted.to_vec());
+        let hashing = tokio::task::spawn_blocking(move || verify(&shared, &all, which));
+        let mut verified = hashing.await.map_err(|_| Error::Ended)??;
+        let damaged = verified.damaged_of(wanted);
+        if !damaged.is_empty() {
+            verified.fetched = self.fetch(&damaged, listener).await?;
+        }
+        Ok(verified)
+    }
+
+    /// Finds out what the first mirror of a source that works has now. Nothing is kept.
+    pub async fn newest(&self, wanted: &Wanted) -> Result<(String, Newest), Unfetched> {
+        let mut attempts = Vec::new();
+        for mirror in &wanted.source.mirrors {
+            match newest(&self.shared, mirror).await {
+                Ok(newest) => return Ok((mirror.clone(), newest)),
+                Err(why) => attempts.push(Attempt {
+                    mirror: mirror.clone(),
+                    why,
+                }),
+            }
+        }
+        Err(Unfetched {
+            wanted: Box::new(wanted.clone()),
+            attempts: attempts.into(),
+        })
+    }
+
+    /// Returns where the hash of a source stands, relative to the tree: `packages/core/musl/package.toml:13`.
+    pub fn line(&self, wanted: &Wanted) -> String {
+        line(&self.shared.config.tree, wanted)
+    }
+
+    /// Checks the mirrors of sources, within the limits of the client. Nothing is kept.
+    pub async fn check_mirrors(
+        &self,
+        wanted: &[Wanted],
+        checking: Checking,
+    ) -> Result<Vec<CheckedSource>, Error> {
+        let mut running = JoinSet::new();
+        for (source, listed) in self.list(wanted)?.into_iter().enumerate() {
+            let mirrors = listed.wanted.source.mirrors.clone();
+            for (place, mirror) in mirrors.into_iter().enumerate() {
+                let (shared, listed) = (Arc::clone(&self.shared), listed.clone());
+                running.spawn(async move {
+                    let (wanted, bytes) = (&listed.wanted, listed.bytes);
+                    let checked = check(&shared, wanted, mirror, bytes, checking).await;
+                    ((source, place), checked)
+                });
+            }
+        }
+        let mut checked = BTreeMap::new();
+        while let Some(ended) = running.join_next().await {
+            let (place, mirror) = ended.map_err(|_| Error::Ended)?;
+            checked.insert(place, mirror);
+        }
+        let mut sources: Vec<_> = wanted
+            .iter()
+            .map(|wanted| CheckedSource {
+                wanted: wanted.clone(),
+                mirrors: Vec::new(),
+            })
+            .collect();
+        for ((source, _), mirror) in checked {
+            sources[source].mirrors.push(mirror);
+        }
+        Ok(sources)
     }
 }

@@ -6,6 +6,7 @@
 //! hash gets its name.
 
 mod aside;
+mod check;
 mod config;
 mod copy;
 mod error;
@@ -14,20 +15,27 @@ mod fetcher;
 mod job;
 mod listing;
 mod mirror;
+mod newest;
 mod partial;
 mod place;
 mod report;
+mod seed;
 mod shared;
 mod store;
+mod verify;
 mod wanted;
 
 pub use aside::Aside;
+pub use check::{CheckedMirror, CheckedSource, Checking, MirrorState};
 pub use config::{Config, DEFAULT_LIMIT};
 pub use error::Error;
 pub use event::{Event, Listener};
 pub use fetcher::Fetcher;
 pub use listing::{Listed, State};
 pub use mirror::{InvalidTemplate, Template};
+pub use newest::Newest;
 pub use report::{Attempt, How, Report, Unfetched, Why};
+pub use seed::{ARTIFACT_TYPE, Exported, Form, Imported, Input, Invalid};
 pub use store::{Removed, Store};
+pub use verify::{Damaged, Verified, Which};
 pub use wanted::Wanted;

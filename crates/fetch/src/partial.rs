@@ -147,6 +147,16 @@ impl Partial {
 
     /// Takes the contents of a file of this machine.
     pub(crate) async fn take_file(&mut self, from: File) -> io::Result<()> {
+        let length = from.metadata()?.len();
+        self.take_from(from.take(length), length).await
+    }
+
+    /// Takes what is read, which is said to have so many bytes, instead of what has arrived.
+    pub(crate) async fn take_from(
+        &mut self,
+        from: impl io::Read + Send + 'static,
+        length: u64,
+    ) -> io::Result<()> {
         self.forget()?;
         self.rest().await?;
         let State::Resting(writing) = std::mem::replace(&mut self.state, State::Lost) else {
@@ -154,7 +164,7 @@ impl Partial {
         };
         let copying = move || {
             let mut writing = writing;
-            let copied = writing.copy(&from);
+            let copied = writing.copy(from, length);
             (writing, copied)
         };
         let (writing, copied) = tokio::task::spawn_blocking(copying)
@@ -274,28 +284,38 @@ impl Writing {
         Ok(())
     }
 
-    fn copy(&mut self, from: &File) -> io::Result<()> {
+    fn copy(&mut self, from: impl io::Read, length: u64) -> io::Result<()> {
         self.clear()?;
-        check_room(from.metadata()?.len(), &self.file)?;
-        state::each_block(from, |block| self.append(block)).map(drop)
+        check_room(length, &self.file)?;
+        each_block(from, |block| self.append(block))
     }
 }
 
-/// Hashes what is left of a file. Returns how many bytes there were.
-fn hash_into(hasher: &mut Sha256, file: &mut File) -> io::Result<u64> {
+/// Hands over what is left to read, block by block.
+fn each_block(
+    mut from: impl io::Read,
+    mut hear: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let mut block = vec![0; BLOCK];
-    let mut bytes = 0;
     loop {
-        match file.read(&mut block) {
-            Ok(0) => return Ok(bytes),
-            Ok(length) => {
-                hasher.update(&block[..length]);
-                bytes += length as u64;
-            }
+        match from.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(length) => hear(&block[..length])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Hashes what is left to read. Returns how many bytes there were.
+pub(crate) fn hash_into(hasher: &mut Sha256, from: impl io::Read) -> io::Result<u64> {
+    let mut bytes = 0;
+    each_block(from, |block| {
+        hasher.update(block);
+        bytes += block.len() as u64;
+        Ok(())
+    })?;
+    Ok(bytes)
 }
 
 /// Opens a partial file. What is no file of our own, since it is a symbolic link, has other names or is not even a

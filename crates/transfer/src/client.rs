@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{
     ACCEPT_ENCODING, DATE, HeaderMap, HeaderName, IF_RANGE, LOCATION, RANGE, RETRY_AFTER,
 };
-use reqwest::{NoProxy, Proxy, Response, redirect};
+use reqwest::{Method, NoProxy, Proxy, Response, redirect};
 use tokio::time::timeout;
 
 use crate::address::Address;
@@ -33,7 +34,22 @@ pub(crate) struct Answer {
     pub(crate) response: Response,
     /// Where it came from, after all redirects.
     pub(crate) from: Address,
+    /// Where the first redirects led that are for good.
+    pub(crate) moved: Option<Address>,
+    /// How long the answers took.
+    pub(crate) took: Duration,
     _permit: Permit,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question<'a> {
+    /// A file, or what follows what is held of it.
+    File(Option<&'a Held>),
+    /// What is said of a file.
+    Head,
+    /// The same, with its first byte.
+    FirstByte,
 }
 
 impl Client {
@@ -71,38 +87,64 @@ impl Client {
         address: &Address,
         held: Option<&Held>,
     ) -> Result<Answer, Error> {
+        self.follow(address, Question::File(held)).await
+    }
+
+    /// Asks a question, and follows redirects.
+    pub(crate) async fn follow(
+        &self,
+        address: &Address,
+        question: Question<'_>,
+    ) -> Result<Answer, Error> {
+        let (mut moved, mut is_for_good, mut took) = (None, true, Duration::ZERO);
         let mut asked = BTreeSet::new();
         let mut address = address.clone();
         loop {
             let permit = self.limits.enter(&address.host()).await;
-            let response = self.ask_one(&address, held).await?;
+            let since = Instant::now();
+            let response = self.ask_one(&address, question).await?;
+            took += since.elapsed();
             if !response.status().is_redirection() {
                 return match response.status().as_u16() {
                     200 | 206 => Ok(Answer {
                         response,
                         from: address,
+                        moved,
+                        took,
                         _permit: permit,
                     }),
                     // What is held is not a beginning of what is there.
-                    416 if held.is_some() => Err(Error::Range),
+                    416 if matches!(question, Question::File(Some(_))) => Err(Error::Range),
                     code => Err(self.refused(code, response.headers())),
                 };
             }
             let next = self.redirected(&address, &response, &asked)?;
+            is_for_good &= matches!(response.status().as_u16(), 301 | 308);
+            if is_for_good {
+                moved = Some(next.clone());
+            }
             asked.insert(std::mem::replace(&mut address, next));
         }
     }
 
-    async fn ask_one(&self, address: &Address, held: Option<&Held>) -> Result<Response, Error> {
+    async fn ask_one(&self, address: &Address, question: Question<'_>) -> Result<Response, Error> {
+        let method = match question {
+            Question::Head => Method::HEAD,
+            Question::File(_) | Question::FirstByte => Method::GET,
+        };
         // Compressed on the way, a file would have other bytes.
         let mut request = self
             .inner
-            .get(address.url().clone())
+            .request(method, address.url().clone())
             .header(ACCEPT_ENCODING, "identity");
-        if let Some(held) = held {
-            request = request
-                .header(RANGE, format!("bytes={}-", held.bytes))
-                .header(IF_RANGE, &held.validator);
+        match question {
+            Question::File(Some(held)) => {
+                request = request
+                    .header(RANGE, format!("bytes={}-", held.bytes))
+                    .header(IF_RANGE, &held.validator);
+            }
+            Question::FirstByte => request = request.header(RANGE, "bytes=0-0"),
+            Question::File(None) | Question::Head => {}
         }
         let answered = timeout(self.config.stall, request.send()).await;
         let answered = answered.map_err(|_| Error::Stalled(self.config.stall))?;

@@ -14,6 +14,7 @@ const DRIP: Duration = Duration::from_millis(5);
 /// A request, as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
@@ -136,10 +137,38 @@ impl Shared {
                     None => status(404, &[]),
                 }
             };
+            if request.method == "HEAD" {
+                // What is done is the same, and the body is not sent.
+                let mut head = Head(connection.get_mut(), Vec::new());
+                act(&request, &mut head)?;
+                let sent = String::from_utf8_lossy(&head.1).into_owned();
+                let end = sent.find("\r\n\r\n").map_or(sent.len(), |end| end + 4);
+                connection.get_mut().write_all(&sent.as_bytes()[..end])?;
+                continue;
+            }
             if !act(&request, connection.get_mut())? {
                 return Ok(());
             }
         }
+        Ok(())
+    }
+}
+
+/// A connection whose answers are collected.
+struct Head<'a>(&'a mut dyn Connection, Vec<u8>);
+
+impl Read for Head<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
+    }
+}
+
+impl Write for Head<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -149,6 +178,7 @@ fn read(connection: &mut BufReader<Box<dyn Connection>>) -> io::Result<Option<Re
     if connection.read_line(&mut line)? == 0 {
         return Ok(None);
     }
+    let method = line.split(' ').next().unwrap_or_default().to_owned();
     let path = line.split(' ').nth(1).unwrap_or_default();
     // A proxy is asked for a whole URL.
     let path = path.split_once("://").map_or(path, |(_, rest)| {
@@ -160,7 +190,11 @@ fn read(connection: &mut BufReader<Box<dyn Connection>>) -> io::Result<Option<Re
         let mut line = String::new();
         connection.read_line(&mut line)?;
         let Some((name, value)) = line.trim_end().split_once(':') else {
-            return Ok(Some(Request { path, headers }));
+            return Ok(Some(Request {
+                method,
+                path,
+                headers,
+            }));
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }

@@ -1,112 +1,72 @@
 //! `stagex fetch`: downloads sources, or says what is missing.
 
-use std::fmt::Write as _;
-use std::sync::Arc;
+mod fetching;
+mod mirrors;
+mod seed;
+mod verify;
 
-use camino::Utf8PathBuf;
+use std::fmt::Write as _;
+
 use documents::{FailedMirror, FetchedSource, SourceOutcome, Version};
-use fetch::{Config, Fetcher, How, Listed, Report, State, Store, Unfetched, Wanted};
+use fetch::{How, Listed, Report, State, Store, Unfetched, Wanted, Which};
 use indicatif::HumanBytes;
 use make::Cleaned;
 use package_tree::{DEFAULT_PLATFORM, Plan};
-use state::Hashes;
 
 use crate::arguments;
 use crate::context::Context;
-use crate::environment;
-use crate::exit::{ErrorKind, Exit};
-use crate::failure::{Failure, print_problem, usage};
-use crate::options::{Format, Network, Progress};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::options::{Format, Progress};
 use crate::place;
 use crate::render;
-use crate::wait;
+
+pub(super) use fetching::{configuration, is_offline};
+use fetching::{exit, fetch, fetcher, store};
 
 pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exit, Failure> {
+    if let Some(from) = &arguments.import {
+        return seed::import(context, from);
+    }
     let tree = super::tree::open(context)?;
     super::tree::warn(context, &tree, &arguments.targets);
     let plan = super::tree::plan_for(context, &tree, &arguments.targets, DEFAULT_PLATFORM)?;
     if arguments.list {
         return list(context, &plan);
     }
+    if let Some(to) = &arguments.export {
+        return seed::export(context, &plan, to, arguments.progress);
+    }
+    if arguments.verify {
+        let which = if arguments.targets.is_empty() {
+            Which::All
+        } else {
+            Which::Wanted
+        };
+        return verify::verify(context, &plan, which, arguments.progress);
+    }
+    if let Some(depth) = arguments.check_mirrors {
+        return mirrors::check(context, &plan, depth);
+    }
+    if arguments.update_hash {
+        return verify::update_hash(context, &plan);
+    }
     of_plan(context, &plan, arguments.progress)
 }
 
 /// Fetches the sources of all packages of a plan.
 pub(super) fn of_plan(context: &Context, plan: &Plan, progress: Progress) -> Result<Exit, Failure> {
-    let wanted = Wanted::of(&plan.packages);
-    let fetcher = fetcher(context)?;
-    let listener = render::fetching(context.verbosity, progress);
-    let report = wait::block_on(async {
-        let mut interrupted = wait::watch();
-        let fetching = fetcher.fetch(&wanted, &listener);
-        let report = wait::unless(&mut interrupted, fetching).await?;
-        Ok(report?)
-    });
-    drop(listener);
-    let report = report?;
-    let failed: Vec<&Unfetched> = report.failed().collect();
+    let report = fetch(
+        context,
+        &fetcher(context)?,
+        &Wanted::of(&plan.packages),
+        progress,
+    )?;
     match context.format {
         Format::Json => render::json(&document(&report)),
         Format::Human => render::result(&summary(&report)),
     }
-    for unfetched in &failed {
-        print_problem("error", &unfetched.to_string(), Some(&unfetched.hint()));
-    }
-    Ok(if failed.is_empty() {
-        Exit::Success
-    } else {
-        ErrorKind::Package.into()
-    })
-}
-
-/// Makes a fetcher with what is settled.
-fn fetcher(context: &Context) -> Result<Fetcher, Failure> {
-    Ok(Fetcher::new(configuration(context)?)?)
-}
-
-/// Tells whether nothing may be downloaded.
-pub(super) fn is_offline(context: &Context) -> bool {
-    context.settings.network.value == Network::None
-}
-
-/// Returns what is settled for fetching.
-pub(super) fn configuration(context: &Context) -> Result<Config, Failure> {
-    let settings = &context.settings.fetch;
-    Ok(Config {
-        tree: context.directory.clone(),
-        store: store(context)?,
-        limit: settings.limit.value,
-        by_hash: settings.by_hash.value.clone(),
-        by_hash_first: settings.by_hash_first.value,
-        directories: settings.directories.value.clone(),
-        offline: is_offline(context),
-        transfer: transfer::Config {
-            connections: settings.connections.value as usize,
-            per_host: settings.per_host.value as usize,
-            stall: settings.stall.value,
-            proxies: environment::proxies()?,
-            ..transfer::Config::default()
-        },
-        hashes: Arc::new(Hashes::of_tree(&place::directories(context)?)),
-    })
-}
-
-/// Returns the directory of the store.
-fn store(context: &Context) -> Result<Utf8PathBuf, Failure> {
-    let Some(store) = &context.settings.fetch.store.value else {
-        return environment::default_store().ok_or_else(|| {
-            let hint = "set HOME, XDG_CACHE_HOME or STAGEX_STORE";
-            usage(
-                "there is no home directory for the store of sources".to_owned(),
-                Some(hint),
-            )
-        });
-    };
-    place::outside(
-        &context.directory,
-        store,
-        "leave it out to use the store in your cache directory",
-    )
+    Ok(exit(&report))
 }
 
 /// Removes the store.
