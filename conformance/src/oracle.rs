@@ -223,9 +223,11 @@ impl Oracle {
 /// Lays out what StageX's command gives a package for its context.
 fn assemble(root: &Utf8Path, package: &PlannedPackage, context: &Utf8Path) -> io::Result<()> {
     copy_directory(&root.join(&package.context), context)?;
-    let fetch = root.join(package.fetch());
-    if !package.sources.is_empty() {
-        copy_directory(&fetch, &context.join("fetch"))?;
+    let (from, to) = (root.join(package.fetch()), context.join("fetch"));
+    for source in &*package.sources {
+        fs::create_dir_all(&to)?;
+        // Where it is laid out it may be a link to where it is kept.
+        fs::copy(from.join(&source.file), to.join(&source.file))?;
     }
     Ok(())
 }
