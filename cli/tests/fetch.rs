@@ -178,6 +178,7 @@ fn sources_are_fetched_listed_and_removed() {
     assert_eq!(one["sources"][0]["outcome"], "fetched");
     assert_eq!(one["sources"][0]["bytes"], 1000);
 
+    assert_eq!(scene.run(&["make", "fetch", "--no-fetch"]).code, 2);
     let all = scene.run(&["make", "fetch"]);
     assert_eq!((all.code, scene.placed()), (0, 3), "{}", all.stderr);
     assert!(

@@ -14,7 +14,7 @@ use super::check::Mode;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
-use crate::failure::{Failure, print_problem};
+use crate::failure::{Failure, print_problem, usage};
 use crate::options::Format;
 use crate::place;
 use crate::render::{self, Reasons, Show};
@@ -27,6 +27,13 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         Some(Instead::Check) => return super::check::of_tree(context, &[], Mode::default()),
         Some(Instead::Compat) => return super::runtimes::run(context),
         Some(Instead::Fetch) => {
+            if arguments.no_fetch {
+                let hint = "`stagex fetch --list` shows what is missing, and downloads nothing";
+                return Err(usage(
+                    "--no-fetch cannot be used with fetch".to_owned(),
+                    Some(hint),
+                ));
+            }
             let plan = super::tree::plan_for(context, &tree, &[], DEFAULT_PLATFORM)?;
             return super::fetch::of_plan(context, &plan, arguments.progress);
         }

@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use build::{Error, Event, FetchProblem, Listener, missing_sources};
 use camino::Utf8PathBuf;
 use fetch::{Config, Fetcher, How, Unfetched, Wanted};
-use indicatif::HumanBytes;
 use make::Sources;
 use package_tree::PlannedPackage;
 
 use super::fetch::{configuration, is_offline};
 use crate::context::Context;
 use crate::exit::ErrorKind;
+use crate::render;
 
 /// Brings sources with a fetcher.
 #[derive(Debug)]
@@ -141,44 +141,20 @@ impl std::fmt::Debug for Told {
 
 impl fetch::Listener for Told {
     fn hear(&self, event: fetch::Event<'_>) {
-        let (source, message) = match event {
-            fetch::Event::Done {
-                source,
-                how: How::Fetched { mirror, bytes },
-            } => {
-                let bytes = HumanBytes(*bytes);
-                (
-                    source,
-                    format!("fetched {} from {mirror}, {bytes}", source.source.file),
-                )
-            }
-            fetch::Event::Waiting { source } => (
-                source,
-                format!(
-                    "waiting for another stagex, which fetches {}",
-                    source.source.file
-                ),
-            ),
-            fetch::Event::Again {
-                source,
-                mirror,
-                why,
-                pause,
-            } => {
-                let seconds = pause.as_secs_f64();
-                (
-                    source,
-                    format!("{mirror}: {why}; trying again in {seconds:.1} s"),
-                )
-            }
-            fetch::Event::Failed {
-                source,
-                mirror,
-                why,
-            } => (source, format!("{mirror}: {why}")),
-            fetch::Event::Notice { source, message } => (source, message.to_owned()),
-            _ => return,
+        // What fails is said with the package's failure, and what was at hand is nobody's news.
+        let is_news = !matches!(
+            event,
+            fetch::Event::Asked { .. }
+                | fetch::Event::Unfetched { .. }
+                | fetch::Event::Done {
+                    how: How::Present | How::Stored,
+                    ..
+                }
+        );
+        let Some((source, text)) = render::fetching::said(&event).filter(|_| is_news) else {
+            return;
         };
+        let message = format!("{}: {text}", source.source.file);
         let package = source.package.clone();
         self.0.hear(Event::Notice { package, message });
     }

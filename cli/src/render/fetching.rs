@@ -28,52 +28,62 @@ impl Listener for Lines {
 
 impl Lines {
     fn line(self, event: &Event<'_>) -> Option<String> {
-        Some(match event {
-            Event::Waiting { source } => {
-                format!("{source}: another stagex is fetching it; waiting")
-            }
-            Event::Asked { source, mirror } => format!("{source}: {mirror}"),
-            Event::Sends {
-                source,
-                from,
-                length,
-            } if *from > 0 => {
-                let of =
-                    length.map_or_else(String::new, |length| format!(" of {}", HumanBytes(length)));
-                format!("{source}: continuing behind {}{of}", HumanBytes(*from))
-            }
-            Event::Again {
-                source,
-                mirror,
-                why,
-                pause,
-            } => {
-                let seconds = pause.as_secs_f64();
-                format!("{source}: {mirror}: {why}; trying again in {seconds:.1} s")
-            }
-            Event::Failed {
-                source,
-                mirror,
-                why,
-            } => format!("{source}: {mirror}: {why}"),
+        match event {
             Event::Done {
-                source,
-                how: How::Fetched { bytes, .. },
-            } => format!("{source}: fetched, {}", HumanBytes(*bytes)),
-            Event::Done {
-                source,
-                how: How::Stored,
-            } => format!("{source}: taken from the store"),
-            Event::Done {
-                source,
-                how: How::Present,
-            } if self.verbose => format!("{source}: already there"),
-            Event::Notice { source, message } => format!("{source}: notice: {message}"),
-            // Why is said at the end, with all mirrors.
-            Event::Unfetched { source } => format!("{}: not fetched", source.wanted),
-            _ => return None,
-        })
+                how: How::Present, ..
+            } if !self.verbose => None,
+            event => said(event).map(|(source, text)| format!("{source}: {text}")),
+        }
     }
+}
+
+/// Says what happens to a source, without its name; nothing of what merely goes on.
+pub(crate) fn said<'a>(event: &Event<'a>) -> Option<(&'a Wanted, String)> {
+    Some(match *event {
+        Event::Waiting { source } => (source, "another stagex is fetching it; waiting".to_owned()),
+        Event::Asked { source, mirror } => (source, mirror.to_owned()),
+        Event::Sends {
+            source,
+            from,
+            length,
+        } if from > 0 => {
+            let of =
+                length.map_or_else(String::new, |length| format!(" of {}", HumanBytes(length)));
+            (
+                source,
+                format!("continuing behind {}{of}", HumanBytes(from)),
+            )
+        }
+        Event::Again {
+            source,
+            mirror,
+            why,
+            pause,
+        } => {
+            let seconds = pause.as_secs_f64();
+            (
+                source,
+                format!("{mirror}: {why}; trying again in {seconds:.1} s"),
+            )
+        }
+        Event::Failed {
+            source,
+            mirror,
+            why,
+        } => (source, format!("{mirror}: {why}")),
+        Event::Done { source, how } => {
+            let text = match how {
+                How::Fetched { bytes, .. } => format!("fetched, {}", HumanBytes(*bytes)),
+                How::Stored => "taken from the store".to_owned(),
+                How::Present => "already there".to_owned(),
+            };
+            (source, text)
+        }
+        Event::Notice { source, message } => (source, format!("notice: {message}")),
+        // Why is said at the end, with all mirrors.
+        Event::Unfetched { source } => (&source.wanted, "not fetched".to_owned()),
+        _ => return None,
+    })
 }
 
 /// Shows what happens on a terminal.

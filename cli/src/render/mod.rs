@@ -1,7 +1,7 @@
 //! Everything that the program prints, apart from errors.
 
 pub(crate) mod cells;
-mod fetching;
+pub(crate) mod fetching;
 pub(crate) mod findings;
 mod plain;
 mod reasons;
