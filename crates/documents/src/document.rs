@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::{
-    Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Fetch,
-    FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph, GraphClosure,
-    GraphCriticalPath, GraphSimulation, GraphWhy, Make, Plan, Record, Rules, Runtimes,
+    Attempt, Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests,
+    Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph,
+    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Rules,
+    Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -34,6 +35,7 @@ macro_rules! documents {
 }
 
 documents! {
+    Attempt: "attempt",
     Build: "build",
     Check: "check",
     Clean: "clean",
@@ -53,6 +55,7 @@ documents! {
     GraphCriticalPath: "graph-critical-path",
     GraphSimulation: "graph-simulation",
     GraphWhy: "graph-why",
+    Ledger: "ledger",
     Make: "make",
     Plan: "plan",
     Record: "record",

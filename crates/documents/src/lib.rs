@@ -5,6 +5,7 @@
 //! for people. The schemas in `docs/schema/` are made from these types, and `docs/json.md` is compared
 //! with them.
 
+mod attempt;
 mod build;
 mod check;
 mod clean;
@@ -31,6 +32,10 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+pub use attempt::{
+    Attempt, AttemptFailure, AttemptMachine, AttemptRuntime, AttemptTree, AttemptVerdict,
+    DependencyOrigin, Ledger, Material, MaterialKind, Round,
+};
 pub use build::Build;
 pub use check::{Check, Finding, RuleDescription, Rules, Severity};
 pub use clean::Clean;
