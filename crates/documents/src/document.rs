@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::{
-    Attempt, Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests,
+    Attempt, Attestations, Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests,
     Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph,
-    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Rules,
+    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Report, Reproduction, Rules,
     Runtimes,
 };
 
@@ -36,6 +36,7 @@ macro_rules! documents {
 
 documents! {
     Attempt: "attempt",
+    Attestations: "attestations",
     Build: "build",
     Check: "check",
     Clean: "clean",
@@ -59,6 +60,8 @@ documents! {
     Make: "make",
     Plan: "plan",
     Record: "record",
+    Report: "report",
+    Reproduction: "reproduction",
     Rules: "rules",
     Runtimes: "runtimes",
 }

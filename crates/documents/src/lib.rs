@@ -6,6 +6,7 @@
 //! with them.
 
 mod attempt;
+mod attestation;
 mod build;
 mod check;
 mod clean;
@@ -21,9 +22,11 @@ mod graph;
 mod kind;
 mod make;
 mod mirrors;
+mod moment;
 mod plan;
 mod reason;
 mod record;
+mod report;
 mod runtimes;
 mod seed;
 mod verify;
@@ -35,6 +38,10 @@ mod tests;
 pub use attempt::{
     Attempt, AttemptFailure, AttemptMachine, AttemptRuntime, AttemptTree, AttemptVerdict,
     DependencyOrigin, Ledger, Material, MaterialKind, Round,
+};
+pub use attestation::{
+    Attestations, BuildDefinition, BuildMetadata, BuildParameters, Builder, Predicate, Provenance,
+    Reproduction, ResourceDescriptor, RunDetails, Statement,
 };
 pub use build::Build;
 pub use check::{Check, Finding, RuleDescription, Rules, Severity};
@@ -57,9 +64,13 @@ pub use graph::{
 pub use kind::ErrorKind;
 pub use make::{MadePackage, Make, Outcome, PlatformImage};
 pub use mirrors::{FetchMirrors, MirrorCheck, MirrorCheckState};
+pub use moment::{rfc3339, seconds_of};
 pub use plan::{Plan, PlannedPackage, Source};
 pub use reason::{DEPENDENCY, Reason};
 pub use record::Record;
+pub use report::{
+    Report, ReportAnswer, ReportChange, ReportCounts, ReportPackage, ReportRuntime, ReportState,
+};
 pub use runtimes::{
     Capabilities, Dialect, LayerRecord, ReadyRuntime, Runtime, Runtimes, UnavailableReason,
     UnavailableRuntime,

@@ -20,7 +20,6 @@ mod pack;
 mod path;
 mod profile;
 mod set;
-mod timestamp;
 
 pub use config::{ConfigError, ConfigRequest, config, image_facts};
 pub use difference::{

@@ -10,7 +10,7 @@ use std::fmt;
 use go_flate::Level;
 
 use crate::media_types::{self, MediaTypes};
-use crate::timestamp::rfc3339;
+use documents::rfc3339;
 
 /// A canonical encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use containerfile::{Build, Platform};
 use crate::digest::DiffId;
 use crate::json;
 use crate::profile::Profile;
-use crate::timestamp::rfc3339;
+use documents::rfc3339;
 use document::{Document, Entry};
 use moment::Moment;
 
