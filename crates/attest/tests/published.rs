@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 /// Returns a schema that a crate carries.
 fn schema(of: &str, file: &str) -> Value {
-    let metadata = MetadataCommand::new().other_options(["--offline".to_owned()]).exec().unwrap();
+    let metadata = MetadataCommand::new().exec().unwrap();
     let package = metadata.packages.iter().find(|each| each.name.as_str() == of).unwrap();
     let manifest = PathBuf::from(package.manifest_path.as_std_path());
     let path = manifest.parent().unwrap().join("schemas").join(file);
