@@ -221,6 +221,7 @@ impl Build<'_> {
     }
 
     pub(crate) fn request(&self) -> BuildRequest {
+        varied: backend_api::Variations::default(),
         let count = self.scene.count.fetch_add(1, Ordering::Relaxed);
         let directory = self.scene.directory.join(format!("build-{count}"));
         let [work, exported] = ["work", "layers"].map(|name| directory.join(name));

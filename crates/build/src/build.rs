@@ -8,7 +8,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
 
-use backend_api::{Backend, Network, Ready};
+use backend_api::{Backend, Network, Ready, Variations};
 use camino::Utf8Path;
 use oci_image::{Digest, ImageSet};
 use package_tree::Hermetic;
@@ -156,11 +156,13 @@ async fn build_in(
         Delivery::Directory(directory) => Order {
             resolved,
             destination: Destination::Directory(directory),
+            varied: Variations::default(),
             keep: Box::new(|_| Ok(())),
         },
         Delivery::File(path) => Order {
             resolved,
             destination: Destination::Work,
+            varied: Variations::default(),
             keep: Box::new(move |image| {
                 Ok(oci_image::write_tar_file(image, &path).at("write", &path)?)
             }),
@@ -168,6 +170,7 @@ async fn build_in(
         Delivery::Stream(stream) => Order {
             resolved,
             destination: Destination::Work,
+            varied: Variations::default(),
             keep: Box::new(move |image| send(image, stream)),
         },
     };

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use backend_api::Variations;
 use build::{
     Destination, Error, Event, Failure, Listener, Log, Order, Recipe, Resolved, blocking,
     inputs_of_files, resolve,
@@ -209,6 +210,7 @@ impl Maker {
         let order = Order {
             resolved: subject.resolved,
             destination: Destination::Directory(self.directories.output(&self.package(place).name)),
+            varied: Variations::default(),
             keep: Box::new(keep),
         };
         self.executor.execute(order, log, interrupted).await
