@@ -221,7 +221,6 @@ impl Build<'_> {
     }
 
     pub(crate) fn request(&self) -> BuildRequest {
-        varied: backend_api::Variations::default(),
         let count = self.scene.count.fetch_add(1, Ordering::Relaxed);
         let directory = self.scene.directory.join(format!("build-{count}"));
         let [work, exported] = ["work", "layers"].map(|name| directory.join(name));
@@ -236,6 +235,7 @@ impl Build<'_> {
         };
         let path = |name: &str| self.scene.directory.join(name);
         BuildRequest {
+            varied: backend_api::Variations::default(),
             key: BuildKey::new(&format!("cache-{count}")),
             containerfile,
             context: path("context"),
