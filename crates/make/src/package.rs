@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::executor::Executor;
 use crate::explain::Situation;
+use crate::given::Given;
 use crate::inputs::Rules;
 
 /// A package that is there.
@@ -39,6 +40,8 @@ pub(crate) struct Maker {
     pub no_cache: bool,
     /// What is kept from builds, where they are hermetic.
     pub hermetic: Option<Arc<Hermetic>>,
+    /// What stands for the dependencies of all packages.
+    pub given: Option<Arc<Given>>,
     pub hashes: Hashes,
     pub outputs: Outputs,
     pub listener: Arc<dyn Listener>,
@@ -53,6 +56,7 @@ impl Maker {
         executor: Arc<dyn Executor>,
         no_cache: bool,
         hermetic: Option<Arc<Hermetic>>,
+        given: Option<Arc<Given>>,
         listener: Arc<dyn Listener>,
     ) -> Self {
         let (hashes, outputs) = rayon::join(
@@ -66,6 +70,7 @@ impl Maker {
             executor,
             no_cache,
             hermetic,
+            given,
             hashes,
             outputs,
             listener,
@@ -157,6 +162,9 @@ impl Maker {
         };
         let reasons = situation.reasons(inputs.beside(&record));
         let mut recipe = Recipe::of_package(self.profile, &self.directories, package);
+        if let Some(given) = &self.given {
+            given.give(&mut recipe);
+        }
         let mut notices: Vec<String> = unseen.into_iter().collect();
         if let Some(hermetic) = &self.hermetic {
             recipe.keep_network = Some(hermetic.excepted(package));
