@@ -92,24 +92,27 @@ pub async fn build(
     let result = build_in(job, directories, delivery, &writer, interrupted).await;
     let last_lines = writer.end();
     let (package, duration) = (name, start.elapsed());
+    let result = result.map_err(|error| Failure {
+        error,
+        log: log.clone(),
+        last_lines,
+    });
     listener.hear(match &result {
         Ok(digest) => Event::Built {
             package,
             digest: *digest,
             duration,
         },
-        Err(Error::Interrupted) => Event::Skipped { package },
-        Err(error) => Event::Failed {
+        Err(failure) if matches!(failure.error, Error::Interrupted) => Event::Skipped { package },
+        Err(failure) => Event::Failed {
             package,
-            message: error.to_string(),
+            message: failure.error.to_string(),
+            kind: failure.kind(),
+            last_lines: failure.last_lines.clone(),
         },
     });
     let closed = session.close(backend.as_ref()).await;
-    let digest = result.map_err(|error| Failure {
-        error,
-        log: log.clone(),
-        last_lines,
-    })?;
+    let digest = result?;
     closed.map_err(bare)?;
     Ok(digest)
 }

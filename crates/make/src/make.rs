@@ -383,11 +383,13 @@ impl Work {
                 ..
             }) => (Event::Skipped { package }, Outcome::Skipped),
             Err(failure) => {
-                let message = failure.error.to_string();
-                (
-                    Event::Failed { package, message },
-                    Outcome::Failed(Box::new(failure)),
-                )
+                let event = Event::Failed {
+                    package,
+                    message: failure.error.to_string(),
+                    kind: failure.kind(),
+                    last_lines: failure.last_lines.clone(),
+                };
+                (event, Outcome::Failed(Box::new(failure)))
             }
         };
         self.begun.remove(&place);
