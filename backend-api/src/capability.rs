@@ -1,6 +1,10 @@
 //! What an engine can do: plain data, declared by the backend, enforced once, outside of it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+use crate::variation::Variation;
 
 /// The Containerfile features that an engine understands. What it does not understand is
 /// rewritten into what it does before the backend sees it.
@@ -60,4 +64,7 @@ pub struct Capabilities {
     /// It may leave empty mount points behind in a RUN's layer (`etc/hosts`, `run/` and the
     /// like), which the build itself did not make.
     pub leaves_mount_points: bool,
+    /// What of [`Variations`](crate::Variations) it can vary. Nothing else is asked for.
+    #[serde(default)]
+    pub varies: BTreeSet<Variation>,
 }

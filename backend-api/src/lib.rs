@@ -14,6 +14,7 @@ mod event;
 mod image;
 mod request;
 mod step;
+mod variation;
 
 pub use availability::{Availability, Ready, Reason, Unavailable};
 pub use backend::Backend;
@@ -26,3 +27,4 @@ pub use request::{
     Network, OpenFiles, Seal,
 };
 pub use step::{Stage, Step, StepId, StepKind};
+pub use variation::{Variation, Variations};

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::step::{Stage, Step};
+use crate::variation::Variations;
 
 /// Identifies one build. Unique among all that run or ran on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,6 +81,8 @@ pub struct BuildRequest {
     pub cache: Cache,
     /// How many files a process may open.
     pub open_files: OpenFiles,
+    /// What is varied around the build.
+    pub varied: Variations,
     /// A directory that exists, is empty, and belongs to the backend until the image is removed.
     pub work: Utf8PathBuf,
 }

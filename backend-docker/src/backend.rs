@@ -392,7 +392,7 @@ fn export_layout(image: &BuiltImage, directory: &Utf8Path) -> io::Result<EngineI
 
 #[cfg(test)]
 mod tests {
-    use backend_api::{BuildKey, OpenFiles, Ready};
+    use backend_api::{BuildKey, OpenFiles, Ready, Variations};
 
     use super::*;
     use crate::command::Client;
@@ -432,6 +432,7 @@ mod tests {
                 directory: "/k".into(),
                 seal: None,
             },
+            varied: Variations::default(),
             open_files: OpenFiles { soft: 1, hard: 1 },
             work: "/w".into(),
         };

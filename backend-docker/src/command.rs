@@ -138,7 +138,10 @@ impl Client {
         if request.cache == Cache::Refuse {
             build = build.argument("--no-cache");
         }
-        build.argument("--").argument(&request.context)
+        build
+            .variables(request.varied.variables())
+            .argument("--")
+            .argument(&request.context)
     }
 
     /// Makes an image called `name` of the files in `directory`. `containerfile` says how.
@@ -190,7 +193,7 @@ fn comma_separated(name: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use backend_api::{BuildArgument, BuildKey, OpenFiles};
+    use backend_api::{BuildArgument, BuildKey, OpenFiles, Variations};
 
     use super::*;
 
@@ -211,6 +214,7 @@ mod tests {
             }],
             network: Network::None,
             cache: Cache::Refuse,
+            varied: Variations::default(),
             open_files: OpenFiles {
                 soft: 2048,
                 hard: 16384,

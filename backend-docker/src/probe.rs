@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Reason, Unavailable, Variation};
 use camino::{Utf8Path, Utf8PathBuf};
 use probe_cache::ProbeCache;
 use process::Finished;
@@ -272,6 +272,8 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
         },
         platforms: Vec::new(),
         leaves_mount_points: !modern,
+        // Of everything else it is the daemon that decides.
+        varies: [Variation::TimeZone, Variation::Locale].into(),
     }
 }
 

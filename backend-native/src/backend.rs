@@ -116,7 +116,7 @@ async fn build(
     events: &dyn Events,
 ) -> Result<(), crate::error::Error> {
     let mut answer = Answer::default();
-    let done = command::worker(program, &command::build(request))
+    let done = command::worker_under(program, &command::build(request), &request.varied)
         .run_with(&mut |channel, line| {
             let told = match channel {
                 Channel::Stdout => answer.take(line),

@@ -1,8 +1,8 @@
 //! How the worker is started, and what it is given. Runs nothing.
 
-use backend_api::{BuildRequest, Cache, ContextSource, Step, StepId};
+use backend_api::{BuildRequest, Cache, ContextSource, Step, StepId, Variation, Variations};
 use camino::{Utf8Path, Utf8PathBuf, absolute_utf8};
-use process::Invocation;
+use process::{Invocation, Surroundings};
 
 use crate::job::{BuildJob, CacheJob, Context, ContextKind, Job};
 
@@ -18,6 +18,9 @@ pub(crate) const WORKER: &str = "--stagex-native-worker";
 /// This program, whatever has become of its file.
 pub(crate) const PROGRAM: &str = "/proc/self/exe";
 
+/// The name of the machine in RUNs, as BuildKit has it.
+pub(crate) const HOST_NAME: &str = "buildkitsandbox";
+
 /// How many bytes of the disk the results of earlier builds may take.
 const CACHE_LIMIT: u64 = 10 << 30;
 
@@ -25,6 +28,17 @@ const CACHE_LIMIT: u64 = 10 << 30;
 pub(crate) fn worker(program: &Utf8Path, job: &Job) -> Invocation {
     let job = serde_json::to_vec(job).expect("texts and numbers can be written as JSON");
     Invocation::new(program).argument(WORKER).input(job)
+}
+
+/// Prepares a worker that builds under these varied.
+pub(crate) fn worker_under(program: &Utf8Path, job: &Job, varied: &Variations) -> Invocation {
+    worker(program, job)
+        .variables(varied.variables())
+        .surroundings(Surroundings {
+            one_processor: varied.has(Variation::Processors),
+            old_kernel: varied.has(Variation::KernelRelease),
+            umask: varied.umask(),
+        })
 }
 
 /// Returns the job that a request is.
@@ -57,6 +71,11 @@ pub(crate) fn build(request: &BuildRequest) -> Job {
             .map(|argument| (argument.name.clone(), argument.value.clone()))
             .collect(),
         network: request.network.into(),
+        host_name: if request.varied.has(Variation::HostName) {
+            Variation::HostName.value().to_owned()
+        } else {
+            HOST_NAME.to_owned()
+        },
         open_files: (request.open_files.soft, request.open_files.hard),
         cache: match &request.cache {
             Cache::Use { directory, seal } => Some(CacheJob {

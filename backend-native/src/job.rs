@@ -37,6 +37,8 @@ pub(crate) struct BuildJob {
     pub(crate) network: JobNetwork,
     /// How many files a process may open: what it begins with, and the most.
     pub(crate) open_files: (u64, u64),
+    /// The name of the machine in RUNs.
+    pub(crate) host_name: String,
     /// Where results are kept for later builds; nothing where every instruction must run.
     pub(crate) cache: Option<CacheJob>,
     pub(crate) work: Utf8PathBuf,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Variation};
 use camino::{Utf8Path, Utf8PathBuf};
 use probe_cache::{Circumstances, ProbeCache};
 
@@ -48,6 +48,7 @@ fn capabilities() -> Capabilities {
         layers: LayerRecord::Changes,
         platforms: process::emulated_platforms(),
         leaves_mount_points: false,
+        varies: Variation::ALL.into(),
     }
 }
 

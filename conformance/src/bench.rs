@@ -125,6 +125,7 @@ impl Bench {
         self.prepared.get_or_init(prepare).clone()?;
         let _alone = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let job = Job {
+            given: None,
             profile: PROFILE,
             directories: self.directories.clone(),
             plan: Arc::new(self.plan(&subject.output)?),

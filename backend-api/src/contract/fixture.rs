@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     Availability, Backend, BuildKey, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage,
-    NamedContext, Network, OpenFiles, Stage, Step, StepId, StepKind,
+    NamedContext, Network, OpenFiles, Stage, Step, StepId, StepKind, Variations,
 };
 
 /// A program that exits with its number of arguments, itself not counted: an ELF header, one
@@ -98,6 +98,7 @@ impl Fixture {
             build_arguments: Vec::new(),
             network: Network::None,
             cache: Cache::Refuse,
+            varied: Variations::default(),
             open_files: OpenFiles {
                 soft: 256,
                 hard: 1024,

@@ -6,10 +6,10 @@ use camino::Utf8Path;
 use sandbox::{Bounds, Inside, Network, Process, Rights, UserNetwork};
 use snapshot::Stack;
 
+use crate::command::HOST_NAME;
 use crate::job::{Failure, FailureKind};
 use crate::worker::failure::Result;
 use crate::worker::run::limits::mebibytes;
-use crate::worker::run::process::HOST_NAME;
 use crate::worker::run::{network, seccomp_notify};
 
 /// A program that is not there.

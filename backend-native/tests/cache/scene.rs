@@ -235,6 +235,7 @@ impl Build<'_> {
         };
         let path = |name: &str| self.scene.directory.join(name);
         BuildRequest {
+            varied: backend_api::Variations::default(),
             key: BuildKey::new(&format!("cache-{count}")),
             containerfile,
             context: path("context"),

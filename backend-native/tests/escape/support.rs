@@ -182,6 +182,7 @@ impl Build {
         let containerfile = self.directory.join(format!("Containerfile-{count}"));
         fs::write(&containerfile, &text)?;
         let request = BuildRequest {
+            varied: backend_api::Variations::default(),
             key: BuildKey::new(&format!("escape-{count}")),
             containerfile,
             context: self.directory.join("context"),

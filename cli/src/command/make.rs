@@ -211,6 +211,7 @@ fn build(
         }
         let sources = super::supply::of(context, !arguments.no_fetch, &listener);
         let job = Job {
+            given: None,
             profile: context.settings.profile.value,
             directories,
             sources,

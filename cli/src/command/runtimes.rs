@@ -97,6 +97,7 @@ fn of_capabilities(capabilities: Capabilities) -> documents::Capabilities {
         layers,
         platforms,
         leaves_mount_points,
+        varies,
     } = capabilities;
     let Dialect {
         heredocs,
@@ -123,6 +124,7 @@ fn of_capabilities(capabilities: Capabilities) -> documents::Capabilities {
         },
         platforms,
         leaves_mount_points,
+        varies: varies.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use backend_api::{
     Availability, Backend as _, BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, Error,
     ErrorKind, Event, Events, NamedContext, Network, OpenFiles, Reason, Stage, Step, StepId,
-    StepKind, Unavailable,
+    StepKind, Unavailable, Variations,
 };
 use backend_plugin::{Limits, Plugin};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -129,6 +129,7 @@ fn request() -> BuildRequest {
         }],
         network: Network::None,
         cache: Cache::Refuse,
+        varied: Variations::default(),
         open_files: OpenFiles { soft: 10, hard: 20 },
         work: "/w".into(),
     }

@@ -8,7 +8,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
 
-use backend_api::{Backend, Network, Ready};
+use backend_api::{Backend, Network, Ready, Variations};
 use camino::Utf8Path;
 use oci_image::{Digest, ImageSet};
 use package_tree::Hermetic;
@@ -92,24 +92,27 @@ pub async fn build(
     let result = build_in(job, directories, delivery, &writer, interrupted).await;
     let last_lines = writer.end();
     let (package, duration) = (name, start.elapsed());
+    let result = result.map_err(|error| Failure {
+        error,
+        log: log.clone(),
+        last_lines,
+    });
     listener.hear(match &result {
         Ok(digest) => Event::Built {
             package,
             digest: *digest,
             duration,
         },
-        Err(Error::Interrupted) => Event::Skipped { package },
-        Err(error) => Event::Failed {
+        Err(failure) if matches!(failure.error, Error::Interrupted) => Event::Skipped { package },
+        Err(failure) => Event::Failed {
             package,
-            message: error.to_string(),
+            message: failure.error.to_string(),
+            kind: failure.kind(),
+            last_lines: failure.last_lines.clone(),
         },
     });
     let closed = session.close(backend.as_ref()).await;
-    let digest = result.map_err(|error| Failure {
-        error,
-        log: log.clone(),
-        last_lines,
-    })?;
+    let digest = result?;
     closed.map_err(bare)?;
     Ok(digest)
 }
@@ -156,11 +159,13 @@ async fn build_in(
         Delivery::Directory(directory) => Order {
             resolved,
             destination: Destination::Directory(directory),
+            varied: Variations::default(),
             keep: Box::new(|_| Ok(())),
         },
         Delivery::File(path) => Order {
             resolved,
             destination: Destination::Work,
+            varied: Variations::default(),
             keep: Box::new(move |image| {
                 Ok(oci_image::write_tar_file(image, &path).at("write", &path)?)
             }),
@@ -168,6 +173,7 @@ async fn build_in(
         Delivery::Stream(stream) => Order {
             resolved,
             destination: Destination::Work,
+            varied: Variations::default(),
             keep: Box::new(move |image| send(image, stream)),
         },
     };

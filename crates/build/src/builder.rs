@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use backend_api::{BuildKey, BuiltImage, EngineImage, StepId};
+use backend_api::{BuildKey, BuiltImage, EngineImage, StepId, Variations};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, ImageSet, Layout};
 use tokio::sync::watch;
@@ -37,6 +37,8 @@ pub struct Order {
     pub resolved: Vec<Resolved>,
     /// Where its layout is written.
     pub destination: Destination,
+    /// What is varied around its builds.
+    pub varied: Variations,
     /// What to do with the image as soon as it is there.
     pub keep: Keep,
 }
@@ -50,6 +52,8 @@ struct Place {
     directory: Utf8PathBuf,
     /// What its build is called in the engine's store.
     key: BuildKey,
+    /// What is varied around its build.
+    varied: Variations,
     /// Where its layout is written.
     image: Utf8PathBuf,
 }
@@ -112,12 +116,14 @@ impl Builder {
                 Place {
                     directory,
                     key,
+                    varied: order.varied.clone(),
                     image,
                 }
             } else {
                 Place {
                     directory: directory.to_owned(),
                     key: BuildKey::new(name),
+                    varied: order.varied.clone(),
                     image: destination.clone(),
                 }
             };
@@ -149,10 +155,11 @@ impl Builder {
         let Place {
             directory,
             key,
+            varied,
             image,
         } = place;
         let (this, subject, below) = (Arc::clone(self), Arc::clone(&resolved), directory.clone());
-        let prepare = move || request::prepare(&this.engine, &subject, key, &below);
+        let prepare = move || request::prepare(&this.engine, &subject, varied, key, &below);
         let prepared = blocking(prepare).await?;
         for notice in &prepared.notices {
             log.notice(notice);

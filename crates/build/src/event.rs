@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oci_image::Digest;
 
-use documents::Reason;
+use documents::{ErrorKind, Reason};
 
 /// Something that happens while packages are made. `package` is always an output's full name,
 /// `<stage>-<name>`.
@@ -80,6 +80,10 @@ pub enum Event {
         package: String,
         /// Why, in one sentence.
         message: String,
+        /// Of which kind that is.
+        kind: ErrorKind,
+        /// The last lines of its log.
+        last_lines: Vec<String>,
     },
     /// How long the rest of the work may take, where former builds tell.
     Remaining {

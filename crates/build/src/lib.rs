@@ -50,7 +50,7 @@ pub use missing::{FetchProblem, MissingSource, missing_sources};
 pub use oci_image::Profile;
 pub use package_tree::{ImageName, InvalidName};
 pub use platform::check_platforms;
-pub use recipe::{Context, OPEN_FILES, Recipe, Sources};
+pub use recipe::{Context, OPEN_FILES, Recipe, Sources, name_of_package};
 pub use removal::remove;
 pub use resolve::{Resolved, resolve};
 pub use session::Session;

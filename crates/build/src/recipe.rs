@@ -24,6 +24,11 @@ pub const OPEN_FILES: OpenFiles = OpenFiles {
 /// What the names of packages begin with in a Containerfile.
 const PACKAGES: &str = "stagex/";
 
+/// Returns the name of a package in a Containerfile.
+pub fn name_of_package(name: &str) -> String {
+    format!("{PACKAGES}{name}")
+}
+
 /// What one image is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
@@ -93,7 +98,7 @@ impl Recipe {
     ) -> Self {
         let image = |name: &str| {
             let layout = directories.output_in_tree(name);
-            (format!("{PACKAGES}{name}"), Context::Image(layout))
+            (name_of_package(name), Context::Image(layout))
         };
         let mut contexts: BTreeMap<_, _> = package.dependencies().map(image).collect();
         contexts.insert(FETCH.to_owned(), Context::Sources);
@@ -101,7 +106,7 @@ impl Recipe {
             profile,
             root: directories.root().to_owned(),
             name: package.name.clone(),
-            repository: format!("{PACKAGES}{}", package.name),
+            repository: name_of_package(&package.name),
             tag: package.tag().to_owned(),
             platforms: package.platforms.to_vec(),
             containerfile: package.containerfile(),

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use backend_api::{
     BuildArgument, BuildKey, BuildRequest, ContextSource, NamedContext, Network, Stage, Step,
-    StepId, StepKind,
+    StepId, StepKind, Variations,
 };
 use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -44,6 +44,7 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(
     engine: &Engine,
     resolved: &Resolved,
+    varied: Variations,
     key: BuildKey,
     work: &Utf8Path,
 ) -> Result<Prepared, Error> {
@@ -131,6 +132,7 @@ pub(crate) fn prepare(
         network,
         cache: engine.cache.clone(),
         open_files: recipe.open_files,
+        varied,
         work: engine_directory,
     };
     Ok(Prepared { request, notices })

@@ -16,6 +16,7 @@ use crate::recipe::Recipe;
 use state::IoContext as _;
 
 /// A recipe with its Containerfile read and understood, for one of its platforms.
+#[derive(Clone)]
 pub struct Resolved {
     /// The recipe.
     pub recipe: Recipe,

@@ -156,7 +156,7 @@ fn capabilities() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use backend_api::{BuildArgument, BuildKey, OpenFiles};
+    use backend_api::{BuildArgument, BuildKey, OpenFiles, Variations};
     use camino::Utf8Path;
 
     use super::*;
@@ -184,6 +184,7 @@ mod tests {
             ],
             network: Network::None,
             cache: Cache::Refuse,
+            varied: Variations::default(),
             open_files: OpenFiles {
                 soft: 2048,
                 hard: 16384,

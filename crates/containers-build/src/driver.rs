@@ -3,12 +3,13 @@
 use std::os::unix::fs::symlink;
 
 use backend_api::{
-    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest, Network,
+    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest,
+    Network, Variation, Variations,
 };
 use camino::Utf8Path;
 use oci_layout::read_manifest;
 use probe_cache::Entry;
-use process::Invocation;
+use process::{Invocation, Surroundings};
 
 use crate::arguments::{self, Place};
 use crate::contexts;
@@ -124,6 +125,8 @@ impl Driver {
         let done = self
             .invocation(&work, interfaces)
             .directory(&work.images())
+            .variables(request.varied.variables())
+            .surroundings(surroundings(&request.varied))
             .arguments(arguments)
             .run_with(&mut |_, line| {
                 let step = progress.step_of(line);
@@ -225,6 +228,15 @@ impl Drop for Unfinished<'_> {
             self.work
                 .remove_unattended(&driver.tool, &driver.namespaces);
         }
+    }
+}
+
+/// Returns what a build finds around it.
+fn surroundings(varied: &Variations) -> Surroundings {
+    Surroundings {
+        one_processor: varied.has(Variation::Processors),
+        old_kernel: varied.has(Variation::KernelRelease),
+        umask: varied.umask(),
     }
 }
 

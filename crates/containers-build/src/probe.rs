@@ -1,6 +1,6 @@
 //! Finds out whether an engine can build, and where, and what its version can do.
 
-use backend_api::{Capabilities, Dialect, LayerRecord, Ready};
+use backend_api::{Capabilities, Dialect, LayerRecord, Ready, Variation};
 use camino::{Utf8Path, Utf8PathBuf};
 use probe_cache::ProbeCache;
 use process::Environment;
@@ -12,6 +12,17 @@ use crate::engine::{Engine, Features, Place, Versions};
 use crate::remote::{Elsewhere, Remote};
 use crate::sandbox::Sandbox;
 use crate::unusable::Unusable;
+
+/// What can be varied around an engine that this process starts.
+const VARIED_HERE: [Variation; 5] = [
+    Variation::Processors,
+    Variation::KernelRelease,
+    Variation::Umask,
+    Variation::TimeZone,
+    Variation::Locale,
+];
+/// What can be varied around an engine elsewhere: what its client has.
+const VARIED_ELSEWHERE: [Variation; 2] = [Variation::TimeZone, Variation::Locale];
 
 /// An engine that can build.
 #[derive(Debug)]
@@ -203,6 +214,11 @@ impl Found {
                     Vec::new()
                 },
                 leaves_mount_points: true,
+                varies: if is_here {
+                    VARIED_HERE.into()
+                } else {
+                    VARIED_ELSEWHERE.into()
+                },
             },
         }
     }

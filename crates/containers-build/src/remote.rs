@@ -226,7 +226,8 @@ impl Remote {
             }
             heard(line);
         };
-        let build = self.client().arguments(arguments);
+        let variables = request.varied.variables();
+        let build = self.client().variables(variables).arguments(arguments);
         let done = build.run_with(&mut line).await?;
         if done.succeeded() {
             Ok(())

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use backend_api::{
     BuildKey, BuildRequest, BuiltImage, Cache, EngineImage, Network, OpenFiles, Stage, Step,
-    StepId, StepKind,
+    StepId, StepKind, Variations,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -216,6 +216,7 @@ fn described(directory: &Utf8Path) -> BuildRequest {
         build_arguments: Vec::new(),
         network: Network::None,
         cache: Cache::Refuse,
+        varied: Variations::default(),
         open_files: OpenFiles {
             soft: 256,
             hard: 256,

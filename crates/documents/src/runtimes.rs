@@ -57,6 +57,9 @@ pub struct Capabilities {
     pub platforms: Vec<String>,
     /// It may leave empty mount points behind in the layer of a RUN; they are removed.
     pub leaves_mount_points: bool,
+    /// What `stagex reproduce --rounds` can vary around its builds.
+    #[serde(default)]
+    pub varies: Vec<String>,
 }
 
 /// What a runtime understands of Containerfiles.

@@ -7,6 +7,7 @@
 mod error;
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -102,6 +103,121 @@ pub async fn tracked(root: &Utf8Path) -> Result<Option<BTreeSet<Utf8PathBuf>>, E
     }
 }
 
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedOut {
+    /// The commit, in hex.
+    pub commit: String,
+    /// Whether something below the directory is not as that commit has it: a file that is tracked has other bytes,
+    /// another mode, or is gone; or is tracked, and not in the commit.
+    pub dirty: bool,
+}
+
+/// Returns what is checked out in `root`; `None` if that is in no repository, or in one without a commit.
+///
+/// # Errors
+///
+/// Whatever keeps git from saying it.
+pub async fn checked_out(root: &Utf8Path) -> Result<Option<CheckedOut>, Error> {
+    const HEAD: [&str; 4] = ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"];
+    let head = match run(root, &HEAD).await {
+        Err(Error::Missing(_)) if !is_in_repository(root) => return Ok(None),
+        ran => ran?,
+    };
+    if !head.succeeded() {
+        if head.stderr.trim().is_empty() || (is_outside(&head) && !is_in_repository(root)) {
+            return Ok(None);
+        }
+        succeeded("find", head)?;
+        return Ok(None);
+    }
+    let commit = head.stdout_text().trim().to_owned();
+    let words = [
+        "diff-index",
+        "--cached",
+        "--name-only",
+        "--relative",
+        "-z",
+        &commit,
+        "--",
+    ];
+    let staged = succeeded("compare", run(root, &words).await?)?;
+    let dirty = names(&staged).next().is_some() || differs(root).await?;
+    Ok(Some(CheckedOut { commit, dirty }))
+}
+
+/// Tells whether a file is not as the index has it. Each is hashed as it is: where git looks at files by itself, it runs
+/// filters, which are programs.
+async fn differs(root: &Utf8Path) -> Result<bool, Error> {
+    let ran = run(root, &["ls-files", "--stage", "-z"]).await?;
+    let ran = succeeded("list the files of", ran)?;
+    // Git takes paths on its standard input from the top of the repository.
+    let Ok(root_of_paths) = root.canonicalize_utf8() else {
+        return Ok(true);
+    };
+    let (mut expected, mut paths) = (Vec::new(), String::new());
+    for entry in ran.stdout.split(|byte| *byte == 0) {
+        if entry.is_empty() {
+            continue;
+        }
+        let Some(entry) = std::str::from_utf8(entry).ok().and_then(Entry::of) else {
+            return Ok(true);
+        };
+        let path = root.join(entry.path);
+        let Ok(found) = path.symlink_metadata() else {
+            return Ok(true);
+        };
+        match entry.mode {
+            "100644" | "100755" => {
+                let is_program = found.permissions().mode() & 0o100 != 0;
+                let is_same = found.is_file() && is_program == (entry.mode == "100755");
+                let path = root_of_paths.join(entry.path);
+                if !is_same || path.as_str().contains('\n') {
+                    return Ok(true);
+                }
+                expected.push(entry.object.to_owned());
+                paths.push_str(path.as_str());
+                paths.push('\n');
+            }
+            "120000" => {
+                let Ok(target) = path.read_link_utf8() else {
+                    return Ok(true);
+                };
+                let words = ["hash-object", "--stdin"];
+                let ran = run_with(root, &words, target.into_string()).await?;
+                if succeeded("hash", ran)?.stdout_text().trim() != entry.object {
+                    return Ok(true);
+                }
+            }
+            // Another repository: what is in it is no file of this one.
+            _ => {}
+        }
+    }
+    if paths.is_empty() {
+        return Ok(false);
+    }
+    let words = ["hash-object", "--no-filters", "--stdin-paths"];
+    let ran = succeeded("hash", run_with(root, &words, paths).await?)?;
+    Ok(!ran.stdout_text().lines().eq(expected))
+}
+
+/// A line of `git ls-files --stage`.
+struct Entry<'a> {
+    mode: &'a str,
+    object: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads one; nothing of a file that two branches have changed.
+    fn of(text: &'a str) -> Option<Self> {
+        let (about, path) = text.split_once('\t')?;
+        let mut words = about.split(' ');
+        let (mode, object) = (words.next()?, words.next()?);
+        (words.next() == Some("0")).then_some(Self { mode, object, path })
+    }
+}
+
 /// Tells whether there is something of a repository in a directory, or above it.
 fn is_in_repository(root: &Utf8Path) -> bool {
     let root = root.canonicalize_utf8();
@@ -110,6 +226,10 @@ fn is_in_repository(root: &Utf8Path) -> bool {
 }
 
 async fn run(root: &Utf8Path, words: &[&str]) -> Result<Finished, Error> {
+    run_with(root, words, String::new()).await
+}
+
+async fn run_with(root: &Utf8Path, words: &[&str], input: String) -> Result<Finished, Error> {
     let program = find("git".into()).map_err(Error::Missing)?;
     let mut invocation = Invocation::new(&program)
         .argument("--no-pager")
@@ -125,7 +245,7 @@ async fn run(root: &Utf8Path, words: &[&str]) -> Result<Finished, Error> {
     for (name, value) in VARIABLES {
         invocation = invocation.variable(name, value);
     }
-    let invocation = invocation.arguments(words);
+    let invocation = invocation.arguments(words).input(input);
     let limited = invocation.time_limit(LIMIT).output_limit(OUTPUT);
     limited.run().await.map_err(Error::Run)
 }

@@ -156,6 +156,7 @@ async fn nothing_that_a_repository_names_is_run() {
     scene.write("tree/a b", "changed");
     changed(&scene.tree(), "HEAD~1..HEAD").await.unwrap();
     tracked(&scene.tree()).await.unwrap();
+    assert!(checked_out(&scene.tree()).await.unwrap().unwrap().dirty);
     // An object that is not there is fetched from where the configuration says.
     let missing = "1".repeat(40);
     let range = format!("{missing}..HEAD");
@@ -167,4 +168,36 @@ async fn nothing_that_a_repository_names_is_run() {
     let git = git.argument("-C").argument(scene.tree());
     git.arguments(["diff", "HEAD"]).run().await.unwrap();
     assert!(ran.exists());
+}
+
+#[tokio::test]
+async fn what_is_checked_out_is_a_commit_and_whether_the_files_are_it() {
+    let scene = Scene::new().await;
+    let tree = scene.tree();
+    let clean = checked_out(&tree).await.unwrap().unwrap();
+    assert!(clean.commit.len() >= 40 && !clean.dirty, "{clean:?}");
+    let dirty = async || checked_out(&scene.tree()).await.unwrap().unwrap().dirty;
+
+    // The same bytes at another time are the same file.
+    let bytes = fs::read(tree.join("a b")).unwrap();
+    fs::write(tree.join("a b"), &bytes).unwrap();
+    scene.write("tree/not tracked", "new");
+    assert!(!dirty().await);
+
+    scene.write("tree/a b", "changed");
+    assert!(dirty().await);
+    fs::remove_file(tree.join("a b")).unwrap();
+    assert!(dirty().await);
+    std::os::unix::fs::symlink("added", tree.join("a b")).unwrap();
+    assert!(dirty().await);
+    fs::remove_file(tree.join("a b")).unwrap();
+    fs::write(tree.join("a b"), &bytes).unwrap();
+    assert!(!dirty().await);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(tree.join("a b"), mode).unwrap();
+    assert!(dirty().await);
+
+    let outside = tempfile::tempdir().unwrap();
+    let outside = Utf8Path::from_path(outside.path()).unwrap();
+    assert_eq!(checked_out(outside).await.unwrap(), None);
 }

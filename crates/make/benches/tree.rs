@@ -80,6 +80,7 @@ fn plan(root: &Utf8Path) -> Plan {
 fn make(runtime: &Runtime, directories: &Directories, plan: &Arc<Plan>) -> Report {
     let engine = Arc::new(Nothing::default());
     let job = Job {
+        given: None,
         profile: Profile::STAGEX_2026,
         directories: directories.clone(),
         plan: Arc::clone(plan),

@@ -6,6 +6,7 @@
 mod clean;
 mod executor;
 mod explain;
+mod given;
 mod import;
 mod inputs;
 mod make;
@@ -22,6 +23,7 @@ pub use clean::{Clean, Cleaned, abandoned_runtimes, clean, clean_store};
 pub use documents::{ErrorKind, Explanation, Reason};
 pub use executor::{Executor, Local};
 pub use explain::{explain, explain_cleaned};
+pub use given::{Given, GivenImage};
 pub use import::import;
 pub use make::{Job, Options, Outcome, Report, make};
 pub use sizes::sizes;

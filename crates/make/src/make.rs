@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::executor::Executor;
+use crate::given::Given;
 use crate::memory::Memory;
 use crate::package::{Made, Maker};
 use crate::scan::scan;
@@ -48,6 +49,9 @@ pub struct Job {
     pub sources: Arc<dyn Sources>,
     /// What is kept from builds, where they are hermetic.
     pub hermetic: Option<Arc<Hermetic>>,
+    /// What stands for the dependencies of all packages, where they are not to be built; the plan has none of them
+    /// then but those that are built themselves.
+    pub given: Option<Arc<Given>>,
     /// How.
     pub options: Options,
 }
@@ -172,7 +176,11 @@ impl Work {
     ) -> Result<Self, Error> {
         let (plan, options) = (Arc::clone(&job.plan), job.options);
         let sources = Arc::clone(&job.sources);
-        let dependencies = dependencies(&plan);
+        let dependencies = match &job.given {
+            // Nothing waits for anything.
+            Some(_) => vec![Vec::new(); plan.packages.len()],
+            None => dependencies(&plan),
+        };
         let (of_maker, of_scan) = (Arc::clone(&listener), interrupted.clone());
         let look = move || {
             let Job {
@@ -182,6 +190,7 @@ impl Work {
                 executor,
                 sources,
                 hermetic,
+                given,
                 ..
             } = job;
             let no_cache = options.no_cache;
@@ -192,6 +201,7 @@ impl Work {
                 executor,
                 no_cache,
                 hermetic,
+                given,
                 of_maker,
             );
             let found = scan(&maker, &dependencies, &of_scan);
@@ -337,7 +347,10 @@ impl Work {
                 .expect("what is needed was made before");
             (self.names[*need].clone(), digest)
         });
-        let needed: BTreeMap<String, Digest> = needed.collect();
+        let needed = match &self.maker.given {
+            Some(given) => given.digests(self.maker.plan.packages[place].dependencies()),
+            None => needed.collect(),
+        };
         let (maker, interrupted) = (Arc::clone(&self.maker), self.interrupted.clone());
         let start = Instant::now();
         self.begun.insert(place, start);
@@ -370,11 +383,13 @@ impl Work {
                 ..
             }) => (Event::Skipped { package }, Outcome::Skipped),
             Err(failure) => {
-                let message = failure.error.to_string();
-                (
-                    Event::Failed { package, message },
-                    Outcome::Failed(Box::new(failure)),
-                )
+                let event = Event::Failed {
+                    package,
+                    message: failure.error.to_string(),
+                    kind: failure.kind(),
+                    last_lines: failure.last_lines.clone(),
+                };
+                (event, Outcome::Failed(Box::new(failure)))
             }
         };
         self.begun.remove(&place);

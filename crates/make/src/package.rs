@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use backend_api::Variations;
 use build::{
     Destination, Error, Event, Failure, Listener, Log, Order, Recipe, Resolved, blocking,
     inputs_of_files, resolve,
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::executor::Executor;
 use crate::explain::Situation;
+use crate::given::Given;
 use crate::inputs::Rules;
 
 /// A package that is there.
@@ -38,6 +40,8 @@ pub(crate) struct Maker {
     pub no_cache: bool,
     /// What is kept from builds, where they are hermetic.
     pub hermetic: Option<Arc<Hermetic>>,
+    /// What stands for the dependencies of all packages.
+    pub given: Option<Arc<Given>>,
     pub hashes: Hashes,
     pub outputs: Outputs,
     pub listener: Arc<dyn Listener>,
@@ -52,6 +56,7 @@ impl Maker {
         executor: Arc<dyn Executor>,
         no_cache: bool,
         hermetic: Option<Arc<Hermetic>>,
+        given: Option<Arc<Given>>,
         listener: Arc<dyn Listener>,
     ) -> Self {
         let (hashes, outputs) = rayon::join(
@@ -65,6 +70,7 @@ impl Maker {
             executor,
             no_cache,
             hermetic,
+            given,
             hashes,
             outputs,
             listener,
@@ -156,6 +162,9 @@ impl Maker {
         };
         let reasons = situation.reasons(inputs.beside(&record));
         let mut recipe = Recipe::of_package(self.profile, &self.directories, package);
+        if let Some(given) = &self.given {
+            given.give(&mut recipe);
+        }
         let mut notices: Vec<String> = unseen.into_iter().collect();
         if let Some(hermetic) = &self.hermetic {
             recipe.keep_network = Some(hermetic.excepted(package));
@@ -209,6 +218,7 @@ impl Maker {
         let order = Order {
             resolved: subject.resolved,
             destination: Destination::Directory(self.directories.output(&self.package(place).name)),
+            varied: Variations::default(),
             keep: Box::new(keep),
         };
         self.executor.execute(order, log, interrupted).await

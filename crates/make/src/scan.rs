@@ -92,10 +92,14 @@ fn same_inputs(
             .iter()
             .map(|&need| Some((packages[need].name.clone(), outputs[need].as_ref()?.digest)))
             .collect();
+        let package = &packages[*place];
+        let needed = match &maker.given {
+            Some(given) => Some(given.digests(package.dependencies())),
+            None => needed,
+        };
         let (Some(output), Some(needed)) = (&outputs[*place], needed) else {
             return false;
         };
-        let package = &packages[*place];
         // An archive has to be written even of what is up to date.
         let stays = package.archives.is_empty() && maker.may_stay(package);
         let inputs = || rules.inputs(package, &files, &needed);

@@ -160,6 +160,7 @@ impl Scene {
         listener: Arc<dyn Listener>,
     ) -> Result<Report, Error> {
         let job = Job {
+            given: None,
             profile: Profile::STAGEX_2026,
             directories: self.directories(),
             plan,

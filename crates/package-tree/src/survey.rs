@@ -57,7 +57,7 @@ impl Survey {
         let mut warnings = Vec::new();
         let mut right = Vec::new();
         let mut packages = Vec::new();
-        for (stage, read) in stages.iter().zip(read(&stages)) {
+        for (stage, read) in stages.iter().zip(read(&stages, |read| read)) {
             for (name, read) in stage.packages.iter().zip(read) {
                 match read.package {
                     Ok(package) => right.push(package),

@@ -39,8 +39,9 @@ impl Tree {
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
         let mut packages = Vec::new();
-        for read in read(&stages(root)?).into_iter().flatten() {
-            match read.package {
+        let read = read(&stages(root)?, |read| read.package);
+        for package in read.into_iter().flatten() {
+            match package {
                 Ok(package) => packages.push(package),
                 Err(NoPackage::Skipped(why)) => warnings.extend(why),
                 Err(NoPackage::Wrong(found)) => problems.extend(found),
@@ -192,14 +193,22 @@ fn list(directory: &Directory, place: &Utf8Path) -> Result<Vec<String>, Problem>
 }
 
 /// Reads all packages, in the order of their directories. Each stage is opened once: the way to each of
-/// its files is short then.
-pub(crate) fn read(stages: &[Stage]) -> Vec<Vec<Read>> {
+/// its files is short then. Of each only what `take` takes is kept: the rest is given back by those who read it, all at
+/// once.
+pub(crate) fn read<T: Send>(stages: &[Stage], take: impl Fn(Read) -> T + Sync) -> Vec<Vec<T>> {
     let platform: Platform = DEFAULT_PLATFORM.parse().expect("the default is a platform");
     let scope = Scope::new(platform);
     let read = |stage: &Stage| {
         let packages = stage.packages.par_iter();
         packages
-            .map(|package| package::read(&stage.directory, &stage.name, package, &scope))
+            .map(|package| {
+                take(package::read(
+                    &stage.directory,
+                    &stage.name,
+                    package,
+                    &scope,
+                ))
+            })
             .collect()
     };
     stages.par_iter().map(read).collect()

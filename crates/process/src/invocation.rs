@@ -15,6 +15,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::group::{Group, after_groups};
 use crate::lines::Lines;
+use crate::surroundings::Surroundings;
 
 /// How much of standard output is kept before a program counts as flooding, unless said
 /// otherwise.
@@ -78,6 +79,7 @@ pub struct Invocation {
     arguments: Vec<OsString>,
     environment: Environment,
     directory: Option<Utf8PathBuf>,
+    surroundings: Surroundings,
     input: Vec<u8>,
     time_limit: Option<Duration>,
     silence_limit: Option<Duration>,
@@ -92,6 +94,7 @@ impl Invocation {
             arguments: Vec::new(),
             environment: Environment::pinned(),
             directory: None,
+            surroundings: Surroundings::default(),
             input: Vec::new(),
             time_limit: None,
             silence_limit: None,
@@ -125,6 +128,20 @@ impl Invocation {
     #[must_use]
     pub fn directory(mut self, directory: &Utf8Path) -> Self {
         self.directory = Some(directory.to_owned());
+        self
+    }
+
+    /// Sets several environment variables.
+    #[must_use]
+    pub fn variables<'a>(self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let set = |run: Self, (name, value): (&str, &str)| run.variable(name, value);
+        variables.into_iter().fold(self, set)
+    }
+
+    /// Sets what it, and all that it starts, has around it.
+    #[must_use]
+    pub fn surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = surroundings;
         self
     }
 
@@ -341,6 +358,7 @@ impl Invocation {
             command.current_dir(directory);
         }
         end_with_us(&mut command);
+        self.surroundings.set_for(&mut command);
         command
             .spawn()
             .map_err(|source| Error::from_start(&self.program, source))

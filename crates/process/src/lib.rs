@@ -10,6 +10,7 @@ mod error;
 mod group;
 mod invocation;
 mod lines;
+mod surroundings;
 
 pub use emulation::emulated_platforms;
 pub use environment::{Environment, is_kept};
@@ -17,3 +18,4 @@ pub use error::Error;
 pub use group::wait_for_ended_groups;
 pub use invocation::{Channel, Finished, Invocation, find, find_all};
 pub use lines::{LONGEST_LINE, Lines};
+pub use surroundings::Surroundings;

@@ -149,8 +149,9 @@ impl Digests {
         }
     }
 
-    /// Returns the digests of the package `name` of `stage`.
-    fn all(&self, stage: &str, name: &str) -> &[(Option<String>, Digest)] {
+    /// Returns the digests of the package `name` of `stage`: of its first platform, which has no name here, and of
+    /// the others.
+    pub fn all(&self, stage: &str, name: &str) -> &[(Option<String>, Digest)] {
         let lines = self.stages.get(stage).and_then(|lines| lines.get(name));
         lines.map(Vec::as_slice).unwrap_or_default()
     }

@@ -31,6 +31,8 @@ pub const LOGS: &str = "logs";
 pub const RECORDS: &str = "records";
 /// The directory in which builds work, in `.stagex`.
 pub const WORK: &str = "work";
+/// The directory of what is reproduced, in `.stagex`: a directory for each runtime.
+const REPRODUCED: &str = "reproduced";
 /// The file that is locked while somebody builds.
 pub const LOCK: &str = "lock";
 /// The mode of files that are locked: whoever can open a file can lock it, and keep us waiting.
@@ -46,6 +48,8 @@ pub struct Directories {
     root: Utf8PathBuf,
     /// The directory that the user wants outputs in, and the name of this tree's directory in it.
     elsewhere: Option<(Utf8PathBuf, String)>,
+    /// The directory in that of outputs that takes its place, if one does.
+    within: Utf8PathBuf,
     secret: Secret,
     proof: Arc<OnceLock<Proof>>,
 }
@@ -57,6 +61,7 @@ impl Directories {
         Self {
             root: root.to_owned(),
             elsewhere: None,
+            within: Utf8PathBuf::new(),
             secret: Secret::of_process(),
             proof: Arc::default(),
         }
@@ -85,6 +90,19 @@ impl Directories {
         Ok(self)
     }
 
+    /// Returns the directories of what `label`, a runtime, reproduces of the tree: they have outputs, records
+    /// and a lock of their own, and go with all outputs of the tree.
+    #[must_use]
+    pub fn of_reproduction(&self, label: &str) -> Self {
+        Self {
+            root: self.root.clone(),
+            elsewhere: self.elsewhere.clone(),
+            within: self.within.join(OWN).join(REPRODUCED).join(label),
+            secret: self.secret,
+            proof: Arc::default(),
+        }
+    }
+
     /// Returns the tree's directory.
     pub fn root(&self) -> &Utf8Path {
         match self.root.as_str() {
@@ -95,10 +113,8 @@ impl Directories {
 
     /// Returns the directory with all outputs.
     pub fn out(&self) -> Utf8PathBuf {
-        match &self.elsewhere {
-            Some((parent, name)) => parent.join(name),
-            None => self.root.join(OUT),
-        }
+        let (parent, name) = self.place();
+        parent.join(name)
     }
 
     /// Returns the directory with the OCI layout of the output `name`: `out/<stage>-<name>`.
@@ -111,7 +127,7 @@ impl Directories {
         match &self.elsewhere {
             // It is absolute.
             Some(_) => self.output(name),
-            None => Utf8Path::new(OUT).join(name),
+            None => self.place().1.join(name),
         }
     }
 
@@ -164,7 +180,7 @@ impl Directories {
     /// Opens the directory with all outputs, if it is there.
     pub fn open_out(&self) -> Result<Option<Directory>, Error> {
         let (parent, name) = self.place();
-        let opened = Directory::open(parent).and_then(|parent| parent.directory(name));
+        let opened = Directory::open(parent).and_then(|parent| parent.directory(&name));
         there(opened).at("open", &self.out())
     }
 
@@ -200,12 +216,21 @@ impl Directories {
         there(records).at("open", &self.own().join(RECORDS))
     }
 
-    /// Returns the trusted directory that the one with all outputs is in, and its name there.
-    fn place(&self) -> (&Utf8Path, &Utf8Path) {
-        match &self.elsewhere {
-            Some((parent, name)) => (parent, name.as_str().into()),
-            None => (self.root(), OUT.into()),
-        }
+    /// Returns the trusted directory that the one with all outputs is in, and its path there.
+    fn place(&self) -> (&Utf8Path, Utf8PathBuf) {
+        let (parent, name) = match &self.elsewhere {
+            Some((parent, name)) => (parent.as_path(), name.as_str()),
+            None => (self.root(), OUT),
+        };
+        let within = self.within.as_path();
+        let place = Utf8Path::new(name);
+        // A path that ends with a separator is another text.
+        let place = if within.as_str().is_empty() {
+            place.to_owned()
+        } else {
+            place.join(within)
+        };
+        (parent, place)
     }
 
     fn make_own(&self) -> Result<Directory, Error> {
@@ -214,7 +239,7 @@ impl Directories {
             Some(_) => Directory::open_or_make(parent),
             None => Directory::open(parent),
         };
-        let out = parent.and_then(|parent| parent.make_directory(name));
+        let out = parent.and_then(|parent| parent.make_directory(&name));
         let out = out.at("create directory", &self.out())?;
         let own = out.make_directory(OWN.into());
         own.at("create directory", &self.own())

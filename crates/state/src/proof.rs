@@ -111,6 +111,16 @@ impl std::fmt::Debug for Proof {
     }
 }
 
+impl Secret {
+    /// Returns a key for something that is no part of a tree, such as `ledger`.
+    pub fn key(&self, purpose: &str) -> [u8; 32] {
+        let mut mac = keyed(self.bytes());
+        mac.update(b"stagex purpose 1\0");
+        mac.update(purpose.as_bytes());
+        finish(mac)
+    }
+}
+
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("a key may have any length")
 }

@@ -23,9 +23,6 @@ use crate::worker::run::seccomp_notify;
 use crate::worker::run::set_ids::{SetIds, set_ids_at};
 use crate::worker::run::stubs::Stubs;
 
-/// What the machine is called.
-pub(crate) const HOST_NAME: &str = "buildkitsandbox";
-
 /// Runs the processes of a build.
 #[derive(Debug)]
 pub(crate) struct Runner {
@@ -139,7 +136,7 @@ impl Runner {
             user: identity.owner.user,
             group: identity.owner.group,
             groups: identity.groups,
-            host_name: HOST_NAME.to_owned(),
+            host_name: self.recipe.job.host_name.clone(),
             network,
             open_files: self.recipe.job.open_files,
             output: end,

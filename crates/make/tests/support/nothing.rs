@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use std::collections::BTreeSet;
+
 use backend_api::{
     Availability, Backend, BuildRequest, BuiltImage, Capabilities, Dialect, EngineImage, Error,
     Events, LayerRecord, Ready,
@@ -42,6 +44,7 @@ pub(crate) fn ready() -> Ready {
             layers: LayerRecord::Changes,
             platforms: Vec::new(),
             leaves_mount_points: false,
+            varies: BTreeSet::new(),
         },
     }
 }
