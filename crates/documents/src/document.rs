@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::{
     Attempt, Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests,
     Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph,
-    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Rules,
-    Runtimes,
+    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record,
+    Reproduce, Rules, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -59,6 +59,7 @@ documents! {
     Make: "make",
     Plan: "plan",
     Record: "record",
+    Reproduce: "reproduce",
     Rules: "rules",
     Runtimes: "runtimes",
 }

@@ -24,6 +24,7 @@ mod mirrors;
 mod plan;
 mod reason;
 mod record;
+mod reproduce;
 mod runtimes;
 mod seed;
 mod verify;
@@ -60,6 +61,7 @@ pub use mirrors::{FetchMirrors, MirrorCheck, MirrorCheckState};
 pub use plan::{Plan, PlannedPackage, Source};
 pub use reason::{DEPENDENCY, Reason};
 pub use record::Record;
+pub use reproduce::{Reproduce, ReproducedBy, ReproducedImage};
 pub use runtimes::{
     Capabilities, Dialect, LayerRecord, ReadyRuntime, Runtime, Runtimes, UnavailableReason,
     UnavailableRuntime,

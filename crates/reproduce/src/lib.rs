@@ -16,7 +16,7 @@ mod session;
 
 pub use bootstrap::{BOOTSTRAP, Proven, bootstrap_plan};
 pub use error::Error;
-pub use origin::{Missing, Origins, give};
+pub use origin::{Missing, Origin, give};
 pub use outcome::{Image, OfRuntime, Outcome, Report, assumed};
 pub use plan::requested_only;
 pub use reproduce::{Job, Runtime, reproduce};

@@ -5,16 +5,39 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use make::{Given, GivenImage};
-use oci_image::{Digest, ImageSet};
+use oci_image::{Digest, ImageSet, LayoutError};
 use package_tree::{Plan, PlannedPackage};
 use rayon::prelude::*;
-use state::Digests;
+use state::{Digests, Directories};
 
 use crate::recorder::recorded_of;
 
-/// Directories with layouts by the full name of their package, in the order in which they are looked into.
-#[derive(Debug, Clone, Default)]
-pub struct Origins(pub Vec<Utf8PathBuf>);
+/// A place with images of packages.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// The outputs of a tree, or of a reproduction in it.
+    Tree(Directories),
+    /// A directory of the user's, with a layout by the full name of each package.
+    Directory(Utf8PathBuf),
+}
+
+impl Origin {
+    /// Returns where the layout of a package would be, and opens it if something is there.
+    fn open(&self, name: &str) -> (Utf8PathBuf, Option<Result<ImageSet, LayoutError>>) {
+        let is_there = |path: &Utf8PathBuf| path.symlink_metadata().is_ok();
+        match self {
+            Self::Tree(directories) => {
+                let found = is_there(&directories.output(name)).then(|| directories.images(name));
+                (directories.output_in_tree(name), found)
+            }
+            Self::Directory(directory) => {
+                let layout = directory.join(name);
+                let found = is_there(&layout).then(|| ImageSet::open(&layout));
+                (layout, found)
+            }
+        }
+    }
+}
 
 /// A package whose recorded image was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +56,7 @@ pub struct Missing {
 ///
 /// All that were not found.
 pub fn give(
-    origins: &Origins,
+    origins: &[Origin],
     plan: &Plan,
     packages: &Plan,
     recorded: &Digests,
@@ -66,7 +89,7 @@ pub fn give(
 }
 
 fn find(
-    origins: &Origins,
+    origins: &[Origin],
     package: &PlannedPackage,
     recorded: &Digests,
 ) -> Result<(String, GivenImage), Missing> {
@@ -84,24 +107,17 @@ fn find(
     let Some(expected) = expected else {
         return Err(missing);
     };
-    for origin in &origins.0 {
-        let layout = origin.join(&package.name);
-        if layout.symlink_metadata().is_err() {
-            continue;
-        }
-        let opened = ImageSet::open(&layout).and_then(|image| image.verify().map(|()| image));
-        match opened {
-            Ok(image)
-                if digests(&image) == expected.iter().map(|(_, of)| *of).collect::<Vec<_>>() =>
-            {
+    let expected: Vec<Digest> = expected.into_iter().map(|(_, digest)| digest).collect();
+    for origin in origins {
+        let (layout, found) = origin.open(&package.name);
+        let Some(found) = found else { continue };
+        match found.and_then(|image| image.verify().map(|()| image)) {
+            Ok(image) if digests(&image) == expected => {
                 let digest = image.digest();
                 return Ok((package.name.clone(), GivenImage { digest, layout }));
             }
             Ok(image) => {
-                let found = digests(&image)
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>();
+                let found: Vec<_> = digests(&image).iter().map(ToString::to_string).collect();
                 missing.instead.push((layout, found.join(", ")));
             }
             Err(error) => missing.instead.push((layout, error.to_string())),
