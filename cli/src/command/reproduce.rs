@@ -11,7 +11,7 @@ use documents::{
     Version,
 };
 use ledger::Ledger;
-use make::{Clean, Given, Options};
+use make::{Given, Options};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use reproduce::{
     Image, Job, Missing, Origin, Outcome, Proven, Report, Request, Runtime, Session, assumed,
@@ -123,20 +123,11 @@ pub(super) fn of(context: &Context, asked: &Asked) -> Result<Exit, Failure> {
             clean: asked.clean,
         };
         let root = &context.directory;
-        let mut session = Session::begin(&state, &secret, root, request, asked.restart)?;
+        let session = Session::begin(&state, &secret, root, request, asked.restart)?;
         if session.is_resumed() && !context.verbosity.quiet {
             render::note(
                 "going on where the last run of this command was interrupted (--restart begins anew)",
             );
-        }
-        if session.is_to_be_cleaned() {
-            for runtime in &runtimes {
-                let of = directories.of_reproduction(&runtime.label);
-                let backends = context.backends();
-                let cleaning = make::clean(of, Clean::Everything, backends, Arc::clone(&listener));
-                wait::unless(&mut interrupted, cleaning).await??;
-            }
-            session.cleaned()?;
         }
         say_disk(context, &directories, &built, &runtimes, asked.rounds);
         let mut job = Job {

@@ -49,8 +49,6 @@ pub struct Session {
 struct Unfinished {
     id: String,
     request: Request,
-    /// Whether what was built before is out of the way.
-    cleaned: bool,
 }
 
 impl Session {
@@ -80,7 +78,6 @@ impl Session {
         let unfinished = found.unwrap_or_else(|| Unfinished {
             id: printable::hex(&random()[..RANDOM]),
             request,
-            cleaned: false,
         });
         let session = Self {
             directory,
@@ -103,24 +100,9 @@ impl Session {
         self.resumed
     }
 
-    /// Tells whether what was built before is still to be removed.
-    pub fn is_to_be_cleaned(&self) -> bool {
-        self.unfinished.request.clean && !self.unfinished.cleaned
-    }
-
     /// Tells whether packages that were reproduced before are built again.
     pub fn is_clean(&self) -> bool {
         self.unfinished.request.clean
-    }
-
-    /// Notes that what was built before has been removed.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be written.
-    pub fn cleaned(&mut self) -> Result<(), Error> {
-        self.unfinished.cleaned = true;
-        self.write()
     }
 
     /// Ends it: the same request begins anew.
@@ -186,19 +168,18 @@ mod tests {
         let begin = |clean, anew| {
             Session::begin(&root.join("state"), &secret, root, request(clean), anew).unwrap()
         };
-        let mut first = begin(true, false);
-        assert!(first.is_to_be_cleaned() && !first.is_resumed());
-        first.cleaned().unwrap();
+        let first = begin(true, false);
+        assert!(!first.is_resumed());
         let second = begin(true, false);
         assert_eq!(second.id(), first.id());
-        assert!(second.is_resumed() && second.is_clean() && !second.is_to_be_cleaned());
+        assert!(second.is_resumed() && second.is_clean());
         second.finish().unwrap();
         let third = begin(true, false);
-        assert!(third.id() != first.id() && third.is_to_be_cleaned());
+        assert!(third.id() != first.id() && !third.is_resumed());
         let anew = begin(true, true);
         assert!(anew.id() != third.id());
         let other = begin(false, false);
-        assert!(other.id() != anew.id() && !other.is_to_be_cleaned());
+        assert!(other.id() != anew.id() && !other.is_clean());
     }
 
     #[test]
@@ -209,10 +190,11 @@ mod tests {
         let begin = |secret| Session::begin(&state, secret, root, request(true), false).unwrap();
         let (one, other) = (Secret::of_process(), Secret::of_process());
         let first = begin(&one);
-        assert!(!begin(&other).is_resumed());
+        assert!(begin(&one).is_resumed());
         let path = state.join(DIRECTORY).join(&first.file);
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, text.replace("\"cleaned\":false", "\"cleaned\":true")).unwrap();
+        std::fs::write(&path, text.replace("\"rounds\":1", "\"rounds\":2")).unwrap();
+        assert!(!begin(&one).is_resumed());
         assert!(!begin(&other).is_resumed());
     }
 }
