@@ -125,6 +125,20 @@ impl From<build::Error> for Failure {
     }
 }
 
+/// What concerns the ledger.
+impl From<ledger::Error> for Failure {
+    fn from(error: ledger::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
+/// What keeps packages from being reproduced.
+impl From<reproduce::Error> for Failure {
+    fn from(error: reproduce::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
 /// What ends fetching.
 impl From<fetch::Error> for Failure {
     fn from(error: fetch::Error) -> Self {

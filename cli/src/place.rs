@@ -42,6 +42,17 @@ pub(crate) fn outside(tree: &Utf8Path, path: &Utf8Path, or: &str) -> Result<Utf8
     Ok(found.full())
 }
 
+/// Returns the user's state directory and secret, for what is worth nothing without them.
+pub(crate) fn state() -> Result<(Utf8PathBuf, Secret), Failure> {
+    let Some(state) = environment::state() else {
+        let error = ledger::Error::NoPlace;
+        return Err(Failure::new(error.kind(), &error, error.hint()));
+    };
+    let secret = Secret::read_or_make(&state)
+        .map_err(|error| Failure::new(ErrorKind::Environment, &error, Some(error.hint())))?;
+    Ok((state, secret))
+}
+
 /// Returns the user's secret. Where there is none that lasts, nothing that is recorded now is believed later,
 /// and that is said once.
 fn secret(quiet: bool) -> Secret {

@@ -23,7 +23,8 @@ mod files;
 use files::Sources;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 32] = [
+const ARROWS: [(&str, &[&str]); 34] = [
+    ("attest", &["documents"]),
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -165,6 +166,16 @@ const ARROWS: [(&str, &[&str]); 32] = [
     ("printable", &[]),
     ("probe-cache", &["beneath", "printable"]),
     ("process", &[]),
+    (
+        "report",
+        &[
+            "beneath",
+            "documents",
+            "printable",
+            // Its tests only: a browser.
+            "process",
+        ],
+    ),
     (
         "runtimes",
         &[

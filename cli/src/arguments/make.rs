@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Arguments;
+use super::{Arguments, Column, column};
 use crate::options::{Hermetic, Network, Progress};
 
 const TARGETS: &str = "\
@@ -20,6 +20,7 @@ Targets that select packages, and do something with their images:
   import-musl               load it into the engine's store, as stagex/core-musl:local
 
 Other targets:
+  reproduce                 stagex reproduce: build again, and compare with digests/*.txt; with clean, everything
   digests, new-digests      build everything, write digests/*.txt, print what is new
   clean                     remove what was built; other targets beside it are built without caches
   fetch                     stagex fetch: download all sources
@@ -95,6 +96,10 @@ pub(crate) struct Make {
     /// separated by commas, become one image with an index.
     #[arg(long, help_heading = BUILDING, value_name = "OS/ARCHITECTURE")]
     pub(crate) platform: Option<String>,
+
+    /// With the target reproduce: the runtimes, each of which builds every package, as for `stagex reproduce`.
+    #[arg(long, help_heading = BUILDING, value_name = "LABEL[=PROGRAM]", value_parser = column, value_delimiter = ',', conflicts_with = "runtime")]
+    pub(crate) runtimes: Vec<Column>,
 
     /// Check what would be built, as `stagex check` does, and build nothing.
     #[arg(long, help_heading = SHOWING)]

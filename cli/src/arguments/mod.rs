@@ -8,6 +8,7 @@ mod fetch;
 mod graph;
 mod make;
 mod pages;
+mod reproduce;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
@@ -18,12 +19,13 @@ use crate::options::AnyFormat;
 
 pub(crate) use check::Check;
 pub(crate) use clean::Clean;
-pub(crate) use conformance::{Conformance, column};
+pub(crate) use conformance::{Column, Conformance, column};
 pub(crate) use digests::Digests;
 pub(crate) use fetch::Fetch;
 pub(crate) use graph::Graph;
 pub(crate) use make::{Make, help_of_make};
 pub(crate) use pages::{Completions, Manual};
+pub(crate) use reproduce::{Ledger, Reproduce};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,6 +35,7 @@ Examples:
   stagex make --dry-run --format json    print the plan
   stagex fetch                           download the sources of every package
   stagex digests --check                 compare the images with the recorded digests
+  stagex reproduce core-musl             build a package again, and compare it with the recorded digest
   stagex check                           check the tree against the rules of trees
   stagex graph --why core-rust core-musl show by which ways a package needs another
   stagex conformance                     prove that every runtime gives the same images";
@@ -107,6 +110,10 @@ pub(crate) enum Command {
     Build(Build),
     /// Write the digests of the images to digests/*.txt, or compare them.
     Digests(Digests),
+    /// Build packages again, and compare them with the recorded digests.
+    Reproduce(Reproduce),
+    /// List what was reproduced, and how it came out.
+    Ledger(Ledger),
     /// Check a tree against the rules of trees.
     Check(Check),
     /// Show what needs what: as a tree or a picture, why, how large, and how long it takes.

@@ -65,6 +65,18 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
     }
 }
 
+/// Returns the engines that `STAGEX_ENGINES` names, each with its program if that is said.
+pub(super) fn engines() -> Result<Vec<arguments::Column>, Failure> {
+    let words = crate::environment::engines()?;
+    let engine = |word: String| {
+        arguments::column(&word).map_err(|message| {
+            let message = format!("STAGEX_ENGINES: {message}");
+            Failure::of(ErrorKind::Usage, [(message, None)])
+        })
+    };
+    words.into_iter().map(engine).collect()
+}
+
 /// Returns which program drives which column, and the columns that must be there.
 fn programs(
     context: &Context,
@@ -79,11 +91,7 @@ fn programs(
         let label = name.parse().map_err(|error| usage(format!("{error}")))?;
         programs.insert(label, known(name));
     }
-    for word in crate::environment::engines()? {
-        let (label, program) = arguments::column(&word)
-            .map_err(|message| usage(format!("STAGEX_ENGINES: {message}")))?;
-        programs.insert(label, program);
-    }
+    programs.extend(engines()?);
     let mut required = Vec::new();
     if !arguments.columns.is_empty() {
         let given = arguments.columns.iter().map(|(label, program)| {

@@ -1,5 +1,8 @@
 //! What is kept from builds where they are hermetic: what git and the tree say of it, for a tree and for one image.
 
+use std::collections::BTreeSet;
+
+use backend_api::Ready;
 use build::{Context as Named, Recipe, Sources};
 use camino::{Utf8Path, Utf8PathBuf};
 use package_tree::{Denial, Plan, Problem};
@@ -10,6 +13,7 @@ use crate::failure::Failure;
 use crate::options::Hermetic;
 use crate::render;
 use crate::wait;
+use tokio::sync::watch;
 
 /// The name of the directory of sources, in a context and as one.
 const FETCH: &str = "fetch";
@@ -19,27 +23,54 @@ pub(super) fn of_tree(context: &Context) -> Result<Option<package_tree::Hermetic
     of_directory(context, &context.directory)
 }
 
+/// Returns the same, where something else is waited for already.
+pub(super) async fn of_tree_async(
+    context: &Context,
+    interrupted: &mut watch::Receiver<bool>,
+) -> Result<Option<package_tree::Hermetic>, Failure> {
+    let Some(older_rules) = older_rules(context) else {
+        return Ok(None);
+    };
+    let tracked = wait::unless(interrupted, git::tracked(&context.directory)).await??;
+    Ok(Some(rules(context, tracked, older_rules)))
+}
+
+/// Returns whether the older rules hold, if builds are hermetic.
+fn older_rules(context: &Context) -> Option<bool> {
+    match context.settings.hermetic.value {
+        Hermetic::No => None,
+        Hermetic::Yes => Some(false),
+        Hermetic::Tree2024 => Some(true),
+    }
+}
+
+fn rules(
+    context: &Context,
+    tracked: Option<BTreeSet<Utf8PathBuf>>,
+    older_rules: bool,
+) -> package_tree::Hermetic {
+    if tracked.is_none() && !context.verbosity.quiet {
+        render::note("this is no git repository: a hermetic build gets all files");
+    }
+    package_tree::Hermetic {
+        tracked,
+        older_rules,
+    }
+}
+
 /// Returns the rules for builds from what lies in a directory, whose files are known relative to it.
 fn of_directory(
     context: &Context,
     directory: &Utf8Path,
 ) -> Result<Option<package_tree::Hermetic>, Failure> {
-    let older_rules = match context.settings.hermetic.value {
-        Hermetic::No => return Ok(None),
-        Hermetic::Yes => false,
-        Hermetic::Tree2024 => true,
+    let Some(older_rules) = older_rules(context) else {
+        return Ok(None);
     };
     let tracked = wait::block_on(async {
         let mut interrupted = wait::watch();
         Ok(wait::unless(&mut interrupted, git::tracked(directory)).await??)
     })?;
-    if tracked.is_none() && !context.verbosity.quiet {
-        render::note("this is no git repository: a hermetic build gets all files");
-    }
-    Ok(Some(package_tree::Hermetic {
-        tracked,
-        older_rules,
-    }))
+    Ok(Some(rules(context, tracked, older_rules)))
 }
 
 /// Refuses a plan that the runtime cannot build so.
@@ -48,12 +79,22 @@ pub(super) fn check(
     plan: &Plan,
     selected: &Selected,
 ) -> Result<(), Failure> {
-    let capabilities = &selected.ready.capabilities;
+    check_for(hermetic, plan, selected.runtime(), &selected.ready)
+}
+
+/// Refuses a plan that a runtime, called `name`, cannot build so.
+pub(super) fn check_for(
+    hermetic: &package_tree::Hermetic,
+    plan: &Plan,
+    name: &str,
+    ready: &Ready,
+) -> Result<(), Failure> {
+    let capabilities = &ready.capabilities;
     let denial = Denial {
         run: capabilities.dialect.run_network,
         build: capabilities.offline_builds,
     };
-    let checked = hermetic.check(plan, denial, selected.runtime());
+    let checked = hermetic.check(plan, denial, name);
     checked.map_err(|problems| {
         let pair = |problem: Problem| (problem.to_string(), problem.hint);
         Failure::of(ErrorKind::Package, problems.0.into_iter().map(pair))

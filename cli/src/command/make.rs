@@ -11,6 +11,7 @@ use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
 
 use super::after;
 use super::check::Mode;
+use super::reproduce::Asked;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
@@ -42,6 +43,14 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
             return Ok(Exit::Success);
         }
         None => {}
+    }
+    if goals.reproduce {
+        return reproduce(context, arguments, &goals);
+    }
+    if !arguments.runtimes.is_empty() {
+        let hint = "several runtimes build in turn: stagex make reproduce --runtimes podman,native";
+        let message = "--runtimes is for the target reproduce".to_owned();
+        return Err(usage(message, Some(hint)));
     }
     if arguments.check {
         return super::check::of_tree(context, &goals.targets, Mode::default());
@@ -101,6 +110,39 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
     }
     print_failures(&made.report);
     Ok(exit)
+}
+
+/// Does what the target `reproduce` asks for.
+fn reproduce(
+    context: &Context,
+    arguments: &arguments::Make,
+    goals: &Goals,
+) -> Result<Exit, Failure> {
+    let refused = [
+        ("--dry-run", arguments.dry_run),
+        ("--explain", arguments.explain),
+        ("--check", arguments.check),
+        ("--no-cache", arguments.no_cache),
+    ];
+    if let Some((option, _)) = refused.into_iter().find(|(_, given)| *given) {
+        let hint = "`stagex reproduce --help` shows what can be chosen; nothing is ever taken from a cache there";
+        return Err(usage(
+            format!("{option} cannot be used with reproduce"),
+            Some(hint),
+        ));
+    }
+    let asked = Asked {
+        targets: goals.targets.clone(),
+        runtimes: arguments.runtimes.clone(),
+        clean: goals.clean,
+        rounds: 1,
+        keep_going: arguments.keep_going,
+        progress: arguments.progress,
+        platform: arguments.platform.clone(),
+        no_fetch: arguments.no_fetch,
+        ..Asked::default()
+    };
+    super::reproduce::of(context, &asked)
 }
 
 fn print_plan(context: &Context, plan: &Plan) {

@@ -12,7 +12,9 @@ mod digests;
 mod fetch;
 mod graph;
 mod hermetic;
+mod ledger;
 mod make;
+mod reproduce;
 mod runtimes;
 mod supply;
 mod tree;
@@ -30,6 +32,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Fetch(fetch) => fetch::run(&context()?, fetch),
         Command::Build(build) => build::run(&context()?, build),
         Command::Digests(digests) => digests::run(&context()?, digests),
+        Command::Reproduce(reproduce) => reproduce::run(&context()?, reproduce),
+        Command::Ledger(ledger) => ledger::run(&context()?, ledger),
         Command::Check(check) => check::run(&context()?, check),
         Command::Graph(graph) => graph::run(&context()?, graph),
         Command::Clean(clean) => clean::run(&context()?, clean),

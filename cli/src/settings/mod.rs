@@ -50,7 +50,9 @@ impl Settings {
                 format!("stagex conformance has no hermetic builds, which {source} asks for"),
                 Some("use STAGEX_HERMETIC=0: its cases are copied, so git does not know them"),
             )),
-            Command::Make(_) | Command::Build(_) if self.network.value == Network::Host => {
+            Command::Make(_) | Command::Build(_) | Command::Reproduce(_)
+                if self.network.value == Network::Host =>
+            {
                 let message = format!(
                     "--network host gives RUNs the machine's network, and {source} asks for hermetic builds"
                 );
@@ -167,6 +169,7 @@ impl Settings {
         let (jobs, offline, network, ignore_space) = match &arguments.command {
             Command::Make(make) => (make.jobs, make.offline, make.network, make.ignore_space),
             Command::Build(build) => (None, false, build.network, build.ignore_space),
+            Command::Reproduce(again) => (again.jobs, false, again.network, again.ignore_space),
             Command::Conformance(conformance) => (conformance.jobs, false, None, false),
             Command::Fetch(fetch) => {
                 self.take_fetch(fetch);

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::{
     Attempt, Attestations, Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests,
     Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph,
-    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Report, Reproduction, Rules,
-    Runtimes,
+    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Report,
+    Reproduce, Reproduction, Rules, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -61,6 +61,7 @@ documents! {
     Plan: "plan",
     Record: "record",
     Report: "report",
+    Reproduce: "reproduce",
     Reproduction: "reproduction",
     Rules: "rules",
     Runtimes: "runtimes",

@@ -27,6 +27,7 @@ mod plan;
 mod reason;
 mod record;
 mod report;
+mod reproduce;
 mod runtimes;
 mod seed;
 mod verify;
@@ -71,6 +72,7 @@ pub use record::Record;
 pub use report::{
     Report, ReportAnswer, ReportChange, ReportCounts, ReportPackage, ReportRuntime, ReportState,
 };
+pub use reproduce::{Reproduce, ReproducedBy, ReproducedImage};
 pub use runtimes::{
     Capabilities, Dialect, LayerRecord, ReadyRuntime, Runtime, Runtimes, UnavailableReason,
     UnavailableRuntime,

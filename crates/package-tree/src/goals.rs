@@ -16,6 +16,8 @@ pub struct Goals {
     pub targets: Vec<String>,
     /// Whether anything is built at all.
     pub build: bool,
+    /// Whether it is built again and compared with what is recorded, instead.
+    pub reproduce: bool,
     /// What is done with what was built, in this order.
     pub after: Vec<After>,
     /// What is done instead of all this.
@@ -51,17 +53,13 @@ pub enum Instead {
 }
 
 /// Targets that the Makefile has and that are not here, with what to do instead.
-const NOT_YET: [(&str, &str); 7] = [
+const NOT_YET: [(&str, &str); 6] = [
     ("preseed", "build what was published: stagex make"),
     (
         "prep-release-branch",
         "this target of the Makefile only prints commands to type",
     ),
     ("publish", PUBLISHING),
-    (
-        "reproduce",
-        "build and compare: stagex make && stagex digests --check",
-    ),
     ("sign", PUBLISHING),
     ("targets", "leave it out: stagex generates no rules"),
     (
@@ -96,6 +94,10 @@ pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
         match word.as_str() {
             word if is_package(word) => goals.build(word),
             "clean" => goals.clean = true,
+            "reproduce" => {
+                goals.reproduce = true;
+                goals.build = true;
+            }
             "digests" => goals.after_everything(After::Digests),
             "new-digests" => goals.after_everything(After::NewDigests),
             "check" => instead.push((word, Instead::Check)),
@@ -134,6 +136,11 @@ pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
                 }
             }
         }
+    }
+    if goals.reproduce && !goals.after.is_empty() {
+        let message = "`reproduce` cannot be combined with targets that use what was built";
+        let hint = "use it with `clean` and with packages only";
+        problems.push(Problem::new(message.to_owned()).hint(hint.to_owned()));
     }
     if let Some((word, what)) = instead.first() {
         goals.instead = Some(*what);

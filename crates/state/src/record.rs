@@ -137,6 +137,17 @@ impl Record {
         Ok(record.map_or(Found::Unproven, Found::Record))
     }
 
+    /// Removes the record of the package `name`, so that it is built again.
+    pub fn remove(directories: &Directories, name: &str) -> Result<(), Error> {
+        let Some(records) = directories.open_records()? else {
+            return Ok(());
+        };
+        match records.remove(record_file(name).as_str().into()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.at("remove", &directories.record(name)),
+        }
+    }
+
     /// Writes the record of the package `name`.
     pub fn write(&self, directories: &Directories, name: &str) -> Result<(), Error> {
         let mut text =

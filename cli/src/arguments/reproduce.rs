@@ -1,0 +1,152 @@
+//! The options of `stagex reproduce` and `stagex ledger`.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::conformance::{Column, column};
+use crate::options::{Network, Progress};
+
+const REPRODUCE: &str = "\
+Examples:
+  stagex reproduce core-musl                     build it and all that it needs again, and compare
+  stagex reproduce --runtimes docker,podman      with two runtimes, which have to agree as well
+  stagex reproduce --against-record core-rust    build only it, from the recorded images
+  stagex reproduce --rounds 3 core-musl          build each package three times, and vary what surrounds it
+  stagex reproduce --clean                       build everything again, whatever was reproduced before
+
+Each runtime has outputs of its own in out/.stagex/reproduced/, so what you have built stays as it is.
+Every attempt is in the ledger (`stagex ledger`). A command that was interrupted goes on where it was
+when it is run again.
+
+Exit codes: 6 if a digest differs, 1 if a package could not be built, 7 if nothing was compared.";
+
+#[derive(Debug, Args)]
+#[command(after_help = REPRODUCE)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
+pub(crate) struct Reproduce {
+    /// The packages, as for make, with all that they need. Default: all.
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+
+    /// The runtimes, each of which builds every package: `docker`, `podman`, `buildah`, `native`, or one of
+    /// several of a name with its program, `docker@trixie=/opt/trixie/docker`. Default: the one that make uses.
+    #[arg(
+        long,
+        value_name = "LABEL[=PROGRAM]",
+        value_parser = column,
+        value_delimiter = ',',
+        conflicts_with = "runtime"
+    )]
+    pub(crate) runtimes: Vec<Column>,
+
+    /// Build everything again, also what was reproduced before from the same inputs.
+    #[arg(long)]
+    pub(crate) clean: bool,
+
+    /// Build only the packages that were named, and each from the recorded images of what it needs.
+    #[arg(long, visible_alias = "shared-deps")]
+    pub(crate) against_record: bool,
+
+    /// With --against-record: look for recorded images in this directory too, which has an OCI layout
+    /// called `<stage>-<name>` for each. May be given more than once.
+    #[arg(long, value_name = "DIR", requires = "against_record")]
+    pub(crate) images: Vec<Utf8PathBuf>,
+
+    /// Build each package N times, and vary what surrounds every second build. docs/reproduce.md says what
+    /// each runtime can vary.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) rounds: u32,
+
+    /// Begin nothing outside of the stage `bootstrap` before each of its packages has one digest from at least
+    /// two runtimes.
+    #[arg(long)]
+    pub(crate) prove_bootstrap: bool,
+
+    /// Begin anew, and do not go on where an earlier run was interrupted.
+    #[arg(long)]
+    pub(crate) restart: bool,
+
+    /// Build up to this many packages at the same time. Default: the number of cores. Also set by
+    /// `STAGEX_JOBS`.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+
+    /// After a failure, continue with packages that do not depend on the failed one. A package that differs
+    /// is none.
+    #[arg(short, long)]
+    pub(crate) keep_going: bool,
+
+    /// The network of RUNs without `--network=none`. It cannot be set in a stagex.toml.
+    #[arg(long, value_enum)]
+    pub(crate) network: Option<Network>,
+
+    /// Build even if the disk has less free space than the same builds needed last time. Also set
+    /// by `STAGEX_IGNORE_SPACE=1`.
+    #[arg(long)]
+    pub(crate) ignore_space: bool,
+
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "quiet")]
+    pub(crate) progress: Progress,
+}
+
+const LEDGER: &str = "\
+Examples:
+  stagex ledger                               every attempt to reproduce a package
+  stagex ledger core-musl --verdict differs   those of one package that made another image
+  stagex ledger --export attempts             write them to a file, for somebody else
+  stagex ledger --import attempts --as ann    take somebody else's; they never count as yours
+
+The ledger is in your state directory, and `stagex clean` does not touch it. No line of it can be changed or
+removed without that being noticed.";
+
+#[derive(Debug, Args)]
+#[command(after_help = LEDGER)]
+pub(crate) struct Ledger {
+    /// Only attempts at these packages, by their full names.
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) packages: Vec<String>,
+
+    /// Only attempts that came out so: `reproduced`, `differs`, `not-recorded`, `unstable` or `failed`.
+    #[arg(long, value_name = "VERDICT", value_parser = verdict)]
+    pub(crate) verdict: Option<documents::AttemptVerdict>,
+
+    /// Only attempts of this runtime.
+    #[arg(long = "by", value_name = "LABEL")]
+    pub(crate) by: Option<String>,
+
+    /// Only the last attempt of each runtime at each package.
+    #[arg(long)]
+    pub(crate) latest: bool,
+
+    /// Write the attempts to a file, one in each line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<Utf8PathBuf>,
+
+    /// Take the attempts in a file that somebody else exported.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "whose",
+        conflicts_with_all = ["packages", "verdict", "by", "latest", "export"]
+    )]
+    pub(crate) import: Option<Utf8PathBuf>,
+
+    /// With --import: whose they are.
+    #[arg(long = "as", value_name = "NAME", requires = "import")]
+    pub(crate) whose: Option<String>,
+}
+
+fn verdict(text: &str) -> Result<documents::AttemptVerdict, String> {
+    use documents::AttemptVerdict::{Differs, Failed, NotRecorded, Reproduced, Unstable};
+    let all = [Reproduced, Differs, NotRecorded, Unstable, Failed];
+    let word = |verdict: &documents::AttemptVerdict| verdict.word().replace(' ', "-");
+    let found = all.iter().find(|verdict| word(verdict) == text);
+    found.copied().ok_or_else(|| {
+        let words: Vec<String> = all.iter().map(word).collect();
+        format!("expected one of {}", words.join(", "))
+    })
+}

@@ -1,0 +1,538 @@
+//! `stagex reproduce`: builds packages again, and compares them with what is recorded.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use build::Listener;
+use camino::Utf8PathBuf;
+use documents::{
+    AttemptRuntime, AttemptTree, AttemptVerdict, DependencyOrigin, ReproducedBy, ReproducedImage,
+    Version,
+};
+use ledger::Ledger;
+use make::{Given, Options};
+use package_tree::{DEFAULT_PLATFORM, Plan};
+use reproduce::{
+    Image, Job, Missing, Origin, Outcome, Proven, Report, Request, Runtime, Session, assumed,
+    bootstrap_plan, requested_only,
+};
+use state::{Digests, Directories};
+use tokio::sync::watch;
+
+use crate::arguments;
+use crate::arguments::Column;
+use crate::context::Context;
+use crate::exit::{ErrorKind, Exit};
+use crate::failure::{Failure, print_problem, usage};
+use crate::options::{Format, Progress};
+use crate::place;
+use crate::render::{self, Show};
+use crate::wait;
+
+/// How many runtimes there have to be to prove a bootstrap.
+const TO_PROVE: usize = 2;
+
+/// What is asked for, by `stagex reproduce` or by make's target.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    pub(super) targets: Vec<String>,
+    pub(super) runtimes: Vec<Column>,
+    pub(super) clean: bool,
+    pub(super) against_record: bool,
+    pub(super) images: Vec<Utf8PathBuf>,
+    pub(super) rounds: u32,
+    pub(super) prove_bootstrap: bool,
+    pub(super) restart: bool,
+    pub(super) keep_going: bool,
+    pub(super) progress: Progress,
+    pub(super) platform: Option<String>,
+    pub(super) no_fetch: bool,
+}
+
+pub(super) fn run(context: &Context, arguments: &arguments::Reproduce) -> Result<Exit, Failure> {
+    let asked = Asked {
+        targets: arguments.targets.clone(),
+        runtimes: arguments.runtimes.clone(),
+        clean: arguments.clean,
+        against_record: arguments.against_record,
+        images: arguments.images.clone(),
+        rounds: arguments.rounds,
+        prove_bootstrap: arguments.prove_bootstrap,
+        restart: arguments.restart,
+        keep_going: arguments.keep_going,
+        progress: arguments.progress,
+        platform: None,
+        no_fetch: false,
+    };
+    of(context, &asked)
+}
+
+/// Does what is asked for.
+pub(super) fn of(context: &Context, asked: &Asked) -> Result<Exit, Failure> {
+    let tree = super::tree::open(context)?;
+    let platform = asked.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
+    super::tree::warn(context, &tree, &asked.targets);
+    let plan = super::tree::plan_for(context, &tree, &asked.targets, platform)?;
+    let (state, secret) = place::state()?;
+    let ledger = Arc::new(Mutex::new(Ledger::open(&state, &secret)?));
+    let directories = place::directories(context)?;
+    let recorded = Arc::new(Digests::read(&context.directory)?);
+    let show = Show {
+        progress: asked.progress,
+        reasons: false,
+    };
+    let listener: Arc<dyn Listener> = render::listener(context.verbosity, show);
+
+    wait::block_on(async {
+        let mut interrupted = wait::watch();
+        let checked_out =
+            wait::unless(&mut interrupted, git::checked_out(&context.directory)).await??;
+        let runtimes = runtimes(context, asked, &mut interrupted).await?;
+        if asked.prove_bootstrap && runtimes.len() < TO_PROVE {
+            let hint = "name two, such as --runtimes podman,native";
+            let message = "--prove-bootstrap needs at least two runtimes".to_owned();
+            return Err(usage(message, Some(hint)));
+        }
+        let built = if asked.against_record {
+            requested_only(&plan)
+        } else {
+            plan.clone()
+        };
+        let given = asked.against_record.then(|| {
+            let origins = origins(context, asked, &directories, &runtimes)?;
+            let given = reproduce::give(&origins, &plan, &built, &recorded);
+            given.map(Arc::new).map_err(|missing| not_found(&missing))
+        });
+        let given: Option<Arc<Given>> = given.transpose()?;
+        let request = Request {
+            packages: built
+                .packages
+                .iter()
+                .map(|package| package.name.clone())
+                .collect(),
+            runtimes: runtimes
+                .iter()
+                .map(|runtime| (runtime.label.clone(), runtime.ready.version.clone()))
+                .collect(),
+            rounds: asked.rounds.max(1),
+            dependencies: match given {
+                Some(_) => DependencyOrigin::Recorded,
+                None => DependencyOrigin::Built,
+            },
+            clean: asked.clean,
+        };
+        let root = &context.directory;
+        let session = Session::begin(&state, &secret, root, request, asked.restart)?;
+        if session.is_resumed() && !context.verbosity.quiet {
+            render::note(
+                "going on where the last run of this command was interrupted (--restart begins anew)",
+            );
+        }
+        say_disk(context, &directories, &built, &runtimes, asked.rounds);
+        let mut job = Job {
+            id: session.id().to_owned(),
+            profile: context.settings.profile.value,
+            directories: directories.clone(),
+            tree: AttemptTree {
+                commit: checked_out.as_ref().map(|found| found.commit.clone()),
+                dirty: checked_out.as_ref().is_some_and(|found| found.dirty),
+            },
+            plan: Arc::new(built),
+            recorded: Arc::clone(&recorded),
+            runtimes,
+            rounds: asked.rounds.max(1),
+            given,
+            clean: session.is_clean(),
+            sources: super::supply::of(context, !asked.no_fetch, &listener),
+            hermetic: super::hermetic::of_tree_async(context, &mut interrupted)
+                .await?
+                .map(Arc::new),
+            network: context.settings.network.value.into(),
+            options: Options {
+                jobs: context.settings.jobs(),
+                keep_going: asked.keep_going,
+                no_cache: false,
+                space: context.settings.space(),
+            },
+            stagex: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        if let Some(hermetic) = &job.hermetic {
+            for runtime in &job.runtimes {
+                super::hermetic::check_for(hermetic, &job.plan, &runtime.label, &runtime.ready)?;
+            }
+        }
+        let whole = Arc::clone(&job.plan);
+        let bootstrap = bootstrap_plan(&whole);
+        if asked.prove_bootstrap && !bootstrap.packages.is_empty() {
+            job.plan = Arc::new(bootstrap);
+            let report = reproduce::reproduce(&job, &ledger, &listener, &interrupted).await?;
+            let proven = Proven::of(&whole, &report);
+            if !proven.holds() {
+                let resumed = session.is_resumed();
+                let end = End {
+                    context,
+                    plan: &plan,
+                    job: &job,
+                    ledger: &ledger,
+                    resumed,
+                };
+                end.tell(&report, Some(&proven));
+                return Ok(report.failure().unwrap_or(ErrorKind::Differs).into());
+            }
+            job.plan = whole;
+        }
+        let report = reproduce::reproduce(&job, &ledger, &listener, &interrupted).await?;
+        let proven = Proven::of(&job.plan, &report);
+        let resumed = session.is_resumed();
+        let end = End {
+            context,
+            plan: &plan,
+            job: &job,
+            ledger: &ledger,
+            resumed,
+        };
+        end.tell(
+            &report,
+            (!proven.by.is_empty() || !proven.missing.is_empty()).then_some(&proven),
+        );
+        let failure = report.failure();
+        if !report.interrupted && failure != Some(ErrorKind::Transient) {
+            session.finish()?;
+        }
+        Ok(failure.map_or(Exit::Success, Exit::Error))
+    })
+}
+
+/// Finds the runtimes that were asked for, all of which have to be ready.
+async fn runtimes(
+    context: &Context,
+    asked: &Asked,
+    interrupted: &mut watch::Receiver<bool>,
+) -> Result<Vec<Runtime>, Failure> {
+    if asked.runtimes.is_empty() {
+        let selected = context.select(interrupted).await?;
+        return Ok(vec![Runtime {
+            label: selected.runtime().to_owned(),
+            backend: selected.backend,
+            ready: selected.ready,
+        }]);
+    }
+    let known = super::conformance::engines()?;
+    let mut runtimes = Vec::new();
+    let mut labels = BTreeSet::new();
+    for (label, program) in &asked.runtimes {
+        if !labels.insert(label.to_string()) {
+            let hint = "give each a label of its own: docker@a=/a/docker,docker@b=/b/docker";
+            return Err(usage(format!("`{label}` is named twice"), Some(hint)));
+        }
+        let mut programs = context.programs();
+        let of_label = || known.iter().find(|(of, _)| of == label)?.1.clone();
+        if let Some(program) = program.clone().or_else(of_label) {
+            programs.insert(label.runtime().to_owned(), program);
+        } else if label.to_string() != label.runtime() {
+            let message = format!("no program is known for `{label}`");
+            let hint = format!("name it: {label}=/path/to/{}", label.runtime());
+            return Err(usage(message, Some(&hint)));
+        }
+        let choice = runtimes::Choice::Named(label.runtime().to_owned());
+        let selecting = runtimes::select(&choice, &programs, &context.probe_cache);
+        let selected = wait::unless(interrupted, selecting).await??;
+        runtimes.push(Runtime {
+            label: label.to_string(),
+            backend: selected.backend,
+            ready: selected.ready,
+        });
+    }
+    Ok(runtimes)
+}
+
+/// Returns where recorded images are looked for.
+fn origins(
+    context: &Context,
+    asked: &Asked,
+    directories: &Directories,
+    runtimes: &[Runtime],
+) -> Result<Vec<Origin>, Failure> {
+    let mut origins = vec![Origin::Tree(directories.clone())];
+    let of = |runtime: &Runtime| Origin::Tree(directories.of_reproduction(&runtime.label));
+    origins.extend(runtimes.iter().map(of));
+    for images in &asked.images {
+        let found = place::outside(
+            &context.directory,
+            images,
+            "leave it out: out/ is looked into",
+        )?;
+        origins.push(Origin::Directory(found));
+    }
+    Ok(origins)
+}
+
+fn not_found(missing: &[Missing]) -> Failure {
+    let hint = "build it (`stagex make`), or name a directory with its OCI layout: --images DIR";
+    let problem = |missing: &Missing| {
+        let Missing {
+            package,
+            recorded,
+            instead,
+        } = missing;
+        if recorded.is_empty() {
+            let hint = "build it with what needs it: leave out --against-record";
+            let message = format!("{package} is needed, and no digest of it is recorded");
+            return (message, Some(hint.to_owned()));
+        }
+        let digests: Vec<String> = recorded
+            .iter()
+            .map(|(_, digest)| digest.to_string())
+            .collect();
+        let mut message = format!(
+            "the recorded image of {package} is not there: {}",
+            digests.join(", ")
+        );
+        for (place, what) in instead {
+            let _ = write!(message, "\n  {place}: {what}");
+        }
+        (message, Some(hint.to_owned()))
+    };
+    Failure::of(ErrorKind::NotCompared, missing.iter().map(problem))
+}
+
+/// Says what disk the outputs of several runtimes need, as far as sizes are known.
+fn say_disk(
+    context: &Context,
+    directories: &Directories,
+    plan: &Plan,
+    runtimes: &[Runtime],
+    rounds: u32,
+) {
+    if context.verbosity.quiet || runtimes.len() < 2 && rounds < 2 {
+        return;
+    }
+    let names = plan.packages.iter().map(|package| package.name.as_str());
+    let bytes: u64 = names
+        .filter_map(|name| {
+            let image = directories.images(name).ok()?;
+            Some(image.blobs().iter().map(|blob| blob.size).sum::<u64>())
+        })
+        .sum();
+    if bytes > 0 {
+        let all = bytes * runtimes.len() as u64;
+        render::note(&format!(
+            "the images that are built again need about {} of disk, in {}",
+            indicatif::HumanBytes(all),
+            directories.own().join("reproduced"),
+        ));
+    }
+}
+
+/// What is said when all is done.
+struct End<'a> {
+    context: &'a Context,
+    plan: &'a Plan,
+    job: &'a Job,
+    ledger: &'a Mutex<Ledger>,
+    resumed: bool,
+}
+
+impl End<'_> {
+    fn tell(&self, report: &Report, proven: Option<&Proven>) {
+        let assumed = {
+            let ledger = self
+                .ledger
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let commit = self
+                .job
+                .tree
+                .commit
+                .as_deref()
+                .filter(|_| !self.job.tree.dirty);
+            match self.job.given {
+                Some(_) => assumed(self.plan, report, ledger.attempts(), commit),
+                None => Vec::new(),
+            }
+        };
+        match self.context.format {
+            Format::Json => render::json(&self.document(report, &assumed, proven)),
+            Format::Human => self.human(report, &assumed, proven),
+        }
+        for image in &report.images {
+            print_problems(image);
+        }
+    }
+
+    fn document(
+        &self,
+        report: &Report,
+        assumed: &[String],
+        proven: Option<&Proven>,
+    ) -> documents::Reproduce {
+        let runtime = |runtime: &Runtime| AttemptRuntime {
+            name: runtime.label.clone(),
+            version: runtime.ready.version.clone(),
+        };
+        documents::Reproduce {
+            version: Version,
+            reproduction: self.job.id.clone(),
+            resumed: self.resumed,
+            interrupted: report.interrupted,
+            runtimes: self.job.runtimes.iter().map(runtime).collect(),
+            images: report.images.iter().map(of_image).collect(),
+            assumed: assumed.to_vec(),
+            bootstrap_proven: proven.map(Proven::holds),
+        }
+    }
+
+    fn human(&self, report: &Report, assumed: &[String], proven: Option<&Proven>) {
+        let mut text = String::new();
+        for image in &report.images {
+            text.push_str(&line(image));
+        }
+        render::result(text.trim_end());
+        if self.context.verbosity.quiet {
+            return;
+        }
+        let all = report.images.len();
+        let reproduced = report
+            .images
+            .iter()
+            .filter(|image| image.is_reproduced())
+            .count();
+        render::note(&format!(
+            "reproduced: {reproduced} of {}",
+            render::count(all, "image")
+        ));
+        if !assumed.is_empty() {
+            render::note(&format!(
+                "taken as recorded, and not built again: {}",
+                assumed.join(", ")
+            ));
+        } else if reproduced == all && self.job.given.is_some() {
+            let commit = self.job.tree.commit.as_deref().unwrap_or_default();
+            render::note(&format!(
+                "every package, and all that it needs, was built again from recorded images, at commit {commit}"
+            ));
+        }
+        match proven {
+            Some(proven) if proven.holds() => {
+                render::note("bootstrap proven: two runtimes or more made each of its images")
+            }
+            Some(_) => render::note("bootstrap not proven"),
+            None => {}
+        }
+    }
+}
+
+/// Returns the line of an image.
+fn line(image: &Image) -> String {
+    let name = match &image.platform {
+        Some(platform) => format!("{} {platform}", image.package),
+        None => image.package.clone(),
+    };
+    let mut text = String::new();
+    let mut words: Vec<(&str, Vec<&str>)> = Vec::new();
+    for of in &image.runtimes {
+        let word = match &of.outcome {
+            Outcome::Tried { attempt, .. } => attempt.verdict.word(),
+            Outcome::Skipped => "not built",
+        };
+        match words.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, runtimes)) => runtimes.push(&of.runtime),
+            None => words.push((word, vec![&of.runtime])),
+        }
+    }
+    for (word, runtimes) in words {
+        let _ = writeln!(text, "{word:<12} {name} ({})", runtimes.join(", "));
+    }
+    text
+}
+
+/// Prints what is wrong with an image.
+fn print_problems(image: &Image) {
+    let name = &image.package;
+    for of in &image.runtimes {
+        let Some(attempt) = of.outcome.attempt() else {
+            continue;
+        };
+        let runtime = &of.runtime;
+        let digest = |digest: &Option<documents::Digest>| {
+            digest
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), ToString::to_string)
+        };
+        match attempt.verdict {
+            AttemptVerdict::Differs => print_problem(
+                "error",
+                &format!(
+                    "{name}: {runtime} made {}, and {} is recorded",
+                    digest(&attempt.digest),
+                    digest(&attempt.recorded)
+                ),
+                Some(&format!(
+                    "to see what differs: stagex diff {name} {name}@{runtime}, with the recorded image in out/"
+                )),
+            ),
+            AttemptVerdict::Unstable => {
+                let why = attempt.broken_by.as_deref().unwrap_or("something");
+                print_problem(
+                    "error",
+                    &format!(
+                        "{name}: {runtime} does not make the same image twice: {why} changes it"
+                    ),
+                    Some(&format!(
+                        "to see what differs: stagex diff {name}@{runtime} {name}@{runtime}@2"
+                    )),
+                );
+            }
+            AttemptVerdict::Failed => {
+                if let Some(failure) = &attempt.failure {
+                    let lines = failure.last_lines.iter();
+                    let lines = lines.map(|line| format!("\n  | {}", render::shortened(line)));
+                    let message = format!(
+                        "{name}: {runtime}: {}{}",
+                        failure.message,
+                        lines.collect::<String>()
+                    );
+                    print_problem("error", &message, None);
+                }
+            }
+            AttemptVerdict::Reproduced | AttemptVerdict::NotRecorded => {}
+        }
+    }
+    if image.disagree() {
+        let digests = image.runtimes.iter().filter_map(|of| {
+            let digest = of.outcome.attempt()?.digest.as_ref()?;
+            Some(format!("{} made {digest}", of.runtime))
+        });
+        let digests: Vec<String> = digests.collect();
+        print_problem(
+            "error",
+            &format!("{name}: runtimes disagree: {}", digests.join(", ")),
+            None,
+        );
+    }
+}
+
+fn of_image(image: &Image) -> ReproducedImage {
+    let of = |of: &reproduce::OfRuntime| {
+        let attempt = of.outcome.attempt();
+        ReproducedBy {
+            runtime: of.runtime.clone(),
+            verdict: attempt.map(|attempt| attempt.verdict),
+            now: matches!(of.outcome, Outcome::Tried { now: true, .. }),
+            digest: attempt.and_then(|attempt| attempt.digest.clone()),
+            seconds: attempt.map(|attempt| attempt.seconds),
+            broken_by: attempt.and_then(|attempt| attempt.broken_by.clone()),
+            failure: attempt.and_then(|attempt| attempt.failure.clone()),
+            log: attempt.and_then(|attempt| attempt.log.clone()),
+        }
+    };
+    ReproducedImage {
+        package: image.package.clone(),
+        platform: image.platform.clone(),
+        recorded: image.recorded.map(Into::into),
+        reproduced: image.is_reproduced(),
+        disagree: image.disagree(),
+        runtimes: image.runtimes.iter().map(of).collect(),
+    }
+}

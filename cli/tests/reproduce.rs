@@ -1,0 +1,304 @@
+//! Packages are built again, compared, and kept in the ledger; what does not come out the same is told, with what breaks
+//! it. One test for each runtime that is here; those that `STAGEX_REQUIRE` names must be.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
+)]
+
+mod engines;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::time::Duration;
+
+use camino::Utf8Path;
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use engines::{example_tree, expect, variable};
+
+/// Each package that does not come out the same, what its RUN does, and what is varied that breaks it.
+const PLANTED: [(&str, &str, &str); 4] = [
+    (
+        "chance",
+        "cat /proc/sys/kernel/random/uuid > /o",
+        "chance or time",
+    ),
+    ("processors", "nproc > /o", "processors"),
+    ("kernel", "uname -r > /o", "kernel-release"),
+    ("host", "hostname > /o", "host-name"),
+];
+
+fn main() -> ExitCode {
+    let killed = Trial::test("a_killed_reproduction_goes_on", goes_on);
+    engines::run_with("packages_are_reproduced", reproduces, Some(killed))
+}
+
+/// The example tree, and a state directory beside it.
+struct Scene {
+    tree: engines::Tree,
+    runtime: String,
+}
+
+impl Scene {
+    fn new(runtime: &str) -> Self {
+        Self {
+            tree: example_tree(),
+            runtime: runtime.to_owned(),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.tree.path()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut stagex = Command::new(env!("CARGO_BIN_EXE_stagex"));
+        stagex
+            .arg("-C")
+            .arg(self.path())
+            .args(words)
+            .env("XDG_STATE_HOME", self.path().join("state"))
+            .env_remove("STAGEX_OUT");
+        stagex
+    }
+
+    fn stagex(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// Reproduces, and returns the exit code and the document.
+    fn reproduce(&self, words: &[&str]) -> Result<(i32, Value), Failed> {
+        let first = ["reproduce", "--runtimes", &self.runtime, "--format", "json"];
+        let ran = self.stagex(&[&first, words].concat());
+        let document = serde_json::from_slice(&ran.stdout);
+        let document = document.map_err(|_| String::from_utf8_lossy(&ran.stderr).into_owned())?;
+        Ok((ran.status.code().unwrap(), document))
+    }
+
+    fn ledger(&self, words: &[&str]) -> Vec<Value> {
+        let ran = self.stagex(&[&["ledger", "--format", "json"], words].concat());
+        let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        document["attempts"].as_array().unwrap().clone()
+    }
+
+    fn record(&self, stage: &str, line: &str) {
+        let path = self.path().join(format!("digests/{stage}.txt"));
+        fs::write(path, line).unwrap();
+    }
+
+    fn package(&self, name: &str, containerfile: &str) {
+        let directory = self.path().join("packages/core").join(name);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("Containerfile"), containerfile).unwrap();
+        let manifest = format!("[package]\nname = \"{name}\"\n");
+        fs::write(directory.join("package.toml"), manifest).unwrap();
+    }
+}
+
+/// Returns what a runtime made of a package.
+fn of<'a>(document: &'a Value, package: &str) -> &'a Value {
+    let mut images = document["images"].as_array().unwrap().iter();
+    let image = images.find(|image| image["package"] == package).unwrap();
+    &image["runtimes"][0]
+}
+
+fn reproduces(runtime: &str, _program: &Utf8Path) -> Result<(), Failed> {
+    let scene = Scene::new(runtime);
+    let hex = ["core-hex"];
+
+    // It is what is recorded; nothing that was built in out/ is touched, and nothing is built a second time.
+    let (code, found) = scene.reproduce(&hex)?;
+    expect(code == 0, &format!("{code}: {found}"))?;
+    let one = of(&found, "core-hex");
+    expect(
+        one["verdict"] == "reproduced" && one["now"] == true,
+        &found.to_string(),
+    )?;
+    expect(!scene.path().join("out/core-hex").exists(), "out/ has it")?;
+    let place = format!("out/.stagex/reproduced/{runtime}/core-hex/index.json");
+    expect(scene.path().join(place).exists(), "it is not kept")?;
+    let (_, again) = scene.reproduce(&hex)?;
+    expect(of(&again, "core-hex")["now"] == false, &again.to_string())?;
+    expect(
+        again["reproduction"] != found["reproduction"],
+        "it was not finished",
+    )?;
+    let before = scene.ledger(&hex).len();
+    let (_, clean) = scene.reproduce(&["--clean", "bootstrap-seed"])?;
+    expect(
+        of(&clean, "bootstrap-seed")["now"] == true,
+        &clean.to_string(),
+    )?;
+    expect(before == 1, &format!("{before} attempts"))?;
+
+    // What it is built from may be what is recorded.
+    let refused = scene.reproduce(&["--against-record", "core-hex"]);
+    expect(
+        refused.is_ok(),
+        "the images of the reproduction are recorded ones",
+    )?;
+    let (code, found) = refused?;
+    let images = found["images"].as_array().unwrap().len();
+    expect(code == 0 && images == 1, &format!("{code}: {found}"))?;
+    let assumed = found["assumed"].as_array().unwrap();
+    expect(!assumed.is_empty(), &found.to_string())?;
+
+    // Another digest is recorded: it differs. None is: it was not compared.
+    let zeros = format!("{} core-hex\n", "0".repeat(64));
+    scene.record("core", &zeros);
+    let (code, found) = scene.reproduce(&hex)?;
+    let verdict = &of(&found, "core-hex")["verdict"];
+    expect(
+        code == 6 && verdict == "differs",
+        &format!("{code}: {found}"),
+    )?;
+    for stage in ["bootstrap", "core"] {
+        scene.record(stage, "");
+    }
+    let (code, found) = scene.reproduce(&["bootstrap-seed"])?;
+    expect(code == 7, &format!("{code}: {found}"))?;
+    expect(
+        of(&found, "bootstrap-seed")["verdict"] == "not-recorded",
+        &found.to_string(),
+    )?;
+
+    // It cannot be built, which is neither.
+    scene.package("fails", "FROM stagex/core-hex\nRUN [\"/nothing\"]\n");
+    let (code, found) = scene.reproduce(&["core-fails"])?;
+    let fails = of(&found, "core-fails");
+    expect(
+        code == 1 && fails["verdict"] == "failed",
+        &format!("{code}: {found}"),
+    )?;
+    expect(fails["failure"]["kind"] == "package", &fails.to_string())?;
+    let failed = scene.ledger(&["core-fails", "--verdict", "failed"]);
+    expect(
+        failed.len() == 1 && failed[0]["failure"].is_object(),
+        &format!("{failed:?}"),
+    )?;
+
+    broken(&scene)?;
+
+    // The ledger is not the tree's: clean leaves it alone.
+    let all = scene.ledger(&[]);
+    expect(
+        scene.stagex(&["clean", "--quiet"]).status.success(),
+        "it cannot be cleaned",
+    )?;
+    expect(
+        !scene.path().join("out/.stagex/reproduced").exists(),
+        "clean leaves images",
+    )?;
+    expect(scene.ledger(&[]) == all, "clean changes the ledger")
+}
+
+/// What does not come out the same is found, and what breaks it.
+fn broken(scene: &Scene) -> Result<(), Failed> {
+    scene.package("box", "FROM scratch\nCOPY busybox /bin/\n");
+    let busybox = scene.path().join("packages/core/box/busybox");
+    fs::copy("/bin/busybox", busybox).expect("Debian's busybox-static is needed");
+    let ran = scene.stagex(&["runtimes", "--format", "json"]);
+    let runtimes: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let varies = &runtimes["runtimes"][&scene.runtime]["capabilities"]["varies"];
+    let varies = varies.as_array().ok_or("it does not say what it varies")?;
+    let mut planted = Vec::new();
+    for (name, run, cause) in PLANTED {
+        let run = format!(
+            "FROM stagex/core-box\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \"/bin/busybox {run}\"]\n"
+        );
+        scene.package(name, &run);
+        // One is enough of those that are found in the same way, where builds are slow.
+        let is_varied = varies.iter().any(|varied| varied == cause);
+        if name == "chance" || (is_varied && (scene.runtime == "native" || name == "kernel")) {
+            planted.push((format!("core-{name}"), cause));
+        }
+    }
+    let mut words = vec!["--rounds", "2"];
+    words.extend(planted.iter().map(|(name, _)| name.as_str()));
+    let (code, found) = scene.reproduce(&words)?;
+    expect(code == 6, &format!("{code}: {found}"))?;
+    for (name, cause) in &planted {
+        let one = of(&found, name);
+        let is_told = one["verdict"] == "unstable" && one["broken_by"] == *cause;
+        expect(is_told, &format!("{name}: {one}"))?;
+    }
+    // Both images are there, to be compared.
+    let place = scene
+        .path()
+        .join("out/.stagex/reproduced")
+        .join(&scene.runtime);
+    for image in ["core-chance/index.json", "core-chance@2/index.json"] {
+        expect(place.join(image).exists(), image)?;
+    }
+    expect(
+        !place.join("core-box@2").exists(),
+        "an image of a round is left that is equal",
+    )?;
+    let stable = of(&found, "core-box");
+    let attempt = scene.ledger(&["core-box"]);
+    let rounds = attempt.last().unwrap()["rounds"].as_array().unwrap().len();
+    expect(
+        stable["verdict"] == "not-recorded" && rounds == 2,
+        &format!("{stable} {rounds}"),
+    )
+}
+
+/// A reproduction is killed again and again: it loses nothing, and never says what is wrong.
+fn goes_on() -> Result<(), Failed> {
+    let scene = Scene::new("native");
+    let rounds: u64 = variable("STAGEX_ROUNDS").map_or(8, |text| text.parse().unwrap());
+    let words = [
+        "reproduce",
+        "--runtimes",
+        "native",
+        "--clean",
+        "--jobs",
+        "2",
+        "--quiet",
+    ];
+    let mut names = Vec::new();
+    for round in 0..rounds {
+        let mut child = scene.command(&words).stdout(Stdio::null()).spawn().unwrap();
+        // Whole runs take about a second; a moment that comes too late is an end like any other.
+        let moment = Duration::from_millis(40 + (round * 7919) % 900);
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < moment && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if child.try_wait().unwrap().is_none() {
+            let id = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+        }
+        child.wait().unwrap();
+        let attempts = scene.ledger(&[]);
+        let wrong = attempts
+            .iter()
+            .find(|attempt| attempt["verdict"] != "reproduced");
+        expect(wrong.is_none(), &format!("round {round}: {wrong:?}"))?;
+        let now: Vec<Value> = attempts
+            .iter()
+            .map(|attempt| attempt["package"].clone())
+            .collect();
+        expect(
+            now.starts_with(&names),
+            &format!("round {round}: something is lost"),
+        )?;
+        names = now;
+    }
+    let (code, found) = scene.reproduce(&["--clean", "--jobs", "2"])?;
+    expect(code == 0, &format!("{code}: {found}"))?;
+    let images = found["images"].as_array().unwrap();
+    expect(
+        images.iter().all(|image| image["reproduced"] == true),
+        &found.to_string(),
+    )?;
+    let attempts = scene.ledger(&[]);
+    expect(
+        attempts.len() >= images.len(),
+        &format!("{} attempts", attempts.len()),
+    )
+}

@@ -1,0 +1,72 @@
+//! The gate: nothing else is built before every package of the bootstrap has one digest from at least two runtimes.
+
+use std::collections::BTreeSet;
+
+use documents::{Attempt, AttemptVerdict};
+use package_tree::Plan;
+
+use crate::outcome::Report;
+use crate::plan::only;
+
+/// The stage whose packages everything else stands on.
+pub const BOOTSTRAP: &str = "bootstrap";
+/// How many runtimes have to agree.
+const RUNTIMES: usize = 2;
+
+/// What is proven of the bootstrap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// The packages with the runtimes that made one digest of each.
+    pub by: Vec<(String, Vec<String>)>,
+    /// The packages that are not proven.
+    pub missing: Vec<String>,
+}
+
+impl Proven {
+    /// Tells whether there is a bootstrap, and all of it is proven.
+    pub fn holds(&self) -> bool {
+        self.missing.is_empty() && !self.by.is_empty()
+    }
+
+    /// Returns what a report shows of a plan.
+    pub fn of(plan: &Plan, report: &Report) -> Self {
+        let mut proven = Self {
+            by: Vec::new(),
+            missing: Vec::new(),
+        };
+        for package in &bootstrap_plan(plan).packages {
+            let images = report.images.iter();
+            let images: Vec<_> = images
+                .filter(|image| image.package == package.name)
+                .collect();
+            let built = |attempt: &&Attempt| attempt.verdict != AttemptVerdict::Failed;
+            let runtimes: BTreeSet<&str> = images
+                .iter()
+                .flat_map(|image| &image.runtimes)
+                .filter_map(|of| of.outcome.attempt())
+                .filter(built)
+                .map(|attempt| attempt.runtime.name.as_str())
+                .collect();
+            let agree = !images.is_empty() && images.iter().all(|image| !image.differs());
+            if agree && runtimes.len() >= RUNTIMES {
+                let runtimes = runtimes.into_iter().map(str::to_owned).collect();
+                proven.by.push((package.name.clone(), runtimes));
+            } else {
+                proven.missing.push(package.name.clone());
+            }
+        }
+        proven
+    }
+}
+
+/// Returns the part of a plan that is the bootstrap: its packages, and all that they need.
+pub fn bootstrap_plan(plan: &Plan) -> Plan {
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
+    for package in plan.packages.iter().rev() {
+        if package.stage == BOOTSTRAP || needed.contains(package.name.as_str()) {
+            needed.insert(&package.name);
+            needed.extend(package.dependencies());
+        }
+    }
+    only(plan, |package| needed.contains(package.name.as_str()))
+}

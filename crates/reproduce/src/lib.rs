@@ -1,0 +1,24 @@
+//! Builds packages again, by one runtime or several, compares what came out with what is recorded and with one
+//! another, and keeps every attempt in the ledger.
+//!
+//! Each runtime has outputs of its own, in `out/.stagex/reproduced/`: nothing that a user has built is touched. It does
+//! not know how one image is built, nor how things are printed.
+
+mod bootstrap;
+mod error;
+mod origin;
+mod outcome;
+mod plan;
+mod recorder;
+mod reproduce;
+mod rounds;
+mod session;
+
+pub use bootstrap::{BOOTSTRAP, Proven, bootstrap_plan};
+pub use error::Error;
+pub use origin::{Missing, Origin, give};
+pub use outcome::{Image, OfRuntime, Outcome, Report, assumed};
+pub use plan::requested_only;
+pub use reproduce::{Job, Runtime, reproduce};
+pub use rounds::CHANCE;
+pub use session::{Request, Session};

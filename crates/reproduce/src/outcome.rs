@@ -1,0 +1,177 @@
+//! What came of a reproduction: of each image what each runtime made of it, whether they agree with what is recorded
+//! and with one another, and what may be said of the tree.
+
+use std::collections::BTreeSet;
+
+use documents::{Attempt, AttemptVerdict, DependencyOrigin, ErrorKind};
+use oci_image::Digest;
+use package_tree::Plan;
+
+/// What came of a reproduction.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The images, in the order of the plan.
+    pub images: Vec<Image>,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+}
+
+/// An image, and what came of it.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The package's full name.
+    pub package: String,
+    /// The platform, if it is not the package's first.
+    pub platform: Option<String>,
+    /// The recorded digest, if one is.
+    pub recorded: Option<Digest>,
+    /// What each runtime made of it, in the order in which they were asked for.
+    pub runtimes: Vec<OfRuntime>,
+}
+
+/// What a runtime made of an image.
+#[derive(Debug, Clone)]
+pub struct OfRuntime {
+    /// The runtime's label.
+    pub runtime: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an image with one runtime.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It was tried: now, or before from the same inputs.
+    Tried {
+        /// The attempt.
+        attempt: Box<Attempt>,
+        /// Whether it was made in this run.
+        now: bool,
+    },
+    /// It was not tried: something that it needs failed, or the work was stopped before.
+    Skipped,
+}
+
+impl Outcome {
+    /// Returns the attempt, if there was one.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        match self {
+            Self::Tried { attempt, .. } => Some(attempt),
+            Self::Skipped => None,
+        }
+    }
+}
+
+impl Image {
+    /// Returns the digests that runtimes made, each once.
+    pub fn digests(&self) -> BTreeSet<&documents::Digest> {
+        let attempts = self.runtimes.iter();
+        let attempts = attempts.filter_map(|of| of.outcome.attempt());
+        attempts
+            .filter_map(|attempt| attempt.digest.as_ref())
+            .collect()
+    }
+
+    /// Tells whether runtimes made different images of it.
+    pub fn disagree(&self) -> bool {
+        self.digests().len() > 1
+    }
+
+    /// Tells whether every runtime made the recorded image of it.
+    pub fn is_reproduced(&self) -> bool {
+        self.has_only(|verdict| verdict == AttemptVerdict::Reproduced)
+    }
+
+    /// Tells whether something that was made is not what it should be.
+    pub fn differs(&self) -> bool {
+        let differs =
+            |verdict| matches!(verdict, AttemptVerdict::Differs | AttemptVerdict::Unstable);
+        self.disagree() || self.verdicts().any(differs)
+    }
+
+    /// Tells whether it was compared with something: what is recorded, another runtime, or another round.
+    pub fn is_compared(&self) -> bool {
+        let tried = || self.runtimes.iter().filter_map(|of| of.outcome.attempt());
+        let built = tried().filter(|attempt| attempt.digest.is_some()).count();
+        let rounds = tried().any(|attempt| attempt.rounds.len() > 1);
+        built > 1 || rounds || (built > 0 && self.recorded.is_some()) || self.differs()
+    }
+
+    fn has_only(&self, is: impl Fn(AttemptVerdict) -> bool) -> bool {
+        let all = self.runtimes.iter();
+        let verdicts = all.map(|of| of.outcome.attempt().map(|attempt| attempt.verdict));
+        let mut verdicts = verdicts.peekable();
+        verdicts.peek().is_some() && verdicts.all(|verdict| verdict.is_some_and(&is))
+    }
+
+    fn verdicts(&self) -> impl Iterator<Item = AttemptVerdict> {
+        let attempts = self.runtimes.iter();
+        let attempts = attempts.filter_map(|of| of.outcome.attempt());
+        attempts.map(|attempt| attempt.verdict)
+    }
+}
+
+impl Report {
+    /// Returns of which kind the failure is that it ends with; nothing where everything that was compared is equal.
+    ///
+    /// A difference is said before a package that could not be built.
+    pub fn failure(&self) -> Option<ErrorKind> {
+        if self.interrupted {
+            return Some(ErrorKind::Interrupted);
+        }
+        if self.images.iter().any(Image::differs) {
+            return Some(ErrorKind::Differs);
+        }
+        let attempts = self.images.iter().flat_map(|image| &image.runtimes);
+        let outcomes = attempts.map(|of| &of.outcome);
+        let failures = outcomes
+            .clone()
+            .filter_map(|outcome| outcome.attempt()?.failure.as_ref());
+        let kinds: Vec<ErrorKind> = failures.map(|failure| failure.kind).collect();
+        if let Some(first) = kinds.first() {
+            let of_package =
+                |kind: &ErrorKind| !matches!(kind, ErrorKind::Environment | ErrorKind::Transient);
+            return Some(
+                kinds
+                    .iter()
+                    .copied()
+                    .find(of_package)
+                    .map_or(*first, |_| ErrorKind::Package),
+            );
+        }
+        if outcomes
+            .clone()
+            .any(|outcome| matches!(outcome, Outcome::Skipped))
+        {
+            return Some(ErrorKind::Package);
+        }
+        let compared = self.images.iter().any(Image::is_compared);
+        (!compared).then_some(ErrorKind::NotCompared)
+    }
+}
+
+/// Returns the packages of a plan that were taken as they are recorded: those that nobody built again, with the tree as
+/// it is now, of this user's own attempts or those of `report`.
+pub fn assumed(
+    plan: &Plan,
+    report: &Report,
+    attempts: &[Attempt],
+    commit: Option<&str>,
+) -> Vec<String> {
+    let now = report.images.iter().filter(|image| image.is_reproduced());
+    let mut reproduced: BTreeSet<&str> = now.map(|image| image.package.as_str()).collect();
+    let before = attempts.iter().filter(|attempt| {
+        attempt.machine.whose.is_none()
+            && attempt.verdict == AttemptVerdict::Reproduced
+            && attempt.dependencies == DependencyOrigin::Recorded
+            && !attempt.tree.dirty
+            && commit.is_some()
+            && attempt.tree.commit.as_deref() == commit
+    });
+    reproduced.extend(before.map(|attempt| attempt.package.as_str()));
+    let packages = plan.packages.iter();
+    packages
+        .filter(|package| !reproduced.contains(package.name.as_str()))
+        .map(|package| package.name.clone())
+        .collect()
+}
