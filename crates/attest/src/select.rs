@@ -9,10 +9,7 @@ use documents::{Attempt, AttemptVerdict};
 /// runtime.
 ///
 /// What somebody else says they have built is theirs to attest.
-pub fn latest<'a>(
-    attempts: &'a [Attempt],
-    packages: Option<&BTreeSet<&str>>,
-) -> Vec<&'a Attempt> {
+pub fn latest<'a>(attempts: &'a [Attempt], packages: Option<&BTreeSet<&str>>) -> Vec<&'a Attempt> {
     let mut latest = BTreeMap::new();
     for attempt in attempts {
         let is_asked_for = packages.is_none_or(|names| names.contains(attempt.package.as_str()));

@@ -58,7 +58,10 @@ fn provenance(attempt: &Attempt, registry: &str) -> Provenance {
             ..ResourceDescriptor::default()
         }
     });
-    let materials = attempt.materials.iter().map(|each| resource(each, registry));
+    let materials = attempt
+        .materials
+        .iter()
+        .map(|each| resource(each, registry));
     let started = seconds_of(&attempt.started);
     let finished = started.map(|started| rfc3339(started.saturating_add(whole(attempt.seconds))));
     let runtime = attempt.runtime.name.split('@').next().unwrap_or_default();

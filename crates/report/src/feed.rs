@@ -67,14 +67,21 @@ pub(crate) fn sentence(change: &ReportChange) -> String {
             format!("{package} has another recorded digest: {}", after.word())
         }
         (Some(before), Some(after)) => {
-            format!("{package} was {}, and is now {}", before.word(), after.word())
+            format!(
+                "{package} was {}, and is now {}",
+                before.word(),
+                after.word()
+            )
         }
     }
 }
 
 fn item(change: &ReportChange) -> Item {
     let title = sentence(change);
-    let recorded = change.recorded.as_ref().map_or("", |digest| digest.as_str());
+    let recorded = change
+        .recorded
+        .as_ref()
+        .map_or("", |digest| digest.as_str());
     Item {
         id: uuid(&format!("{}\n{title}\n{recorded}", change.seen)),
         title,
@@ -89,6 +96,12 @@ fn uuid(text: &str) -> String {
     let mut hex = documents::Digest::sha256(&hash).hex()[..32].to_owned();
     hex.replace_range(12..13, "8");
     hex.replace_range(16..17, "8");
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
     format!("urn:uuid:{}", parts.join("-"))
 }

@@ -30,11 +30,22 @@ pub struct Facts<'a> {
 /// Returns what the facts say, and what has changed since the `previous` report.
 pub fn report(facts: &Facts, previous: Option<&Report>) -> Report {
     let mut of_package: BTreeMap<&str, Vec<&Attempt>> = BTreeMap::new();
-    let names: BTreeSet<&str> = facts.plan.packages.iter().map(|each| each.name.as_str()).collect();
-    let known = facts.attempts.iter().filter(|each| names.contains(each.package.as_str()));
+    let names: BTreeSet<&str> = facts
+        .plan
+        .packages
+        .iter()
+        .map(|each| each.name.as_str())
+        .collect();
+    let known = facts
+        .attempts
+        .iter()
+        .filter(|each| names.contains(each.package.as_str()));
     // Of a package with several platforms, the digest of the first is the one that is compared.
     for attempt in known.clone().filter(|each| each.platform.is_none()) {
-        of_package.entry(&attempt.package).or_default().push(attempt);
+        of_package
+            .entry(&attempt.package)
+            .or_default()
+            .push(attempt);
     }
     let mut packages: Vec<ReportPackage> = facts
         .plan
@@ -43,7 +54,10 @@ pub fn report(facts: &Facts, previous: Option<&Report>) -> Report {
         .map(|each| package(facts, each, of_package.get(each.name.as_str())))
         .collect();
     packages.sort_by(|one, other| one.name.cmp(&other.name));
-    let runtimes: BTreeSet<String> = known.clone().map(|each| each.runtime.name.clone()).collect();
+    let runtimes: BTreeSet<String> = known
+        .clone()
+        .map(|each| each.runtime.name.clone())
+        .collect();
     let newest = known.max_by_key(|each| ended(each));
     let counts = counts(&packages);
     let answer = if counts.differs + counts.unstable + counts.failed > 0 {
@@ -68,10 +82,15 @@ pub fn report(facts: &Facts, previous: Option<&Report>) -> Report {
 }
 
 /// Returns when an attempt ended, in seconds since 1970.
-#[expect(clippy::cast_possible_truncation, reason = "no attempt takes that long")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "no attempt takes that long"
+)]
 pub(crate) fn ended(attempt: &Attempt) -> i64 {
     let took = attempt.seconds.clamp(0.0, f64::from(u32::MAX)).ceil() as i64;
-    seconds_of(&attempt.started).unwrap_or_default().saturating_add(took)
+    seconds_of(&attempt.started)
+        .unwrap_or_default()
+        .saturating_add(took)
 }
 
 fn package(
@@ -93,10 +112,12 @@ fn package(
         if state == ReportState::Reproduced && !vendor.is_empty() {
             vendors.insert(vendor.clone());
         }
-        let runtime = runtimes.entry(attempt.runtime.name.clone()).or_insert_with(|| {
-            let started = attempt.started.clone();
-            ReportRuntime { state, started }
-        });
+        let runtime = runtimes
+            .entry(attempt.runtime.name.clone())
+            .or_insert_with(|| {
+                let started = attempt.started.clone();
+                ReportRuntime { state, started }
+            });
         runtime.state = runtime.state.min(state);
         if seconds_of(&attempt.started) > seconds_of(&runtime.started) {
             runtime.started.clone_from(&attempt.started);
@@ -119,12 +140,15 @@ fn package(
 }
 
 fn counts(packages: &[ReportPackage]) -> ReportCounts {
-    let count = |is: &dyn Fn(&ReportPackage) -> bool| packages.iter().filter(|each| is(each)).count();
+    let count =
+        |is: &dyn Fn(&ReportPackage) -> bool| packages.iter().filter(|each| is(each)).count();
     let of = |state: ReportState| count(&|each| each.state == state);
     let reproduced = |each: &ReportPackage| each.state == ReportState::Reproduced;
     let by = |each: &ReportPackage| {
         let runtimes = each.runtimes.values();
-        runtimes.filter(|runtime| runtime.state == ReportState::Reproduced).count()
+        runtimes
+            .filter(|runtime| runtime.state == ReportState::Reproduced)
+            .count()
     };
     ReportCounts {
         packages: packages.len(),
@@ -140,22 +164,24 @@ fn counts(packages: &[ReportPackage]) -> ReportCounts {
 }
 
 /// Returns what has changed, the newest first. A first report has no changes.
-fn changes(
-    packages: &[ReportPackage],
-    previous: Option<&Report>,
-    seen: &str,
-) -> Vec<ReportChange> {
+fn changes(packages: &[ReportPackage], previous: Option<&Report>, seen: &str) -> Vec<ReportChange> {
     let Some(previous) = previous else {
         return Vec::new();
     };
-    let before: BTreeMap<&str, &ReportPackage> =
-        previous.packages.iter().map(|each| (each.name.as_str(), each)).collect();
-    let after: BTreeMap<&str, &ReportPackage> =
-        packages.iter().map(|each| (each.name.as_str(), each)).collect();
+    let before: BTreeMap<&str, &ReportPackage> = previous
+        .packages
+        .iter()
+        .map(|each| (each.name.as_str(), each))
+        .collect();
+    let after: BTreeMap<&str, &ReportPackage> = packages
+        .iter()
+        .map(|each| (each.name.as_str(), each))
+        .collect();
     let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let change = |name: &str| {
         let (before, after) = (before.get(name), after.get(name));
-        let said = |each: Option<&&ReportPackage>| each.map(|each| (each.state, each.recorded.clone()));
+        let said =
+            |each: Option<&&ReportPackage>| each.map(|each| (each.state, each.recorded.clone()));
         (said(before) != said(after)).then(|| ReportChange {
             seen: seen.to_owned(),
             package: name.to_owned(),
@@ -165,5 +191,7 @@ fn changes(
         })
     };
     let new = names.into_iter().filter_map(change);
-    new.chain(previous.changes.iter().cloned()).take(CHANGES).collect()
+    new.chain(previous.changes.iter().cloned())
+        .take(CHANGES)
+        .collect()
 }

@@ -71,7 +71,11 @@ pub(crate) fn file_of(name: &str) -> String {
 pub(crate) fn duration(seconds: f64) -> String {
     let minutes = (seconds / 60.0).floor();
     if minutes >= 60.0 {
-        format!("{:.0} h {:02.0} min", (minutes / 60.0).floor(), minutes % 60.0)
+        format!(
+            "{:.0} h {:02.0} min",
+            (minutes / 60.0).floor(),
+            minutes % 60.0
+        )
     } else if minutes >= 1.0 {
         format!("{minutes:.0} min {:02.0} s", (seconds % 60.0).floor())
     } else {

@@ -163,10 +163,16 @@ pub fn site(facts: &Facts, report: &Report, is_first: bool, diff: DiffPage) -> S
     let mut site = Site::new();
     let mut of_package: BTreeMap<&str, Vec<&Attempt>> = BTreeMap::new();
     for attempt in facts.attempts {
-        of_package.entry(&attempt.package).or_default().push(attempt);
+        of_package
+            .entry(&attempt.package)
+            .or_default()
+            .push(attempt);
     }
-    let states: BTreeMap<&str, &ReportPackage> =
-        report.packages.iter().map(|each| (each.name.as_str(), each)).collect();
+    let states: BTreeMap<&str, &ReportPackage> = report
+        .packages
+        .iter()
+        .map(|each| (each.name.as_str(), each))
+        .collect();
     let mut needed_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in &facts.plan.packages {
         for need in &package.dependencies {
@@ -182,17 +188,25 @@ pub fn site(facts: &Facts, report: &Report, is_first: bool, diff: DiffPage) -> S
             if standing(facts, attempt) == ReportState::Differs
                 && let Some(page) = diff(attempt)
             {
-                let path = format!("diff/{}", file_of(&format!("{name}@{}", attempt.runtime.name)));
+                let path = format!(
+                    "diff/{}",
+                    file_of(&format!("{name}@{}", attempt.runtime.name))
+                );
                 diffs.insert(place, path.clone());
                 pages.push((path, page));
             }
         }
         site.extend(pages);
         let dependents = needed_by.get(name).map(Vec::as_slice).unwrap_or_default();
-        let page = package_page(facts, report, package, attempts, &diffs, &states, dependents);
+        let page = package_page(
+            facts, report, package, attempts, &diffs, &states, dependents,
+        );
         site.insert(page_of(name), rendered(&page));
     }
-    site.insert("index.html".to_owned(), rendered(&index(facts, report, is_first, &of_package)));
+    site.insert(
+        "index.html".to_owned(),
+        rendered(&index(facts, report, is_first, &of_package)),
+    );
     site.insert("run.html".to_owned(), rendered(&run_page(facts, report)));
     let graph = GraphPage {
         frame: Frame::new(report, facts.stagex, ""),
@@ -216,13 +230,22 @@ fn index(
     of_package: &BTreeMap<&str, Vec<&Attempt>>,
 ) -> Index {
     let counts = &report.counts;
-    let count = |state: ReportState| report.packages.iter().filter(|each| each.state == state).count();
+    let count = |state: ReportState| {
+        report
+            .packages
+            .iter()
+            .filter(|each| each.state == state)
+            .count()
+    };
     let wrong = counts.differs + counts.unstable + counts.failed;
     let (class, headline, because) = match report.answer {
         ReportAnswer::Yes => (
             "r",
             "Yes",
-            format!("All {} packages have the recorded digests, and nothing contradicts one.", counts.packages),
+            format!(
+                "All {} packages have the recorded digests, and nothing contradicts one.",
+                counts.packages
+            ),
         ),
         ReportAnswer::NotYet => (
             "o",
@@ -247,29 +270,51 @@ fn index(
     );
     let mut notes = vec![by];
     let others = facts.attempts.iter().filter(|each| {
-        facts.plan.packages.iter().all(|package| package.name != each.package)
+        facts
+            .plan
+            .packages
+            .iter()
+            .all(|package| package.name != each.package)
     });
     let others = others.count();
     if others > 0 {
-        notes.push(format!("Left out: {others} attempts to build packages that are not in this tree."));
+        notes.push(format!(
+            "Left out: {others} attempts to build packages that are not in this tree."
+        ));
     }
     let mut attention = Vec::new();
-    let worst = report.packages.iter().filter(|each| each.state < ReportState::Reproduced);
+    let worst = report
+        .packages
+        .iter()
+        .filter(|each| each.state < ReportState::Reproduced);
     for package in worst {
-        let found = of_package.get(package.name.as_str()).into_iter().flatten().rev();
-        let found = found.copied().find(|each| standing(facts, each) == package.state);
+        let found = of_package
+            .get(package.name.as_str())
+            .into_iter()
+            .flatten()
+            .rev();
+        let found = found
+            .copied()
+            .find(|each| standing(facts, each) == package.state);
         attention.push(Attention {
             name: package.name.clone(),
             page: page_of(&package.name),
             class: class_of(package.state),
             state: package.state.word(),
-            runtime: found.map(|each| shown(&each.runtime.name)).unwrap_or_default(),
-            what: found.map(|each| happened(each, package.state)).unwrap_or_default(),
+            runtime: found
+                .map(|each| shown(&each.runtime.name))
+                .unwrap_or_default(),
+            what: found
+                .map(|each| happened(each, package.state))
+                .unwrap_or_default(),
         });
     }
     attention.truncate(LISTED);
     let seen = report.newest.as_deref();
-    let changes = report.changes.iter().filter(|each| Some(each.seen.as_str()) == seen);
+    let changes = report
+        .changes
+        .iter()
+        .filter(|each| Some(each.seen.as_str()) == seen);
     Index {
         frame: Frame::new(report, facts.stagex, ""),
         script: policy::SCRIPT,
@@ -286,14 +331,22 @@ fn index(
         more: wrong.saturating_sub(attention.len()),
         attention,
         changes: changes.take(LISTED).map(feed::sentence).collect(),
-        no_changes: if is_first { "This is the first report." } else { "Nothing has changed." },
+        no_changes: if is_first {
+            "This is the first report."
+        } else {
+            "Nothing has changed."
+        },
         states: ReportState::ALL
             .into_iter()
             .map(|state| (state.word(), count(state)))
             .filter(|(_, count)| *count > 0)
             .collect(),
         runtimes: report.runtimes.iter().map(|each| shown(each)).collect(),
-        rows: report.packages.iter().map(|each| row(report, each)).collect(),
+        rows: report
+            .packages
+            .iter()
+            .map(|each| row(report, each))
+            .collect(),
     }
 }
 
@@ -319,15 +372,31 @@ fn bar(report: &Report) -> Vec<Part> {
     let all = report.packages.len().max(1);
     let mut done = 0;
     let mut parts = Vec::new();
-    let order = [ReportState::Reproduced, ReportState::Differs, ReportState::Unstable];
-    let rest = [ReportState::Failed, ReportState::Outdated, ReportState::NotRecorded];
+    let order = [
+        ReportState::Reproduced,
+        ReportState::Differs,
+        ReportState::Unstable,
+    ];
+    let rest = [
+        ReportState::Failed,
+        ReportState::Outdated,
+        ReportState::NotRecorded,
+    ];
     for state in order.into_iter().chain(rest).chain([ReportState::Missing]) {
-        let count = report.packages.iter().filter(|each| each.state == state).count();
+        let count = report
+            .packages
+            .iter()
+            .filter(|each| each.state == state)
+            .count();
         let x = done * 1000 / all;
         done += count;
         let width = done * 1000 / all - x;
         if width > 0 {
-            parts.push(Part { class: class_of(state), x, width });
+            parts.push(Part {
+                class: class_of(state),
+                x,
+                width,
+            });
         }
     }
     parts
@@ -337,13 +406,24 @@ fn row(report: &Report, package: &ReportPackage) -> Row {
     let cell = |runtime: &String| {
         let state = package.runtimes.get(runtime);
         let state = state.map_or(ReportState::Missing, |each| each.state);
-        Cell { class: class_of(state), state: state.word() }
+        Cell {
+            class: class_of(state),
+            state: state.word(),
+        }
     };
-    let last = package.runtimes.values().map(|each| each.started.as_str()).max();
+    let last = package
+        .runtimes
+        .values()
+        .map(|each| each.started.as_str())
+        .max();
     Row {
         name: package.name.clone(),
         page: page_of(&package.name),
-        version: package.package_version.as_deref().map(shown).unwrap_or_default(),
+        version: package
+            .package_version
+            .as_deref()
+            .map(shown)
+            .unwrap_or_default(),
         class: class_of(package.state),
         state: package.state.word(),
         cells: report.runtimes.iter().map(cell).collect(),
@@ -363,16 +443,34 @@ fn package_page(
 ) -> PackagePage {
     let known = states[package.name.as_str()];
     let need = |name: &String| {
-        let state = states.get(name.as_str()).map_or(ReportState::Missing, |each| each.state);
-        Need { name: name.clone(), file: file_of(name), class: class_of(state), state: state.word() }
+        let state = states
+            .get(name.as_str())
+            .map_or(ReportState::Missing, |each| each.state);
+        Need {
+            name: name.clone(),
+            file: file_of(name),
+            class: class_of(state),
+            state: state.word(),
+        }
     };
-    let runtimes = known.runtimes.iter().filter(|(_, each)| each.state == ReportState::Reproduced);
+    let runtimes = known
+        .runtimes
+        .iter()
+        .filter(|(_, each)| each.state == ReportState::Reproduced);
     let runtimes: Vec<String> = runtimes.map(|(name, _)| shown(name)).collect();
     let sentence = if runtimes.is_empty() {
         "No attempt that counts has the recorded digest.".to_owned()
     } else {
-        let vendors = known.vendors.iter().map(|each| shown(each)).collect::<Vec<_>>().join(", ");
-        format!("Its recorded digest was reproduced by {}, on processors of {vendors}.", runtimes.join(", "))
+        let vendors = known
+            .vendors
+            .iter()
+            .map(|each| shown(each))
+            .collect::<Vec<_>>()
+            .join(", ");
+        format!(
+            "Its recorded digest was reproduced by {}, on processors of {vendors}.",
+            runtimes.join(", ")
+        )
     };
     let newest_first = attempts.iter().enumerate().rev();
     PackagePage {
@@ -382,9 +480,14 @@ fn package_page(
         state: known.state.word(),
         sentence,
         recorded: known.recorded.as_ref().map(ToString::to_string),
-        version: package.version.as_deref().map_or_else(|| "none".to_owned(), shown),
+        version: package
+            .version
+            .as_deref()
+            .map_or_else(|| "none".to_owned(), shown),
         containerfile: shown(&package.containerfile),
-        attempts: newest_first.map(|(at, each)| attempt(facts, each, diffs.get(&at))).collect(),
+        attempts: newest_first
+            .map(|(at, each)| attempt(facts, each, diffs.get(&at)))
+            .collect(),
         needs: package.dependencies.iter().map(need).collect(),
         sources: package
             .sources
@@ -395,22 +498,34 @@ fn package_page(
                 mirrors: each.mirrors.iter().map(|mirror| shown(mirror)).collect(),
             })
             .collect(),
-        needed_by: needed_by.iter().map(|name| ((*name).to_owned(), file_of(name))).collect(),
+        needed_by: needed_by
+            .iter()
+            .map(|name| ((*name).to_owned(), file_of(name)))
+            .collect(),
     }
 }
 
 fn attempt(facts: &Facts, attempt: &Attempt, diff: Option<&String>) -> Shown {
     let state = standing(facts, attempt);
     let machine = &attempt.machine;
-    let lines = attempt.failure.as_ref().map(|failure| failure.last_lines.join("\n"));
+    let lines = attempt
+        .failure
+        .as_ref()
+        .map(|failure| failure.last_lines.join("\n"));
     Shown {
         started: shown(&attempt.started),
         class: class_of(state),
         state: state.word(),
-        runtime: shown(&format!("{} {}", attempt.runtime.name, attempt.runtime.version)),
+        runtime: shown(&format!(
+            "{} {}",
+            attempt.runtime.name, attempt.runtime.version
+        )),
         processor: shown(&format!("{} {}", machine.cpu_vendor, machine.cpu_model)),
         kernel: shown(&machine.kernel),
-        whose: machine.whose.as_deref().map_or_else(|| "this one".to_owned(), shown),
+        whose: machine
+            .whose
+            .as_deref()
+            .map_or_else(|| "this one".to_owned(), shown),
         took: duration(length(attempt)),
         rounds: attempt.rounds.len(),
         digest: attempt.digest.as_ref().map(ToString::to_string),
@@ -425,7 +540,10 @@ fn run_page<'a>(facts: &Facts<'a>, report: &Report) -> RunPage<'a> {
     let bars = run.iter().flat_map(|run| &run.bars).map(|bar| {
         let state = standing(facts, bar.attempt);
         let critical = if bar.is_critical { " critical" } else { "" };
-        let (package, runtime) = (shown(&bar.attempt.package), shown(&bar.attempt.runtime.name));
+        let (package, runtime) = (
+            shown(&bar.attempt.package),
+            shown(&bar.attempt.runtime.name),
+        );
         let took = duration(length(bar.attempt));
         ShownBar {
             page: page_of(&bar.attempt.package),
@@ -449,7 +567,13 @@ fn run_page<'a>(facts: &Facts<'a>, report: &Report) -> RunPage<'a> {
         chain: duration(run.as_ref().map_or(0.0, |run| run.path_seconds)),
         bars: bars.collect(),
         path: path
-            .map(|step| (shown(step.package), shown(step.runtime), duration(step.seconds)))
+            .map(|step| {
+                (
+                    shown(step.package),
+                    shown(step.runtime),
+                    duration(step.seconds),
+                )
+            })
             .collect(),
         run,
     }

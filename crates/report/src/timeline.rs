@@ -43,16 +43,32 @@ pub(crate) struct Step<'a> {
 #[expect(clippy::cast_precision_loss, reason = "a picture needs no more digits")]
 pub(crate) fn last_run<'a>(facts: &Facts<'a>) -> Option<Run<'a>> {
     let own = |each: &&Attempt| each.machine.whose.is_none();
-    let is_planned = |each: &&Attempt| facts.plan.packages.iter().any(|one| one.name == each.package);
-    let newest = facts.attempts.iter().filter(own).max_by_key(|each| seconds_of(&each.started))?;
-    let of_run = facts.attempts.iter().filter(own).filter(|each| each.reproduction == newest.reproduction);
+    let is_planned = |each: &&Attempt| {
+        facts
+            .plan
+            .packages
+            .iter()
+            .any(|one| one.name == each.package)
+    };
+    let newest = facts
+        .attempts
+        .iter()
+        .filter(own)
+        .max_by_key(|each| seconds_of(&each.started))?;
+    let of_run = facts
+        .attempts
+        .iter()
+        .filter(own)
+        .filter(|each| each.reproduction == newest.reproduction);
     let mut attempts: Vec<(i64, &Attempt)> = of_run
         .filter(is_planned)
         .filter_map(|each| Some((seconds_of(&each.started)?, each)))
         .collect();
     attempts.sort_by_key(|(start, each)| (*start, &each.package, &each.runtime.name));
     let start = attempts.first()?.0;
-    let ends = attempts.iter().map(|(at, each)| (at - start) as f64 + length(each));
+    let ends = attempts
+        .iter()
+        .map(|(at, each)| (at - start) as f64 + length(each));
     let seconds = ends.fold(1.0, f64::max);
     let path = critical_path(facts, &attempts);
     let mut lanes: Vec<f64> = Vec::new();
@@ -103,13 +119,21 @@ pub(crate) fn length(attempt: &Attempt) -> f64 {
 fn critical_path<'a>(facts: &Facts<'a>, attempts: &[(i64, &'a Attempt)]) -> Vec<&'a Attempt> {
     let mut of_package: BTreeMap<&str, Vec<&Attempt>> = BTreeMap::new();
     for (_, attempt) in attempts {
-        of_package.entry(&attempt.package).or_default().push(attempt);
+        of_package
+            .entry(&attempt.package)
+            .or_default()
+            .push(attempt);
     }
     // (package, runtime) -> until when, and what was waited for.
     let mut known: BTreeMap<(&str, &str), (f64, Option<&Attempt>)> = BTreeMap::new();
     let mut last: Option<(f64, &Attempt)> = None;
     for package in &facts.plan.packages {
-        for attempt in of_package.get(package.name.as_str()).into_iter().flatten().copied() {
+        for attempt in of_package
+            .get(package.name.as_str())
+            .into_iter()
+            .flatten()
+            .copied()
+        {
             let runtime = attempt.runtime.name.as_str();
             let mut waited: Option<(f64, &Attempt)> = None;
             for need in &package.dependencies {

@@ -13,7 +13,13 @@ use crate::site::Site;
 const REPORT: &str = "report.json";
 /// What is in a report besides.
 const FILES: [&str; 7] = [
-    REPORT, "badge.svg", "feed.atom", "feed.json", "graph.html", "index.html", "run.html",
+    REPORT,
+    "badge.svg",
+    "feed.atom",
+    "feed.json",
+    "graph.html",
+    "index.html",
+    "run.html",
 ];
 const DIRECTORIES: [&str; 2] = ["diff", "package"];
 
@@ -45,8 +51,14 @@ pub enum WriteError {
 /// Anything else that is there: it is not ours to replace.
 pub fn previous(parent: &Directory, name: &Utf8Path) -> Result<Option<Report>, WriteError> {
     let path = parent.path().join(name);
-    let foreign = |why: String| WriteError::Foreign { path: path.clone(), why };
-    let failed = |source| WriteError::Write { path: path.clone(), source };
+    let foreign = |why: String| WriteError::Foreign {
+        path: path.clone(),
+        why,
+    };
+    let failed = |source| WriteError::Write {
+        path: path.clone(),
+        source,
+    };
     let Some(there) = parent.metadata(name).map_err(failed)? else {
         return Ok(None);
     };
@@ -65,12 +77,21 @@ pub fn previous(parent: &Directory, name: &Utf8Path) -> Result<Option<Report>, W
             Kind::Link | Kind::Other => false,
         };
         if !is_known {
-            return Err(foreign(format!("it has `{}`", printable::line(&entry.name))));
+            return Err(foreign(format!(
+                "it has `{}`",
+                printable::line(&entry.name)
+            )));
         }
         if entry.kind == Kind::Directory {
-            let below = directory.directory(Utf8Path::new(&entry.name)).map_err(failed)?;
+            let below = directory
+                .directory(Utf8Path::new(&entry.name))
+                .map_err(failed)?;
             let is_page = |each: &beneath::Entry| {
-                each.kind == Kind::File && each.name.rsplit_once('.').is_some_and(|(_, end)| end == "html")
+                each.kind == Kind::File
+                    && each
+                        .name
+                        .rsplit_once('.')
+                        .is_some_and(|(_, end)| end == "html")
             };
             let entries = below.entries().map_err(failed)?;
             if let Some(other) = entries.iter().find(|each| !is_page(each)) {
@@ -82,7 +103,8 @@ pub fn previous(parent: &Directory, name: &Utf8Path) -> Result<Option<Report>, W
     let text = directory.read_text(REPORT.into(), beneath::DOCUMENT);
     let text = text.map_err(|error| foreign(format!("its {REPORT} cannot be read: {error}")))?;
     let read = serde_json::from_str(&text);
-    read.map(Some).map_err(|error| foreign(format!("its {REPORT} is not one: {error}")))
+    read.map(Some)
+        .map_err(|error| foreign(format!("its {REPORT} is not one: {error}")))
 }
 
 /// Writes a report as `name` in `parent`. What [`previous`] does not refuse is replaced.
@@ -98,14 +120,20 @@ pub fn write(
     };
     let beside = Utf8PathBuf::from(format!(".{name}.{}.new", std::process::id()));
     let written = fill(parent, &beside, report, site).and_then(|()| {
-        let flags = if was_there { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+        let flags = if was_there {
+            RenameFlags::EXCHANGE
+        } else {
+            RenameFlags::NOREPLACE
+        };
         rustix::fs::renameat_with(parent, beside.as_str(), parent, name.as_str(), flags)?;
         Ok(())
     });
     // What is there now is what was replaced, or what could not be written.
     let removed = parent.remove(&beside);
     let path = parent.path().join(name);
-    written.and(removed).map_err(|source| WriteError::Write { path, source })
+    written
+        .and(removed)
+        .map_err(|source| WriteError::Write { path, source })
 }
 
 fn fill(parent: &Directory, name: &Utf8Path, report: &Report, site: &Site) -> io::Result<()> {
@@ -115,8 +143,12 @@ fn fill(parent: &Directory, name: &Utf8Path, report: &Report, site: &Site) -> io
         directory.new_directory(below.into())?;
     }
     for (path, text) in site {
-        directory.new_file(path.as_str().into())?.write_all(text.as_bytes())?;
+        directory
+            .new_file(path.as_str().into())?
+            .write_all(text.as_bytes())?;
     }
     let text = serde_json::to_string_pretty(report).map_err(io::Error::other)? + "\n";
-    directory.new_file(REPORT.into())?.write_all(text.as_bytes())
+    directory
+        .new_file(REPORT.into())?
+        .write_all(text.as_bytes())
 }

@@ -16,7 +16,10 @@ pub fn cyclonedx(bill: &Bill) -> String {
         // Of several packages, what they are all a part of.
         _ => json!({ "type": "application", "bom-ref": bill.name(), "name": bill.name() }),
     };
-    let packages = bill.packages.iter().filter(|each| Some(each.name.as_str()) != only);
+    let packages = bill
+        .packages
+        .iter()
+        .filter(|each| Some(each.name.as_str()) != only);
     let packages = packages.map(|each| package(bill, each));
     let sources = bill.sources.iter().map(|(hash, each)| source(hash, each));
     let mut document = json!({
@@ -51,7 +54,12 @@ fn dependencies(bill: &Bill, only: Option<&str>) -> Vec<Value> {
     }
     for package in bill.whole() {
         let mut needs: Vec<String> = package.dependencies.clone();
-        needs.extend(package.sources.iter().map(|each| source_reference(&each.hash)));
+        needs.extend(
+            package
+                .sources
+                .iter()
+                .map(|each| source_reference(&each.hash)),
+        );
         needs.sort_unstable();
         needs.dedup();
         all.push(json!({ "ref": package.name, "dependsOn": needs }));
@@ -110,6 +118,12 @@ fn serial(hash: [u8; 32]) -> String {
     let mut hex = documents::Digest::sha256(&hash).hex()[..32].to_owned();
     hex.replace_range(12..13, "8");
     hex.replace_range(16..17, "8");
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
     format!("urn:uuid:{}", parts.join("-"))
 }

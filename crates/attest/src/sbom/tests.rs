@@ -43,7 +43,12 @@ fn plan() -> Plan {
         packages: vec![
             package("bootstrap-seed", &[], &[("seed.tar", 1)], false),
             package("core-musl", &["bootstrap-seed"], &[("musl.tar", 2)], false),
-            package("core-make", &["core-musl"], &[("make.tar", 3), ("musl.tar", 2)], false),
+            package(
+                "core-make",
+                &["core-musl"],
+                &[("make.tar", 3), ("musl.tar", 2)],
+                false,
+            ),
             package("user-tmux", &["core-make"], &[("tmux.tar", 4)], true),
         ],
     }
@@ -64,7 +69,10 @@ fn names(of: &Value) -> Vec<&str> {
 #[test]
 fn a_bill_of_a_package_names_what_it_names() {
     let (spdx, cyclonedx) = values(&plan(), Scope::Package);
-    assert_eq!(names(&spdx["packages"]), ["core-make", "user-tmux", "tmux.tar"]);
+    assert_eq!(
+        names(&spdx["packages"]),
+        ["core-make", "user-tmux", "tmux.tar"]
+    );
     assert_eq!(names(&cyclonedx["components"]), ["core-make", "tmux.tar"]);
     assert_eq!(cyclonedx["metadata"]["component"]["name"], "user-tmux");
 }
@@ -89,14 +97,22 @@ fn a_bill_of_a_closure_has_everything_once() {
     assert_eq!(musl["downloadLocation"], "https://core.example/musl.tar");
     assert_eq!(musl["checksums"][0]["checksumValue"], "02".repeat(32));
     let relations = spdx["relationships"].as_array().unwrap();
-    let count = |kind: &str| relations.iter().filter(|each| each["relationshipType"] == kind).count();
+    let count = |kind: &str| {
+        relations
+            .iter()
+            .filter(|each| each["relationshipType"] == kind)
+            .count()
+    };
     let counts = ["DESCRIBES", "BUILD_DEPENDENCY_OF", "GENERATED_FROM"].map(count);
     assert_eq!(counts, [1, 3, 5]);
 }
 
 #[test]
 fn a_bill_is_named_by_what_it_says() {
-    let (one, other) = (values(&plan(), Scope::Closure), values(&plan(), Scope::Closure));
+    let (one, other) = (
+        values(&plan(), Scope::Closure),
+        values(&plan(), Scope::Closure),
+    );
     assert_eq!(one, other);
     let mut changed = plan();
     changed.packages[0].sources[0].hash = "ff".repeat(32);
@@ -113,7 +129,10 @@ fn a_bill_is_named_by_what_it_says() {
 fn only_a_recorded_digest_is_said_to_be_that_of_an_image() {
     let (spdx, cyclonedx) = values(&plan(), Scope::Package);
     let digest = "09".repeat(32);
-    assert_eq!(spdx["packages"][1]["checksums"][0]["checksumValue"], digest.as_str());
+    assert_eq!(
+        spdx["packages"][1]["checksums"][0]["checksumValue"],
+        digest.as_str()
+    );
     assert!(spdx["packages"][0].get("checksums").is_none());
     let purl = cyclonedx["metadata"]["component"]["purl"].as_str().unwrap();
     assert!(purl.contains(&format!("@sha256%3A{digest}?")), "{purl}");

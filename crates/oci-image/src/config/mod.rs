@@ -16,8 +16,8 @@ use containerfile::{Build, Platform};
 use crate::digest::DiffId;
 use crate::json;
 use crate::profile::Profile;
-use documents::rfc3339;
 use document::{Document, Entry};
+use documents::rfc3339;
 use moment::Moment;
 
 /// What a config is made from.
