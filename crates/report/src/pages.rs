@@ -1,6 +1,8 @@
 //! What stands on pages: the templates, and words for what they show. What others wrote is made printable here, and is
 //! escaped by the templates.
 
+use std::fmt::Write as _;
+
 use documents::{Attempt, Report, ReportState};
 
 /// What surrounds every page.
@@ -61,7 +63,7 @@ pub(crate) fn file_of(name: &str) -> String {
         if letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '@') {
             file.push(letter);
         } else {
-            file.push_str(&format!("={:x}=", u32::from(letter)));
+            let _ = write!(file, "={:x}=", u32::from(letter));
         }
     }
     file + ".html"

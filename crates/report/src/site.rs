@@ -238,32 +238,7 @@ fn index(
             .count()
     };
     let wrong = counts.differs + counts.unstable + counts.failed;
-    let (class, headline, because) = match report.answer {
-        ReportAnswer::Yes => (
-            "r",
-            "Yes",
-            format!(
-                "All {} packages have the recorded digests, and nothing contradicts one.",
-                counts.packages
-            ),
-        ),
-        ReportAnswer::NotYet => (
-            "o",
-            "Not yet",
-            format!(
-                "{} of {} packages are reproduced. Nothing contradicts a recorded digest, but {} have no proof.",
-                counts.reproduced, counts.packages, counts.missing
-            ),
-        ),
-        ReportAnswer::No => (
-            "d",
-            "No",
-            format!(
-                "Of {} packages, {} differ, {} are unstable and {} could not be built.",
-                counts.packages, counts.differs, counts.unstable, counts.failed
-            ),
-        ),
-    };
+    let (class, headline, because) = answer(report);
     let by = format!(
         "Reproduced by at least two runtimes: {} of {}; on processors of at least two vendors: {} of {}.",
         counts.two_runtimes, counts.packages, counts.two_vendors, counts.packages
@@ -282,33 +257,7 @@ fn index(
             "Left out: {others} attempts to build packages that are not in this tree."
         ));
     }
-    let mut attention = Vec::new();
-    let worst = report
-        .packages
-        .iter()
-        .filter(|each| each.state < ReportState::Reproduced);
-    for package in worst {
-        let found = of_package
-            .get(package.name.as_str())
-            .into_iter()
-            .flatten()
-            .rev();
-        let found = found
-            .copied()
-            .find(|each| standing(facts, each) == package.state);
-        attention.push(Attention {
-            name: package.name.clone(),
-            page: page_of(&package.name),
-            class: class_of(package.state),
-            state: package.state.word(),
-            runtime: found
-                .map(|each| shown(&each.runtime.name))
-                .unwrap_or_default(),
-            what: found
-                .map(|each| happened(each, package.state))
-                .unwrap_or_default(),
-        });
-    }
+    let mut attention = attention(facts, report, of_package);
     attention.truncate(LISTED);
     let seen = report.newest.as_deref();
     let changes = report
@@ -348,6 +297,73 @@ fn index(
             .map(|each| row(report, each))
             .collect(),
     }
+}
+
+/// Returns the class of the answer, the answer, and why it is that.
+fn answer(report: &Report) -> (&'static str, &'static str, String) {
+    let counts = &report.counts;
+    match report.answer {
+        ReportAnswer::Yes => (
+            "r",
+            "Yes",
+            format!(
+                "All {} packages have the recorded digests, and nothing contradicts one.",
+                counts.packages
+            ),
+        ),
+        ReportAnswer::NotYet => (
+            "o",
+            "Not yet",
+            format!(
+                "{} of {} packages are reproduced. Nothing contradicts a recorded digest, but {} have no proof.",
+                counts.reproduced, counts.packages, counts.missing
+            ),
+        ),
+        ReportAnswer::No => (
+            "d",
+            "No",
+            format!(
+                "Of {} packages, {} differ, {} are unstable and {} could not be built.",
+                counts.packages, counts.differs, counts.unstable, counts.failed
+            ),
+        ),
+    }
+}
+
+/// Returns the packages that contradict a record, and what happened to each last.
+fn attention(
+    facts: &Facts,
+    report: &Report,
+    of_package: &BTreeMap<&str, Vec<&Attempt>>,
+) -> Vec<Attention> {
+    let mut attention = Vec::new();
+    let worst = report
+        .packages
+        .iter()
+        .filter(|each| each.state < ReportState::Reproduced);
+    for package in worst {
+        let found = of_package
+            .get(package.name.as_str())
+            .into_iter()
+            .flatten()
+            .rev();
+        let found = found
+            .copied()
+            .find(|each| standing(facts, each) == package.state);
+        attention.push(Attention {
+            name: package.name.clone(),
+            page: page_of(&package.name),
+            class: class_of(package.state),
+            state: package.state.word(),
+            runtime: found
+                .map(|each| shown(&each.runtime.name))
+                .unwrap_or_default(),
+            what: found
+                .map(|each| happened(each, package.state))
+                .unwrap_or_default(),
+        });
+    }
+    attention
 }
 
 fn tiles(report: &Report) -> Vec<Tile> {
