@@ -23,7 +23,7 @@ mod files;
 use files::Sources;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 32] = [
+const ARROWS: [(&str, &[&str]); 34] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -124,6 +124,7 @@ const ARROWS: [(&str, &[&str]); 32] = [
         "image-store",
         &["backend-api", "beneath", "oci-layout", "process"],
     ),
+    ("ledger", &["beneath", "documents", "printable", "state"]),
     (
         "lint",
         &[
@@ -166,6 +167,21 @@ const ARROWS: [(&str, &[&str]); 32] = [
     ("probe-cache", &["beneath", "printable"]),
     ("process", &[]),
     (
+        "reproduce",
+        &[
+            "backend-api",
+            "beneath",
+            "build",
+            "documents",
+            "ledger",
+            "make",
+            "oci-image",
+            "package-tree",
+            "printable",
+            "state",
+        ],
+    ),
+    (
         "runtimes",
         &[
             "backend-api",
@@ -202,11 +218,13 @@ const ARROWS: [(&str, &[&str]); 32] = [
             "documents",
             "fetch",
             "git",
+            "ledger",
             "lint",
             "make",
             "package-tree",
             "printable",
             "process",
+            "reproduce",
             "runtimes",
             "state",
             // What a client is told: proxies and limits.

@@ -15,10 +15,10 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::Duration;
 
 use camino::Utf8Path;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::Value;
 
-use engines::{example_tree, expect, variable};
+use engines::{example_tree, expect, images, nothing_is_left, variable};
 
 /// Each package that does not come out the same, what its RUN does, and what is varied that breaks it.
 const PLANTED: [(&str, &str, &str); 4] = [
@@ -33,8 +33,7 @@ const PLANTED: [(&str, &str, &str); 4] = [
 ];
 
 fn main() -> ExitCode {
-    let killed = Trial::test("a_killed_reproduction_goes_on", goes_on);
-    engines::run_with("packages_are_reproduced", reproduces, Some(killed))
+    engines::run("packages_are_reproduced", reproduces)
 }
 
 /// The example tree, and a state directory beside it.
@@ -106,7 +105,8 @@ fn of<'a>(document: &'a Value, package: &str) -> &'a Value {
     &image["runtimes"][0]
 }
 
-fn reproduces(runtime: &str, _program: &Utf8Path) -> Result<(), Failed> {
+fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
+    let stored = images(program)?;
     let scene = Scene::new(runtime);
     let hex = ["core-hex"];
 
@@ -142,8 +142,8 @@ fn reproduces(runtime: &str, _program: &Utf8Path) -> Result<(), Failed> {
         "the images of the reproduction are recorded ones",
     )?;
     let (code, found) = refused?;
-    let images = found["images"].as_array().unwrap().len();
-    expect(code == 0 && images == 1, &format!("{code}: {found}"))?;
+    let built = found["images"].as_array().unwrap().len();
+    expect(code == 0 && built == 1, &format!("{code}: {found}"))?;
     let assumed = found["assumed"].as_array().unwrap();
     expect(!assumed.is_empty(), &found.to_string())?;
 
@@ -182,6 +182,10 @@ fn reproduces(runtime: &str, _program: &Utf8Path) -> Result<(), Failed> {
     )?;
 
     broken(&scene)?;
+    nothing_is_left(scene.path(), program, &stored)?;
+    if runtime == "native" {
+        goes_on()?;
+    }
 
     // The ledger is not the tree's: clean leaves it alone.
     let all = scene.ledger(&[]);
@@ -203,8 +207,9 @@ fn broken(scene: &Scene) -> Result<(), Failed> {
     fs::copy("/bin/busybox", busybox).expect("Debian's busybox-static is needed");
     let ran = scene.stagex(&["runtimes", "--format", "json"]);
     let runtimes: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    let varies = &runtimes["runtimes"][&scene.runtime]["capabilities"]["varies"];
+    let varies = &runtimes["runtimes"][&scene.runtime]["ready"]["capabilities"]["varies"];
     let varies = varies.as_array().ok_or("it does not say what it varies")?;
+    documented(&scene.runtime, varies)?;
     let mut planted = Vec::new();
     for (name, run, cause) in PLANTED {
         let run = format!(
@@ -244,6 +249,31 @@ fn broken(scene: &Scene) -> Result<(), Failed> {
     expect(
         stable["verdict"] == "not-recorded" && rounds == 2,
         &format!("{stable} {rounds}"),
+    )
+}
+
+/// The table for people says what a runtime varies.
+fn documented(runtime: &str, varies: &[Value]) -> Result<(), Failed> {
+    let page = include_str!("../../docs/reproduce.md");
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 4);
+    let rows: Vec<Vec<&str>> = rows
+        .map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let column = match runtime {
+        "native" => 2,
+        "podman" | "buildah" => 3,
+        _ => 4,
+    };
+    let said = rows.iter().filter(|row| row[column] == "yes");
+    let mut said: Vec<&str> = said.map(|row| row[0].trim_matches('`')).collect();
+    said.sort_unstable();
+    let mut found: Vec<&str> = varies.iter().filter_map(Value::as_str).collect();
+    found.sort_unstable();
+    expect(
+        !rows.is_empty() && said == found,
+        &format!("{said:?} is documented, and {found:?} varied"),
     )
 }
 

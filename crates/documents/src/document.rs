@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::{
-    Attempt, Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests,
-    Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph,
-    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record,
-    Reproduce, Rules, Runtimes,
+    Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests, Explanations, Fetch,
+    FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph, GraphClosure,
+    GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Reproduce, Rules,
+    Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -35,7 +35,6 @@ macro_rules! documents {
 }
 
 documents! {
-    Attempt: "attempt",
     Build: "build",
     Check: "check",
     Clean: "clean",

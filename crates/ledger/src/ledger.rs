@@ -221,9 +221,10 @@ impl Ledger {
             };
             if end.lines == 0 {
                 if line != HEADER {
-                    return Err(match line.starts_with(ANY_HEADER) {
-                        true => self.newer(0),
-                        false => self.damaged_at(0, "it does not begin as a ledger does"),
+                    return Err(if line.starts_with(ANY_HEADER) {
+                        self.newer(0)
+                    } else {
+                        self.damaged_at(0, "it does not begin as a ledger does")
                     });
                 }
             } else {
@@ -272,6 +273,15 @@ impl Ledger {
             line: lines + 1,
         }
     }
+}
+
+/// Returns attempts as they are handed on: one as JSON in each line.
+pub fn export(attempts: &[Attempt]) -> String {
+    let line = |attempt: &Attempt| {
+        let json = serde_json::to_string(attempt).expect("an attempt is JSON");
+        format!("{json}\n")
+    };
+    attempts.iter().map(line).collect()
 }
 
 /// Reads what somebody exported: an attempt as JSON in each line. `path` is what it is called in errors.
