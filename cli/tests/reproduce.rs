@@ -108,26 +108,32 @@ fn of<'a>(document: &'a Value, package: &str) -> &'a Value {
 fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let stored = images(program)?;
     let scene = Scene::new(runtime);
-    let hex = ["core-hex"];
+    let label = ["bootstrap-label"];
 
     // It is what is recorded; nothing that was built in out/ is touched, and nothing is built a second time.
-    let (code, found) = scene.reproduce(&hex)?;
+    let (code, found) = scene.reproduce(&label)?;
     expect(code == 0, &format!("{code}: {found}"))?;
-    let one = of(&found, "core-hex");
+    let one = of(&found, "bootstrap-label");
     expect(
         one["verdict"] == "reproduced" && one["now"] == true,
         &found.to_string(),
     )?;
-    expect(!scene.path().join("out/core-hex").exists(), "out/ has it")?;
-    let place = format!("out/.stagex/reproduced/{runtime}/core-hex/index.json");
+    expect(
+        !scene.path().join("out/bootstrap-label").exists(),
+        "out/ has it",
+    )?;
+    let place = format!("out/.stagex/reproduced/{runtime}/bootstrap-label/index.json");
     expect(scene.path().join(place).exists(), "it is not kept")?;
-    let (_, again) = scene.reproduce(&hex)?;
-    expect(of(&again, "core-hex")["now"] == false, &again.to_string())?;
+    let (_, again) = scene.reproduce(&label)?;
+    expect(
+        of(&again, "bootstrap-label")["now"] == false,
+        &again.to_string(),
+    )?;
     expect(
         again["reproduction"] != found["reproduction"],
         "it was not finished",
     )?;
-    let before = scene.ledger(&hex).len();
+    let before = scene.ledger(&label).len();
     let (_, clean) = scene.reproduce(&["--clean", "bootstrap-seed"])?;
     expect(
         of(&clean, "bootstrap-seed")["now"] == true,
@@ -136,7 +142,7 @@ fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     expect(before == 1, &format!("{before} attempts"))?;
 
     // What it is built from may be what is recorded.
-    let refused = scene.reproduce(&["--against-record", "core-hex"]);
+    let refused = scene.reproduce(&["--against-record", "bootstrap-label"]);
     expect(
         refused.is_ok(),
         "the images of the reproduction are recorded ones",
@@ -148,17 +154,15 @@ fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     expect(!assumed.is_empty(), &found.to_string())?;
 
     // Another digest is recorded: it differs. None is: it was not compared.
-    let zeros = format!("{} core-hex\n", "0".repeat(64));
-    scene.record("core", &zeros);
-    let (code, found) = scene.reproduce(&hex)?;
-    let verdict = &of(&found, "core-hex")["verdict"];
+    let zeros = format!("{} bootstrap-label\n", "0".repeat(64));
+    scene.record("bootstrap", &zeros);
+    let (code, found) = scene.reproduce(&label)?;
+    let verdict = &of(&found, "bootstrap-label")["verdict"];
     expect(
         code == 6 && verdict == "differs",
         &format!("{code}: {found}"),
     )?;
-    for stage in ["bootstrap", "core"] {
-        scene.record(stage, "");
-    }
+    scene.record("bootstrap", "");
     let (code, found) = scene.reproduce(&["bootstrap-seed"])?;
     expect(code == 7, &format!("{code}: {found}"))?;
     expect(
@@ -167,7 +171,7 @@ fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     )?;
 
     // It cannot be built, which is neither.
-    scene.package("fails", "FROM stagex/core-hex\nRUN [\"/nothing\"]\n");
+    scene.package("fails", "FROM stagex/bootstrap-label\nRUN [\"/nothing\"]\n");
     let (code, found) = scene.reproduce(&["core-fails"])?;
     let fails = of(&found, "core-fails");
     expect(
