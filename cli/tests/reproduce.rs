@@ -188,6 +188,7 @@ fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     broken(&scene)?;
     nothing_is_left(scene.path(), program, &stored)?;
     if runtime == "native" {
+        two_at_once()?;
         goes_on()?;
     }
 
@@ -278,6 +279,25 @@ fn documented(runtime: &str, varies: &[Value]) -> Result<(), Failed> {
     expect(
         !rows.is_empty() && said == found,
         &format!("{said:?} is documented, and {found:?} varied"),
+    )
+}
+
+/// Two reproductions of one tree do the work of one: the second waits, and finds what the first has made.
+fn two_at_once() -> Result<(), Failed> {
+    let scene = Scene::new("native");
+    let words = ["reproduce", "--runtimes", "native", "--quiet"];
+    let begin = || scene.command(&words).stdout(Stdio::null()).spawn().unwrap();
+    let both = [begin(), begin()];
+    for mut each in both {
+        let status = each.wait().unwrap();
+        expect(status.success(), &status.to_string())?;
+    }
+    let attempts = scene.ledger(&[]);
+    let packages = scene.stagex(&["make", "--dry-run", "--quiet"]).stdout;
+    let packages = String::from_utf8(packages).unwrap().lines().count();
+    expect(
+        attempts.len() == packages,
+        &format!("{} attempts at {packages} packages", attempts.len()),
     )
 }
 

@@ -468,7 +468,7 @@ fn print_problems(image: &Image) {
                     digest(&attempt.recorded)
                 ),
                 Some(&format!(
-                    "to see what differs: stagex diff {name} {name}@{runtime}, with the recorded image in out/"
+                    "the image is in out/.stagex/reproduced/{runtime}/{name}"
                 )),
             ),
             AttemptVerdict::Unstable => {
@@ -479,7 +479,7 @@ fn print_problems(image: &Image) {
                         "{name}: {runtime} does not make the same image twice: {why} changes it"
                     ),
                     Some(&format!(
-                        "to see what differs: stagex diff {name}@{runtime} {name}@{runtime}@2"
+                        "the images are in out/.stagex/reproduced/{runtime}/, in {name} and {name}@2"
                     )),
                 );
             }

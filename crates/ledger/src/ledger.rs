@@ -99,10 +99,8 @@ impl Ledger {
             attempts: Vec::new(),
             end: start,
         };
-        ledger.file.lock_shared().map_err(io("lock"))?;
-        let read = ledger.read();
-        ledger.file.unlock().map_err(io("unlock"))?;
-        read.map(|()| ledger)
+        ledger.refresh()?;
+        Ok(ledger)
     }
 
     /// Returns its path.
@@ -113,6 +111,20 @@ impl Ledger {
     /// Returns all attempts, in the order in which they were recorded.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+
+    /// Reads what others have added meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or what is there is not what was written.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        let locked = self.file.lock_shared();
+        locked.map_err(|source| self.io("lock", source))?;
+        let read = self.read();
+        let unlocked = self.file.unlock();
+        read?;
+        unlocked.map_err(|source| self.io("unlock", source))
     }
 
     /// Adds attempts, all or none of them; when it returns they are on the disk. What others have added meanwhile is
