@@ -23,7 +23,7 @@ mod files;
 use files::Sources;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 32] = [
+const ARROWS: [(&str, &[&str]); 33] = [
     ("backend-api", &[]),
     (
         "backend-buildah",
@@ -123,6 +123,16 @@ const ARROWS: [(&str, &[&str]); 32] = [
     (
         "image-store",
         &["backend-api", "beneath", "oci-layout", "process"],
+    ),
+    (
+        "images",
+        &[
+            "beneath",
+            "compression",
+            "documents",
+            "oci-image",
+            "printable",
+        ],
     ),
     (
         "lint",
@@ -256,7 +266,7 @@ const UNBOUNDED: [&str; 6] = [
 ];
 
 /// The files that may do so outside of their tests, and what it is that they read.
-const READERS: [(&str, &str); 29] = [
+const READERS: [(&str, &str); 30] = [
     ("backend-api/src/contract/", "a test's own files"),
     ("backend-docker/src/daemon.rs", "a bounded answer"),
     ("backend-native/src/probe.rs", "the kernel's"),
@@ -286,6 +296,7 @@ const READERS: [(&str, &str); 29] = [
     ("crates/state/src/directories.rs", "a bounded number"),
     ("crates/make/src/memory.rs", "the kernel's"),
     ("crates/image-store/src/archive.rs", "a bounded member"),
+    ("crates/images/src/files.rs", "a bounded reader"),
     ("crates/oci-image/src/layout.rs", "what it wrote itself"),
     ("crates/oci-layout/src/blob.rs", "a bounded reader"),
     ("crates/process/src/emulation.rs", "the kernel's"),
