@@ -7,8 +7,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::files::Section;
 use crate::limits::Limits;
+use crate::section::Section;
 use crate::tar_entries::{Entry, EntryError, TarEntries};
 
 /// How many links are followed from a name to its file.

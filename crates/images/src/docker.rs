@@ -8,11 +8,10 @@ use oci_image::Digest;
 use crate::archive::resolve;
 use crate::error::Error;
 use crate::files::Files;
-use crate::image::{Document, Image, read_config};
+use crate::image::{Document, Image, ImageRef, read_config};
 use crate::json::{Saved, parse};
 use crate::layer::{Layer, Stored};
 use crate::limits::Limits;
-use crate::source::ImageRef;
 
 /// The member that lists the images.
 pub(crate) const MANIFEST: &str = "manifest.json";

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use beneath::Directory;
@@ -10,7 +9,7 @@ use camino::Utf8Path;
 
 use crate::archive::Members;
 use crate::error::{Error, io};
-use crate::tar_entries::Skip;
+use crate::section::Section;
 
 /// Files by their names.
 pub(crate) enum Files {
@@ -61,7 +60,7 @@ impl Files {
         let Some(section) = self.open(name)? else {
             return Ok(None);
         };
-        if section.left > limit {
+        if section.left() > limit {
             return Err(Error::TooLarge {
                 what: name.to_owned(),
                 place: self.place().to_owned(),
@@ -82,54 +81,4 @@ pub(crate) fn read_bounded(input: impl Read, limit: u64) -> io::Result<Vec<u8>> 
         return Err(beneath::Problem::TooLarge(limit).into());
     }
     Ok(bytes)
-}
-
-/// A part of a file, read by offset: several may be read at once.
-#[derive(Debug, Clone)]
-pub(crate) struct Section {
-    file: Arc<File>,
-    position: u64,
-    left: u64,
-}
-
-impl Section {
-    pub(crate) fn new(file: Arc<File>, start: u64, size: u64) -> Self {
-        Self {
-            file,
-            position: start,
-            left: size,
-        }
-    }
-
-    pub(crate) fn left(&self) -> u64 {
-        self.left
-    }
-}
-
-impl Read for Section {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let most = most.min(buffer.len());
-        if most == 0 {
-            return Ok(0);
-        }
-        let count = self.file.read_at(&mut buffer[..most], self.position)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.position += count as u64;
-        self.left -= count as u64;
-        Ok(count)
-    }
-}
-
-impl Skip for Section {
-    fn skip(&mut self, bytes: u64) -> io::Result<()> {
-        self.left = self
-            .left
-            .checked_sub(bytes)
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        self.position += bytes;
-        Ok(())
-    }
 }

@@ -6,6 +6,32 @@ use crate::error::Error;
 use crate::json::{Config, parse};
 use crate::layer::Layer;
 
+/// An image that a source has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRef {
+    /// Its platform as `os/architecture[/variant]`, where what leads to it says so.
+    pub platform: Option<String>,
+    /// The digest of its manifest; none in a docker-archive.
+    pub manifest: Option<Digest>,
+    /// The names that the source gives it.
+    pub names: Vec<String>,
+    /// Whether an index lists it, and the source does not have it: an engine saved one of several platforms.
+    pub is_absent: bool,
+}
+
+impl ImageRef {
+    /// Returns what tells it from others, for messages.
+    pub fn label(&self) -> String {
+        let name = self.names.first().cloned();
+        let digest = || self.manifest.map(|digest| digest.to_string());
+        match (&self.platform, name) {
+            (Some(platform), Some(name)) => format!("{name} ({platform})"),
+            (Some(platform), None) => platform.clone(),
+            (None, name) => name.or_else(digest).unwrap_or_default(),
+        }
+    }
+}
+
 /// A document of an image: its bytes are what the digest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {

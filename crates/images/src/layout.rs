@@ -7,11 +7,10 @@ use oci_image::Digest;
 use crate::blobs::Blobs;
 use crate::error::Error;
 use crate::files::read_bounded;
-use crate::image::{Document, Image, read_config};
+use crate::image::{Document, Image, ImageRef, read_config};
 use crate::json::{Listing, Pointer, parse};
 use crate::layer::{Layer, Stored};
 use crate::limits::Limits;
-use crate::source::ImageRef;
 use crate::verified::Verified;
 
 /// The annotations in which names of images are noted.

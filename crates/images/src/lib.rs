@@ -15,15 +15,16 @@ mod json;
 mod layer;
 mod layout;
 mod limits;
+mod section;
 mod source;
 mod tar_entries;
 mod verified;
 
 pub use blobs::{Blobs, LayoutBlobs};
 pub use error::Error;
-pub use image::{Document, Image};
+pub use image::{Document, Image, ImageRef};
 pub use layer::{Layer, TarStream};
 pub use limits::Limits;
-pub use source::{Form, ImageRef, Source};
+pub use source::{Form, Source};
 pub use tar_entries::{Entry, EntryError, Skip, Streamed, TarEntries};
 pub use verified::Verified;

@@ -17,7 +17,7 @@ use crate::blobs::{Blobs, LayoutBlobs};
 use crate::docker;
 use crate::error::{Error, io};
 use crate::files::Files;
-use crate::image::Image;
+use crate::image::{Image, ImageRef};
 use crate::json::{Listing, Pointer, Saved, parse};
 use crate::layout::{Found, Walk, read_image};
 use crate::limits::Limits;
@@ -47,32 +47,6 @@ impl fmt::Display for Form {
             Self::DockerArchive => "docker-archive",
             Self::Blobs => "registry",
         })
-    }
-}
-
-/// An image that a source has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageRef {
-    /// Its platform as `os/architecture[/variant]`, where what leads to it says so.
-    pub platform: Option<String>,
-    /// The digest of its manifest; none in a docker-archive.
-    pub manifest: Option<Digest>,
-    /// The names that the source gives it.
-    pub names: Vec<String>,
-    /// Whether an index lists it, and the source does not have it: an engine saved one of several platforms.
-    pub is_absent: bool,
-}
-
-impl ImageRef {
-    /// Returns what tells it from others, for messages.
-    pub fn label(&self) -> String {
-        let name = self.names.first().cloned();
-        let digest = || self.manifest.map(|digest| digest.to_string());
-        match (&self.platform, name) {
-            (Some(platform), Some(name)) => format!("{name} ({platform})"),
-            (Some(platform), None) => platform.clone(),
-            (None, name) => name.or_else(digest).unwrap_or_default(),
-        }
     }
 }
 

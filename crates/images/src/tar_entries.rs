@@ -182,25 +182,12 @@ impl<S: Skip> TarEntries<S> {
                         records,
                         extended,
                     };
-                    self.name(&mut entry, long_name, long_link);
+                    name(&mut entry, long_name, long_link);
                     self.measure(&mut entry, position)?;
                     return Ok(Some(entry));
                 }
             }
         }
-    }
-
-    fn name(&self, entry: &mut Entry, name: Option<Vec<u8>>, link: Option<Vec<u8>>) {
-        let own = |key: &[u8]| entry.record(key).filter(|value| !value.is_empty());
-        let path = own(b"path").map(<[u8]>::to_vec).or(name);
-        let target = own(b"linkpath").map(<[u8]>::to_vec).or(link);
-        entry.path = path.unwrap_or_else(|| entry.header.path_bytes().into_owned());
-        entry.link = target.unwrap_or_else(|| {
-            let written = entry.header.link_name_bytes();
-            written
-                .map(std::borrow::Cow::into_owned)
-                .unwrap_or_default()
-        });
     }
 
     /// Says how much content an entry has: only files have any.
@@ -289,6 +276,20 @@ impl<S: Skip> TarEntries<S> {
         }
         Ok(())
     }
+}
+
+/// Gives an entry its name and its target, from wherever they are written.
+fn name(entry: &mut Entry, name: Option<Vec<u8>>, link: Option<Vec<u8>>) {
+    let own = |key: &[u8]| entry.record(key).filter(|value| !value.is_empty());
+    let path = own(b"path").map(<[u8]>::to_vec).or(name);
+    let target = own(b"linkpath").map(<[u8]>::to_vec).or(link);
+    entry.path = path.unwrap_or_else(|| entry.header.path_bytes().into_owned());
+    entry.link = target.unwrap_or_else(|| {
+        let written = entry.header.link_name_bytes();
+        written
+            .map(std::borrow::Cow::into_owned)
+            .unwrap_or_default()
+    });
 }
 
 /// The content of one entry.
