@@ -23,7 +23,7 @@ mod files;
 use files::Sources;
 
 /// Each crate, and the crates of ours that it may know.
-const ARROWS: [(&str, &[&str]); 34] = [
+const ARROWS: [(&str, &[&str]); 37] = [
     ("attest", &["documents"]),
     ("backend-api", &[]),
     (
@@ -125,6 +125,17 @@ const ARROWS: [(&str, &[&str]); 34] = [
         "image-store",
         &["backend-api", "beneath", "oci-layout", "process"],
     ),
+    ("ledger", &["beneath", "documents", "printable", "state"]),
+    (
+        "images",
+        &[
+            "beneath",
+            "compression",
+            "documents",
+            "oci-image",
+            "printable",
+        ],
+    ),
     (
         "lint",
         &[
@@ -177,6 +188,21 @@ const ARROWS: [(&str, &[&str]); 34] = [
         ],
     ),
     (
+        "reproduce",
+        &[
+            "backend-api",
+            "beneath",
+            "build",
+            "documents",
+            "ledger",
+            "make",
+            "oci-image",
+            "package-tree",
+            "printable",
+            "state",
+        ],
+    ),
+    (
         "runtimes",
         &[
             "backend-api",
@@ -213,11 +239,13 @@ const ARROWS: [(&str, &[&str]); 34] = [
             "documents",
             "fetch",
             "git",
+            "ledger",
             "lint",
             "make",
             "package-tree",
             "printable",
             "process",
+            "reproduce",
             "runtimes",
             "state",
             // What a client is told: proxies and limits.
@@ -267,7 +295,7 @@ const UNBOUNDED: [&str; 6] = [
 ];
 
 /// The files that may do so outside of their tests, and what it is that they read.
-const READERS: [(&str, &str); 29] = [
+const READERS: [(&str, &str); 30] = [
     ("backend-api/src/contract/", "a test's own files"),
     ("backend-docker/src/daemon.rs", "a bounded answer"),
     ("backend-native/src/probe.rs", "the kernel's"),
@@ -297,6 +325,7 @@ const READERS: [(&str, &str); 29] = [
     ("crates/state/src/directories.rs", "a bounded number"),
     ("crates/make/src/memory.rs", "the kernel's"),
     ("crates/image-store/src/archive.rs", "a bounded member"),
+    ("crates/images/src/files.rs", "a bounded reader"),
     ("crates/oci-image/src/layout.rs", "what it wrote itself"),
     ("crates/oci-layout/src/blob.rs", "a bounded reader"),
     ("crates/process/src/emulation.rs", "the kernel's"),

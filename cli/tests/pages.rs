@@ -245,7 +245,7 @@ fn the_help_of_make_is_in_groups() {
     for (option, title) in [
         ("--jobs", 0),
         ("--explain", 1),
-        ("--runtime", 2),
+        ("--runtime <NAME>", 2),
         ("  core-musl ", 3),
     ] {
         let at = place(option);

@@ -15,10 +15,10 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::Duration;
 
 use camino::Utf8Path;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::Value;
 
-use engines::{example_tree, expect, variable};
+use engines::{example_tree, expect, images, nothing_is_left, variable};
 
 /// Each package that does not come out the same, what its RUN does, and what is varied that breaks it.
 const PLANTED: [(&str, &str, &str); 4] = [
@@ -33,8 +33,7 @@ const PLANTED: [(&str, &str, &str); 4] = [
 ];
 
 fn main() -> ExitCode {
-    let killed = Trial::test("a_killed_reproduction_goes_on", goes_on);
-    engines::run_with("packages_are_reproduced", reproduces, Some(killed))
+    engines::run("packages_are_reproduced", reproduces)
 }
 
 /// The example tree, and a state directory beside it.
@@ -106,28 +105,35 @@ fn of<'a>(document: &'a Value, package: &str) -> &'a Value {
     &image["runtimes"][0]
 }
 
-fn reproduces(runtime: &str, _program: &Utf8Path) -> Result<(), Failed> {
+fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
+    let stored = images(program)?;
     let scene = Scene::new(runtime);
-    let hex = ["core-hex"];
+    let label = ["bootstrap-label"];
 
     // It is what is recorded; nothing that was built in out/ is touched, and nothing is built a second time.
-    let (code, found) = scene.reproduce(&hex)?;
+    let (code, found) = scene.reproduce(&label)?;
     expect(code == 0, &format!("{code}: {found}"))?;
-    let one = of(&found, "core-hex");
+    let one = of(&found, "bootstrap-label");
     expect(
         one["verdict"] == "reproduced" && one["now"] == true,
         &found.to_string(),
     )?;
-    expect(!scene.path().join("out/core-hex").exists(), "out/ has it")?;
-    let place = format!("out/.stagex/reproduced/{runtime}/core-hex/index.json");
+    expect(
+        !scene.path().join("out/bootstrap-label").exists(),
+        "out/ has it",
+    )?;
+    let place = format!("out/.stagex/reproduced/{runtime}/bootstrap-label/index.json");
     expect(scene.path().join(place).exists(), "it is not kept")?;
-    let (_, again) = scene.reproduce(&hex)?;
-    expect(of(&again, "core-hex")["now"] == false, &again.to_string())?;
+    let (_, again) = scene.reproduce(&label)?;
+    expect(
+        of(&again, "bootstrap-label")["now"] == false,
+        &again.to_string(),
+    )?;
     expect(
         again["reproduction"] != found["reproduction"],
         "it was not finished",
     )?;
-    let before = scene.ledger(&hex).len();
+    let before = scene.ledger(&label).len();
     let (_, clean) = scene.reproduce(&["--clean", "bootstrap-seed"])?;
     expect(
         of(&clean, "bootstrap-seed")["now"] == true,
@@ -136,29 +142,27 @@ fn reproduces(runtime: &str, _program: &Utf8Path) -> Result<(), Failed> {
     expect(before == 1, &format!("{before} attempts"))?;
 
     // What it is built from may be what is recorded.
-    let refused = scene.reproduce(&["--against-record", "core-hex"]);
+    let refused = scene.reproduce(&["--against-record", "bootstrap-label"]);
     expect(
         refused.is_ok(),
         "the images of the reproduction are recorded ones",
     )?;
     let (code, found) = refused?;
-    let images = found["images"].as_array().unwrap().len();
-    expect(code == 0 && images == 1, &format!("{code}: {found}"))?;
+    let built = found["images"].as_array().unwrap().len();
+    expect(code == 0 && built == 1, &format!("{code}: {found}"))?;
     let assumed = found["assumed"].as_array().unwrap();
     expect(!assumed.is_empty(), &found.to_string())?;
 
     // Another digest is recorded: it differs. None is: it was not compared.
-    let zeros = format!("{} core-hex\n", "0".repeat(64));
-    scene.record("core", &zeros);
-    let (code, found) = scene.reproduce(&hex)?;
-    let verdict = &of(&found, "core-hex")["verdict"];
+    let zeros = format!("{} bootstrap-label\n", "0".repeat(64));
+    scene.record("bootstrap", &zeros);
+    let (code, found) = scene.reproduce(&label)?;
+    let verdict = &of(&found, "bootstrap-label")["verdict"];
     expect(
         code == 6 && verdict == "differs",
         &format!("{code}: {found}"),
     )?;
-    for stage in ["bootstrap", "core"] {
-        scene.record(stage, "");
-    }
+    scene.record("bootstrap", "");
     let (code, found) = scene.reproduce(&["bootstrap-seed"])?;
     expect(code == 7, &format!("{code}: {found}"))?;
     expect(
@@ -167,7 +171,7 @@ fn reproduces(runtime: &str, _program: &Utf8Path) -> Result<(), Failed> {
     )?;
 
     // It cannot be built, which is neither.
-    scene.package("fails", "FROM stagex/core-hex\nRUN [\"/nothing\"]\n");
+    scene.package("fails", "FROM stagex/bootstrap-label\nRUN [\"/nothing\"]\n");
     let (code, found) = scene.reproduce(&["core-fails"])?;
     let fails = of(&found, "core-fails");
     expect(
@@ -182,6 +186,11 @@ fn reproduces(runtime: &str, _program: &Utf8Path) -> Result<(), Failed> {
     )?;
 
     broken(&scene)?;
+    nothing_is_left(scene.path(), program, &stored)?;
+    if runtime == "native" {
+        two_at_once()?;
+        goes_on()?;
+    }
 
     // The ledger is not the tree's: clean leaves it alone.
     let all = scene.ledger(&[]);
@@ -203,8 +212,9 @@ fn broken(scene: &Scene) -> Result<(), Failed> {
     fs::copy("/bin/busybox", busybox).expect("Debian's busybox-static is needed");
     let ran = scene.stagex(&["runtimes", "--format", "json"]);
     let runtimes: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    let varies = &runtimes["runtimes"][&scene.runtime]["capabilities"]["varies"];
+    let varies = &runtimes["runtimes"][&scene.runtime]["ready"]["capabilities"]["varies"];
     let varies = varies.as_array().ok_or("it does not say what it varies")?;
+    documented(&scene.runtime, varies)?;
     let mut planted = Vec::new();
     for (name, run, cause) in PLANTED {
         let run = format!(
@@ -244,6 +254,50 @@ fn broken(scene: &Scene) -> Result<(), Failed> {
     expect(
         stable["verdict"] == "not-recorded" && rounds == 2,
         &format!("{stable} {rounds}"),
+    )
+}
+
+/// The table for people says what a runtime varies.
+fn documented(runtime: &str, varies: &[Value]) -> Result<(), Failed> {
+    let page = include_str!("../../docs/reproduce.md");
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 4);
+    let rows: Vec<Vec<&str>> = rows
+        .map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let column = match runtime {
+        "native" => 2,
+        "podman" | "buildah" => 3,
+        _ => 4,
+    };
+    let said = rows.iter().filter(|row| row[column] == "yes");
+    let mut said: Vec<&str> = said.map(|row| row[0].trim_matches('`')).collect();
+    said.sort_unstable();
+    let mut found: Vec<&str> = varies.iter().filter_map(Value::as_str).collect();
+    found.sort_unstable();
+    expect(
+        !rows.is_empty() && said == found,
+        &format!("{said:?} is documented, and {found:?} varied"),
+    )
+}
+
+/// Two reproductions of one tree do the work of one: the second waits, and finds what the first has made.
+fn two_at_once() -> Result<(), Failed> {
+    let scene = Scene::new("native");
+    let words = ["reproduce", "--runtimes", "native", "--quiet"];
+    let begin = || scene.command(&words).stdout(Stdio::null()).spawn().unwrap();
+    let both = [begin(), begin()];
+    for mut each in both {
+        let status = each.wait().unwrap();
+        expect(status.success(), &status.to_string())?;
+    }
+    let attempts = scene.ledger(&[]);
+    let packages = scene.stagex(&["make", "--dry-run", "--quiet"]).stdout;
+    let packages = String::from_utf8(packages).unwrap().lines().count();
+    expect(
+        attempts.len() == packages,
+        &format!("{} attempts at {packages} packages", attempts.len()),
     )
 }
 

@@ -45,10 +45,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Ledger) -> Result<Ex
     }
     let attempts = selected(ledger.attempts(), arguments);
     if let Some(path) = &arguments.export {
-        let line =
-            |attempt: &Attempt| serde_json::to_string(attempt).map(|json| format!("{json}\n"));
-        let text: Result<String, _> = attempts.iter().map(line).collect();
-        let text = text.expect("an attempt is JSON");
+        let text = ledger::export(&attempts);
         let (directory, name) = place::parent(&context.directory, path)?;
         let written = directory.write(&name, text.as_bytes());
         written.map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;

@@ -11,7 +11,7 @@ use documents::{
     Version,
 };
 use ledger::Ledger;
-use make::{Given, Options};
+use make::Options;
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use reproduce::{
     Image, Job, Missing, Origin, Outcome, Proven, Report, Request, Runtime, Session, assumed,
@@ -35,6 +35,10 @@ const TO_PROVE: usize = 2;
 
 /// What is asked for, by `stagex reproduce` or by make's target.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
 pub(super) struct Asked {
     pub(super) targets: Vec<String>,
     pub(super) runtimes: Vec<Column>,
@@ -76,132 +80,133 @@ pub(super) fn of(context: &Context, asked: &Asked) -> Result<Exit, Failure> {
     let plan = super::tree::plan_for(context, &tree, &asked.targets, platform)?;
     let (state, secret) = place::state()?;
     let ledger = Arc::new(Mutex::new(Ledger::open(&state, &secret)?));
-    let directories = place::directories(context)?;
-    let recorded = Arc::new(Digests::read(&context.directory)?);
     let show = Show {
         progress: asked.progress,
         reasons: false,
     };
     let listener: Arc<dyn Listener> = render::listener(context.verbosity, show);
-
     wait::block_on(async {
         let mut interrupted = wait::watch();
-        let checked_out =
-            wait::unless(&mut interrupted, git::checked_out(&context.directory)).await??;
-        let runtimes = runtimes(context, asked, &mut interrupted).await?;
-        if asked.prove_bootstrap && runtimes.len() < TO_PROVE {
-            let hint = "name two, such as --runtimes podman,native";
-            let message = "--prove-bootstrap needs at least two runtimes".to_owned();
-            return Err(usage(message, Some(hint)));
-        }
-        let built = if asked.against_record {
-            requested_only(&plan)
-        } else {
-            plan.clone()
-        };
-        let given = asked.against_record.then(|| {
-            let origins = origins(context, asked, &directories, &runtimes)?;
-            let given = reproduce::give(&origins, &plan, &built, &recorded);
-            given.map(Arc::new).map_err(|missing| not_found(&missing))
-        });
-        let given: Option<Arc<Given>> = given.transpose()?;
-        let request = Request {
-            packages: built
-                .packages
-                .iter()
-                .map(|package| package.name.clone())
-                .collect(),
-            runtimes: runtimes
-                .iter()
-                .map(|runtime| (runtime.label.clone(), runtime.ready.version.clone()))
-                .collect(),
-            rounds: asked.rounds.max(1),
-            dependencies: match given {
-                Some(_) => DependencyOrigin::Recorded,
-                None => DependencyOrigin::Built,
-            },
-            clean: asked.clean,
-        };
+        let mut job = job(context, asked, &plan, &listener, &mut interrupted).await?;
         let root = &context.directory;
-        let session = Session::begin(&state, &secret, root, request, asked.restart)?;
-        if session.is_resumed() && !context.verbosity.quiet {
+        let session = Session::begin(&state, &secret, root, request(asked, &job), asked.restart)?;
+        let quiet = context.verbosity.quiet;
+        if session.is_resumed() && !quiet {
             render::note(
                 "going on where the last run of this command was interrupted (--restart begins anew)",
             );
         }
-        say_disk(context, &directories, &built, &runtimes, asked.rounds);
-        let mut job = Job {
-            id: session.id().to_owned(),
-            profile: context.settings.profile.value,
-            directories: directories.clone(),
-            tree: AttemptTree {
-                commit: checked_out.as_ref().map(|found| found.commit.clone()),
-                dirty: checked_out.as_ref().is_some_and(|found| found.dirty),
-            },
-            plan: Arc::new(built),
-            recorded: Arc::clone(&recorded),
-            runtimes,
-            rounds: asked.rounds.max(1),
-            given,
-            clean: session.is_clean(),
-            sources: super::supply::of(context, !asked.no_fetch, &listener),
-            hermetic: super::hermetic::of_tree_async(context, &mut interrupted)
-                .await?
-                .map(Arc::new),
-            network: context.settings.network.value.into(),
-            options: Options {
-                jobs: context.settings.jobs(),
-                keep_going: asked.keep_going,
-                no_cache: false,
-                space: context.settings.space(),
-            },
-            stagex: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        if let Some(hermetic) = &job.hermetic {
-            for runtime in &job.runtimes {
-                super::hermetic::check_for(hermetic, &job.plan, &runtime.label, &runtime.ready)?;
-            }
+        if !quiet {
+            say_disk(&job);
         }
+        session.id().clone_into(&mut job.id);
         let whole = Arc::clone(&job.plan);
         let bootstrap = bootstrap_plan(&whole);
+        let end = |job: &Job, report: &Report| {
+            let proven = Proven::of(&whole, report);
+            let end = End {
+                context,
+                plan: &plan,
+                job,
+                ledger: &ledger,
+                resumed: session.is_resumed(),
+            };
+            end.tell(report, &proven);
+        };
         if asked.prove_bootstrap && !bootstrap.packages.is_empty() {
             job.plan = Arc::new(bootstrap);
             let report = reproduce::reproduce(&job, &ledger, &listener, &interrupted).await?;
-            let proven = Proven::of(&whole, &report);
-            if !proven.holds() {
-                let resumed = session.is_resumed();
-                let end = End {
-                    context,
-                    plan: &plan,
-                    job: &job,
-                    ledger: &ledger,
-                    resumed,
-                };
-                end.tell(&report, Some(&proven));
+            if !Proven::of(&whole, &report).holds() {
+                end(&job, &report);
                 return Ok(report.failure().unwrap_or(ErrorKind::Differs).into());
             }
-            job.plan = whole;
+            job.plan = Arc::clone(&whole);
         }
         let report = reproduce::reproduce(&job, &ledger, &listener, &interrupted).await?;
-        let proven = Proven::of(&job.plan, &report);
-        let resumed = session.is_resumed();
-        let end = End {
-            context,
-            plan: &plan,
-            job: &job,
-            ledger: &ledger,
-            resumed,
-        };
-        end.tell(
-            &report,
-            (!proven.by.is_empty() || !proven.missing.is_empty()).then_some(&proven),
-        );
+        end(&job, &report);
         let failure = report.failure();
         if !report.interrupted && failure != Some(ErrorKind::Transient) {
             session.finish()?;
         }
         Ok(failure.map_or(Exit::Success, Exit::Error))
     })
+}
+
+/// Returns what is to be built again, with what, from what. It has no name yet.
+async fn job(
+    context: &Context,
+    asked: &Asked,
+    plan: &Plan,
+    listener: &Arc<dyn Listener>,
+    interrupted: &mut watch::Receiver<bool>,
+) -> Result<Job, Failure> {
+    let directories = place::directories(context)?;
+    let recorded = Arc::new(Digests::read(&context.directory)?);
+    let checked_out = wait::unless(interrupted, git::checked_out(&context.directory)).await??;
+    let runtimes = runtimes(context, asked, interrupted).await?;
+    if asked.prove_bootstrap && runtimes.len() < TO_PROVE {
+        let hint = "name two, such as --runtimes podman,native";
+        let message = "--prove-bootstrap needs at least two runtimes".to_owned();
+        return Err(usage(message, Some(hint)));
+    }
+    let (built, given) = if asked.against_record {
+        let built = requested_only(plan);
+        let origins = origins(context, asked, &directories, &runtimes)?;
+        let given = reproduce::give(&origins, plan, &built, &recorded);
+        let given = given.map_err(|missing| not_found(&missing))?;
+        (built, Some(Arc::new(given)))
+    } else {
+        (plan.clone(), None)
+    };
+    let hermetic = super::hermetic::of_tree_async(context, interrupted).await?;
+    if let Some(hermetic) = &hermetic {
+        for runtime in &runtimes {
+            super::hermetic::check_for(hermetic, &built, &runtime.label, &runtime.ready)?;
+        }
+    }
+    Ok(Job {
+        id: String::new(),
+        profile: context.settings.profile.value,
+        directories,
+        tree: AttemptTree {
+            dirty: checked_out.as_ref().is_some_and(|found| found.dirty),
+            commit: checked_out.map(|found| found.commit),
+        },
+        plan: Arc::new(built),
+        recorded,
+        runtimes,
+        rounds: asked.rounds.max(1),
+        given,
+        clean: asked.clean,
+        sources: super::supply::of(context, !asked.no_fetch, listener),
+        hermetic: hermetic.map(Arc::new),
+        network: context.settings.network.value.into(),
+        options: Options {
+            jobs: context.settings.jobs(),
+            keep_going: asked.keep_going,
+            no_cache: false,
+            space: context.settings.space(),
+        },
+        stagex: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Returns what is asked for, so that the same can go on where it was.
+fn request(asked: &Asked, job: &Job) -> Request {
+    let packages = job.plan.packages.iter();
+    let runtimes = job.runtimes.iter();
+    Request {
+        packages: packages.map(|package| package.name.clone()).collect(),
+        runtimes: runtimes
+            .map(|runtime| (runtime.label.clone(), runtime.ready.version.clone()))
+            .collect(),
+        rounds: job.rounds,
+        dependencies: match job.given {
+            Some(_) => DependencyOrigin::Recorded,
+            None => DependencyOrigin::Built,
+        },
+        clean: asked.clean,
+    }
 }
 
 /// Finds the runtimes that were asked for, all of which have to be ready.
@@ -261,7 +266,7 @@ fn origins(
         let found = place::outside(
             &context.directory,
             images,
-            "leave it out: out/ is looked into",
+            "leave it out, since out/ is always looked into",
         )?;
         origins.push(Origin::Directory(found));
     }
@@ -298,29 +303,21 @@ fn not_found(missing: &[Missing]) -> Failure {
 }
 
 /// Says what disk the outputs of several runtimes need, as far as sizes are known.
-fn say_disk(
-    context: &Context,
-    directories: &Directories,
-    plan: &Plan,
-    runtimes: &[Runtime],
-    rounds: u32,
-) {
-    if context.verbosity.quiet || runtimes.len() < 2 && rounds < 2 {
+fn say_disk(job: &Job) {
+    if job.runtimes.len() < 2 && job.rounds < 2 {
         return;
     }
-    let names = plan.packages.iter().map(|package| package.name.as_str());
-    let bytes: u64 = names
-        .filter_map(|name| {
-            let image = directories.images(name).ok()?;
-            Some(image.blobs().iter().map(|blob| blob.size).sum::<u64>())
-        })
-        .sum();
+    let packages = job.plan.packages.iter();
+    let sizes = packages.filter_map(|package| {
+        let image = job.directories.images(&package.name).ok()?;
+        Some(image.blobs().iter().map(|blob| blob.size).sum::<u64>())
+    });
+    let bytes = sizes.sum::<u64>() * job.runtimes.len() as u64;
     if bytes > 0 {
-        let all = bytes * runtimes.len() as u64;
         render::note(&format!(
-            "the images that are built again need about {} of disk, in {}",
-            indicatif::HumanBytes(all),
-            directories.own().join("reproduced"),
+            "the images that are built again need about {} of disk, below {}",
+            indicatif::HumanBytes(bytes),
+            job.directories.own(),
         ));
     }
 }
@@ -335,7 +332,9 @@ struct End<'a> {
 }
 
 impl End<'_> {
-    fn tell(&self, report: &Report, proven: Option<&Proven>) {
+    fn tell(&self, report: &Report, proven: &Proven) {
+        let there = !(proven.by.is_empty() && proven.missing.is_empty());
+        let proven = Some(proven).filter(|_| there);
         let assumed = {
             let ledger = self
                 .ledger
@@ -415,7 +414,7 @@ impl End<'_> {
         }
         match proven {
             Some(proven) if proven.holds() => {
-                render::note("bootstrap proven: two runtimes or more made each of its images")
+                render::note("bootstrap proven: two runtimes or more made each of its images");
             }
             Some(_) => render::note("bootstrap not proven"),
             None => {}
@@ -469,7 +468,7 @@ fn print_problems(image: &Image) {
                     digest(&attempt.recorded)
                 ),
                 Some(&format!(
-                    "to see what differs: stagex diff {name} {name}@{runtime}, with the recorded image in out/"
+                    "the image is in out/.stagex/reproduced/{runtime}/{name}"
                 )),
             ),
             AttemptVerdict::Unstable => {
@@ -480,7 +479,7 @@ fn print_problems(image: &Image) {
                         "{name}: {runtime} does not make the same image twice: {why} changes it"
                     ),
                     Some(&format!(
-                        "to see what differs: stagex diff {name}@{runtime} {name}@{runtime}@2"
+                        "the images are in out/.stagex/reproduced/{runtime}/, in {name} and {name}@2"
                     )),
                 );
             }

@@ -1,5 +1,8 @@
 //! Finds out what a plugin says about itself and its engine.
 
+use std::collections::BTreeSet;
+
+use backend_api::Capabilities;
 use backend_api::Ready;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -31,7 +34,11 @@ pub(crate) async fn ask(program: &Utf8Path, limits: &Limits) -> Result<Ready, Er
         program,
         version: probed.version,
         details: probed.details.into_iter().collect(),
-        capabilities: probed.capabilities,
+        capabilities: Capabilities {
+            // No request says what is to be varied, so nothing that a plugin says it varies would be.
+            varies: BTreeSet::new(),
+            ..probed.capabilities
+        },
     })
 }
 

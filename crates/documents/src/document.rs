@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::{
-    Attempt, Attestations, Build, Check, Clean, Config, ConformanceCells, ConformanceReport,
-    Digests, Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify,
-    Graph, GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record,
-    Report, Reproduce, Reproduction, Rules, Runtimes,
+    Attestations, Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests,
+    Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph,
+    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Report,
+    Reproduce, Reproduction, Rules, Runtimes,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -35,7 +35,6 @@ macro_rules! documents {
 }
 
 documents! {
-    Attempt: "attempt",
     Attestations: "attestations",
     Build: "build",
     Check: "check",

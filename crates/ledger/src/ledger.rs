@@ -99,10 +99,8 @@ impl Ledger {
             attempts: Vec::new(),
             end: start,
         };
-        ledger.file.lock_shared().map_err(io("lock"))?;
-        let read = ledger.read();
-        ledger.file.unlock().map_err(io("unlock"))?;
-        read.map(|()| ledger)
+        ledger.refresh()?;
+        Ok(ledger)
     }
 
     /// Returns its path.
@@ -113,6 +111,20 @@ impl Ledger {
     /// Returns all attempts, in the order in which they were recorded.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+
+    /// Reads what others have added meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or what is there is not what was written.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        let locked = self.file.lock_shared();
+        locked.map_err(|source| self.io("lock", source))?;
+        let read = self.read();
+        let unlocked = self.file.unlock();
+        read?;
+        unlocked.map_err(|source| self.io("unlock", source))
     }
 
     /// Adds attempts, all or none of them; when it returns they are on the disk. What others have added meanwhile is
@@ -221,9 +233,10 @@ impl Ledger {
             };
             if end.lines == 0 {
                 if line != HEADER {
-                    return Err(match line.starts_with(ANY_HEADER) {
-                        true => self.newer(0),
-                        false => self.damaged_at(0, "it does not begin as a ledger does"),
+                    return Err(if line.starts_with(ANY_HEADER) {
+                        self.newer(0)
+                    } else {
+                        self.damaged_at(0, "it does not begin as a ledger does")
                     });
                 }
             } else {
@@ -272,6 +285,15 @@ impl Ledger {
             line: lines + 1,
         }
     }
+}
+
+/// Returns attempts as they are handed on: one as JSON in each line.
+pub fn export(attempts: &[Attempt]) -> String {
+    let line = |attempt: &Attempt| {
+        let json = serde_json::to_string(attempt).expect("an attempt is JSON");
+        format!("{json}\n")
+    };
+    attempts.iter().map(line).collect()
 }
 
 /// Reads what somebody exported: an attempt as JSON in each line. `path` is what it is called in errors.

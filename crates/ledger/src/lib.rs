@@ -10,5 +10,5 @@ mod ledger;
 mod machine;
 
 pub use error::Error;
-pub use ledger::{Imported, Ledger, read_export};
+pub use ledger::{Imported, Ledger, export, read_export};
 pub use machine::{machine, now};

@@ -7,54 +7,17 @@ use std::time::{Duration, Instant};
 
 use build::{Error, Event, Failure, Listener, Space, blocking, check_space, unless};
 use documents::ErrorKind;
-use oci_image::{Digest, Profile};
-use package_tree::{Hermetic, Plan, PlannedPackage};
-use state::Directories;
+use oci_image::Digest;
+use package_tree::{Plan, PlannedPackage};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::executor::Executor;
-use crate::given::Given;
+use crate::job::{Job, Options};
 use crate::memory::Memory;
 use crate::package::{Made, Maker};
 use crate::scan::scan;
 use crate::schedule::Schedule;
 use crate::sources::Sources;
-
-/// How to make packages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// How many packages are built at once; at least 1.
-    pub jobs: usize,
-    /// After a failure, go on with what does not need the failed package.
-    pub keep_going: bool,
-    /// Build what was asked for even if it is up to date, without the engine's cache.
-    pub no_cache: bool,
-    /// What to do where the disk seems to have too little room.
-    pub space: Space,
-}
-
-/// What is to be made, from what, with what.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// The encoding of the images.
-    pub profile: &'static Profile,
-    /// The tree's directories.
-    pub directories: Directories,
-    /// What is to be made.
-    pub plan: Arc<Plan>,
-    /// What builds it.
-    pub executor: Arc<dyn Executor>,
-    /// What brings the sources of packages that are built.
-    pub sources: Arc<dyn Sources>,
-    /// What is kept from builds, where they are hermetic.
-    pub hermetic: Option<Arc<Hermetic>>,
-    /// What stands for the dependencies of all packages, where they are not to be built; the plan has none of them
-    /// then but those that are built themselves.
-    pub given: Option<Arc<Given>>,
-    /// How.
-    pub options: Options,
-}
 
 /// What became of a package.
 #[derive(Debug)]
@@ -175,7 +138,7 @@ impl Work {
         interrupted: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let (plan, options) = (Arc::clone(&job.plan), job.options);
-        let sources = Arc::clone(&job.sources);
+        let (sources, requiring) = (Arc::clone(&job.sources), Arc::clone(&job.sources));
         let dependencies = match &job.given {
             // Nothing waits for anything.
             Some(_) => vec![Vec::new(); plan.packages.len()],
@@ -183,32 +146,12 @@ impl Work {
         };
         let (of_maker, of_scan) = (Arc::clone(&listener), interrupted.clone());
         let look = move || {
-            let Job {
-                profile,
-                directories,
-                plan,
-                executor,
-                sources,
-                hermetic,
-                given,
-                ..
-            } = job;
-            let no_cache = options.no_cache;
-            let maker = Maker::new(
-                profile,
-                directories,
-                plan,
-                executor,
-                no_cache,
-                hermetic,
-                given,
-                of_maker,
-            );
+            let maker = Maker::new(job, of_maker);
             let found = scan(&maker, &dependencies, &of_scan);
             let packages = maker.plan.packages.iter().zip(&found.fresh);
             let stale = packages.filter_map(|(package, fresh)| fresh.is_none().then_some(package));
             let stale: Vec<_> = stale.collect();
-            sources.require(&stale)?;
+            requiring.require(&stale)?;
             if !stale.is_empty() && options.space == Space::Checked {
                 let names = stale.iter().map(|package| package.name.as_str());
                 check_space(&maker.directories, names)?;

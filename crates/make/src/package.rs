@@ -21,6 +21,7 @@ use crate::executor::Executor;
 use crate::explain::Situation;
 use crate::given::Given;
 use crate::inputs::Rules;
+use crate::job::Job;
 
 /// A package that is there.
 #[derive(Debug, Clone, Copy)]
@@ -48,29 +49,21 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// Reads what is remembered of the tree in `directories`.
-    pub(crate) fn new(
-        profile: &'static Profile,
-        directories: Directories,
-        plan: Arc<Plan>,
-        executor: Arc<dyn Executor>,
-        no_cache: bool,
-        hermetic: Option<Arc<Hermetic>>,
-        given: Option<Arc<Given>>,
-        listener: Arc<dyn Listener>,
-    ) -> Self {
+    /// Reads what is remembered of the tree in which a job is done.
+    pub(crate) fn new(job: Job, listener: Arc<dyn Listener>) -> Self {
+        let directories = job.directories;
         let (hashes, outputs) = rayon::join(
             || Hashes::of_tree(&directories),
             || Outputs::of_tree(&directories, Trust::FileSystem),
         );
         Self {
-            profile,
+            profile: job.profile,
             directories,
-            plan,
-            executor,
-            no_cache,
-            hermetic,
-            given,
+            plan: job.plan,
+            executor: job.executor,
+            no_cache: job.options.no_cache,
+            hermetic: job.hermetic,
+            given: job.given,
             hashes,
             outputs,
             listener,

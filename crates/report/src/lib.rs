@@ -4,6 +4,7 @@
 //! documents and pages, and does not know where the facts come from.
 
 mod badge;
+mod facts;
 mod feed;
 mod graph;
 mod model;
@@ -14,6 +15,7 @@ mod standing;
 mod timeline;
 mod write;
 
-pub use model::{Facts, report};
+pub use facts::Facts;
+pub use model::report;
 pub use site::{DiffPage, Site, site};
 pub use write::{WriteError, previous, write};

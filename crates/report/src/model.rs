@@ -3,29 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use documents::{
-    Attempt, Digest, Plan, PlannedPackage, Report, ReportAnswer, ReportChange, ReportCounts,
-    ReportPackage, ReportRuntime, ReportState, Version, rfc3339, seconds_of,
+    Attempt, PlannedPackage, Report, ReportAnswer, ReportChange, ReportCounts, ReportPackage,
+    ReportRuntime, ReportState, Version, rfc3339, seconds_of,
 };
 
+use crate::facts::Facts;
 use crate::standing::standing;
 
 /// How many changes are kept, with those of earlier reports.
 const CHANGES: usize = 200;
-
-/// What a report is made from.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// The packages.
-    pub plan: &'a Plan,
-    /// The recorded digests, by full name.
-    pub recorded: &'a BTreeMap<String, Digest>,
-    /// The attempts, in the order in which they were recorded.
-    pub attempts: &'a [Attempt],
-    /// The encoding that counts.
-    pub profile: &'a str,
-    /// The version of `stagex`.
-    pub stagex: &'a str,
-}
 
 /// Returns what the facts say, and what has changed since the `previous` report.
 pub fn report(facts: &Facts, previous: Option<&Report>) -> Report {

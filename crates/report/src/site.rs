@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use askama::Template;
 use documents::{Attempt, PlannedPackage, Report, ReportAnswer, ReportPackage, ReportState};
 
+use crate::facts::Facts;
 use crate::graph::{Picture, picture};
-use crate::model::Facts;
 use crate::pages::{Frame, class_of, duration, file_of, happened, page_of, shown};
 use crate::standing::standing;
 use crate::timeline::{Run, last_run, length};

@@ -2,7 +2,7 @@
 
 use documents::{Attempt, AttemptVerdict, MaterialKind, ReportState};
 
-use crate::model::Facts;
+use crate::facts::Facts;
 
 /// Returns what an attempt says of the recorded digest of its package.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use documents::{Attempt, DependencyOrigin, seconds_of};
 
-use crate::model::Facts;
+use crate::facts::Facts;
 
 /// How wide the picture is, and how high a lane, in units of the picture.
 const WIDTH: f64 = 1000.0;

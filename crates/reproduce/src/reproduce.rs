@@ -76,14 +76,16 @@ pub async fn reproduce(
     listener: &Arc<dyn Listener>,
     interrupted: &watch::Receiver<bool>,
 ) -> Result<Report, Error> {
-    // Nobody cleans the tree meanwhile.
+    // Nobody cleans the tree meanwhile, and nobody else reproduces in it.
     let (of, hearing) = (job.directories.clone(), Arc::clone(listener));
-    let mut waiting = move |process| hearing.hear(build::Event::Waiting { process });
-    let opening = move || of.open(Access::Beside, &mut waiting);
-    let _lock = build::unless(interrupted.clone(), async {
-        Ok(build::blocking(opening).await?)
-    })
-    .await?;
+    let opening = move || {
+        let waiting = &mut |process| hearing.hear(build::Event::Waiting { process });
+        let tree = of.open(Access::Beside, waiting)?;
+        Ok::<_, state::Error>((tree, of.of_reproductions().open(Access::Alone, waiting)?))
+    };
+    let opening = async { Ok(build::blocking(opening).await?) };
+    let _locks = build::unless(interrupted.clone(), opening).await?;
+    lock(ledger).refresh()?;
 
     let mut tried = BTreeMap::new();
     let mut stopped = false;

@@ -94,10 +94,21 @@ impl Directories {
     /// and a lock of their own, and go with all outputs of the tree.
     #[must_use]
     pub fn of_reproduction(&self, label: &str) -> Self {
+        self.in_own(&Utf8Path::new(REPRODUCED).join(label))
+    }
+
+    /// Returns the directories that those of all reproductions are in: whoever reproduces something of the tree has
+    /// their lock.
+    #[must_use]
+    pub fn of_reproductions(&self) -> Self {
+        self.in_own(REPRODUCED.into())
+    }
+
+    fn in_own(&self, place: &Utf8Path) -> Self {
         Self {
             root: self.root.clone(),
             elsewhere: self.elsewhere.clone(),
-            within: self.within.join(OWN).join(REPRODUCED).join(label),
+            within: self.within.join(OWN).join(place),
             secret: self.secret,
             proof: Arc::default(),
         }
