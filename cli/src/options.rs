@@ -68,6 +68,16 @@ pub(crate) enum Drawing {
     Svg,
 }
 
+/// The format of a bill of materials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BillFormat {
+    /// SPDX 2.3.
+    #[default]
+    Spdx,
+    /// `CycloneDX` 1.6.
+    Cyclonedx,
+}
+
 /// What one node of a graph stands for, if not for a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Collapse {

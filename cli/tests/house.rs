@@ -231,6 +231,7 @@ const ARROWS: [(&str, &[&str]); 37] = [
     (
         "stagex",
         &[
+            "attest",
             "backend-api",
             "beneath",
             "build",
@@ -245,6 +246,7 @@ const ARROWS: [(&str, &[&str]); 37] = [
             "package-tree",
             "printable",
             "process",
+            "report",
             "reproduce",
             "runtimes",
             "state",

@@ -189,6 +189,7 @@ fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     nothing_is_left(scene.path(), program, &stored)?;
     if runtime == "native" {
         two_at_once()?;
+        told()?;
         goes_on()?;
     }
 
@@ -279,6 +280,77 @@ fn documented(runtime: &str, varies: &[Value]) -> Result<(), Failed> {
     expect(
         !rows.is_empty() && said == found,
         &format!("{said:?} is documented, and {found:?} varied"),
+    )
+}
+
+/// What was reproduced is told to others: as a site, as statements, as a bill of materials.
+fn told() -> Result<(), Failed> {
+    let scene = Scene::new("native");
+    let text = |words: &[&str]| {
+        let ran = scene.stagex(words);
+        let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+        expect(ran.status.success(), &format!("{words:?}: {stderr}"))?;
+        Ok::<_, Failed>(String::from_utf8(ran.stdout).unwrap())
+    };
+    let nothing = scene.stagex(&["attest"]);
+    expect(nothing.status.code() == Some(7), "nothing is attested")?;
+    let (code, found) = scene.reproduce(&["bootstrap-label"])?;
+    expect(code == 0, &format!("{code}: {found}"))?;
+    let digest = of(&found, "bootstrap-label")["digest"].as_str().unwrap();
+    let hex = digest.strip_prefix("sha256:").unwrap();
+
+    let lines = text(&["attest", "bootstrap-label"])?;
+    let statements: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let subjects = statements
+        .iter()
+        .map(|one| &one["subject"][0]["digest"]["sha256"]);
+    expect(
+        statements.len() == 2 && subjects.clone().all(|subject| subject == hex),
+        &lines,
+    )?;
+    let materials = &statements[0]["predicate"]["buildDefinition"]["resolvedDependencies"];
+    let kinds = materials
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["annotations"]["kind"]);
+    expect(
+        kinds.clone().any(|kind| kind == "dependency")
+            && kinds.clone().any(|kind| kind == "containerfile"),
+        &lines,
+    )?;
+
+    let bill = text(&["sbom", "--closure", "user-letters"])?;
+    expect(
+        bill == text(&["sbom", "--closure", "user-letters"])?,
+        "two bills differ",
+    )?;
+    expect(
+        bill.contains("SPDX-2.3") && bill.contains("bootstrap-seed"),
+        &bill,
+    )?;
+    let bill = text(&["sbom", "--as", "cyclonedx", "user-letters"])?;
+    expect(
+        bill.contains("CycloneDX") && !bill.contains("bootstrap-seed"),
+        &bill,
+    )?;
+
+    let place = scene.path().join("site");
+    let site = place.to_str().unwrap();
+    text(&["report", site])?;
+    let page = fs::read_to_string(place.join("index.html")).unwrap();
+    expect(
+        page.contains("bootstrap-label") && page.contains("Content-Security-Policy"),
+        &page,
+    )?;
+    text(&["report", site])?;
+    let refused = scene.stagex(&["report", scene.path().join("packages").to_str().unwrap()]);
+    expect(
+        refused.status.code() == Some(2),
+        "what is no report was replaced",
     )
 }
 

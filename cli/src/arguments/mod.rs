@@ -8,6 +8,7 @@ mod fetch;
 mod graph;
 mod make;
 mod pages;
+mod proof;
 mod reproduce;
 
 use camino::Utf8PathBuf;
@@ -25,6 +26,7 @@ pub(crate) use fetch::Fetch;
 pub(crate) use graph::Graph;
 pub(crate) use make::{Make, help_of_make};
 pub(crate) use pages::{Completions, Manual};
+pub(crate) use proof::{Attest, Report, Sbom};
 pub(crate) use reproduce::{Ledger, Reproduce};
 
 const EXAMPLES: &str = "\
@@ -114,6 +116,12 @@ pub(crate) enum Command {
     Reproduce(Reproduce),
     /// List what was reproduced, and how it came out.
     Ledger(Ledger),
+    /// Write a site that says what was reproduced, by whom, and what is missing.
+    Report(Report),
+    /// Print what was reproduced here as in-toto statements.
+    Attest(Attest),
+    /// Print what packages are made of, as SPDX or `CycloneDX`.
+    Sbom(Sbom),
     /// Check a tree against the rules of trees.
     Check(Check),
     /// Show what needs what: as a tree or a picture, why, how large, and how long it takes.

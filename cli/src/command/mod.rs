@@ -14,6 +14,7 @@ mod graph;
 mod hermetic;
 mod ledger;
 mod make;
+mod proof;
 mod reproduce;
 mod runtimes;
 mod supply;
@@ -33,6 +34,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Build(build) => build::run(&context()?, build),
         Command::Digests(digests) => digests::run(&context()?, digests),
         Command::Reproduce(reproduce) => reproduce::run(&context()?, reproduce),
+        Command::Report(report) => proof::report(&context()?, report),
+        Command::Attest(attest) => proof::attest(&context()?, attest),
+        Command::Sbom(sbom) => proof::sbom(&context()?, sbom),
         Command::Ledger(ledger) => ledger::run(&context()?, ledger),
         Command::Check(check) => check::run(&context()?, check),
         Command::Graph(graph) => graph::run(&context()?, graph),

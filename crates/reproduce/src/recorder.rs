@@ -119,7 +119,7 @@ impl Recorder {
             platform: None,
             package_version: package.version.clone(),
             key: None,
-            profile: subject.profile.to_string(),
+            profile: subject.profile.name.to_owned(),
             tree: subject.tree,
             runtime: subject.runtime,
             machine: subject.machine,

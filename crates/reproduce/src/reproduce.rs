@@ -264,7 +264,7 @@ fn is_by(attempt: &Attempt, subject: &Subject) -> bool {
     attempt.machine.whose.is_none()
         && attempt.runtime == subject.runtime
         && attempt.dependencies == subject.dependencies
-        && attempt.profile == subject.profile.to_string()
+        && attempt.profile == subject.profile.name
 }
 
 /// Tells whether an attempt need not be made again.
