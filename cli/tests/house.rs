@@ -125,7 +125,7 @@ const ARROWS: [(&str, &[&str]); 37] = [
         "image-store",
         &["backend-api", "beneath", "oci-layout", "process"],
     ),
-    ("ledger", &["beneath", "documents", "printable", "state"]),
+    ("ledger", &["beneath", "documents", "state"]),
     (
         "images",
         &[

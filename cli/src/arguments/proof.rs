@@ -40,9 +40,9 @@ pub(crate) struct Attest {
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
 
-    /// Where images are published, for their package URLs.
-    #[arg(long, value_name = "HOST", default_value = REGISTRY)]
-    pub(crate) registry: String,
+    /// Where images are published, for their package URLs. Default: `docker.io`.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry: Option<String>,
 }
 
 const SBOM: &str = "\
@@ -74,10 +74,7 @@ pub(crate) struct Sbom {
     )]
     pub(crate) bill: BillFormat,
 
-    /// Where images are published, for their package URLs.
-    #[arg(long, value_name = "HOST", default_value = REGISTRY)]
-    pub(crate) registry: String,
+    /// Where images are published, for their package URLs. Default: `docker.io`.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry: Option<String>,
 }
-
-/// Where StageX publishes its images.
-const REGISTRY: &str = "docker.io";

@@ -48,10 +48,11 @@ pub(super) fn attest(context: &Context, arguments: &arguments::Attest) -> Result
     let ledger = ledger()?;
     let packages = plan.packages.iter().filter(|package| package.requested);
     let packages: BTreeSet<&str> = packages.map(|package| package.name.as_str()).collect();
+    let registry = registry(context, arguments.registry.as_deref());
     let latest = attest::latest(ledger.attempts(), Some(&packages));
     let statements = latest.into_iter();
     let statements: Vec<_> = statements
-        .flat_map(|attempt| attest::statements(attempt, &arguments.registry))
+        .flat_map(|attempt| attest::statements(attempt, registry))
         .collect();
     let nothing = statements.is_empty();
     match context.format {
@@ -81,13 +82,19 @@ pub(super) fn sbom(context: &Context, arguments: &arguments::Sbom) -> Result<Exi
         Scope::Package
     };
     let epoch = context.settings.profile.value.epoch;
-    let bill = Bill::new(&plan, scope, &recorded, &arguments.registry, epoch, STAGEX);
+    let registry = registry(context, arguments.registry.as_deref());
+    let bill = Bill::new(&plan, scope, &recorded, registry, epoch, STAGEX);
     let text = match arguments.bill {
         BillFormat::Spdx => attest::spdx(&bill),
         BillFormat::Cyclonedx => attest::cyclonedx(&bill),
     };
     render::result(text.trim_end());
     Ok(Exit::Success)
+}
+
+/// Returns where images are published: what the user says, or what the encoding has in their names.
+fn registry<'a>(context: &Context, asked: Option<&'a str>) -> &'a str {
+    asked.unwrap_or(context.settings.profile.value.registry)
 }
 
 fn ledger() -> Result<Ledger, Failure> {
@@ -104,9 +111,8 @@ fn plan(
     let plan = super::tree::plan(context, &tree, targets)?;
     let digests = Digests::read(&context.directory)?;
     let first = |package: &package_tree::PlannedPackage| {
-        let mut all = digests.all(&package.stage, &package.name).iter();
-        let (_, digest) = all.find(|(platform, _)| platform.is_none())?;
-        Some((package.name.clone(), (*digest).into()))
+        let digest = digests.of(&package.stage, &package.name, None)?;
+        Some((package.name.clone(), digest.into()))
     };
     let recorded = plan.packages.iter().filter_map(first).collect();
     Ok((plan, recorded))

@@ -14,11 +14,11 @@ pub(crate) fn run(name: &str, test: fn(&str, &Utf8Path) -> Result<(), Failed>) -
     run_with(name, test, None)
 }
 
-/// The same, with one that no runtime matters to.
+/// The same, with those that no runtime matters to.
 pub(crate) fn run_with(
     name: &str,
     test: fn(&str, &Utf8Path) -> Result<(), Failed>,
-    another: Option<Trial>,
+    others: impl IntoIterator<Item = Trial>,
 ) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // What one leaves behind would be taken for what another does.
@@ -56,7 +56,7 @@ pub(crate) fn run_with(
             _ => trial,
         }
     });
-    libtest_mimic::run(&arguments, trials.chain(another).collect()).exit_code()
+    libtest_mimic::run(&arguments, trials.chain(others).collect()).exit_code()
 }
 
 #[expect(

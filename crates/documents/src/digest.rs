@@ -36,6 +36,21 @@ impl Digest {
         &self.0
     }
 
+    /// Returns a UUID that is made of it, of version 8, as a URN.
+    pub fn uuid(&self) -> String {
+        let mut hex = self.hex()[..32].to_owned();
+        hex.replace_range(12..13, "8");
+        hex.replace_range(16..17, "8");
+        let parts = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ];
+        format!("urn:uuid:{}", parts.join("-"))
+    }
+
     /// Returns the hex digits alone.
     pub fn hex(&self) -> &str {
         &self.0[ALGORITHM.len()..]

@@ -7,9 +7,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use documents::Attempt;
 use rustix::fs::OFlags;
-use state::Secret;
+use state::{Key, Secret, Sum};
 
-use crate::chain::{Chain, Sum};
 use crate::error::Error;
 
 /// The file, in the state directory.
@@ -25,7 +24,7 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Ledger {
     path: Utf8PathBuf,
-    chain: Chain,
+    key: Key,
     file: File,
     attempts: Vec<Attempt>,
     /// How far the file has been read, and the proof of the last line.
@@ -47,12 +46,6 @@ pub struct Imported {
     pub taken: usize,
     /// How many were there already.
     pub known: usize,
-}
-
-impl std::fmt::Debug for Chain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Chain")
-    }
 }
 
 impl Ledger {
@@ -86,15 +79,14 @@ impl Ledger {
             let source = io::Error::other("it is not a regular file");
             return Err(io("open")(source));
         }
-        let chain = Chain::new(secret.key("ledger"));
         let start = End {
             bytes: 0,
             lines: 0,
-            sum: chain.first(),
+            sum: Sum::default(),
         };
         let mut ledger = Self {
             path: path.clone(),
-            chain,
+            key: secret.key("ledger"),
             file,
             attempts: Vec::new(),
             end: start,
@@ -178,7 +170,7 @@ impl Ledger {
         }
         for attempt in attempts {
             let json = serde_json::to_string(attempt).expect("an attempt is JSON");
-            let (line, sum) = self.chain.line(&end.sum, &json);
+            let (line, sum) = self.key.seal(&end.sum, &json);
             text.push_str(&line);
             end.lines += 1;
             end.sum = sum;
@@ -240,7 +232,7 @@ impl Ledger {
                     });
                 }
             } else {
-                let Some((json, sum)) = self.chain.open(&end.sum, text) else {
+                let Some((json, sum)) = self.key.open(&end.sum, text) else {
                     let what = "the line is not the one that was written after the line above it";
                     return Err(self.damaged_at(end.lines, what));
                 };

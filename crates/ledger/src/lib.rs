@@ -4,7 +4,6 @@
 //! Each line is proven by an HMAC under the user's secret over itself and the proof of the line before, so that none
 //! can be changed, removed or put in between. It does not know how a package is built, nor what follows from an attempt.
 
-mod chain;
 mod error;
 mod ledger;
 mod machine;

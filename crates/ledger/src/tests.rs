@@ -173,7 +173,7 @@ fn what_a_newer_version_wrote_is_said() {
     let newer = serde_json::to_string(&attempt("core-a"))
         .unwrap()
         .replace("\"version\":1", "\"version\":2");
-    let (line, _) = ledger.chain.line(&ledger.end.sum, &newer);
+    let (line, _) = ledger.key.seal(&ledger.end.sum, &newer);
     fs::write(scene.file(), format!("{HEADER}{line}")).unwrap();
     assert!(matches!(scene.open(), Err(Error::Newer { line: 2, .. })));
 }

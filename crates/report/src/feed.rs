@@ -92,16 +92,5 @@ fn item(change: &ReportChange) -> Item {
 
 /// Returns an identifier that is made of a text: a UUID of version 8.
 fn uuid(text: &str) -> String {
-    let hash: [u8; 32] = Sha256::digest(text).into();
-    let mut hex = documents::Digest::sha256(&hash).hex()[..32].to_owned();
-    hex.replace_range(12..13, "8");
-    hex.replace_range(16..17, "8");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    format!("urn:uuid:{}", parts.join("-"))
+    documents::Digest::sha256(&Sha256::digest(text).into()).uuid()
 }

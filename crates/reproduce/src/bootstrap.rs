@@ -9,9 +9,9 @@ use crate::outcome::Report;
 use crate::plan::only;
 
 /// The stage whose packages everything else stands on.
-pub const BOOTSTRAP: &str = "bootstrap";
+const BOOTSTRAP: &str = "bootstrap";
 /// How many runtimes have to agree.
-const RUNTIMES: usize = 2;
+pub const TO_PROVE: usize = 2;
 
 /// What is proven of the bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Proven {
                 .map(|attempt| attempt.runtime.name.as_str())
                 .collect();
             let agree = !images.is_empty() && images.iter().all(|image| !image.differs());
-            if agree && runtimes.len() >= RUNTIMES {
+            if agree && runtimes.len() >= TO_PROVE {
                 let runtimes = runtimes.into_iter().map(str::to_owned).collect();
                 proven.by.push((package.name.clone(), runtimes));
             } else {

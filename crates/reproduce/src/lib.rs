@@ -14,11 +14,10 @@ mod reproduce;
 mod rounds;
 mod session;
 
-pub use bootstrap::{BOOTSTRAP, Proven, bootstrap_plan};
+pub use bootstrap::{Proven, TO_PROVE, bootstrap_plan};
 pub use error::Error;
 pub use origin::{Missing, Origin, give};
 pub use outcome::{Image, OfRuntime, Outcome, Report, assumed};
 pub use plan::requested_only;
 pub use reproduce::{Job, Runtime, reproduce};
-pub use rounds::CHANCE;
 pub use session::{Request, Session};

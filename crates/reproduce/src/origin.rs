@@ -10,8 +10,6 @@ use package_tree::{Plan, PlannedPackage};
 use rayon::prelude::*;
 use state::{Digests, Directories};
 
-use crate::recorder::recorded_of;
-
 /// A place with images of packages.
 #[derive(Debug, Clone)]
 pub enum Origin {
@@ -95,7 +93,10 @@ fn find(
 ) -> Result<(String, GivenImage), Missing> {
     let of_platform = |(place, platform): (usize, &String)| {
         let other = Some(platform.as_str()).filter(|_| place > 0);
-        Some((platform.clone(), recorded_of(recorded, package, other)?))
+        Some((
+            platform.clone(),
+            recorded.of(&package.stage, &package.name, other)?,
+        ))
     };
     let platforms = package.platforms.iter().enumerate();
     let expected: Option<Vec<(String, Digest)>> = platforms.map(of_platform).collect();

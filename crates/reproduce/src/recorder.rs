@@ -185,7 +185,7 @@ impl Recorder {
     }
 
     fn recorded_of(&self, package: &PlannedPackage, platform: Option<&str>) -> Option<Digest> {
-        recorded_of(&self.recorded, package, platform)
+        self.recorded.of(&package.stage, &package.name, platform)
     }
 }
 
@@ -197,17 +197,6 @@ fn verdict(digest: Option<Digest>, recorded: Option<Digest>) -> AttemptVerdict {
         (Some(digest), Some(recorded)) if digest == recorded => AttemptVerdict::Reproduced,
         (Some(_), Some(_)) => AttemptVerdict::Differs,
     }
-}
-
-/// Returns the recorded digest of an image. `platform` is one that is not the package's first.
-pub(crate) fn recorded_of(
-    recorded: &Digests,
-    package: &PlannedPackage,
-    platform: Option<&str>,
-) -> Option<Digest> {
-    let all = recorded.all(&package.stage, &package.name).iter();
-    let mut of_platform = all.filter(|(of, _)| of.as_deref() == platform);
-    of_platform.next().map(|(_, digest)| *digest)
 }
 
 /// Returns what a package was built from, as its record has it.

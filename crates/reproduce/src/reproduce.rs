@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::outcome::{Image, OfRuntime, Outcome, Report};
-use crate::recorder::{Recorder, Subject, recorded_of};
+use crate::recorder::{Recorder, Subject};
 use crate::rounds::Rounds;
 
 /// A runtime that builds packages again.
@@ -111,7 +111,9 @@ pub async fn reproduce(
             };
             images.push(Image {
                 package: package.name.clone(),
-                recorded: recorded_of(&job.recorded, package, platform.as_deref()),
+                recorded: job
+                    .recorded
+                    .of(&package.stage, &package.name, platform.as_deref()),
                 runtimes: job.runtimes.iter().map(of).collect(),
                 platform: platform.clone(),
             });
@@ -269,7 +271,8 @@ fn is_by(attempt: &Attempt, subject: &Subject) -> bool {
 
 /// Tells whether an attempt need not be made again.
 fn stands(job: &Job, package: &PlannedPackage, attempt: &Attempt) -> bool {
-    let recorded = recorded_of(&job.recorded, package, attempt.platform.as_deref());
+    let platform = attempt.platform.as_deref();
+    let recorded = job.recorded.of(&package.stage, &package.name, platform);
     let recorded = recorded.map(documents::Digest::from);
     let rounds = u32::try_from(attempt.rounds.len()).unwrap_or(u32::MAX);
     if attempt.recorded != recorded || rounds < job.rounds {

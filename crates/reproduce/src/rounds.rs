@@ -16,7 +16,7 @@ use state::{Directories, IoContext as _};
 use tokio::sync::watch;
 
 /// What broke an image that differs although nothing was varied.
-pub const CHANCE: &str = "chance or time";
+const CHANCE: &str = "chance or time";
 /// What broke an image that differs only if several things are varied at once.
 const TOGETHER: &str = "several variations together";
 

@@ -6,10 +6,9 @@ use std::io;
 use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use documents::DependencyOrigin;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use oci_image::Digest;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use state::{IoContext as _, Secret, random};
+use state::{IoContext as _, Key, Secret, Sum, random};
 
 use crate::error::Error;
 
@@ -38,7 +37,7 @@ pub struct Request {
 pub struct Session {
     directory: Utf8PathBuf,
     file: String,
-    key: [u8; 32],
+    key: Key,
     unfinished: Unfinished,
     /// Whether it goes on where it was.
     resumed: bool,
@@ -66,9 +65,8 @@ impl Session {
         anew: bool,
     ) -> Result<Self, Error> {
         let root = root.canonicalize_utf8().at("find", root)?;
-        let sum = Sha256::digest(root.as_str().as_bytes());
         let directory = state.join(DIRECTORY);
-        let file = printable::hex(&sum[..RANDOM]);
+        let file = Digest::of(root.as_str().as_bytes()).hex()[..2 * RANDOM].to_owned();
         let key = secret.key("reproduction");
         let found = (!anew)
             .then(|| read(&directory, &file, &key))
@@ -122,7 +120,7 @@ impl Session {
 
     fn write(&self) -> Result<(), Error> {
         let json = serde_json::to_string(&self.unfinished).expect("it is JSON");
-        let text = format!("{} {json}\n", sum(&self.key, &json));
+        let (text, _) = self.key.seal(&Sum::default(), &json);
         let written = Directory::open_or_make(&self.directory)
             .and_then(|directory| directory.write(self.file.as_str().into(), text.as_bytes()));
         Ok(written.at("write", &self.directory.join(&self.file))?)
@@ -130,20 +128,11 @@ impl Session {
 }
 
 /// Reads what is unfinished; what is not proven is as if it were not there.
-fn read(directory: &Utf8Path, file: &str, key: &[u8; 32]) -> Option<Unfinished> {
+fn read(directory: &Utf8Path, file: &str, key: &Key) -> Option<Unfinished> {
     let directory = Directory::open(directory).ok()?;
     let text = directory.read_text(file.into(), beneath::LIST).ok()?;
-    let (found, json) = text.strip_suffix('\n')?.split_once(' ')?;
-    (found == sum(key, json))
-        .then(|| serde_json::from_str(json).ok())
-        .flatten()
-}
-
-/// Returns the proof of a text.
-fn sum(key: &[u8; 32], text: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key may have any length");
-    mac.update(text.as_bytes());
-    printable::hex(&mac.finalize().into_bytes())
+    let (json, _) = key.open(&Sum::default(), text.strip_suffix('\n')?)?;
+    serde_json::from_str(json).ok()
 }
 
 #[cfg(test)]

@@ -149,9 +149,16 @@ impl Digests {
         }
     }
 
-    /// Returns the digests of the package `name` of `stage`: of its first platform, which has no name here, and of
-    /// the others.
-    pub fn all(&self, stage: &str, name: &str) -> &[(Option<String>, Digest)] {
+    /// Returns the digest of an image of the package `name` of `stage`: that of its first platform, which has no name
+    /// here, or that of another.
+    pub fn of(&self, stage: &str, name: &str, platform: Option<&str>) -> Option<Digest> {
+        let mut all = self.all(stage, name).iter();
+        let (_, digest) = all.find(|(of, _)| of.as_deref() == platform)?;
+        Some(*digest)
+    }
+
+    /// Returns the digests of the package `name` of `stage`.
+    fn all(&self, stage: &str, name: &str) -> &[(Option<String>, Digest)] {
         let lines = self.stages.get(stage).and_then(|lines| lines.get(name));
         lines.map(Vec::as_slice).unwrap_or_default()
     }

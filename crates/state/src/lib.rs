@@ -24,6 +24,6 @@ pub use hashes::{FILE as HASHES, Hashes};
 pub use hashing::{BLOCK, Hash, each_block, hash};
 pub use identity::Identity;
 pub use outputs::{FILE as OUTPUTS, Output, Outputs, Trust};
-pub use proof::{Proof, Purpose};
+pub use proof::{Key, Proof, Purpose, Sum};
 pub use record::{Found, Inputs, Record};
 pub use secret::{Secret, SecretError, random};

@@ -113,11 +113,48 @@ impl std::fmt::Debug for Proof {
 
 impl Secret {
     /// Returns a key for something that is no part of a tree, such as `ledger`.
-    pub fn key(&self, purpose: &str) -> [u8; 32] {
+    pub fn key(&self, purpose: &str) -> Key {
         let mut mac = keyed(self.bytes());
         mac.update(b"stagex purpose 1\0");
         mac.update(purpose.as_bytes());
-        finish(mac)
+        Key(finish(mac))
+    }
+}
+
+/// The key of something that is no part of a tree. It proves lines, each of which may follow another.
+#[derive(Clone)]
+pub struct Key([u8; 32]);
+
+/// The proof of a line.
+pub type Sum = [u8; 32];
+
+impl Key {
+    /// Returns the line of `text`, which has no end of a line in it, with its proof in front, and that proof. `before`
+    /// is that of the line that it follows; zeros where it follows none.
+    pub fn seal(&self, before: &Sum, text: &str) -> (String, Sum) {
+        let sum = finish(self.over(before, text));
+        (format!("{} {text}\n", printable::hex(&sum)), sum)
+    }
+
+    /// Returns the text of a line without its end, and its proof, if it is the one that follows `before`.
+    pub fn open<'a>(&self, before: &Sum, line: &'a str) -> Option<(&'a str, Sum)> {
+        let (digits, text) = line.split_once(' ')?;
+        let sum = bytes(digits)?;
+        self.over(before, text).verify_slice(&sum).ok()?;
+        Some((text, sum))
+    }
+
+    fn over(&self, before: &Sum, text: &str) -> Hmac<Sha256> {
+        let mut mac = keyed(&self.0);
+        mac.update(before);
+        mac.update(text.as_bytes());
+        mac
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
     }
 }
 

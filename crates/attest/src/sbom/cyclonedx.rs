@@ -42,7 +42,9 @@ pub fn cyclonedx(bill: &Bill) -> String {
         "components": packages.chain(sources).collect::<Vec<_>>(),
         "dependencies": dependencies(bill, only),
     });
-    document["serialNumber"] = serial(identity(&document)).into();
+    document["serialNumber"] = documents::Digest::sha256(&identity(&document))
+        .uuid()
+        .into();
     text(&document)
 }
 
@@ -111,19 +113,4 @@ fn hashes(hash: &str) -> Value {
 /// Returns how a source is referred to. No package has such a name.
 fn source_reference(hash: &str) -> String {
     format!("source:{hash}")
-}
-
-/// Returns a serial number that is made of a hash: a UUID of version 8.
-fn serial(hash: [u8; 32]) -> String {
-    let mut hex = documents::Digest::sha256(&hash).hex()[..32].to_owned();
-    hex.replace_range(12..13, "8");
-    hex.replace_range(16..17, "8");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    format!("urn:uuid:{}", parts.join("-"))
 }

@@ -1,21 +1,20 @@
 //! `stagex reproduce`: builds packages again, and compares them with what is recorded.
 
+mod told;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use build::Listener;
 use camino::Utf8PathBuf;
-use documents::{
-    AttemptRuntime, AttemptTree, AttemptVerdict, DependencyOrigin, ReproducedBy, ReproducedImage,
-    Version,
-};
+use documents::{AttemptTree, DependencyOrigin};
 use ledger::Ledger;
 use make::Options;
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use reproduce::{
-    Image, Job, Missing, Origin, Outcome, Proven, Report, Request, Runtime, Session, assumed,
-    bootstrap_plan, requested_only,
+    Job, Missing, Origin, Proven, Report, Request, Runtime, Session, TO_PROVE, bootstrap_plan,
+    requested_only,
 };
 use state::{Digests, Directories};
 use tokio::sync::watch;
@@ -24,14 +23,12 @@ use crate::arguments;
 use crate::arguments::Column;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
-use crate::failure::{Failure, print_problem, usage};
-use crate::options::{Format, Progress};
+use crate::failure::{Failure, usage};
+use crate::options::Progress;
 use crate::place;
 use crate::render::{self, Show};
 use crate::wait;
-
-/// How many runtimes there have to be to prove a bootstrap.
-const TO_PROVE: usize = 2;
+use told::End;
 
 /// What is asked for, by `stagex reproduce` or by make's target.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +75,15 @@ pub(super) fn of(context: &Context, asked: &Asked) -> Result<Exit, Failure> {
     let platform = asked.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
     super::tree::warn(context, &tree, &asked.targets);
     let plan = super::tree::plan_for(context, &tree, &asked.targets, platform)?;
+    if plan
+        .packages
+        .iter()
+        .any(|package| !package.archives.is_empty())
+    {
+        let hint = "name the package: what is reproduced is compared, and no archive is made of it";
+        let message = "an archive cannot be reproduced".to_owned();
+        return Err(usage(message, Some(hint)));
+    }
     let (state, secret) = place::state()?;
     let ledger = Arc::new(Mutex::new(Ledger::open(&state, &secret)?));
     let show = Show {
@@ -319,219 +325,5 @@ fn say_disk(job: &Job) {
             indicatif::HumanBytes(bytes),
             job.directories.own(),
         ));
-    }
-}
-
-/// What is said when all is done.
-struct End<'a> {
-    context: &'a Context,
-    plan: &'a Plan,
-    job: &'a Job,
-    ledger: &'a Mutex<Ledger>,
-    resumed: bool,
-}
-
-impl End<'_> {
-    fn tell(&self, report: &Report, proven: &Proven) {
-        let there = !(proven.by.is_empty() && proven.missing.is_empty());
-        let proven = Some(proven).filter(|_| there);
-        let assumed = {
-            let ledger = self
-                .ledger
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let commit = self
-                .job
-                .tree
-                .commit
-                .as_deref()
-                .filter(|_| !self.job.tree.dirty);
-            match self.job.given {
-                Some(_) => assumed(self.plan, report, ledger.attempts(), commit),
-                None => Vec::new(),
-            }
-        };
-        match self.context.format {
-            Format::Json => render::json(&self.document(report, &assumed, proven)),
-            Format::Human => self.human(report, &assumed, proven),
-        }
-        for image in &report.images {
-            print_problems(image);
-        }
-    }
-
-    fn document(
-        &self,
-        report: &Report,
-        assumed: &[String],
-        proven: Option<&Proven>,
-    ) -> documents::Reproduce {
-        let runtime = |runtime: &Runtime| AttemptRuntime {
-            name: runtime.label.clone(),
-            version: runtime.ready.version.clone(),
-        };
-        documents::Reproduce {
-            version: Version,
-            reproduction: self.job.id.clone(),
-            resumed: self.resumed,
-            interrupted: report.interrupted,
-            runtimes: self.job.runtimes.iter().map(runtime).collect(),
-            images: report.images.iter().map(of_image).collect(),
-            assumed: assumed.to_vec(),
-            bootstrap_proven: proven.map(Proven::holds),
-        }
-    }
-
-    fn human(&self, report: &Report, assumed: &[String], proven: Option<&Proven>) {
-        let mut text = String::new();
-        for image in &report.images {
-            text.push_str(&line(image));
-        }
-        render::result(text.trim_end());
-        if self.context.verbosity.quiet {
-            return;
-        }
-        let all = report.images.len();
-        let reproduced = report
-            .images
-            .iter()
-            .filter(|image| image.is_reproduced())
-            .count();
-        render::note(&format!(
-            "reproduced: {reproduced} of {}",
-            render::count(all, "image")
-        ));
-        if !assumed.is_empty() {
-            render::note(&format!(
-                "taken as recorded, and not built again: {}",
-                assumed.join(", ")
-            ));
-        } else if reproduced == all && self.job.given.is_some() {
-            let commit = self.job.tree.commit.as_deref().unwrap_or_default();
-            render::note(&format!(
-                "every package, and all that it needs, was built again from recorded images, at commit {commit}"
-            ));
-        }
-        match proven {
-            Some(proven) if proven.holds() => {
-                render::note("bootstrap proven: two runtimes or more made each of its images");
-            }
-            Some(_) => render::note("bootstrap not proven"),
-            None => {}
-        }
-    }
-}
-
-/// Returns the line of an image.
-fn line(image: &Image) -> String {
-    let name = match &image.platform {
-        Some(platform) => format!("{} {platform}", image.package),
-        None => image.package.clone(),
-    };
-    let mut text = String::new();
-    let mut words: Vec<(&str, Vec<&str>)> = Vec::new();
-    for of in &image.runtimes {
-        let word = match &of.outcome {
-            Outcome::Tried { attempt, .. } => attempt.verdict.word(),
-            Outcome::Skipped => "not built",
-        };
-        match words.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, runtimes)) => runtimes.push(&of.runtime),
-            None => words.push((word, vec![&of.runtime])),
-        }
-    }
-    for (word, runtimes) in words {
-        let _ = writeln!(text, "{word:<12} {name} ({})", runtimes.join(", "));
-    }
-    text
-}
-
-/// Prints what is wrong with an image.
-fn print_problems(image: &Image) {
-    let name = &image.package;
-    for of in &image.runtimes {
-        let Some(attempt) = of.outcome.attempt() else {
-            continue;
-        };
-        let runtime = &of.runtime;
-        let digest = |digest: &Option<documents::Digest>| {
-            digest
-                .as_ref()
-                .map_or_else(|| "none".to_owned(), ToString::to_string)
-        };
-        match attempt.verdict {
-            AttemptVerdict::Differs => print_problem(
-                "error",
-                &format!(
-                    "{name}: {runtime} made {}, and {} is recorded",
-                    digest(&attempt.digest),
-                    digest(&attempt.recorded)
-                ),
-                Some(&format!(
-                    "the image is in out/.stagex/reproduced/{runtime}/{name}"
-                )),
-            ),
-            AttemptVerdict::Unstable => {
-                let why = attempt.broken_by.as_deref().unwrap_or("something");
-                print_problem(
-                    "error",
-                    &format!(
-                        "{name}: {runtime} does not make the same image twice: {why} changes it"
-                    ),
-                    Some(&format!(
-                        "the images are in out/.stagex/reproduced/{runtime}/, in {name} and {name}@2"
-                    )),
-                );
-            }
-            AttemptVerdict::Failed => {
-                if let Some(failure) = &attempt.failure {
-                    let lines = failure.last_lines.iter();
-                    let lines = lines.map(|line| format!("\n  | {}", render::shortened(line)));
-                    let message = format!(
-                        "{name}: {runtime}: {}{}",
-                        failure.message,
-                        lines.collect::<String>()
-                    );
-                    print_problem("error", &message, None);
-                }
-            }
-            AttemptVerdict::Reproduced | AttemptVerdict::NotRecorded => {}
-        }
-    }
-    if image.disagree() {
-        let digests = image.runtimes.iter().filter_map(|of| {
-            let digest = of.outcome.attempt()?.digest.as_ref()?;
-            Some(format!("{} made {digest}", of.runtime))
-        });
-        let digests: Vec<String> = digests.collect();
-        print_problem(
-            "error",
-            &format!("{name}: runtimes disagree: {}", digests.join(", ")),
-            None,
-        );
-    }
-}
-
-fn of_image(image: &Image) -> ReproducedImage {
-    let of = |of: &reproduce::OfRuntime| {
-        let attempt = of.outcome.attempt();
-        ReproducedBy {
-            runtime: of.runtime.clone(),
-            verdict: attempt.map(|attempt| attempt.verdict),
-            now: matches!(of.outcome, Outcome::Tried { now: true, .. }),
-            digest: attempt.and_then(|attempt| attempt.digest.clone()),
-            seconds: attempt.map(|attempt| attempt.seconds),
-            broken_by: attempt.and_then(|attempt| attempt.broken_by.clone()),
-            failure: attempt.and_then(|attempt| attempt.failure.clone()),
-            log: attempt.and_then(|attempt| attempt.log.clone()),
-        }
-    };
-    ReproducedImage {
-        package: image.package.clone(),
-        platform: image.platform.clone(),
-        recorded: image.recorded.map(Into::into),
-        reproduced: image.is_reproduced(),
-        disagree: image.disagree(),
-        runtimes: image.runtimes.iter().map(of).collect(),
     }
 }
