@@ -5,26 +5,26 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 TARGET_DIR = $${CARGO_TARGET_DIR:-target}
 
-# The target of a static binary, if Rust's standard library for it is installed.
-MUSL := $(shell uname -m)-unknown-linux-musl
-STATIC := $(if $(wildcard $(shell rustc --print target-libdir --target $(MUSL) 2>/dev/null)),$(MUSL))
+# The target of what is installed, which tools/release-build takes from here.
+TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+export TARGET
 
 # What is installed. If you name a binary, nothing is built.
 BINARY ?=
-INSTALLED = $(or $(BINARY),$(TARGET_DIR)/$(if $(STATIC),$(STATIC)/)release/stagex)
+INSTALLED = $(or $(BINARY),$(TARGET_DIR)/$(TARGET)/release/stagex)
 
 .PHONY: help build install deb demo test lint
 
 help:
-	@echo 'make build     builds the program'
+	@echo 'make build     builds the program as it is released: it needs no library (TARGET)'
 	@echo 'make install   installs the program, its manual pages and completions (PREFIX, DESTDIR)'
 	@echo 'make deb       makes a Debian package (needs cargo-deb)'
 	@echo 'make demo      builds the example tree with the first runtime that is ready, compares its digests'
 	@echo 'make test      sets up every engine and runs all tests'
-	@echo 'make lint      rustfmt and clippy, as CI runs them'
+	@echo 'make lint      rustfmt and clippy, as CI runs them; cargo-deny, if it is installed'
 
 build:
-	$(CARGO) build --release --bin stagex $(if $(STATIC),--target $(STATIC))
+	tools/release-build
 
 install: $(if $(BINARY),,build)
 	install -D -m 755 "$(INSTALLED)" "$(DESTDIR)$(PREFIX)/bin/stagex"
@@ -37,21 +37,25 @@ install: $(if $(BINARY),,build)
 	"$(INSTALLED)" completions zsh >"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stagex"
 	"$(INSTALLED)" completions fish >"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/stagex.fish"
 
-# cargo-deb takes the files from target/deb, which cli/Cargo.toml names.
+# cargo-deb takes the files from target/deb, which cli/Cargo.toml names. Their times are that of the commit, and the
+# program is the one that was built, byte for byte.
 deb:
 	rm -rf target/deb
 	$(MAKE) install DESTDIR=target/deb PREFIX=/usr
-	$(CARGO) deb --package stagex --no-build
+	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" \
+	  $(CARGO) deb --package stagex --no-build --no-strip
 
 demo:
 	$(CARGO) build --release --bin stagex
-	$(TARGET_DIR)/release/stagex make
-	$(TARGET_DIR)/release/stagex digests --check
+	"$(TARGET_DIR)/release/stagex" make
+	"$(TARGET_DIR)/release/stagex" digests --check
 
 test:
-	@tools/setup podman buildah docker dockerd runc busybox bindfs pasta slirp4netns
+	@tools/setup podman buildah docker dockerd runc busybox bindfs pasta slirp4netns git gpg gpg-agent gpgconf gpgv ssh-keygen
 	tools/with-dockerd $(CARGO) test --workspace
 
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
+	else echo 'note: licences and sources of crates were not checked: cargo-deny is not installed' >&2; fi

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use crate::availability::Availability;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::event::Events;
-use crate::image::{BuiltImage, EngineImage};
+use crate::image::{BuiltImage, EngineImage, Loaded};
 use crate::request::{BuildRequest, LoadRequest};
 
 /// A container engine that can build.
@@ -95,14 +95,15 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     }
 
     /// Puts a finished image into the store in which the engine's user finds images, under the name
-    /// that is asked for. A backend that does not say otherwise cannot.
+    /// that is asked for, and asks what the engine has there now. A backend that does not say otherwise cannot.
     ///
     /// # Behavior
     ///
     /// - What had the name before loses it.
+    /// - What is returned is the engine's answer, not what was asked for.
     /// - It is the one thing that stays in a store, and nothing ever removes it again: it is the
     ///   user's.
-    async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+    async fn load(&self, request: &LoadRequest) -> Result<Loaded, Error> {
         let message = format!("images cannot be loaded: {}", request.name);
         let error = Error::new(
             self.id().to_owned(),

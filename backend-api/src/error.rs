@@ -52,6 +52,8 @@ pub enum ErrorKind {
     /// The engine did something that its version is not known to do: its output could not be
     /// understood, or layers are missing.
     Unexpected,
+    /// Somebody or something else ended the engine before it was done: it may be done the next time.
+    EngineKilled,
     /// The engine failed in a way that is not known here.
     EngineFailed,
 }

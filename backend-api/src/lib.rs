@@ -21,7 +21,7 @@ pub use backend::Backend;
 pub use capability::{Capabilities, Dialect, LayerRecord};
 pub use error::{Error, ErrorKind, Operation};
 pub use event::{Event, Events};
-pub use image::{BuiltImage, EngineImage, EngineLayer};
+pub use image::{BuiltImage, EngineImage, EngineLayer, Loaded};
 pub use request::{
     BuildArgument, BuildKey, BuildRequest, Cache, ContextSource, LoadRequest, NamedContext,
     Network, OpenFiles, Seal,

@@ -23,6 +23,13 @@ pub(crate) fn tool(program: Utf8PathBuf) -> Tool {
         global_arguments: &[],
         // Without it, layers are compressed on the way.
         push_arguments: &["--disable-compression"],
+        inspect_arguments: &[
+            "inspect",
+            "--type",
+            "image",
+            "--format",
+            "{{.FromImageID}} {{.FromImageDigest}}",
+        ],
         variables: &[],
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use backend_api::{
     Availability, Backend, BuildRequest, BuiltImage, Cache, ContextSource, EngineImage,
-    EngineLayer, Error, Event, Events, LoadRequest, NamedContext, Network, Operation,
+    EngineLayer, Error, Event, Events, LoadRequest, Loaded, NamedContext, Network, Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use image_store::{Given, Names, Store};
@@ -191,10 +191,11 @@ impl Docker {
         Ok(store.export(image, &archive, directory).await?)
     }
 
-    async fn try_load(&self, request: &LoadRequest) -> Result<(), DockerError> {
-        let images = vec![Given::new(&request.name, &request.layout)];
+    async fn try_load(&self, request: &LoadRequest) -> Result<Loaded, DockerError> {
         let store = self.engine().await?.client.store();
-        Ok(store.load(images, &request.work.join(TO_LOAD)).await?)
+        let archive = request.work.join(TO_LOAD);
+        let loading = store.load_layout(&request.layout, &request.name, &archive);
+        Ok(loading.await?)
     }
 
     async fn try_remove(&self, image: BuiltImage) -> Result<(), DockerError> {
@@ -255,7 +256,7 @@ impl Backend for Docker {
         true
     }
 
-    async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+    async fn load(&self, request: &LoadRequest) -> Result<Loaded, Error> {
         let result = self.try_load(request).await;
         result.map_err(|error| in_operation(Operation::Load, error))
     }

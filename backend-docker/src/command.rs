@@ -63,6 +63,7 @@ impl Client {
             self.invocation(),
             Commands {
                 load: "docker image load",
+                inspect: "docker image inspect",
                 save: "docker image save",
                 list: "docker image ls",
                 remove: "docker image rm",

@@ -74,11 +74,13 @@ impl DockerError {
                 Complaint::PermissionDenied => ErrorKind::PermissionDenied,
                 Complaint::StoreFull => ErrorKind::Storage,
                 Complaint::BuildxMissing => ErrorKind::ProgramUnavailable,
+                Complaint::DaemonEnded => ErrorKind::EngineKilled,
                 Complaint::Unknown => ErrorKind::EngineFailed,
             },
             Self::Process(
                 process::Error::NotFound { .. } | process::Error::NotPermitted { .. },
             ) => ErrorKind::ProgramUnavailable,
+            Self::Process(error) if error.is_killed() => ErrorKind::EngineKilled,
             Self::Process(_) => ErrorKind::EngineFailed,
             Self::File { .. } => ErrorKind::Storage,
             Self::Output(_) => ErrorKind::Unexpected,
@@ -118,6 +120,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
             "free some space on the disks of Docker and of the output; `docker builder prune` removes \
              Docker's build cache",
         ),
+        ErrorKind::EngineKilled => Some(process::KILLED_HINT),
         _ => None,
     }
 }

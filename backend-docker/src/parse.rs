@@ -196,6 +196,7 @@ pub(crate) enum Complaint {
     PermissionDenied,
     StoreFull,
     BuildxMissing,
+    DaemonEnded,
     Unknown,
 }
 
@@ -213,6 +214,12 @@ pub(crate) fn complaint(stderr: &str) -> Complaint {
         Complaint::StoreFull
     } else if says("buildx component is missing or broken") {
         Complaint::BuildxMissing
+    } else if stderr.lines().next_back().is_some_and(|last| {
+        // The connection ended in the middle of an answer. What a RUN says has a number in front.
+        let ends = ["unexpected EOF", "error reading from server: EOF"];
+        !last.starts_with('#') && ends.iter().any(|end| last.ends_with(end))
+    }) {
+        Complaint::DaemonEnded
     } else {
         Complaint::Unknown
     }
@@ -369,6 +376,12 @@ mod tests {
     #[case(sample!("docker-28.2.2/denied.txt"), Complaint::PermissionDenied)]
     #[case(sample!("docker-28.2.2/build-without-buildx.txt"), Complaint::BuildxMissing)]
     #[case(sample!("docker-20.10.24/instruction-failed.txt"), Complaint::Unknown)]
+    #[case(sample!("docker-20.10.24/daemon-killed.txt"), Complaint::DaemonEnded)]
+    #[case(
+        "ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF\n",
+        Complaint::DaemonEnded
+    )]
+    #[case("#5 0.1 unexpected EOF\n", Complaint::Unknown)]
     fn complaints_are_told_apart(#[case] stderr: &str, #[case] expected: Complaint) {
         assert_eq!(complaint(stderr), expected);
     }

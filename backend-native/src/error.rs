@@ -11,7 +11,7 @@ use crate::job::{Failure, FailureKind};
 /// Why a worker did not do its job.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("the worker cannot be run: {0}")]
+    #[error("the worker cannot be run to its end: {0}")]
     Process(#[from] process::Error),
     #[error("the worker ended without an answer")]
     Ended { output: String },
@@ -29,6 +29,7 @@ impl Error {
     /// Returns the error as one of `operation`.
     pub(crate) fn of(self, operation: Operation) -> backend_api::Error {
         let kind = match &self {
+            Self::Process(error) if error.is_killed() => ErrorKind::EngineKilled,
             Self::Process(_) => ErrorKind::ProgramUnavailable,
             Self::Ended { .. } => ErrorKind::EngineFailed,
             Self::Failed { failure, .. } => failure.kind.into(),
@@ -36,7 +37,11 @@ impl Error {
         };
         let error = backend_api::Error::new(ID, operation, kind, self.to_string());
         match self {
-            Self::Process(source) => error.with_source(source),
+            Self::Process(source) => match source.hint() {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
+            .with_source(source),
             Self::Ended { output } => error.with_output(output),
             Self::Failed { failure, output } => {
                 let error = error.with_step(failure.step).with_output(output);

@@ -26,6 +26,12 @@ pub(crate) fn tool(program: Utf8PathBuf, place: Place) -> Tool {
             Place::Elsewhere => &["--remote"],
         },
         push_arguments: &[],
+        inspect_arguments: &[
+            "image",
+            "inspect",
+            "--format",
+            "{{.Id}} {{.Digest}} {{range .RepoDigests}}{{.}} {{end}}",
+        ],
         // Each command would say it again.
         variables: &[("PODMAN_IGNORE_CGROUPSV1_WARNING", "1")],
     }

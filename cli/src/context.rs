@@ -75,6 +75,11 @@ impl Context {
         })
     }
 
+    /// Tells whether a runtime was named on the command line.
+    pub(crate) fn is_runtime_named(&self) -> bool {
+        !self.runtimes.is_empty()
+    }
+
     /// Returns which program to use for which engine.
     pub(crate) fn programs(&self) -> Programs {
         let engines = self.settings.engines.iter();
@@ -94,28 +99,49 @@ impl Context {
         names.filter_map(|name| self.backend(name)).collect()
     }
 
+    /// Selects the runtime of a name, which has to be ready.
+    pub(crate) async fn select_named(
+        &self,
+        name: &str,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Selected, Failure> {
+        let choice = Choice::Named(name.to_owned());
+        Ok(self.selected(&choice, interrupted).await?.0)
+    }
+
     /// Selects the runtime that builds, and says which it is where nobody has named one.
     pub(crate) async fn select(
         &self,
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<Selected, Failure> {
         let choice = &self.settings.runtime.value;
-        let programs = self.programs();
-        let selecting = runtimes::select(choice, &programs, &self.probe_cache);
-        let selected = wait::unless(interrupted, selecting).await??;
+        let (selected, is_fallback) = self.selected(choice, interrupted).await?;
         if !self.verbosity.quiet && *choice == Choice::Auto {
-            let (name, version) = (selected.backend.id(), &selected.ready.version);
+            let (name, version) = (selected.runtime(), &selected.ready.version);
             render::note(&format!("runtime: {name} {version}"));
-            if selected.is_fallback {
+            if is_fallback {
                 render::note(
                     "no engine is ready, so stagex builds without one (`stagex runtimes` says why)",
                 );
             }
         }
-        Ok(Selected {
-            backend: selected.backend,
-            ready: selected.ready,
-        })
+        Ok(selected)
+    }
+
+    /// Selects a runtime. Returns with it whether it is the one that is taken where no engine is ready.
+    async fn selected(
+        &self,
+        choice: &Choice,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<(Selected, bool), Failure> {
+        let programs = self.programs();
+        let selecting = runtimes::select(choice, &programs, &self.probe_cache);
+        let found = wait::unless(interrupted, selecting).await??;
+        let selected = Selected {
+            backend: found.backend,
+            ready: found.ready,
+        };
+        Ok((selected, found.is_fallback))
     }
 }
 

@@ -9,21 +9,33 @@ use clap::{Args, ValueEnum};
 use crate::exit::ErrorKind;
 use crate::failure::{Failure, usage};
 use crate::options::{Hermetic, Network, Progress};
-use crate::output::Output;
+use crate::output::{Output, To};
 
 const HELP: &str = "\
-Example: in an unchanged StageX checkout
-  make core-profile BUILDER=\"stagex --runtime podman\"
+Examples:
+  stagex build --tag me/hello:1.0 --output type=oci,dest=hello.tar .    an image of your own
+  stagex --runtime podman build --tag me/hello:1.0 --load .              into Podman's store
+  stagex build --tag me/hello:1.0 --output type=registry,name=quay.io/me/hello:1.0 .
+  stagex build --lock .                                                 name StageX's images in it by their digests
+  make core-profile BUILDER=\"stagex --runtime podman\"                 in an unchanged StageX checkout
 
 stagex build accepts the `docker build` command line that StageX's Makefile generates, and builds
 the canonical image with any runtime. Options that describe the image (annotations, times,
-compression) must describe the canonical one; they can be left out. Nothing is pulled: every name
-that the Containerfile uses besides its stages must be given with --build-context. Sources are
-given as --build-context fetch=DIR, or in PATH/fetch/.";
+compression) must describe the canonical one; they can be left out. Every name that the
+Containerfile uses besides its stages must be given with --build-context, or be an image of StageX
+with its digest, stagex/NAME@sha256:DIGEST, which is pulled if enough people have signed it by the
+[trust] of your stagex.toml. Sources are given as --build-context fetch=DIR, or in PATH/fetch/.";
+
+/// What an image would be called of a Containerfile that is only locked.
+const LOCKED: &str = "locked:latest";
 
 /// `stagex build`.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
 pub(crate) struct Build {
     /// The directory that COPY and ADD read.
     #[arg(value_name = "PATH")]
@@ -37,10 +49,29 @@ pub(crate) struct Build {
     #[arg(short, long, value_name = "FILE")]
     file: Option<Utf8PathBuf>,
 
-    /// Where the image is written: `type=oci,dest=FILE`, with `dest=-` for standard output, or
-    /// `type=oci,tar=false,dest=DIR` for a layout.
-    #[arg(short, long = "output", value_name = "KEY=VALUE,...")]
+    /// Where the image goes: `type=oci,dest=FILE`, with `dest=-` for standard output; `type=oci,tar=false,dest=DIR` for
+    /// a layout; `type=docker,dest=FILE` for what `docker load` reads; `type=docker`, `podman` or `buildah` for that
+    /// engine's store; `type=registry,name=REGISTRY/NAME:TAG`; DIR for the files in it. May be given more than once.
+    #[arg(short, long = "output", value_name = "KEY=VALUE,...|DIR")]
     outputs: Vec<Output>,
+
+    /// Put the image into the store of the engine that builds it.
+    #[arg(long)]
+    load: bool,
+
+    /// Push the image to the registry that --tag names, which is `docker.io`. `--output type=registry,name=...` names
+    /// another.
+    #[arg(long)]
+    push: bool,
+
+    /// Write the image's identifier, the digest of its configuration, to this file; of several platforms, the digest of
+    /// their index.
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<Utf8PathBuf>,
+
+    /// Write the image's digests and name to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<Utf8PathBuf>,
 
     /// A build argument.
     #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = argument)]
@@ -86,8 +117,19 @@ pub(crate) struct Build {
     pub(crate) ignore_space: bool,
 
     /// Check the Containerfile, as `stagex check` does, and build nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["load", "push", "iidfile", "metadata_file"])]
     pub(crate) check: bool,
+
+    /// Write the digests of StageX's images that the Containerfile names without one into it, if enough people have
+    /// signed what their tags stand for now, and build nothing.
+    #[arg(long, conflicts_with_all = [
+        "check", "tags", "outputs", "load", "push", "iidfile", "metadata_file", "limits", "hermetic", "no_cache", "ignore_space",
+    ])]
+    pub(crate) lock: bool,
+
+    /// Where StageX's images are pulled from: HOST[:PORT][/NAME].
+    #[arg(long, value_name = "REGISTRY", value_parser = crate::arguments::registry, default_value = crate::arguments::PUBLISHED)]
+    pub(crate) from: registry::Repository,
 
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t)]
@@ -116,7 +158,7 @@ enum Shown {
 }
 
 /// What a `docker build` can be asked for, and is not taken here: with what to do instead.
-const NOT_TAKEN: [(&str, &str); 21] = [
+const NOT_TAKEN: [(&str, &str); 17] = [
     ("--add-host", SURROUNDINGS),
     ("--allow", SURROUNDINGS),
     ("--annotation", LABELS),
@@ -129,20 +171,13 @@ const NOT_TAKEN: [(&str, &str); 21] = [
     ("--cache-to", CACHE),
     ("--call", "use --check"),
     ("--cgroup-parent", SURROUNDINGS),
-    ("--iidfile", "leave it out: stagex prints the digest"),
     ("--label", LABELS),
-    ("--load", "write an archive with --output, and load that"),
-    (
-        "--metadata-file",
-        "use --format json with an image in a file",
-    ),
     ("--no-cache-filter", CACHE),
     ("--policy", SURROUNDINGS),
     (
         "--pull",
         "leave it out: nothing is pulled, every image is given with --build-context",
     ),
-    ("--push", "write an archive with --output, and push that"),
     ("--secret", SURROUNDINGS),
     ("--shm-size", SURROUNDINGS),
     (
@@ -209,10 +244,20 @@ impl Build {
         profile: &'static Profile,
         root: &Utf8Path,
     ) -> Result<Recipe, Failure> {
-        let ImageName { repository, tag } = self.name()?;
         self.check_arguments(profile)?;
-        self.output()?
-            .check_annotations(profile, &repository, &tag)?;
+        let ImageName { repository, tag } = if self.lock {
+            // Nothing is built that would be called so.
+            LOCKED
+                .parse()
+                .map_err(|error: InvalidName| usage(error.to_string(), None))?
+        } else {
+            let outputs = self.outputs()?;
+            let name = self.name(&outputs)?;
+            for output in &outputs {
+                output.check_annotations(profile, &name.repository, &name.tag)?;
+            }
+            name
+        };
         if !root.join(&self.context).is_dir() {
             let hint =
                 "name a directory; archives, repositories and standard input are not supported";
@@ -253,21 +298,51 @@ impl Build {
         })
     }
 
-    /// Returns the one output.
-    pub(crate) fn output(&self) -> Result<&Output, Failure> {
-        match self.outputs.as_slice() {
-            [output] => Ok(output),
-            [] => Err(usage(
+    /// Returns the outputs; at least one.
+    pub(crate) fn outputs(&self) -> Result<Vec<Output>, Failure> {
+        let mut outputs = self.outputs.clone();
+        outputs.extend(self.load.then_some(Output::of(To::Store(None))));
+        outputs.extend(self.push.then_some(Output::of(To::Registry(None))));
+        let layouts = outputs
+            .iter()
+            .filter(|output| matches!(output.to, To::Layout(_)));
+        let streams = outputs.iter().filter(|output| output.is_standard_output());
+        let (layouts, streams) = (layouts.count(), streams.count());
+        if outputs.is_empty() {
+            return Err(usage(
                 "--output is missing".to_owned(),
-                Some("say where the image is written: --output type=oci,dest=image.tar"),
-            )),
-            _ => Err(usage("expected one --output".to_owned(), None)),
+                Some(
+                    "say where the image goes: --output type=oci,dest=image.tar, or --load for the engine's store",
+                ),
+            ));
         }
+        if layouts > 1 {
+            let message = "expected one --output with tar=false".to_owned();
+            return Err(usage(message, Some("copy the layout, or write archives")));
+        }
+        if streams > 1 {
+            let message = "expected one --output with dest=-".to_owned();
+            return Err(usage(message, Some("write the others to files")));
+        }
+        if self.platforms.len() > 1
+            && let Some(what) = outputs.iter().find_map(Output::of_one_platform)
+        {
+            let message = format!("{what} takes an image for one platform");
+            let hint = "build for one --platform, or use --output type=oci or type=registry";
+            return Err(usage(message, Some(hint)));
+        }
+        Ok(outputs)
+    }
+
+    /// Returns where the image's identifier and what is known of it are written.
+    pub(crate) fn notes(&self) -> [Option<&Utf8Path>; 2] {
+        [self.iidfile.as_deref(), self.metadata_file.as_deref()]
     }
 
     /// Returns the image's repository and tag.
-    fn name(&self) -> Result<ImageName, Failure> {
-        let name = match (self.tags.as_slice(), self.output()?.name()) {
+    fn name(&self, outputs: &[Output]) -> Result<ImageName, Failure> {
+        let said = outputs.iter().find_map(Output::name);
+        let name = match (self.tags.as_slice(), said) {
             ([tag], _) => tag,
             ([], Some(name)) => name,
             ([], None) => {
@@ -310,7 +385,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn argument(text: &str) -> Result<(String, String), String> {
+pub(crate) fn argument(text: &str) -> Result<(String, String), String> {
     let (name, value) = pair(text)?;
     if !package_tree::is_build_argument(&name) {
         let expected = package_tree::BUILD_ARGUMENT;
@@ -321,7 +396,7 @@ fn argument(text: &str) -> Result<(String, String), String> {
     Ok((name, value))
 }
 
-fn named_context(text: &str) -> Result<(String, Context), String> {
+pub(crate) fn named_context(text: &str) -> Result<(String, Context), String> {
     let (name, source) = pair(text).map_err(|_| "expected NAME=SOURCE".to_owned())?;
     let context = match source.split_once("://") {
         Some(("oci-layout", directory)) => Context::Image(directory.into()),
@@ -427,7 +502,7 @@ mod tests {
         assert_eq!(arguments, ["SOURCE_DATE_EPOCH", "VERSION"]);
         let image = Context::Image("./out/core-musl".into());
         assert_eq!(recipe.contexts["stagex/core-musl"], image);
-        assert!(build.output().unwrap().is_standard_output());
+        assert!(build.outputs().unwrap()[0].is_standard_output());
     }
 
     #[test]
@@ -478,11 +553,26 @@ mod tests {
             &["--build-arg", "a\u{1b}=1"],
             &["--build-context", "a=docker-image://a"],
             &["--ulimit", "nproc=5"],
-            &["-o", "type=image,push=true"],
+            &["-o", "type=image,name=a:1"],
             &["-o", "type=oci,dest=-,compression=zstd"],
-            &["-o", "directory"],
+            &["-o", "type=tar,dest=a"],
         ] {
             let words: Vec<_> = USUAL.iter().chain(extra).chain(&["."]).copied().collect();
+            assert!(parsed(&words).is_err(), "{extra:?}");
+        }
+    }
+
+    #[test]
+    fn a_check_says_that_it_makes_no_image() {
+        for extra in [
+            &["--load"][..],
+            &["--push"],
+            &["--iidfile", "a"],
+            &["--metadata-file", "a"],
+        ] {
+            let words: Vec<_> = USUAL.iter().chain(extra).chain(&["."]).copied().collect();
+            assert!(parsed(&words).is_ok(), "{extra:?}");
+            let words: Vec<_> = words.into_iter().chain(["--check"]).collect();
             assert!(parsed(&words).is_err(), "{extra:?}");
         }
     }

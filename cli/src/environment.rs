@@ -2,8 +2,10 @@
 
 use std::env::VarError;
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::os::unix::fs::MetadataExt as _;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// A variable and its value, if it is set to something.
 type Filled = Result<Option<(String, String)>, NotUtf8>;
@@ -147,9 +149,96 @@ pub(crate) fn proxies() -> Result<transfer::Proxies, NotUtf8> {
     })
 }
 
+/// Returns the variable that names the one file with credentials for registries.
+pub(crate) fn credentials() -> Filled {
+    filled("REGISTRY_AUTH_FILE")
+}
+
+/// Returns the files in which `podman login` and `docker login` leave credentials, in the order in which Podman looks.
+pub(crate) fn default_credentials() -> Result<Vec<Utf8PathBuf>, NotUtf8> {
+    let auth = "containers/auth.json";
+    let runtime = absolute("XDG_RUNTIME_DIR").map(|path| path.join(auth));
+    let runtime = runtime.or_else(|| {
+        let user = std::fs::metadata("/proc/self").ok()?.uid();
+        Some(format!("/run/containers/{user}/auth.json").into())
+    });
+    let docker = filled("DOCKER_CONFIG")?.map(|(_, path)| Utf8PathBuf::from(path));
+    let docker = docker.or_else(|| Some(home()?.join(".docker")));
+    let found = [
+        runtime,
+        directory("XDG_CONFIG_HOME", ".config").map(|path| path.join(auth)),
+        docker.map(|path| path.join("config.json")),
+    ];
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// What programs that keep credentials need of the environment, beside what GnuPG does and what every child sees: where a
+/// password store and the clients of clouds have what is theirs.
+const OF_CREDENTIALS: [&str; 3] = [
+    "PASSWORD_STORE_DIR",
+    "PASSWORD_STORE_GPG_OPTS",
+    "XDG_CACHE_HOME",
+];
+const PREFIXES_OF_CREDENTIALS: [&str; 5] = ["AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "ACR_"];
+
+/// Returns what programs need of the environment that keep credentials.
+pub(crate) fn of_credentials() -> Vec<(String, String)> {
+    let is_theirs = |name: &str| {
+        OF_CREDENTIALS.contains(&name)
+            || PREFIXES_OF_CREDENTIALS
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+    };
+    let variables = std::env::vars_os();
+    let variables = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let theirs = variables.filter(|(name, _)| is_theirs(name));
+    of_gpg().into_iter().chain(theirs).collect()
+}
+
+/// Returns the directories of programs.
+pub(crate) fn path() -> String {
+    read("PATH").unwrap_or_default()
+}
+
 /// Returns the words of `STAGEX_ENGINES`, each a column as `--column` takes it.
 pub(crate) fn engines() -> Result<Vec<String>, NotUtf8> {
     let text = filled("STAGEX_ENGINES")?.map(|(_, value)| value);
     let text = text.unwrap_or_default();
     Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+/// What GnuPG needs of the environment: where its keys are, and where it asks for a PIN.
+const OF_GPG: [&str; 8] = [
+    "GNUPGHOME",
+    "GPG_TTY",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "TERM",
+    "PINENTRY_USER_DATA",
+    "INSIDE_EMACS",
+];
+
+/// Returns what GnuPG needs of the environment. Where a PIN is asked for is the terminal, unless it is set.
+pub(crate) fn of_gpg() -> Vec<(String, String)> {
+    let set = |name: &&str| Some(((*name).to_owned(), read(name).ok()?));
+    let mut variables: Vec<_> = OF_GPG.iter().filter_map(set).collect();
+    let terminal = std::io::stderr().is_terminal();
+    let terminal = terminal.then(|| Utf8Path::new("/proc/self/fd/2").read_link_utf8().ok());
+    let terminal = terminal.flatten().map(Utf8PathBuf::into_string);
+    if let (Some(terminal), None) = (terminal, set(&"GPG_TTY")) {
+        variables.push(("GPG_TTY".to_owned(), terminal));
+    }
+    variables
+}
+
+/// Returns the program that lists keys, with options behind it.
+pub(crate) fn gpg() -> Filled {
+    filled("STAGEX_GPG")
+}
+
+/// Returns the program that signs, with options behind it, if it is another.
+pub(crate) fn gpg_sign() -> Filled {
+    filled("STAGEX_GPG_SIGN")
 }

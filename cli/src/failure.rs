@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use anstyle::{AnsiColor, Style};
+pub(crate) use build::chain;
 
 use crate::environment::NotUtf8;
 use crate::exit::{ErrorKind, Exit};
@@ -57,6 +58,18 @@ impl Failure {
         self.kind.into()
     }
 
+    /// Returns of which kind it is.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns what is wrong, each with its hint.
+    pub(crate) fn into_problems(self) -> impl Iterator<Item = (String, Option<String>)> {
+        self.problems
+            .into_iter()
+            .map(|problem| (problem.message, problem.hint))
+    }
+
     /// Says it as what keeps sources from a build.
     pub(crate) fn keeps_sources(self) -> build::FetchProblem {
         let messages: Vec<String> = self
@@ -68,6 +81,14 @@ impl Failure {
             kind: self.kind,
             message: messages.join("\n"),
             hint: self.problems.into_iter().find_map(|problem| problem.hint),
+        }
+    }
+
+    /// Prints it to standard error as what kept `what` from a command that goes on without.
+    pub(crate) fn warn(&self, what: &str) {
+        for problem in &self.problems {
+            let message = format!("{what}: {}", problem.message);
+            print_problem("warning", &message, problem.hint.as_deref());
         }
     }
 
@@ -118,6 +139,19 @@ impl From<git::Error> for Failure {
     }
 }
 
+/// A history could not be looked at.
+impl From<history::Error> for Failure {
+    fn from(error: history::Error) -> Self {
+        let hint = error.hint();
+        match error {
+            history::Error::Git(
+                git @ (git::Error::Missing(_) | git::Error::Run(_) | git::Error::Failed { .. }),
+            ) => git.into(),
+            error => Self::new(ErrorKind::Usage, &error, hint.map(str::to_owned)),
+        }
+    }
+}
+
 /// What concerns images.
 impl From<build::Error> for Failure {
     fn from(error: build::Error) -> Self {
@@ -139,10 +173,46 @@ impl From<reproduce::Error> for Failure {
     }
 }
 
+/// An image cannot be read.
+impl From<images::Error> for Failure {
+    fn from(error: images::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
+/// `diffoscope` is not there, or cannot be isolated.
+impl From<diff::DiffoscopeError> for Failure {
+    fn from(error: diff::DiffoscopeError) -> Self {
+        Self::new(error.kind(), &error, Some(error.hint()))
+    }
+}
+
+/// Two images cannot be compared.
+impl From<diff::Error> for Failure {
+    fn from(error: diff::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
 /// What ends fetching.
 impl From<fetch::Error> for Failure {
     fn from(error: fetch::Error) -> Self {
         Self::new(error.kind(), &error, error.hint())
+    }
+}
+
+/// An image cannot be had from a registry.
+impl From<registry::Error> for Failure {
+    fn from(error: registry::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
+/// Files of an image cannot be made here.
+impl From<snapshot::Error> for Failure {
+    fn from(error: snapshot::Error) -> Self {
+        let hint = "where files cannot be made as they are in the image, write an archive: --output type=oci,dest=FILE";
+        Self::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
     }
 }
 
@@ -153,9 +223,54 @@ impl From<lint::Error> for Failure {
     }
 }
 
+/// A policy can never hold.
+impl From<trust::InvalidPolicy> for Failure {
+    fn from(error: trust::InvalidPolicy) -> Self {
+        let hint = match error {
+            trust::InvalidPolicy::Unreachable { .. } => {
+                "name a lower --threshold, or more certificates"
+            }
+            _ => "docs/trust.md says what stands in a policy",
+        };
+        usage(error.to_string(), Some(hint))
+    }
+}
+
+/// What was agreed to is not known.
+impl From<trust::PinsError> for Failure {
+    fn from(error: trust::PinsError) -> Self {
+        Self::new(error.kind(), &error, Some(error.hint()))
+    }
+}
+
+/// What keeps packages from being signed.
+impl From<sign::Error> for Failure {
+    fn from(error: sign::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
+/// No server can be asked.
+impl From<trust::InvalidLookaside> for Failure {
+    fn from(error: trust::InvalidLookaside) -> Self {
+        let kind = match error {
+            trust::InvalidLookaside::Client(_) => ErrorKind::Environment,
+            _ => ErrorKind::Usage,
+        };
+        Self::new(kind, &error, None)
+    }
+}
+
+/// An image has no canonical form that could be known, or written.
+impl From<canon::Error> for Failure {
+    fn from(error: canon::Error) -> Self {
+        Self::new(error.kind(), &error, error.hint())
+    }
+}
+
 /// An image cannot go where it is to go.
-impl From<build::DeliveryError> for Failure {
-    fn from(error: build::DeliveryError) -> Self {
+impl From<delivery::DeliveryError> for Failure {
+    fn from(error: delivery::DeliveryError) -> Self {
         let problem = (error.to_string(), error.hint().map(str::to_owned));
         Self::of(error.kind(), [problem])
     }
@@ -199,20 +314,6 @@ fn as_one(message: &str) -> String {
         text.push_str(&printable::line(line));
     }
     text
-}
-
-/// Returns an error's message followed by those of the errors that it comes from.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !message.ends_with(&text) {
-            message = format!("{message}: {text}");
-        }
-        source = cause.source();
-    }
-    message
 }
 
 /// Returns a failure of the command line.

@@ -1,6 +1,7 @@
 //! The `stagex` program: reads the command line, runs one command, and exits with its code.
 
 mod arguments;
+mod clock;
 mod command;
 mod context;
 mod docker;

@@ -19,8 +19,13 @@ use crate::failure::{Failure, chain, print_problem, usage};
 
 /// Returns the directories of the tree that is worked on.
 pub(crate) fn directories(context: &Context) -> Result<Directories, Failure> {
-    let directories =
-        Directories::of_tree(&context.directory).with_secret(secret(context.verbosity.quiet));
+    let secret = secret(context.verbosity.quiet);
+    Ok(outputs(context)?.with_secret(secret))
+}
+
+/// Returns the same, for who only reads outputs and believes no record.
+pub(crate) fn outputs(context: &Context) -> Result<Directories, Failure> {
+    let directories = Directories::of_tree(&context.directory);
     let Some(out) = &context.settings.out.value else {
         return Ok(directories);
     };
@@ -96,6 +101,12 @@ pub(crate) fn in_tree(tree: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, F
     })
 }
 
+/// Tells whether a path that a user typed leads into the tree that is worked on.
+pub(crate) fn is_in_tree(tree: &Utf8Path, path: &Utf8Path) -> Result<bool, Failure> {
+    let found = typed(tree, path).map_err(|error| cannot("find", path, &error))?;
+    Ok(found.in_tree)
+}
+
 /// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.
 pub(crate) fn open_directory(tree: &Utf8Path, path: &Utf8Path) -> io::Result<Directory> {
     let typed = typed(tree, path)?;
@@ -140,22 +151,24 @@ pub(crate) enum ToRead {
 
 /// Opens what a user typed who works in `tree`, to read it.
 pub(crate) fn to_read(tree: &Utf8Path, path: &Utf8Path) -> Result<ToRead, Failure> {
-    let open = || {
-        let found = typed(tree, path)?;
-        let full = found.full();
-        if found.in_tree {
-            let there = found.base.metadata(&found.path)?;
-            if there.is_some_and(|there| there.is_dir()) {
-                return found.base.directory(&found.path).map(ToRead::Directory);
-            }
-            return found.base.file(&found.path).map(ToRead::File);
+    open_to_read(tree, path).map_err(|error| cannot("read", path, &error))
+}
+
+/// Does the same, and says by an error of reading why it cannot.
+pub(crate) fn open_to_read(tree: &Utf8Path, path: &Utf8Path) -> io::Result<ToRead> {
+    let found = typed(tree, path)?;
+    let full = found.full();
+    if found.in_tree {
+        let there = found.base.metadata(&found.path)?;
+        if there.is_some_and(|there| there.is_dir()) {
+            return found.base.directory(&found.path).map(ToRead::Directory);
         }
-        if full.is_dir() {
-            return Directory::open(&full).map(ToRead::Directory);
-        }
-        beneath::open(&full).map(ToRead::File)
-    };
-    open().map_err(|error| cannot("read", path, &error))
+        return found.base.file(&found.path).map(ToRead::File);
+    }
+    if full.is_dir() {
+        return Directory::open(&full).map(ToRead::Directory);
+    }
+    beneath::open(&full).map(ToRead::File)
 }
 
 /// Opens a directory that a user typed who works in `tree`, to write into it, and makes it if it is not there.

@@ -44,10 +44,10 @@ fn set(global: &mut Global, make: &mut Make, name: &str, value: &str) -> Result<
     match name {
         "NOCACHE" => make.no_cache |= switch(name, value)?,
         "CHECK" => make.check |= switch(name, value)?,
-        "PLATFORM" => make.platform = Some(value.to_owned()),
+        "PLATFORM" => make.building.platform = Some(value.to_owned()),
         "PROGRESS" => match value {
-            "auto" | "tty" => make.progress = Progress::Auto,
-            "plain" => make.progress = Progress::Plain,
+            "auto" | "tty" => make.building.progress = Progress::Auto,
+            "plain" => make.building.progress = Progress::Plain,
             "quiet" => global.quiet = true,
             _ => return Err(unexpected(name, value, "auto, plain, tty or quiet")),
         },
@@ -151,8 +151,8 @@ mod tests {
         let (_, make) = parsed(&words).unwrap();
         assert_eq!(make.targets, ["core"]);
         assert!(make.no_cache && !make.check);
-        assert_eq!(make.platform.as_deref(), Some("linux/386"));
-        assert_eq!(make.progress, Progress::Plain);
+        assert_eq!(make.building.platform.as_deref(), Some("linux/386"));
+        assert_eq!(make.building.progress, Progress::Plain);
     }
 
     #[test]

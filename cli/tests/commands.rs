@@ -6,6 +6,7 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+mod compared;
 mod printed;
 mod program;
 mod schema;

@@ -8,6 +8,7 @@
     reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
 )]
 
+mod delivered;
 mod engines;
 
 use std::fs;
@@ -77,6 +78,9 @@ fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         check.status.success() && check.stdout == [0; 1024],
         "a check is not an empty archive",
     )?;
+    let target = packages.last().unwrap();
+    delivered::everywhere(tree, runtime, program, target)?;
+    delivered::refused(tree, runtime, target)?;
     a_changed_layer_is_refused(tree, runtime, packages)?;
     engines::nothing_is_left(tree, program, &images)
 }
@@ -120,14 +124,13 @@ fn build(tree: &Path, runtime: &str, package: &Value, more: &[&str]) -> Child {
 
 fn command(tree: &Path, runtime: &str, package: &Value, more: &[&str]) -> Command {
     let text = |field: &str| package[field].as_str().unwrap();
-    let (name, context) = (text("name"), text("context"));
+    let name = text("name");
     let version = package["version"].as_str().unwrap_or("latest");
     let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
     command
         .current_dir(tree)
         .args(["--runtime", runtime, "build"])
         .args(["--ulimit", "nofile=2048:16384", "--provenance=false"])
-        .args(["--tag", &format!("stagex/{name}:{version}")])
         .arg("--output")
         .arg(format!(
             "name={name},type=oci,rewrite-timestamp=true,force-compression=true,\
@@ -135,6 +138,21 @@ fn command(tree: &Path, runtime: &str, package: &Value, more: &[&str]) -> Comman
              annotation.org.opencontainers.image.version={version},\
              annotation.org.opencontainers.image.created=1970-01-01T00:00:01Z,tar=true,dest=-"
         ));
+    build_arguments(&mut command, package);
+    command
+        .args(more)
+        .arg("--progress=auto")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    command
+}
+
+/// Adds what a package is built from.
+fn build_arguments(command: &mut Command, package: &Value) {
+    let text = |field: &str| package[field].as_str().unwrap();
+    let (name, context) = (text("name"), text("context"));
+    let version = package["version"].as_str().unwrap_or("latest");
+    command.args(["--tag", &format!("stagex/{name}:{version}")]);
     for needed in package["dependencies"].as_array().unwrap() {
         let needed = needed.as_str().unwrap();
         command.args([
@@ -151,12 +169,8 @@ fn command(tree: &Path, runtime: &str, package: &Value, more: &[&str]) -> Comman
     }
     let platform = package["platforms"][0].as_str().unwrap();
     command
-        .args(more)
-        .args([&format!("--platform={platform}"), "--progress=auto"])
-        .args(["-f", text("containerfile"), context])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    command
+        .arg(format!("--platform={platform}"))
+        .args(["-f", text("containerfile"), context]);
 }
 
 /// Returns the digest that is recorded of a package, in hex.

@@ -15,6 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rstest::rstest;
+
 /// Returns the top of the repository.
 fn top() -> PathBuf {
     let cli = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -213,6 +215,82 @@ fn a_debian_package_has_what_make_installs() {
         let inside = inside.trim_end_matches('*');
         let installed = destination.path().join(inside);
         assert!(installed.exists(), "{source}");
+    }
+}
+
+/// Returns the scripts and the targets of the Makefile that a page names.
+fn scripts_and_targets(page: &str) -> (Vec<&str>, Vec<&str>) {
+    let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "./_-".contains(letter);
+    let words = page.split(|letter: char| !is_of_a_name(letter));
+    let words = words.map(|word| word.trim_end_matches('.'));
+    let scripts = words.filter(|word| {
+        let name = word.strip_prefix("tools/").or(word.strip_prefix(".ci/"));
+        name.is_some_and(|name| !name.contains(['/', '.']))
+    });
+    let targets = page
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("$ make "));
+    let targets = targets.filter_map(|line| line.split_whitespace().next());
+    (scripts.collect(), targets.collect())
+}
+
+#[test]
+fn every_script_and_target_that_a_page_names_is_there() {
+    let makefile = fs::read_to_string(top().join("Makefile")).unwrap();
+    let mut count = 0;
+    for (path, page) in pages() {
+        // This one is about StageX's own Makefile.
+        let is_of_stagex = path.ends_with("drop-in.md");
+        let (scripts, targets) = scripts_and_targets(&page);
+        for script in &scripts {
+            assert!(top().join(script).exists(), "{}: {script}", path.display());
+        }
+        for target in targets.iter().filter(|_| !is_of_stagex) {
+            let rule = format!("\n{target}:");
+            assert!(makefile.contains(&rule), "{}: {target}", path.display());
+        }
+        count += scripts.len() + targets.len();
+    }
+    assert!(count >= 20, "only {count} were found");
+}
+
+/// What cargo's configuration says of compiling would be in the bytes; where crates come from would not.
+#[rstest]
+#[case("[build]\nrustflags = [\"-Cdebuginfo=2\"]\n", Some("build"))]
+#[case(
+    "[net]\noffline = true\n\n[profile.release]\nlto = false\n",
+    Some("profile")
+)]
+#[case(
+    "[ target . 'x86_64-unknown-linux-gnu' ]\nlinker = \"mold\"\n",
+    Some("target")
+)]
+#[case("env.CFLAGS = \"-O0\"\n", Some("env"))]
+#[case("\"build\".rustc-wrapper = \"wrapper\"\n", Some("build"))]
+#[case("'build'.rustc-wrapper = 'wrapper'\n", Some("build"))]
+#[case("= what no reader takes\n[net]\n", Some("= what no reader takes"))]
+#[case("include = \"other.toml\"\n", Some("include"))]
+#[case(
+    "# a comment\n[source.crates-io]\nreplace-with = \"mirror\"\n[net]\nretry = 9\n",
+    None
+)]
+#[case("net.retry = 9\n", None)]
+fn a_release_is_not_built_as_a_configuration_says(
+    #[case] configuration: &str,
+    #[case] refused: Option<&str>,
+) {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("config.toml"), configuration).unwrap();
+    let mut build = Command::new(top().join("tools/release-build"));
+    build.arg("sample").env("CARGO_HOME", home.path());
+    // Nothing is built: there is no such cargo.
+    build.env("CARGO", "no-such-cargo");
+    let output = build.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    match refused {
+        Some(table) => assert!(said.contains(&format!("sets '{table}'")), "{said}"),
+        None => assert!(said.contains("no-such-cargo"), "{said}"),
     }
 }
 

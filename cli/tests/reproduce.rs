@@ -9,6 +9,8 @@
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod engines;
+mod planted;
+mod reproducing;
 
 use std::fs;
 use std::path::Path;
@@ -37,9 +39,62 @@ fn main() -> ExitCode {
     let trials = [
         Trial::test("two_at_once_do_the_work_of_one", two_at_once),
         Trial::test("what_was_reproduced_is_told", told),
+        reproducing::gate::of_two(),
+        Trial::test("what_differs_is_said", reproducing::differs),
+        Trial::test(
+            "a_tree_is_named_from_elsewhere",
+            reproducing::named_from_elsewhere,
+        ),
         Trial::test("a_killed_reproduction_goes_on", goes_on),
+        of_disk(),
+        with_program(
+            "a_browser_shows_a_difference",
+            "chromium",
+            "chromium",
+            reproducing::browser::shows,
+        ),
+        with_program(
+            "what_diffoscope_says_is_shown",
+            "diffoscope",
+            "diffoscope-minimal",
+            reproducing::by_diffoscope,
+        ),
     ];
     engines::run_with("packages_are_reproduced", reproduces, trials)
+}
+
+/// Fills a disk, if this user may have one of its own.
+fn of_disk() -> Trial {
+    use reproducing::faults::{disk_is_full, has_disk};
+    let trial = Trial::test("a_full_disk_loses_nothing", disk_is_full);
+    if has_disk() {
+        trial
+    } else {
+        trial
+            .with_ignored_flag(true)
+            .with_kind("only root can mount a disk")
+    }
+}
+
+/// A test with another program, of one of Debian's packages: without it, it is ignored, and fails if `STAGEX_REQUIRE`
+/// names it.
+fn with_program(
+    name: &'static str,
+    program: &'static str,
+    package: &'static str,
+    test: fn(&Path) -> Result<(), Failed>,
+) -> Trial {
+    let found = which::which(program).ok();
+    let reason = format!("{program} is not here: install Debian's {package}");
+    let required = variable("STAGEX_REQUIRE").unwrap_or_default();
+    let is_here = found.is_some() || required.split(',').any(|word| word == program);
+    let told = reason.clone();
+    let trial = Trial::test(name, move || test(&found.ok_or(told)?));
+    if is_here {
+        trial
+    } else {
+        trial.with_ignored_flag(true).with_kind(reason)
+    }
 }
 
 /// The example tree, and a state directory beside it.
@@ -192,6 +247,11 @@ fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     )?;
 
     broken(&scene, has_store(program))?;
+    planted::each_is_named(&scene)?;
+    // What is killed of Docker is its client, and no engine.
+    if runtime != "docker" {
+        reproducing::faults::engine_is_killed(runtime, program)?;
+    }
     nothing_is_left(scene.path(), program, &stored)?;
 
     let archive = scene.stagex(&["reproduce", "--runtimes", runtime, "out/bootstrap-seed.tgz"]);
@@ -213,11 +273,19 @@ fn reproduces(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     expect(scene.ledger(&[]) == all, "clean changes the ledger")
 }
 
-/// What does not come out the same is found, and what breaks it. `is_slow` says that an engine of its own builds.
-fn broken(scene: &Scene, is_slow: bool) -> Result<(), Failed> {
+/// A program that needs nothing else.
+const BUSYBOX: &str = "/bin/busybox";
+
+/// Writes a package that has it.
+fn put_busybox(scene: &Scene) {
     scene.package("box", "FROM scratch\nCOPY busybox /bin/\n");
     let busybox = scene.path().join("packages/core/box/busybox");
-    fs::copy("/bin/busybox", busybox).expect("Debian's busybox-static is needed");
+    fs::copy(BUSYBOX, busybox).expect("Debian's busybox-static is needed");
+}
+
+/// What does not come out the same is found, and what breaks it. `is_slow` says that an engine of its own builds.
+fn broken(scene: &Scene, is_slow: bool) -> Result<(), Failed> {
+    put_busybox(scene);
     let ran = scene.stagex(&["runtimes", "--format", "json"]);
     let runtimes: Value = serde_json::from_slice(&ran.stdout).unwrap();
     let varies = &runtimes["runtimes"][&scene.runtime]["ready"]["capabilities"]["varies"];
@@ -251,6 +319,22 @@ fn broken(scene: &Scene, is_slow: bool) -> Result<(), Failed> {
         .join(&scene.runtime);
     for image in ["core-chance/index.json", "core-chance@2/index.json"] {
         expect(place.join(image).exists(), image)?;
+    }
+    // And this is how they differ, whichever runtime has made them.
+    for (name, _) in &planted {
+        let (first, second) = (
+            format!("{name}@{}", scene.runtime),
+            format!("{name}@2@{}", scene.runtime),
+        );
+        let ran = scene.stagex(&["diff", &first, &second, "--format", "json"]);
+        let differ: Value = serde_json::from_slice(&ran.stdout)
+            .map_err(|_| String::from_utf8_lossy(&ran.stderr).into_owned())?;
+        let classes = differ["classes"].as_array().unwrap().iter();
+        let classes: Vec<_> = classes.map(|one| one["class"].as_str().unwrap()).collect();
+        let is_told = ran.status.code() == Some(6)
+            && differ["first"]["path"] == "o"
+            && classes == ["contents"];
+        expect(is_told, &format!("{name}: {differ}"))?;
     }
     expect(
         !place.join("core-box@2").exists(),

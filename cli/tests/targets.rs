@@ -159,6 +159,21 @@ fn one_image_is_built(tree: &Path, runtime: &str) -> Result<(), Failed> {
 fn is_imported(tree: &Path, runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     let imported = make(tree, runtime, &[&format!("import-{PACKAGE}")])?;
     expect(imported.trim() == IMPORTED, &imported)?;
+    let words = ["--runtime", runtime, "--format", "json", "import", PACKAGE];
+    let tagged = printed(
+        "import",
+        &stagex(tree, &[&words[..], &["--tag", "a", "--tag=b"]].concat())?,
+    );
+    let references: Vec<&str> = tagged["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| image["reference"].as_str().unwrap())
+        .collect();
+    let expected = ["a", "b"].map(|tag| format!("docker.io/stagex/{PACKAGE}:{tag}"));
+    expect(references == expected, &tagged.to_string())?;
+    let removed = expected.iter().all(|name| run(program, &["rmi", name]));
+    expect(removed, "they are not in the store")?;
     let found = run(program, &["inspect", "--type", "image", IMPORTED]);
     let removed = run(program, &["rmi", IMPORTED]);
     expect(
@@ -206,10 +221,16 @@ fn run(program: &Utf8Path, words: &[&str]) -> bool {
 
 /// Makes something and returns what is printed.
 fn make(tree: &Path, runtime: &str, words: &[&str]) -> Result<String, Failed> {
+    stagex(
+        tree,
+        &[&["--quiet", "--runtime", runtime, "make"], words].concat(),
+    )
+}
+
+fn stagex(tree: &Path, words: &[&str]) -> Result<String, Failed> {
     let output = Command::new(env!("CARGO_BIN_EXE_stagex"))
         .arg("-C")
         .arg(tree)
-        .args(["--quiet", "--runtime", runtime, "make"])
         .args(words)
         .output()
         .unwrap();

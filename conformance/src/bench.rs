@@ -126,6 +126,7 @@ impl Bench {
         let _alone = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let job = Job {
             given: None,
+            proven: Arc::default(),
             profile: PROFILE,
             directories: self.directories.clone(),
             plan: Arc::new(self.plan(&subject.output)?),

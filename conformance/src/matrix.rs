@@ -160,7 +160,8 @@ impl Matrix {
                 subject: name(),
                 column: column.label.clone(),
             });
-            let oracles = self.oracles.iter().map(move |oracle| Cell::Oracle {
+            let oracles = self.oracles.iter().filter(|_| !subject.has_seeds);
+            let oracles = oracles.map(move |oracle| Cell::Oracle {
                 subject: name(),
                 oracle: oracle.label().clone(),
             });

@@ -31,6 +31,8 @@ pub struct Subject {
     pub property: String,
     /// The name of its output, `<stage>-<name>`.
     pub output: String,
+    /// Whether it is built from seeds, which the command of `StageX` does not know.
+    pub has_seeds: bool,
 }
 
 /// Packages to build everywhere, and what is known of their images.
@@ -110,6 +112,7 @@ impl Suite {
                 name: package.name.clone(),
                 property: String::new(),
                 output: package.name.clone(),
+                has_seeds: !package.seeds.is_empty(),
             });
         }
         subjects.sort();
@@ -224,6 +227,7 @@ fn list(directory: &Utf8Path) -> io::Result<Vec<Subject>> {
                 name,
                 property,
                 output,
+                has_seeds: false,
             });
         }
     }

@@ -227,6 +227,7 @@ fn sample() -> Results {
         name: format!("case-{number}"),
         property: format!("Property {number} holds. {HOSTILE}"),
         output: format!("case-case-{number}"),
+        has_seeds: false,
     };
     let answer = |number: usize, column: &str| Answer {
         cell: Cell::Recorded {

@@ -46,7 +46,13 @@ impl Failure {
     /// What the system does not do.
     pub(crate) fn io(action: &str, path: impl std::fmt::Display, source: &io::Error) -> Self {
         let message = format!("cannot {action} `{path}`: {}", told(source));
-        Self::new(kind(source), message)
+        let failure = Self::new(kind(source), message);
+        match source.kind() {
+            io::ErrorKind::StorageFull => failure.with_hint(
+                "free some space on the file system of the work directory, which is in out/",
+            ),
+            _ => failure,
+        }
     }
 
     /// No thread can be started for this build.

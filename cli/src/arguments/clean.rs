@@ -29,7 +29,7 @@ pub(crate) struct Clean {
     #[arg(long)]
     pub(crate) images: bool,
 
-    /// Delete caches: hashes of files, the state of out/, probe results of engines, and the kept
+    /// Delete caches: hashes of files, the state of out/, probe results of engines, pulled images, and the kept
     /// results of builds without an engine. All of them are created again when needed.
     #[arg(long)]
     pub(crate) cache: bool,

@@ -20,6 +20,11 @@ pub(crate) struct Digests {
     #[arg(long, requires = "check", conflicts_with = "all")]
     pub(crate) recorded: bool,
 
+    /// With --check: say who has signed each recorded digest, and fail unless enough people have, as `stagex verify`
+    /// says it by `[trust]` in your own stagex.toml.
+    #[arg(long, requires = "check")]
+    pub(crate) signed: bool,
+
     /// Read and hash every blob, even if its inode and times have not changed.
     #[arg(long)]
     pub(crate) verify: bool,

@@ -1,15 +1,25 @@
 //! The command line: its commands and options, and their help. It does not know what commands do.
 
+mod building;
+mod canon;
 mod check;
 mod clean;
 mod conformance;
+mod diff;
 mod digests;
 mod fetch;
 mod graph;
+mod import;
 mod make;
 mod pages;
+mod preseed;
 mod proof;
+mod publish;
+mod pull;
+mod release;
 mod reproduce;
+mod sign;
+mod trust;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
@@ -18,16 +28,26 @@ use runtimes::Choice;
 use crate::docker::Build;
 use crate::options::AnyFormat;
 
+pub(crate) use building::Building;
+pub(crate) use canon::{Canon, Explain, Known};
 pub(crate) use check::Check;
 pub(crate) use clean::Clean;
 pub(crate) use conformance::{Column, Conformance, column};
+pub(crate) use diff::Diff;
 pub(crate) use digests::Digests;
 pub(crate) use fetch::Fetch;
 pub(crate) use graph::Graph;
+pub(crate) use import::Import;
 pub(crate) use make::{Make, help_of_make};
 pub(crate) use pages::{Completions, Manual};
+pub(crate) use preseed::Preseed;
 pub(crate) use proof::{Attest, Report, Sbom};
+pub(crate) use publish::Publish;
+pub(crate) use pull::{PUBLISHED, Pull, registry};
+pub(crate) use release::Release;
 pub(crate) use reproduce::{Ledger, Reproduce};
+pub(crate) use sign::Sign;
+pub(crate) use trust::{Keys, Verify, Whom};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +58,12 @@ Examples:
   stagex fetch                           download the sources of every package
   stagex digests --check                 compare the images with the recorded digests
   stagex reproduce core-musl             build a package again, and compare it with the recorded digest
+  stagex sign core-musl                  sign what this machine has reproduced
+  stagex verify core-musl                check who has signed it, and whether they are enough
+  stagex publish --to quay.io/stagex -n  show what a registry lacks of the signed images
+  stagex release --to quay.io/stagex     which steps of a release are done, and what comes next
+  stagex pull core-musl --output musl    download the recorded image of a package
+  stagex diff core-musl core-musl@podman say how two images differ, and what probably caused it
   stagex check                           check the tree against the rules of trees
   stagex graph --why core-rust core-musl show by which ways a package needs another
   stagex conformance                     prove that every runtime gives the same images";
@@ -114,14 +140,36 @@ pub(crate) enum Command {
     Digests(Digests),
     /// Build packages again, and compare them with the recorded digests.
     Reproduce(Reproduce),
+    /// Say how two images differ: the first difference, how many there are of each class, and likely causes.
+    Diff(Diff),
     /// List what was reproduced, and how it came out.
     Ledger(Ledger),
+    /// Sign what this machine has reproduced, with GnuPG.
+    Sign(Sign),
+    /// Check who has signed packages, and whether that is enough.
+    Verify(Verify),
+    /// List who may sign, by which certificates, and who has signed how much.
+    Keys(Keys),
+    /// Publish the recorded images to registries, if enough people have signed them.
+    Publish(Publish),
+    /// Say which steps of a release are done, and how to do the next one.
+    Release(Release),
+    /// Download an image from a registry, as an OCI layout.
+    Pull(Pull),
+    /// Take published images instead of building packages, if enough people have signed them.
+    Preseed(Preseed),
+    /// Put images into the store of an engine's user, under their tags.
+    Import(Import),
     /// Write a site that says what was reproduced, by whom, and what is missing.
     Report(Report),
     /// Print what was reproduced here as in-toto statements.
     Attest(Attest),
     /// Print what packages are made of, as SPDX or `CycloneDX`.
     Sbom(Sbom),
+    /// Make the canonical image of one that any engine wrote, and say what was changed.
+    Canon(Canon),
+    /// Say why an image is not canonical, or which variant of it has a digest.
+    Explain(Explain),
     /// Check a tree against the rules of trees.
     Check(Check),
     /// Show what needs what: as a tree or a picture, why, how large, and how long it takes.

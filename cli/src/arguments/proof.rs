@@ -9,6 +9,7 @@ const REPORT: &str = "\
 Examples:
   stagex report report                  write a report on all packages to report/index.html
   stagex report /srv/www/core core      on one stage, and all that it needs
+  stagex report --signed report         who has signed each package as well; fails unless enough people have
 
 It is made of the ledger (`stagex ledger`) and of digests/*.txt, and can be read without JavaScript. A
 report of an earlier time in that directory is replaced, and what changed since then is said.";
@@ -23,6 +24,11 @@ pub(crate) struct Report {
     /// The packages, as for make, with all that they need. Default: all.
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
+
+    /// Say who has signed each package, as `stagex verify` says it by `[trust]` in your own stagex.toml, and fail
+    /// unless enough people have. The report is written all the same.
+    #[arg(long)]
+    pub(crate) signed: bool,
 }
 
 const ATTEST: &str = "\

@@ -3,14 +3,15 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
+use super::building::Building;
 use super::conformance::{Column, column};
-use crate::options::{Network, Progress};
 
 const REPRODUCE: &str = "\
 Examples:
   stagex reproduce core-musl                     build it and all that it needs again, and compare
   stagex reproduce --runtimes docker,podman      with two runtimes, which have to agree as well
   stagex reproduce --against-record core-rust    build only it, from the recorded images
+  stagex reproduce --against-record --from docker.io/stagex core-rust   the same, and pull what is not here
   stagex reproduce --rounds 3 core-musl          build each package three times, and vary what surrounds it
   stagex reproduce --clean                       build everything again, whatever was reproduced before
 
@@ -55,13 +56,18 @@ pub(crate) struct Reproduce {
     #[arg(long, value_name = "DIR", requires = "against_record")]
     pub(crate) images: Vec<Utf8PathBuf>,
 
+    /// With --against-record: pull recorded images that are nowhere else from this registry, such as
+    /// `docker.io/stagex`. May be given more than once; the first that has an image gives it.
+    #[arg(long, value_name = "REGISTRY", requires = "against_record", value_parser = super::registry)]
+    pub(crate) from: Vec<registry::Repository>,
+
     /// Build each package N times, and vary what surrounds every second build. docs/reproduce.md says what
     /// each runtime can vary.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) rounds: u32,
 
     /// Begin nothing outside of the stage `bootstrap` before each of its packages has one digest from at least
-    /// two runtimes.
+    /// two runtimes, which is the recorded one if one is recorded.
     #[arg(long)]
     pub(crate) prove_bootstrap: bool,
 
@@ -69,28 +75,8 @@ pub(crate) struct Reproduce {
     #[arg(long)]
     pub(crate) restart: bool,
 
-    /// Build up to this many packages at the same time. Default: the number of cores. Also set by
-    /// `STAGEX_JOBS`.
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) jobs: Option<u32>,
-
-    /// After a failure, continue with packages that do not depend on the failed one. A package that differs
-    /// is none.
-    #[arg(short, long)]
-    pub(crate) keep_going: bool,
-
-    /// The network of RUNs without `--network=none`. It cannot be set in a stagex.toml.
-    #[arg(long, value_enum)]
-    pub(crate) network: Option<Network>,
-
-    /// Build even if the disk has less free space than the same builds needed last time. Also set
-    /// by `STAGEX_IGNORE_SPACE=1`.
-    #[arg(long)]
-    pub(crate) ignore_space: bool,
-
-    /// How progress is shown.
-    #[arg(long, value_enum, default_value_t, conflicts_with = "quiet")]
-    pub(crate) progress: Progress,
+    #[command(flatten)]
+    pub(crate) building: Building,
 }
 
 const LEDGER: &str = "\

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use documents::{ContentEntry, ContentKind, Contents, Make, PlatformImage};
+use make::Import;
 use package_tree::{After, Plan, PlannedPackage, Tree};
-use state::{CompareOptions, Comparison, Directories};
+use state::{CompareOptions, Comparison};
 
+use super::digests::Signers;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::place;
-use crate::render::{self, Show};
-use crate::wait;
 
 /// Something that was done.
 pub(super) enum Done {
@@ -71,32 +71,17 @@ pub(super) fn run(
                 Done::ContentOf(contents.collect::<Result<_, _>>()?)
             }
             After::Import(target) => {
-                Done::Imported(import(context, directories, &selected(target)?)?)
+                let name = |package: &&PlannedPackage| {
+                    Import::of(package, format!("stagex/{}:local", package.name))
+                };
+                let wanted: Vec<Import> = selected(target)?.iter().map(name).collect();
+                let imported = super::import::import(context, directories, &wanted)?;
+                let names = imported.images.into_iter().map(|image| image.reference);
+                Done::Imported(names.collect())
             }
         });
     }
     Ok(done)
-}
-
-/// Puts images into the store of the engine that was asked for. Returns their names there.
-fn import(
-    context: &Context,
-    directories: &Directories,
-    packages: &[&PlannedPackage],
-) -> Result<Vec<String>, Failure> {
-    let listener = render::listener(context.verbosity, Show::default());
-    wait::block_on(async {
-        let mut interrupted = wait::watch();
-        let backend = context.select(&mut interrupted).await?.backend;
-        let importing = make::import(
-            directories,
-            packages,
-            backend.as_ref(),
-            &listener,
-            &interrupted,
-        );
-        Ok(importing.await?)
-    })
 }
 
 impl Done {
@@ -122,7 +107,7 @@ impl Done {
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         match self {
-            Self::Digests(compared) => text = super::digests::human(compared),
+            Self::Digests(compared) => text = super::digests::human(compared, &Signers::new()),
             Self::NewDigests(compared) => {
                 for each in compared {
                     let hex = each.built.map_or_else(String::new, |digest| digest.hex());

@@ -113,10 +113,7 @@ fn report(
     mode: Mode,
     check: impl Fn(&Options) -> Result<Outcome, lint::Error>,
 ) -> Result<Exit, Failure> {
-    let options = Options {
-        set: context.settings.rules.value,
-        allow: context.settings.allow.clone(),
-    };
+    let options = options(context);
     let mut outcome = check(&options)?;
     let mut fixed = mode.fix.then_some(0);
     if let Some(fixed) = &mut fixed {
@@ -157,6 +154,14 @@ fn report(
     } else {
         Exit::Success
     })
+}
+
+/// Returns what is settled for checking.
+pub(super) fn options(context: &Context) -> Options {
+    Options {
+        set: context.settings.rules.value,
+        allow: context.settings.allow.clone(),
+    }
 }
 
 /// Prints every rule.

@@ -12,7 +12,7 @@ use crate::environment;
 use crate::exit::Exit;
 use crate::options::{Format, Hermetic, Network, TREE_2024};
 use crate::render;
-use crate::settings::{Fetching, Settings, Source};
+use crate::settings::{Fetching, Settings, Source, Trusting};
 
 pub(super) fn run(context: &Context) -> Exit {
     let settings = rows(&context.settings);
@@ -107,6 +107,25 @@ fn of_fetching(settings: &Fetching) -> Vec<Setting> {
     ]
 }
 
+/// Returns the settings of `[trust]`.
+fn of_trusting(settings: &Trusting) -> Vec<Setting> {
+    let Trusting {
+        policy,
+        keyring,
+        signatures,
+    } = settings;
+    let path = |path: &Option<Utf8PathBuf>| text(path.as_ref().map_or("", |path| path.as_str()));
+    vec![
+        row("trust.policy", path(&policy.value), &policy.source),
+        row("trust.keyring", path(&keyring.value), &keyring.source),
+        row(
+            "trust.signatures",
+            text(signatures.value.as_deref().unwrap_or_default()),
+            &signatures.source,
+        ),
+    ]
+}
+
 fn rows(settings: &Settings) -> Vec<Setting> {
     let runtime = match &settings.runtime.value {
         Choice::Auto => "auto",
@@ -146,5 +165,12 @@ fn rows(settings: &Settings) -> Vec<Setting> {
     });
     rows.extend(engines);
     rows.extend(of_fetching(&settings.fetch));
+    rows.extend(of_trusting(&settings.trust));
+    let insecure: Vec<_> = settings.insecure.value.iter().map(String::as_str).collect();
+    rows.push(row(
+        "registry.insecure",
+        text(&insecure.join(" ")),
+        &settings.insecure.source,
+    ));
     rows
 }

@@ -1,18 +1,23 @@
 //! `stagex digests`: records the digests of what was built, or compares them with the recorded.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use documents::Version;
+use documents::{SignedBy, SignedComparison, Version};
 use package_tree::Tree;
-use state::{CompareOptions, Comparison};
+use state::{CompareOptions, Comparison, Digests};
 
 use crate::arguments;
+use crate::arguments::Whom;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::options::Format;
 use crate::place;
 use crate::render;
+
+/// Who has signed images, by package and by platform that is not its first.
+pub(super) type Signers = BTreeMap<(String, Option<String>), SignedBy>;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<Exit, Failure> {
     let tree = super::tree::open(context)?;
@@ -25,15 +30,23 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
         compared.retain(|each| each.recorded.is_some());
     }
     let nothing_is_built = compared.iter().all(|each| each.built.is_none());
+    let signers = if arguments.signed && !nothing_is_built {
+        signers(context, &tree, &compared)?
+    } else {
+        Signers::new()
+    };
     match context.format {
         Format::Json => render::json(&documents::Digests {
             version: Version,
-            packages: compared.iter().map(Into::into).collect(),
+            packages: compared
+                .iter()
+                .map(|each| document(each, &signers))
+                .collect(),
         }),
         Format::Human if nothing_is_built => {}
         Format::Human => {
             let (listed, omitted) = listed(&compared, arguments);
-            render::result(&human(&listed));
+            render::result(&human(&listed, &signers));
             if omitted > 0 && !context.verbosity.quiet {
                 let images = render::count(omitted, "image");
                 render::note(&format!("not recorded: {images} (--all lists them)"));
@@ -53,12 +66,50 @@ pub(super) fn run(context: &Context, arguments: &arguments::Digests) -> Result<E
     if nothing_is_built && !context.verbosity.quiet {
         render::note("nothing is built, so digests/ stays as it is");
     }
+    let mut built = compared.iter().filter(|each| each.built.is_some());
+    let is_verified = |each: &Comparison| signers.get(&key(each)).is_some_and(|by| by.verified);
+    let is_open = arguments.signed && built.any(|each| !is_verified(each));
+    if is_open && !context.verbosity.quiet {
+        render::note("`stagex verify` says what is missing");
+    }
     let differs = compared.iter().any(Comparison::differs);
     Ok(if arguments.check && differs {
         ErrorKind::Differs.into()
+    } else if is_open {
+        ErrorKind::NotVerified.into()
     } else {
         Exit::Success
     })
+}
+
+/// Returns what an image is found by among those that are signed.
+fn key(compared: &Comparison) -> (String, Option<String>) {
+    (compared.name.clone(), compared.platform.clone())
+}
+
+fn document(compared: &Comparison, signers: &Signers) -> SignedComparison {
+    let signed = signers.get(&key(compared));
+    SignedComparison {
+        compared: compared.into(),
+        signed: signed.cloned(),
+    }
+}
+
+/// Finds out who has signed what is recorded of the images that were built.
+fn signers(context: &Context, tree: &Tree, compared: &[Comparison]) -> Result<Signers, Failure> {
+    let built = compared.iter().filter(|each| each.built.is_some());
+    let names: BTreeSet<&str> = built.map(|each| each.name.as_str()).collect();
+    let plan = super::tree::plan(context, tree, &[])?;
+    let packages = plan.packages.iter();
+    let packages: Vec<_> = packages
+        .filter(|package| names.contains(package.name.as_str()))
+        .collect();
+    let recorded = Digests::read(&context.directory)?;
+    let judged = super::trust::judged(context, &Whom::default(), false, &packages, &recorded)?;
+    let images = judged.packages.iter();
+    Ok(images
+        .map(|image| ((image.name.clone(), image.platform.clone()), image.into()))
+        .collect())
 }
 
 /// Returns what is listed for people, and how many images are omitted. A check omits images that are
@@ -94,7 +145,7 @@ pub(super) fn compare(
 }
 
 /// Returns a line for each package that was built, as the files have it, with what differs.
-pub(super) fn human(compared: &[Comparison]) -> String {
+pub(super) fn human(compared: &[Comparison], signers: &Signers) -> String {
     let mut text = String::new();
     for each in compared {
         let Some(built) = each.built else { continue };
@@ -104,6 +155,10 @@ pub(super) fn human(compared: &[Comparison]) -> String {
             None => writeln!(text, "  (not recorded before)"),
             Some(_) => writeln!(text),
         };
+        if let Some(by) = signers.get(&key(each)) {
+            let line = format!("  (signed by {by})");
+            let _ = writeln!(text, "{}", printable::line(&line));
+        }
     }
     text
 }
@@ -136,10 +191,11 @@ mod tests {
             all,
             recorded: false,
             verify: false,
+            signed: false,
         };
         let text = |check, all| {
             let (listed, omitted) = listed(&compared, &arguments(check, all));
-            (human(&listed), omitted)
+            (human(&listed, &Signers::new()), omitted)
         };
 
         let (checked, omitted) = text(true, false);

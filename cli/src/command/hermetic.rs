@@ -134,6 +134,8 @@ pub(super) fn of_recipe(
             recipe.sources = Sources::Checked {
                 directory: given,
                 sources: output.sources.to_vec(),
+                // The command line names what each context is.
+                seeds: Vec::new(),
             };
             recipe.context = within;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use documents::{Attempt, Version};
+use documents::{Attempt, Signing, Version};
 use ledger::Ledger;
 
 use crate::arguments;
@@ -44,6 +44,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Ledger) -> Result<Ex
         return Ok(Exit::Success);
     }
     let attempts = selected(ledger.attempts(), arguments);
+    let signings = signed(ledger.signings(), arguments);
     if let Some(path) = &arguments.export {
         let text = ledger::export(&attempts);
         let (directory, name) = place::parent(&context.directory, path)?;
@@ -61,19 +62,49 @@ pub(super) fn run(context: &Context, arguments: &arguments::Ledger) -> Result<Ex
         Format::Json => render::json(&documents::Ledger {
             version: Version,
             attempts,
+            signings,
         }),
         Format::Human => {
             let mut text = String::new();
             for attempt in &attempts {
                 list(attempt, &mut text);
             }
+            for signing in &signings {
+                list_signing(signing, &mut text);
+            }
             render::result(text.trim_end());
-            if attempts.is_empty() && !context.verbosity.quiet {
+            if text.is_empty() && !context.verbosity.quiet {
                 render::note("there is no such attempt (`stagex reproduce` makes them)");
             }
         }
     }
     Ok(Exit::Success)
+}
+
+/// Returns what was signed of the packages that are asked for, unless something is asked for that only attempts have.
+fn signed(signings: &[Signing], arguments: &arguments::Ledger) -> Vec<Signing> {
+    if arguments.verdict.is_some() || arguments.by.is_some() {
+        return Vec::new();
+    }
+    let named = |signing: &&Signing| {
+        arguments.packages.is_empty() || arguments.packages.contains(&signing.package)
+    };
+    signings.iter().filter(named).cloned().collect()
+}
+
+fn list_signing(signing: &Signing, text: &mut String) {
+    let name = match &signing.platform {
+        Some(platform) => format!("{} {platform}", signing.package),
+        None => signing.package.clone(),
+    };
+    let against = signing.against.as_deref().unwrap_or("not reproduced");
+    let why = signing.forced.as_ref();
+    let why = why.map_or_else(String::new, |reason| format!(": {against}: {reason}"));
+    let line = format!(
+        "{} {:<12} {name} {} by {}{why}",
+        signing.signed, "signed", signing.digest, signing.certificate,
+    );
+    let _ = writeln!(text, "{}", printable::line(&line));
 }
 
 fn selected(attempts: &[Attempt], arguments: &arguments::Ledger) -> Vec<Attempt> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use build::Listener;
 use documents::{Explanation, Explanations, MadePackage, Reason, Version};
 use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
-use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan};
+use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan, Tree};
 
 use super::after;
 use super::check::Mode;
@@ -24,38 +24,30 @@ use crate::wait;
 pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit, Failure> {
     let tree = super::tree::open(context)?;
     let goals = package_tree::goals(&tree, &arguments.targets).map_err(super::tree::of_targets)?;
-    match goals.instead {
-        Some(Instead::Check) => return super::check::of_tree(context, &[], Mode::default()),
-        Some(Instead::Compat) => return super::runtimes::run(context),
-        Some(Instead::Fetch) => {
-            if arguments.no_fetch {
-                let hint = "`stagex fetch --list` shows what is missing, and downloads nothing";
-                return Err(usage(
-                    "--no-fetch cannot be used with fetch".to_owned(),
-                    Some(hint),
-                ));
-            }
-            let plan = super::tree::plan_for(context, &tree, &[], DEFAULT_PLATFORM)?;
-            return super::fetch::of_plan(context, &plan, arguments.progress);
-        }
-        Some(Instead::Help) => {
-            render::result(&arguments::help_of_make());
-            return Ok(Exit::Success);
-        }
-        None => {}
+    if arguments.prove_bootstrap && (goals.instead.is_some() || arguments.check || !goals.build) {
+        let hint = "name what is to be built, or leave it out";
+        let message = "--prove-bootstrap is for building, and nothing is built here".to_owned();
+        return Err(usage(message, Some(hint)));
+    }
+    if let Some(what) = goals.instead {
+        return instead(context, arguments, &tree, what);
     }
     if goals.reproduce {
         return reproduce(context, arguments, &goals);
     }
-    if !arguments.runtimes.is_empty() {
+    if !arguments.runtimes.is_empty() && !arguments.prove_bootstrap {
         let hint = "several runtimes build in turn: stagex make reproduce --runtimes podman,native";
-        let message = "--runtimes is for the target reproduce".to_owned();
+        let message = "--runtimes is for the target reproduce and for --prove-bootstrap".to_owned();
         return Err(usage(message, Some(hint)));
     }
     if arguments.check {
         return super::check::of_tree(context, &goals.targets, Mode::default());
     }
-    let platform = arguments.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
+    let platform = arguments
+        .building
+        .platform
+        .as_deref()
+        .unwrap_or(DEFAULT_PLATFORM);
     super::tree::warn(context, &tree, &goals.targets);
     let plan = super::tree::plan_for(context, &tree, &goals.targets, platform)?;
     if arguments.dry_run {
@@ -90,7 +82,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
     }
     let plan = Arc::new(plan);
     let made = build(context, arguments, &goals, &plan)?;
-    let failure = made.report.failure();
+    let failure = made.unproven.or_else(|| made.report.failure());
     let exit = failure.map_or(Exit::Success, Exit::Error);
     let after = if exit == Exit::Success {
         after::run(context, &tree, &plan, &goals.after)?
@@ -112,6 +104,41 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
     Ok(exit)
 }
 
+/// Does what a target asks for that is not to build.
+fn instead(
+    context: &Context,
+    arguments: &arguments::Make,
+    tree: &Tree,
+    what: Instead,
+) -> Result<Exit, Failure> {
+    match what {
+        Instead::Check => super::check::of_tree(context, &[], Mode::default()),
+        Instead::Compat => super::runtimes::run(context),
+        Instead::Fetch => {
+            if arguments.building.no_fetch {
+                let hint = "`stagex fetch --list` shows what is missing, and downloads nothing";
+                return Err(usage(
+                    "--no-fetch cannot be used with fetch".to_owned(),
+                    Some(hint),
+                ));
+            }
+            let plan = super::tree::plan_for(context, tree, &[], DEFAULT_PLATFORM)?;
+            super::fetch::of_plan(context, &plan, arguments.building.progress)
+        }
+        Instead::Sign => {
+            let sign = arguments::Sign {
+                dry_run: arguments.dry_run,
+                ..arguments::Sign::default()
+            };
+            super::sign::run(context, &sign)
+        }
+        Instead::Help => {
+            render::result(&arguments::help_of_make());
+            Ok(Exit::Success)
+        }
+    }
+}
+
 /// Does what the target `reproduce` asks for.
 fn reproduce(
     context: &Context,
@@ -131,17 +158,11 @@ fn reproduce(
             Some(hint),
         ));
     }
-    let asked = Asked {
-        targets: goals.targets.clone(),
-        runtimes: arguments.runtimes.clone(),
-        clean: goals.clean,
-        rounds: 1,
-        keep_going: arguments.keep_going,
-        progress: arguments.progress,
-        platform: arguments.platform.clone(),
-        no_fetch: arguments.no_fetch,
-        ..Asked::default()
-    };
+    if !arguments.runtimes.is_empty() && context.is_runtime_named() {
+        let message = "--runtimes and --runtime cannot be used together with reproduce".to_owned();
+        return Err(usage(message, Some("name all of them with --runtimes")));
+    }
+    let asked = Asked::by_make(arguments, goals.targets.clone(), goals.clean);
     super::reproduce::of(context, &asked)
 }
 
@@ -204,6 +225,8 @@ fn print_explanations(context: &Context, plan: &Plan, explained: Vec<Explanation
 struct Made {
     runtime: String,
     report: Report,
+    /// Of which kind the failure is where the bootstrap is not proven: nothing was built then.
+    unproven: Option<ErrorKind>,
     /// Why each package that was begun was.
     reasons: BTreeMap<String, Vec<Reason>>,
 }
@@ -217,14 +240,14 @@ fn build(
 ) -> Result<Made, Failure> {
     let options = Options {
         jobs: context.settings.jobs(),
-        keep_going: arguments.keep_going,
+        keep_going: arguments.building.keep_going,
         no_cache: arguments.no_cache || goals.clean,
         space: context.settings.space(),
     };
     let directories = place::directories(context)?;
     let hermetic = super::hermetic::of_tree(context)?.map(Arc::new);
     let show = Show {
-        progress: arguments.progress,
+        progress: arguments.building.progress,
         reasons: arguments.explain,
     };
     let remembered = Arc::new(Reasons::before(render::listener(context.verbosity, show)));
@@ -233,14 +256,12 @@ fn build(
         let mut interrupted = wait::watch();
         let selected = context.select(&mut interrupted).await?;
         let runtime = selected.runtime().to_owned();
-        let platforms = arguments.platform.iter();
-        let platforms: Vec<_> = platforms.flat_map(|names| names.split(',')).collect();
-        build::check_platforms(&selected.ready, &platforms)?;
+        build::check_platforms(&selected.ready, &arguments.building.platforms())?;
         if let Some(hermetic) = &hermetic {
             super::hermetic::check(hermetic, plan, &selected)?;
         }
-        if goals.imports() && !selected.backend.can_load() {
-            return Err(cannot_load(&runtime));
+        if goals.imports() {
+            super::import::can_load(&selected)?;
         }
         if goals.clean {
             // Not before there is something that can build it again.
@@ -251,13 +272,33 @@ fn build(
             let cleaned = wait::unless(&mut interrupted, cleaning).await?;
             cleaned?;
         }
-        let sources = super::supply::of(context, !arguments.no_fetch, &listener);
+        let (mut plan, mut proven) = (Arc::clone(plan), BTreeMap::new());
+        if arguments.prove_bootstrap {
+            let asked = Asked::by_make(arguments, Vec::new(), goals.clean);
+            let proving =
+                super::reproduce::prove(context, &asked, &plan, &listener, &mut interrupted);
+            match proving.await? {
+                Ok(digests) => proven = digests,
+                Err(kind) => {
+                    return Ok(Made {
+                        runtime,
+                        report: nothing(&plan, *interrupted.borrow()),
+                        unproven: Some(kind),
+                        reasons: BTreeMap::new(),
+                    });
+                }
+            }
+            // What was proven is what everything else is built on.
+            plan = Arc::new(reproduce::bootstrap_stays(&plan));
+        }
+        let sources = super::supply::of(context, !arguments.building.no_fetch, &listener);
         let job = Job {
             given: None,
+            proven: Arc::new(proven),
             profile: context.settings.profile.value,
             directories,
             sources,
-            plan: Arc::clone(plan),
+            plan,
             executor: Arc::new(Local::new(
                 selected.backend,
                 selected.ready,
@@ -271,18 +312,22 @@ fn build(
         Ok(Made {
             runtime,
             report,
+            unproven: None,
             reasons: remembered.found(),
         })
     })
 }
 
-/// Says that a runtime has no store for images.
-fn cannot_load(runtime: &str) -> Failure {
-    let message = format!("{runtime} cannot import images: it has no store for them");
-    let hint = "use docker, podman or buildah; without import, the image is an OCI layout in out/";
-    Failure::of(ErrorKind::Usage, [(message, Some(hint.to_owned()))])
+/// Returns the report of a build that was not begun.
+fn nothing(plan: &Plan, interrupted: bool) -> Report {
+    let names = plan.packages.iter().map(|package| package.name.clone());
+    Report {
+        packages: names.map(|name| (name, Outcome::Skipped)).collect(),
+        interrupted,
+    }
 }
 
+/// Says that a runtime has no store for images.
 fn print_digests(report: &Report) {
     for (name, outcome) in &report.packages {
         if let Some(digest) = outcome.digest() {
@@ -300,7 +345,8 @@ fn print_failures(report: &Report) {
     }
     let skipped = |(_, outcome): &&(String, Outcome)| matches!(outcome, Outcome::Skipped);
     let count = report.packages.iter().filter(skipped).count();
-    if count > 0 && !report.interrupted {
+    let failed = |(_, outcome): &(String, Outcome)| matches!(outcome, Outcome::Failed(_));
+    if count > 0 && !report.interrupted && report.packages.iter().any(failed) {
         render::note(&format!(
             "not built because of a failed dependency: {count}"
         ));
@@ -388,6 +434,7 @@ mod tests {
             };
             let document = document(&Made {
                 runtime: "docker".to_owned(),
+                unproven: None,
                 report,
                 reasons: BTreeMap::new(),
             });

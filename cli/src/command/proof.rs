@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attest::{Bill, Scope};
-use documents::{Attestations, Digest, Version};
+use camino::Utf8Path;
+use documents::{Attestations, Digest, SignedBy, Verify, Version};
 use ledger::Ledger;
-use package_tree::{Plan, Tree};
+use package_tree::{Plan, PlannedPackage, Tree};
 use report::{Facts, WriteError};
 use state::Digests;
 
 use crate::arguments;
+use crate::arguments::Whom;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
@@ -22,25 +24,88 @@ const STAGEX: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) fn report(context: &Context, arguments: &arguments::Report) -> Result<Exit, Failure> {
     let (plan, recorded) = plan(context, &arguments.targets)?;
+    let packages: Vec<_> = plan.packages.iter().collect();
+    let judged = arguments
+        .signed
+        .then(|| super::trust::judged(context, &Whom::default(), false, &packages, &recorded))
+        .transpose()?;
+    let of = (&plan, &recorded);
+    let made = made(
+        context,
+        &arguments.place,
+        of,
+        judged.as_ref(),
+        Making::Written,
+    )?;
+    match context.format {
+        Format::Json => render::json(&made.report),
+        Format::Human => render::result(arguments.place.join("index.html").as_str()),
+    }
+    let is_verified = |judged: &Verify| judged.packages.iter().all(|image| image.verified);
+    Ok(if judged.as_ref().is_none_or(is_verified) {
+        Exit::Success
+    } else {
+        ErrorKind::NotVerified.into()
+    })
+}
+
+/// What is done with a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Making {
+    /// It is compared with the one that is there.
+    Compared,
+    /// It is written.
+    Written,
+}
+
+/// A report.
+pub(super) struct Made {
+    pub(super) report: documents::Report,
+    /// Whether one that was there before said the same.
+    pub(super) is_old: bool,
+}
+
+/// Makes a report of what is known, with who has signed what was `judged`.
+pub(super) fn made(
+    context: &Context,
+    place: &Utf8Path,
+    (plan, recorded): (&Plan, &Digests),
+    judged: Option<&Verify>,
+    making: Making,
+) -> Result<Made, Failure> {
     let attempts = ledger()?;
-    let (parent, name) = place::parent(&context.directory, &arguments.place)?;
+    let (parent, name) = place::parent(&context.directory, place)?;
     let previous = report::previous(&parent, &name)?;
-    let plan = documents::Plan::from(&plan);
+    let signed = judged.map(signers);
+    let recorded = first(plan, recorded);
+    let plan = documents::Plan::from(plan);
     let facts = Facts {
         plan: &plan,
         recorded: &recorded,
+        signed: signed.as_ref(),
         attempts: attempts.attempts(),
         profile: context.settings.profile.value.name,
         stagex: STAGEX,
     };
     let report = report::report(&facts, previous.as_ref());
-    let site = report::site(&facts, &report, previous.is_none(), &|_| None);
-    report::write(&parent, &name, &report, &site)?;
-    match context.format {
-        Format::Json => render::json(&report),
-        Format::Human => render::result(arguments.place.join("index.html").as_str()),
+    if making == Making::Written {
+        let site = report::site(&facts, &report, previous.is_none(), &|attempt| {
+            super::diff::page_of(context, attempt)
+        });
+        report::write(&parent, &name, &report, &site)?;
     }
-    Ok(Exit::Success)
+    Ok(Made {
+        is_old: previous.as_ref() == Some(&report),
+        report,
+    })
+}
+
+/// Returns who has signed all platforms of each package.
+fn signers(judged: &documents::Verify) -> BTreeMap<String, SignedBy> {
+    let packages = judged.by_package().into_iter();
+    let signed =
+        packages.filter_map(|(name, images)| Some((name.to_owned(), SignedBy::all(images)?)));
+    signed.collect()
 }
 
 pub(super) fn attest(context: &Context, arguments: &arguments::Attest) -> Result<Exit, Failure> {
@@ -75,6 +140,7 @@ pub(super) fn attest(context: &Context, arguments: &arguments::Attest) -> Result
 
 pub(super) fn sbom(context: &Context, arguments: &arguments::Sbom) -> Result<Exit, Failure> {
     let (plan, recorded) = plan(context, &arguments.targets)?;
+    let recorded = first(&plan, &recorded);
     let plan = documents::Plan::from(&plan);
     let scope = if arguments.closure {
         Scope::Closure
@@ -102,20 +168,20 @@ fn ledger() -> Result<Ledger, Failure> {
     Ok(Ledger::open(&state, &secret)?)
 }
 
-/// Plans what targets select, and returns with it what is recorded of each package's first platform.
-fn plan(
-    context: &Context,
-    targets: &[String],
-) -> Result<(Plan, BTreeMap<String, Digest>), Failure> {
+/// Plans what targets select, and returns with it what is recorded.
+fn plan(context: &Context, targets: &[String]) -> Result<(Plan, Digests), Failure> {
     let tree: Tree = super::tree::open(context)?;
     let plan = super::tree::plan(context, &tree, targets)?;
-    let digests = Digests::read(&context.directory)?;
-    let first = |package: &package_tree::PlannedPackage| {
-        let digest = digests.of(&package.stage, &package.name, None)?;
+    Ok((plan, Digests::read(&context.directory)?))
+}
+
+/// Returns what is recorded of each package's first platform.
+pub(super) fn first(plan: &Plan, recorded: &Digests) -> BTreeMap<String, Digest> {
+    let first = |package: &PlannedPackage| {
+        let digest = recorded.of(&package.stage, &package.name, None)?;
         Some((package.name.clone(), digest.into()))
     };
-    let recorded = plan.packages.iter().filter_map(first).collect();
-    Ok((plan, recorded))
+    plan.packages.iter().filter_map(first).collect()
 }
 
 /// A report cannot be written.

@@ -1,6 +1,7 @@
 //! Everything that the program prints, apart from errors.
 
 pub(crate) mod cells;
+pub(crate) mod diff;
 pub(crate) mod fetching;
 pub(crate) mod findings;
 mod plain;
@@ -11,7 +12,7 @@ mod words;
 
 pub(crate) use plain::because;
 pub(crate) use reasons::Reasons;
-pub(crate) use streams::{Lost, is_screen, lost, note, result, styled, written};
+pub(crate) use streams::{Lost, is_screen, lost, note, prompt, result, styled, written};
 pub(crate) use words::{count, shortened};
 
 use std::sync::Arc;
@@ -82,6 +83,15 @@ pub(crate) fn json(document: &impl Document) {
 
 /// Prints a document to standard output as JSON whose format others have defined.
 pub(crate) fn foreign(document: &impl Serialize) {
+    result(&text_of(document));
+}
+
+/// Returns a document whose format others have defined as the text of a file.
+pub(crate) fn foreign_text(document: &impl Serialize) -> String {
+    format!("{}\n", text_of(document))
+}
+
+fn text_of(document: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(document).expect("what is printed is plain data");
-    result(&printable::json(&text));
+    printable::json(&text).into()
 }

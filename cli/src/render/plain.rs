@@ -59,6 +59,12 @@ fn line(event: &Event) -> Option<String> {
             format!("{}, with {runtime}", count(*packages, "package"))
         }
         Event::Started { package, .. } => format!("{package}: building"),
+        Event::Seed {
+            package,
+            seed,
+            number,
+            count,
+        } => format!("{package}: from the seed `{seed}` ({number} of {count})"),
         Event::Output { package, line } => {
             format!("{package}: {}", printable::line(line))
         }

@@ -15,6 +15,11 @@ pub(crate) fn result(text: &str) {
     written(write!(anstream::stdout(), "{text}{end}"));
 }
 
+/// Prints a result to standard output whose control characters are ours: colours, which only a terminal gets.
+pub(super) fn painted(text: &str) {
+    written(write!(anstream::stdout(), "{text}"));
+}
+
 /// Takes note of what came of writing to standard output.
 pub(crate) fn written(outcome: io::Result<()>) {
     match outcome {
@@ -39,6 +44,11 @@ pub(crate) fn lost() -> Option<Lost> {
 /// Prints one line that a person should see, to standard error.
 pub(crate) fn note(text: &str) {
     styled(printable::lines(text));
+}
+
+/// Prints a question to standard error, whose answer is typed behind it.
+pub(crate) fn prompt(text: &str) {
+    let _ = write!(anstream::stderr(), "{}", printable::line(text));
 }
 
 /// The log, on standard error. What the program tells of itself has words of others in it: arguments,

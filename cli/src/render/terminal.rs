@@ -107,6 +107,12 @@ impl Listener for Terminal {
                     running.show("");
                 }
             }
+            Event::Seed { package, seed, .. } => {
+                if let Some(running) = state.running.get_mut(package) {
+                    running.step = format!("from the seed {}", printable::line(seed));
+                    running.show("");
+                }
+            }
             Event::Output { package, line } => {
                 if let Some(running) = state.running.get(package) {
                     running.show(line);
@@ -150,9 +156,11 @@ fn shortened(instruction: &str) -> String {
 fn lasting(plain: Plain, event: &Event) -> Option<String> {
     match event {
         Event::Started { reasons, .. } if plain.says_why(reasons) => plain.line(event),
-        Event::Started { .. } | Event::Step { .. } | Event::Output { .. } | Event::Fresh { .. } => {
-            None
-        }
+        Event::Started { .. }
+        | Event::Seed { .. }
+        | Event::Step { .. }
+        | Event::Output { .. }
+        | Event::Fresh { .. } => None,
         Event::Built {
             package, duration, ..
         } => Some(format!(

@@ -19,7 +19,9 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::fetch::{Table, Wrong};
+use super::registry;
 use super::setting::{Owner, Setting, Source};
+use super::trust;
 use super::value::{JOBS, Settings, network, some_jobs};
 use crate::arguments::choice;
 use crate::exit::ErrorKind;
@@ -30,7 +32,7 @@ use crate::options::{Hermetic, TREE_2024};
 pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "runtime",
     "jobs",
     "offline",
@@ -42,6 +44,8 @@ const KEYS: [&str; 11] = [
     "check",
     "engines",
     "fetch",
+    "trust",
+    "registry",
 ];
 
 /// What a `stagex.toml` can say.
@@ -62,6 +66,8 @@ struct File {
     check: Option<Spanned<CheckTable>>,
     engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     fetch: Option<Table>,
+    trust: Option<Spanned<trust::Table>>,
+    registry: Option<Spanned<registry::Table>>,
 }
 
 /// The table `[check]`.
@@ -169,8 +175,16 @@ impl Settings {
             };
         }
         self.take_rules(&text, file.rules, file.check, owner)?;
+        if let Some(table) = file.trust {
+            let taken = self.trust.take(&table, owner, &place);
+            taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
+        }
         if let Some(table) = file.fetch {
             let taken = self.fetch.take(table, owner, &place);
+            taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
+        }
+        if let Some(table) = file.registry {
+            let taken = registry::take(&mut self.insecure, table, owner, &place);
             taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         }
         let taken = file
@@ -436,6 +450,10 @@ mod tests {
             "[fetch]\nper-host = 257\n",
             "[fetch]\nstall = -1\n",
             "rules = \"tree-2030\"\n",
+            "[registry]\ninsecuer = []\n",
+            "[registry]\ninsecure = [\"http://a.org\"]\n",
+            "[registry]\ninsecure = [\"a.org/b\"]\n",
+            "[registry]\ninsecure = [\"a\"]\n",
             "[check]\nallow = []\n",
             "not toml",
         ] {
@@ -460,6 +478,16 @@ mod tests {
             assert!(read(&text, Owner::User).is_ok(), "{text}");
             assert_eq!(read(&text, Owner::Tree).is_ok(), of_tree, "{text}");
         }
+    }
+
+    #[test]
+    fn a_tree_names_no_registries() {
+        let text = "[registry]\ninsecure = [\"a.org:5000\", \"localhost\"]\n";
+        let settings = read(text, Owner::User).unwrap();
+        let found: Vec<_> = settings.insecure.value.iter().collect();
+        assert_eq!(found, ["a.org:5000", "localhost"]);
+        assert!(read(text, Owner::Tree).is_err());
+        assert!(read("[registry]\n", Owner::Tree).is_err());
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 mod fetch;
 mod file;
+mod registry;
 mod setting;
+mod trust;
 mod value;
 
 use runtimes::Choice;
@@ -14,6 +16,7 @@ pub(crate) use fetch::Fetching;
 use file::FILE;
 use setting::Owner;
 pub(crate) use setting::{Setting, Source};
+pub(crate) use trust::Trusting;
 pub(crate) use value::Settings;
 use value::{JOBS, network, some_jobs};
 
@@ -167,14 +170,20 @@ impl Settings {
             self.engines.insert(name.clone(), setting);
         }
         let (jobs, offline, network, ignore_space) = match &arguments.command {
-            Command::Make(make) => (make.jobs, make.offline, make.network, make.ignore_space),
+            Command::Make(arguments::Make { building, .. })
+            | Command::Reproduce(arguments::Reproduce { building, .. }) => (
+                building.jobs,
+                building.offline,
+                building.network,
+                building.ignore_space,
+            ),
             Command::Build(build) => (None, false, build.network, build.ignore_space),
-            Command::Reproduce(again) => (again.jobs, false, again.network, again.ignore_space),
             Command::Conformance(conformance) => (conformance.jobs, false, None, false),
             Command::Fetch(fetch) => {
                 self.take_fetch(fetch);
                 (None, fetch.offline, None, false)
             }
+            Command::Release(release) => (None, release.offline, None, false),
             _ => (None, false, None, false),
         };
         if let Command::Check(check) = &arguments.command
@@ -204,7 +213,8 @@ impl Settings {
             };
         }
         let hermetic = match &arguments.command {
-            Command::Make(make) => make.hermetic,
+            Command::Make(make) => make.building.hermetic,
+            Command::Reproduce(again) => again.building.hermetic,
             Command::Build(build) => build.hermetic,
             _ => None,
         };

@@ -2,7 +2,7 @@
 //!
 //! It does not know how they are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 
 use build::{Profile, Space};
@@ -12,6 +12,7 @@ use runtimes::Choice;
 
 use super::fetch::Fetching;
 use super::setting::{Setting, default};
+use super::trust::Trusting;
 use crate::options::{Hermetic, Network};
 
 /// Everything that is settled.
@@ -38,6 +39,10 @@ pub(crate) struct Settings {
     pub(crate) engines: BTreeMap<String, Setting<Utf8PathBuf>>,
     /// How sources are fetched.
     pub(crate) fetch: Fetching,
+    /// Whom the user believes.
+    pub(crate) trust: Trusting,
+    /// The registries that are asked without encryption.
+    pub(crate) insecure: Setting<BTreeSet<String>>,
 }
 
 impl Settings {
@@ -55,6 +60,8 @@ impl Settings {
             allow: Vec::new(),
             engines: BTreeMap::new(),
             fetch: Fetching::of_nobody(),
+            trust: Trusting::of_nobody(),
+            insecure: default(BTreeSet::new()),
         }
     }
 

@@ -244,6 +244,7 @@ mod tests {
                 name: "core-a".to_owned(),
                 property: String::new(),
                 output: "core-a".to_owned(),
+                has_seeds: false,
             }],
             answers: vec![
                 answer(cell("native"), Verdict::Holds),

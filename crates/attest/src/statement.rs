@@ -64,7 +64,7 @@ fn provenance(attempt: &Attempt, registry: &str) -> Provenance {
         .map(|each| resource(each, registry));
     let started = seconds_of(&attempt.started);
     let finished = started.map(|started| rfc3339(started.saturating_add(whole(attempt.seconds))));
-    let runtime = attempt.runtime.name.split('@').next().unwrap_or_default();
+    let runtime = attempt.runtime.engine();
     Provenance {
         build_definition: BuildDefinition {
             build_type: BUILD_TYPE.to_owned(),
@@ -106,6 +106,7 @@ fn reproduction(attempt: &Attempt, digest: &Digest) -> Reproduction {
         started: attempt.started.clone(),
         seconds: attempt.seconds,
         dependencies: attempt.dependencies,
+        seeds: attempt.seeds.clone(),
         rounds: attempt.rounds.clone(),
         recorded: attempt.recorded.clone(),
         digest: digest.clone(),

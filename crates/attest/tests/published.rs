@@ -64,6 +64,7 @@ fn package(name: &str, needs: &[&str], requested: bool) -> PlannedPackage {
         fetch: String::new(),
         build_args: Vec::new(),
         dependencies: needs.iter().map(|&need| need.to_owned()).collect(),
+        seeds: Vec::new(),
         sources: vec![Source {
             key: "a".to_owned(),
             file: format!("{short}.tar.gz"),

@@ -1,6 +1,7 @@
 //! Why a plugin did not do what it was asked, and the one way of each reason into the API's
 //! words.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 use backend_api::{ErrorKind, Operation, Reason, Unavailable};
@@ -72,6 +73,7 @@ impl Error {
                 process::Error::NotFound { .. } | process::Error::NotPermitted { .. },
             )
             | Cause::Absent(_) => ErrorKind::ProgramUnavailable,
+            Cause::Died(status) if status.signal().is_some() => ErrorKind::EngineKilled,
             Cause::Process(_) | Cause::Died(_) => ErrorKind::EngineFailed,
             Cause::Misbehaved(_) | Cause::Version(_) => ErrorKind::Unexpected,
             Cause::Refused(refusal) => refusal.kind,
@@ -100,6 +102,7 @@ impl Error {
             Cause::Process(process::Error::NotPermitted { .. }) => {
                 "make the file executable (chmod +x)"
             }
+            Cause::Died(status) if status.signal().is_some() => process::KILLED_HINT,
             Cause::Process(_) | Cause::Died(_) => {
                 "what the plugin wrote to its standard error is in the log"
             }

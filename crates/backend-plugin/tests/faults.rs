@@ -286,6 +286,11 @@ fn faults_in_a_probe(#[case] script: &str, #[case] message: &str) {
     ErrorKind::EngineFailed,
     "ended without an answer"
 )]
+#[case::killed(
+    "echo reason >&2; kill -9 $$",
+    ErrorKind::EngineKilled,
+    "ended without an answer"
+)]
 #[case::no_result(
     r#"echo reason >&2; echo '{"type":"result"}'"#,
     ErrorKind::Unexpected,

@@ -108,6 +108,13 @@ impl Directory {
         self.directory(path)
     }
 
+    /// Makes a directory in it with a hidden name that nobody else chooses, for what is to be called `name` once it is
+    /// whole. Returns that name too.
+    pub fn new_unfinished(&self, name: &str) -> io::Result<(Self, Utf8PathBuf)> {
+        let temporary = Utf8PathBuf::from(format!(".{name}.{}", random()?));
+        Ok((self.new_directory(&temporary)?, temporary))
+    }
+
     /// Opens a regular file beneath, for reading.
     pub fn file(&self, path: &Utf8Path) -> io::Result<File> {
         // To open a device is to use it already; a named pipe would wait for its writer.

@@ -3,19 +3,17 @@
 //!
 //! Nothing is up to date here and nothing is recorded; whoever asks has decided that.
 
-use std::io::Write;
 use std::iter;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use backend_api::{Backend, Network, Ready, Variations};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, ImageSet};
 use package_tree::Hermetic;
 use tokio::sync::watch;
 
-use crate::builder::{Builder, Destination, Order};
-use crate::delivery::Delivery;
+use crate::builder::{Builder, Destination, Keep, Order};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::event::{Event, Listener};
@@ -27,7 +25,6 @@ use crate::resolve;
 use crate::session::Session;
 use crate::space::{Space, check_space};
 use crate::wait::{blocking, unless};
-use state::IoContext as _;
 use state::{Access, Directories};
 
 /// An image to build, and what with.
@@ -51,7 +48,8 @@ pub struct BuildJob {
     pub space: Space,
 }
 
-/// Builds an image and delivers it. Returns the digest of its manifest.
+/// Builds an image and has it delivered: `deliver` gets it. It is gone afterwards, unless its layout is to be written to
+/// `layout`, which it replaces. Returns the digest, and what `deliver` returned.
 ///
 /// The work is done in `out/` of the directory of the job's directories, where others may do the same meanwhile, and
 /// the log is there. When `interrupted` becomes true the build is ended, and what it put into the
@@ -60,12 +58,21 @@ pub struct BuildJob {
 /// # Errors
 ///
 /// Why there is no image, with the last lines of the log where the engine was started.
-pub async fn build(
+pub async fn build<D: Send + 'static>(
     job: BuildJob,
-    delivery: Delivery,
+    layout: Option<Utf8PathBuf>,
+    deliver: impl FnOnce(&ImageSet) -> D + Send + 'static,
     listener: Arc<dyn Listener>,
     interrupted: watch::Receiver<bool>,
-) -> Result<Digest, Failure> {
+) -> Result<(Digest, D), Failure> {
+    let delivered = Arc::new(Mutex::new(None));
+    let keep: Keep = {
+        let delivered = Arc::clone(&delivered);
+        Box::new(move |image| {
+            *lock(&delivered) = Some(deliver(image));
+            Ok(())
+        })
+    };
     let directories = job.directories.clone();
     let name = job.recipe.name.clone();
     let log = directories.log(&name);
@@ -89,7 +96,7 @@ pub async fn build(
         package: name.clone(),
         reasons: Vec::new(),
     });
-    let result = build_in(job, directories, delivery, &writer, interrupted).await;
+    let result = build_in(job, directories, (layout, keep), &writer, interrupted).await;
     let last_lines = writer.end();
     let (package, duration) = (name, start.elapsed());
     let result = result.map_err(|error| Failure {
@@ -106,21 +113,30 @@ pub async fn build(
         Err(failure) if matches!(failure.error, Error::Interrupted) => Event::Skipped { package },
         Err(failure) => Event::Failed {
             package,
-            message: failure.error.to_string(),
+            message: failure.message(),
             kind: failure.kind(),
+            hint: failure.error.hint(),
             last_lines: failure.last_lines.clone(),
         },
     });
     let closed = session.close(backend.as_ref()).await;
     let digest = result?;
     closed.map_err(bare)?;
-    Ok(digest)
+    let delivered = lock(&delivered).take();
+    Ok((
+        digest,
+        delivered.expect("an image that is there was delivered"),
+    ))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn build_in(
     job: BuildJob,
     directories: Directories,
-    delivery: Delivery,
+    (layout, keep): (Option<Utf8PathBuf>, Keep),
     log: &Arc<Log>,
     mut interrupted: watch::Receiver<bool>,
 ) -> Result<Digest, Error> {
@@ -155,32 +171,11 @@ async fn build_in(
         resolve::resolve(&recipe, files)
     })
     .await?;
-    let order = match delivery {
-        Delivery::Directory(directory) => Order {
-            resolved,
-            destination: Destination::Directory(directory),
-            varied: Variations::default(),
-            keep: Box::new(|_| Ok(())),
-        },
-        Delivery::File(path) => Order {
-            resolved,
-            destination: Destination::Work,
-            varied: Variations::default(),
-            keep: Box::new(move |image| {
-                Ok(oci_image::write_tar_file(image, &path).at("write", &path)?)
-            }),
-        },
-        Delivery::Stream(stream) => Order {
-            resolved,
-            destination: Destination::Work,
-            varied: Variations::default(),
-            keep: Box::new(move |image| send(image, stream)),
-        },
+    let order = Order {
+        resolved,
+        destination: layout.map_or(Destination::Work, Destination::Directory),
+        varied: Variations::default(),
+        keep,
     };
     Arc::new(builder).build(order, log, &mut interrupted).await
-}
-
-fn send(image: &ImageSet, mut stream: Box<dyn Write + Send>) -> Result<(), Error> {
-    let sent = oci_image::write_tar(image, &mut stream).and_then(|()| stream.flush());
-    Ok(sent.at("write", Utf8Path::new("the image"))?)
 }

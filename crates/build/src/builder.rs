@@ -3,11 +3,13 @@
 //!
 //! It does not know who needs the image, nor whether it is there already.
 
+use std::fs;
 use std::sync::Arc;
 
 use backend_api::{BuildKey, BuiltImage, EngineImage, StepId, Variations};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_image::{Digest, ImageSet, Layout};
+use package_tree::Seed;
 use tokio::sync::watch;
 
 use crate::cleanup::{CleanupRecord, Work};
@@ -19,8 +21,9 @@ use crate::log::Log;
 use crate::platform::check_platforms;
 use crate::request::{self, Prepared};
 use crate::resolve::{Resolved, first_line};
+use crate::seed;
 use crate::wait::{blocking, stopped};
-use state::Directories;
+use state::{Directories, IoContext as _};
 
 /// Builds images.
 #[derive(Debug)]
@@ -46,7 +49,13 @@ pub struct Order {
 /// What is done with an image that is there.
 pub type Keep = Box<dyn FnOnce(&ImageSet) -> Result<(), Error> + Send>;
 
-/// Where one platform's image is built.
+/// One of the builds that an image takes: there is one for each of its platforms, or for each of its seeds.
+struct Part {
+    resolved: Resolved,
+    seed: Option<Seed>,
+}
+
+/// Where an image is built, or a part of it.
 struct Place {
     /// The directory that its build works in.
     directory: Utf8PathBuf,
@@ -87,7 +96,8 @@ impl Builder {
         result
     }
 
-    /// Has the image of each platform built, one after the other, and puts them together.
+    /// Has the image of each platform built, one after the other, and puts them together; or that of each seed, which
+    /// must be one.
     async fn build_all(
         self: &Arc<Self>,
         work: &Work,
@@ -101,15 +111,28 @@ impl Builder {
             Destination::Work => directory.join("image"),
         };
         let name = work.name();
-        let several = order.resolved.len() > 1;
-        let profile = order.resolved[0].recipe.profile;
+        let recipe = order.resolved[0].recipe.clone();
+        let parts = parts(order.resolved);
+        let count = parts.len();
+        if !recipe.seeds().1.is_empty() {
+            let (directories, name) = (self.directories.clone(), recipe.name.clone());
+            blocking(move || directories.clear_seeds(&name)).await?;
+        }
         let mut images = Vec::new();
-        for resolved in order.resolved {
-            let place = if several {
-                log.line(&format!("for {}:", resolved.name));
+        for (number, part) in (1..).zip(parts) {
+            if let Some(seed) = &part.seed {
+                log.seed(&seed.name, number, count);
+            } else if count > 1 {
+                log.line(&format!("for {}:", part.resolved.name));
+            }
+            let place = if count > 1 {
+                let label = match &part.seed {
+                    Some(_) => &format!("seed-{number}"),
+                    None => &part.resolved.name,
+                };
                 // What makes a key unique stays its last part.
                 let (package, unique) = name.rsplit_once('-').unwrap_or((name, ""));
-                let key = BuildKey::new(&format!("{package}-{}-{unique}", resolved.name));
+                let key = BuildKey::new(&format!("{package}-{label}-{unique}"));
                 let directory = directory.join(key.as_str());
                 context::make_directory(&directory)?;
                 let image = directory.join("image");
@@ -128,20 +151,57 @@ impl Builder {
                 }
             };
             images.push(place.image.clone());
-            self.build_one(work, place, Arc::new(resolved), log, interrupted)
-                .await?;
+            self.build_part(work, place, part, log, interrupted).await?;
         }
+        let directories = self.directories.clone();
         blocking(move || {
-            if several {
+            let (_, seeds) = recipe.seeds();
+            if !seeds.is_empty() {
+                seed::agree(seeds, &images, &recipe.name, &directories)?;
+                images.truncate(1);
+            }
+            if count > 1 {
                 let images = images.iter().map(|image| Layout::open(image));
                 let images: Vec<Layout> = images.collect::<Result<_, _>>()?;
-                oci_image::put_together(&images, profile, &destination)?;
+                oci_image::put_together(&images, recipe.profile, &destination)?;
             }
             let image = ImageSet::open(&destination)?;
             (order.keep)(&image)?;
             Ok(image.digest())
         })
         .await
+    }
+
+    /// Has a part of an image built, from its seed if it has one.
+    async fn build_part(
+        self: &Arc<Self>,
+        work: &Work,
+        place: Place,
+        part: Part,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let Part { mut resolved, seed } = part;
+        let planted = place.directory.join("seed");
+        let of_seed = seed.is_some();
+        if let Some(seed) = seed {
+            let below = planted.clone();
+            let plant = move || {
+                let (fetch, _) = resolved.recipe.seeds();
+                let fetch = fetch.to_owned();
+                seed::plant(&mut resolved, &seed, &fetch, &below)?;
+                Ok::<_, Error>(resolved)
+            };
+            resolved = blocking(plant).await?;
+        }
+        self.build_one(work, place, Arc::new(resolved), log, interrupted)
+            .await?;
+        if of_seed {
+            // The next one may need the room.
+            let remove = move || fs::remove_dir_all(&planted).at("remove", &planted);
+            blocking(remove).await?;
+        }
+        Ok(())
     }
 
     async fn build_one(
@@ -225,6 +285,24 @@ impl Builder {
             log.notice(&error.to_string());
         }
     }
+}
+
+/// Returns the builds that an image takes.
+fn parts(resolved: Vec<Resolved>) -> Vec<Part> {
+    let (_, seeds) = resolved[0].recipe.seeds();
+    if seeds.is_empty() {
+        let part = |resolved| Part {
+            resolved,
+            seed: None,
+        };
+        return resolved.into_iter().map(part).collect();
+    }
+    assert_eq!(resolved.len(), 1, "a plan has seeds on one platform only");
+    let part = |seed: &Seed| Part {
+        resolved: resolved[0].clone(),
+        seed: Some(seed.clone()),
+    };
+    seeds.iter().map(part).collect()
 }
 
 /// Returns how a build that was ended is named to the backend, so that it can clean up.

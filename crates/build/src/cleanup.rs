@@ -11,6 +11,7 @@ use std::fs::File;
 use backend_api::BuiltImage;
 use beneath::{Directory, Kind};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -55,6 +56,7 @@ impl Work {
         let absent = || std::io::Error::from(std::io::ErrorKind::NotFound);
         let parent = directories.open_work()?.ok_or_else(absent);
         let parent = parent.at("open", &path)?;
+        let _beginning = hold(&parent, FlockOperation::LockShared).at("lock", &path)?;
         let (name, made) = loop {
             let unique = printable::hex(&state::random()[..UNIQUE]);
             let name = format!("{name}-{unique}");
@@ -124,6 +126,8 @@ impl Work {
         } else {
             None
         };
+        let _beginning =
+            hold(&self.parent, FlockOperation::LockShared).at("lock", &self.directory)?;
         self.parent.remove(name).at("remove", &self.directory)?;
         claim.map_or(Ok(()), |claim| self.claim(&claim))
     }
@@ -150,6 +154,8 @@ pub fn abandoned(directories: &Directories, access: Access) -> Result<Vec<Abando
         return Ok(Vec::new());
     };
     let proof = directories.proof();
+    // Where somebody is just beginning, what has no lock yet may be theirs.
+    let nobody_begins = hold(&work, FlockOperation::NonBlockingLockExclusive).ok();
     let mut abandoned = Vec::new();
     for entry in work.entries().at("read", &path)? {
         let left = |claim, life| Abandoned {
@@ -176,12 +182,19 @@ pub fn abandoned(directories: &Directories, access: Access) -> Result<Vec<Abando
                 Some(life)
             }
             // It was killed before that, or is its claim only; or it has just begun.
-            Err(_) if access == Access::Alone || claim.is_some() => None,
+            Err(_) if access == Access::Alone || claim.is_some() || nobody_begins.is_some() => None,
             Err(_) => continue,
         };
         abandoned.push(left(claim, life));
     }
     Ok(abandoned)
+}
+
+/// Locks the work directory until what is returned is dropped: shared while a directory in it has no lock of its own.
+fn hold(work: &Directory, how: FlockOperation) -> std::io::Result<Directory> {
+    let held = work.directory(Utf8Path::new(""))?;
+    rustix::fs::flock(&held, how)?;
+    Ok(held)
 }
 
 /// Reads the claim in the directory `name`, which is at `path`. One that is not there, cannot be understood, or
@@ -204,114 +217,4 @@ fn read(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    fn directories(root: &tempfile::TempDir) -> Directories {
-        let directories = Directories::of_tree(Utf8Path::from_path(root.path()).unwrap());
-        let nobody = &mut |_| panic!("nobody else holds the lock");
-        directories.open(Access::Alone, nobody).unwrap();
-        directories
-    }
-
-    fn claim(work: &Work) -> CleanupRecord {
-        CleanupRecord {
-            runtime: "docker".to_owned(),
-            image: BuiltImage {
-                key: backend_api::BuildKey::new("core-a"),
-                reference: "localhost/stagex/core-a".to_owned(),
-                also_made: Vec::new(),
-                steps: Vec::new(),
-                base_layers: 0,
-                work: work.directory().join("engine"),
-            },
-        }
-    }
-
-    #[test]
-    fn a_build_that_lives_is_nobodys_to_clear_up_and_a_dead_one_is() {
-        let root = tempfile::tempdir().unwrap();
-        let directories = directories(&root);
-        let work = Work::begin(&directories, "core-a").unwrap();
-        work.claim(&claim(&work)).unwrap();
-        assert_eq!(abandoned(&directories, Access::Beside).unwrap().len(), 0);
-
-        // As if it had been killed: its directory stays, and nobody holds the lock.
-        let directory = work.directory().to_owned();
-        drop(work);
-        let found = abandoned(&directories, Access::Beside).unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].work.join(&found[0].name), directory);
-        let claim = found[0].claim.as_ref().unwrap();
-        assert_eq!(claim.runtime, "docker");
-        assert_eq!(claim.image.work, directory.join("engine"));
-        let by_another = abandoned(&directories, Access::Beside).unwrap();
-        assert_eq!(by_another.len(), 0, "one of two clears it up");
-    }
-
-    #[test]
-    fn a_build_that_was_interrupted_leaves_its_claim() {
-        let root = tempfile::tempdir().unwrap();
-        let directories = directories(&root);
-        for keep_claim in [false, true] {
-            let work = Work::begin(&directories, "core-a").unwrap();
-            work.claim(&claim(&work)).unwrap();
-            work.end(keep_claim).unwrap();
-            let found = abandoned(&directories, Access::Beside).unwrap();
-            assert_eq!(found.len(), usize::from(keep_claim));
-        }
-    }
-
-    #[test]
-    fn a_directory_that_may_have_just_begun_is_left_to_whoever_is_alone() {
-        let root = tempfile::tempdir().unwrap();
-        let directories = directories(&root);
-        fs::create_dir(directories.work().join("core-a-1")).unwrap();
-        assert_eq!(abandoned(&directories, Access::Beside).unwrap().len(), 0);
-        assert_eq!(abandoned(&directories, Access::Alone).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn a_claim_that_somebody_else_wrote_is_none() {
-        let root = tempfile::tempdir().unwrap();
-        let directories = directories(&root);
-        let work = Work::begin(&directories, "core-a").unwrap();
-        work.claim(&claim(&work)).unwrap();
-        let (directory, text) = (
-            work.directory().to_owned(),
-            fs::read_to_string(work.directory().join(CLAIM)).unwrap(),
-        );
-        drop(work);
-        let believed = || {
-            let found = abandoned(&directories, Access::Alone).unwrap();
-            found.iter().filter(|left| left.claim.is_some()).count()
-        };
-        assert_eq!(believed(), 1);
-        // What was written of another directory, in other words, or of anything outside.
-        let other = directories.work().join("core-b-1");
-        fs::create_dir(&other).unwrap();
-        fs::write(other.join(CLAIM), &text).unwrap();
-        assert_eq!(believed(), 1, "a claim that was copied");
-        for changed in [
-            text.replace("engine", "../../../../.."),
-            text.replace("docker", "podman"),
-            text.lines().next().unwrap().to_owned() + "\n",
-        ] {
-            assert_ne!(changed, text);
-            fs::write(directory.join(CLAIM), changed).unwrap();
-            assert_eq!(believed(), 0);
-        }
-    }
-
-    #[test]
-    fn links_in_the_work_directory_lead_nowhere() {
-        let root = tempfile::tempdir().unwrap();
-        let directories = directories(&root);
-        symlink("/", directories.work().join("core-a-1")).unwrap();
-        assert_eq!(abandoned(&directories, Access::Beside).unwrap().len(), 0);
-        assert_eq!(abandoned(&directories, Access::Alone).unwrap().len(), 1);
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use std::io;
 use camino::Utf8PathBuf;
 use containerfile::Position;
 use documents::ErrorKind;
+use oci_image::Digest;
 
 use crate::missing::{FetchProblem, MissingSource, message};
 
@@ -45,6 +46,22 @@ pub enum Error {
     Changed {
         /// The file.
         path: Utf8PathBuf,
+    },
+    /// An image is no longer the one that was found before.
+    #[error("the image of {name} was replaced meanwhile: it is {found}, and was {expected}")]
+    Replaced {
+        /// The image's name.
+        name: String,
+        /// The digest that it has.
+        found: Digest,
+        /// The digest that it must have.
+        expected: Digest,
+    },
+    /// What runtimes agreed on would have to be built again, by one.
+    #[error("{package} has changed since runtimes agreed on its image")]
+    NotProven {
+        /// The package.
+        package: String,
     },
     /// A file of a context is one that engines do not copy, or each in its own way.
     #[error("{path} is {found}, which cannot be in a context")]
@@ -135,6 +152,18 @@ pub enum Error {
         /// The name.
         reference: String,
     },
+    /// What an engine has in its store is not what was put there.
+    #[error("{runtime} has {found} as {reference}, and not {digest}")]
+    OtherLoaded {
+        /// The runtime.
+        runtime: String,
+        /// The name that it was given there.
+        reference: String,
+        /// The digest of its manifest.
+        digest: String,
+        /// What the engine says that it has.
+        found: String,
+    },
     /// An instruction failed.
     #[error(
         "{path}:{}:{}: {}{source}",
@@ -182,6 +211,19 @@ pub enum Error {
         /// What is wrong with its layout.
         source: oci_image::LayoutError,
     },
+    /// The archive of a seed is not one of a root file system.
+    #[error("the seed `{seed}` ({path}) cannot be used: {source}")]
+    Seed {
+        /// The seed's name in `package.toml`.
+        seed: String,
+        /// Its archive.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        source: SeedProblem,
+    },
+    /// The seeds of a package gave different images.
+    #[error("its seeds give different images: {}", told(.0))]
+    SeedsDiffer(Vec<SeedImage>),
     /// The configuration of a base image cannot be understood.
     #[error(transparent)]
     Config(#[from] oci_image::ConfigError),
@@ -215,6 +257,37 @@ pub enum Error {
     Interrupted,
 }
 
+/// Why a seed cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedProblem {
+    /// What is compressed cannot be read.
+    #[error("what is compressed in it cannot be read: {0}")]
+    Compression(io::Error),
+    /// It is larger than any root file system.
+    #[error("it has more than the {} MiB that are read of a root file system", .0 >> 20)]
+    TooLarge(u64),
+    /// It is not an archive, or has what no root file system has.
+    #[error(transparent)]
+    Archive(oci_image::ArchiveError),
+}
+
+/// What a package came out as from one of its seeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedImage {
+    /// The seed's name in `package.toml`.
+    pub seed: String,
+    /// The digest of the image's manifest.
+    pub digest: Digest,
+    /// Where the image is kept.
+    pub path: Utf8PathBuf,
+}
+
+/// Says what came out of each seed.
+fn told(images: &[SeedImage]) -> String {
+    let told = |image: &SeedImage| format!("`{}` gives {}", image.seed, image.digest);
+    images.iter().map(told).collect::<Vec<_>>().join(", ")
+}
+
 impl Error {
     /// Returns what kind of error it is.
     pub fn kind(&self) -> ErrorKind {
@@ -224,7 +297,9 @@ impl Error {
             Self::Containerfile { source, .. } => of_containerfile(&source.kind),
             Self::BadPattern { .. } | Self::ForeignList { .. } => ErrorKind::Tree,
             Self::Platform { .. } | Self::PlatformName(_) => ErrorKind::Usage,
-            Self::Changed { .. } => ErrorKind::Transient,
+            Self::Changed { .. } | Self::Replaced { .. } | Self::NotProven { .. } => {
+                ErrorKind::Transient
+            }
             Self::Fetch(problem) => problem.kind,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Remove { .. } | Self::DiskSpace { .. } => ErrorKind::Environment,
@@ -243,7 +318,9 @@ impl Error {
             | Self::Image(_)
             | Self::Layout(_)
             | Self::NamedImage { .. }
+            | Self::Seed { .. }
             | Self::Config(_) => ErrorKind::Package,
+            Self::SeedsDiffer(_) | Self::OtherLoaded { .. } => ErrorKind::Differs,
         }
     }
 
@@ -267,6 +344,14 @@ impl Error {
             Self::WrongSource { path, .. } => {
                 format!("replace it with `stagex fetch`, or find out who changed {path}")
             }
+            Self::SeedsDiffer(images) => {
+                let first = images.first()?;
+                let other = images.iter().find(|image| image.digest != first.digest)?;
+                format!(
+                    "none of them was put into out/; compare what is kept of them: stagex diff {} {}",
+                    first.path, other.path
+                )
+            }
             Self::Remove { path, .. } => format!(
                 "if its files belong to user IDs that are no longer yours (see /etc/subuid), only root can remove it: \
                  sudo rm -rf {path}"
@@ -282,6 +367,9 @@ impl Error {
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Changed { .. } => "run the command again when nothing else changes this file",
+            Self::Replaced { .. } | Self::NotProven { .. } => {
+                "run the command again, when nothing else works on this tree"
+            }
             Self::Deletion { .. } => {
                 "rename it, name it in .dockerignore, or put it into an archive that a RUN unpacks"
             }
@@ -318,6 +406,9 @@ impl Error {
             Self::NamedImage { .. } => {
                 "create its layout again; to build an image in out/ again, remove its directory"
             }
+            Self::Seed { .. } => {
+                "a seed is a tar of a root file system, plain or compressed with gzip, bzip2, xz or zstd"
+            }
             Self::Layout(_) | Self::Config(_) => state::HINT_OF_IMAGE,
             _ => return None,
         })
@@ -332,7 +423,7 @@ fn of_backend(error: &backend_api::Error) -> ErrorKind {
         Backend::Storage | Backend::ProgramUnavailable | Backend::PermissionDenied => {
             ErrorKind::Environment
         }
-        Backend::DaemonUnreachable => ErrorKind::Transient,
+        Backend::DaemonUnreachable | Backend::EngineKilled => ErrorKind::Transient,
         Backend::BuildFailed
         | Backend::Unsupported
         | Backend::Unexpected

@@ -32,6 +32,17 @@ pub enum Event {
         /// Why it is built, as far as anybody knows.
         reasons: Vec<Reason>,
     },
+    /// A package's build from one of its seeds begins.
+    Seed {
+        /// The package.
+        package: String,
+        /// The seed.
+        seed: String,
+        /// Which one it is in the order of `package.toml`, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// A build has come to an instruction that makes a layer. Engines may do several at once; then
     /// this is one of them.
     Step {
@@ -82,6 +93,8 @@ pub enum Event {
         message: String,
         /// Of which kind that is.
         kind: ErrorKind,
+        /// What the user can do about it, if anything is known.
+        hint: Option<String>,
         /// The last lines of its log.
         last_lines: Vec<String>,
     },

@@ -19,6 +19,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Returns why, in one sentence: what the error says, and those that it comes from.
+    pub fn message(&self) -> String {
+        chain(&self.error)
+    }
+
     /// Returns what kind of failure it is. What the operating system refuses is the package's own fault,
     /// such as a file of its context that cannot be read, unless there is no room.
     pub fn kind(&self) -> ErrorKind {
@@ -27,4 +32,18 @@ impl Failure {
             error => error.kind(),
         }
     }
+}
+
+/// Returns an error's message followed by those of the errors that it comes from.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        source = cause.source();
+    }
+    message
 }

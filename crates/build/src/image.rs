@@ -3,7 +3,7 @@
 use backend_api::{EngineImage, LayerRecord};
 use camino::Utf8Path;
 use containerfile::{Build, Instruction, Step};
-use oci_image::{Destination, ImageRequest, LayerEvent, LayerSource, Recorded, TreePath};
+use oci_image::{Destination, ImageRequest, LayerEvent, LayerSource, Leftover, Recorded, TreePath};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -68,6 +68,28 @@ pub(crate) fn write(
         ));
     }
     Ok(())
+}
+
+/// What is known of a step that makes a layer, whichever engine made it.
+#[derive(Debug, Clone)]
+pub struct LayerStep {
+    /// Whether programs run in it.
+    pub runs: bool,
+    /// What an engine may leave in its layer.
+    pub leftovers: Vec<Leftover>,
+    /// Where it copies to, if it copies.
+    pub destination: Option<Destination>,
+}
+
+/// Returns the steps of a build that make the layers of its image, in order.
+pub fn layer_steps(build: &Build) -> Vec<LayerStep> {
+    let steps = build.image_steps().filter(|step| step.makes_layer());
+    let steps = steps.map(|step| LayerStep {
+        runs: matches!(step.instruction, Instruction::Run(_)),
+        leftovers: residue::of_layer(build, step.id),
+        destination: destination_of(step),
+    });
+    steps.collect()
 }
 
 /// Returns where a step copies to, if it copies.

@@ -74,6 +74,17 @@ impl Log {
         self.listener.hear(Event::Notice { package, message });
     }
 
+    /// Says that the build from one of several seeds begins, with its number from 1.
+    pub fn seed(&self, seed: &str, number: usize, count: usize) {
+        self.line(&format!("from the seed `{seed}` ({number} of {count}):"));
+        self.listener.hear(Event::Seed {
+            package: self.package.clone(),
+            seed: seed.to_owned(),
+            number,
+            count,
+        });
+    }
+
     /// Ends the log and returns its last lines.
     pub fn end(&self) -> Vec<String> {
         let mut state = self.state();

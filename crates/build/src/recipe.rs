@@ -8,8 +8,8 @@ use std::io;
 use backend_api::OpenFiles;
 use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_image::{ImageSet, LayoutError, Profile};
-use package_tree::{PlannedPackage, Source};
+use oci_image::{Digest, ImageSet, LayoutError, Profile};
+use package_tree::{PlannedPackage, Seed, Source};
 
 use crate::listing::{FETCH, open_package};
 use state::Directories;
@@ -75,6 +75,9 @@ pub enum Sources {
         directory: Utf8PathBuf,
         /// The sources.
         sources: Vec<Source>,
+        /// Those sources of the directory that are root file systems: the image is built once from each, and none
+        /// of them lies under `fetch/`. Their recipe is of one platform.
+        seeds: Vec<Seed>,
     },
 }
 
@@ -83,10 +86,14 @@ pub enum Sources {
 pub enum Context {
     /// An image: a directory with its OCI layout.
     Image(Utf8PathBuf),
+    /// An image that must be this one: a directory with its OCI layout, and its digest.
+    Given(Utf8PathBuf, Digest),
     /// A directory of files.
     Directory(Utf8PathBuf),
     /// The sources.
     Sources,
+    /// The root file system that the image is just being built from.
+    Seed,
 }
 
 impl Recipe {
@@ -102,6 +109,9 @@ impl Recipe {
         };
         let mut contexts: BTreeMap<_, _> = package.dependencies().map(image).collect();
         contexts.insert(FETCH.to_owned(), Context::Sources);
+        if !package.seeds.is_empty() {
+            contexts.insert(package_tree::SEED.to_owned(), Context::Seed);
+        }
         Self {
             profile,
             root: directories.root().to_owned(),
@@ -114,13 +124,24 @@ impl Recipe {
             context: package.context.clone(),
             sources: Sources::Checked {
                 directory: package.fetch(),
-                sources: package.sources.to_vec(),
+                sources: package.fetched().cloned().collect(),
+                seeds: package.seeds.to_vec(),
             },
             build_arguments: package.build_arguments(),
             contexts,
             keep_network: None,
             open_files: OPEN_FILES,
             home: None,
+        }
+    }
+
+    /// Returns the root file systems that the image is built from, once from each, and the directory with them.
+    pub fn seeds(&self) -> (&Utf8Path, &[Seed]) {
+        match &self.sources {
+            Sources::Checked {
+                directory, seeds, ..
+            } => (directory, seeds),
+            Sources::Present => (Utf8Path::new(""), &[]),
         }
     }
 
@@ -158,7 +179,9 @@ impl Recipe {
     /// Opens the images that `reference` names, one for each platform, if it names any.
     pub fn images(&self, reference: &str) -> Result<Option<ImageSet>, LayoutError> {
         match self.named(reference) {
-            Some((_, Context::Image(layout))) => self.open_image(layout).map(Some),
+            Some((_, Context::Image(layout) | Context::Given(layout, _))) => {
+                self.open_image(layout).map(Some)
+            }
             _ => Ok(None),
         }
     }

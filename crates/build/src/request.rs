@@ -29,6 +29,8 @@ use crate::resolve::{Resolved, unusable};
 use crate::sources;
 use state::IoContext as _;
 
+/// What an engine leaves out of a context, beside the Containerfile.
+const IGNORED: &str = "Containerfile.dockerignore";
 /// The name of the context with the files that lowering makes.
 const SIDE: &str = "stagex-side";
 /// Build arguments that speak to one engine's frontend, about the file as it was written.
@@ -79,6 +81,7 @@ pub(crate) fn prepare(
             .iter()
             .map(|(from, (to, _))| (from.clone(), name(to)))
             .collect(),
+        given: recipe.build_arguments.clone(),
         offline: network == Network::None,
     };
     let wrong = |error: containerfile::Error| Error::Containerfile {
@@ -96,6 +99,9 @@ pub(crate) fn prepare(
     }
     let containerfile = work.join("Containerfile");
     fs::write(&containerfile, &lowered.text).at("write", &containerfile)?;
+    // What is in the contexts was chosen: an engine that finds this list looks for no other there.
+    let ignored = work.join(IGNORED);
+    fs::write(&ignored, "# nothing\n").at("write", &ignored)?;
     let notices = notices(&lowered, build, network, &main, work)?;
 
     let engine_directory = work.join("engine");
@@ -204,7 +210,10 @@ fn main_context(
     context::assemble(&directory, &resolved.files, &ignored, main)?;
 
     let below = main.join(FETCH);
-    let Sources::Checked { directory, sources } = &recipe.sources else {
+    let Sources::Checked {
+        directory, sources, ..
+    } = &recipe.sources
+    else {
         return Ok(below);
     };
     let directory = recipe.root.join(directory);
@@ -245,14 +254,15 @@ fn contexts(
             });
         };
         let source = match context {
-            Context::Image(layout) => {
-                let layout = resolved.recipe.root.join(layout);
+            Context::Image(layout) | Context::Given(layout, _) => {
                 // Not every engine compares layers with their names, nor says whose they are.
                 let verified = resolved.images[written].verify();
                 verified.map_err(|source| unusable(written, source))?;
                 ContextSource::Image(only_image(resolved, written, layout, work)?)
             }
             Context::Sources => ContextSource::Directory(fetch.to_owned()),
+            // It was written for this build alone.
+            Context::Seed => ContextSource::Image(resolved.images[written].directory().to_owned()),
             Context::Directory(directory) => {
                 let directory = resolved.recipe.root.join(directory);
                 let copy = work.join("contexts").join(BuildKey::new(name).as_str());
@@ -275,12 +285,12 @@ fn contexts(
 fn only_image(
     resolved: &Resolved,
     written: &str,
-    layout: Utf8PathBuf,
+    layout: &Utf8Path,
     work: &Utf8Path,
 ) -> Result<Utf8PathBuf, Error> {
     let image = &resolved.images[written];
-    if resolved.recipe.open_image(&layout)?.images().len() == 1 {
-        return Ok(layout);
+    if resolved.recipe.open_image(layout)?.images().len() == 1 {
+        return Ok(resolved.recipe.root.join(layout));
     }
     let directory = work.join("images");
     let link = directory.join(BuildKey::new(written).as_str());

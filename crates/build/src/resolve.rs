@@ -12,7 +12,7 @@ use oci_image::{ImageSet, Layout, LayoutError};
 
 use crate::error::Error;
 use crate::listing::{self, ContextFile};
-use crate::recipe::Recipe;
+use crate::recipe::{Context, Recipe};
 use state::IoContext as _;
 
 /// A recipe with its Containerfile read and understood, for one of its platforms.
@@ -70,7 +70,12 @@ pub fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>
     let text = typed.and_then(|typed| typed.read_text(beneath::TEXT));
     let text = text.at("read", &path)?;
     listing::check(&files, recipe.within_context(&recipe.containerfile), &text)?;
-    let file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
+    let mut file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
+    file.replace_stages(|stage| {
+        let mut contexts = recipe.contexts.keys();
+        let found = contexts.find(|context| context.eq_ignore_ascii_case(stage));
+        found.cloned()
+    });
     let files: Arc<[ContextFile]> = files.into();
     let resolved = |name: &String| {
         let platform = name.parse::<Platform>()?;
@@ -144,10 +149,21 @@ fn wrong(recipe: &Recipe, error: containerfile::Error) -> Error {
     }
 }
 
-/// Opens the images that `reference` names, if it names any.
+/// Opens the images that `reference` names, if it names any: those that were given, and no others.
 fn images_of(recipe: &Recipe, reference: &str) -> Result<Option<ImageSet>, Error> {
     let opened = recipe.images(reference);
-    opened.map_err(|source| unusable(reference, source))
+    let opened = opened.map_err(|source| unusable(reference, source))?;
+    if let (Some(images), Some((_, Context::Given(_, expected)))) =
+        (&opened, recipe.named(reference))
+        && images.digest() != *expected
+    {
+        return Err(Error::Replaced {
+            name: reference.to_owned(),
+            found: images.digest(),
+            expected: *expected,
+        });
+    }
+    Ok(opened)
 }
 
 /// Says which image it is whose layout is not what it should be.

@@ -35,9 +35,6 @@ pub struct ResolvedStage {
     pub platform_flag: Option<String>,
     /// The platform that it runs on.
     pub platform: Platform,
-    /// The build arguments that it has from the stage that it begins with, with their values: those that have one, and
-    /// that no `ENV` overrides. Not every engine hands them on.
-    pub inherited_arguments: Vec<(String, String)>,
     /// Its instructions: triggers of its base first, then its own.
     pub steps: Vec<Step>,
 }

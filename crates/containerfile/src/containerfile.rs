@@ -30,11 +30,22 @@ pub struct Containerfile {
     pub stages: Vec<Stage>,
 }
 
+/// A context in the place of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The name that the stage had.
+    pub name: String,
+    /// The context, as it is given.
+    pub context: String,
+}
+
 /// A stage: a `FROM`, and the instructions up to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
     /// The name after `AS`, in lower case.
     pub name: Option<String>,
+    /// What has taken its place, if a context has its name.
+    pub replaced: Option<Replaced>,
     /// The image, the stage or `scratch` after `FROM`, with its variables.
     pub base: Spanned<String>,
     /// `--platform`, with its variables.
@@ -130,6 +141,7 @@ fn stage(line: &Line, escape: char) -> Result<Stage, Fault> {
     }
     Ok(Stage {
         name,
+        replaced: None,
         base: Spanned {
             value: (*base).to_owned(),
             span: line.span_of(parts.arguments_at, parts.arguments_at + base.len()),

@@ -191,6 +191,15 @@ pub enum ErrorKind {
         "the heredoc `{0}`, which this engine needs as a file; expected a name of letters, digits, `.`, `_`, `-` and `+`"
     )]
     UnusualHeredocName(String),
+    /// A variable that a `RUN` must not find is in its environment already.
+    #[error("the variable `{0}` of a stage before cannot be taken away again")]
+    VariableStays(String),
+    /// A variable of several lines, which no instruction can set.
+    #[error("the variable `{0}` has several lines, and engines can only be told one")]
+    VariableOfLines(String),
+    /// An argument of several lines.
+    #[error("an argument has several lines, and engines can only be told one")]
+    TextOfLines,
     /// A network for one `RUN`, on an engine that has it for whole builds only.
     #[error(
         "`RUN --network={0}` is not possible: this engine has no option for the network of one RUN"
@@ -253,6 +262,9 @@ impl ErrorKind {
                 "only `<<-` allows tabs before the last line, and nothing may follow the name"
                     .to_owned(),
             ),
+            Self::VariableOfLines(name) => Some(format!(
+                "give it with --build-arg {name}=VALUE and declare it with `ARG {name}`, or write the lines in the RUN"
+            )),
             Self::MountValue(_) => Some("give it a value without them".to_owned()),
             Self::MountOfRun(_) => Some(
                 "copy what it needs with COPY, or build with another runtime: native, docker, or Podman 5.4 and \

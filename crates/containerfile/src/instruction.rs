@@ -309,13 +309,13 @@ pub struct Check {
     pub retries: u32,
 }
 
-/// `ONBUILD`.
+/// `ONBUILD`. What it says is not read before somebody begins with the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Onbuild {
     /// The trigger as a text: what follows `ONBUILD`, with heredoc bodies.
     pub expression: String,
-    /// The same, read.
-    pub instruction: Box<Instruction>,
+    /// The same, read, as far as it is known here what it says.
+    pub instruction: Option<Box<Instruction>>,
 }
 
 #[cfg(test)]

@@ -61,7 +61,8 @@ fn invocation(run: &Run, shell: &[String]) -> Invocation {
         };
     }
     let contents = first.contents();
-    if contents.starts_with("#!") {
+    // What is behind tabs is no interpreter, though they are taken away.
+    if first.body.starts_with("#!") {
         return Invocation {
             words: shell
                 .iter()

@@ -26,7 +26,7 @@ mod statement;
 mod words;
 
 pub use build::{Build, NetworkUse, Origin, ResolvedStage, Step, StepId};
-pub use containerfile::{Containerfile, Stage, parse};
+pub use containerfile::{Containerfile, Replaced, Stage, parse};
 pub use error::{Error, ErrorKind};
 pub use expand::ExpansionError;
 pub use instruction::{

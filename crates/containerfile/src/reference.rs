@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use crate::budget::{Budget, LONGEST_NAME, MOST_VARIABLES};
-use crate::containerfile::{Containerfile, Stage};
+use crate::containerfile::{Containerfile, Replaced, Stage};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::expand::{self, ExpansionError, Rules};
 use crate::instruction::Instruction;
@@ -220,7 +220,30 @@ impl Containerfile {
             .rposition(|other| other.name.as_deref() == Some(&name));
         match earlier {
             Some(number) => Ok(Base::Stage(StageId(number))),
-            None => scratch_or_image(&name, written.span),
+            None => match self.context_named(&name) {
+                Some(context) => Ok(Base::Image(context.to_owned())),
+                None => scratch_or_image(&name, written.span),
+            },
+        }
+    }
+
+    /// Lets contexts take the place of the stages that have their names: `context` returns one for a stage's name, as it
+    /// is given.
+    pub fn replace_stages(&mut self, context: impl Fn(&str) -> Option<String>) {
+        for stage in &mut self.stages {
+            let Some(context) = stage.name.as_deref().and_then(&context) else {
+                continue;
+            };
+            let name = stage.name.take();
+            stage.replaced = name.map(|name| Replaced { name, context });
+        }
+    }
+
+    /// Returns what stands for a stage.
+    fn stage_or_context(&self, number: usize) -> Base {
+        match &self.stages[number].replaced {
+            Some(replaced) => Base::Image(replaced.context.clone()),
+            None => Base::Stage(StageId(number)),
         }
     }
 
@@ -284,7 +307,7 @@ impl Containerfile {
         // A number is a stage of this file and nothing else.
         if name.parse::<i64>().is_ok() {
             return match name.parse::<usize>() {
-                Ok(number) if number < self.stages.len() => Ok(Base::Stage(StageId(number))),
+                Ok(number) if number < self.stages.len() => Ok(self.stage_or_context(number)),
                 _ => Err(self.no_such_number(name, span)),
             };
         }
@@ -313,10 +336,22 @@ impl Containerfile {
     }
 
     fn named(&self, name: &str, span: Span) -> Result<Base, Fault> {
-        match self.stage_named(name) {
-            Some(stage) => Ok(Base::Stage(stage)),
-            None => scratch_or_image(name, span),
+        match (self.stage_named(name), self.context_named(name)) {
+            (Some(stage), _) => Ok(Base::Stage(stage)),
+            (None, Some(context)) => Ok(Base::Image(context.to_owned())),
+            (None, None) => scratch_or_image(name, span),
         }
+    }
+
+    /// Returns the context that stands for a stage of a name, in any case of letters.
+    pub(crate) fn context_named(&self, name: &str) -> Option<&str> {
+        let name = name.to_lowercase();
+        let mut replaced = self
+            .stages
+            .iter()
+            .filter_map(|stage| stage.replaced.as_ref());
+        let found = replaced.rfind(|replaced| replaced.name == name)?;
+        Some(&found.context)
     }
 
     fn no_such_number(&self, number: &str, span: Span) -> Fault {

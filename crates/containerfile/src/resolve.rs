@@ -81,7 +81,6 @@ impl<'file> Resolver<'file> {
             self.budget.take(state.size()).map_err(wrong)?;
             state.begin_stage();
             let (platform_flag, platform) = self.platform(id, &outline.base, &stages)?;
-            let inherited_arguments = state.inherited_arguments();
             let steps = self.steps(id, outline, &mut state)?;
             references.extend(outline.uses.iter().cloned());
             stages.push(ResolvedStage {
@@ -90,7 +89,6 @@ impl<'file> Resolver<'file> {
                 base: outline.base.clone(),
                 platform_flag,
                 platform,
-                inherited_arguments,
                 steps,
             });
             states.push((id, state));
@@ -187,7 +185,10 @@ impl<'file> Resolver<'file> {
 
     fn target(&self) -> Result<StageId, Fault> {
         let last = StageId(self.file.stages.len() - 1);
-        let Some(name) = self.scope.target.as_deref().filter(|name| !name.is_empty()) else {
+        let named = self.scope.target.as_deref().filter(|name| !name.is_empty());
+        let replaced = self.file.stages[last.0].replaced.as_ref();
+        let replaced = replaced.map(|replaced| replaced.name.as_str());
+        let Some(name) = named.or(replaced) else {
             return Ok(last);
         };
         self.file.stage_named(name).ok_or_else(|| {

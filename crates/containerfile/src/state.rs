@@ -94,15 +94,6 @@ impl State {
         variables + arguments + shell + self.working_directory.len() + self.user.len()
     }
 
-    /// Returns the arguments that have a value, and that the image's own environment does not override.
-    pub(crate) fn inherited_arguments(&self) -> Vec<(String, String)> {
-        let mut arguments = self.arguments();
-        arguments.retain(|(name, _)| {
-            self.variables.get(name).is_some() && self.environment.get(name).is_none()
-        });
-        arguments
-    }
-
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         self.variables.0.clone()
     }

@@ -475,9 +475,9 @@ impl<'line> Reader<'line> {
         self.text("an instruction")?;
         let line = self.line.tail(self.parts.arguments_at);
         let parts = words::split(&line, self.escape);
-        let trigger = keyword(parts.keyword, parts.keyword_span)?;
-        if ["ONBUILD", "MAINTAINER", "FROM"].contains(&trigger) {
-            return Err(self.fault(ErrorKind::BadTrigger(trigger.to_owned())));
+        let trigger = parts.keyword.to_ascii_uppercase();
+        if ["ONBUILD", "MAINTAINER", "FROM"].contains(&trigger.as_str()) {
+            return Err(self.fault(ErrorKind::BadTrigger(trigger)));
         }
         // The blanks at its end belong to it.
         let mut expression = line.text.clone().into_owned();
@@ -486,17 +486,21 @@ impl<'line> Reader<'line> {
             expression.push_str(&heredoc.body);
             expression.push_str(&heredoc.name);
         }
-        let instruction = Reader {
-            line: &line,
-            keyword: trigger,
-            parts: &parts,
-            escape: self.escape,
-            heredocs: self.heredocs,
-        }
-        .read()?;
+        // Whoever begins with the image has to read it.
+        let known = keyword(parts.keyword, parts.keyword_span).ok();
+        let instruction = known.and_then(|keyword| {
+            let reader = Reader {
+                line: &line,
+                keyword,
+                parts: &parts,
+                escape: self.escape,
+                heredocs: self.heredocs,
+            };
+            reader.read().ok()
+        });
         Ok(Onbuild {
             expression,
-            instruction: Box::new(instruction),
+            instruction: instruction.map(Box::new),
         })
     }
 }

@@ -86,6 +86,7 @@ pub(crate) fn build(
             arguments.pair("--tag", request.key.name());
             arguments.pair("--iidfile", work.image_id().into_string());
             arguments.pair("--file", request.containerfile.to_string());
+            arguments.pair("--ignorefile", work.ignored().into_string());
             arguments.add(["--", request.context.as_str()]);
         }
         Place::There {
@@ -237,7 +238,8 @@ mod tests {
             "--no-hosts --volume /tmp/stagex-",
             ":/etc/hosts:ro",
             "CONTEXTS --tag localhost/stagex/core-x --iidfile /w/image-id",
-            "--file /c/Containerfile -- /c/context",
+            "--file /c/Containerfile --ignorefile /tmp/stagex-",
+            "/ignored -- /c/context",
         ];
         let mut from = 0;
         for part in parts {

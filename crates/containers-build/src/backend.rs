@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use async_trait::async_trait;
 use backend_api::{
     Availability, Backend, BuildRequest, BuiltImage, EngineImage, Error, Events, LoadRequest,
-    Operation,
+    Loaded, Operation,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use probe_cache::ProbeCache;
@@ -93,7 +93,7 @@ impl<E: Engine> Backend for EngineBackend<E> {
         true
     }
 
-    async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+    async fn load(&self, request: &LoadRequest) -> Result<Loaded, Error> {
         let loaded = match &self.found(Operation::Load).await?.builder {
             Builder::Here(driver) => driver.load(request).await,
             Builder::There(remote) => remote.load(request).await,

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use backend_api::{
-    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest,
+    BuildKey, BuildRequest, BuiltImage, EngineImage, ErrorKind, Event, Events, LoadRequest, Loaded,
     Network, Variation, Variations,
 };
 use camino::Utf8Path;
@@ -137,7 +137,7 @@ impl Driver {
         // A tool that was told to end may say that it succeeded, but then there is no image.
         let id = match beneath::read_text(work.image_id(), beneath::TEXT) {
             Ok(id) if done.succeeded() => id,
-            _ => return Err(Error::failed(done.stderr).at(progress.step())),
+            _ => return Err(Error::failed(done.status.code(), done.stderr).at(progress.step())),
         };
         Ok(BuiltImage::of(request, id.trim()))
     }
@@ -156,7 +156,7 @@ impl Driver {
             .run()
             .await?;
         if !done.succeeded() {
-            return Err(Error::failed(done.stderr));
+            return Err(Error::failed(done.status.code(), done.stderr));
         }
         let manifest = directory.join("manifest.json");
         read_manifest(&manifest, directory, image).map_err(|source| Error::file(&manifest, source))
@@ -164,7 +164,7 @@ impl Driver {
 
     /// Puts a finished image into the user's own store; see
     /// [`Backend::load`](backend_api::Backend::load).
-    pub(crate) async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
+    pub(crate) async fn load(&self, request: &LoadRequest) -> Result<Loaded, Error> {
         // The tool makes a name in the store of the layout's path: a relative one that is nobody's.
         let link = BuildKey::new(&format!("load-{}", request.work));
         let path = request.work.join(link.as_str());
@@ -177,7 +177,7 @@ impl Driver {
             if done.succeeded() {
                 Ok(String::from_utf8_lossy(&done.stdout).into_owned())
             } else {
-                Err(Error::failed(done.stderr))
+                Err(Error::failed(done.status.code(), done.stderr))
             }
         };
         let (image, platform) = (format!("oci:{link}"), &request.platform);
@@ -186,7 +186,9 @@ impl Driver {
         let id = printed.lines().last().unwrap_or_default().trim();
         run(&["tag", "--", id, &request.name]).await?;
         run(&["rmi", "--", &format!("localhost/{link}:latest")]).await?;
-        Ok(())
+        let inspected =
+            run(&[self.tool.inspect_arguments, &["--", &request.name]].concat()).await?;
+        Ok(Loaded::of_words(&inspected))
     }
 
     /// Removes all that a build has put into its work directory.

@@ -51,12 +51,13 @@ impl Error {
         Self::File { path, source }
     }
 
-    pub(crate) fn failed(stderr: String) -> Self {
+    /// The program failed with this exit code, if that is known, and wrote this to standard error.
+    pub(crate) fn failed(code: Option<i32>, stderr: String) -> Self {
         let Failure {
             message,
             kind,
             hint,
-        } = Failure::of(&stderr);
+        } = Failure::of(code, &stderr);
         Self::Failed {
             message,
             kind,
@@ -80,6 +81,7 @@ impl Error {
             Self::Process(
                 process::Error::NotFound { .. } | process::Error::NotPermitted { .. },
             ) => ErrorKind::ProgramUnavailable,
+            Self::Process(error) if error.is_killed() => ErrorKind::EngineKilled,
             Self::Process(_) => ErrorKind::EngineFailed,
             Self::Failed { kind, .. } => *kind,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
@@ -103,7 +105,8 @@ impl Error {
             Self::Process(process::Error::NotFound { program }) if program == "unshare" => {
                 Some("install util-linux: stagex isolates the engine with its `unshare`")
             }
-            _ => None,
+            Self::Process(error) => error.hint(),
+            Self::File { .. } => None,
         }
     }
 
@@ -127,7 +130,7 @@ impl From<image_store::Error> for Error {
     fn from(error: image_store::Error) -> Self {
         match error {
             image_store::Error::Process(error) => Self::Process(error),
-            image_store::Error::Failed { output, .. } => Self::failed(output),
+            image_store::Error::Failed { output, .. } => Self::failed(None, output),
             image_store::Error::File { what, source } => Self::file(what.into(), source),
             image_store::Error::Foreign(_) => Self::Unsupported {
                 message: error.to_string(),

@@ -89,16 +89,36 @@ const KNOWN: [Known; 13] = [
     ),
 ];
 
+/// What `unshare` of util-linux 2.38 says when the engine that it has started was killed: it wants to end in the same way,
+/// and asks for what there is not for SIGKILL. Later ones end in the same way.
+const KILLED: &str = "unshare: sigprocmask unblock failed";
+/// What Buildah says last, as an ordinary user, when what it has started in its user namespace was ended by a signal:
+/// itself, or another program.
+const SIGNALLED: [&str; 2] = [
+    "msg=\"signal: ",
+    "msg=\"(Unable to determine exit status)\"",
+];
+/// How Podman exits then, without a word: as a shell does for itself, and with -1 for another program.
+const SIGNALLED_CODES: [i32; 2] = [128 + 9, 255];
+/// How a line begins that says why the builder has failed.
+const ERROR: &str = "Error: ";
 /// What the builder says when an instruction failed.
 const AT_STEP: &str = "building at STEP ";
 
 impl Failure {
-    /// Reads all that was written to standard error.
+    /// Reads all that was written to standard error, of a program that exited with a code.
     ///
     /// A RUN's own words come on the same channel, so only the end of the output is searched.
-    pub(crate) fn of(stderr: &str) -> Self {
+    pub(crate) fn of(code: Option<i32>, stderr: &str) -> Self {
         let lines: Vec<&str> = stderr.lines().filter(|line| !line.is_empty()).collect();
-        let said = lines.iter().rposition(|line| line.starts_with("Error: "));
+        if let Some(message) = killed(code, &lines) {
+            return Self {
+                message: message.to_owned(),
+                kind: ErrorKind::EngineKilled,
+                hint: Some(process::KILLED_HINT),
+            };
+        }
+        let said = lines.iter().rposition(|line| line.starts_with(ERROR));
         let message = match said {
             Some(place) => message(&lines[place..]),
             None => (*lines.last().unwrap_or(&"it failed without a message")).to_owned(),
@@ -131,10 +151,26 @@ impl Failure {
     }
 }
 
+/// Says that the engine was killed, where what was started is another program that outlives it.
+fn killed(code: Option<i32>, lines: &[&str]) -> Option<&'static str> {
+    let is_of_code = code.is_some_and(|code| SIGNALLED_CODES.contains(&code));
+    match lines {
+        [.., last] if last.starts_with(KILLED) => Some("it was ended by signal 9"),
+        [.., signal, last] if signal.contains(SIGNALLED[0]) && last.contains(SIGNALLED[1]) => {
+            Some("it was ended by a signal")
+        }
+        // The code may also be that of a RUN, of which it is said then that it has failed.
+        _ if is_of_code && !lines.iter().any(|line| line.starts_with(ERROR)) => {
+            Some("it was ended by a signal")
+        }
+        _ => None,
+    }
+}
+
 /// Returns the message that begins with the first of some lines: that alone, or where an instruction of
 /// several lines is quoted in it, up to the end of what is said of that.
 fn message(lines: &[&str]) -> String {
-    let first = lines[0].trim_start_matches("Error: ");
+    let first = lines[0].trim_start_matches(ERROR);
     let is_whole = |line: &str| line.contains("\": ");
     if !first.starts_with(AT_STEP) || is_whole(first) {
         return first.to_owned();
@@ -149,6 +185,10 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    fn of(code: i32, stderr: &str) -> Failure {
+        Failure::of(Some(code), stderr)
+    }
 
     #[rstest]
     #[case::exit(
@@ -194,10 +234,22 @@ mod tests {
         ErrorKind::Storage,
         "committing container for step {X}: write /x: no space left on device"
     )]
+    #[case::killed(
+        "STEP 2/2: RUN make\nunshare: sigprocmask unblock failed: Invalid argument\n",
+        ErrorKind::EngineKilled,
+        "it was ended by signal 9"
+    )]
+    #[case::signalled(
+        "STEP 2/2: RUN make\n\
+         time=\"2026-11-30T14:35:21Z\" level=error msg=\"signal: killed\"\n\
+         time=\"2026-11-30T14:35:21Z\" level=error msg=\"(Unable to determine exit status)\"\n",
+        ErrorKind::EngineKilled,
+        "it was ended by a signal"
+    )]
     #[case::silent("", ErrorKind::EngineFailed, "it failed without a message")]
     #[case::unknown("oh\n", ErrorKind::EngineFailed, "oh")]
     fn failures(#[case] stderr: &str, #[case] kind: ErrorKind, #[case] message: &str) {
-        let found = Failure::of(stderr);
+        let found = of(1, stderr);
         assert_eq!((found.kind, found.message.as_str()), (kind, message));
         let is_known = !matches!(kind, ErrorKind::BuildFailed) && !matches!(stderr, "" | "oh\n");
         assert_eq!(found.hint.is_some(), is_known, "{:?}", found.hint);
@@ -209,6 +261,24 @@ mod tests {
             "no space left on device\n{}Error: building at STEP \"RUN x\": exit status 1\n",
             "compiling\n".repeat(10)
         );
-        assert_eq!(Failure::of(&stderr).kind, ErrorKind::BuildFailed);
+        assert_eq!(of(1, &stderr).kind, ErrorKind::BuildFailed);
+    }
+
+    /// Podman has the code of a RUN that was killed, too, and says so.
+    #[rstest]
+    #[case(137, "STEP 2/2: RUN make\n", ErrorKind::EngineKilled)]
+    #[case(255, "", ErrorKind::EngineKilled)]
+    #[case(125, "STEP 2/2: RUN make\n", ErrorKind::EngineFailed)]
+    #[case(
+        137,
+        "Error: building at STEP \"RUN make\": while running runtime: exit status 137\n",
+        ErrorKind::BuildFailed
+    )]
+    fn an_engine_that_ends_without_a_word_was_killed(
+        #[case] code: i32,
+        #[case] stderr: &str,
+        #[case] kind: ErrorKind,
+    ) {
+        assert_eq!(of(code, stderr).kind, kind);
     }
 }

@@ -270,6 +270,7 @@ mod tests {
                 program,
                 global_arguments: &[],
                 push_arguments: &[],
+                inspect_arguments: &[],
                 variables: &[],
             }
         }

@@ -7,7 +7,7 @@ use std::fs;
 
 use backend_api::{
     BuildRequest, BuiltImage, ContextSource, EngineImage, ErrorKind, Event, Events, LoadRequest,
-    NamedContext,
+    Loaded, NamedContext,
 };
 use camino::Utf8Path;
 use image_store::{Commands, Given, Names, Store};
@@ -234,7 +234,8 @@ impl Remote {
         } else {
             // What is said elsewhere comes on standard output, and the last word on the other.
             let said = done.stdout_text();
-            Err(Error::failed(format!("{said}\n{}", done.stderr)))
+            let said = format!("{said}\n{}", done.stderr);
+            Err(Error::failed(done.status.code(), said))
         }
     }
 
@@ -266,10 +267,11 @@ impl Remote {
 
     /// Puts a finished image into the store there; see
     /// [`Backend::load`](backend_api::Backend::load).
-    pub(crate) async fn load(&self, request: &LoadRequest) -> Result<(), Error> {
-        let images = vec![Given::new(&request.name, &request.layout)];
+    pub(crate) async fn load(&self, request: &LoadRequest) -> Result<Loaded, Error> {
         let archive = request.work.join("to-load.tar");
-        Ok(self.store().load(images, &archive).await?)
+        let store = self.store();
+        let loading = store.load_layout(&request.layout, &request.name, &archive);
+        Ok(loading.await?)
     }
 
     fn client(&self) -> Invocation {
@@ -281,6 +283,7 @@ impl Remote {
             self.client(),
             Commands {
                 load: "image load",
+                inspect: "image inspect",
                 save: "image save",
                 list: "image ls",
                 remove: "image rm",

@@ -12,9 +12,8 @@ use crate::error::Error;
 
 /// The Containerfile's name in the directory.
 const CONTAINERFILE: &str = ".stagex-Containerfile";
-/// The list of what no COPY finds, and the older name that is looked for where there is none.
+/// The list of what no COPY finds. Where there is one, no other is looked for.
 const IGNORE: &str = ".containerignore";
-const IGNORE_TOO: &str = ".dockerignore";
 
 /// A directory that can be sent.
 #[derive(Debug)]
@@ -40,11 +39,7 @@ impl RemoteContext {
             link(context, to)?;
             let file = to.join(CONTAINERFILE);
             fs::copy(containerfile, &file)?;
-            let mut ignored = match beneath::read_text(context.join(IGNORE_TOO), beneath::TEXT) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-                text => text?,
-            };
-            ignored += &["\n/", CONTAINERFILE, "\n/", IGNORE, "\n"].concat();
+            let ignored = ["/", CONTAINERFILE, "\n/", IGNORE, "\n"].concat();
             fs::write(to.join(IGNORE), ignored)?;
             Ok(file)
         };
@@ -82,7 +77,7 @@ mod tests {
         fs::create_dir_all(context.join("a/b")).unwrap();
         fs::write(context.join("a/file"), "text").unwrap();
         std::os::unix::fs::symlink("nowhere", context.join("a/link")).unwrap();
-        fs::write(context.join(IGNORE_TOO), "*.o").unwrap();
+        fs::write(context.join(".dockerignore"), "*.o").unwrap();
         fs::write(&file, "FROM scratch\n").unwrap();
 
         let to = directory.join("remote-context");
@@ -93,10 +88,8 @@ mod tests {
         assert_eq!(remote_context.containerfile.parent(), Some(&*to));
         let ignored = fs::read_to_string(to.join(IGNORE)).unwrap();
         let lines: Vec<_> = ignored.lines().collect();
-        assert_eq!(
-            lines,
-            ["*.o", "/.stagex-Containerfile", "/.containerignore"]
-        );
+        // What the context itself leaves out was left out before.
+        assert_eq!(lines, ["/.stagex-Containerfile", "/.containerignore"]);
         assert!(!context.join(IGNORE).exists());
     }
 

@@ -12,6 +12,9 @@ pub struct Tool {
     pub global_arguments: &'static [&'static str],
     /// What `push` needs beside its source and destination to write uncompressed layers.
     pub push_arguments: &'static [&'static str],
+    /// What asks for the identifier of an image in its store, and for the digests of its manifests; its name comes
+    /// last.
+    pub inspect_arguments: &'static [&'static str],
     /// Variables that the program is to see beside the pinned environment.
     pub variables: &'static [(&'static str, &'static str)],
 }

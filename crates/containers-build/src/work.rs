@@ -66,6 +66,8 @@ impl Work {
         make_private(&self.state())?;
         let hosts = self.hosts();
         fs::write(&hosts, HOSTS).map_err(|source| Error::file(&hosts, source))?;
+        let ignored = self.ignored();
+        fs::write(&ignored, "# nothing\n").map_err(|source| Error::file(&ignored, source))?;
         if sandbox.hides_memory() && has_room(MEMORY.into()) {
             self.keep_records_in_memory()?;
         }
@@ -116,6 +118,11 @@ impl Work {
     /// ends a path in the argument that names it.
     pub(crate) fn hosts(&self) -> Utf8PathBuf {
         self.state().join("hosts")
+    }
+
+    /// Returns the list of what is left out of the context: nothing, whatever lists are in it.
+    pub(crate) fn ignored(&self) -> Utf8PathBuf {
+        self.state().join("ignored")
     }
 
     /// Returns the arguments, common to all subcommands, that name the build's own store. It is one of overlayfs,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, ErrorKind, Version};
+use crate::{Digest, ErrorKind, RecordedSeed, Version};
 
 /// An attempt to reproduce one image of one package.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Attempt {
     pub dependencies: DependencyOrigin,
     /// What it was built from.
     pub materials: Vec<Material>,
+    /// The seeds that gave the image, each by builds of its own; absent for most packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<RecordedSeed>,
     /// How often it was built, and what was varied. The first round varies nothing.
     pub rounds: Vec<Round>,
     /// The digest in `digests/*.txt`, if there is one.
@@ -78,6 +81,14 @@ pub struct AttemptRuntime {
     pub name: String,
     /// The version of its program.
     pub version: String,
+}
+
+impl AttemptRuntime {
+    /// Returns the name of its engine, without a label.
+    pub fn engine(&self) -> &str {
+        let engine = self.name.split_once('@');
+        engine.map_or(&self.name, |(engine, _)| engine)
+    }
 }
 
 /// The machine that an attempt was made on.
@@ -191,6 +202,9 @@ pub struct AttemptFailure {
     pub kind: ErrorKind,
     /// One sentence.
     pub message: String,
+    /// What the user can do about it; absent where nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// The last lines of the log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
@@ -204,4 +218,59 @@ pub struct Ledger {
     pub version: Version<1>,
     /// The attempts, in the order in which they were recorded.
     pub attempts: Vec<Attempt>,
+    /// What was signed, in the order in which it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signings: Vec<Signing>,
+}
+
+/// That this user has signed an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Signing {
+    /// Raised when a field changes its meaning or goes away.
+    pub version: Version<1>,
+    /// The package's full name, `<stage>-<name>`.
+    pub package: String,
+    /// The platform, if it is not the package's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// What is signed is the reference of, such as `stagex/core-musl:1.2.5`.
+    pub reference: String,
+    /// The digest that is signed.
+    pub digest: Digest,
+    /// The fingerprint of the certificate's primary key.
+    pub certificate: String,
+    /// The fingerprint of the key that signed.
+    pub key: String,
+    /// When: RFC 3339, UTC, whole seconds.
+    pub signed: String,
+    /// The names of the runtimes whose attempts speak for it.
+    pub reproduced_by: Vec<String>,
+    /// Why it was signed though something spoke against that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced: Option<String>,
+    /// What spoke against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_has_no_label() {
+        for (name, engine) in [
+            ("docker", "docker"),
+            ("docker@trixie", "docker"),
+            ("docker@a@b", "docker"),
+            ("native", "native"),
+        ] {
+            let runtime = AttemptRuntime {
+                name: name.to_owned(),
+                version: "1".to_owned(),
+            };
+            assert_eq!(runtime.engine(), engine);
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptMachine, AttemptRuntime, AttemptTree, AttemptVerdict, DependencyOrigin, Digest, Round,
-    Version,
+    AttemptMachine, AttemptRuntime, AttemptTree, AttemptVerdict, DependencyOrigin, Digest,
+    RecordedSeed, Round, Version,
 };
 
 /// The attestations of the last attempts that succeeded.
@@ -34,6 +34,28 @@ pub struct Statement {
     pub predicate_type: String,
     /// What it says of the image.
     pub predicate: Predicate,
+}
+
+/// A statement with signatures: an envelope as DSSE defines it, version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
+    /// The type of what is signed.
+    pub payload_type: String,
+    /// What is signed, as Base64.
+    pub payload: String,
+    /// The signatures.
+    pub signatures: Vec<EnvelopeSignature>,
+}
+
+/// A signature in an envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvelopeSignature {
+    /// What says which key signed.
+    #[serde(default)]
+    pub keyid: String,
+    /// The signature, as Base64.
+    pub sig: String,
 }
 
 /// What a statement says.
@@ -168,6 +190,9 @@ pub struct Reproduction {
     pub seconds: f64,
     /// What its dependencies were.
     pub dependencies: DependencyOrigin,
+    /// The seeds that gave the image, each by builds of its own; absent for most packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<RecordedSeed>,
     /// How often it was built, and what was varied.
     pub rounds: Vec<Round>,
     /// The digest that is recorded, if one is.

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use crate::{
-    Attestations, Build, Check, Clean, Config, ConformanceCells, ConformanceReport, Digests,
-    Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors, FetchVerify, Graph,
-    GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Ledger, Make, Plan, Record, Report,
-    Reproduce, Reproduction, Rules, Runtimes,
+    Attestations, Build, Canon, Check, Clean, Config, ConformanceCells, ConformanceReport, Diff,
+    Digests, Explain, Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors,
+    FetchVerify, Graph, GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, History,
+    Import, Keys, Ledger, Lock, Make, Plan, Preseed, Publish, Pull, Record, Release, Report,
+    Reproduce, Reproduction, Rules, Runtimes, Sign, SignBatch, Verify,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -37,12 +38,15 @@ macro_rules! documents {
 documents! {
     Attestations: "attestations",
     Build: "build",
+    Canon: "canon",
     Check: "check",
     Clean: "clean",
     Config: "config",
     ConformanceCells: "conformance-cells",
     ConformanceReport: "conformance-report",
+    Diff: "diff",
     Digests: "digests",
+    Explain: "explain",
     Explanations: "explanations",
     Fetch: "fetch",
     FetchExport: "fetch-export",
@@ -55,13 +59,24 @@ documents! {
     GraphCriticalPath: "graph-critical-path",
     GraphSimulation: "graph-simulation",
     GraphWhy: "graph-why",
+    History: "history",
+    Import: "import",
+    Keys: "keys",
     Ledger: "ledger",
+    Lock: "lock",
     Make: "make",
     Plan: "plan",
+    Preseed: "preseed",
+    Publish: "publish",
+    Pull: "pull",
     Record: "record",
+    Release: "release",
     Report: "report",
     Reproduce: "reproduce",
     Reproduction: "reproduction",
     Rules: "rules",
     Runtimes: "runtimes",
+    Sign: "sign",
+    SignBatch: "sign-batch",
+    Verify: "verify",
 }

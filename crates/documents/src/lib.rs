@@ -8,28 +8,38 @@
 mod attempt;
 mod attestation;
 mod build;
+mod canon;
 mod check;
 mod clean;
 mod config;
 mod conformance;
 mod contents;
+mod diff;
 mod digest;
 mod digests;
 mod document;
 mod explanations;
 mod fetch;
 mod graph;
+mod history;
+mod import;
 mod kind;
 mod make;
 mod mirrors;
 mod moment;
 mod plan;
+mod preseed;
+mod publish;
+mod pull;
 mod reason;
 mod record;
+mod release;
 mod report;
 mod reproduce;
 mod runtimes;
 mod seed;
+mod sign;
+mod trust;
 mod verify;
 mod version;
 
@@ -38,13 +48,20 @@ mod tests;
 
 pub use attempt::{
     Attempt, AttemptFailure, AttemptMachine, AttemptRuntime, AttemptTree, AttemptVerdict,
-    DependencyOrigin, Ledger, Material, MaterialKind, Round,
+    DependencyOrigin, Ledger, Material, MaterialKind, Round, Signing,
 };
 pub use attestation::{
-    Attestations, BuildDefinition, BuildMetadata, BuildParameters, Builder, Predicate, Provenance,
-    Reproduction, ResourceDescriptor, RunDetails, Statement,
+    Attestations, BuildDefinition, BuildMetadata, BuildParameters, Builder, Envelope,
+    EnvelopeSignature, Predicate, Provenance, Reproduction, ResourceDescriptor, RunDetails,
+    Statement,
 };
-pub use build::Build;
+pub use build::{
+    Build, BuildOutput, BuildOutputKind, ImageDescriptor, ImageMetadata, Lock, LockedImage,
+};
+pub use canon::{
+    Canon, CanonChange, CanonLayer, CanonPart, CanonWhat, Explain, ExplainCause, ExplainReason,
+    ExplainVerdict, LayerWriter,
+};
 pub use check::{Check, Finding, RuleDescription, Rules, Severity};
 pub use clean::Clean;
 pub use config::{Config, Setting, SettingValue};
@@ -53,8 +70,12 @@ pub use conformance::{
     Subject, Verdict,
 };
 pub use contents::{ContentEntry, ContentFile, ContentKind, ContentLayer, Contents};
+pub use diff::{
+    Diff, DiffCause, DiffClass, DiffContent, DiffContentKind, DiffContentPart, DiffCount,
+    DiffEvidence, DiffImage, DiffMode, DiffPart, DiffSide, Difference, LikelyCause,
+};
 pub use digest::{Digest, InvalidDigest};
-pub use digests::{Comparison, Digests};
+pub use digests::{Comparison, Digests, SignedBy, SignedComparison};
 pub use document::Document;
 pub use explanations::{Explanation, Explanations, MissingSource};
 pub use fetch::{FailedMirror, Fetch, FetchedSource, SourceOutcome};
@@ -62,13 +83,19 @@ pub use graph::{
     ChangedFile, Graph, GraphBuild, GraphClosure, GraphCriticalPath, GraphEdge, GraphNode,
     GraphSimulation, GraphWhy, SizedPackage, TimedPackage,
 };
+pub use history::{CommitSignature, History, HistoryChange, HistoryMerge, SignatureForm};
+pub use import::{Import, ImportedImage};
 pub use kind::ErrorKind;
 pub use make::{MadePackage, Make, Outcome, PlatformImage};
 pub use mirrors::{FetchMirrors, MirrorCheck, MirrorCheckState};
 pub use moment::{rfc3339, seconds_of};
-pub use plan::{Plan, PlannedPackage, Source};
+pub use plan::{Plan, PlannedPackage, Seed, Source};
+pub use preseed::{Preseed, PreseedOutcome, PreseedPackage};
+pub use publish::{Publish, PublishOutcome, PublishedPackage, PublishedParts, PublishedTo};
+pub use pull::Pull;
 pub use reason::{DEPENDENCY, Reason};
-pub use record::Record;
+pub use record::{Record, RecordedSeed};
+pub use release::{Release, ReleaseBy, ReleaseState, ReleaseStep, ReleaseStepName};
 pub use report::{
     Report, ReportAnswer, ReportChange, ReportCounts, ReportPackage, ReportRuntime, ReportState,
 };
@@ -78,5 +105,12 @@ pub use runtimes::{
     UnavailableRuntime,
 };
 pub use seed::{FetchExport, FetchImport};
+pub use sign::{
+    BatchImage, RecordedSince, Sign, SignBatch, SignOutcome, SignedImage, SignedWhat, SinceRelease,
+};
+pub use trust::{
+    CertificateState, KeyState, Keys, Person, SignatureRefusal, VerifiedPackage, VerifiedRelease,
+    VerifiedSignature, Verify,
+};
 pub use verify::{DamageOutcome, DamagedSource, FetchHashes, FetchVerify, FoundHash};
 pub use version::Version;

@@ -44,12 +44,25 @@ pub struct PlannedPackage {
     pub dependencies: Vec<String>,
     /// The files that it is built from, and that are not in the tree.
     pub sources: Vec<Source>,
+    /// The root file systems that it is built from, once from each; none for most packages.
+    #[serde(default)]
+    pub seeds: Vec<Seed>,
     /// How much memory its build needs, in bytes, if that is known.
     pub memory: Option<u64>,
     /// Whether it was asked for, or is only needed.
     pub requested: bool,
     /// The names, without `.tgz`, of the archives of it that were asked for.
     pub archives: Vec<String>,
+}
+
+/// A root file system that a package is built from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Seed {
+    /// Its name in `package.toml`.
+    pub name: String,
+    /// The key of the source that has it.
+    pub source: String,
 }
 
 /// A file that a package is built from.

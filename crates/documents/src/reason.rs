@@ -23,7 +23,7 @@ pub enum Reason {
     /// It was made from something else.
     Changed {
         /// What kind of input: `file`, `program`, `directory`, `symlink`, `argument`, `source`,
-        /// `dependency`, `platforms`, `target`, `output`, or `network` for that of the RUNs.
+        /// `seed`, `dependency`, `platforms`, `target`, `output`, or `network` for that of the RUNs.
         input: String,
         /// Its name.
         name: String,

@@ -23,4 +23,17 @@ pub struct Record {
     /// what has changed: whether it is up to date is decided by the key.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub inputs: String,
+    /// The seeds that gave this image, each by a build of its own; absent for most packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<RecordedSeed>,
+}
+
+/// A seed that an image was built from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RecordedSeed {
+    /// Its name in `package.toml`.
+    pub name: String,
+    /// The SHA-256 of its archive, as 64 lower-case hex digits.
+    pub hash: String,
 }

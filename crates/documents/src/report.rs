@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptTree, Digest, Version};
+use crate::{AttemptTree, Digest, SignedBy, Version};
 
 /// What is known of the reproductions of a tree. The file `report.json` of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct ReportCounts {
     pub failed: usize,
     /// Those that have the state `outdated`, `not-recorded` or `missing`.
     pub missing: usize,
+    /// Those that enough people have signed; absent unless that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<usize>,
 }
 
 /// What is known of a package.
@@ -83,6 +86,9 @@ pub struct ReportPackage {
     pub runtimes: BTreeMap<String, ReportRuntime>,
     /// The vendors of the processors on which it was reproduced.
     pub vendors: Vec<String>,
+    /// Who has signed the recorded digests of all its platforms; absent unless that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<SignedBy>,
 }
 
 /// What a runtime says of a package.

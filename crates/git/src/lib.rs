@@ -6,7 +6,7 @@
 
 mod error;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
@@ -21,7 +21,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const OUTPUT: usize = 256 << 20;
 
 /// What is set for each command, whatever a repository says.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
+    // What it says of parents is not in the objects.
+    "core.commitGraph=false",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
     "core.untrackedCache=false",
@@ -29,10 +31,12 @@ const SETTINGS: [&str; 5] = [
     "submodule.recurse=false",
 ];
 
-/// Nothing is fetched, nothing asked, and nothing written.
-const VARIABLES: [(&str, &str); 5] = [
+/// Nothing is fetched, nothing asked, and nothing written; and no object or parent is shown in another's place.
+const VARIABLES: [(&str, &str); 7] = [
     ("GIT_ALLOW_PROTOCOL", "none"),
+    ("GIT_GRAFT_FILE", "/dev/null"),
     ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_TERMINAL_PROMPT", "0"),
     ("GIT_SSH_COMMAND", "false"),
@@ -201,6 +205,220 @@ async fn differs(root: &Utf8Path) -> Result<bool, Error> {
     Ok(!ran.stdout_text().lines().eq(expected))
 }
 
+/// Returns the key that the user signs with, by their own configuration: what a repository says does not count.
+///
+/// # Errors
+///
+/// Whatever keeps git from saying it.
+pub async fn signing_key() -> Result<Option<String>, Error> {
+    let words = ["config", "--get", "user.signingkey"];
+    let ran = run("/".into(), &words).await?;
+    let key = ran.stdout_text().trim().to_owned();
+    Ok(Some(key).filter(|key| ran.succeeded() && !key.is_empty()))
+}
+
+/// Returns where a directory lies in its repository; empty if it is its top.
+///
+/// # Errors
+///
+/// Whatever keeps git from saying it.
+pub async fn prefix(root: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+    let ran = run(root, &["rev-parse", "--show-prefix"]).await?;
+    let ran = succeeded("find the top of", ran)?;
+    let text = ran.stdout_text();
+    Ok(text.trim_end_matches('\n').trim_end_matches('/').into())
+}
+
+/// An object of a repository, as git gives it: nobody has compared its bytes with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// `commit`, `tree`, `blob` or `tag`.
+    pub kind: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+/// Returns the names of the objects of the newest annotated tags, at most `most`; of those of the commit `of`, if there
+/// is one; none outside of a repository. Who makes a tag says how new it is.
+///
+/// # Errors
+///
+/// Whatever keeps git from saying it.
+pub async fn tags(root: &Utf8Path, of: Option<&str>, most: usize) -> Result<Vec<String>, Error> {
+    let of = of.map(|commit| format!("--points-at={commit}"));
+    let mut words = vec![
+        "for-each-ref",
+        "--sort=-creatordate",
+        "--format=%(objecttype) %(objectname)",
+    ];
+    words.extend(of.as_deref());
+    words.push("refs/tags");
+    let ran = match run(root, &words).await {
+        Err(Error::Missing(_)) if !is_in_repository(root) => return Ok(Vec::new()),
+        ran => ran?,
+    };
+    if is_outside(&ran) && !is_in_repository(root) {
+        return Ok(Vec::new());
+    }
+    let text = succeeded("list the tags of", ran)?
+        .stdout_text()
+        .into_owned();
+    let names = text.lines().filter_map(|line| line.strip_prefix("tag "));
+    Ok(names.take(most).map(str::to_owned).collect())
+}
+
+/// Returns the objects of these names, each of which is hex. What is not there is left out.
+///
+/// # Errors
+///
+/// Whatever keeps git from saying it.
+pub async fn objects(
+    root: &Utf8Path,
+    names: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Object>, Error> {
+    let mut input = String::new();
+    for name in names {
+        if name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            input.push_str(name);
+            input.push('\n');
+        }
+    }
+    if input.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let words = ["cat-file", "--batch"];
+    let ran = succeeded("read", run_with(root, &words, input).await?)?;
+    let mut objects = BTreeMap::new();
+    let mut rest = ran.stdout.as_slice();
+    // `<name> <kind> <size>`, the bytes, and a line's end; or `<name> missing`.
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+        rest = &rest[end + 1..];
+        let mut words = head.split(' ');
+        let (Some(name), Some(kind), Some(size)) = (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let size = size.parse().ok().filter(|size| *size < rest.len());
+        let Some(size) = size else { break };
+        let object = Object {
+            kind: kind.to_owned(),
+            bytes: rest[..size].to_vec(),
+        };
+        objects.insert(name.to_owned(), object);
+        rest = &rest[size + 1..];
+    }
+    Ok(objects)
+}
+
+/// Returns the name of the object that a text names, such as `HEAD~1` or a tag; nothing if it names none.
+///
+/// # Errors
+///
+/// Whatever keeps git from saying it.
+pub async fn named(root: &Utf8Path, name: &str) -> Result<Option<String>, Error> {
+    // Git would take it for an option.
+    if name.is_empty() || name.starts_with('-') {
+        return Ok(None);
+    }
+    let ran = run(root, &["rev-parse", "--verify", "--quiet", name]).await?;
+    if is_outside(&ran) {
+        return Err(Error::Outside(root.to_owned()));
+    }
+    if !ran.succeeded() && !ran.stderr.trim().is_empty() {
+        succeeded("find", ran)?;
+        return Ok(None);
+    }
+    let object = ran.stdout_text().trim().to_owned();
+    let is_name = !object.is_empty() && object.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Ok(Some(object).filter(|_| ran.succeeded() && is_name))
+}
+
+/// Returns the names of these commits and of what git says are their ancestors. Where some are not there, it may be less.
+///
+/// # Errors
+///
+/// Whatever keeps git from running.
+pub async fn ancestors(
+    root: &Utf8Path,
+    commits: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, Error> {
+    let is_name = |name: &&String| name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut input = String::new();
+    for name in commits.iter().filter(is_name) {
+        input.push_str(name);
+        input.push('\n');
+    }
+    let ran = run_with(root, &["rev-list", "--ignore-missing", "--stdin"], input).await?;
+    Ok(ran.stdout_text().lines().map(str::to_owned).collect())
+}
+
+/// The commit that a line came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// The commit, in hex.
+    pub commit: String,
+    /// When it was committed: RFC 3339.
+    pub date: String,
+}
+
+/// Returns for each of `lines` the last commit that added it to a file in `directory`, below `root`. A line that no
+/// commit has added is left out.
+///
+/// # Errors
+///
+/// Whatever keeps git from saying it.
+pub async fn since(
+    root: &Utf8Path,
+    directory: &str,
+    lines: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Since>, Error> {
+    let words = ["rev-list", "--end-of-options", "HEAD", "--", directory];
+    let commits = match run(root, &words).await {
+        Err(Error::Missing(_)) if !is_in_repository(root) => return Ok(BTreeMap::new()),
+        ran => ran?,
+    };
+    if !commits.succeeded() {
+        // There is no commit yet, or no repository.
+        return Ok(BTreeMap::new());
+    }
+    let words = [
+        "diff-tree",
+        "--stdin",
+        "--root",
+        "-r",
+        "-p",
+        "--unified=0",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-renames",
+        "-O/dev/null",
+        "--format=commit %H %cI",
+        "--relative",
+        "--",
+        directory,
+    ];
+    let ran = succeeded("compare", run_with(root, &words, commits.stdout).await?)?;
+    let mut found = BTreeMap::new();
+    let mut commit = None;
+    for line in ran.stdout_text().lines() {
+        if let Some(line) = line.strip_prefix("commit ") {
+            commit = line.split_once(' ').map(|(commit, date)| Since {
+                commit: commit.to_owned(),
+                date: date.to_owned(),
+            });
+        } else if let (Some(line), Some(commit)) = (line.strip_prefix('+'), &commit)
+            && lines.contains(line)
+        {
+            // The latest come first.
+            found
+                .entry(line.to_owned())
+                .or_insert_with(|| commit.clone());
+        }
+    }
+    Ok(found)
+}
+
 /// A line of `git ls-files --stage`.
 struct Entry<'a> {
     mode: &'a str,
@@ -229,7 +447,11 @@ async fn run(root: &Utf8Path, words: &[&str]) -> Result<Finished, Error> {
     run_with(root, words, String::new()).await
 }
 
-async fn run_with(root: &Utf8Path, words: &[&str], input: String) -> Result<Finished, Error> {
+async fn run_with(
+    root: &Utf8Path,
+    words: &[&str],
+    input: impl Into<Vec<u8>>,
+) -> Result<Finished, Error> {
     let program = find("git".into()).map_err(Error::Missing)?;
     let mut invocation = Invocation::new(&program)
         .argument("--no-pager")

@@ -92,6 +92,29 @@ async fn three_dots_are_what_one_side_has_changed() {
 }
 
 #[tokio::test]
+async fn the_tags_of_a_commit_are_found_behind_newer_ones_of_others() {
+    let scene = Scene::new().await;
+    let older = named(&scene.tree(), "HEAD~1").await.unwrap().unwrap();
+    scene.git(&["tag", "-a", "-m", "x", "old", &older]).await;
+    scene.git(&["tag", "-a", "-m", "x", "new"]).await;
+    scene.git(&["tag", "light"]).await;
+    let [old, new] = ["old", "new"].map(|name| async {
+        let found = named(&scene.tree(), name).await;
+        found.unwrap().unwrap()
+    });
+    let (old, new) = (old.await, new.await);
+    let of_it = tags(&scene.tree(), Some(&older), 1).await.unwrap();
+    assert_eq!(of_it, std::slice::from_ref(&old));
+    // What is no object of a tag takes nobody's place.
+    let mut all = tags(&scene.tree(), None, 2).await.unwrap();
+    all.sort();
+    let mut expected = vec![old, new];
+    expected.sort();
+    assert_eq!(all, expected);
+    assert_eq!(tags(&scene.tree(), None, 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_no_range_is_refused() {
     let scene = Scene::new().await;
     for range in ["HEAD", "", "--output=x..y", "-x..y"] {
@@ -200,4 +223,40 @@ async fn what_is_checked_out_is_a_commit_and_whether_the_files_are_it() {
     let outside = tempfile::tempdir().unwrap();
     let outside = Utf8Path::from_path(outside.path()).unwrap();
     assert_eq!(checked_out(outside).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_line_is_there_since_the_last_commit_that_added_it() {
+    let scene = Scene::new().await;
+    let commit = async || {
+        scene.commit().await;
+        checked_out(&scene.root).await.unwrap().unwrap().commit
+    };
+    let tree = scene.tree();
+    let wanted = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    let lines: BTreeSet<String> = wanted(&["1 a", "2 b", "3 c"]);
+    assert_eq!(
+        since(&tree, "digests", &lines).await.unwrap(),
+        BTreeMap::new()
+    );
+    scene.write("tree/digests/core.txt", "1 a\n2 b\n");
+    let first = commit().await;
+    scene.write("tree/digests/core.txt", "0 a\n2 b\n");
+    commit().await;
+    scene.write("tree/digests/core.txt", "1 a\n2 b\n+ x\n");
+    let last = commit().await;
+    let found = since(&tree, "digests", &lines).await.unwrap();
+    let commits = found
+        .iter()
+        .map(|(line, since)| (line.as_str(), since.commit.as_str()));
+    assert_eq!(
+        commits.collect::<Vec<_>>(),
+        [("1 a", last.as_str()), ("2 b", first.as_str())]
+    );
+    let outside = tempfile::tempdir().unwrap();
+    let outside = Utf8Path::from_path(outside.path()).unwrap();
+    assert_eq!(
+        since(outside, "digests", &lines).await.unwrap(),
+        BTreeMap::new()
+    );
 }

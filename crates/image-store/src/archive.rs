@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 /// The member that lists the archive's images.
 const MANIFEST: &str = "manifest.json";
+/// Where a layout has its blobs.
+const BLOBS: &str = "blobs/sha256";
 /// The largest `manifest.json` that is read.
 const MANIFEST_LIMIT: u64 = 16 << 20;
 
@@ -110,7 +112,7 @@ pub(crate) fn write(images: &[Given], path: &Utf8Path) -> io::Result<()> {
         for layer in &layout.layers {
             let member = format!("{}/layer.tar", layer.hex);
             if written.insert(member.clone()) {
-                append_layer(&mut archive, &member, layer)?;
+                append_blob(&mut archive, &member, layer)?;
             }
             layers.push(member);
         }
@@ -125,17 +127,58 @@ pub(crate) fn write(images: &[Given], path: &Utf8Path) -> io::Result<()> {
     archive.into_inner()?.flush()
 }
 
-/// Appends a layer, which must be what its name says: the engine is not asked before all is written.
-fn append_layer<W: Write>(
-    archive: &mut tar::Builder<W>,
-    name: &str,
-    layer: &Blob,
-) -> io::Result<()> {
+/// Writes the image in `layout` to `path` with its name: as an OCI layout, which stores that keep manifests
+/// take as it is, with the list of Docker's archive beside it, which the others read.
+pub(crate) fn write_layout(layout: &Utf8Path, name: &str, path: &Utf8Path) -> io::Result<()> {
+    let layout = Layout::open(layout)?;
+    let name = tagged(name);
+    let member = |blob: &Blob| format!("{BLOBS}/{}", blob.hex);
+    let mut archive = tar::Builder::new(BufWriter::new(File::create(path)?));
+    archive.mode(tar::HeaderMode::Deterministic);
+    let mut written = BTreeSet::new();
+    for blob in layout
+        .layers
+        .iter()
+        .chain([&layout.config, &layout.manifest])
+    {
+        if written.insert(&blob.hex) {
+            append_blob(&mut archive, &member(blob), blob)?;
+        }
+    }
+    let index = json!({
+        "schemaVersion": 2,
+        "manifests": [{
+            "mediaType": layout.media_type,
+            "digest": format!("sha256:{}", layout.manifest.hex),
+            "size": layout.manifest.size,
+            "annotations": {
+                "io.containerd.image.name": name,
+                "org.opencontainers.image.ref.name": name,
+            },
+        }],
+    });
+    let list = [Image {
+        config: member(&layout.config),
+        repo_tags: Some(vec![name]),
+        layers: Some(layout.layers.iter().map(member).collect()),
+    }];
+    append_bytes(&mut archive, "index.json", &serde_json::to_vec(&index)?)?;
+    append_bytes(
+        &mut archive,
+        "oci-layout",
+        br#"{"imageLayoutVersion":"1.0.0"}"#,
+    )?;
+    append_bytes(&mut archive, MANIFEST, &serde_json::to_vec(&list)?)?;
+    archive.into_inner()?.flush()
+}
+
+/// Appends a blob, which must be what its name says: the engine is not asked before all is written.
+fn append_blob<W: Write>(archive: &mut tar::Builder<W>, name: &str, blob: &Blob) -> io::Result<()> {
     let mut header = tar::Header::new_ustar();
-    header.set_size(layer.size);
+    header.set_size(blob.size);
     header.set_mode(0o644);
-    let mut reader = layer.open()?;
-    archive.append_data(&mut header, name, reader.by_ref().take(layer.size))?;
+    let mut reader = blob.open()?;
+    archive.append_data(&mut header, name, reader.by_ref().take(blob.size))?;
     reader.finish()
 }
 
@@ -409,6 +452,8 @@ mod tests {
         };
         let layout = Layout {
             top: blob(),
+            manifest: blob(),
+            media_type: String::new(),
             config: blob(),
             layers: Vec::new(),
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backend_api::{BuildKey, BuiltImage, EngineImage};
+use backend_api::{BuildKey, BuiltImage, EngineImage, Loaded};
 use camino::Utf8Path;
 use process::{Finished, Invocation};
 use tokio::task::spawn_blocking;
@@ -23,6 +23,8 @@ const TRIES: usize = 5;
 pub struct Commands {
     /// `... image load`
     pub load: &'static str,
+    /// `... image inspect`
+    pub inspect: &'static str,
     /// `... image save`
     pub save: &'static str,
     /// `... image ls`
@@ -53,17 +55,44 @@ impl Store {
 
     /// Puts images into the store. `archive` is a file of ours that does not exist.
     pub async fn load(&self, images: Vec<Given>, archive: &Utf8Path) -> Result<(), Error> {
+        let path = archive.to_owned();
+        let written = blocking(move || archive::write(&images, &path)).await;
+        self.load_archive(written, archive).await
+    }
+
+    /// Has an archive loaded that was written, and removes it.
+    async fn load_archive(
+        &self,
+        written: std::io::Result<()>,
+        archive: &Utf8Path,
+    ) -> Result<(), Error> {
         let cannot = |source| Error::File {
             what: "the images cannot be loaded into the engine",
             source,
         };
-        let path = archive.to_owned();
-        let written = blocking(move || archive::write(&images, &path)).await;
         written.map_err(cannot)?;
         let load = ["image", "load", "--quiet", "--input", archive.as_str()];
         self.run_again(self.commands.load, &|| self.client.clone().arguments(load))
             .await?;
         tokio::fs::remove_file(archive).await.map_err(cannot)
+    }
+
+    /// Puts the image in `layout` into the store under `name`, with the manifest that it has where the store keeps
+    /// manifests. Returns what the store has under that name then.
+    pub async fn load_layout(
+        &self,
+        layout: &Utf8Path,
+        name: &str,
+        archive: &Utf8Path,
+    ) -> Result<Loaded, Error> {
+        let (of, called, path) = (layout.to_owned(), name.to_owned(), archive.to_owned());
+        let written = blocking(move || archive::write_layout(&of, &called, &path));
+        self.load_archive(written.await, archive).await?;
+        let inspect = ["image", "inspect", "--format", "{{.Id}}", "--", name];
+        let inspect = self.client.clone().arguments(inspect);
+        let inspected = inspect.time_limit(QUESTION_LIMIT).run().await?;
+        let inspected = succeeded(self.commands.inspect, inspected)?;
+        Ok(Loaded::of_words(&inspected.stdout_text()))
     }
 
     /// Writes the layers of an image, above its base, into `directory`. `archive` is a file of ours

@@ -38,7 +38,7 @@ impl Members {
         };
         let size = file.metadata().map_err(crate::error::io("read", place))?;
         let section = Section::new(Arc::clone(file), 0, size.len());
-        let mut entries = TarEntries::new(section, limits.extended_header);
+        let mut entries = TarEntries::new(section, limits);
         let mut members = Self::default();
         loop {
             let entry = match entries.next() {

@@ -27,7 +27,7 @@ pub trait Blobs: Send + Sync {
 }
 
 /// The blobs of an OCI layout, in a directory or in an archive.
-pub struct LayoutBlobs(pub(crate) Arc<Files>);
+pub(crate) struct LayoutBlobs(pub(crate) Arc<Files>);
 
 impl Blobs for LayoutBlobs {
     fn open(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, Error> {

@@ -1,5 +1,7 @@
 //! One image: the documents that lead to it and are it, and its layers, whose bytes stay where they are.
 
+use std::sync::Arc;
+
 use oci_image::{DiffId, Digest};
 
 use crate::error::Error;
@@ -51,7 +53,7 @@ pub struct Image {
     pub names: Vec<String>,
     /// The indexes that lead to the manifest, from the outermost on. The `index.json` of a layout is not one:
     /// it has no digest.
-    pub indexes: Vec<Document>,
+    pub indexes: Vec<Arc<Document>>,
     /// The manifest. A docker-archive has none of its own.
     pub manifest: Option<Document>,
     /// The config.

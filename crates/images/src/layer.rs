@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use compression::Format;
 use oci_image::{DiffId, Digest};
-use tar::Header;
 
+use crate::beginning::Beginning;
 use crate::blobs::Blobs;
 use crate::error::Error;
 use crate::files::Files;
 use crate::limits::Limits;
-use crate::tar_entries::checksum_holds;
 use crate::verified::Verified;
 
 /// Where the bytes of a layer are.
@@ -91,22 +90,10 @@ impl Layer {
     /// Returns how the stored bytes are compressed: what their first bytes say, which must not be something
     /// else than the media type says.
     pub fn format(&self) -> Result<Format, Error> {
-        let mut start = [0; 512];
-        let mut filled = 0;
-        let mut raw = self.open_raw()?;
-        while filled < start.len() {
-            match raw.read(&mut start[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) => return Err(Error::of_read(error, &self.name(), self.place())),
-            }
-        }
-        let mut header = Header::new_old();
-        header.as_mut_bytes().copy_from_slice(&start);
-        // The name of a tar's first file may begin as compressed bytes do.
-        let found = match filled {
-            512 if checksum_holds(&header) => Format::None,
-            _ => Format::of(&start[..filled]),
+        let found = match Beginning::read(self.open_raw()?) {
+            Ok(Beginning::Tar) => Format::None,
+            Ok(Beginning::Other(format)) => format,
+            Err(error) => return Err(Error::of_read(error, &self.name(), self.place())),
         };
         let said = self.media_type.as_deref().and_then(declared);
         match said {
@@ -126,8 +113,17 @@ impl Layer {
     /// Begins to read the tar. Its end is reported only if the tar is what the diff id says, and the stored
     /// bytes are what their digest says.
     pub fn open_tar(&self) -> Result<TarStream<'_>, Error> {
+        self.open_tar_through(|stored| stored)
+    }
+
+    /// Does the same with a view of the stored bytes while they are read: `view` is given their stream, and
+    /// returns one that passes them on.
+    pub fn open_tar_through(
+        &self,
+        view: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
+    ) -> Result<TarStream<'_>, Error> {
         let format = self.format()?;
-        let blob = BufReader::with_capacity(1 << 16, self.open_blob()?);
+        let blob = BufReader::with_capacity(1 << 16, view(self.open_blob()?));
         let tar = compression::decoder(format, blob)
             .map_err(|error| self.broken(error).unwrap_or_else(|error| error))?;
         let bounded = Bounded {

@@ -23,10 +23,13 @@ const NAMES: [&str; 2] = [
 const REFERENCE: &str = "vnd.docker.reference.type";
 const UNKNOWN: &str = "unknown/unknown";
 
+/// What is counted of names.
+const NAME_BYTES: &str = "bytes of names";
+
 /// An image that was found, and how.
 pub(crate) struct Found {
     pub(crate) image: ImageRef,
-    pub(crate) indexes: Vec<Document>,
+    pub(crate) indexes: Vec<Arc<Document>>,
     pub(crate) pointer: Pointer,
 }
 
@@ -35,6 +38,12 @@ pub(crate) struct Found {
 pub(crate) struct Walk {
     pub(crate) found: Vec<Found>,
     pub(crate) attestations: Vec<Digest>,
+    /// How many documents were read, and how many descriptors were followed: an index may be listed by many, and
+    /// by one of them many times.
+    documents: usize,
+    descriptors: usize,
+    /// How many bytes the names of images have: what is below an index has its names too.
+    names: usize,
 }
 
 /// Reads a blob that is a document.
@@ -68,11 +77,13 @@ impl Walk {
         &mut self,
         blobs: &Arc<dyn Blobs>,
         pointers: &[Pointer],
-        indexes: &[Document],
+        indexes: &[Arc<Document>],
         limits: &Limits,
     ) -> Result<(), Error> {
         let place = blobs.place();
         for pointer in pointers {
+            let most = limits.descriptors;
+            count(&mut self.descriptors, 1, most, "descriptors", place)?;
             let annotations = pointer.annotations.as_ref();
             let noted = |key: &str| annotations.and_then(|noted| noted.get(key));
             let platform = pointer.platform.as_ref().map(crate::json::Platform::text);
@@ -86,12 +97,15 @@ impl Walk {
                 .map(|name| printable::line(name).into_owned())
                 .collect();
             names.dedup();
+            let bytes: usize = names.iter().map(String::len).sum();
+            count(&mut self.names, bytes, limits.names, NAME_BYTES, place)?;
             let known = self.found.iter_mut();
             let mut known = known.filter(|found| found.pointer.digest == pointer.digest);
             if let Some(known) = known.next() {
                 known.image.names.extend(names);
                 continue;
             }
+            count(&mut self.documents, 1, limits.images, "documents", place)?;
             // An engine that saves one platform of several leaves those that it does not have in the index.
             let document = match read_document(&**blobs, pointer, limits) {
                 Ok(document) => document,
@@ -112,9 +126,11 @@ impl Walk {
                     });
                 }
                 let mut indexes = indexes.to_vec();
-                indexes.push(document);
+                indexes.push(Arc::new(document));
                 let before = self.found.len();
                 self.follow(blobs, below, &indexes, limits)?;
+                let bytes = bytes.saturating_mul(self.found.len() - before);
+                count(&mut self.names, bytes, limits.names, NAME_BYTES, place)?;
                 for found in &mut self.found[before..] {
                     found.image.names.extend(names.iter().cloned());
                 }
@@ -134,7 +150,7 @@ impl Walk {
         pointer: &Pointer,
         platform: Option<String>,
         names: Vec<String>,
-        indexes: &[Document],
+        indexes: &[Arc<Document>],
         is_absent: bool,
         place: &str,
         limits: &Limits,
@@ -159,6 +175,25 @@ impl Walk {
         });
         Ok(())
     }
+}
+
+/// Counts `more` of something in the indexes of a source, of which there may be `most`.
+fn count(
+    counted: &mut usize,
+    more: usize,
+    most: usize,
+    what: &str,
+    place: &str,
+) -> Result<(), Error> {
+    *counted = counted.saturating_add(more);
+    if *counted <= most {
+        return Ok(());
+    }
+    Err(Error::TooLarge {
+        what: "the index, with all that it leads to,".to_owned(),
+        place: place.to_owned(),
+        limit: format!("{most} {what}"),
+    })
 }
 
 /// Reads an image that was found.

@@ -6,6 +6,7 @@
 //! in a layer, nor which bytes are canonical.
 
 mod archive;
+mod beginning;
 mod blobs;
 mod docker;
 mod error;
@@ -20,11 +21,12 @@ mod source;
 mod tar_entries;
 mod verified;
 
-pub use blobs::{Blobs, LayoutBlobs};
+pub use blobs::Blobs;
 pub use error::Error;
 pub use image::{Document, Image, ImageRef};
 pub use layer::{Layer, TarStream};
 pub use limits::Limits;
+pub use oci_image::Digest;
 pub use source::{Form, Source};
 pub use tar_entries::{Entry, EntryError, Skip, Streamed, TarEntries};
 pub use verified::Verified;

@@ -11,15 +11,20 @@ pub struct Limits {
     pub layer: u64,
     /// How many files an archive of images may have.
     pub members: usize,
-    /// How many entries a layer may have.
+    /// How many entries a layer, or any other tar, may have.
     pub entries: u64,
-    /// How many images one source may have.
+    /// How many images one source may have, and how many documents may have to be read to find them.
     pub images: usize,
+    /// How many descriptors the indexes of one source may have, all together; one that is reached in several ways
+    /// counts as often.
+    pub descriptors: usize,
+    /// How many bytes the names may have that the indexes of one source give to its images, all together.
+    pub names: usize,
     /// How many layers an image may have.
     pub layers: usize,
     /// How many indexes may lead to an image.
     pub depth: usize,
-    /// How long the extended header of an entry in a tar may be.
+    /// How long the extended headers of an entry in a tar may be, all together.
     pub extended_header: u64,
 }
 
@@ -32,6 +37,8 @@ impl Limits {
         members: 100_000,
         entries: 10_000_000,
         images: 1_000,
+        descriptors: 20_000,
+        names: 4 << 20,
         layers: 1_000,
         depth: 4,
         extended_header: 1 << 20,

@@ -3,16 +3,15 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use beneath::Directory;
 use camino::Utf8Path;
 use compression::Format;
 use oci_image::Digest;
-use tar::Header;
 
 use crate::archive::Members;
+use crate::beginning::Beginning;
 use crate::blobs::{Blobs, LayoutBlobs};
 use crate::docker;
 use crate::error::{Error, io};
@@ -21,7 +20,6 @@ use crate::image::{Image, ImageRef};
 use crate::json::{Listing, Pointer, Saved, parse};
 use crate::layout::{Found, Walk, read_image};
 use crate::limits::Limits;
-use crate::tar_entries::checksum_holds;
 
 /// The file of a layout that says what lies in it.
 const INDEX: &str = "index.json";
@@ -62,6 +60,7 @@ pub struct Source {
     limits: Limits,
     images: Vec<ImageRef>,
     attestations: Vec<Digest>,
+    index: Option<Vec<u8>>,
     contents: Contents,
 }
 
@@ -75,15 +74,34 @@ impl Source {
         let metadata = std::fs::metadata(path).map_err(io("open", path.as_str()))?;
         if metadata.is_dir() {
             let directory = Directory::open(path).map_err(io("open", path.as_str()))?;
-            let files = Arc::new(Files::Directory(directory));
-            let index = files.read(INDEX, limits.document)?;
-            let index = index.ok_or_else(|| Error::NotAnImage {
-                path: path.to_owned(),
-                why: format!("the directory has no `{INDEX}`"),
-            })?;
-            return Self::of_layout(files, &index, Form::Layout, limits);
+            return Self::of_directory(directory, limits);
         }
         let file = beneath::open(path).map_err(io("open", path.as_str()))?;
+        Self::of_file(file, path, limits)
+    }
+
+    /// Opens a layout in a directory. No symbolic link in it is followed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::open`].
+    pub fn of_directory(directory: Directory, limits: &Limits) -> Result<Self, Error> {
+        let path = directory.path().to_owned();
+        let files = Arc::new(Files::Directory(directory));
+        let index = files.read(INDEX, limits.document)?;
+        let index = index.ok_or_else(|| Error::NotAnImage {
+            path,
+            why: format!("the directory has no `{INDEX}`"),
+        })?;
+        Self::of_layout(files, index, Form::Layout, limits)
+    }
+
+    /// Opens an archive, which lies in `path` for messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::open`].
+    pub fn of_file(file: File, path: &Utf8Path, limits: &Limits) -> Result<Self, Error> {
         let file = Arc::new(decompressed(file, path, limits)?);
         let members = Members::read(&file, path.as_str(), limits)?;
         let files = Arc::new(Files::Archive {
@@ -92,7 +110,7 @@ impl Source {
             members,
         });
         if let Some(index) = files.read(INDEX, limits.document)? {
-            return Self::of_layout(files, &index, Form::OciArchive, limits);
+            return Self::of_layout(files, index, Form::OciArchive, limits);
         }
         if files.open(docker::MANIFEST)?.is_none() {
             return Err(Error::NotAnImage {
@@ -110,6 +128,7 @@ impl Source {
             limits: *limits,
             images,
             attestations: Vec::new(),
+            index: None,
             contents: Contents::Docker(files, saved),
         };
         source.not_empty()
@@ -133,25 +152,26 @@ impl Source {
             annotations: None,
             platform: None,
         };
-        Self::follow(blobs, &[top], Form::Blobs, limits)
+        Self::follow(blobs, &[top], Form::Blobs, None, limits)
     }
 
     fn of_layout(
         files: Arc<Files>,
-        index: &[u8],
+        index: Vec<u8>,
         form: Form,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let listing: Listing = parse(index, INDEX, files.place())?;
+        let listing: Listing = parse(&index, INDEX, files.place())?;
         let pointers = listing.manifests.unwrap_or_default();
         let blobs: Arc<dyn Blobs> = Arc::new(LayoutBlobs(files));
-        Self::follow(blobs, &pointers, form, limits)
+        Self::follow(blobs, &pointers, form, Some(index), limits)
     }
 
     fn follow(
         blobs: Arc<dyn Blobs>,
         pointers: &[Pointer],
         form: Form,
+        index: Option<Vec<u8>>,
         limits: &Limits,
     ) -> Result<Self, Error> {
         let mut walk = Walk::default();
@@ -162,6 +182,7 @@ impl Source {
             limits: *limits,
             images: walk.found.iter().map(|found| found.image.clone()).collect(),
             attestations: walk.attestations,
+            index,
             contents: Contents::Layout(blobs, walk.found),
         };
         source.not_empty()
@@ -202,6 +223,11 @@ impl Source {
         &self.attestations
     }
 
+    /// Returns the bytes of the `index.json` of a layout, which no digest names.
+    pub fn index(&self) -> Option<&[u8]> {
+        self.index.as_deref()
+    }
+
     /// Reads one of the images.
     ///
     /// # Errors
@@ -222,22 +248,33 @@ impl Source {
         }
     }
 
+    /// Reads the images for `platform`, as `os/architecture[/variant]`; without a platform, all.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with one of them.
+    pub fn of_platform(&self, platform: Option<&str>) -> Result<Vec<Image>, Error> {
+        let is_other = |found: &str| platform.is_some_and(|wanted| wanted != found);
+        let mut images = Vec::new();
+        for image in self.present() {
+            if image.platform.as_deref().is_some_and(is_other) {
+                continue;
+            }
+            let image = self.image(image)?;
+            if !is_other(&image.platform) {
+                images.push(image);
+            }
+        }
+        Ok(images)
+    }
+
     /// Reads the one image for `platform`; without a platform, the only one.
     ///
     /// # Errors
     ///
     /// That there is none, or not one.
     pub fn only(&self, platform: Option<&str>) -> Result<Image, Error> {
-        let mut images = Vec::new();
-        for image in self.present() {
-            let read = match (platform, &image.platform) {
-                (Some(wanted), Some(found)) if wanted != found => continue,
-                _ => self.image(image)?,
-            };
-            if platform.is_none_or(|wanted| wanted == read.platform) {
-                images.push(read);
-            }
-        }
+        let mut images = self.of_platform(platform)?;
         match images.pop() {
             Some(only) if images.is_empty() => Ok(only),
             _ => Err(Error::NotOne {
@@ -250,28 +287,18 @@ impl Source {
 
 /// Returns the file, or what it is once it is decompressed, in a file without a name.
 fn decompressed(file: File, path: &Utf8Path, limits: &Limits) -> Result<File, Error> {
-    let mut start = [0; 512];
-    let mut filled = 0;
-    while filled < start.len() {
-        match file.read_at(&mut start[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) => return Err(io("read", path.as_str())(error)),
+    let mut file = file;
+    let beginning = Beginning::read(&file).and_then(|found| file.rewind().map(|()| found));
+    let format = match beginning.map_err(io("read", path.as_str()))? {
+        Beginning::Tar => return Ok(file),
+        Beginning::Other(Format::None) => {
+            return Err(Error::NotAnImage {
+                path: path.to_owned(),
+                why: "the file is neither a tar nor compressed".to_owned(),
+            });
         }
-    }
-    let mut header = Header::new_old();
-    header.as_mut_bytes().copy_from_slice(&start);
-    let is_tar = filled == start.len() && checksum_holds(&header);
-    let format = Format::of(&start[..filled]);
-    if is_tar {
-        return Ok(file);
-    }
-    if format == Format::None {
-        return Err(Error::NotAnImage {
-            path: path.to_owned(),
-            why: "the file is neither a tar nor compressed".to_owned(),
-        });
-    }
+        Beginning::Other(format) => format,
+    };
     let (what, place) = ("the archive", path.as_str());
     let damaged = |error| Error::of_read(error, what, place);
     let mut tar = tempfile::tempfile().map_err(io("create a temporary file for", place))?;

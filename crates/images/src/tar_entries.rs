@@ -8,8 +8,10 @@ use std::io::{self, Read};
 
 use tar::Header;
 
+use crate::limits::Limits;
+
 /// The size of a block.
-const BLOCK: u64 = 512;
+pub(crate) const BLOCK: u64 = 512;
 
 /// Something that a tar is read from.
 pub trait Skip: Read {
@@ -59,16 +61,19 @@ pub enum EntryError {
     /// The records of an extended header are not ones.
     #[error("the extended header at byte {0} is damaged")]
     Extended(u64),
-    /// An extended header is longer than it may be.
-    #[error("the extended header at byte {position} has {size} bytes; the limit is {limit}")]
+    /// The extended headers of an entry are longer than they may be, all together.
+    #[error("the extended headers from byte {position} on have {size} bytes; the limit is {limit}")]
     TooLong {
-        /// Where the header is.
+        /// Where the first of them is.
         position: u64,
-        /// Its size in bytes.
+        /// The size in bytes, up to the one that is too much.
         size: u64,
         /// The limit in bytes.
         limit: u64,
     },
+    /// There are more entries than there may be.
+    #[error("there are too many entries; the limit is {0}")]
+    TooMany(u64),
     /// A file is stored as pieces.
     #[error("the entry at byte {0} is a sparse file of GNU tar, which no engine writes")]
     Sparse(u64),
@@ -116,17 +121,22 @@ pub struct TarEntries<S> {
     left: u64,
     padding: u64,
     longest: u64,
+    /// How many entries there may still be, and how many there may be.
+    more: u64,
+    most: u64,
 }
 
 impl<S: Skip> TarEntries<S> {
-    /// Begins to read; an extended header may have `longest` bytes.
-    pub fn new(source: S, longest: u64) -> Self {
+    /// Begins to read. There may be so many entries, with so many bytes of extended headers, as `limits` says.
+    pub fn new(source: S, limits: &Limits) -> Self {
         Self {
             source,
             position: 0,
             left: 0,
             padding: 0,
-            longest,
+            longest: limits.extended_header,
+            more: limits.entries,
+            most: limits.entries,
         }
     }
 
@@ -146,6 +156,8 @@ impl<S: Skip> TarEntries<S> {
         let mut records = Vec::new();
         let mut extended = Vec::new();
         let (mut long_name, mut long_link) = (None, None);
+        // How long the extended headers are so far.
+        let mut total = 0_u64;
         loop {
             let position = self.position;
             let Some(header) = self.header()? else {
@@ -154,7 +166,7 @@ impl<S: Skip> TarEntries<S> {
             let kind = header.as_bytes()[156];
             match kind {
                 b'x' | b'g' => {
-                    let content = self.extended(&header, position)?;
+                    let content = self.extended(&header, start, &mut total)?;
                     let read = split_records(&content).ok_or(EntryError::Extended(position))?;
                     // A global header says something of all later entries, which engines pass over.
                     if kind == b'x' {
@@ -163,15 +175,17 @@ impl<S: Skip> TarEntries<S> {
                     extended.push(kind);
                 }
                 b'L' => {
-                    long_name = Some(up_to_nul(self.extended(&header, position)?));
+                    long_name = Some(up_to_nul(self.extended(&header, start, &mut total)?));
                     extended.push(kind);
                 }
                 b'K' => {
-                    long_link = Some(up_to_nul(self.extended(&header, position)?));
+                    long_link = Some(up_to_nul(self.extended(&header, start, &mut total)?));
                     extended.push(kind);
                 }
                 b'S' => return Err(EntryError::Sparse(position)),
                 _ => {
+                    let more = self.more.checked_sub(1);
+                    self.more = more.ok_or(EntryError::TooMany(self.most))?;
                     let mut entry = Entry {
                         position: start,
                         content: self.position,
@@ -222,11 +236,6 @@ impl<S: Skip> TarEntries<S> {
         self.source
     }
 
-    /// Returns how far it has read, in bytes.
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-
     fn header(&mut self) -> Result<Option<Header>, EntryError> {
         let position = self.position;
         let mut header = Header::new_old();
@@ -245,15 +254,23 @@ impl<S: Skip> TarEntries<S> {
         }
     }
 
-    fn extended(&mut self, header: &Header, position: u64) -> Result<Vec<u8>, EntryError> {
+    /// Reads the content of an extended header, where those before it from `start` on have `total` bytes.
+    fn extended(
+        &mut self,
+        header: &Header,
+        start: u64,
+        total: &mut u64,
+    ) -> Result<Vec<u8>, EntryError> {
         let size = header.entry_size().map_err(|_| EntryError::Number {
-            position,
+            position: self.position - BLOCK,
             field: "size",
         })?;
-        if size > self.longest {
+        // One without content takes room as well.
+        *total = total.saturating_add(size.max(1));
+        if *total > self.longest {
             return Err(EntryError::TooLong {
-                position,
-                size,
+                position: start,
+                size: *total,
                 limit: self.longest,
             });
         }

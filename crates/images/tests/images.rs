@@ -6,12 +6,12 @@
 )]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use images::{Error, Form, Image, Limits, Source};
+use images::{EntryError, Error, Form, Image, Limits, Source, Streamed, TarEntries};
 use oci_image::Digest;
 use rstest::rstest;
 
@@ -189,6 +189,81 @@ fn a_bomb_is_stopped_at_the_limit() {
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
 }
 
+/// Returns the files of a layout with `depth` indexes above one another, each of which lists the next `times` times,
+/// and the lowest the image.
+fn nested(depth: usize, times: usize, kind: &str) -> Vec<(String, Vec<u8>)> {
+    let mut files = layout(&gzip(&layer()));
+    let mut top = String::from_utf8(files.remove(0).1).unwrap();
+    for _ in 0..depth {
+        let (digest, size) = (Digest::of(top.as_bytes()), top.len());
+        files.push((
+            format!("blobs/sha256/{}", digest.hex()),
+            top.clone().into_bytes(),
+        ));
+        let pointer = format!(
+            r#"{{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"{digest}","size":{size}{kind}}}"#
+        );
+        let pointers = vec![pointer; times].join(",");
+        top = format!(r#"{{"schemaVersion":2,"manifests":[{pointers}]}}"#);
+    }
+    files.push(("index.json".to_owned(), top.into_bytes()));
+    files
+}
+
+/// The number of images alone does not bound what indexes that list each other lead to: here it is one.
+#[rstest]
+#[case::documents(20, 1_000, "20 documents")]
+#[case::descriptors(1_000, 30, "30 descriptors")]
+fn indexes_that_multiply_are_stopped(
+    #[case] images: usize,
+    #[case] descriptors: usize,
+    #[case] limit: &str,
+) {
+    let limits = Limits {
+        images,
+        descriptors,
+        ..Limits::DEFAULT
+    };
+    let open = |times| Source::open(&Scene::directory(&nested(2, times, "")).path, &limits);
+    assert_eq!(open(3).unwrap().images().len(), 1);
+    let error = open(5).err().unwrap();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    assert!(error.to_string().contains(limit), "{error}");
+}
+
+#[test]
+fn attestations_are_counted() {
+    let limits = Limits {
+        descriptors: 20,
+        ..Limits::DEFAULT
+    };
+    let kind = r#","annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
+    let scene = Scene::directory(&nested(1, 21, kind));
+    let error = Source::open(&scene.path, &limits).err().unwrap();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+}
+
+/// A name that an index has is one of each image below it.
+#[test]
+fn names_are_counted_for_each_image_that_has_them() {
+    let name = "a".repeat(100);
+    let kind = format!(r#","annotations":{{"org.opencontainers.image.ref.name":"{name}"}}"#);
+    let scene = Scene::directory(&nested(2, 1, &kind));
+    let open = |names| {
+        let limits = Limits {
+            names,
+            ..Limits::DEFAULT
+        };
+        Source::open(&scene.path, &limits)
+    };
+    assert_eq!(
+        open(400).unwrap().images()[0].names,
+        [name.clone(), name.clone()]
+    );
+    let error = open(399).err().unwrap();
+    assert!(error.to_string().contains("399 bytes of names"), "{error}");
+}
+
 #[test]
 fn a_layer_that_is_not_its_diff_id_is_named() {
     let other = tar(&[("etc/motd".to_owned(), b"other\n".to_vec())]);
@@ -212,4 +287,95 @@ fn links_lead_nowhere_out_of_an_archive_and_names_are_not_doubled() {
     files.push(files[0].clone());
     let error = Scene::file(&tar(&files)).read().unwrap_err();
     assert!(error.to_string().contains("twice"), "{error}");
+}
+
+/// Returns a tar whose only entry has extended headers of these types, each of 600 bytes.
+fn extended(kinds: &[u8]) -> Vec<u8> {
+    // One record of 600 bytes, its own length included.
+    extended_by(kinds, &format!("600 comment={}\n", "x".repeat(600 - 13)))
+}
+
+/// Returns a tar whose only entry has extended headers of these types and this content.
+fn extended_by(kinds: &[u8], content: &str) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for kind in kinds {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::new(*kind));
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        archive.append(&header, content.as_bytes()).unwrap();
+    }
+    let mut header = tar::Header::new_ustar();
+    header.set_path("a").unwrap();
+    header.set_size(0);
+    header.set_cksum();
+    archive.append(&header, io::empty()).unwrap();
+    archive.into_inner().unwrap()
+}
+
+#[rstest]
+#[case::records(b"xx")]
+#[case::global(b"gx")]
+#[case::names(b"Lx")]
+#[case::targets(b"KL")]
+fn extended_headers_have_one_limit_for_all_of_an_entry(#[case] kinds: &[u8]) {
+    let first = |kinds: &[u8], extended_header| {
+        let limits = Limits {
+            extended_header,
+            ..Limits::DEFAULT
+        };
+        TarEntries::new(Streamed(extended(kinds).as_slice()), &limits).next()
+    };
+    let entry = first(kinds, 1_200).unwrap().unwrap();
+    assert_eq!(entry.extended, kinds);
+    assert!(first(&kinds[..1], 1_000).is_ok());
+    let error = first(kinds, 1_000).err().unwrap();
+    assert!(
+        matches!(error, EntryError::TooLong { size: 1_200, .. }),
+        "{error}"
+    );
+}
+
+/// Any number of them may be compressed to nearly nothing.
+#[rstest]
+#[case::records(b'x')]
+#[case::global(b'g')]
+#[case::names(b'L')]
+fn extended_headers_without_content_are_counted(#[case] kind: u8) {
+    let limits = Limits {
+        extended_header: 10,
+        ..Limits::DEFAULT
+    };
+    let first = |count| {
+        let tar = extended_by(&vec![kind; count], "");
+        TarEntries::new(Streamed(tar.as_slice()), &limits).next()
+    };
+    assert!(first(10).unwrap().is_some());
+    let error = first(11).err().unwrap();
+    assert!(matches!(error, EntryError::TooLong { .. }), "{error}");
+}
+
+#[test]
+fn a_tar_has_as_many_entries_as_it_may() {
+    let tar = [("a", ""), ("b", "content"), ("c", "")]
+        .map(|(name, content)| (name.to_owned(), content.as_bytes().to_vec()));
+    let count = |entries| -> Result<usize, EntryError> {
+        let limits = Limits {
+            entries,
+            ..Limits::DEFAULT
+        };
+        let tar = self::tar(&tar);
+        let mut entries = TarEntries::new(Streamed(tar.as_slice()), &limits);
+        let mut count = 0;
+        while entries.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    };
+    assert_eq!(count(3).unwrap(), 3);
+    let error = count(2).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there are too many entries; the limit is 2"
+    );
 }

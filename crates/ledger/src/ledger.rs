@@ -5,8 +5,9 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Wri
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use documents::Attempt;
+use documents::{Attempt, Signing};
 use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
 use state::{Key, Secret, Sum};
 
 use crate::error::Error;
@@ -20,13 +21,23 @@ const ANY_HEADER: &str = "stagex ledger ";
 /// How many bytes a line may have.
 const LONGEST: u64 = 16 << 20;
 
-/// The attempts of one user.
+/// How the line of a signing begins; that of an attempt does not.
+const OF_SIGNING: &str = "{\"signing\":";
+
+/// The line of a signing.
+#[derive(Serialize, Deserialize)]
+struct SigningLine<T> {
+    signing: T,
+}
+
+/// The attempts of one user, and what they have signed.
 #[derive(Debug)]
 pub struct Ledger {
     path: Utf8PathBuf,
     key: Key,
     file: File,
     attempts: Vec<Attempt>,
+    signings: Vec<Signing>,
     /// How far the file has been read, and the proof of the last line.
     end: End,
 }
@@ -89,6 +100,7 @@ impl Ledger {
             key: secret.key("ledger"),
             file,
             attempts: Vec::new(),
+            signings: Vec::new(),
             end: start,
         };
         ledger.refresh()?;
@@ -103,6 +115,11 @@ impl Ledger {
     /// Returns all attempts, in the order in which they were recorded.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+
+    /// Returns all that was signed, in the order in which it was.
+    pub fn signings(&self) -> &[Signing] {
+        &self.signings
     }
 
     /// Reads what others have added meanwhile.
@@ -126,8 +143,27 @@ impl Ledger {
     ///
     /// It cannot be written, or what is there is not what was written.
     pub fn append(&mut self, attempts: &[Attempt]) -> Result<(), Error> {
+        let line = |attempt| serde_json::to_string(attempt).expect("an attempt is JSON");
+        self.append_lines(attempts.iter().map(line))?;
+        self.attempts.extend_from_slice(attempts);
+        Ok(())
+    }
+
+    /// Adds what was signed, as [`append`](Self::append) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append).
+    pub fn append_signing(&mut self, signing: &Signing) -> Result<(), Error> {
+        let line = serde_json::to_string(&SigningLine { signing }).expect("a signing is JSON");
+        self.append_lines(std::iter::once(line))?;
+        self.signings.push(signing.clone());
+        Ok(())
+    }
+
+    fn append_lines(&mut self, lines: impl Iterator<Item = String>) -> Result<(), Error> {
         self.file.lock().map_err(|source| self.io("lock", source))?;
-        let written = self.append_locked(attempts);
+        let written = self.append_locked(lines);
         let unlocked = self.file.unlock();
         written?;
         unlocked.map_err(|source| self.io("unlock", source))
@@ -160,7 +196,7 @@ impl Ledger {
         })
     }
 
-    fn append_locked(&mut self, attempts: &[Attempt]) -> Result<(), Error> {
+    fn append_locked(&mut self, lines: impl Iterator<Item = String>) -> Result<(), Error> {
         self.read()?;
         let mut text = String::new();
         let mut end = self.end;
@@ -168,8 +204,7 @@ impl Ledger {
             text.push_str(HEADER);
             end.lines = 1;
         }
-        for attempt in attempts {
-            let json = serde_json::to_string(attempt).expect("an attempt is JSON");
+        for json in lines {
             let (line, sum) = self.key.seal(&end.sum, &json);
             text.push_str(&line);
             end.lines += 1;
@@ -189,7 +224,6 @@ impl Ledger {
             return Err(self.io("write", source));
         }
         self.end = end;
-        self.attempts.extend_from_slice(attempts);
         Ok(())
     }
 
@@ -204,7 +238,7 @@ impl Ledger {
         let sought = file.seek(SeekFrom::Start(self.end.bytes));
         sought.map_err(|source| self.io("read", source))?;
         let mut reader = BufReader::with_capacity(1 << 16, file.take(length - self.end.bytes));
-        let (mut end, mut found) = (self.end, Vec::new());
+        let (mut end, mut attempts, mut signings) = (self.end, Vec::new(), Vec::new());
         let mut line = String::new();
         loop {
             line.clear();
@@ -237,15 +271,21 @@ impl Ledger {
                     return Err(self.damaged_at(end.lines, what));
                 };
                 // It is proven, so that this version wrote it or a newer one.
-                let attempt = serde_json::from_str(json).map_err(|_| self.newer(end.lines))?;
-                found.push(attempt);
+                let newer = |_| self.newer(end.lines);
+                if json.starts_with(OF_SIGNING) {
+                    let line: SigningLine<Signing> = serde_json::from_str(json).map_err(newer)?;
+                    signings.push(line.signing);
+                } else {
+                    attempts.push(serde_json::from_str(json).map_err(newer)?);
+                }
                 end.sum = sum;
             }
             end.lines += 1;
             end.bytes += read as u64;
         }
         drop(reader);
-        self.attempts.append(&mut found);
+        self.attempts.append(&mut attempts);
+        self.signings.append(&mut signings);
         self.end = end;
         Ok(())
     }

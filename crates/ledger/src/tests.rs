@@ -37,6 +37,7 @@ fn attempt(package: &str) -> Attempt {
         seconds: 1.5,
         dependencies: DependencyOrigin::Built,
         materials: Vec::new(),
+        seeds: Vec::new(),
         rounds: Vec::new(),
         recorded: None,
         digest: None,
@@ -44,6 +45,22 @@ fn attempt(package: &str) -> Attempt {
         failure: None,
         broken_by: None,
         log: Some("a\nlog".to_owned()),
+    }
+}
+
+fn signing(package: &str) -> Signing {
+    Signing {
+        version: Version,
+        package: package.to_owned(),
+        platform: None,
+        reference: format!("stagex/{package}:1"),
+        digest: documents::Digest::sha256(&[7; 32]),
+        certificate: "AA".to_owned(),
+        key: "BB".to_owned(),
+        signed: "2026-01-01T00:00:00Z".to_owned(),
+        reproduced_by: vec!["native".to_owned()],
+        forced: Some("a \"reason\"\nof two lines".to_owned()),
+        against: Some("it was never tried".to_owned()),
     }
 }
 
@@ -218,4 +235,21 @@ fn this_machine_says_what_it_is() {
     assert!(machine.processors > 0 && !machine.kernel.is_empty() && machine.whose.is_none());
     let now = crate::now();
     assert!(now.len() == 20 && now.ends_with('Z'), "{now}");
+}
+
+#[test]
+fn what_was_signed_stands_between_attempts() {
+    let scene = Scene::of(&["a"]);
+    let mut other = scene.open().unwrap();
+    let mut ledger = scene.open().unwrap();
+    ledger.append_signing(&signing("a")).unwrap();
+    // Who adds something reads it first.
+    other.append(&[attempt("b")]).unwrap();
+    assert_eq!(other.signings(), [signing("a")]);
+    ledger.append_signing(&signing("b")).unwrap();
+    let again = scene.open().unwrap();
+    for ledger in [&ledger, &again] {
+        assert_eq!(ledger.signings(), [signing("a"), signing("b")]);
+        assert_eq!(ledger.attempts(), [attempt("a"), attempt("b")]);
+    }
 }

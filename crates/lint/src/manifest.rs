@@ -47,6 +47,8 @@ pub(crate) struct Manifest {
     pub(crate) subpackages: Vec<Text>,
     /// In the order of the file.
     pub(crate) sources: Vec<DeclaredSource>,
+    /// The names of the seeds, in the order of the file.
+    pub(crate) seeds: Vec<Text>,
 }
 
 impl Manifest {
@@ -75,6 +77,13 @@ impl Manifest {
             }
         }
         manifest.sources.sort_by_key(|source| source.span);
+        let seeds = table(document, "seeds").into_iter().flatten();
+        let name = |(name, _): (&Spanned<_>, _)| Text {
+            value: ToString::to_string(name.get_ref()),
+            span: span(name.span()),
+        };
+        manifest.seeds = seeds.map(name).collect();
+        manifest.seeds.sort_by_key(|seed| seed.span);
         manifest
     }
 }

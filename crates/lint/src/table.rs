@@ -42,7 +42,7 @@ rules! {
         "a Containerfile without a `package.toml` beside it is not built"
         "write the package.toml, or remove the Containerfile"
     UNKNOWN_IMAGE: "unknown-image" Error BOTH NO_FIX
-        "a FROM or a --from that names neither a stage, a package nor `fetch` cannot be built, because nothing is pulled"
+        "a FROM or a --from that names neither a stage, a package, `fetch` nor a seed cannot be built, because nothing is pulled"
         "name a package as stagex/<stage>-<name>"
     UNPINNED_IMAGE: "unpinned-image" Warning BOTH NO_FIX
         "an image that is named without a digest may be another one tomorrow"
@@ -99,6 +99,14 @@ rules! {
     HTTP_MIRROR: "http-mirror" Note ONLY_2026 NO_FIX
         "a source that only plain http serves can be withheld or observed on the way; the hash protects its contents only"
         "add a mirror with https"
+
+    // Seeds.
+    SEED_OUTSIDE_BOOTSTRAP: "seed-outside-bootstrap" Warning ONLY_2026 NO_FIX
+        "a seed is a root file system that somebody else made; only the bootstrap begins with one, and everything else with packages"
+        "move the package to bootstrap, or build it from packages of the tree"
+    SINGLE_SEED: "single-seed" Warning ONLY_2026 NO_FIX
+        "what is built from one seed is what that seed makes it; two that have nothing in common show that neither left anything of its own in the image"
+        "declare a second root file system, from somebody else, as another seed"
 
     // Stages and packages.
     SUBPACKAGE_WITHOUT_STAGE: "subpackage-without-stage" Error ONLY_2026 NO_FIX

@@ -33,6 +33,14 @@ const TWO: &str = "version = \"1\"\n[sources.a]\nhash = \"0000000000000000000000
 const PLAIN: &str = "[sources.a]\nhash = \"0000000000000000000000000000000000000000000000000000000000000000\"\n\
                      mirrors = [\"http://a.org/a.tar\"]\n";
 const NO_HASH: &str = "[sources.a]\nhash = \"00\"\nmirrors = [\"https://a.org/a.tar\"]\n";
+const SEED: &str = "[sources.a]\nhash = \"0000000000000000000000000000000000000000000000000000000000000000\"\n\
+                    mirrors = [\"https://a.org/a.tar\"]\n[seeds.one]\nsource = \"a\"\n";
+const THREE: &str = "[sources.a]\nhash = \"0000000000000000000000000000000000000000000000000000000000000000\"\n\
+                     mirrors = [\"https://a.org/a.tar\"]\n[seeds.one]\nsource = \"a\"\n[seeds.two]\nsource = \"b\"\n\
+                     [sources.b]\nhash = \"1111111111111111111111111111111111111111111111111111111111111111\"\n\
+                     mirrors = [\"https://a.org/b.tar\"]\n[sources.c]\n\
+                     hash = \"2222222222222222222222222222222222222222222222222222222222222222\"\n\
+                     mirrors = [\"https://a.org/c.tar\"]\n";
 const FROM: &str = "version_from = \"core-a-b\"\n";
 const OF_OTHER: &str = "version_from = \"core-base\"\n";
 const FIVE: &str = "FROM stagex/core-base AS base\nUSER 1000:1000\nFROM base AS fetch\nRUN curl x && sha256sum -c x\n\
@@ -93,6 +101,11 @@ fn cases() -> Vec<Case> {
         "unmatched-pattern" "user/x" "FROM scratch\nADD fetch/a.tar fetch/*.patch /", Some(SOURCE), (C, 2, 17),
             "FROM scratch\nADD fetch/*.tar *.patch /", Some(SOURCE);
         "unused-source" "user/x" "FROM scratch\nADD a.tar /", Some(SOURCE), (P, 3, 10), "FROM scratch\nCOPY --from=fetch a.* /", Some(SOURCE);
+        "unused-source" "bootstrap/x" "FROM seed AS package\nADD fetch/b.tar /", Some(THREE), (P, 13, 10), "FROM seed AS package\nADD fetch/* /", Some(THREE);
+        "undeclared-source" "bootstrap/x" "FROM seed AS package\nADD fetch/a.tar /", Some(SEED), (C, 2, 5), "FROM seed AS package", Some(SEED);
+        "unknown-image" "bootstrap/x" "FROM seed AS package", , (C, 1, 6), "FROM seed AS package", Some(SEED);
+        "seed-outside-bootstrap" "core/x" "FROM seed AS package", Some(SEED), (P, 6, 8), "FROM scratch AS package", ;
+        "single-seed" "bootstrap/x" "FROM seed AS package", Some(SEED), (P, 6, 8), "FROM seed AS package\nADD fetch/* /", Some(THREE);
         "http-mirror" "user/x" "FROM scratch\nADD fetch/* /", Some(PLAIN), (P, 5, 12), "FROM scratch\nCOPY . /", Some(TWO);
         "subpackage-without-stage" "user/x" "FROM scratch AS package-a", Some("subpackages = [\"a\", \"b\"]"), (P, 3, 21),
             "FROM scratch AS package-a\nFROM scratch AS package-b", Some("subpackages = [\"a\", \"b\"]");

@@ -81,6 +81,7 @@ fn make(runtime: &Runtime, directories: &Directories, plan: &Arc<Plan>) -> Repor
     let engine = Arc::new(Nothing::default());
     let job = Job {
         given: None,
+        proven: Arc::default(),
         profile: Profile::STAGEX_2026,
         directories: directories.clone(),
         plan: Arc::clone(plan),

@@ -14,7 +14,7 @@ use backend_api::Backend;
 use beneath::Directory;
 use build::{Error, Event, Listener, Session, Work, abandoned, blocking};
 use camino::{Utf8Path, Utf8PathBuf};
-use state::{Access, Directories, HASHES, IoContext as _, LOCK, LOGS, OUTPUTS, OWN, WORK};
+use state::{Access, Directories, HASHES, IoContext as _, LOCK, LOGS, OUTPUTS, OWN, PULLED, WORK};
 use walkdir::WalkDir;
 
 /// What is to be removed.
@@ -27,8 +27,8 @@ pub enum Clean {
     Own,
     /// The logs of builds.
     Logs,
-    /// What is remembered of files and outputs, to be found out again, and what runtimes have kept
-    /// themselves for later builds.
+    /// What is remembered of files and outputs, to be found out again, what was pulled from registries, and what
+    /// runtimes have kept themselves for later builds.
     Cache,
 }
 
@@ -154,7 +154,7 @@ fn put_aside(
             goners.push((logs, names));
         }
         Clean::Cache => {
-            let ours = [HASHES, OUTPUTS].map(str::to_owned);
+            let ours = [HASHES, OUTPUTS, PULLED].map(str::to_owned);
             let all = ours.iter().chain(kept).cloned();
             goners.push((open(&own)?, all.map(OsString::from).collect()));
         }
@@ -259,7 +259,8 @@ mod tests {
         let image = directories.output("core-a").join("index.json");
         let source = root.join("fetch/source");
         let left = directories.work().join("core-b-1/claim.json");
-        for file in [&image, &directories.log("core-a"), &source, &left] {
+        let kept = directories.make_seeds("core-a").unwrap().join("one");
+        for file in [&image, &directories.log("core-a"), &source, &left, &kept] {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "four").unwrap();
         }
@@ -279,10 +280,10 @@ mod tests {
         // The claim in the work directory was not written by this user.
         assert_eq!(
             everything.unwrap().files,
-            3,
-            "the image's, the link and the claim"
+            4,
+            "the image's, the link, the claim and what seeds gave"
         );
-        assert!(!image.exists() && source.exists() && !left.exists());
+        assert!(!image.exists() && source.exists() && !left.exists() && !kept.exists());
         let again = clean(directories, Clean::Everything, Vec::new(), Arc::new(())).await;
         assert_eq!(again.unwrap(), Cleaned::default());
     }

@@ -183,6 +183,7 @@ mod tests {
             runtime: "docker".to_owned(),
             milliseconds: 1,
             inputs: inputs.clone(),
+            seeds: Vec::new(),
         }
     }
 

@@ -24,6 +24,11 @@ pub struct GivenImage {
 }
 
 impl Given {
+    /// Returns the image of a package, if it is given.
+    pub fn image(&self, name: &str) -> Option<&GivenImage> {
+        self.images.get(name)
+    }
+
     /// Returns the digests of what a package needs. What is not given is missing in it.
     pub(crate) fn digests<'a>(
         &self,
@@ -36,7 +41,7 @@ impl Given {
     /// Has a recipe take its dependencies from here.
     pub(crate) fn give(&self, recipe: &mut Recipe) {
         for (name, image) in &self.images {
-            let context = Context::Image(image.layout.clone());
+            let context = Context::Given(image.layout.clone(), image.digest);
             if let Some(own) = recipe.contexts.get_mut(&build::name_of_package(name)) {
                 *own = context;
             }

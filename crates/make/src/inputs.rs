@@ -112,8 +112,85 @@ fn inputs(package: &PlannedPackage, files: &Inputs, needed: &BTreeMap<String, Di
     for source in &*package.sources {
         inputs.add("source", &source.file, &source.hash);
     }
+    // Their order decides only which is built first.
+    let seeds = package.seeds.iter();
+    let seeds: BTreeMap<_, _> = seeds.map(|seed| (&seed.name, &seed.source.hash)).collect();
+    for (name, hash) in seeds {
+        inputs.add("seed", name, hash);
+    }
     for (name, digest) in needed {
         inputs.add(DEPENDENCY, name, &digest.to_string());
     }
     inputs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use camino::Utf8Path;
+    use package_tree::{DEFAULT_PLATFORM, Tree};
+
+    use super::*;
+
+    /// Returns the inputs of a package with two sources, of which these are the seeds, that are no files of its own.
+    fn of_package(seeds: &[(&str, &str)]) -> Inputs {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let directory = root.join("packages/bootstrap/a");
+        std::fs::create_dir_all(&directory).unwrap();
+        let from = if seeds.is_empty() { "scratch" } else { "seed" };
+        std::fs::write(directory.join("Containerfile"), format!("FROM {from}\n")).unwrap();
+        let mut manifest = "[package]\nname = \"a\"\n".to_owned();
+        for (number, key) in ["x", "y"].iter().enumerate() {
+            let hash = number.to_string().repeat(64);
+            let text = format!("[sources.{key}]\nhash = \"{hash}\"\nmirrors = [\"file:{key}\"]\n");
+            manifest.push_str(&text);
+        }
+        for (name, source) in seeds {
+            write!(manifest, "[seeds.{name}]\nsource = \"{source}\"\n").unwrap();
+        }
+        std::fs::write(directory.join("package.toml"), manifest).unwrap();
+        let tree = Tree::open(root).unwrap();
+        let plan = tree.plan(&[], DEFAULT_PLATFORM, &[]).unwrap();
+        inputs(&plan.packages[0], &Inputs::default(), &BTreeMap::new())
+    }
+
+    #[test]
+    fn seeds_are_inputs_and_whoever_has_none_has_the_key_of_before() {
+        let named = |inputs: &Inputs| {
+            let mut named = inputs.by_name();
+            named.retain(|(kind, _), _| kind == "seed");
+            let value = |((_, name), hash): ((String, String), String)| (name, hash);
+            named.into_iter().map(value).collect::<Vec<_>>()
+        };
+        let pair = |name: &str, digit: &str| (name.to_owned(), digit.repeat(64));
+        let without = of_package(&[]);
+        let other_inputs = without.by_name().len();
+        assert_eq!(named(&without), []);
+        let mut keys = vec![without.key(Profile::STAGEX_2026)];
+        for (seeds, expected) in [
+            (&[("one", "x")][..], &[pair("one", "0")][..]),
+            (&[("one", "y")], &[pair("one", "1")]),
+            (
+                &[("two", "y"), ("one", "x")],
+                &[pair("one", "0"), pair("two", "1")],
+            ),
+            (
+                &[("one", "y"), ("two", "x")],
+                &[pair("one", "1"), pair("two", "0")],
+            ),
+        ] {
+            let inputs = of_package(seeds);
+            assert_eq!(named(&inputs), expected);
+            assert_eq!(inputs.by_name().len(), other_inputs + seeds.len());
+            keys.push(inputs.key(Profile::STAGEX_2026));
+        }
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 5);
+        // The order in which they are declared decides only which is built from first.
+        let in_order = of_package(&[("one", "x"), ("two", "y")]);
+        assert!(keys.contains(&in_order.key(Profile::STAGEX_2026)));
+    }
 }

@@ -1,9 +1,10 @@
 //! What is to be made, from what, with what.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use build::Space;
-use oci_image::Profile;
+use oci_image::{Digest, Profile};
 use package_tree::{Hermetic, Plan};
 use state::Directories;
 
@@ -42,6 +43,8 @@ pub struct Job {
     /// What stands for the dependencies of all packages, where they are not to be built; the plan has none of them
     /// then but those that are built themselves.
     pub given: Option<Arc<Given>>,
+    /// The images that packages have to have, which runtimes agreed on: these packages are never built here.
+    pub proven: Arc<BTreeMap<String, Digest>>,
     /// How.
     pub options: Options,
 }

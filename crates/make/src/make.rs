@@ -70,11 +70,12 @@ impl Report {
             Outcome::Failed(failed) => Some(failed.kind()),
             Outcome::Fresh(_) | Outcome::Built { .. } | Outcome::Skipped => None,
         });
-        // Where one is a package's own fault, it is what there is to mend.
+        // An image that is not one is what was looked for; and a package's own fault is what there is to mend.
         let of_package =
             |kind: ErrorKind| !matches!(kind, ErrorKind::Environment | ErrorKind::Transient);
         let kinds: Vec<ErrorKind> = failed.collect();
         match kinds.first() {
+            _ if kinds.contains(&ErrorKind::Differs) => Some(ErrorKind::Differs),
             Some(kind) if !kinds.iter().copied().any(of_package) => Some(*kind),
             _ => Some(ErrorKind::Package),
         }
@@ -328,8 +329,9 @@ impl Work {
             Err(failure) => {
                 let event = Event::Failed {
                     package,
-                    message: failure.error.to_string(),
+                    message: failure.message(),
                     kind: failure.kind(),
+                    hint: failure.error.hint(),
                     last_lines: failure.last_lines.clone(),
                 };
                 (event, Outcome::Failed(Box::new(failure)))
@@ -438,6 +440,16 @@ mod tests {
         assert_eq!(failure([own_fault()]), Some(ErrorKind::Package));
         assert_eq!(failure([full(), own_fault()]), Some(ErrorKind::Package));
         assert_eq!(failure([]), None);
+    }
+
+    #[test]
+    fn seeds_that_differ_are_told_before_what_could_not_be_built() {
+        let differ = || build::Error::SeedsDiffer(Vec::new());
+        let own_fault = || of_engine(OfBackend::BuildFailed);
+        assert_eq!(failure([differ()]), Some(ErrorKind::Differs));
+        for errors in [[own_fault(), differ()], [differ(), full()]] {
+            assert_eq!(failure(errors), Some(ErrorKind::Differs));
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use build::{
 };
 use documents::Reason;
 use oci_image::{Digest, ImageSet, Profile};
-use package_tree::{Hermetic, Plan, PlannedPackage};
-use state::{Directories, Hashes, Inputs, IoContext as _, Outputs, Record, Trust};
+use package_tree::{Hermetic, Plan, PlannedPackage, Seed};
+use state::{Directories, Hashes, Inputs, IoContext as _, Outputs, Record, RecordedSeed, Trust};
 use tokio::sync::watch;
 
 use crate::executor::Executor;
@@ -43,6 +43,8 @@ pub(crate) struct Maker {
     pub hermetic: Option<Arc<Hermetic>>,
     /// What stands for the dependencies of all packages.
     pub given: Option<Arc<Given>>,
+    /// The images that packages have to have, which are never built here.
+    pub proven: Arc<BTreeMap<String, Digest>>,
     pub hashes: Hashes,
     pub outputs: Outputs,
     pub listener: Arc<dyn Listener>,
@@ -64,6 +66,7 @@ impl Maker {
             no_cache: job.options.no_cache,
             hermetic: job.hermetic,
             given: job.given,
+            proven: job.proven,
             hashes,
             outputs,
             listener,
@@ -142,8 +145,13 @@ impl Maker {
             && let Some(output) = output
             && whole
             && inputs.have(&output.key, self.profile)
+            && self.may_be(package, output.digest)
         {
             return Ok(Studied::Fresh(output.digest));
+        }
+        if self.proven.contains_key(&package.name) {
+            let package = package.name.clone();
+            return Err(Error::NotProven { package });
         }
         let record = Record::read(&self.directories, &package.name)?;
         let situation = Situation {
@@ -188,6 +196,12 @@ impl Maker {
         !(self.no_cache && package.requested)
     }
 
+    /// Tells whether a package may have this image: the one that runtimes agreed on, if they were asked.
+    pub(crate) fn may_be(&self, package: &PlannedPackage, digest: Digest) -> bool {
+        let proven = self.proven.get(&package.name);
+        proven.is_none_or(|proven| *proven == digest)
+    }
+
     /// Has a package built; its record and its archives follow as soon as it is there.
     async fn build(
         self: &Arc<Self>,
@@ -204,6 +218,7 @@ impl Maker {
                 runtime: this.executor.runtime().to_owned(),
                 milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
                 inputs: subject.inputs,
+                seeds: seeds(this.package(place)),
             };
             record.write(&this.directories, &this.package(place).name)?;
             this.archive(place)
@@ -228,6 +243,15 @@ impl Maker {
         }
         Ok(())
     }
+}
+
+/// Returns the seeds that have given the image of a package, once it is there.
+fn seeds(package: &PlannedPackage) -> Vec<RecordedSeed> {
+    let seed = |seed: &Seed| RecordedSeed {
+        name: seed.name.clone(),
+        hash: seed.source.hash.clone(),
+    };
+    package.seeds.iter().map(seed).collect()
 }
 
 /// What came of looking at a package.

@@ -103,7 +103,10 @@ fn same_inputs(
         // An archive has to be written even of what is up to date.
         let stays = package.archives.is_empty() && maker.may_stay(package);
         let inputs = || rules.inputs(package, &files, &needed);
-        stays && output.whole && inputs().have(&output.key, maker.profile)
+        stays
+            && output.whole
+            && maker.may_be(package, output.digest)
+            && inputs().have(&output.key, maker.profile)
     };
     places.iter().copied().filter(same).collect()
 }

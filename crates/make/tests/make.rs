@@ -5,11 +5,14 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+#[path = "support/given.rs"]
+mod given;
 #[path = "support/hermetic.rs"]
 mod hermetic;
 #[path = "support/nothing.rs"]
 mod nothing;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
@@ -19,11 +22,11 @@ use build::FetchProblem;
 use camino::{Utf8Path, Utf8PathBuf};
 use documents::ErrorKind;
 use make::{
-    Clean, Error, Event, Job, Listener, Local, Options, Outcome, Present, Profile, Report, Sources,
-    Space,
+    Clean, Error, Event, Given, Job, Listener, Local, Options, Outcome, Present, Profile, Report,
+    Sources, Space,
 };
 use nothing::Nothing;
-use oci_image::{ImageSet, Layout};
+use oci_image::{Digest, ImageSet, Layout};
 use package_tree::{DEFAULT_PLATFORM, Hermetic, Plan, PlannedPackage, Tree};
 use state::{Digests, Directories};
 use tokio::sync::watch;
@@ -34,6 +37,10 @@ struct Scene {
     root: Utf8PathBuf,
     directories: Directories,
     hermetic: Option<Arc<Hermetic>>,
+    /// The images that packages have to have.
+    proven: Arc<BTreeMap<String, Digest>>,
+    /// The images that stand for what packages need.
+    given: Option<Arc<Given>>,
 }
 
 const OPTIONS: Options = Options {
@@ -55,6 +62,8 @@ impl Scene {
             directories: Directories::of_tree(&root),
             root,
             hermetic: None,
+            proven: Arc::default(),
+            given: None,
         };
         scene.write("a", "Containerfile", BASE);
         scene.write("b", "Containerfile", "FROM stagex/core-a\nCOPY file /\n");
@@ -160,7 +169,8 @@ impl Scene {
         listener: Arc<dyn Listener>,
     ) -> Result<Report, Error> {
         let job = Job {
-            given: None,
+            given: self.given.clone(),
+            proven: Arc::clone(&self.proven),
             profile: Profile::STAGEX_2026,
             directories: self.directories(),
             plan,

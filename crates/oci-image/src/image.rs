@@ -15,13 +15,15 @@ use flate2::read::MultiGzDecoder;
 use go_flate::Company;
 
 use crate::config::{ConfigError, ConfigRequest, config};
-use crate::digest::Digest;
+use crate::digest::{Digest, Measured};
 use crate::layer::{
-    Archive, ArchiveError, Comparison, Event, LayerBlob, LayerSource, MadeDirectories, Means,
-    Normalised, Recorded, Tree, Written, find_changes, keep_changes, write_blob,
+    Archive, ArchiveError, Before, Comparison, Event, LayerBlob, LayerSource, MadeDirectories,
+    Means, Normalised, Recorded, Reshaped, Tree, Written, find_changes, keep_changes, put_in_order,
+    write_blob,
 };
 use crate::layout::{Layout, LayoutError, LayoutWriter};
 use crate::manifest::{Descriptor, Index, Manifest, PlatformFields};
+use crate::path::TreePath;
 use crate::profile::Profile;
 
 /// What an image is made from.
@@ -94,6 +96,25 @@ pub enum ImageError {
         /// What is wrong.
         source: ArchiveError,
     },
+    /// A layer of an image that is written again is not usable.
+    #[error("layer {layer} of the image is not usable")]
+    OwnLayer {
+        /// The place of the layer, from 1.
+        layer: usize,
+        /// What is wrong.
+        source: ArchiveError,
+    },
+    /// The times that would say whether a file was written are lost.
+    #[error(
+        "it cannot be told whether layer {layer} writes `{path}` or only lists it: it equals the file below, \
+         and the times in this image do not tell it: they were rewritten, or are all the same one"
+    )]
+    Undecidable {
+        /// The place of the layer, from 1.
+        layer: usize,
+        /// The file.
+        path: TreePath,
+    },
     /// A layer of the base image cannot be read.
     #[error("layer {layer} of the base image in {directory} is not usable")]
     BaseLayer {
@@ -127,7 +148,6 @@ pub enum ImageError {
 pub fn assemble(request: &ImageRequest<'_>, destination: &Utf8Path) -> Result<Image, ImageError> {
     check(request)?;
     let profile = request.profile;
-    let types = &profile.media_types;
     let writer = LayoutWriter::new(destination)?;
     let mut descriptors = Vec::new();
     if let Some(base) = request.base {
@@ -144,28 +164,48 @@ pub fn assemble(request: &ImageRequest<'_>, destination: &Utf8Path) -> Result<Im
     descriptors.extend(layers.iter().map(|layer| describe(layer, profile)));
 
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
-    let config = writer.add(&config(&ConfigRequest {
+    let config = config(&ConfigRequest {
         base: request.base.map(Layout::config),
         build: request.build,
         diff_ids: &diff_ids,
         platform: &request.platform,
         profile,
-    })?)?;
-    let annotations = profile.annotations(&request.repository, &request.tag);
-    let manifest = Manifest::new(types, config, descriptors, annotations);
-    let manifest = writer.add(&manifest.to_bytes())?;
-    let mut entry = Descriptor::new(types.manifest, manifest);
-    entry.platform = Some(PlatformFields::from(&request.platform));
-    let index = writer.add(&Index::of(types.index, vec![entry]).to_blob())?;
-    let mut entry = Descriptor::new(types.index, index);
-    entry.annotations = profile.names(&request.repository, &request.tag);
-    writer.finish(&Index::of(types.index, vec![entry]))?;
+    })?;
+    let names = (request.repository.as_str(), request.tag.as_str());
+    let (manifest, config) = publish(
+        writer,
+        &config,
+        descriptors,
+        (names, &request.platform, profile),
+    )?;
     Ok(Image {
         manifest: manifest.digest,
         config: config.digest,
         layers,
         events,
     })
+}
+
+/// Ends a layout whose layers are written: adds config, manifest and index, and puts it into its place.
+/// Returns what the manifest and the config are.
+pub(crate) fn publish(
+    writer: LayoutWriter,
+    config: &[u8],
+    layers: Vec<Descriptor>,
+    ((repository, tag), platform, profile): ((&str, &str), &Platform, &Profile),
+) -> Result<(Measured, Measured), LayoutError> {
+    let types = &profile.media_types;
+    let config = writer.add(config)?;
+    let annotations = profile.annotations(repository, tag);
+    let manifest = Manifest::new(types, config, layers, annotations);
+    let manifest = writer.add(&manifest.to_bytes())?;
+    let mut entry = Descriptor::new(types.manifest, manifest);
+    entry.platform = Some(PlatformFields::from(platform));
+    let index = writer.add(&Index::of(types.index, vec![entry]).to_blob())?;
+    let mut entry = Descriptor::new(types.index, index);
+    entry.annotations = profile.names(repository, tag);
+    writer.finish(&Index::of(types.index, vec![entry]))?;
+    Ok((manifest, config))
 }
 
 /// Returns the texts of the steps that make layers, each with whether programs run in it.
@@ -257,21 +297,56 @@ fn compress_layers(
     })
 }
 
+/// Finds out what a layer records.
 fn normalise(
     source: &LayerSource,
     lower: &Tree,
     made: &mut MadeDirectories,
-    (means, epoch): (Means, i64),
+    means_and_epoch: (Means, i64),
 ) -> Result<Normalised, (Utf8PathBuf, ArchiveError)> {
+    // The engine's order is that of a walk; where it is not, it is still what the engine recorded.
+    Ok(find(source, lower, made, means_and_epoch)?.0)
+}
+
+/// Finds out the same of a layer that anybody wrote: its entries are put in order. Returns with it which of them are
+/// others than the archive has.
+pub(crate) fn normalise_anew(
+    source: &LayerSource,
+    lower: &Tree,
+    made: &mut MadeDirectories,
+    means_and_epoch: (Means, i64),
+) -> Result<(Normalised, Reshaped), (Utf8PathBuf, ArchiveError)> {
+    let (mut normalised, before, levelled) = find(source, lower, made, means_and_epoch)?;
+    put_in_order(&mut normalised.records);
+    let mut reshaped = before.compare(&normalised.records);
+    reshaped.levelled = levelled;
+    Ok((normalised, reshaped))
+}
+
+type Recording = (Normalised, Before, usize);
+
+fn find(
+    source: &LayerSource,
+    lower: &Tree,
+    made: &mut MadeDirectories,
+    (means, epoch): (Means, i64),
+) -> Result<Recording, (Utf8PathBuf, ArchiveError)> {
     let Some(tar) = &source.tar else {
-        return Ok(Normalised::default());
+        return Ok(Default::default());
     };
     let failed = |error| (tar.clone(), error);
     let file = beneath::open(tar).map_err(|error| failed(error.into()))?;
-    let mut archive = Archive::index(file, means).map_err(failed)?;
-    made.level(&mut archive, lower, source.destination.as_ref());
+    let archive = match source.recorded {
+        Recorded::Rewritten => Archive::of_rewritten(file, means),
+        Recorded::Changes | Recorded::Touched => Archive::index(file, means),
+    };
+    let mut archive = archive.map_err(failed)?;
+    let levelled = made.level(&mut archive, lower, source.destination.as_ref());
+    let before = Before::of(&archive);
     let normalised = match source.recorded {
-        Recorded::Changes => keep_changes(archive, means, lower, &source.leftovers),
+        Recorded::Changes | Recorded::Rewritten => {
+            keep_changes(archive, means, lower, &source.leftovers)
+        }
         Recorded::Touched => {
             let comparison = Comparison {
                 lower,
@@ -281,20 +356,16 @@ fn normalise(
             find_changes(archive, &comparison, &source.leftovers)
         }
     };
-    normalised.map_err(|problem| failed(problem.into()))
+    let normalised = normalised.map_err(|problem| failed(problem.into()))?;
+    Ok((normalised, before, levelled))
 }
 
 /// Returns what is below the first layer; nothing where no layer is compared with it.
 fn lower_tree(request: &ImageRequest<'_>) -> Result<Tree, ImageError> {
     let mut tree = Tree::default();
-    let compares = |layer: &LayerSource| {
-        let mode = layer.destination.as_ref().and_then(|place| place.mode);
-        layer.tar.is_some()
-            && (layer.recorded == Recorded::Touched
-                || !layer.leftovers.is_empty()
-                || mode.is_some())
-    };
-    let base = request.base.filter(|_| request.layers.iter().any(compares));
+    let base = request
+        .base
+        .filter(|_| request.layers.iter().any(LayerSource::compares));
     let Some(base) = base else {
         return Ok(tree);
     };
@@ -311,7 +382,7 @@ fn lower_tree(request: &ImageRequest<'_>) -> Result<Tree, ImageError> {
 }
 
 /// Returns the descriptor of a layer that is not of the base.
-fn describe(layer: &LayerBlob, profile: &Profile) -> Descriptor {
+pub(crate) fn describe(layer: &LayerBlob, profile: &Profile) -> Descriptor {
     let mut descriptor = Descriptor::new(profile.media_types.layer, layer.blob);
     descriptor.annotations = profile.layer_annotations();
     descriptor

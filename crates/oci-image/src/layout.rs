@@ -200,6 +200,16 @@ impl Layout {
         self.platform.to_string()
     }
 
+    /// Returns the platform that is noted beside the manifest.
+    pub fn manifest_platform(&self) -> Option<PlatformFields> {
+        self.manifest_descriptor().platform.clone()
+    }
+
+    /// Returns the platform that the config says, as an index has it.
+    pub(crate) fn platform_fields(&self) -> PlatformFields {
+        self.platform.clone()
+    }
+
     /// Returns what leads to the manifest.
     pub(crate) fn manifest_descriptor(&self) -> &Descriptor {
         self.documents.last().expect("the manifest is the last")
@@ -378,17 +388,31 @@ pub(crate) fn keep_blob(file: NamedTempFile, digest: &Digest, blobs: &Utf8Path) 
 
 /// Moves a directory to `destination`, in one step where the file system can.
 fn put_into_place(directory: TempDir, destination: &Utf8Path) -> io::Result<()> {
+    let path = Utf8Path::from_path(directory.path())
+        .ok_or_else(|| io::Error::other("the path of a temporary directory is not UTF-8"))?;
+    move_layout(path, destination)?;
+    // It is not there any more, and must not be removed from its new place.
+    let _moved = directory.keep();
+    Ok(())
+}
+
+/// Moves a layout to `destination` on the same file system, in place of what is there; in one step where the file
+/// system can.
+///
+/// # Errors
+///
+/// Those of the operating system. Then what was there is there; or, where it could not be put back, beside it in a
+/// directory whose name begins with `.old.`.
+pub fn move_layout(directory: &Utf8Path, destination: &Utf8Path) -> io::Result<()> {
     let parent = destination
         .parent()
         .filter(|parent| !parent.as_str().is_empty());
     let parent = parent.unwrap_or(Utf8Path::new("."));
     if fs::symlink_metadata(destination).is_err() {
-        fs::rename(directory.path(), destination)?;
-        // It is not there any more, and must not be removed from its new place.
-        let _moved = directory.keep();
+        fs::rename(directory, destination)?;
     } else if renameat_with(
         CWD,
-        directory.path(),
+        directory.as_std_path(),
         CWD,
         destination.as_std_path(),
         RenameFlags::EXCHANGE,
@@ -396,17 +420,22 @@ fn put_into_place(directory: TempDir, destination: &Utf8Path) -> io::Result<()> 
     .is_ok()
     {
         // It has the name now of what was there before, which need not be a directory.
-        let directory = directory.keep();
         let name = directory.file_name().unwrap_or_default();
-        let parent = File::open(parent)?;
-        beneath::remove(parent.as_fd(), name.as_encoded_bytes())?;
+        let beside = directory.parent().unwrap_or(parent);
+        let beside = File::open(beside)?;
+        beneath::remove(beside.as_fd(), name.as_bytes())?;
     } else {
         let aside = tempfile::Builder::new()
             .prefix(".old.")
             .tempdir_in(parent)?;
-        fs::rename(destination, aside.path().join("layout"))?;
-        fs::rename(directory.path(), destination)?;
-        let _moved = directory.keep();
+        let old = aside.path().join("layout");
+        fs::rename(destination, &old)?;
+        if let Err(error) = fs::rename(directory, destination) {
+            if fs::rename(&old, destination).is_err() {
+                let _kept = aside.keep();
+            }
+            return Err(error);
+        }
     }
     sync_directory(parent)
 }
@@ -485,4 +514,25 @@ fn parse<T: DeserializeOwned>(
 pub(crate) fn at(path: &Utf8Path) -> impl FnOnce(io::Error) -> LayoutError {
     let path = path.to_owned();
     |source| LayoutError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Utf8Path, move_layout};
+
+    #[test]
+    fn what_is_not_replaced_is_still_there() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
+        let destination = root.join("layout");
+        fs::create_dir(&destination).unwrap();
+        fs::write(destination.join("file"), "old").unwrap();
+        // There is nothing that could be moved there, neither in one step nor in two.
+        assert!(move_layout(&root.join("missing"), &destination).is_err());
+        let file = fs::read_to_string(destination.join("file"));
+        assert_eq!(file.ok().as_deref(), Some("old"));
+        assert_eq!(fs::read_dir(root).unwrap().count(), 1);
+    }
 }

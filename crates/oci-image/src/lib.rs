@@ -19,9 +19,13 @@ mod media_types;
 mod pack;
 mod path;
 mod profile;
+mod rewrite;
 mod set;
 
-pub use config::{ConfigError, ConfigRequest, config, image_facts};
+pub use config::{
+    ConfigError, ConfigRequest, HistoryEntry, RecastRequest, config, diff_ids, entries_of_base,
+    history, image_facts, recast,
+};
 pub use difference::{
     Difference, DifferenceError, LayerDifference, first_difference, first_layer_difference,
 };
@@ -30,14 +34,18 @@ pub use go_flate::Level;
 pub use image::{Image, ImageError, ImageRequest, LayerEvent, assemble};
 pub use layer::{
     ArchiveError, Destination, Event, LayerBlob, LayerSource, Leftover, LeftoverKind, Problem,
-    Recorded, leftovers_of_run,
+    Recorded, Reshaped, leftovers_of_run,
 };
-pub use layout::{Layout, LayoutError};
+pub use layout::{Layout, LayoutError, move_layout};
 pub use listing::{ListingError, list_layer};
 pub use manifest::{Descriptor, Index, Manifest, PlatformFields};
 pub use media_types::MediaTypes;
 
-pub use pack::{write_archive, write_tar, write_tar_file};
+pub use pack::{write_archive, write_docker_tar, write_docker_tar_file, write_tar, write_tar_file};
 pub use path::{InvalidPath, TreePath};
 pub use profile::Profile;
-pub use set::{ImageSet, put_together};
+pub use rewrite::{
+    BaseLayer, OwnLayer, RewriteConfig, RewriteRequest, Rewritten, RewrittenLayer, Times,
+    compressed, rewrite,
+};
+pub use set::{ImageSet, put_together, put_together_as};

@@ -10,13 +10,14 @@ use std::os::unix::fs::PermissionsExt;
 use beneath::Directory;
 use camino::Utf8Path;
 use go_flate::ParallelGzipEncoder;
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::digest::Digest;
 use crate::entry::{Device, Time};
 use crate::layer::{BLOCK, Header, TarSink, write_padding};
 use crate::layout::{INDEX_FILE, within};
-use crate::manifest::OCI_LAYOUT;
+use crate::manifest::{Descriptor, OCI_LAYOUT};
 use crate::profile::Profile;
 use crate::set::ImageSet;
 
@@ -27,7 +28,7 @@ use crate::set::ImageSet;
 pub fn write_archive(images: &ImageSet, profile: &Profile, path: &Utf8Path) -> io::Result<()> {
     write_whole(path, |file| {
         let mut out = ParallelGzipEncoder::with_level(file, profile.level);
-        write_entries(images, &mut out)?;
+        write_entries(images, None, &mut out)?;
         out.finish()?;
         Ok(())
     })
@@ -40,7 +41,19 @@ pub fn write_tar_file(images: &ImageSet, path: &Utf8Path) -> io::Result<()> {
 
 /// Writes the layout as a tar; entries are those of an archive.
 pub fn write_tar(images: &ImageSet, out: impl Write) -> io::Result<()> {
-    write_entries(images, &mut Plain(out))
+    write_entries(images, None, &mut Plain(out))
+}
+
+/// Writes the layout of one image as a tar to `path`, whole or not at all, with what `docker load` reads; see
+/// [`write_docker_tar`].
+pub fn write_docker_tar_file(images: &ImageSet, name: &str, path: &Utf8Path) -> io::Result<()> {
+    write_whole(path, |file| write_docker_tar(images, name, file))
+}
+
+/// Writes the layout of one image as a tar, with the list of Docker's archive beside it, in which it has a name with a
+/// tag: what reads either takes it.
+pub fn write_docker_tar(images: &ImageSet, name: &str, out: impl Write) -> io::Result<()> {
+    write_entries(images, Some(name), &mut Plain(out))
 }
 
 fn write_whole(
@@ -60,7 +73,8 @@ fn write_whole(
     Ok(())
 }
 
-fn write_entries(images: &ImageSet, out: &mut impl TarSink) -> io::Result<()> {
+/// Writes the entries of an archive; with `name`, also the list of Docker's.
+fn write_entries(images: &ImageSet, name: Option<&str>, out: &mut impl TarSink) -> io::Result<()> {
     write_header("blobs/", b'5', 0o755, 0, out)?;
     write_header("blobs/sha256/", b'5', 0o755, 0, out)?;
     let directory = Directory::open(images.first().directory())?;
@@ -76,9 +90,33 @@ fn write_entries(images: &ImageSet, out: &mut impl TarSink) -> io::Result<()> {
     let index = directory.read(INDEX_FILE.into(), beneath::MANIFEST)?;
     let size = index.len() as u64;
     write_file(INDEX_FILE, 0o644, (index.as_slice(), size), out)?;
+    if let Some(name) = name {
+        let list = docker_list(images, name)?;
+        let size = list.len() as u64;
+        write_file("manifest.json", 0o644, (list.as_slice(), size), out)?;
+    }
     let size = OCI_LAYOUT.len() as u64;
     write_file("oci-layout", 0o444, (OCI_LAYOUT.as_bytes(), size), out)?;
     out.write_all(&[0; 2 * BLOCK])
+}
+
+/// Returns the list of images in an archive of Docker's.
+fn docker_list(images: &ImageSet, name: &str) -> io::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Listed<'a> {
+        config: String,
+        repo_tags: [&'a str; 1],
+        layers: Vec<String>,
+    }
+    let manifest = images.first().manifest();
+    let member = |blob: &Descriptor| within(&blob.digest).into_string();
+    let listed = Listed {
+        config: member(&manifest.config),
+        repo_tags: [name],
+        layers: manifest.layers.iter().flatten().map(member).collect(),
+    };
+    Ok(serde_json::to_vec(&[listed])?)
 }
 
 /// A tar as it is.

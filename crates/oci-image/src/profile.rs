@@ -61,6 +61,15 @@ impl Profile {
     /// The build argument that says which checks of the frontend are asked for. It decides about no byte.
     pub const CHECKS: &'static str = "BUILDKIT_DOCKERFILE_CHECK";
 
+    /// The annotation of a manifest that says when the image was created.
+    pub const CREATED: &'static str = "org.opencontainers.image.created";
+
+    /// The annotation of a manifest that says the version, which is the tag.
+    pub const VERSION: &'static str = "org.opencontainers.image.version";
+
+    /// The annotation of a layer to what its times were rewritten.
+    pub const REWRITTEN: &'static str = "buildkit/rewritten-timestamp";
+
     /// All profiles.
     pub const ALL: [&'static Self; 1] = [Self::STAGEX_2026];
 
@@ -79,13 +88,15 @@ impl Profile {
     /// Returns the annotations of the manifest of an image.
     pub fn annotations(&self, repository: &str, tag: &str) -> BTreeMap<String, String> {
         BTreeMap::from([
-            (
-                format!("containerd.io/distribution.source.{}", self.registry),
-                repository.to_owned(),
-            ),
-            (CREATED.to_owned(), self.created()),
-            (VERSION.to_owned(), tag.to_owned()),
+            (self.source(), repository.to_owned()),
+            (Self::CREATED.to_owned(), self.created()),
+            (Self::VERSION.to_owned(), tag.to_owned()),
         ])
+    }
+
+    /// Returns the key of the annotation of a manifest that says the repository.
+    pub fn source(&self) -> String {
+        format!("containerd.io/distribution.source.{}", self.registry)
     }
 
     /// Returns the annotations of an image in the index of its layout: its names.
@@ -95,15 +106,14 @@ impl Profile {
                 "io.containerd.image.name".to_owned(),
                 format!("{}/{repository}:{tag}", self.registry),
             ),
-            (CREATED.to_owned(), self.created()),
+            (Self::CREATED.to_owned(), self.created()),
             (REFERENCE.to_owned(), tag.to_owned()),
         ])
     }
 
     /// Returns the annotations of a layer that is not of the base.
-    pub(crate) fn layer_annotations(&self) -> BTreeMap<String, String> {
-        let clamped = "buildkit/rewritten-timestamp".to_owned();
-        BTreeMap::from([(clamped, self.epoch.to_string())])
+    pub fn layer_annotations(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([(Self::REWRITTEN.to_owned(), self.epoch.to_string())])
     }
 
     fn created(&self) -> String {
@@ -117,6 +127,4 @@ impl fmt::Display for Profile {
     }
 }
 
-const CREATED: &str = "org.opencontainers.image.created";
-const VERSION: &str = "org.opencontainers.image.version";
 const REFERENCE: &str = "org.opencontainers.image.ref.name";

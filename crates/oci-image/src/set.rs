@@ -3,6 +3,7 @@
 //!
 //! It knows platforms and digests. It does not know how an image is made.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use beneath::Directory;
@@ -107,6 +108,28 @@ pub fn put_together(
     profile: &Profile,
     destination: &Utf8Path,
 ) -> Result<Digest, LayoutError> {
+    let names = images.first().map(|image| image.names().clone());
+    together(images, profile, names.unwrap_or_default(), destination)
+}
+
+/// Does the same with images that have no names yet, as a registry serves them: they are called as those that were built
+/// here are.
+pub fn put_together_as(
+    images: &[Layout],
+    profile: &Profile,
+    (repository, tag): (&str, &str),
+    destination: &Utf8Path,
+) -> Result<Digest, LayoutError> {
+    let names = profile.names(repository, tag);
+    together(images, profile, names, destination)
+}
+
+fn together(
+    images: &[Layout],
+    profile: &Profile,
+    names: BTreeMap<String, String>,
+    destination: &Utf8Path,
+) -> Result<Digest, LayoutError> {
     let writer = LayoutWriter::new(destination)?;
     let mut entries = Vec::new();
     for image in images {
@@ -114,13 +137,15 @@ pub fn put_together(
         for blob in image.contents().chain([manifest]) {
             writer.share(image, blob)?;
         }
-        entries.push(manifest.clone());
+        let platform = image.manifest_platform();
+        entries.push(Descriptor {
+            platform: platform.or_else(|| Some(image.platform_fields())),
+            ..manifest.clone()
+        });
     }
     let index = writer.add(&Index::of(profile.media_types.index, entries).to_blob())?;
     let mut entry = Descriptor::new(profile.media_types.index, index);
-    if let Some(image) = images.first() {
-        entry.annotations.clone_from(image.names());
-    }
+    entry.annotations = names;
     writer.finish(&Index::of(profile.media_types.index, vec![entry]))?;
     Ok(index.digest)
 }

@@ -26,6 +26,10 @@ const BLOBS: &str = "blobs/sha256";
 pub struct Layout {
     /// What the layout's index points to: the image, or an index that holds just it.
     pub top: Blob,
+    /// The image's manifest.
+    pub manifest: Blob,
+    /// What kind of manifest it is.
+    pub media_type: String,
     /// The image's configuration.
     pub config: Blob,
     /// The image's layers, the lowest first.
@@ -59,9 +63,13 @@ impl Layout {
     /// [`io::ErrorKind::InvalidData`] with a sentence if it cannot be understood, or if a document is
     /// not what its name says.
     pub fn open(directory: &Utf8Path) -> io::Result<Self> {
-        let (top, manifest) = find(directory)?;
-        let Manifest { config, layers } = parse(&manifest.path, &manifest.read()?)?;
+        let Found {
+            top,
+            manifest,
+            media_type,
+        } = find(directory)?;
         let path = &manifest.path;
+        let Manifest { config, layers } = parse(path, &manifest.read()?)?;
         let config = config.ok_or_else(|| invalid(format!("{path}: expected a config")))?;
         let blobs = directory.join(BLOBS);
         let layers = layers.iter().flatten();
@@ -71,12 +79,21 @@ impl Layout {
             layers: layers
                 .map(|layer| blob(&blobs, layer))
                 .collect::<io::Result<_>>()?,
+            manifest,
+            media_type,
         })
     }
 }
 
+/// What the index of a layout leads to.
+struct Found {
+    top: Blob,
+    manifest: Blob,
+    media_type: String,
+}
+
 /// Finds what the index of the layout in `directory` points to, and the manifest of the one image there.
-fn find(directory: &Utf8Path) -> io::Result<(Blob, Blob)> {
+fn find(directory: &Utf8Path) -> io::Result<Found> {
     let mut top = None;
     let mut index: Index = read(&directory.join("index.json"))?;
     loop {
@@ -89,7 +106,11 @@ fn find(directory: &Utf8Path) -> io::Result<(Blob, Blob)> {
         let found = blob(&directory.join(BLOBS), only)?;
         let top = top.get_or_insert_with(|| found.clone());
         if only.media_type.contains("manifest.v") {
-            return Ok((top.clone(), found));
+            return Ok(Found {
+                top: top.clone(),
+                manifest: found,
+                media_type: only.media_type.clone(),
+            });
         }
         index = parse(&found.path, &found.read()?)?;
     }
@@ -106,7 +127,7 @@ fn find(directory: &Utf8Path) -> io::Result<(Blob, Blob)> {
 /// [`io::ErrorKind::InvalidData`] with a sentence if the layout cannot be understood, if a layer
 /// is compressed, or if the number of layers is not that of the base and the steps.
 pub fn read_layout(directory: &Utf8Path, image: &BuiltImage) -> io::Result<EngineImage> {
-    let (_, manifest) = find(directory)?;
+    let Found { manifest, .. } = find(directory)?;
     read_manifest(&manifest.path, &directory.join(BLOBS), image)
 }
 

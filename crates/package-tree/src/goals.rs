@@ -48,19 +48,23 @@ pub enum Instead {
     Compat,
     /// The sources of every package are fetched.
     Fetch,
+    /// What this machine has reproduced is signed.
+    Sign,
     /// The targets and variables are explained.
     Help,
 }
 
 /// Targets that the Makefile has and that are not here, with what to do instead.
-const NOT_YET: [(&str, &str); 6] = [
-    ("preseed", "build what was published: stagex make"),
+const NOT_YET: [(&str, &str); 5] = [
+    (
+        "preseed",
+        "take what was published and signed: stagex preseed",
+    ),
     (
         "prep-release-branch",
         "this target of the Makefile only prints commands to type",
     ),
     ("publish", PUBLISHING),
-    ("sign", PUBLISHING),
     ("targets", "leave it out: stagex generates no rules"),
     (
         "verify",
@@ -70,7 +74,7 @@ const NOT_YET: [(&str, &str); 6] = [
 /// What the targets begin with that name a package behind it.
 const AFTER: [&str; 3] = ["digests", "content", "import"];
 const PUBLISHING: &str =
-    "the images are OCI layouts in out/, and their digests in digests/, for the tools that do this";
+    "`stagex publish PACKAGE... --to HOST/NAME` publishes what is recorded and signed";
 
 /// Sorts the words on make's command line. A package of the tree goes before a target of the same
 /// name.
@@ -103,6 +107,7 @@ pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
             "check" => instead.push((word, Instead::Check)),
             "compat" => instead.push((word, Instead::Compat)),
             "fetch" => instead.push((word, Instead::Fetch)),
+            "sign" => instead.push((word, Instead::Sign)),
             "help" => instead.push((word, Instead::Help)),
             word => {
                 let prefix = word.split_once('-').map_or("", |(prefix, _)| prefix);
@@ -148,6 +153,7 @@ pub fn goals(tree: &Tree, words: &[String]) -> Result<Goals, Problems> {
             let hint = match what {
                 Instead::Check => "to check some packages: stagex check PACKAGE...",
                 Instead::Fetch => "to fetch the sources of some packages: stagex fetch PACKAGE...",
+                Instead::Sign => "to sign some packages: stagex sign PACKAGE...",
                 Instead::Compat | Instead::Help => "use it alone",
             };
             problems.push(
@@ -237,20 +243,16 @@ mod tests {
         );
         assert_eq!(of(&["check"]).unwrap().instead, Some(Instead::Check));
         assert_eq!(of(&["fetch"]).unwrap().instead, Some(Instead::Fetch));
+        assert_eq!(of(&["sign"]).unwrap().instead, Some(Instead::Sign));
     }
 
     #[test]
     fn what_is_not_here_is_refused_by_name() {
-        for word in [
-            "publish",
-            "publish-core-musl",
-            "registry-musl",
-            "sign",
-            "digests-",
-        ] {
+        for word in ["publish", "publish-core-musl", "registry-musl", "digests-"] {
             assert!(of(&[word]).is_err(), "{word}");
         }
         assert!(of(&["check", "musl"]).is_err());
         assert!(of(&["fetch", "musl"]).is_err());
+        assert!(of(&["sign", "musl"]).is_err());
     }
 }

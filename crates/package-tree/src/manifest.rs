@@ -40,6 +40,10 @@ pub(crate) struct Manifest {
     pub network: Vec<(NetworkException, Position)>,
     /// In the order of the file, each with its place.
     pub sources: Vec<(Description, Position)>,
+    /// In the order of the file: of each seed its name, and the key of its source.
+    pub seeds: Vec<(String, String)>,
+    /// Where the first seed is declared.
+    pub seeds_at: Option<Position>,
 }
 
 impl Manifest {
@@ -53,7 +57,7 @@ impl Manifest {
         let document = reader.document();
         let root = document.get_ref();
         check_names(&reader, stage, name);
-        reader.only(root, &["package", "build", "sources"]);
+        reader.only(root, &["package", "build", "sources", "seeds"]);
         let mut manifest = Self::default();
         match reader.table(root, "package") {
             Some(package) => manifest.read_package(&reader, &package, stage, name),
@@ -65,6 +69,9 @@ impl Manifest {
         }
         if let Some(sources) = reader.table(root, "sources") {
             manifest.read_sources(&reader, sources.value);
+        }
+        if let Some(seeds) = reader.table(root, "seeds") {
+            manifest.read_seeds(&reader, seeds.value);
         }
         let problems = reader.into_problems();
         if problems.is_empty() {
@@ -301,6 +308,26 @@ mod tests {
         problems.into_iter().map(line).collect()
     }
 
+    /// A text with a source, whose eighth line begins with `seeds`.
+    fn with_seeds(seeds: &str) -> String {
+        let hash = "0".repeat(64);
+        format!(
+            "[package]\nname = \"x\"\n\n[sources.rootf]\nhash = \"{hash}\"\nmirrors = [\"u/r\"]\n\n{seeds}"
+        )
+    }
+
+    #[test]
+    fn seeds_keep_the_order_of_the_file() {
+        let hash = "1".repeat(64);
+        let text = format!(
+            "{}[seeds.a]\nsource = \"other\"\n\n[sources.other]\nhash = \"{hash}\"\nmirrors = [\"u\"]\n",
+            with_seeds("[seeds.z]\nsource = \"rootf\"\n")
+        );
+        let manifest = Manifest::read(&text, "core", "x").unwrap();
+        let pair = |name: &str, source: &str| (name.to_owned(), source.to_owned());
+        assert_eq!(manifest.seeds, [pair("z", "rootf"), pair("a", "other")]);
+    }
+
     #[test]
     fn sources_keep_the_order_of_the_file() {
         let hash = "0".repeat(64);
@@ -432,6 +459,35 @@ mod tests {
     #[case::commit(
         "[package]\nname = \"x\"\n[sources.s]\ngit_sha = \"a b\"",
         "p.toml:4:11: `a b` is not a valid git_sha"
+    )]
+    #[case::unknown_source(
+        &with_seeds("[seeds.one]\nsource = \"rootfs\"\n"),
+        "p.toml:9:10: there is no source `rootfs` did you mean rootf?"
+    )]
+    #[case::unlike_any_source(
+        &with_seeds("[seeds.one]\nsource = \"x\"\n"),
+        "there is no source `x` declare it as [sources.x] with its hash and mirrors"
+    )]
+    #[case::no_source(&with_seeds("[seeds.one]\n"), "p.toml:8:1: `source` is missing")]
+    #[case::key_of_a_seed(
+        &with_seeds("[seeds.one]\nsource = \"rootf\"\nplatform = \"p\"\n"),
+        "p.toml:10:1: unknown key `platform`, expected one of source"
+    )]
+    #[case::kind_of_a_seed(
+        &with_seeds("[seeds]\none = \"rootf\"\n"),
+        "p.toml:9:7: `one` is a string, expected a table"
+    )]
+    #[case::name_of_a_seed(
+        &with_seeds("[seeds.\"../one\"]\nsource = \"rootf\"\n"),
+        "p.toml:8:8: `../one` is not a valid name of a seed"
+    )]
+    #[case::seeds_of_one_source(
+        &with_seeds("[seeds.one]\nsource = \"rootf\"\n[seeds.two]\nsource = \"rootf\"\n"),
+        "p.toml:11:10: the seeds `one` and `two` are the same file"
+    )]
+    #[case::many_seeds(
+        &with_seeds(&(0..17).map(|n| format!("[seeds.s{n}]\n")).collect::<Vec<_>>().concat()),
+        "more than 16 seeds"
     )]
     fn what_is_wrong_is_said_with_its_place(#[case] text: &str, #[case] expected: &str) {
         let found = problems(text);

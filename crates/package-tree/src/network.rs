@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use containerfile::{Containerfile, Instruction, NetworkMode, Position, Run};
+use containerfile::{Containerfile, Instruction, NetworkMode, Onbuild, Position, Run};
 
 use crate::problem::Problem;
 
@@ -41,7 +41,7 @@ impl Runs {
                     Instruction::Run(run) if is_closed(run) => runs.has_closed = true,
                     Instruction::Run(_) => _ = runs.open.insert(name.clone()),
                     Instruction::Onbuild(trigger) => {
-                        runs.has_trigger |= matches!(&*trigger.instruction, Instruction::Run(run) if !is_closed(run));
+                        runs.has_trigger |= may_reach(trigger);
                     }
                     _ => {}
                 }
@@ -69,6 +69,18 @@ impl Runs {
             };
             Some(problem.at(position.line, position.column))
         })
+    }
+}
+
+/// Tells whether a trigger may reach the network: a RUN that is not known to be without one.
+fn may_reach(trigger: &Onbuild) -> bool {
+    match trigger.instruction.as_deref() {
+        Some(Instruction::Run(run)) => !is_closed(run),
+        Some(_) => false,
+        None => {
+            let word = trigger.expression.split_ascii_whitespace().next();
+            word.is_some_and(|word| word.eq_ignore_ascii_case("RUN"))
+        }
     }
 }
 

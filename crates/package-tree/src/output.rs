@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 
 use crate::network::{NetworkException, Runs};
 use crate::package::Reference;
-use crate::source::Source;
+use crate::source::{Seed, Source};
 use crate::version::Version;
 
 /// What one build of a package gives.
@@ -33,6 +33,8 @@ pub struct Output {
     pub(crate) version_from: Arc<[Utf8PathBuf]>,
     /// The sources, in the order of `package.toml`.
     pub sources: Arc<[Source]>,
+    /// The seeds, in the order of `package.toml`: it is built once from each, and the images must be one.
+    pub seeds: Arc<[Seed]>,
     pub(crate) references: Arc<[Reference]>,
     /// The stages whose RUNs keep their network in a hermetic build.
     pub network: Arc<[NetworkException]>,
@@ -42,6 +44,12 @@ pub struct Output {
 }
 
 impl Output {
+    /// Returns the sources that its builds find in `fetch/`: a seed is the context `seed`, and nothing else.
+    pub fn fetched(&self) -> impl Iterator<Item = &Source> {
+        let is_seed = |source: &&Source| self.seeds.iter().any(|seed| seed.source == **source);
+        self.sources.iter().filter(move |source| !is_seed(source))
+    }
+
     /// Returns the image's tag: the version, or `latest`.
     pub fn tag(&self) -> &str {
         self.version.as_deref().unwrap_or("latest")

@@ -17,6 +17,8 @@ use crate::problem::Problem;
 const REFERENCE: &str = "stagex/";
 /// The name of the directory with the sources, where an image could be named.
 const SOURCES: &str = "fetch";
+/// The name of the root file system that a package with seeds is built from, where an image could be named.
+pub const SEED: &str = "seed";
 
 const CONTAINERFILE: &str = "Containerfile";
 const MANIFEST: &str = "package.toml";
@@ -40,6 +42,13 @@ pub(crate) struct Reference {
     /// Whether it is named as a package.
     pub(crate) is_package: bool,
     pub(crate) position: Position,
+}
+
+impl Reference {
+    /// Whether it is the name of the seeds, where there are any.
+    pub(crate) fn is_seed(&self) -> bool {
+        !self.is_package && self.name == SEED
+    }
 }
 
 /// Why a directory gives no package.
@@ -165,7 +174,19 @@ fn package(
     };
     let manifest = Manifest::read(manifest, stage, name);
     match (manifest, references) {
-        (Ok(manifest), Ok(references)) => {
+        (Ok(manifest), Ok(mut references)) => {
+            if let Some(position) = manifest.seeds_at {
+                let found = references.iter().position(Reference::is_seed);
+                let Some(found) = found else {
+                    let message = "no instruction uses the seeds";
+                    let hint =
+                        "name them as `seed`: FROM seed, COPY --from=seed or RUN --mount=from=seed";
+                    let problem = Problem::new(message).at(position.line, position.column);
+                    let problem = in_file(problem.hint(hint), MANIFEST);
+                    return Err(NoPackage::Wrong(vec![problem]));
+                };
+                references.remove(found);
+            }
             let runs = kept
                 .containerfile
                 .as_ref()

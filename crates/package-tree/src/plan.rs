@@ -80,6 +80,7 @@ impl From<&PlannedPackage> for documents::PlannedPackage {
             build_args: package.build_arguments(),
             dependencies: package.dependencies().map(str::to_owned).collect(),
             sources: package.sources.iter().map(Into::into).collect(),
+            seeds: package.seeds.iter().map(Into::into).collect(),
             memory: package.memory,
             requested: package.requested,
             archives: package.archives.clone(),
@@ -121,6 +122,18 @@ impl Tree {
         let selection = select(self, targets)?;
         let order = self.order(&selection.outputs)?;
         let usual: Arc<[String]> = platforms(platform)?.into();
+        if let [_, second, ..] = &*usual {
+            let planned = order.iter().map(|place| self.at(*place));
+            let mut with_seeds = planned.filter(|output| !output.seeds.is_empty());
+            if let Some(output) = with_seeds.find(|output| output.platforms.is_empty()) {
+                let message = format!(
+                    "`{}` has seeds, and a second platform is asked for, `{second}`",
+                    output.name
+                );
+                let hint = "a root file system is of one platform: name one, or give the package its own in package.toml";
+                return Err(Problem::new(message).hint(hint).into());
+            }
+        }
         let package = |place: usize| {
             let output = Arc::clone(self.at(place));
             let archives = selection.archives.iter();

@@ -36,6 +36,24 @@ impl From<&Source> for documents::Source {
     }
 }
 
+/// A root file system that a package is built from: the contents of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seed {
+    /// Its name in `package.toml`.
+    pub name: String,
+    /// The archive.
+    pub source: Source,
+}
+
+impl From<&Seed> for documents::Seed {
+    fn from(seed: &Seed) -> Self {
+        Self {
+            name: seed.name.clone(),
+            source: seed.source.key.clone(),
+        }
+    }
+}
+
 /// What `package.toml` says of a source, before its names are expanded.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Description {

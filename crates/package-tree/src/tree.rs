@@ -13,7 +13,7 @@ use crate::near::did_you_mean;
 use crate::output::Output;
 use crate::package::{self, NoPackage, Package, Read, Reference};
 use crate::problem::{Problem, Problems};
-use crate::source::Source;
+use crate::source::{Seed, Source};
 use crate::versions::Versions;
 
 /// The platform that packages are built for unless they or the user say otherwise.
@@ -269,9 +269,23 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
             }
         }
     }
+    if let (Some(position), [_, second, ..]) = (
+        package.manifest.seeds_at,
+        package.manifest.platforms.as_slice(),
+    ) {
+        let message = format!("has seeds, and a second platform, `{second}`");
+        let hint = "a root file system is of one platform: make a package for each platform";
+        problems.push(package.problem(position, message).hint(hint));
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
+    let seed = |(name, key): &(String, String)| {
+        let source = sources.iter().find(|source| source.key == *key)?;
+        let (name, source) = (name.clone(), source.clone());
+        Some(Seed { name, source })
+    };
+    let seeds: Arc<[Seed]> = package.manifest.seeds.iter().filter_map(seed).collect();
     let sources = Arc::from(sources);
     let version_from = Arc::from(found.from);
     let network = package.manifest.network.iter();
@@ -289,6 +303,7 @@ fn outputs(package: &Package, versions: &Versions<'_>) -> Result<Vec<Arc<Output>
             context: package.directory(),
             version_from: Arc::clone(&version_from),
             sources: Arc::clone(&sources),
+            seeds: Arc::clone(&seeds),
             references: Arc::clone(&package.references),
             network: Arc::clone(&network),
             runs: Arc::clone(&package.runs),
@@ -337,6 +352,12 @@ fn missing(package: &Package, places: &BTreeMap<&str, usize>) -> Vec<Problem> {
         let (message, hint) = if reference.is_package {
             let hint = did_you_mean(name, places.keys().copied());
             (format!("there is no package `{name}`"), hint)
+        } else if reference.is_seed() {
+            let hint =
+                "declare what it stands for in package.toml: [seeds.NAME] with source = \"KEY\"";
+            let message =
+                format!("`{name}` is neither a stage nor a package, and there are no seeds");
+            (message, Some(hint.to_owned()))
         } else {
             let hint = "nothing is pulled: a package is named `stagex/<stage>-<name>`, the sources' \
                         directory is `fetch`";

@@ -1,4 +1,4 @@
-//! The one thing in the example tree that is not text, held against its text: the seed.
+//! What in the example tree is not text, held against its text: the seed, and the program in another seed.
 //!
 //! Assembles the tree's hexadecimal sources by itself, in a few lines. Knows nothing of engines,
 //! and nothing of what the programs do: that the seed makes itself is proved by a package.
@@ -58,9 +58,33 @@ fn the_seed_is_small_and_a_program() {
     assert_eq!(metadata.permissions().mode() & 0o111, 0o111);
 }
 
+/// The program in the archive of a seed: what its member `bin/hex` contains.
+fn of_archive(path: &str) -> Vec<u8> {
+    let archive = fs::read(package(path)).unwrap();
+    let mut blocks = archive.chunks(512);
+    let header = blocks
+        .find(|block| block.starts_with(b"bin/hex\0"))
+        .unwrap();
+    let size = std::str::from_utf8(&header[124..135]).unwrap();
+    let size = usize::from_str_radix(size, 8).unwrap();
+    let contents: Vec<u8> = blocks.flatten().copied().collect();
+    contents[..size].to_vec()
+}
+
+#[test]
+fn the_archives_of_seeds_have_the_programs_that_are_explained() {
+    let seed = fs::read(package("bootstrap/seed/seed")).unwrap();
+    assert_eq!(of_archive("bootstrap/twice/first-1.tar"), seed);
+    let text = fs::read_to_string(package("bootstrap/twice/reader.hex")).unwrap();
+    let reader = assemble(&text);
+    assert_eq!(of_archive("bootstrap/twice/second-1.tar"), reader);
+    assert_ne!(reader, seed);
+}
+
 #[rstest]
 #[case::seed("bootstrap/seed/seed.hex")]
 #[case::label("bootstrap/label/label.hex")]
+#[case::reader("bootstrap/twice/reader.hex")]
 fn the_headers_describe_the_file(#[case] path: &str) {
     let program = assemble(&fs::read_to_string(package(path)).unwrap());
     assert_eq!(program[..7], *b"\x7fELF\x02\x01\x01");
@@ -75,6 +99,7 @@ fn the_headers_describe_the_file(#[case] path: &str) {
 #[case::seed("bootstrap/seed/seed.hex")]
 #[case::hello_386("user/hello-386/hello-386.hex")]
 #[case::label("bootstrap/label/label.hex")]
+#[case::reader("bootstrap/twice/reader.hex")]
 fn each_line_of_bytes_says_its_offset(#[case] path: &str) {
     let mut offset = 0;
     for (index, text) in fs::read_to_string(package(path))

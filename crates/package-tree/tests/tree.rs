@@ -8,6 +8,8 @@
 
 #[path = "tree/declared.rs"]
 mod declared;
+#[path = "tree/seeds.rs"]
+mod seeds;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use package_tree::{BuildArguments, DEFAULT_PLATFORM, Plan, Problems, Tree};

@@ -154,6 +154,24 @@ mod tests {
     #[case(&["./a//b/"], "a/b", false)]
     #[case(&["/a"], "a", true)]
     #[case(&["[ab]?"], "bx", false)]
+    // `**` and letters are the end of a path; with anything else behind it, `**` ends with a directory.
+    #[case(&["**.md"], "README.md", false)]
+    #[case(&["**.md"], "sub/README.md", false)]
+    #[case(&["**.md"], "a.mdx", true)]
+    #[case(&["**.md"], "x.md/in", false)]
+    #[case(&["**foo"], "sub/barfoo", false)]
+    #[case(&["**/foo"], "sub/barfoo", true)]
+    #[case(&["**/foo"], "foo", false)]
+    #[case(&["**/foo"], "sub/foo", false)]
+    #[case(&["**foo*"], "barfoo", true)]
+    #[case(&["**foo*"], "bar/food", false)]
+    #[case(&["a**b"], "a/x/b", false)]
+    #[case(&["a**b"], "axb", true)]
+    #[case(&["**"], "a/b", false)]
+    #[case(&["*", "!**.md"], "sub/README.md", true)]
+    // A class of what is not in it has the slash, too.
+    #[case(&["a[^b]c"], "a/c", false)]
+    #[case(&["[[]x]"], "[x]", false)]
     fn what_is_excluded(#[case] exclude: &[&str], #[case] path: &str, #[case] expected: bool) {
         assert_eq!(copied(None, exclude, path), expected);
     }

@@ -29,36 +29,53 @@ pub fn matches(pattern: &[u8], path: &[u8]) -> Result<bool> {
     Ok(matches_tokens(&tokens, path))
 }
 
-/// A pattern in which `**` matches any number of directories.
+/// A pattern in which `**` matches any number of directories, as Docker's matcher reads it.
 #[derive(Debug)]
-pub(crate) struct Deep(Vec<Token>);
+pub(crate) enum Deep {
+    Tokens(Vec<Token>),
+    /// `**`, and behind it nothing that is special: what ends so, in the middle of a name too.
+    Suffix(Vec<u8>),
+}
 
 impl Deep {
     /// Reads a pattern.
     pub(crate) fn new(pattern: &[u8]) -> Result<Self> {
         let bad = || BadPattern(String::from_utf8_lossy(pattern).into_owned());
         // As one without `**` it has to be a pattern too.
-        tokens(pattern, Depth::One)
-            .and_then(|_| tokens(pattern, Depth::Any))
-            .map(Self)
-            .ok_or_else(bad)
+        tokens(pattern, Depth::One).ok_or_else(bad)?;
+        match pattern.strip_prefix(b"**") {
+            Some(rest) if !rest.iter().any(|byte| SPECIAL.contains(byte)) => {
+                Ok(Self::Suffix(rest.to_vec()))
+            }
+            _ => tokens(pattern, Depth::Any)
+                .map(Self::Tokens)
+                .ok_or_else(bad),
+        }
     }
 
     /// Tells whether a path matches it.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
-        matches_tokens(&self.0, path)
+        match self {
+            Self::Tokens(tokens) => matches_tokens(tokens, path),
+            Self::Suffix(suffix) => {
+                path.ends_with(suffix) || suffix.strip_prefix(b"/") == Some(path)
+            }
+        }
     }
 }
 
+/// What makes a pattern more than its letters.
+const SPECIAL: &[u8] = b"*?[]\\";
+
 /// How deep a pattern reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Depth {
+pub(crate) enum Depth {
     One,
     Any,
 }
 
 #[derive(Debug)]
-enum Token {
+pub(crate) enum Token {
     Literal(char),
     /// A byte that is part of no character.
     Byte(u8),
@@ -71,6 +88,8 @@ enum Token {
     Class {
         ranges: Vec<(char, char)>,
         negated: bool,
+        /// Whether a slash can be in it.
+        depth: Depth,
     },
 }
 
@@ -93,11 +112,16 @@ fn tokens(pattern: &[u8], depth: Depth) -> Option<Vec<Token>> {
             Ok('?') => Token::One,
             Ok('\\') => {
                 let (escaped, after) = character(rest)?;
+                let is_word = |escaped: char| escaped.is_ascii_alphanumeric();
+                if depth == Depth::Any && escaped.is_ok_and(is_word) {
+                    // To Docker it is no letter, but what a regular expression means by it, or an error.
+                    return None;
+                }
                 rest = after;
                 literal(escaped)
             }
             Ok('[') => {
-                let (class, after) = class(rest)?;
+                let (class, after) = class(rest, depth)?;
                 rest = after;
                 class
             }
@@ -114,7 +138,7 @@ fn literal(character: Result<char, u8>) -> Token {
     }
 }
 
-fn class(mut rest: &[u8]) -> Option<(Token, &[u8])> {
+fn class(mut rest: &[u8], depth: Depth) -> Option<(Token, &[u8])> {
     let negated = rest.starts_with(b"^");
     if negated {
         rest = &rest[1..];
@@ -122,7 +146,12 @@ fn class(mut rest: &[u8]) -> Option<(Token, &[u8])> {
     let mut ranges = Vec::new();
     loop {
         if rest.starts_with(b"]") && !ranges.is_empty() {
-            return Some((Token::Class { ranges, negated }, &rest[1..]));
+            let class = Token::Class {
+                ranges,
+                negated,
+                depth,
+            };
+            return Some((class, &rest[1..]));
         }
         let (low, after) = bound(rest)?;
         rest = after;
@@ -186,12 +215,19 @@ fn matches_tokens(tokens: &[Token], text: &[u8]) -> bool {
         (Token::Literal(wanted), Ok(found)) => *wanted == found,
         (Token::Byte(wanted), Err(found)) => *wanted == found,
         (Token::One, found) => found != Ok('/'),
-        (Token::Class { ranges, negated }, found) => {
+        (
+            Token::Class {
+                ranges,
+                negated,
+                depth,
+            },
+            found,
+        ) => {
             let found = found.unwrap_or(char::REPLACEMENT_CHARACTER);
             let inside = ranges
                 .iter()
                 .any(|(low, high)| (*low..=*high).contains(&found));
-            found != '/' && inside != *negated
+            (found != '/' || *depth == Depth::Any) && inside != *negated
         }
         _ => false,
     };

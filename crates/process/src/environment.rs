@@ -29,6 +29,9 @@ const KEPT_PREFIXES: [&str; 5] = ["DOCKER_", "CONTAINER", "BUILDAH_", "BUILDX_",
 /// The proxy variables, which programs look up in either case.
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
 
+/// The language and the time zone, which are the same for every child.
+const PINNED: [(&str, &str); 3] = [("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")];
+
 /// Tells whether a child sees the variable `name` as the caller has it.
 pub fn is_kept(name: &str) -> bool {
     KEPT.contains(&name)
@@ -54,15 +57,22 @@ impl Environment {
         let mut environment = Self {
             variables: kept.collect(),
         };
-        environment.set("LANG", "C.UTF-8");
-        environment.set("LC_ALL", "C.UTF-8");
-        environment.set("TZ", "UTC");
+        for (name, value) in PINNED {
+            environment.set(name, value);
+        }
         environment
     }
 
     /// Sets one variable.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Removes all variables but these, and but the language and the time zone.
+    pub fn keep_only(&mut self, names: &[&str]) {
+        self.variables.retain(|name, _| {
+            PINNED.iter().any(|(pinned, _)| name == pinned) || names.contains(&name.as_str())
+        });
     }
 
     /// Returns the variables, sorted by name.
@@ -97,6 +107,17 @@ mod tests {
         ] {
             assert!(!is_kept(dropped), "{dropped} must not be kept");
         }
+    }
+
+    #[test]
+    fn all_but_a_few_can_be_removed() {
+        let mut environment = Environment::pinned();
+        for name in ["DOCKER_HOST", "XDG_RUNTIME_DIR", "PATH", "HOME"] {
+            environment.set(name, "x");
+        }
+        environment.keep_only(&["PATH", "SHELL"]);
+        let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["LANG", "LC_ALL", "PATH", "TZ"]);
     }
 
     #[test]

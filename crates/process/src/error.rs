@@ -45,6 +45,14 @@ pub enum Error {
         /// How long it may write nothing.
         limit: Duration,
     },
+    /// A signal that is not ours ended the program.
+    #[error("`{program}` was ended by signal {signal}")]
+    Killed {
+        /// The program's path.
+        program: Utf8PathBuf,
+        /// The signal's number.
+        signal: i32,
+    },
     /// The program wrote more to its standard output than is kept, and was ended.
     #[error("`{program}` wrote more than {limit} bytes and was ended")]
     Flooded {
@@ -55,7 +63,21 @@ pub enum Error {
     },
 }
 
+/// What to do where a program was ended by a signal.
+pub const KILLED_HINT: &str = "run the same command again. If it is ended again, the kernel may have done it because \
+     memory is short, which `dmesg` says";
+
 impl Error {
+    /// Tells whether somebody else ended the program, so that it may run to its end the next time.
+    pub fn is_killed(&self) -> bool {
+        matches!(self, Self::Killed { .. })
+    }
+
+    /// Returns what the user can do about it, if that is the same whatever was run.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.is_killed().then_some(KILLED_HINT)
+    }
+
     pub(crate) fn from_start(program: &camino::Utf8Path, source: io::Error) -> Self {
         let program = program.to_owned();
         match source.kind() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -124,6 +125,13 @@ impl Invocation {
         self
     }
 
+    /// Lets it see, of the caller's variables and those that were set, only these. The language and the time zone stay.
+    #[must_use]
+    pub fn only_variables(mut self, names: &[&str]) -> Self {
+        self.environment.keep_only(names);
+        self
+    }
+
     /// Sets the working directory, which is the caller's otherwise.
     #[must_use]
     pub fn directory(mut self, directory: &Utf8Path) -> Self {
@@ -223,12 +231,15 @@ impl Invocation {
         };
         match self.run_bytes(&mut take).await? {
             None => Err(Error::Flooded { program, limit }),
-            Some(status) => Ok(Finished {
-                status,
-                stdout: out.kept,
-                stderr: String::from_utf8_lossy(&err.kept).into_owned(),
-                duration: start.elapsed(),
-            }),
+            Some(status) => match status.signal() {
+                Some(signal) => Err(Error::Killed { program, signal }),
+                None => Ok(Finished {
+                    status,
+                    stdout: out.kept,
+                    stderr: String::from_utf8_lossy(&err.kept).into_owned(),
+                    duration: start.elapsed(),
+                }),
+            },
         }
     }
 
@@ -439,6 +450,20 @@ pub fn find(name: &Utf8Path) -> Result<Utf8PathBuf, Error> {
     Utf8PathBuf::from_path_buf(found).map_err(|_| Error::NotFound {
         program: name.to_owned(),
     })
+}
+
+/// Finds the program `name`, which is no path, in those of some directories that are absolute, which are listed as PATH
+/// lists them: what lies in the working directory is never found.
+pub fn find_in(directories: &str, name: &str) -> Result<Utf8PathBuf, Error> {
+    let not_found = || Error::NotFound {
+        program: name.into(),
+    };
+    let is_name = Utf8Path::new(name).file_name() == Some(name);
+    std::env::split_paths(directories)
+        .filter(|directory| is_name && directory.is_absolute())
+        .find_map(|directory| which::which(directory.join(name)).ok())
+        .and_then(|found| Utf8PathBuf::from_path_buf(found).ok())
+        .ok_or_else(not_found)
 }
 
 /// Finds the programs on PATH whose names begin with `prefix`: by the rest of their names, those

@@ -14,8 +14,8 @@ mod surroundings;
 
 pub use emulation::emulated_platforms;
 pub use environment::{Environment, is_kept};
-pub use error::Error;
+pub use error::{Error, KILLED_HINT};
 pub use group::wait_for_ended_groups;
-pub use invocation::{Channel, Finished, Invocation, find, find_all};
+pub use invocation::{Channel, Finished, Invocation, find, find_all, find_in};
 pub use lines::{LONGEST_LINE, Lines};
 pub use surroundings::Surroundings;

@@ -4,6 +4,7 @@
 //! documents and pages, and does not know where the facts come from.
 
 mod badge;
+mod diffs;
 mod facts;
 mod feed;
 mod graph;
@@ -15,7 +16,8 @@ mod standing;
 mod timeline;
 mod write;
 
+pub use diffs::DiffPage;
 pub use facts::Facts;
 pub use model::report;
-pub use site::{DiffPage, Site, site};
+pub use site::{Site, site};
 pub use write::{WriteError, previous, write};

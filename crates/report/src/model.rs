@@ -45,7 +45,11 @@ pub fn report(facts: &Facts, previous: Option<&Report>) -> Report {
         .map(|each| each.runtime.name.clone())
         .collect();
     let newest = known.max_by_key(|each| ended(each));
-    let counts = counts(&packages);
+    let mut counts = counts(&packages);
+    counts.signed = facts.signed.map(|_| {
+        let signed = packages.iter().filter_map(|each| each.signed.as_ref());
+        signed.filter(|signed| signed.verified).count()
+    });
     let answer = if counts.differs + counts.unstable + counts.failed > 0 {
         ReportAnswer::No
     } else if counts.reproduced == counts.packages && counts.packages > 0 {
@@ -122,6 +126,9 @@ fn package(
         state: worst.unwrap_or(nothing),
         runtimes,
         vendors: vendors.into_iter().collect(),
+        signed: facts
+            .signed
+            .and_then(|signed| signed.get(&planned.name).cloned()),
     }
 }
 
@@ -146,6 +153,7 @@ fn counts(packages: &[ReportPackage]) -> ReportCounts {
         unstable: of(ReportState::Unstable),
         failed: of(ReportState::Failed),
         missing: count(&|each| each.state > ReportState::Reproduced),
+        signed: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use documents::{Attempt, PlannedPackage, Report, ReportAnswer, ReportPackage, ReportState};
 
+use crate::diffs::{DiffPage, Diffs};
 use crate::facts::Facts;
 use crate::graph::{Picture, picture};
 use crate::pages::{Frame, class_of, duration, file_of, happened, page_of, shown};
@@ -14,9 +15,6 @@ use crate::{badge, feed, policy};
 
 /// How much the front page lists of what needs attention, and of what has changed.
 const LISTED: usize = 20;
-
-/// Returns the page that says what differs in an attempt, if there is one.
-pub type DiffPage<'a> = &'a dyn Fn(&Attempt) -> Option<String>;
 
 /// The files of a report: each path, and what is in it.
 pub type Site = BTreeMap<String, String>;
@@ -34,6 +32,7 @@ struct Row {
     state: &'static str,
     cells: Vec<Cell>,
     vendors: String,
+    signed: Option<String>,
     last: String,
 }
 
@@ -76,6 +75,7 @@ struct Index {
     no_changes: &'static str,
     states: Vec<(&'static str, usize)>,
     runtimes: Vec<String>,
+    are_signed: bool,
     rows: Vec<Row>,
 }
 
@@ -117,6 +117,7 @@ struct PackagePage {
     state: &'static str,
     sentence: String,
     recorded: Option<String>,
+    signed: Option<String>,
     version: String,
     containerfile: String,
     attempts: Vec<Shown>,
@@ -159,7 +160,7 @@ struct GraphPage {
 }
 
 /// Returns all files of a report but `report.json`. `is_first` says that there was no report before.
-pub fn site(facts: &Facts, report: &Report, is_first: bool, diff: DiffPage) -> Site {
+pub fn site<'a>(facts: &Facts<'a>, report: &Report, is_first: bool, diff: DiffPage<'a>) -> Site {
     let mut site = Site::new();
     let mut of_package: BTreeMap<&str, Vec<&Attempt>> = BTreeMap::new();
     for attempt in facts.attempts {
@@ -179,30 +180,21 @@ pub fn site(facts: &Facts, report: &Report, is_first: bool, diff: DiffPage) -> S
             needed_by.entry(need).or_default().push(&package.name);
         }
     }
+    let mut pages = Diffs::new(diff);
     for package in &facts.plan.packages {
         let name = package.name.as_str();
         let attempts = of_package.get(name).map(Vec::as_slice).unwrap_or_default();
-        let mut pages = Vec::new();
-        let mut diffs: BTreeMap<usize, String> = BTreeMap::new();
-        for (place, attempt) in attempts.iter().enumerate() {
-            if standing(facts, attempt) == ReportState::Differs
-                && let Some(page) = diff(attempt)
-            {
-                let path = format!(
-                    "diff/{}",
-                    file_of(&format!("{name}@{}", attempt.runtime.name))
-                );
-                diffs.insert(place, path.clone());
-                pages.push((path, page));
-            }
-        }
-        site.extend(pages);
+        let differ = attempts.iter().enumerate();
+        let differ = differ.filter(|(_, each)| standing(facts, each) == ReportState::Differs);
+        let diffs = differ.filter_map(|(place, each)| Some((place, pages.of(each)?)));
+        let diffs: BTreeMap<usize, String> = diffs.collect();
         let dependents = needed_by.get(name).map(Vec::as_slice).unwrap_or_default();
         let page = package_page(
             facts, report, package, attempts, &diffs, &states, dependents,
         );
         site.insert(page_of(name), rendered(&page));
     }
+    site.extend(pages.into_pages());
     site.insert(
         "index.html".to_owned(),
         rendered(&index(facts, report, is_first, &of_package)),
@@ -291,6 +283,7 @@ fn index(
             .filter(|(_, count)| *count > 0)
             .collect(),
         runtimes: report.runtimes.iter().map(|each| shown(each)).collect(),
+        are_signed: report.counts.signed.is_some(),
         rows: report
             .packages
             .iter()
@@ -373,7 +366,10 @@ fn tiles(report: &Report) -> Vec<Tile> {
         what,
         class: if number == 0 { "n" } else { class },
     };
-    vec![
+    let signed = counts
+        .signed
+        .map(|signed| tile(signed, "signed by enough people", "r"));
+    let tiles = [
         tile(counts.reproduced, "reproduced", "r"),
         tile(counts.two_runtimes, "by two or more runtimes", "r"),
         tile(counts.two_vendors, "on two or more CPU vendors", "r"),
@@ -381,7 +377,8 @@ fn tiles(report: &Report) -> Vec<Tile> {
         tile(counts.unstable, "unstable", "u"),
         tile(counts.failed, "could not be built", "f"),
         tile(counts.missing, "without proof", "o"),
-    ]
+    ];
+    tiles.into_iter().chain(signed).collect()
 }
 
 fn bar(report: &Report) -> Vec<Part> {
@@ -444,6 +441,7 @@ fn row(report: &Report, package: &ReportPackage) -> Row {
         state: package.state.word(),
         cells: report.runtimes.iter().map(cell).collect(),
         vendors: shown(&package.vendors.join(", ")),
+        signed: package.signed.as_ref().map(|by| shown(&by.to_string())),
         last: last.unwrap_or_default().chars().take(10).collect(),
     }
 }
@@ -496,6 +494,7 @@ fn package_page(
         state: known.state.word(),
         sentence,
         recorded: known.recorded.as_ref().map(ToString::to_string),
+        signed: known.signed.as_ref().map(|by| shown(&by.to_string())),
         version: package
             .version
             .as_deref()

@@ -7,6 +7,7 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use documents::{
     Attempt, AttemptFailure, AttemptMachine, AttemptRuntime, AttemptTree, AttemptVerdict,
     DependencyOrigin, Digest, ErrorKind, Plan, PlannedPackage, Report, ReportAnswer, ReportState,
-    Version,
+    SignedBy, Version,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use report::{Facts, Site};
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         Trial::test("only_a_report_is_replaced", only_a_report_is_replaced),
         Trial::test("changes_are_seen_once", changes_are_seen_once),
         Trial::test("other_inputs_prove_nothing", other_inputs_prove_nothing),
+        Trial::test("who_has_signed_is_said", who_has_signed_is_said),
+        Trial::test("what_differs_has_one_page", what_differs_has_one_page),
     ];
     let browser = process::find(Utf8Path::new("chromium")).ok();
     let reason = "chromium is not here: install Debian's chromium";
@@ -67,6 +70,7 @@ fn package(number: usize) -> PlannedPackage {
         fetch: String::new(),
         build_args: Vec::new(),
         dependencies: needs.map(|need| format!("core-package{need}")).collect(),
+        seeds: Vec::new(),
         sources: Vec::new(),
         memory: None,
         requested: true,
@@ -113,6 +117,7 @@ fn attempt(number: usize, round: usize) -> Attempt {
         seconds: 20.5,
         dependencies: DependencyOrigin::Built,
         materials: Vec::new(),
+        seeds: Vec::new(),
         rounds: Vec::new(),
         recorded: Some(digest(number)),
         digest: (!fails).then(|| digest(number + usize::from(differs))),
@@ -124,6 +129,7 @@ fn attempt(number: usize, round: usize) -> Attempt {
         failure: fails.then(|| AttemptFailure {
             kind: ErrorKind::Package,
             message: HOSTILE.to_owned(),
+            hint: None,
             last_lines: vec![HOSTILE.to_owned()],
         }),
         broken_by: None,
@@ -134,6 +140,7 @@ fn attempt(number: usize, round: usize) -> Attempt {
 struct Sample {
     plan: Plan,
     recorded: BTreeMap<String, Digest>,
+    signed: Option<BTreeMap<String, SignedBy>>,
     attempts: Vec<Attempt>,
 }
 
@@ -149,6 +156,7 @@ impl Sample {
             recorded: (0..packages)
                 .map(|each| (format!("core-package{each}"), digest(each)))
                 .collect(),
+            signed: None,
             attempts: attempts.collect(),
         }
     }
@@ -157,6 +165,7 @@ impl Sample {
         let facts = Facts {
             plan: &self.plan,
             recorded: &self.recorded,
+            signed: self.signed.as_ref(),
             attempts: &self.attempts,
             profile: "stagex-2026",
             stagex: "0.1.0",
@@ -183,6 +192,94 @@ fn texts_are_texts() -> Result<(), Failed> {
         failed.contains("&#60;script&#62;document"),
         "the message is gone",
     )
+}
+
+/// Who has signed is on the pages if it was asked for, with names that are texts.
+fn who_has_signed_is_said() -> Result<(), Failed> {
+    let mut sample = Sample::new(3);
+    let (report, site) = sample.made(None);
+    expect(report.counts.signed.is_none(), "nobody asked")?;
+    expect(!site["index.html"].contains("Signed by"), "nobody asked")?;
+    let by = |verified: bool, people: &[&str], missing| SignedBy {
+        verified,
+        people: people.iter().map(|person| (*person).to_owned()).collect(),
+        missing,
+    };
+    let signed = [
+        by(true, &["Ada", HOSTILE], 0),
+        by(false, &["Ada"], 1),
+        by(false, &[], 2),
+    ];
+    let name = |number: usize| format!("core-package{number}");
+    let signed = signed.into_iter().enumerate();
+    sample.signed = Some(signed.map(|(number, by)| (name(number), by)).collect());
+    let (report, site) = sample.made(None);
+    expect(report.counts.signed == Some(1), "one is signed")?;
+    let page = &site["index.html"];
+    for said in [
+        "Signed by",
+        "signed by enough people",
+        "<td>Ada; 1 missing",
+        "<td>nobody who counts; 2 missing",
+    ] {
+        expect(page.contains(said), said)?;
+    }
+    expect(!page.contains("<script>document"), "a name is a script")?;
+    let page = &site["package/core-package1.html"];
+    expect(
+        page.contains("<dt>Signed by</dt><dd>Ada; 1 missing</dd>"),
+        page,
+    )
+}
+
+/// What is the same in several attempts is compared once, and what is not has a page of its own.
+fn what_differs_has_one_page() -> Result<(), Failed> {
+    let mut sample = Sample::new(7);
+    let differs = attempt(6, 9);
+    let with = |change: fn(&mut Attempt)| {
+        let mut attempt = differs.clone();
+        change(&mut attempt);
+        attempt
+    };
+    sample.attempts = vec![
+        differs.clone(),
+        differs.clone(),
+        with(|attempt| attempt.platform = Some("linux/arm64".to_owned())),
+        with(|attempt| attempt.digest = Some(digest(100))),
+        with(|attempt| attempt.machine.whose = Some("x".to_owned())),
+        differs,
+    ];
+    let facts = Facts {
+        plan: &sample.plan,
+        recorded: &sample.recorded,
+        signed: None,
+        attempts: &sample.attempts,
+        profile: "stagex-2026",
+        stagex: "0.1.0",
+    };
+    let report = report::report(&facts, None);
+    let asked = Cell::new(0);
+    let site = report::site(&facts, &report, true, &|attempt| {
+        asked.set(asked.get() + 1);
+        let is_own = attempt.machine.whose.is_none();
+        is_own.then(|| format!("{:?} {:?}", attempt.platform, attempt.digest))
+    });
+    let pages = site.keys().filter(|path| path.starts_with("diff/"));
+    let pages: Vec<&str> = pages.map(String::as_str).collect();
+    let expected = [
+        "diff/core-package6@podman.html",
+        "diff/core-package6@podman@2.html",
+        "diff/core-package6@podman@linux=2f=arm64.html",
+    ];
+    expect(pages == expected, &format!("there are {pages:?}"))?;
+    expect(asked.get() == 4, &format!("it asked {} times", asked.get()))?;
+    let page = &site["package/core-package6.html"];
+    for (path, links) in pages.into_iter().zip([3, 1, 1]) {
+        let found = page.matches(&format!("href=\"../{path}\"")).count();
+        expect(found == links, &format!("{path} is linked {found} times"))?;
+    }
+    let other = &site["diff/core-package6@podman@linux=2f=arm64.html"];
+    expect(other.contains("linux/arm64"), "it is another page")
 }
 
 fn the_front_page_is_small() -> Result<(), Failed> {

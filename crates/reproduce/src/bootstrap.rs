@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use documents::{Attempt, AttemptVerdict};
-use package_tree::Plan;
+use documents::{Attempt, AttemptVerdict, Digest};
+use package_tree::{Plan, PlannedPackage};
 
 use crate::outcome::Report;
 use crate::plan::only;
@@ -16,10 +16,21 @@ pub const TO_PROVE: usize = 2;
 /// What is proven of the bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proven {
-    /// The packages with the runtimes that made one digest of each.
-    pub by: Vec<(String, Vec<String>)>,
+    /// The packages of which runtimes made one image.
+    pub by: Vec<ProvenPackage>,
     /// The packages that are not proven.
     pub missing: Vec<String>,
+}
+
+/// A package of which at least two runtimes made one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenPackage {
+    /// Its full name.
+    pub package: String,
+    /// The labels of the runtimes.
+    pub runtimes: Vec<String>,
+    /// The digest of its manifest for each of its platforms.
+    pub digests: Vec<Digest>,
 }
 
 impl Proven {
@@ -49,8 +60,12 @@ impl Proven {
                 .collect();
             let agree = !images.is_empty() && images.iter().all(|image| !image.differs());
             if agree && runtimes.len() >= TO_PROVE {
-                let runtimes = runtimes.into_iter().map(str::to_owned).collect();
-                proven.by.push((package.name.clone(), runtimes));
+                let digests = images.iter().flat_map(|image| image.digests());
+                proven.by.push(ProvenPackage {
+                    package: package.name.clone(),
+                    digests: digests.cloned().collect(),
+                    runtimes: runtimes.into_iter().map(str::to_owned).collect(),
+                });
             } else {
                 proven.missing.push(package.name.clone());
             }
@@ -69,4 +84,15 @@ pub fn bootstrap_plan(plan: &Plan) -> Plan {
         }
     }
     only(plan, |package| needed.contains(package.name.as_str()))
+}
+
+/// Returns a plan whose bootstrap stays as it is where it is up to date, even if everything is to be built again.
+pub fn bootstrap_stays(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    let bootstrap = bootstrap_plan(&plan);
+    for package in &mut plan.packages {
+        let is_bootstrap = |of: &PlannedPackage| of.name == package.name;
+        package.requested &= !bootstrap.packages.iter().any(is_bootstrap);
+    }
+    plan
 }

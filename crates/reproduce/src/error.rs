@@ -14,6 +14,12 @@ pub enum Error {
     /// What lies in the tree cannot be read or written.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// An image is not the one that runtimes agreed on.
+    #[error("{package}: the image that runtimes agreed on was replaced meanwhile")]
+    Changed {
+        /// The package.
+        package: String,
+    },
 }
 
 impl Error {
@@ -23,6 +29,7 @@ impl Error {
             Self::Ledger(error) => error.kind(),
             Self::Build(error) => error.kind(),
             Self::State(error) => error.kind(),
+            Self::Changed { .. } => ErrorKind::Transient,
         }
     }
 
@@ -32,6 +39,10 @@ impl Error {
             Self::Ledger(error) => error.hint(),
             Self::Build(error) => error.hint(),
             Self::State(error) => error.hint(),
+            Self::Changed { .. } => Some(
+                "run the command again, when nothing else reproduces packages of this tree"
+                    .to_owned(),
+            ),
         }
     }
 }

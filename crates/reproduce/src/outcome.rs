@@ -86,7 +86,17 @@ impl Image {
     pub fn differs(&self) -> bool {
         let differs =
             |verdict| matches!(verdict, AttemptVerdict::Differs | AttemptVerdict::Unstable);
-        self.disagree() || self.verdicts().any(differs)
+        self.disagree() || self.verdicts().any(differs) || self.seeds_differ()
+    }
+
+    /// Tells whether the seeds of the package gave a runtime different images.
+    fn seeds_differ(&self) -> bool {
+        let attempts = self.runtimes.iter();
+        let mut attempts = attempts.filter_map(|of| of.outcome.attempt());
+        attempts.any(|attempt| {
+            let failure = attempt.failure.as_ref();
+            failure.is_some_and(|failure| failure.kind == ErrorKind::Differs)
+        })
     }
 
     /// Tells whether it was compared with something: what is recorded, another runtime, or another round.
@@ -112,6 +122,16 @@ impl Image {
 }
 
 impl Report {
+    /// Tells whether the same command goes on where this one ended: it was interrupted, or what kept a package from
+    /// being built is no fault of any package, such as a full disk or an engine that was killed.
+    pub fn goes_on(&self) -> bool {
+        let attempts = self.images.iter().flat_map(|image| &image.runtimes);
+        let mut failures =
+            attempts.filter_map(|of| of.outcome.attempt()?.failure.as_ref().map(|why| why.kind));
+        let is_of_machine = |kind| matches!(kind, ErrorKind::Environment | ErrorKind::Transient);
+        self.interrupted || failures.any(is_of_machine)
+    }
+
     /// Returns of which kind the failure is that it ends with; nothing where everything that was compared is equal.
     ///
     /// A difference is said before a package that could not be built.

@@ -13,6 +13,7 @@ use ledger::Ledger;
 use oci_image::{Digest, Profile};
 use package_tree::{Plan, PlannedPackage};
 use state::{Digests, Directories, Inputs, Record};
+use tokio::sync::watch;
 
 use crate::rounds::{Rebuilt, Rounds};
 
@@ -37,6 +38,8 @@ pub(crate) struct Recorder {
     rounds: Arc<Rounds>,
     ledger: Arc<Mutex<Ledger>>,
     listener: Arc<dyn Listener>,
+    /// Told when something cannot be recorded: what is built after that would be built in vain.
+    stop: watch::Sender<bool>,
     state: Mutex<State>,
 }
 
@@ -66,8 +69,14 @@ impl Recorder {
             rounds,
             ledger,
             listener,
+            stop: watch::Sender::new(false),
             state: Mutex::default(),
         }
+    }
+
+    /// Returns what the work is stopped by, here or by the user.
+    pub(crate) fn stop(&self) -> watch::Sender<bool> {
+        self.stop.clone()
     }
 
     /// Returns the attempts that were made.
@@ -99,6 +108,7 @@ impl Recorder {
             Ok(attempts) => state.made.extend(attempts),
             Err(error) => {
                 state.error.get_or_insert(error);
+                self.stop.send_replace(true);
             }
         }
     }
@@ -128,6 +138,7 @@ impl Recorder {
             seconds,
             dependencies: subject.dependencies,
             materials: Vec::new(),
+            seeds: Vec::new(),
             rounds: Vec::new(),
             recorded: None,
             digest: None,
@@ -150,6 +161,7 @@ impl Recorder {
             attempt.platform = Some(platform).filter(|_| place > 0);
             if let Some(record) = &record {
                 attempt.key = Some(record.key.clone());
+                attempt.seeds.clone_from(&record.seeds);
                 attempt.materials = materials(package, &record.inputs);
             }
             let digest_of =
@@ -257,6 +269,7 @@ impl Listener for Recorder {
                 package,
                 message,
                 kind,
+                hint,
                 last_lines,
             } => {
                 let planned = self.package(package);
@@ -265,6 +278,7 @@ impl Listener for Recorder {
                 attempt.failure = Some(AttemptFailure {
                     kind: *kind,
                     message: message.clone(),
+                    hint: hint.clone(),
                     last_lines: last_lines.clone(),
                 });
                 self.record(package, Ok(vec![attempt]));

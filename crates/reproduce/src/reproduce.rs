@@ -189,13 +189,16 @@ async fn of_runtime(
         sources: Arc::clone(&job.sources),
         hermetic: job.hermetic.clone(),
         given: job.given.clone(),
+        proven: Arc::default(),
         options: Options {
             no_cache: false,
             ..job.options
         },
     };
     let hearing: Arc<dyn Listener> = Arc::clone(&recorder) as _;
-    let report = make(work, hearing, interrupted.clone()).await?;
+    let stop = recorder.stop();
+    let making = make(work, hearing, stop.subscribe());
+    let report = until(interrupted.clone(), stop, making).await?;
     for attempt in recorder.finish()? {
         let key = (
             attempt.package.clone(),
@@ -226,6 +229,25 @@ async fn of_runtime(
     }
     let failed = report.failure().is_some() && !job.options.keep_going;
     Ok(report.interrupted || failed)
+}
+
+/// Does the work to its end, and has it stopped when the user interrupts it.
+async fn until<T>(
+    mut interrupted: watch::Receiver<bool>,
+    stop: watch::Sender<bool>,
+    work: impl Future<Output = T>,
+) -> T {
+    let stopping = async move {
+        // Where nobody is left who could interrupt it, it goes on.
+        if interrupted.wait_for(|stop| *stop).await.is_ok() {
+            stop.send_replace(true);
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        done = work => done,
+        () = stopping => unreachable!("it waits for ever"),
+    }
 }
 
 /// Removes the records of what is to be built again, and returns the attempts at what is not: what this machine has

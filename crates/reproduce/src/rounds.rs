@@ -117,6 +117,29 @@ impl Rounds {
         })
     }
 
+    /// Has an image built in all rounds, and finds out what broke it if they differ.
+    async fn rebuild(
+        &self,
+        work: &Work<'_>,
+        place: Destination,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Rebuilt, Error> {
+        let (nothing, first) = (Variations::default(), Place::Kept(place));
+        let plain = self.build(work, &nothing, first, interrupted).await?;
+        let mut rounds = vec![plain.clone()];
+        for (round, varied) in (2..).zip(&self.varied) {
+            work.log.line(&format!("round {round}:"));
+            let place = Place::Beside(round);
+            rounds.push(self.build(work, varied, place, interrupted).await?);
+        }
+        let different = rounds.iter().find(|round| round.images != plain.images);
+        let broken_by = match different.map(|round| round.varied.clone()) {
+            Some(varied) => Some(self.bisect(work, &plain, &varied, interrupted).await?),
+            None => None,
+        };
+        Ok(Rebuilt { rounds, broken_by })
+    }
+
     /// Removes the images of all rounds but those that are not what the first has made.
     fn clear(&self, name: &str, rounds: &[Built]) -> Result<(), Error> {
         let Some(out) = self.directories.open_out()? else {
@@ -221,23 +244,16 @@ impl Executor for Rounds {
             resolved: order.resolved.clone(),
             log,
         };
-        let nothing = Variations::default();
-        let place = order.destination;
-        let first = Place::Kept(place);
-        let plain = self.build(&work, &nothing, first, interrupted).await?;
-        let mut rounds = vec![plain.clone()];
-        for (round, varied) in (2..).zip(&self.varied) {
-            log.line(&format!("round {round}:"));
-            let place = Place::Beside(round);
-            rounds.push(self.build(&work, varied, place, interrupted).await?);
-        }
-        let different = rounds.iter().find(|round| round.images != plain.images);
-        let broken_by = match different.map(|round| round.varied.clone()) {
-            Some(varied) => Some(self.bisect(&work, &plain, &varied, interrupted).await?),
-            None => None,
+        let rebuilt = match self.rebuild(&work, order.destination, interrupted).await {
+            Ok(rebuilt) => rebuilt,
+            Err(error) => {
+                // Rounds that were not finished are not compared, nor with what an earlier reproduction has left.
+                self.clear(&name, &[])?;
+                return Err(error);
+            }
         };
-        self.clear(&name, &rounds)?;
-        self.note(&name, Rebuilt { rounds, broken_by });
+        self.clear(&name, &rebuilt.rounds)?;
+        self.note(&name, rebuilt);
         let directories = self.directories.clone();
         let keep = order.keep;
         blocking(move || {

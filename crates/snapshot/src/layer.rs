@@ -15,6 +15,7 @@ use crate::digest::Digest;
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Context as _, Error, Result, shown};
 use crate::hashing::Hashing;
+use crate::own::Own;
 use crate::place::Place;
 use crate::reader::Reader;
 use crate::special::refuse_whiteout;
@@ -55,6 +56,17 @@ pub fn unpack(
     below: Option<&Tree>,
     stacking: Stacking,
 ) -> Result<Unpacked> {
+    unpack_with(layer, into, below, stacking, None)
+}
+
+/// Unpacks a layer; `own` makes entries the caller's own.
+pub(crate) fn unpack_with(
+    layer: impl Read,
+    into: &Tree,
+    below: Option<&Tree>,
+    stacking: Stacking,
+    mut own: Option<&mut Own>,
+) -> Result<Unpacked> {
     let input = compression::decompress(layer).map_err(Error::Layer)?;
     let mut input = Hashing::new(input);
     let mut archive = Reader::new(Box::new(&mut input));
@@ -67,7 +79,10 @@ pub fn unpack(
         has_hidden: false,
     };
     while let Some(header) = archive.next().map_err(Error::Layer)? {
-        if let Some(entry) = Entry::of(header).map_err(Error::Layer)? {
+        if let Some(mut entry) = Entry::of(header).map_err(Error::Layer)? {
+            if let Some(own) = &mut own {
+                own.take(&mut entry);
+            }
             unpacking.take(&entry, &mut archive)?;
         }
     }

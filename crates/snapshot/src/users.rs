@@ -72,6 +72,14 @@ impl User {
     ///
     /// There must be files in which a name could be looked up, whether or not it is found.
     pub fn owner(&self, tree: &Tree) -> Result<Owner> {
+        // What is not said is number 0, behind a colon too.
+        let number = |text: &str| {
+            if text.is_empty() {
+                Some(0)
+            } else {
+                number(text)
+            }
+        };
         let is_name = |text: &&str| !text.is_empty() && number(text).is_none();
         let group = self.group.as_deref();
         let mut names = [Some(self.user.as_str()), group].into_iter().flatten();
@@ -292,6 +300,9 @@ mod tests {
     #[case("9", 9, 9)]
     #[case("9:1", 9, 1)]
     #[case("nobody", 0, 0)]
+    #[case("build:", 7, 0)]
+    #[case(":10", 0, 10)]
+    #[case(":wheel", 0, 10)]
     fn owners(#[case] text: &str, #[case] user: u32, #[case] group: u32) {
         let (_directory, tree) = tree();
         let owner = User::new(text).owner(&tree).unwrap();

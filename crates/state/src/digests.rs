@@ -12,6 +12,7 @@ use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::Platform;
 use oci_image::Digest;
+use package_tree::PlannedPackage;
 use rayon::prelude::*;
 
 use crate::directories::Directories;
@@ -96,6 +97,16 @@ impl Digests {
         Ok(digests)
     }
 
+    /// Reads the text of each `digests/<stage>.txt`, by stage.
+    pub fn of_texts(texts: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let mut digests = Self::default();
+        for (stage, text) in texts {
+            let path = Utf8Path::new(DIRECTORY).join(format!("{stage}.txt"));
+            digests.stages.insert(stage.clone(), parse(text, &path)?);
+        }
+        Ok(digests)
+    }
+
     /// Returns what lies in `out/`, for those of `names` that do. All of it has the digests that it
     /// says; with `verify` every byte of it is read, and otherwise what the file system says the same of
     /// as when it was read before is not read again.
@@ -106,6 +117,19 @@ impl Digests {
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
         verify: bool,
     ) -> Result<Self, Error> {
+        let (digests, mut damaged) = Self::of_each_output(directories, names, verify);
+        damaged
+            .pop_first()
+            .map_or(Ok(digests), |(_, error)| Err(error))
+    }
+
+    /// Does the same, and returns beside it what is wrong with each package of which no digest is known for that reason, by its
+    /// full name.
+    pub fn of_each_output<'a>(
+        directories: &Directories,
+        names: impl IntoIterator<Item = (&'a str, &'a str)>,
+        verify: bool,
+    ) -> (Self, BTreeMap<String, Error>) {
         let trust = if verify {
             Trust::Nothing
         } else {
@@ -114,22 +138,28 @@ impl Digests {
         let outputs = Outputs::of_tree(directories, trust);
         let names: Vec<_> = names.into_iter().collect();
         let found = names.par_iter().map(|(_, name)| outputs.images(name));
-        let found: Vec<_> = found.collect::<Result<_, Error>>()?;
+        let found: Vec<_> = found.collect();
         // What was found can be found again: that it cannot be noted down is no reason to say nothing.
         if !verify {
             outputs.write().ok();
         }
 
-        let mut digests = Self::default();
+        let (mut digests, mut damaged) = (Self::default(), BTreeMap::new());
         for ((stage, name), images) in names.into_iter().zip(found) {
-            let images = images.into_iter().enumerate();
+            let images = match images {
+                Ok(images) => images.into_iter().enumerate(),
+                Err(error) => {
+                    damaged.insert(name.to_owned(), error);
+                    continue;
+                }
+            };
             let line = |(place, (platform, digest))| (Some(platform).filter(|_| place > 0), digest);
             let images: Vec<_> = images.map(line).collect();
             if !images.is_empty() {
                 digests.set(stage, name, images);
             }
         }
-        Ok(digests)
+        (digests, damaged)
     }
 
     /// Returns each platform and digest of what lies in `out/` of the package `name`, if that has the
@@ -155,6 +185,17 @@ impl Digests {
         let mut all = self.all(stage, name).iter();
         let (_, digest) = all.find(|(of, _)| of.as_deref() == platform)?;
         Some(*digest)
+    }
+
+    /// Returns the digest of each platform of a package; nothing if one has none.
+    pub fn of_package(&self, package: &PlannedPackage) -> Option<Vec<(String, Digest)>> {
+        let platforms = package.platforms.iter().enumerate();
+        let of_platform = |(place, platform): (usize, &String)| {
+            let other = Some(platform.as_str()).filter(|_| place > 0);
+            let digest = self.of(&package.stage, &package.name, other)?;
+            Some((platform.clone(), digest))
+        };
+        platforms.map(of_platform).collect()
     }
 
     /// Returns the digests of the package `name` of `stage`.

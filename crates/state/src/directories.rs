@@ -33,6 +33,10 @@ pub const RECORDS: &str = "records";
 pub const WORK: &str = "work";
 /// The directory of what is reproduced, in `.stagex`: a directory for each runtime.
 const REPRODUCED: &str = "reproduced";
+/// The directory of what was pulled from registries, in `.stagex`.
+pub const PULLED: &str = "pulled";
+/// The directory of images that seeds of one package gave and that are not one, in `.stagex`.
+const SEEDS: &str = "seeds";
 /// The file that is locked while somebody builds.
 pub const LOCK: &str = "lock";
 /// The mode of files that are locked: whoever can open a file can lock it, and keep us waiting.
@@ -102,6 +106,13 @@ impl Directories {
     #[must_use]
     pub fn of_reproductions(&self) -> Self {
         self.in_own(REPRODUCED.into())
+    }
+
+    /// Returns the directories of what was pulled from registries for the tree: an output there is an image, by the hex
+    /// digits of its digest. All runtimes share them, and they go with all outputs of the tree.
+    #[must_use]
+    pub fn of_pulled(&self) -> Self {
+        self.in_own(PULLED.into())
     }
 
     fn in_own(&self, place: &Utf8Path) -> Self {
@@ -218,6 +229,14 @@ impl Directories {
         camino::absolute_utf8(&work).at("find", &work)
     }
 
+    /// Opens the directory with all outputs, and makes it if it is not there.
+    pub fn make_out(&self) -> Result<Directory, Error> {
+        self.make_own()?;
+        let out = self.open_out()?;
+        out.ok_or_else(|| io::ErrorKind::NotFound.into())
+            .at("open", &self.out())
+    }
+
     /// Opens the directory of the records, if it is there.
     pub fn open_records(&self) -> Result<Option<Directory>, Error> {
         let Some(own) = self.open_own()? else {
@@ -263,6 +282,32 @@ impl Directories {
             there(own.directory(runtime.into())).at("open", &path)?;
         }
         Ok(path)
+    }
+
+    /// Removes the images that seeds of the output `name` have given, if any are kept.
+    pub fn clear_seeds(&self, name: &str) -> Result<(), Error> {
+        let Some(own) = self.open_own()? else {
+            return Ok(());
+        };
+        let path = Utf8Path::new(SEEDS).join(name);
+        let at = self.own().join(&path);
+        let seeds = there(own.directory(SEEDS.into())).at("open", &self.own().join(SEEDS))?;
+        match seeds {
+            Some(seeds) if seeds.metadata(name.into()).at("read", &at)?.is_some() => {
+                seeds.remove(name.into()).at("remove", &at)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the directory for the images that seeds of the output `name` give, where they are not one.
+    pub fn make_seeds(&self, name: &str) -> Result<Utf8PathBuf, Error> {
+        let path = Utf8Path::new(SEEDS).join(name);
+        let made = self.make_own()?.make_directory(SEEDS.into());
+        let made = made.and_then(|seeds| seeds.make_directory(name.into()));
+        let at = self.own().join(&path);
+        made.at("create directory", &at)?;
+        Ok(at)
     }
 
     /// Opens the images in the output `name`.

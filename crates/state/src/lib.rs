@@ -18,7 +18,10 @@ mod secret;
 
 pub use contents::contents;
 pub use digests::{CompareOptions, Compared, Comparison, Digests, compare};
-pub use directories::{Access, Directories, LOCK, LOCKED_MODE, LOGS, Lock, OWN, RECORDS, WORK};
+pub use directories::{
+    Access, Directories, LOCK, LOCKED_MODE, LOGS, Lock, OWN, PULLED, RECORDS, WORK,
+};
+pub use documents::RecordedSeed;
 pub use error::{Error, HINT_OF_IMAGE, IoContext};
 pub use hashes::{FILE as HASHES, Hashes};
 pub use hashing::{BLOCK, Hash, each_block, hash};

@@ -337,6 +337,7 @@ mod tests {
                 runtime: "none".to_owned(),
                 milliseconds: 5,
                 inputs: Inputs::default(),
+                seeds: Vec::new(),
             };
             record.write(&self.directories, NAME).unwrap();
         }

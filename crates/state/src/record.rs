@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use camino::Utf8Path;
+use documents::RecordedSeed;
 use oci_image::{Digest, Profile};
 use sha2::{Digest as _, Sha256};
 
@@ -92,6 +93,8 @@ pub struct Record {
     pub milliseconds: u64,
     /// Its inputs, for people who ask what has changed. Decisions are made by the key.
     pub inputs: Inputs,
+    /// The seeds that gave it, each by a build of its own; none of most packages.
+    pub seeds: Vec<RecordedSeed>,
 }
 
 /// What is found where a package's record should be.
@@ -167,6 +170,7 @@ impl Record {
             runtime: self.runtime.clone(),
             milliseconds: self.milliseconds,
             inputs: self.inputs.lines.clone(),
+            seeds: self.seeds.clone(),
         }
     }
 
@@ -180,13 +184,14 @@ impl Record {
             inputs: Inputs {
                 lines: document.inputs,
             },
+            seeds: document.seeds,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Inputs, Profile, Record};
+    use super::{Inputs, Profile, Record, RecordedSeed};
 
     #[test]
     fn a_record_comes_back_as_it_was_written_and_so_does_one_without_a_version() {
@@ -198,6 +203,10 @@ mod tests {
             runtime: "docker".to_owned(),
             milliseconds: 1,
             inputs,
+            seeds: vec![RecordedSeed {
+                name: "one".to_owned(),
+                hash: "0".repeat(64),
+            }],
         };
         let text = serde_json::to_string(&record.document()).unwrap();
         let without = text.replacen("\"version\":1,", "", 1);

@@ -3,6 +3,7 @@
 //! It knows texts, and asks nobody.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use reqwest::Url;
 
@@ -66,6 +67,34 @@ impl Address {
         format!("{host}:{port}")
     }
 
+    /// Returns its host as an address has it: with its port, if it is not that of the scheme.
+    pub fn authority(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        match self.0.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+
+    /// Adds values to what is asked for behind the `?`, encoded as they have to be.
+    #[must_use]
+    pub fn with_query(mut self, values: &[(&str, &str)]) -> Self {
+        self.0.query_pairs_mut().extend_pairs(values);
+        self
+    }
+
+    /// Tells whether it is one of this machine, by its name alone: nobody is asked where a name leads.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    }
+
+    /// Tells whether another address is one of the same server, reached in the same way.
+    pub fn is_of_same_server(&self, other: &Self) -> bool {
+        self.0.scheme() == other.0.scheme() && self.host() == other.host()
+    }
+
     /// Tells whether what is sent from there is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.0.scheme() == "https"
@@ -110,6 +139,28 @@ mod tests {
         if expected != InvalidAddress::NotUrl {
             assert_eq!(from.join(text), Err(expected));
         }
+    }
+
+    #[rstest]
+    #[case("http://localhost:5000/", true)]
+    #[case("http://127.9.9.9/", true)]
+    #[case("http://2130706433/", true)]
+    #[case("http://[::1]/", true)]
+    #[case("http://localhost.org/", false)]
+    #[case("http://127.0.0.1.org/", false)]
+    #[case("http://10.0.0.1/", false)]
+    fn this_machine_is_known(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(Address::parse(text).unwrap().is_loopback(), expected);
+    }
+
+    #[test]
+    fn values_are_encoded() {
+        let address = Address::parse("https://a.org/b?c=d").unwrap();
+        let address = address.with_query(&[("scope", "a:b&c"), ("x", "\n")]);
+        assert_eq!(
+            address.to_string(),
+            "https://a.org/b?c=d&scope=a%3Ab%26c&x=%0A"
+        );
     }
 
     #[test]

@@ -8,17 +8,21 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{
     ACCEPT_ENCODING, DATE, HeaderMap, HeaderName, IF_RANGE, LOCATION, RANGE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use reqwest::{Method, NoProxy, Proxy, Response, redirect};
 use tokio::time::timeout;
 
 use crate::address::Address;
 use crate::config::{Config, Proxies};
-use crate::error::{BadRedirect, Error, Unusable};
+use crate::error::{BadRedirect, Error, Next, Unusable};
 use crate::limits::{Limits, Permit};
+use crate::names::Names;
 use crate::pause;
+use crate::request::Exchange;
 use crate::roots::encryption;
 use crate::sink::Held;
+use crate::terms::Terms;
 
 /// An HTTP client. Its copies share their connections and their limits.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ pub(crate) enum Question<'a> {
     Head,
     /// The same, with its first byte.
     FirstByte,
+    /// Something else, which may have a body.
+    Exchange(&'a Exchange),
 }
 
 impl Client {
@@ -62,6 +68,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(encryption(&config.roots)?)
             .user_agent(&config.agent)
+            .dns_resolver(Names::default())
             // Redirects and retries are ours.
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -81,13 +88,29 @@ impl Client {
         })
     }
 
+    /// Returns how long to wait before the next try, after so many that have failed; nothing if there is none.
+    pub fn pause_after(&self, tries: u32, error: &Error) -> Option<Duration> {
+        let config = &self.config;
+        if tries >= config.tries {
+            return None;
+        }
+        let growing = pause::after(tries, config.pause, config.longest_pause);
+        match error.next() {
+            Next::GiveUp => None,
+            Next::Again => Some(growing),
+            Next::AgainAfter(pause) => Some(pause.max(growing)),
+            Next::Whole => Some(Duration::ZERO),
+        }
+    }
+
     /// Asks for a file, or for what follows what is held of it, and follows redirects.
     pub(crate) async fn ask(
         &self,
         address: &Address,
         held: Option<&Held>,
+        terms: &Terms,
     ) -> Result<Answer, Error> {
-        self.follow(address, Question::File(held)).await
+        self.follow(address, Question::File(held), terms).await
     }
 
     /// Asks a question, and follows redirects.
@@ -95,24 +118,39 @@ impl Client {
         &self,
         address: &Address,
         question: Question<'_>,
+        terms: &Terms,
     ) -> Result<Answer, Error> {
+        let (first, mut is_known) = (address, true);
         let (mut moved, mut is_for_good, mut took) = (None, true, Duration::ZERO);
         let mut asked = BTreeSet::new();
         let mut address = address.clone();
         loop {
+            if !terms.plain.permits(first, &address) {
+                return Err(Error::Plain(address.host()));
+            }
+            // Once somebody else was asked, nobody is told any more who is asking.
+            is_known &= address.is_of_same_server(first);
             let permit = self.limits.enter(&address.host()).await;
             let since = Instant::now();
-            let response = self.ask_one(&address, question).await?;
+            let response = self.ask_one(&address, question, terms, is_known).await?;
             took += since.elapsed();
-            if !response.status().is_redirection() {
+            let is_followed = match question {
+                Question::Exchange(exchange) => exchange.verb.is_question(),
+                _ => true,
+            };
+            if !is_followed || !response.status().is_redirection() {
+                let is_done =
+                    response.status().is_success() && matches!(question, Question::Exchange(_));
                 return match response.status().as_u16() {
-                    200 | 206 => Ok(Answer {
+                    code if is_done || matches!(code, 200 | 206) => Ok(Answer {
                         response,
                         from: address,
                         moved,
                         took,
                         _permit: permit,
                     }),
+                    // Only the server that was asked first may ask back.
+                    401 if is_known => Err(self.challenged(response.headers())),
                     // What is held is not a beginning of what is there.
                     416 if matches!(question, Question::File(Some(_))) => Err(Error::Range),
                     code => Err(self.refused(code, response.headers())),
@@ -127,16 +165,24 @@ impl Client {
         }
     }
 
-    async fn ask_one(&self, address: &Address, question: Question<'_>) -> Result<Response, Error> {
-        let method = match question {
-            Question::Head => Method::HEAD,
-            Question::File(_) | Question::FirstByte => Method::GET,
+    async fn ask_one(
+        &self,
+        address: &Address,
+        question: Question<'_>,
+        terms: &Terms,
+        is_known: bool,
+    ) -> Result<Response, Error> {
+        let (method, sending) = match question {
+            Question::Head => (Method::HEAD, Duration::ZERO),
+            Question::File(_) | Question::FirstByte => (Method::GET, Duration::ZERO),
+            Question::Exchange(exchange) => (exchange.verb.method(), exchange.sending()),
         };
         // Compressed on the way, a file would have other bytes.
         let mut request = self
             .inner
             .request(method, address.url().clone())
             .header(ACCEPT_ENCODING, "identity");
+        request = terms.put(request, is_known);
         match question {
             Question::File(Some(held)) => {
                 request = request
@@ -144,9 +190,17 @@ impl Client {
                     .header(IF_RANGE, &held.validator);
             }
             Question::FirstByte => request = request.header(RANGE, "bytes=0-0"),
+            Question::Exchange(exchange) => {
+                for (name, value) in &exchange.headers {
+                    request = request.header(*name, value);
+                }
+                if !exchange.verb.is_question() {
+                    request = request.body(exchange.body.clone());
+                }
+            }
             Question::File(None) | Question::Head => {}
         }
-        let answered = timeout(self.config.stall, request.send()).await;
+        let answered = timeout(self.config.stall + sending, request.send()).await;
         let answered = answered.map_err(|_| Error::Stalled(self.config.stall))?;
         let answered = answered.map_err(Error::of);
         let is_reached = !matches!(answered, Err(Error::Connect(_)));
@@ -183,6 +237,17 @@ impl Client {
             return Err(bad(BadRedirect::TooMany));
         }
         Ok(next)
+    }
+
+    /// Returns the error of an answer that asks who is asking.
+    fn challenged(&self, headers: &HeaderMap) -> Error {
+        let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+        let challenges = challenges.filter_map(|value| value.to_str().ok());
+        let challenges: Vec<String> = challenges.map(str::to_owned).collect();
+        if challenges.is_empty() {
+            return self.refused(401, headers);
+        }
+        Error::Challenged(challenges)
     }
 
     /// Returns the error of an answer that is not a file.

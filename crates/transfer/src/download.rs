@@ -8,9 +8,9 @@ use tokio::time::timeout;
 use crate::address::Address;
 use crate::client::{Answer, Client, text};
 use crate::error::{Error, Next};
-use crate::pause;
 use crate::range::{Part, strong};
 use crate::sink::{Begin, Held, Sink};
+use crate::terms::Terms;
 
 /// The most characters of a header that a message repeats.
 const LONGEST_HEADER: usize = 80;
@@ -66,26 +66,36 @@ impl Client {
         sink: &mut dyn Sink,
         hear: Hear<'_>,
     ) -> Result<Downloaded, Error> {
+        self.download_on(address, &Terms::default(), sink, hear)
+            .await
+    }
+
+    /// Downloads a file on terms of its own, as [`download`](Self::download) does.
+    ///
+    /// # Errors
+    ///
+    /// Why the last try failed.
+    pub async fn download_on(
+        &self,
+        address: &Address,
+        terms: &Terms,
+        sink: &mut dyn Sink,
+        hear: Hear<'_>,
+    ) -> Result<Downloaded, Error> {
         // Whoever could not be reached for another file is not waited for once more.
         let is_unreachable = self.limits.is_unreachable(&address.host());
         let most = if is_unreachable { 1 } else { self.config.tries };
         let mut whole = false;
         let mut tries = 0;
         loop {
-            let error = match self.attempt(address, sink, whole, hear).await {
+            let error = match self.attempt(address, terms, sink, whole, hear).await {
                 Ok(downloaded) => return Ok(downloaded),
                 Err(error) => error,
             };
             tries += 1;
-            if tries >= most {
+            let pause = self.pause_after(tries, &error);
+            let Some(pause) = pause.filter(|_| tries < most) else {
                 return Err(error);
-            }
-            let growing = pause::after(tries, self.config.pause, self.config.longest_pause);
-            let pause = match error.next() {
-                Next::GiveUp => return Err(error),
-                Next::Again => growing,
-                Next::AgainAfter(pause) => pause.max(growing),
-                Next::Whole => Duration::ZERO,
             };
             whole |= error.next() == Next::Whole;
             hear(Event::Again {
@@ -99,6 +109,7 @@ impl Client {
     async fn attempt(
         &self,
         address: &Address,
+        terms: &Terms,
         sink: &mut dyn Sink,
         whole: bool,
         hear: Hear<'_>,
@@ -109,15 +120,16 @@ impl Client {
             sink.held().await.map_err(Error::Sink)?
         };
         let held = held.filter(|held| held.bytes > 0 && strong(&held.validator).is_some());
-        let mut answer = self.ask(address, held.as_ref()).await?;
+        let mut answer = self.ask(address, held.as_ref(), terms).await?;
         let begin = begin(&answer, held.as_ref())?;
         let (from, length) = (begin.from, begin.length);
-        if length.is_some_and(|length| length > self.config.largest) {
-            return Err(Error::TooLarge(self.config.largest));
+        let largest = terms.largest.unwrap_or(u64::MAX).min(self.config.largest);
+        if length.is_some_and(|length| length > largest) {
+            return Err(Error::TooLarge(largest));
         }
         sink.begin(begin).await.map_err(Error::Sink)?;
         hear(Event::Began { from, length });
-        self.receive(&mut answer, sink, from, hear).await?;
+        self.receive(&mut answer, sink, from, largest, hear).await?;
         let said = |name| {
             let text = text(answer.response.headers(), name)?;
             Some(text.chars().take(LONGEST_HEADER).collect())
@@ -131,11 +143,12 @@ impl Client {
     }
 
     /// Hands over all bytes of an answer, as long as they come.
-    async fn receive(
+    pub(crate) async fn receive(
         &self,
         answer: &mut Answer,
         sink: &mut dyn Sink,
         from: u64,
+        largest: u64,
         hear: Hear<'_>,
     ) -> Result<(), Error> {
         let config = &self.config;
@@ -154,8 +167,8 @@ impl Client {
             };
             let length = bytes.len() as u64;
             total = total.saturating_add(length);
-            if total > config.largest {
-                return Err(Error::TooLarge(config.largest));
+            if total > largest {
+                return Err(Error::TooLarge(largest));
             }
             sink.take(bytes).await.map_err(Error::Sink)?;
             hear(Event::Arrived(length));

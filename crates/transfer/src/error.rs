@@ -28,6 +28,13 @@ pub enum Error {
         /// How long the server wants not to be asked.
         retry_after: Option<Duration>,
     },
+    /// The server wants to know who is asking (401), and says how it wants to be told: its headers
+    /// `WWW-Authenticate`, which are somebody else's texts.
+    #[error("the server answered {}", status(401))]
+    Challenged(Vec<String>),
+    /// It would be asked without encryption, and may not.
+    #[error("{0} would be asked without encryption")]
+    Plain(String),
     /// The server wants not to be asked for longer than anybody waits.
     #[error("the server answered {}, and wants to be asked again after {} s only", status(*.code), .wait.as_secs())]
     Busy {
@@ -130,9 +137,12 @@ impl Error {
             | Self::Slow(_)
             | Self::Broken(_)
             | Self::Range => true,
-            Self::Certificate(_) | Self::Redirect { .. } | Self::TooLarge(_) | Self::Sink(_) => {
-                false
-            }
+            Self::Challenged(_)
+            | Self::Plain(_)
+            | Self::Certificate(_)
+            | Self::Redirect { .. }
+            | Self::TooLarge(_)
+            | Self::Sink(_) => false,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::client::{Answer, Client, Question, text};
 use crate::error::Error;
 use crate::range::Part;
+use crate::terms::Terms;
 
 /// What is said of a file that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +25,12 @@ impl Client {
     /// Asks for the head of a file, or for its first byte where a server does not answer that well. Each is asked
     /// once.
     pub async fn probe(&self, address: &Address) -> Result<Probed, Error> {
-        let answer = match self.follow(address, Question::Head).await {
+        let terms = Terms::default();
+        let answer = match self.follow(address, Question::Head, &terms).await {
             Err(error @ (Error::Connect(_) | Error::Certificate(_) | Error::Redirect { .. })) => {
                 return Err(error);
             }
-            Err(_) => self.follow(address, Question::FirstByte).await?,
+            Err(_) => self.follow(address, Question::FirstByte, &terms).await?,
             Ok(answer) => answer,
         };
         Ok(Probed {

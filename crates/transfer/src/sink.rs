@@ -43,3 +43,27 @@ pub struct Begin {
     /// The strong validator of the file, if it has one.
     pub validator: Option<String>,
 }
+
+/// A document in memory. Whoever asks for it says how large it may be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// What has arrived.
+    pub bytes: Vec<u8>,
+}
+
+#[async_trait]
+impl Sink for Memory {
+    async fn held(&mut self) -> io::Result<Option<Held>> {
+        Ok(None)
+    }
+
+    async fn begin(&mut self, _begin: Begin) -> io::Result<()> {
+        self.bytes.clear();
+        Ok(())
+    }
+
+    async fn take(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.bytes.extend_from_slice(&bytes);
+        Ok(())
+    }
+}

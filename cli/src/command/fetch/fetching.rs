@@ -67,14 +67,20 @@ pub(in crate::command) fn configuration(context: &Context) -> Result<Config, Fai
         by_hash_first: settings.by_hash_first.value,
         directories: settings.directories.value.clone(),
         offline: is_offline(context),
-        transfer: transfer::Config {
-            connections: settings.connections.value as usize,
-            per_host: settings.per_host.value as usize,
-            stall: settings.stall.value,
-            proxies: environment::proxies()?,
-            ..transfer::Config::default()
-        },
+        transfer: transfer(context)?,
         hashes: Arc::new(Hashes::of_tree(&place::directories(context)?)),
+    })
+}
+
+/// Returns what is settled for downloading anything.
+pub(in crate::command) fn transfer(context: &Context) -> Result<transfer::Config, Failure> {
+    let settings = &context.settings.fetch;
+    Ok(transfer::Config {
+        connections: settings.connections.value as usize,
+        per_host: settings.per_host.value as usize,
+        stall: settings.stall.value,
+        proxies: environment::proxies()?,
+        ..transfer::Config::default()
     })
 }
 

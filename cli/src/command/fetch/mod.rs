@@ -21,7 +21,7 @@ use crate::options::{Format, Progress};
 use crate::place;
 use crate::render;
 
-pub(super) use fetching::{configuration, is_offline};
+pub(super) use fetching::{configuration, is_offline, transfer};
 use fetching::{exit, fetch, fetcher, store};
 
 pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exit, Failure> {
@@ -69,6 +69,18 @@ pub(super) fn of_plan(context: &Context, plan: &Plan, progress: Progress) -> Res
     Ok(exit(&report))
 }
 
+/// Does the same, and says only what cannot be had.
+pub(super) fn bring(context: &Context, plan: &Plan) -> Result<Exit, Failure> {
+    let wanted = Wanted::of(&plan.packages);
+    let report = fetch(context, &fetcher(context)?, &wanted, Progress::default())?;
+    Ok(exit(&report))
+}
+
+/// Says of the sources of all packages of a plan which are here.
+pub(super) fn listed(context: &Context, plan: &Plan) -> Result<Vec<Listed>, Failure> {
+    Ok(fetcher(context)?.list(&Wanted::of(&plan.packages))?)
+}
+
 /// Removes the store.
 pub(super) fn clear_store(context: &Context) -> Result<Cleaned, Failure> {
     let path = store(context)?;
@@ -81,7 +93,7 @@ pub(super) fn clear_store(context: &Context) -> Result<Cleaned, Failure> {
 }
 
 fn list(context: &Context, plan: &Plan) -> Result<Exit, Failure> {
-    let listed = fetcher(context)?.list(&Wanted::of(&plan.packages))?;
+    let listed = listed(context, plan)?;
     match context.format {
         Format::Json => render::json(&documents::Fetch {
             version: Version,
@@ -104,7 +116,7 @@ fn list(context: &Context, plan: &Plan) -> Result<Exit, Failure> {
 }
 
 /// Says what is missing of a source, if anything is.
-fn line(listed: &Listed) -> Option<String> {
+pub(super) fn line(listed: &Listed) -> Option<String> {
     let State::Missing { arrived, instead } = &listed.state else {
         return None;
     };

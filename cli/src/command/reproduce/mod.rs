@@ -3,7 +3,6 @@
 mod told;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use build::Listener;
@@ -13,42 +12,64 @@ use ledger::Ledger;
 use make::Options;
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use reproduce::{
-    Job, Missing, Origin, Proven, Report, Request, Runtime, Session, TO_PROVE, bootstrap_plan,
+    Adopted, Job, Origin, Proven, Report, Request, Runtime, Session, TO_PROVE, bootstrap_plan,
     requested_only,
 };
-use state::{Digests, Directories};
+use state::{Access, Digests, Directories, Lock};
 use tokio::sync::watch;
 
 use crate::arguments;
-use crate::arguments::Column;
+use crate::arguments::{Building, Column};
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, usage};
-use crate::options::Progress;
 use crate::place;
 use crate::render::{self, Show};
 use crate::wait;
 use told::End;
 
-/// What is asked for, by `stagex reproduce` or by make's target.
-#[derive(Debug, Clone, Default)]
+/// What can be done where the recorded image of a dependency is nowhere.
+const NOT_FOUND: &str = "build it (`stagex make`), or name a directory with its OCI layout (--images DIR) or a registry \
+                         that has it (--from docker.io/stagex)";
+
+/// What is asked for, by `stagex reproduce` or by make.
+#[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is one independent flag"
 )]
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     pub(super) targets: Vec<String>,
     pub(super) runtimes: Vec<Column>,
     pub(super) clean: bool,
     pub(super) against_record: bool,
     pub(super) images: Vec<Utf8PathBuf>,
+    pub(super) from: Vec<registry::Repository>,
     pub(super) rounds: u32,
     pub(super) prove_bootstrap: bool,
     pub(super) restart: bool,
-    pub(super) keep_going: bool,
-    pub(super) progress: Progress,
-    pub(super) platform: Option<String>,
-    pub(super) no_fetch: bool,
+    /// Whether only problems are told.
+    pub(super) silent: bool,
+    pub(super) building: &'a Building,
+}
+
+impl<'a> Asked<'a> {
+    /// Returns what make asks for.
+    pub(super) fn by_make(make: &'a arguments::Make, targets: Vec<String>, clean: bool) -> Self {
+        Self {
+            targets,
+            runtimes: make.runtimes.clone(),
+            clean,
+            against_record: false,
+            images: Vec::new(),
+            from: Vec::new(),
+            rounds: 1,
+            prove_bootstrap: make.prove_bootstrap,
+            restart: false,
+            silent: false,
+            building: &make.building,
+        }
+    }
 }
 
 pub(super) fn run(context: &Context, arguments: &arguments::Reproduce) -> Result<Exit, Failure> {
@@ -58,22 +79,34 @@ pub(super) fn run(context: &Context, arguments: &arguments::Reproduce) -> Result
         clean: arguments.clean,
         against_record: arguments.against_record,
         images: arguments.images.clone(),
+        from: arguments.from.clone(),
         rounds: arguments.rounds,
         prove_bootstrap: arguments.prove_bootstrap,
         restart: arguments.restart,
-        keep_going: arguments.keep_going,
-        progress: arguments.progress,
-        platform: None,
-        no_fetch: false,
+        silent: false,
+        building: &arguments.building,
     };
     of(context, &asked)
 }
 
 /// Does what is asked for.
-pub(super) fn of(context: &Context, asked: &Asked) -> Result<Exit, Failure> {
+pub(super) fn of(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
     let tree = super::tree::open(context)?;
-    let platform = asked.platform.as_deref().unwrap_or(DEFAULT_PLATFORM);
+    let platform = asked.building.platform.as_deref();
     super::tree::warn(context, &tree, &asked.targets);
+    let platform = platform.unwrap_or(DEFAULT_PLATFORM);
+    if asked
+        .building
+        .platforms()
+        .first()
+        .is_some_and(|first| *first != DEFAULT_PLATFORM)
+    {
+        let hint = "packages that name their own platforms have them without it";
+        let message = format!(
+            "--platform has to begin with {DEFAULT_PLATFORM}: that is what digests/*.txt has the digests of"
+        );
+        return Err(usage(message, Some(hint)));
+    }
     let plan = super::tree::plan_for(context, &tree, &asked.targets, platform)?;
     if plan
         .packages
@@ -84,16 +117,109 @@ pub(super) fn of(context: &Context, asked: &Asked) -> Result<Exit, Failure> {
         let message = "an archive cannot be reproduced".to_owned();
         return Err(usage(message, Some(hint)));
     }
-    let (state, secret) = place::state()?;
-    let ledger = Arc::new(Mutex::new(Ledger::open(&state, &secret)?));
     let show = Show {
-        progress: asked.progress,
+        progress: asked.building.progress,
         reasons: false,
     };
     let listener: Arc<dyn Listener> = render::listener(context.verbosity, show);
     wait::block_on(async {
         let mut interrupted = wait::watch();
-        let mut job = job(context, asked, &plan, &listener, &mut interrupted).await?;
+        let mut begun = Begun::new(context, asked, &plan, &listener, &mut interrupted).await?;
+        let whole = Arc::clone(&begun.job.plan);
+        let bootstrap = bootstrap_plan(&whole);
+        let end = |begun: &Begun, report: &Report| {
+            let proven = Proven::of(&whole, report);
+            let end = End {
+                context,
+                plan: &plan,
+                job: &begun.job,
+                ledger: &begun.ledger,
+                resumed: begun.session.is_resumed(),
+            };
+            if asked.silent {
+                told::tell_problems(report);
+            } else {
+                end.tell(report, &proven);
+            }
+        };
+        if asked.prove_bootstrap {
+            check_bootstrap(&bootstrap)?;
+            begun.job.plan = Arc::new(bootstrap);
+            let report = begun.reproduce(&listener, &interrupted).await?;
+            if !Proven::of(&whole, &report).holds() {
+                end(&begun, &report);
+                let failure = begun.finish(&report)?;
+                return Ok(failure.unwrap_or(ErrorKind::Differs).into());
+            }
+            begun.job.plan = Arc::clone(&whole);
+        }
+        let report = begun.reproduce(&listener, &interrupted).await?;
+        end(&begun, &report);
+        let failure = begun.finish(&report)?;
+        Ok(failure.map_or(Exit::Success, Exit::Error))
+    })
+}
+
+/// Has the runtimes that are asked for build the bootstrap of a plan, and takes the images that they agree on for the
+/// tree's own. Returns of which kind the failure is if it is not proven, which has been said then.
+pub(super) async fn prove(
+    context: &Context,
+    asked: &Asked<'_>,
+    plan: &Plan,
+    listener: &Arc<dyn Listener>,
+    interrupted: &mut watch::Receiver<bool>,
+) -> Result<Result<Adopted, ErrorKind>, Failure> {
+    let bootstrap = bootstrap_plan(plan);
+    check_bootstrap(&bootstrap)?;
+    let begun = Begun::new(context, asked, &bootstrap, listener, interrupted).await?;
+    let report = begun.reproduce(listener, interrupted).await?;
+    let proven = Proven::of(&bootstrap, &report);
+    told::say_proven(context, &report, &proven);
+    if !proven.holds() {
+        let failure = begun.finish(&report)?;
+        return Ok(Err(failure.unwrap_or(ErrorKind::Differs)));
+    }
+    let stopped = interrupted.clone();
+    let adopted = reproduce::adopt(&begun.job, &proven, listener, stopped).await?;
+    begun.finish(&report)?;
+    Ok(Ok(adopted))
+}
+
+/// Refuses to prove a bootstrap that has no packages.
+fn check_bootstrap(bootstrap: &Plan) -> Result<(), Failure> {
+    if bootstrap.packages.is_empty() {
+        let hint = "leave out --prove-bootstrap, or name a package that needs one";
+        let message = "nothing that is to be built needs a package of the stage bootstrap";
+        return Err(usage(message.to_owned(), Some(hint)));
+    }
+    Ok(())
+}
+
+/// A reproduction that has a name, and a place in the ledger.
+struct Begun {
+    job: Job,
+    session: Session,
+    ledger: Arc<Mutex<Ledger>>,
+    /// Nobody replaces or removes the recorded images that packages are built from.
+    _tree: Option<Lock>,
+}
+
+impl Begun {
+    async fn new(
+        context: &Context,
+        asked: &Asked<'_>,
+        plan: &Plan,
+        listener: &Arc<dyn Listener>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Self, Failure> {
+        let (state, secret) = place::state()?;
+        let ledger = Arc::new(Mutex::new(Ledger::open(&state, &secret)?));
+        let tree = if asked.against_record {
+            Some(keep(context, listener, interrupted).await?)
+        } else {
+            None
+        };
+        let mut job = job(context, asked, plan, listener, interrupted).await?;
         let root = &context.directory;
         let session = Session::begin(&state, &secret, root, request(asked, &job), asked.restart)?;
         let quiet = context.verbosity.quiet;
@@ -106,42 +232,49 @@ pub(super) fn of(context: &Context, asked: &Asked) -> Result<Exit, Failure> {
             say_disk(&job);
         }
         session.id().clone_into(&mut job.id);
-        let whole = Arc::clone(&job.plan);
-        let bootstrap = bootstrap_plan(&whole);
-        let end = |job: &Job, report: &Report| {
-            let proven = Proven::of(&whole, report);
-            let end = End {
-                context,
-                plan: &plan,
-                job,
-                ledger: &ledger,
-                resumed: session.is_resumed(),
-            };
-            end.tell(report, &proven);
-        };
-        if asked.prove_bootstrap && !bootstrap.packages.is_empty() {
-            job.plan = Arc::new(bootstrap);
-            let report = reproduce::reproduce(&job, &ledger, &listener, &interrupted).await?;
-            if !Proven::of(&whole, &report).holds() {
-                end(&job, &report);
-                return Ok(report.failure().unwrap_or(ErrorKind::Differs).into());
-            }
-            job.plan = Arc::clone(&whole);
+        Ok(Self {
+            job,
+            session,
+            ledger,
+            _tree: tree,
+        })
+    }
+
+    async fn reproduce(
+        &self,
+        listener: &Arc<dyn Listener>,
+        interrupted: &watch::Receiver<bool>,
+    ) -> Result<Report, Failure> {
+        Ok(reproduce::reproduce(&self.job, &self.ledger, listener, interrupted).await?)
+    }
+
+    /// Notes that nothing is left to go on with, unless that is so. Returns of which kind the failure is.
+    fn finish(self, report: &Report) -> Result<Option<ErrorKind>, Failure> {
+        if !report.goes_on() {
+            self.session.finish()?;
         }
-        let report = reproduce::reproduce(&job, &ledger, &listener, &interrupted).await?;
-        end(&job, &report);
-        let failure = report.failure();
-        if !report.interrupted && failure != Some(ErrorKind::Transient) {
-            session.finish()?;
-        }
-        Ok(failure.map_or(Exit::Success, Exit::Error))
-    })
+        Ok(report.failure())
+    }
+}
+
+/// Sees to it that nobody writes to the tree's outputs, or removes them.
+async fn keep(
+    context: &Context,
+    listener: &Arc<dyn Listener>,
+    interrupted: &mut watch::Receiver<bool>,
+) -> Result<Lock, Failure> {
+    let (directories, listener) = (place::directories(context)?, Arc::clone(listener));
+    let opening = build::blocking(move || {
+        let waiting = &mut |process| listener.hear(build::Event::Waiting { process });
+        directories.open(Access::Beside, waiting)
+    });
+    Ok(wait::unless(interrupted, opening).await??)
 }
 
 /// Returns what is to be built again, with what, from what. It has no name yet.
 async fn job(
     context: &Context,
-    asked: &Asked,
+    asked: &Asked<'_>,
     plan: &Plan,
     listener: &Arc<dyn Listener>,
     interrupted: &mut watch::Receiver<bool>,
@@ -150,6 +283,9 @@ async fn job(
     let recorded = Arc::new(Digests::read(&context.directory)?);
     let checked_out = wait::unless(interrupted, git::checked_out(&context.directory)).await??;
     let runtimes = runtimes(context, asked, interrupted).await?;
+    for runtime in &runtimes {
+        build::check_platforms(&runtime.ready, &asked.building.platforms())?;
+    }
     if asked.prove_bootstrap && runtimes.len() < TO_PROVE {
         let hint = "name two, such as --runtimes podman,native";
         let message = "--prove-bootstrap needs at least two runtimes".to_owned();
@@ -158,8 +294,17 @@ async fn job(
     let (built, given) = if asked.against_record {
         let built = requested_only(plan);
         let origins = origins(context, asked, &directories, &runtimes)?;
-        let given = reproduce::give(&origins, plan, &built, &recorded);
-        let given = given.map_err(|missing| not_found(&missing))?;
+        let finding = {
+            let (plan, built, recorded) = (plan.clone(), built.clone(), Arc::clone(&recorded));
+            build::blocking(move || reproduce::find_recorded(&origins, &plan, &built, &recorded))
+        };
+        let mut found = wait::unless(interrupted, finding).await?;
+        if !found.missing.is_empty() && !asked.from.is_empty() {
+            super::pull::bring(context, &asked.from, &directories, &mut found, interrupted).await?;
+        }
+        let given = found
+            .give()
+            .map_err(|missing| super::pull::not_found(&missing, NOT_FOUND))?;
         (built, Some(Arc::new(given)))
     } else {
         (plan.clone(), None)
@@ -184,12 +329,12 @@ async fn job(
         rounds: asked.rounds.max(1),
         given,
         clean: asked.clean,
-        sources: super::supply::of(context, !asked.no_fetch, listener),
+        sources: super::supply::of(context, !asked.building.no_fetch, listener),
         hermetic: hermetic.map(Arc::new),
         network: context.settings.network.value.into(),
         options: Options {
             jobs: context.settings.jobs(),
-            keep_going: asked.keep_going,
+            keep_going: asked.building.keep_going,
             no_cache: false,
             space: context.settings.space(),
         },
@@ -198,7 +343,7 @@ async fn job(
 }
 
 /// Returns what is asked for, so that the same can go on where it was.
-fn request(asked: &Asked, job: &Job) -> Request {
+fn request(asked: &Asked<'_>, job: &Job) -> Request {
     let packages = job.plan.packages.iter();
     let runtimes = job.runtimes.iter();
     Request {
@@ -218,7 +363,7 @@ fn request(asked: &Asked, job: &Job) -> Request {
 /// Finds the runtimes that were asked for, all of which have to be ready.
 async fn runtimes(
     context: &Context,
-    asked: &Asked,
+    asked: &Asked<'_>,
     interrupted: &mut watch::Receiver<bool>,
 ) -> Result<Vec<Runtime>, Failure> {
     if asked.runtimes.is_empty() {
@@ -261,13 +406,14 @@ async fn runtimes(
 /// Returns where recorded images are looked for.
 fn origins(
     context: &Context,
-    asked: &Asked,
+    asked: &Asked<'_>,
     directories: &Directories,
     runtimes: &[Runtime],
 ) -> Result<Vec<Origin>, Failure> {
     let mut origins = vec![Origin::Tree(directories.clone())];
     let of = |runtime: &Runtime| Origin::Tree(directories.of_reproduction(&runtime.label));
     origins.extend(runtimes.iter().map(of));
+    origins.push(Origin::Pulled(directories.of_pulled()));
     for images in &asked.images {
         let found = place::outside(
             &context.directory,
@@ -277,35 +423,6 @@ fn origins(
         origins.push(Origin::Directory(found));
     }
     Ok(origins)
-}
-
-fn not_found(missing: &[Missing]) -> Failure {
-    let hint = "build it (`stagex make`), or name a directory with its OCI layout: --images DIR";
-    let problem = |missing: &Missing| {
-        let Missing {
-            package,
-            recorded,
-            instead,
-        } = missing;
-        if recorded.is_empty() {
-            let hint = "build it with what needs it: leave out --against-record";
-            let message = format!("{package} is needed, and no digest of it is recorded");
-            return (message, Some(hint.to_owned()));
-        }
-        let digests: Vec<String> = recorded
-            .iter()
-            .map(|(_, digest)| digest.to_string())
-            .collect();
-        let mut message = format!(
-            "the recorded image of {package} is not there: {}",
-            digests.join(", ")
-        );
-        for (place, what) in instead {
-            let _ = write!(message, "\n  {place}: {what}");
-        }
-        (message, Some(hint.to_owned()))
-    };
-    Failure::of(ErrorKind::NotCompared, missing.iter().map(problem))
 }
 
 /// Says what disk the outputs of several runtimes need, as far as sizes are known.

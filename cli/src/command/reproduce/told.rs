@@ -40,9 +40,7 @@ impl End<'_> {
             Format::Json => render::json(&self.document(report, &assumed, proven)),
             Format::Human => self.human(report, &assumed, proven),
         }
-        for image in &report.images {
-            print_problems(image);
-        }
+        tell_problems(report);
     }
 
     fn document(
@@ -102,14 +100,33 @@ impl End<'_> {
                 "every package, and all that it needs, was built again from recorded images, {of_what}"
             ));
         }
-        match proven {
-            Some(proven) if proven.holds() => {
-                render::note("bootstrap proven: two runtimes or more made each of its images");
-            }
-            Some(_) => render::note("bootstrap not proven"),
-            None => {}
+        if let Some(proven) = proven {
+            note_proven(proven);
         }
     }
+}
+
+/// Says what is wrong with each image.
+pub(super) fn tell_problems(report: &Report) {
+    report.images.iter().for_each(print_problems);
+}
+
+/// Says whether the bootstrap is proven, before something else is built on it.
+pub(super) fn say_proven(context: &Context, report: &Report, proven: &Proven) {
+    if !proven.holds() {
+        report.images.iter().for_each(print_problems);
+    }
+    if !context.verbosity.quiet {
+        note_proven(proven);
+    }
+}
+
+fn note_proven(proven: &Proven) {
+    render::note(if proven.holds() {
+        "bootstrap proven: two runtimes or more made each of its images"
+    } else {
+        "bootstrap not proven"
+    });
 }
 
 /// Returns the line of an image.
@@ -158,7 +175,8 @@ fn print_problems(image: &Image) {
                     digest(&attempt.recorded)
                 ),
                 Some(&format!(
-                    "the image is in out/.stagex/reproduced/{runtime}/{name}"
+                    "the image is in out/.stagex/reproduced/{runtime}/{name}\n\
+                     `stagex diff {name} {name}@{runtime}` says how it differs from the one in out/"
                 )),
             ),
             AttemptVerdict::Unstable => {
@@ -169,7 +187,8 @@ fn print_problems(image: &Image) {
                         "{name}: {runtime} does not make the same image twice: {why} changes it"
                     ),
                     Some(&format!(
-                        "the images that differ are in out/.stagex/reproduced/{runtime}/: {name}, {name}@2 and so on"
+                        "the images that differ are in out/.stagex/reproduced/{runtime}/: {name}, {name}@2 and so on\n\
+                         `stagex diff {name}@{runtime} {name}@2@{runtime}` says how they differ"
                     )),
                 );
             }
@@ -182,7 +201,7 @@ fn print_problems(image: &Image) {
                         failure.message,
                         lines.collect::<String>()
                     );
-                    print_problem("error", &message, None);
+                    print_problem("error", &message, failure.hint.as_deref());
                 }
             }
             AttemptVerdict::Reproduced | AttemptVerdict::NotRecorded => {}
@@ -197,9 +216,23 @@ fn print_problems(image: &Image) {
         print_problem(
             "error",
             &format!("{name}: runtimes disagree: {}", digests.join(", ")),
-            None,
+            disagreeing(image).as_deref(),
         );
     }
+}
+
+/// Says how to compare what two runtimes made that disagree.
+fn disagreeing(image: &Image) -> Option<String> {
+    let name = &image.package;
+    let mut made = image.runtimes.iter().filter_map(|of| {
+        let digest = of.outcome.attempt()?.digest.as_ref()?;
+        Some((&of.runtime, digest))
+    });
+    let (first, digest) = made.next()?;
+    let (second, _) = made.find(|(_, other)| *other != digest)?;
+    Some(format!(
+        "`stagex diff {name}@{first} {name}@{second}` says how their images differ"
+    ))
 }
 
 fn of_image(image: &Image) -> ReproducedImage {

@@ -30,6 +30,7 @@ fn package(name: &str, needs: &[&str], sources: &[(&str, u8)], requested: bool) 
         fetch: format!("fetch/{stage}/{short}"),
         build_args: Vec::new(),
         dependencies: needs.iter().map(|&need| need.to_owned()).collect(),
+        seeds: Vec::new(),
         sources: sources.iter().map(source).collect(),
         memory: None,
         requested,

@@ -1,21 +1,9 @@
-//! Instructions with their variables written out, for engines that know fewer forms of `${}` than `BuildKit` does.
+//! Instructions with their variables written out, so that no engine evaluates them again.
 //!
 //! It does not know how an instruction was written.
 
-use super::text::{arguments, flag, literal};
+use super::text::{arguments, destination, flag, literal, owner};
 use crate::instruction::{Argument, Instruction, Pair, Sources};
-
-/// Tells whether a text has a form of `${}` beyond `${name}`, `${name:-word}` and `${name:+word}`, which are all that
-/// older engines know.
-pub(super) fn has_rare_form(text: &str) -> bool {
-    text.match_indices("${").any(|(at, _)| {
-        let rest = text[at + 2..]
-            .trim_start_matches(|character: char| character.is_alphanumeric() || character == '_');
-        !["}", ":-", ":+"]
-            .iter()
-            .any(|usual| rest.starts_with(usual))
-    })
-}
 
 /// Writes an expanded instruction; nothing where it has no variables, or where something in it cannot stand in a line.
 pub(super) fn written_out(instruction: &Instruction, escape: char) -> Option<String> {
@@ -87,7 +75,8 @@ struct Common<'a> {
 impl Common<'_> {
     fn words(&self, escape: char) -> Vec<String> {
         let mut words = Vec::new();
-        for (name, value) in [("chown", self.chown), ("chmod", self.chmod)] {
+        let chown = self.chown.map(owner);
+        for (name, value) in [("chown", chown.as_deref()), ("chmod", self.chmod)] {
             words.extend(value.map(|value| flag(name, &literal(value, escape), escape)));
         }
         words.extend(self.link.then(|| "--link".to_owned()));
@@ -97,13 +86,9 @@ impl Common<'_> {
                 .iter()
                 .map(|text| flag("exclude", text, escape)),
         );
-        let paths: Vec<_> = self
-            .sources
-            .paths
-            .iter()
-            .chain([&self.sources.destination])
-            .map(|path| literal(path, escape))
-            .collect();
+        let paths = self.sources.paths.iter().map(String::as_str);
+        let paths = paths.chain([destination(&self.sources.destination)]);
+        let paths: Vec<_> = paths.map(|path| literal(path, escape)).collect();
         words.push(arguments(&paths, self.sources.json));
         words
     }
@@ -144,21 +129,4 @@ fn assignment(name: &str, value: &str, escape: char) -> Option<String> {
 fn is_usual(name: &str) -> bool {
     let usual = |character: char| character.is_alphanumeric() || "_.-/".contains(character);
     !name.is_empty() && name.chars().all(usual)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    #[rstest]
-    #[case("$a ${a} ${a:-b} ${a:+b}", false)]
-    #[case("no variables", false)]
-    #[case("${a-b}", true)]
-    #[case("${a%.*}", true)]
-    #[case("${a:?b}", true)]
-    #[case("${a:-${b//x/y}}", true)]
-    fn rare_forms_are_found(#[case] text: &str, #[case] rare: bool) {
-        assert_eq!(has_rare_form(text), rare);
-    }
 }

@@ -2,6 +2,7 @@
 //!
 //! It knows features by name, and no engine.
 
+mod environment;
 mod literal;
 mod mounts;
 mod options;
@@ -13,17 +14,20 @@ pub use options::{
     CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile,
 };
 
+use std::collections::BTreeMap;
+
+use environment::Environment;
+
 use crate::build::Build;
 use crate::containerfile::Containerfile;
 use crate::error::{Error, Fault};
-use crate::instruction::{Argument, Instruction};
 
 /// Writes `build`, which was resolved from `file`, for a dialect.
 ///
-/// The text holds the stages that the target needs, and the target is the last of them. It resolves to the same steps
-/// as the original, save that a heredoc is copied from the side context or is an argument of an exec form, that a
-/// `COPY` stands before a `WORKDIR` where the dialect has no layers for it and somebody needs one, that inherited arguments are declared again,
-/// that triggers of stages are written out, and that sources of mounts are copied into stages of their own where an
+/// Nothing is left in the text for an engine to evaluate: no variable, no directive, and no shell form of a `RUN` but one
+/// with heredocs. It holds the stages that the target needs, and the target is the last of them. It resolves to the same
+/// steps as the original, save that a `RUN` has its environment from what stands right before it, that a heredoc is copied from the side context or is an argument of an exec form, that a
+/// `COPY` stands before a `WORKDIR` where the dialect has no layers for it and somebody needs one, that triggers of stages are written out, and that sources of mounts are copied into stages of their own where an
 /// engine cannot be told them. Build arguments and the platform are to be those of the original.
 ///
 /// # Errors
@@ -43,53 +47,25 @@ fn lower_all(
     options: &LowerOptions,
 ) -> Result<Lowered, Fault> {
     let mut lowered = Lowered::default();
-    for directive in &file.directives {
-        if directive.name == "syntax" {
-            // It would have the engine fetch another frontend, and so depend on more than this file.
-            lowered
-                .notices
-                .push(Notice::SyntaxIgnored(directive.value.clone()));
-        } else {
-            for part in ["# ", &directive.name, "=", &directive.value, "\n"] {
-                lowered.text.push_str(part);
-            }
-        }
+    // No other directive is handed on: what is written here needs none.
+    for directive in file.directives.iter().filter(|one| one.name == "syntax") {
+        // It would have the engine fetch another frontend, and so depend on more than this file.
+        let notice = Notice::SyntaxIgnored(directive.value.clone());
+        lowered.notices.push(notice);
     }
-    for arguments in &file.arguments {
-        let written = arguments.span.of(&file.source);
-        let text = literal::has_rare_form(written)
-            .then(|| {
-                let values = with_values(&arguments.value, build);
-                literal::written_out(&Instruction::Arg(values), file.escape)
-            })
-            .flatten();
-        lowered.text.push_str(text.as_deref().unwrap_or(written));
-        lowered.text.push('\n');
-    }
+    let mut environments = BTreeMap::new();
     for stage in &build.stages {
-        stage::Writer {
+        let environment = stage::Writer {
             file,
             build,
             options,
             stage,
             lowered: &mut lowered,
             before: String::new(),
+            environment: Environment::of(build, stage, &environments),
         }
         .write()?;
+        environments.insert(stage.id, environment);
     }
     Ok(lowered)
-}
-
-fn with_values(arguments: &[Argument], build: &Build) -> Vec<Argument> {
-    arguments
-        .iter()
-        .map(|argument| Argument {
-            name: argument.name.clone(),
-            value: build
-                .global_arguments
-                .iter()
-                .find(|(name, _)| *name == argument.name)
-                .map(|(_, value)| value.clone()),
-        })
-        .collect()
 }

@@ -162,8 +162,8 @@ impl Writer<'_> {
         let mut free = names.filter(|name| self.file.stage_named(name).is_none());
         let stage = free.next().unwrap_or_default();
         let mut words = vec!["COPY".to_owned()];
-        words.extend(from.as_ref().map(|from| self.flag("from", from)));
-        let paths = [source, PLACE].map(|path| text::literal(path, self.file.escape));
+        words.extend(from.as_ref().map(|from| Self::flag("from", from)));
+        let paths = [source, PLACE].map(|path| text::literal(path, text::ESCAPE));
         words.push(text::arguments(&paths, false));
         let copy = words.join(" ");
         let _ = write!(self.before, "\nFROM scratch AS {stage}\n{copy}\n");

@@ -57,6 +57,8 @@ pub struct LowerOptions {
     pub side_context: String,
     /// New names for images and contexts; whatever is not in it keeps its name.
     pub references: BTreeMap<String, String>,
+    /// The build arguments that the engine is given.
+    pub given: Vec<(String, String)>,
     /// The engine denies the network to the whole build, so that a `RUN --network=none` may go without its flag where
     /// the dialect has none.
     pub offline: bool,

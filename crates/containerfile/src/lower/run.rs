@@ -1,63 +1,49 @@
-//! Writing a `RUN`: as it stands, with other flags, or as an array of the words that it runs.
+//! Writing a `RUN`: as an array of the words that it runs, or with its heredocs where the engine knows them.
 //!
 //! It does not know the other instructions.
 
 use super::options::Notice;
 use super::stage::{Writer, with_bodies};
 use super::text;
-use crate::build::{Origin, Step};
+use crate::build::Step;
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Command, Instruction, Mount, NetworkMode, Run};
-use crate::span::Span;
 use crate::state::DEFAULT_SHELL;
-use crate::statement::Statement;
 
 /// Where a script lies while it runs. `BuildKit` has it in `/dev/pipes`, but Buildah 1.39 leaves out a mount below
 /// `/dev` where it builds in a chroot. `/run` is a place that engines mount things on anyway.
 const SCRIPT_DIRECTORY: &str = "/run/pipes";
 
 impl Writer<'_> {
-    pub(super) fn run(
-        &mut self,
-        step: &Step,
-        statement: &Statement,
-        written: &Run,
-    ) -> Result<String, Fault> {
+    pub(super) fn run(&mut self, step: &Step, written: &Run) -> Result<String, Fault> {
         // That it is denied the network stands in no file.
         let is_denied = matches!(&step.instruction, Instruction::Run(run) if run.is_denied);
         let network = is_denied.then_some(NetworkMode::None).or(written.network);
         let network = self.network(step, network)?;
         let mut mounts = self.mounts(step)?;
-        let exec = self.needs_exec_form(step, written);
-        if !exec && !is_denied && network == written.network && mounts == written.mounts {
-            return Ok(step.source.clone());
-        }
-        let command = if exec {
+        let command = if self.needs_exec_form(step, written) {
             self.exec_form(step, &mut mounts)?
         } else {
-            let span = Span {
-                start: statement.arguments.start,
-                end: statement.span.end,
-            };
-            match step.origin {
-                Origin::Written => span.of(&self.file.source).to_owned(),
-                // A trigger stands nowhere in the file; its text is one line and its heredocs.
-                _ => with_bodies(command_text(written), &written.heredocs),
-            }
+            with_bodies(command_text(written), &written.heredocs)
         };
         let mut words = vec!["RUN".to_owned()];
         words.extend(
             mounts
                 .iter()
-                .map(|mount| self.flag("mount", &fields(mount))),
+                .map(|mount| Self::flag("mount", &fields(mount))),
         );
-        words.extend(network.map(|mode| self.flag("network", mode.word())));
+        words.extend(network.map(|mode| Self::flag("network", mode.word())));
         words.extend(
             written
                 .security
-                .map(|security| self.flag("security", security.word())),
+                .map(|security| Self::flag("security", security.word())),
         );
-        words.extend(written.devices.iter().map(|text| self.flag("device", text)));
+        words.extend(
+            written
+                .devices
+                .iter()
+                .map(|text| Self::flag("device", text)),
+        );
         words.push(command);
         Ok(words.join(" "))
     }
@@ -68,7 +54,8 @@ impl Writer<'_> {
         if matches!(written.command, Command::Exec(_)) {
             return false;
         }
-        if !self.options.dialect.heredocs && !written.heredocs.is_empty() {
+        // What the shell is given is said by nobody else.
+        if !self.options.dialect.heredocs || written.heredocs.is_empty() {
             return true;
         }
         let is_script = step
@@ -113,7 +100,7 @@ impl Writer<'_> {
             words.pop();
             words.push(format!("{SCRIPT_DIRECTORY}/{}", script.name));
         }
-        Ok(text::script(&words, self.file.escape))
+        Ok(text::script(&words, text::ESCAPE))
     }
 }
 

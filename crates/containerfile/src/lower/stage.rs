@@ -2,13 +2,14 @@
 //!
 //! It does not know what the engine makes of it.
 
+use super::environment::Environment;
 use super::literal;
 use super::options::{LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile};
 use super::text;
 use crate::build::{Build, Origin, ResolvedStage, Step};
 use crate::containerfile::Containerfile;
 use crate::error::{ErrorKind, Fault};
-use crate::instruction::{Add, Argument, Copy, Heredoc, Instruction, Sources};
+use crate::instruction::{Add, Copy, Heredoc, Instruction, Sources};
 use crate::reference::Base;
 use crate::statement::{self, Statement};
 
@@ -23,19 +24,20 @@ pub(super) struct Writer<'a> {
     pub(super) lowered: &'a mut Lowered,
     /// Stages that this one needs, which stand before it.
     pub(super) before: String,
+    /// What the engine has been told of the environment.
+    pub(super) environment: Environment,
 }
 
 impl Writer<'_> {
-    pub(super) fn write(mut self) -> Result<(), Fault> {
+    pub(super) fn write(mut self) -> Result<Environment, Fault> {
         let (from, start) = (self.from(), self.lowered.text.len());
         self.line("");
         self.line(&from);
-        self.inherited_arguments();
         for step in &self.stage.steps {
             self.step(step)?;
         }
         self.lowered.text.insert_str(start, &self.before);
-        Ok(())
+        Ok(self.environment)
     }
 
     fn from(&self) -> String {
@@ -62,21 +64,6 @@ impl Writer<'_> {
         words.join(" ")
     }
 
-    /// Declares what some engines do not hand on from one stage to the next. Where it is handed on, nothing changes: it
-    /// is the same value, and a build argument goes before both.
-    fn inherited_arguments(&mut self) {
-        for (name, value) in &self.stage.inherited_arguments {
-            let argument = Argument {
-                name: name.clone(),
-                value: Some(value.clone()),
-            };
-            let instruction = Instruction::Arg(vec![argument]);
-            if let Some(text) = literal::written_out(&instruction, self.file.escape) {
-                self.line(&text);
-            }
-        }
-    }
-
     fn renamed(&self, name: &str) -> String {
         self.options
             .references
@@ -99,12 +86,18 @@ impl Writer<'_> {
             // What only the config shows is not the engine's matter. Some make the directory of a
             // VOLUME in the next layer.
             (_, instruction) if instruction.is_only_in_config() => return Ok(()),
+            // They are written before the next RUN.
+            (Instruction::Arg(_) | Instruction::Env(_), _) => return Ok(()),
             (Instruction::Copy(written), Instruction::Copy(copy)) => {
                 self.copy(step, written, copy)?
             }
             (Instruction::Add(written), Instruction::Add(add)) => self.add(step, written, add)?,
             (Instruction::Run(written), Instruction::Run(_)) => {
-                self.run(step, &statement, written)?
+                let before = self.environment.before(step, &self.options.given);
+                for line in before.map_err(|kind| Self::fault(step, kind))? {
+                    self.line(&line);
+                }
+                self.run(step, written)?
             }
             (Instruction::Workdir(_), Instruction::Workdir(path))
                 if makes_layer && !self.options.dialect.workdir_layers =>
@@ -112,35 +105,28 @@ impl Writer<'_> {
                 let copy = self.copy_of_directory(path, &step.user);
                 self.line(&copy);
                 self.placed(step, true);
-                self.line(&self.as_it_stands(step));
+                let text = self.as_it_stands(step)?;
+                self.line(&text);
                 self.placed(step, false);
                 return Ok(());
             }
-            _ => self.as_it_stands(step),
+            (Instruction::Shell(words), _) => format!("SHELL {}", text::arguments(words, true)),
+            _ => self.as_it_stands(step)?,
         };
         self.line(&text);
         self.placed(step, makes_layer);
         Ok(())
     }
 
-    /// Returns the text of a step, with its variables written out where an engine might not know their form.
-    fn as_it_stands(&self, step: &Step) -> String {
-        if !literal::has_rare_form(&step.source) {
-            return step.source.clone();
-        }
+    /// Returns the text of a step, with its variables written out.
+    fn as_it_stands(&self, step: &Step) -> Result<String, Fault> {
         let mut instruction = step.instruction.clone();
         if let Instruction::Copy(copy) = &mut instruction {
             copy.from = copy.from.as_ref().map(|name| self.source(name));
         }
-        literal::written_out(&instruction, self.file.escape).unwrap_or_else(|| step.source.clone())
-    }
-
-    /// Returns a word as it was written, or expanded where an engine might not know its form.
-    fn word(&self, written: &str, expanded: &str) -> String {
-        if literal::has_rare_form(written) {
-            text::literal(expanded, self.file.escape)
-        } else {
-            written.to_owned()
+        match literal::written_out(&instruction, text::ESCAPE) {
+            Some(text) => Ok(text),
+            None => Err(Self::fault(step, ErrorKind::TextOfLines)),
         }
     }
 
@@ -178,6 +164,11 @@ impl Writer<'_> {
     /// Returns `--from` with the name that it has in the lowered file.
     pub(super) fn source(&self, name: &str) -> String {
         if let Ok(number) = name.parse::<usize>() {
+            let replaced = self.file.stages.get(number);
+            let replaced = replaced.and_then(|stage| stage.replaced.as_ref());
+            if let Some(replaced) = replaced {
+                return self.renamed(&replaced.context);
+            }
             // Stages that are left out make the numbers smaller, and stages of copies larger.
             let mut stages = self.build.stages.iter();
             let place = stages.position(|stage| stage.id.0 == number);
@@ -186,48 +177,31 @@ impl Writer<'_> {
             return (place.unwrap_or(number) + copied).to_string();
         }
         if self.file.stage_named(name).is_some() {
-            return name.to_owned();
+            // As it is called there.
+            return name.to_lowercase();
+        }
+        if let Some(context) = self.file.context_named(name) {
+            return self.renamed(context);
         }
         self.renamed(name)
     }
 
-    pub(super) fn flag(&self, name: &str, value: &str) -> String {
-        text::flag(name, value, self.file.escape)
+    pub(super) fn flag(name: &str, value: &str) -> String {
+        text::flag(name, value, text::ESCAPE)
     }
 
     fn copy(&mut self, step: &Step, written: &Copy, copy: &Copy) -> Result<String, Fault> {
         let sources = &copy.sources;
-        if sources.heredocs.is_empty() && literal::has_rare_form(&step.source) {
-            return Ok(self.as_it_stands(step));
-        }
-        let heredocs = !sources.heredocs.is_empty() && !self.options.dialect.heredocs;
-        let from = written.from.as_ref().map(|name| self.source(name));
-        if !heredocs && from == written.from {
-            return Ok(step.source.clone());
+        if sources.heredocs.is_empty() {
+            return self.as_it_stands(step);
         }
         let mut words = vec!["COPY".to_owned()];
-        if !heredocs {
-            words.extend(from.map(|from| self.flag("from", &from)));
-        }
-        words.extend(self.ownership("chown", written.chown.as_ref(), copy.chown.as_ref()));
-        words.extend(self.ownership("chmod", written.chmod.as_ref(), copy.chmod.as_ref()));
+        words.extend(Self::ownership("chown", copy.chown.as_ref()));
+        words.extend(Self::ownership("chmod", copy.chmod.as_ref()));
         if written.link {
             words.push("--link".to_owned());
         }
-        if heredocs {
-            return self.copy_of_heredocs(step, words, &written.sources, sources);
-        }
-        if written.parents {
-            words.push("--parents".to_owned());
-        }
-        words.extend(
-            written
-                .exclude
-                .iter()
-                .map(|text| self.flag("exclude", text)),
-        );
-        words.push(with_heredocs(&written.sources));
-        Ok(words.join(" "))
+        self.copy_of_heredocs(step, words, &written.sources, sources)
     }
 
     fn add(&mut self, step: &Step, written: &Add, add: &Add) -> Result<String, Fault> {
@@ -245,29 +219,26 @@ impl Writer<'_> {
             }
         }
         if sources.heredocs.is_empty() {
-            return Ok(self.as_it_stands(step));
-        }
-        if self.options.dialect.heredocs {
-            return Ok(step.source.clone());
+            return self.as_it_stands(step);
         }
         // `ADD` has no `--from`, and does not unpack a heredoc.
         let mut words = vec!["COPY".to_owned()];
-        words.extend(self.ownership("chown", written.chown.as_ref(), add.chown.as_ref()));
-        words.extend(self.ownership("chmod", written.chmod.as_ref(), add.chmod.as_ref()));
+        words.extend(Self::ownership("chown", add.chown.as_ref()));
+        words.extend(Self::ownership("chmod", add.chmod.as_ref()));
         if written.link {
             words.push("--link".to_owned());
         }
         self.copy_of_heredocs(step, words, &written.sources, sources)
     }
 
-    fn ownership(
-        &self,
-        name: &str,
-        written: Option<&String>,
-        expanded: Option<&String>,
-    ) -> Option<String> {
-        let expanded = expanded.map_or("", String::as_str);
-        Some(self.flag(name, &self.word(written?, expanded)))
+    fn ownership(name: &str, value: Option<&String>) -> Option<String> {
+        let value = value?;
+        let value = if name == "chown" {
+            text::owner(value)
+        } else {
+            value.clone()
+        };
+        Some(Self::flag(name, &text::literal(&value, text::ESCAPE)))
     }
 
     /// Puts the bodies of heredocs into the side context, and copies them from there.
@@ -281,12 +252,15 @@ impl Writer<'_> {
         if !sources.paths.is_empty() {
             return Err(Self::fault(step, ErrorKind::MixedSources));
         }
-        words.insert(1, self.flag("from", &self.options.side_context));
+        words.insert(1, Self::flag("from", &self.options.side_context));
         let mut arguments = Vec::new();
         for heredoc in &sources.heredocs {
             arguments.push(format!("/{}", self.side_file(step, heredoc, 0o644)?));
         }
-        arguments.push(self.word(&written.destination, &sources.destination));
+        arguments.push(text::literal(
+            text::destination(&sources.destination),
+            text::ESCAPE,
+        ));
         words.push(text::arguments(&arguments, written.json));
         Ok(words.join(" "))
     }
@@ -347,37 +321,20 @@ impl Writer<'_> {
         }
         let mut words = vec![
             "COPY".to_owned(),
-            self.flag("from", &self.options.side_context),
+            Self::flag("from", &self.options.side_context),
         ];
         if !user.is_empty() {
-            let user = text::literal(user, self.file.escape);
-            words.push(self.flag("chown", &user));
+            let user = text::literal(&text::owner(user), text::ESCAPE);
+            words.push(Self::flag("chown", &user));
         }
         let directory = format!("{}/", path.trim_end_matches('/'));
-        let destination = text::literal(&directory, self.file.escape);
+        let destination = text::literal(&directory, text::ESCAPE);
         words.push(text::arguments(
             &[format!("/{EMPTY_DIRECTORY}/"), destination],
             false,
         ));
         words.join(" ")
     }
-}
-
-/// Writes the sources and the destination again, with the bodies of heredocs behind the line.
-fn with_heredocs(written: &Sources) -> String {
-    let mut words = written.paths.clone();
-    for heredoc in &written.heredocs {
-        let dash = if heredoc.strip_tabs { "-" } else { "" };
-        let quote = if heredoc.expand { "" } else { "'" };
-        words.push(format!("<<{dash}{quote}{}{quote}", heredoc.name));
-    }
-    words.push(written.destination.clone());
-    let line = text::arguments(&words, written.json);
-    if written.json {
-        // In an array the mark of a heredoc is a word, and no body follows.
-        return line;
-    }
-    with_bodies(line, &written.heredocs)
 }
 
 /// Puts the bodies of heredocs behind a line.

@@ -2,6 +2,9 @@
 //!
 //! It does not know which instruction a word is for.
 
+/// What stands before a character that is meant as it is: of what is written here, whatever the file says.
+pub(super) const ESCAPE: char = '\\';
+
 /// Writes a flag; a value with blanks, quotes or escapes is put in quotes.
 pub(super) fn flag(name: &str, value: &str, escape: char) -> String {
     let needs_quotes = |character: char| {
@@ -30,6 +33,26 @@ pub(super) fn literal(path: &str, escape: char) -> String {
         word.push(character);
     }
     word
+}
+
+/// Writes an owner so that nobody looks for what is known: no name is that of number 0, and so is `root`.
+pub(super) fn owner(text: &str) -> String {
+    let number = |name: &str| match name {
+        "" | "root" => "0".to_owned(),
+        other => other.to_owned(),
+    };
+    match text.split_once(':') {
+        Some((user, group)) => format!("{}:{}", number(user), number(group)),
+        None => number(text),
+    }
+}
+
+/// Writes a destination so that all engines take it for the directory that it is.
+pub(super) fn destination(text: &str) -> &str {
+    match text.strip_suffix('.') {
+        Some(directory) if directory.ends_with('/') => directory,
+        _ => text,
+    }
 }
 
 /// Writes words as arguments: plain, or as a JSON array where one of them has blanks.
@@ -110,6 +133,27 @@ mod tests {
     #[case(r#"a"\"#, r#"--x="a\"\\""#)]
     fn flags_are_quoted_where_needed(#[case] value: &str, #[case] expected: &str) {
         assert_eq!(flag("x", value, '\\'), expected);
+    }
+
+    #[rstest]
+    #[case("tim:", "tim:0")]
+    #[case(":9", "0:9")]
+    #[case("root", "0")]
+    #[case("root:root", "0:0")]
+    #[case("tim:staff", "tim:staff")]
+    #[case("7", "7")]
+    fn owners_are_numbers_where_they_are_known(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(owner(text), expected);
+    }
+
+    #[rstest]
+    #[case("/four/.", "/four/")]
+    #[case("/.", "/")]
+    #[case(".", ".")]
+    #[case("/a.", "/a.")]
+    #[case("/a/", "/a/")]
+    fn a_destination_is_the_directory_that_it_is(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(destination(text), expected);
     }
 
     #[test]

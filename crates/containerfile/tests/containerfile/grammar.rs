@@ -3,6 +3,8 @@
 use containerfile::{Command, Containerfile, ErrorKind, Instruction, NetworkMode, Pair, parse};
 use rstest::rstest;
 
+use crate::scope;
+
 /// Returns the instructions of a file's only stage.
 fn instructions(body: &str) -> Vec<Instruction> {
     let file: Containerfile = parse(&format!("FROM scratch\n{body}")).expect("the file is read");
@@ -118,10 +120,20 @@ fn a_trigger_keeps_its_heredoc() {
         panic!("ONBUILD");
     };
     assert_eq!(onbuild.expression, "RUN <<EOF\na\nEOF");
-    let Instruction::Run(run) = *onbuild.instruction else {
-        panic!("RUN");
+}
+
+/// Whoever begins with the image may know more instructions, and more flags.
+#[rstest]
+#[case("COPY --newflag=1 a /")]
+#[case("LATER x")]
+fn a_trigger_is_kept_as_it_is(#[case] text: &str) {
+    let Instruction::Onbuild(onbuild) = only(&format!("ONBUILD {text}")) else {
+        panic!("ONBUILD");
     };
-    assert_eq!(run.heredocs[0].body, "a\n");
+    assert_eq!(onbuild.expression, text);
+    let used = format!("FROM scratch AS a\nONBUILD {text}\nFROM a\n");
+    let file = parse(&used).unwrap();
+    assert!(file.resolve(&scope()).is_err());
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(crate) fn options(dialect: Dialect) -> LowerOptions {
         dialect,
         side_context: "side".to_owned(),
         references: BTreeMap::new(),
+        given: vec![("given".to_owned(), "7".to_owned())],
         offline: true,
     }
 }
@@ -75,11 +76,11 @@ fn a_run_that_is_denied_the_network_says_so_to_the_engine() {
     };
     let (_, lowered) = denied(source, full);
     for run in [
-        "\nRUN get\n",
-        "\nRUN --mount=target=/x --network=none make\n",
+        "\nRUN [\"/bin/sh\", \"-c\", \"\\\nget\"]\n",
+        "\nRUN --mount=target=/x --network=none [\"/bin/sh\", \"-c\", \"\\\nmake\"]\n",
         "\nRUN --network=none [\"b\"]\n",
-        "\nRUN --network=none c\n",
-        "\nRUN --network=none <<-E\n\td\n\tE\n",
+        "\nRUN --network=none [\"/bin/sh\", \"-c\", \"\\\nc\"]\n",
+        "\nRUN --network=none <<-E\n\td\nE\n",
     ] {
         assert!(
             lowered.text.contains(run),
@@ -89,7 +90,10 @@ fn a_run_that_is_denied_the_network_says_so_to_the_engine() {
     }
     // Where an engine denies it to the whole build, it is not told of each.
     let (build, lowered) = denied("FROM scratch\nRUN a\nRUN b\n", BARE);
-    assert_eq!(lines(&lowered), "RUN a\nRUN b\n");
+    assert_eq!(
+        lines(&lowered),
+        "RUN [\"/bin/sh\", \"-c\", \"\\\na\"]\nRUN [\"/bin/sh\", \"-c\", \"\\\nb\"]\n"
+    );
     assert!(build.network().all(|run| run.mode == NetworkMode::None));
     assert!(!build.has_denied_trigger());
 }
@@ -119,7 +123,7 @@ fn a_copied_heredoc_becomes_a_file() {
     );
     assert_eq!(
         lines(&lowered),
-        "ARG v=1\nCOPY --from=side --chown=2:3 --chmod=755 /0-1/one /0-1/two /x/\n"
+        "COPY --from=side --chown=2:3 --chmod=755 /0-1/one /0-1/two /x/\n"
     );
     let files: Vec<_> = lowered
         .files
@@ -135,7 +139,7 @@ fn a_copied_heredoc_becomes_a_file() {
 #[test]
 fn an_added_heredoc_is_copied() {
     let lowered = lowered("ADD <<EOF \"/a\"\nb\nEOF", BARE);
-    assert_eq!(lines(&lowered), "COPY --from=side /0-0/EOF \"/a\"\n");
+    assert_eq!(lines(&lowered), "COPY --from=side /0-0/EOF /a\n");
 }
 
 #[test]
@@ -160,10 +164,13 @@ fn a_run_with_a_heredoc_becomes_an_exec_form() {
 }
 
 #[test]
-fn a_full_dialect_gets_the_text_as_it_stands() {
-    let body = "RUN --network=none <<-EOF\n\ta\n\tEOF\nCOPY <<x /y \nz\nx\nWORKDIR /a\n";
+fn a_full_dialect_reads_the_heredocs_of_a_run_itself() {
+    let body = "RUN --network=none <<-EOF\n\ta\n\tEOF\nWORKDIR /a\n";
     let lowered = lowered(body, Dialect::FULL);
-    assert_eq!(lines(&lowered), body);
+    assert_eq!(
+        lines(&lowered),
+        "RUN --network=none <<-EOF\n\ta\nEOF\nWORKDIR /a\n"
+    );
     assert!(!lowered.needs_side_context());
     assert_eq!(lowered.notices, []);
 }
@@ -186,8 +193,8 @@ fn what_only_the_config_shows_is_not_the_engines_matter() {
     let body = "VOLUME /v\nLABEL a=b\nEXPOSE 80\nCOPY a /\nSTOPSIGNAL 9\nHEALTHCHECK NONE\n\
                 MAINTAINER me\nENTRYPOINT a\nCMD b\nUSER 1\nENV c=d\n";
     let lowered = lowered(body, Dialect::FULL);
-    assert_eq!(lines(&lowered), "COPY a /\nUSER 1\nENV c=d\n");
-    assert_eq!(lowered.steps.len(), 3);
+    assert_eq!(lines(&lowered), "COPY a /\nUSER 1\n");
+    assert_eq!(lowered.steps.len(), 2);
 }
 
 #[test]
@@ -198,7 +205,7 @@ fn only_the_flag_of_the_network_goes() {
     );
     assert_eq!(
         lines(&lowered),
-        "RUN --mount=type=tmpfs,target=/t a \\\n# c\n  b\n"
+        "RUN --mount=type=tmpfs,target=/t [\"/bin/sh\", \"-c\", \"\\\na   b\"]\n"
     );
 }
 
@@ -214,11 +221,11 @@ fn a_directory_is_made_where_workdir_makes_none() {
          WORKDIR /a\n\
          USER 5:6\n\
          COPY --from=side --chown=5:6 /empty/ /a/b/\n\
-         WORKDIR b/\n\
+         WORKDIR /a/b\n\
          COPY --from=side --chown=5:6 [\"/empty/\", \"/c d/\"]\n\
-         WORKDIR \"/c d\"\n\
+         WORKDIR /c d\n\
          WORKDIR /\n\
-         RUN x\n"
+         RUN [\"/bin/sh\", \"-c\", \"\\\nx\"]\n"
     );
     assert_eq!(lowered.directories.len(), 1);
     let placed: Vec<_> = lowered
@@ -271,10 +278,7 @@ RUN --mount=from=tree/tool,target=/t,source=/x --mount=from=a,target=/a d
     let (_, lowered) = lowered_with(source, &options);
     assert_eq!(
         lowered.text,
-        "\
-# escape=`
-ARG tag=x
-
+        "
 FROM local/1 AS a
 
 FROM scratch
@@ -282,8 +286,10 @@ COPY --from=a / /
 
 FROM a AS d
 COPY --from=1 --link b c
-COPY --from=local/3 --chown=\"$o p\" [\"e f\", \"g\"]
-RUN --mount=from=local/2,target=/t,source=/x --mount=from=a,target=/a d
+COPY --from=local/3 --chown=\" p\" [\"e f\", \"g\"]
+ENV PATH=\"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"
+RUN --mount=from=local/2,target=/t,source=/x --mount=from=a,target=/a [\"/bin/sh\", \"-c\", \"\\
+d\"]
 "
     );
     assert_eq!(
@@ -298,7 +304,7 @@ fn triggers_of_a_stage_are_written_out() {
     let (_, lowered) = lowered_with(source, &options(BARE));
     assert_eq!(
         lowered.text,
-        "\nFROM scratch AS a\n\nFROM a\nRUN [\"/bin/sh\", \"-c\", \"\\\nb\\n\"]\nCOPY x y\nRUN c\n"
+        "\nFROM scratch AS a\n\nFROM a\nRUN [\"/bin/sh\", \"-c\", \"\\\nb\\n\"]\nCOPY x y\nRUN [\"/bin/sh\", \"-c\", \"\\\nc\"]\n"
     );
     let stages: Vec<_> = lowered
         .steps
@@ -306,31 +312,6 @@ fn triggers_of_a_stage_are_written_out() {
         .map(|step| (step.step.stage.0, step.step.index))
         .collect();
     assert_eq!(stages, [(1, 0), (1, 1), (1, 2)]);
-}
-
-#[test]
-fn inherited_arguments_are_declared_again() {
-    let source = "\
-ARG global=g
-FROM scratch AS a
-ARG v=\"1 2\" given=0 none
-ARG global TARGETARCH
-ARG env=3
-ENV env=4
-FROM a AS b
-ARG v=5
-FROM b
-RUN c
-";
-    let (build, lowered) = lowered_with(source, &options(Dialect::FULL));
-    let again = "ARG given=\"7\"\nARG global=\"g\"\nARG TARGETARCH=\"amd64\"\n";
-    let (_, rest) = lowered.text.split_once("FROM a AS b\n").unwrap();
-    assert_eq!(
-        rest,
-        format!("ARG v=\"1 2\"\n{again}ARG v=5\n\nFROM b\nARG v=\"5\"\n{again}RUN c\n")
-    );
-    let steps: usize = build.stages.iter().map(|stage| stage.steps.len()).sum();
-    assert_eq!(lowered.steps.len(), steps);
 }
 
 #[rstest]
@@ -427,18 +408,12 @@ USER ${a-b}
     let (_, lowered) = lowered_with(source, &options);
     assert_eq!(
         lowered.text,
-        "\
-ARG version=1.2.3
-ARG major=\"1\"
-
+        "
 FROM scratch
-ARG version major
-ARG minor=\"2.3\" last=\"3\"
-ENV a=\"\\\"1-2-3\" b=\"1\"
 COPY --from=side [\"/empty/\", \"/x-1 2.3/\"]
 WORKDIR /x-1 2.3
 COPY --from=local/x --chown=1:2 a1* \\$b /2/
-COPY --from=side --chmod=${mode:-644} /0-5/EOF /2
+COPY --from=side --chmod=644 /0-5/EOF /2
 USER \\\"1-2-3
 "
     );
@@ -452,9 +427,15 @@ fn meaning(build: &Build, files: &BTreeMap<String, String>) -> Vec<String> {
         .iter()
         .flat_map(|stage| &stage.steps)
         .filter(|step| !is_made_directory(step) && !step.instruction.is_only_in_config())
+        // Their values are written out where they are used.
+        .filter(|step| !matches!(step.instruction, Instruction::Arg(_) | Instruction::Env(_)))
         .map(|step| {
             let what = match &step.instruction {
-                Instruction::Run(_) => format!("run {:?}", step.invocation().map(|run| run.words)),
+                Instruction::Run(_) => format!(
+                    "run {:?} {:?}",
+                    step.invocation().map(|run| run.words),
+                    step.environment
+                ),
                 Instruction::Copy(copy) => {
                     let contents: Vec<_> = copy
                         .sources
@@ -476,8 +457,8 @@ fn meaning(build: &Build, files: &BTreeMap<String, String>) -> Vec<String> {
                 other => format!("{other:?}"),
             };
             format!(
-                "{what} {:?} {:?} {} {} {:?}",
-                step.environment, step.arguments, step.working_directory, step.user, step.shell
+                "{what} {} {} {:?}",
+                step.working_directory, step.user, step.shell
             )
         })
         .collect()
@@ -534,19 +515,48 @@ LABEL a=$given
 ENTRYPOINT [\"/bin/a\"]
 ";
     let (build, lowered) = lowered_with(source, &options(dialect));
-    let mut scope = scope();
-    scope.build_args = vec![("given".to_owned(), "7".to_owned())];
-    let again = parse(&lowered.text)
-        .and_then(|file| file.resolve(&scope))
-        .unwrap_or_else(|error| panic!("{error}\n{}", lowered.text));
     let files = lowered
         .files
         .iter()
         .map(|file| (file.path.clone(), file.contents.clone()))
         .collect();
-    assert_eq!(meaning(&again, &files), meaning(&build, &BTreeMap::new()));
-    let instructions: usize = again.stages.iter().map(|stage| stage.steps.len()).sum();
-    assert_eq!(lowered.steps.len(), instructions);
+    // Whatever the engine has been given: nothing in the file asks for it.
+    for given in ["", "given=7"] {
+        let mut scope = scope();
+        let given = given.split_once('=').into_iter();
+        scope.build_args = given
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let again = parse(&lowered.text)
+            .and_then(|file| file.resolve(&scope))
+            .unwrap_or_else(|error| panic!("{error}\n{}", lowered.text));
+        assert_eq!(meaning(&again, &files), meaning(&build, &BTreeMap::new()));
+        let steps = again.stages.iter().flat_map(|stage| &stage.steps);
+        let steps = steps
+            .filter(|step| !matches!(step.instruction, Instruction::Arg(_) | Instruction::Env(_)));
+        assert_eq!(lowered.steps.len(), steps.count());
+    }
+}
+
+/// As with BuildKit: by the name in any case of letters, and by the number.
+#[rstest]
+#[case("COPY --from=made /f /")]
+#[case("COPY --from=Made /f /")]
+#[case("COPY --from=0 /f /")]
+fn a_context_takes_the_place_of_a_stage_of_its_name(#[case] copy: &str) {
+    let source = format!("FROM scratch AS made\nRUN x\nFROM scratch\n{copy}\n");
+    let mut file = parse(&source).unwrap();
+    file.replace_stages(|name| (name == "made").then(|| "Made".to_owned()));
+    let build = file.resolve(&scope()).unwrap();
+    assert_eq!(build.references[0].name, "Made");
+    let mut options = options(BARE);
+    options.references = [("Made".to_owned(), "local/1".to_owned())].into();
+    let lowered = lower(&file, &build, &options).unwrap();
+    assert_eq!(lowered.text, "\nFROM scratch\nCOPY --from=local/1 /f /\n");
+    // What is built is a stage.
+    let mut scope = scope();
+    scope.target = Some("made".to_owned());
+    assert!(file.resolve(&scope).is_err());
 }
 
 #[test]

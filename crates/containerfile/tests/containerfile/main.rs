@@ -1,6 +1,7 @@
 //! What the crate promises, over whole files.
 
 mod bounds;
+mod environment;
 mod grammar;
 mod lowering;
 mod mounts;

@@ -25,7 +25,8 @@ fn sources_of_mounts_are_copied_where_an_engine_would_follow_their_links() {
         lowered.text,
         "
 FROM scratch AS a
-RUN x
+RUN [\"/bin/sh\", \"-c\", \"\\
+x\"]
 
 FROM scratch AS stagex-mount-0
 COPY --from=a /y /mount
@@ -41,9 +42,12 @@ COPY --from=a /z /mount
 
 FROM scratch
 COPY --from=0 /x /
-RUN --mount=type=bind,from=stagex-mount-0,source=/mount,target=/t --mount=target=/c,ro y
-RUN --mount=type=bind,from=stagex-mount-1,source=/mount,rw,target=/t --mount=type=bind,from=stagex-mount-2,source=/mount,rw,target=/u y
-RUN --mount=type=bind,from=stagex-mount-3,source=/mount,target=/t --mount=type=cache,id=stagex-_2fd,target=/d/,uid=5 --mount=from=a,target=/r y
+RUN --mount=type=bind,from=stagex-mount-0,source=/mount,target=/t --mount=target=/c,ro [\"/bin/sh\", \"-c\", \"\\
+y\"]
+RUN --mount=type=bind,from=stagex-mount-1,source=/mount,rw,target=/t --mount=type=bind,from=stagex-mount-2,source=/mount,rw,target=/u [\"/bin/sh\", \"-c\", \"\\
+y\"]
+RUN --mount=type=bind,from=stagex-mount-3,source=/mount,target=/t --mount=type=cache,id=stagex-_2fd,target=/d/,uid=5 --mount=from=a,target=/r [\"/bin/sh\", \"-c\", \"\\
+y\"]
 COPY --from=0 /x /
 "
     );
@@ -82,7 +86,10 @@ COPY --from=0 /x /
 #[case("source=/x,target=/t", "source=/x,target=/t")]
 fn a_part_of_a_cache_is_used_by_one_at_a_time(#[case] mount: &str, #[case] expected: &str) {
     let lowered = lowered(&format!("RUN --mount={mount} y\n"), Dialect::FULL);
-    assert_eq!(lines(&lowered), format!("RUN --mount={expected} y\n"));
+    assert_eq!(
+        lines(&lowered),
+        format!("RUN --mount={expected} [\"/bin/sh\", \"-c\", \"\\\ny\"]\n")
+    );
 }
 
 #[test]
@@ -158,7 +165,9 @@ fn a_mount_is_written_without_variables(#[case] mount: &str, #[case] expected: &
     let lowered = lowered(&format!("ARG T=/x\nRUN --mount={mount} y\n"), Dialect::FULL);
     let text = lines(&lowered);
     assert!(
-        text.ends_with(&format!("RUN --mount={expected} y\n")),
+        text.ends_with(&format!(
+            "RUN --mount={expected} [\"/bin/sh\", \"-c\", \"\\\ny\"]\n"
+        )),
         "{text}"
     );
 }

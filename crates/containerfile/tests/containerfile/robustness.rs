@@ -79,6 +79,7 @@ proptest! {
             },
             side_context: "side".to_owned(),
             references: std::collections::BTreeMap::new(),
+            given: Vec::new(),
             offline: false,
         };
         let result = parse(&source).and_then(|file| {

@@ -7,6 +7,7 @@ mod engines;
 mod hermetic;
 mod manifest;
 mod packages;
+mod seeds;
 mod sources;
 mod stages;
 mod tree_2024;
@@ -27,6 +28,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     tree_2024::check(subject, found);
     if let Some(package) = &subject.package {
         sources::check(subject, package, found);
+        seeds::check(package, found);
         packages::check(subject, package, found);
         manifest::check(package, found);
     }

@@ -3,7 +3,7 @@
 //! It does not know what is in `fetch/`.
 
 use containerfile::{Add, Build, Copy, Instruction, Mount, Platform, Run, Span, Step};
-use package_tree::Output;
+use package_tree::{Output, Source};
 
 use super::hermetic::is_remote;
 use crate::finding::Finding;
@@ -38,10 +38,11 @@ pub(super) fn check(subject: &Subject<'_>, package: &Package<'_>, found: &mut Ve
     let Some(output) = package.outputs.first() else {
         return;
     };
-    let mut is_used = vec![false; output.sources.len()];
+    let fetched: Vec<&Source> = output.fetched().collect();
+    let mut is_used = vec![false; fetched.len()];
     for step in subject.builds.iter().flat_map(steps) {
         for (number, used) in uses(&step.instruction).into_iter().enumerate() {
-            if take(&used, output, &mut is_used) {
+            if take(&used, &fetched, &mut is_used) {
                 continue;
             }
             let Use::Path(path) = used else {
@@ -62,9 +63,9 @@ pub(super) fn check(subject: &Subject<'_>, package: &Package<'_>, found: &mut Ve
         return;
     }
     if is_used.contains(&false) {
-        use_elsewhere(subject, output, &mut is_used);
+        use_elsewhere(subject, output, &fetched, &mut is_used);
     }
-    for (source, is_used) in output.sources.iter().zip(is_used) {
+    for (source, is_used) in fetched.iter().zip(is_used) {
         let declared = package.manifest.sources.iter();
         let mut declared = declared.filter(|declared| declared.key == source.key);
         if let Some(declared) = declared.next().filter(|_| !is_used) {
@@ -81,13 +82,13 @@ fn steps(build: &Build) -> impl Iterator<Item = &Step> {
 }
 
 /// Marks the sources that are used; tells whether there are any.
-fn take(used: &Use, output: &Output, is_used: &mut [bool]) -> bool {
+fn take(used: &Use, fetched: &[&Source], is_used: &mut [bool]) -> bool {
     let Use::Path(path) = used else {
         is_used.fill(true);
         return true;
     };
     let mut matches = false;
-    for (source, is_used) in output.sources.iter().zip(is_used) {
+    for (source, is_used) in fetched.iter().zip(is_used) {
         if covers(path, &source.file) {
             *is_used = true;
             matches = true;
@@ -97,7 +98,12 @@ fn take(used: &Use, output: &Output, is_used: &mut [bool]) -> bool {
 }
 
 /// Marks the sources that builds for other platforms use, where the Containerfile asks for the platform.
-fn use_elsewhere(subject: &Subject<'_>, output: &Output, is_used: &mut [bool]) {
+fn use_elsewhere(
+    subject: &Subject<'_>,
+    output: &Output,
+    fetched: &[&Source],
+    is_used: &mut [bool],
+) {
     if !PLATFORM_VARIABLES
         .iter()
         .any(|name| subject.containerfile.text.contains(name))
@@ -113,7 +119,7 @@ fn use_elsewhere(subject: &Subject<'_>, output: &Output, is_used: &mut [bool]) {
         scope.platform = platform;
         if let Ok(build) = subject.file.resolve(&scope) {
             let used = steps(&build).flat_map(|step| uses(&step.instruction));
-            used.for_each(|used| _ = take(&used, output, is_used));
+            used.for_each(|used| _ = take(&used, fetched, is_used));
         }
     }
 }

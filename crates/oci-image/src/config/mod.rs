@@ -8,8 +8,10 @@ mod facts;
 mod go_text;
 mod history;
 mod moment;
+mod recast;
 
 pub use facts::image_facts;
+pub use recast::{HistoryEntry, RecastRequest, diff_ids, entries_of_base, history, recast};
 
 use containerfile::{Build, Platform};
 

@@ -13,7 +13,7 @@ use super::error::{ArchiveError, Problem};
 use super::means::Means;
 use super::read::{Body, Member, Offset, Seekable, Source, Streamed, TarReader};
 use crate::digest::Digest;
-use crate::entry::{Inode, Kind};
+use crate::entry::{Inode, Kind, Time};
 use crate::path::TreePath;
 
 /// The most members that a layer may have: some ten times what the largest images have.
@@ -50,14 +50,17 @@ pub(crate) type InodeId = usize;
 impl Archive {
     /// Reads an archive in a file that an engine made of what a step did. Content stays where it is.
     pub(crate) fn index(file: File, means: Means) -> Result<Self, ArchiveError> {
-        let archive = Arc::new(file.try_clone()?);
-        let source = Seekable::new(file)?;
-        read(source, Origin::Engine(means), |_, offset| {
-            Ok(Content::Stored {
-                archive: Arc::clone(&archive),
-                offset,
-            })
-        })
+        in_file(file, Origin::Engine(means))
+    }
+
+    /// Reads one whose times were clamped.
+    pub(crate) fn of_rewritten(file: File, means: Means) -> Result<Self, ArchiveError> {
+        in_file(file, Origin::Rewritten(means))
+    }
+
+    /// Reads the archive in a file that is a layer of an image. Content stays where it is.
+    pub(crate) fn of_image(file: File) -> Result<Self, ArchiveError> {
+        in_file(file, Origin::Image)
     }
 
     /// Reads an archive once, from its beginning to its end. Of content the digest is kept.
@@ -75,6 +78,8 @@ enum Origin {
     /// name of a whiteout there was copied. Of a RUN, a file that has such a name is told from a whiteout
     /// by what no whiteout of an engine has.
     Engine(Means),
+    /// The same, and then `BuildKit` clamped the times.
+    Rewritten(Means),
     /// It is a layer of an image, in which such a name deletes, whatever it is of.
     Image,
 }
@@ -84,10 +89,21 @@ impl Origin {
     fn may_delete(self, body: &Body) -> bool {
         match self {
             Self::Image => true,
-            Self::Engine(Means::Copy) => false,
-            Self::Engine(Means::Run) => is_whiteout(body),
+            Self::Engine(Means::Copy) | Self::Rewritten(Means::Copy) => false,
+            Self::Engine(Means::Run) | Self::Rewritten(Means::Run) => is_whiteout(body),
         }
     }
+}
+
+fn in_file(file: File, origin: Origin) -> Result<Archive, ArchiveError> {
+    let archive = Arc::new(file.try_clone()?);
+    let source = Seekable::new(file)?;
+    read(source, origin, |_, offset| {
+        Ok(Content::Stored {
+            archive: Arc::clone(&archive),
+            offset,
+        })
+    })
 }
 
 fn read<S: Source>(
@@ -120,7 +136,12 @@ impl Archive {
         origin: Origin,
         content: impl FnOnce(Offset) -> io::Result<Content>,
     ) -> Result<(), Problem> {
-        let Member { path, body, .. } = member;
+        let Member {
+            path,
+            mut body,
+            has_pax_name,
+            ..
+        } = member;
         if self.items.len() == MOST_MEMBERS {
             return Err(Problem::TooMany(MOST_MEMBERS));
         }
@@ -139,6 +160,13 @@ impl Archive {
                 deleted => self.items.push(Item::Whiteout(directory.child(deleted))),
             }
             return Ok(());
+        }
+        if let (Origin::Rewritten(_), Body::New(inode)) = (origin, &mut body)
+            && has_pax_name
+            && inode.modified.seconds >= 0
+        {
+            // Where nothing else needed PAX, the time did before it was clamped, which it is again.
+            inode.modified = Time::from_seconds(i64::MAX);
         }
         let id = match body {
             Body::New(inode) => {

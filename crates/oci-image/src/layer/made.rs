@@ -36,13 +36,14 @@ struct Modes {
 
 impl MadeDirectories {
     /// Gives directories the permissions of the image: those that this layer's step made on its way, and
-    /// those of earlier layers that are in this one for what is in them.
+    /// those of earlier layers that are in this one for what is in them. Returns how many have others now.
     pub(crate) fn level(
         &mut self,
         archive: &mut Archive,
         lower: &Tree,
         destination: Option<&Destination>,
-    ) {
+    ) -> usize {
+        let mut levelled = 0;
         let Archive { items, inodes } = archive;
         // A directory may be deleted and made again in one layer.
         for item in &*items {
@@ -61,6 +62,7 @@ impl MadeDirectories {
                 self.forget(path);
             } else if let Some(modes) = self.modes.get(path) {
                 if modes.engine == engine && !is_copied(path) {
+                    levelled += 1;
                     Arc::make_mut(&mut inodes[*id]).mode = modes.image;
                 } else {
                     self.modes.remove(path);
@@ -71,11 +73,13 @@ impl MadeDirectories {
                 // What was copied has just the permissions that were asked for.
                 let image = asked & 0o777 & !UMASK;
                 if image != engine {
+                    levelled += 1;
                     Arc::make_mut(&mut inodes[*id]).mode = image;
                     self.modes.insert(path.clone(), Modes { engine, image });
                 }
             }
         }
+        levelled
     }
 
     /// Forgets a directory that is gone, with those in it.

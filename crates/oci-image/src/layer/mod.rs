@@ -12,6 +12,7 @@ mod leftover;
 mod made;
 mod means;
 mod normalise;
+mod order;
 mod read;
 mod record;
 mod sink;
@@ -23,6 +24,7 @@ pub use error::{ArchiveError, Problem};
 pub use event::Event;
 pub use leftover::{Leftover, LeftoverKind, leftovers_of_run};
 pub use made::Destination;
+pub use order::Reshaped;
 pub use source::{LayerSource, Recorded};
 pub use write::LayerBlob;
 
@@ -33,10 +35,11 @@ pub(crate) use header::{Header, write_padding};
 pub(crate) use made::MadeDirectories;
 pub(crate) use means::Means;
 pub(crate) use normalise::{Normalised, find_changes, keep_changes};
+pub(crate) use order::{Before, put_in_order};
 pub(crate) use read::{Body, Member, Streamed, TarReader};
 pub(crate) use sink::TarSink;
 pub(crate) use tree::Tree;
-pub(crate) use write::{Written, write_blob};
+pub(crate) use write::{Written, copy_blob, diff_id, write_blob};
 
 #[cfg(test)]
 mod tests;

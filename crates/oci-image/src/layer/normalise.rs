@@ -25,6 +25,8 @@ use crate::path::TreePath;
 pub(crate) struct Normalised {
     pub(crate) records: Vec<Record>,
     pub(crate) events: Vec<Event>,
+    /// The first that was left out because it equals what is below, and is no directory.
+    pub(crate) equal: Option<TreePath>,
 }
 
 /// Takes the entries as they are, in their order: the engine has compared with full precision.
@@ -70,7 +72,11 @@ pub(crate) fn keep_changes(
         records.push(Record { path, change });
     }
     let events = removed.into_iter().map(Event::LeftoverRemoved).collect();
-    Ok(Normalised { records, events })
+    Ok(Normalised {
+        records,
+        events,
+        equal: None,
+    })
 }
 
 /// Finds out what changed among what was touched.
@@ -105,6 +111,7 @@ pub(crate) fn find_changes(
         likenesses.insert(path, likeness);
     }
 
+    let mut equal = None;
     let mut emitter = Emitter::new(&upper.names, &inodes, lower);
     let mut deleted = deleted.iter().peekable();
     for (path, id) in &upper.names {
@@ -113,7 +120,12 @@ pub(crate) fn find_changes(
         }
         let recorded = match likenesses[path] {
             Likeness::New | Likeness::Changed => true,
-            Likeness::Same => false,
+            Likeness::Same => {
+                if !inodes[*id].is_directory() {
+                    equal.get_or_insert_with(|| path.clone());
+                }
+                false
+            }
             Likeness::Doubtful => {
                 // A new name for a file below brings the old name along, untouched. Otherwise
                 // something that a RUN touched was more likely written by it.
@@ -133,7 +145,11 @@ pub(crate) fn find_changes(
         emitter.delete(gone)?;
     }
     let records = emitter.finish();
-    Ok(Normalised { records, events })
+    Ok(Normalised {
+        records,
+        events,
+        equal,
+    })
 }
 
 fn names(items: &[Item]) -> BTreeMap<TreePath, InodeId> {

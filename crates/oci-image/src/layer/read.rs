@@ -24,6 +24,8 @@ pub(crate) struct Member {
     pub(crate) position: u64,
     pub(crate) path: TreePath,
     pub(crate) body: Body,
+    /// Whether a PAX record has its name.
+    pub(crate) has_pax_name: bool,
 }
 
 /// What a member is.
@@ -150,6 +152,7 @@ impl<S: Source> TarReader<S> {
         block: &Block,
         extended: Extended,
     ) -> Result<Member, Problem> {
+        let has_pax_name = extended.has_pax_name;
         let name = extended.name.unwrap_or_else(|| block.name());
         let link = extended.link.unwrap_or_else(|| block.link().to_vec());
         let shown = || String::from_utf8_lossy(&name).into_owned();
@@ -176,6 +179,7 @@ impl<S: Source> TarReader<S> {
                     position,
                     path,
                     body: Body::HardLink(link),
+                    has_pax_name,
                 });
             }
             // Before there was a type for directories, a slash at the end made one.
@@ -226,6 +230,7 @@ impl<S: Source> TarReader<S> {
             position,
             path,
             body: Body::New(inode),
+            has_pax_name,
         })
     }
 
@@ -340,6 +345,7 @@ struct Extended {
     group: Option<i64>,
     modified: Option<Time>,
     capability: Option<Box<[u8]>>,
+    has_pax_name: bool,
 }
 
 impl Extended {
@@ -359,7 +365,10 @@ impl Extended {
                 continue;
             }
             match key {
-                b"path" => self.name = Some(value.to_vec()),
+                b"path" => {
+                    self.name = Some(value.to_vec());
+                    self.has_pax_name = true;
+                }
                 b"linkpath" => self.link = Some(value.to_vec()),
                 b"size" => self.size = Some(decimal(value)?),
                 b"uid" => self.user = Some(decimal(value)?),

@@ -19,12 +19,23 @@ pub struct LayerSource {
     pub destination: Option<Destination>,
 }
 
+impl LayerSource {
+    /// Tells whether it matters what is below the layer.
+    pub(crate) fn compares(&self) -> bool {
+        let mode = self.destination.as_ref().and_then(|place| place.mode);
+        self.tar.is_some()
+            && (self.recorded == Recorded::Touched || !self.leftovers.is_empty() || mode.is_some())
+    }
+}
+
 /// How an engine decides what belongs into a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     /// By comparing with the file system below, as `BuildKit` does it: entries are complete, in
     /// order, and none equals what is below.
     Changes,
+    /// In the same way, and then the times were clamped. What that left of the form of a header stays.
+    Rewritten,
     /// By listing what was touched, with times in whole seconds: entries may equal what is below.
     Touched,
 }

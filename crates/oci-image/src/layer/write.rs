@@ -2,6 +2,7 @@
 //!
 //! It knows how a record becomes bytes, not why it is there.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use camino::Utf8Path;
@@ -35,6 +36,16 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    /// Takes a file that is a compressed layer.
+    pub(crate) fn new(file: NamedTempFile, layer: LayerBlob) -> Self {
+        Self { file, layer }
+    }
+
+    /// Returns what it is.
+    pub(crate) fn layer(&self) -> LayerBlob {
+        self.layer
+    }
+
     /// Waits until the disk has it, and keeps it in `blobs` as a blob named by its digest.
     pub(crate) fn keep(self, blobs: &Utf8Path) -> io::Result<LayerBlob> {
         crate::layout::keep_blob(self.file, &self.layer.blob.digest, blobs)?;
@@ -49,6 +60,29 @@ pub(crate) fn write_blob(
     blobs: &Utf8Path,
     company: &Company,
 ) -> io::Result<Written> {
+    compress((profile, blobs, company), |tar| {
+        write_tar(records, profile.epoch, tar)
+    })
+}
+
+/// Writes a tar as it is into such a file.
+pub(crate) fn copy_blob(
+    mut tar: File,
+    profile: &Profile,
+    blobs: &Utf8Path,
+    company: &Company,
+) -> io::Result<Written> {
+    compress((profile, blobs, company), |out| {
+        io::copy(&mut tar, out).map(drop)
+    })
+}
+
+type Compressed<'a> = Hashing<ParallelGzipEncoder<Hashing<BufWriter<&'a mut NamedTempFile>>>>;
+
+fn compress(
+    (profile, blobs, company): (&Profile, &Utf8Path, &Company),
+    write: impl FnOnce(&mut Compressed<'_>) -> io::Result<()>,
+) -> io::Result<Written> {
     let mut file = NamedTempFile::new_in(blobs)?;
     let compressed = Hashing::new(BufWriter::with_capacity(1 << 16, &mut file));
     let mut tar = Hashing::new(ParallelGzipEncoder::in_company(
@@ -56,7 +90,7 @@ pub(crate) fn write_blob(
         profile.level,
         company,
     ));
-    write_tar(records, profile.epoch, &mut tar)?;
+    write(&mut tar)?;
     let (encoder, plain) = tar.finish();
     let (mut buffered, blob) = encoder.finish()?.finish();
     buffered.flush()?;
@@ -66,6 +100,14 @@ pub(crate) fn write_blob(
         file,
         layer: LayerBlob { diff_id, blob },
     })
+}
+
+/// Returns the digest that a layer has as a tar.
+pub(crate) fn diff_id(records: &[Record], epoch: i64) -> io::Result<DiffId> {
+    let mut tar = Hashing::new(io::sink());
+    write_tar(records, epoch, &mut tar)?;
+    let (_, plain) = tar.finish();
+    Ok(DiffId(plain.digest))
 }
 
 /// Writes a layer as a tar.

@@ -104,3 +104,29 @@ fn who_writes_no_outputs_works_beside_others() {
     let alone = directories.open(Access::Alone, &mut |_| others = None);
     assert!(alone.is_ok() && others.is_none());
 }
+
+#[test]
+fn what_seeds_gave_is_kept_and_cleared_through_no_link() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(temporary.path()).unwrap();
+    let directories = Directories::of_tree(root);
+    let outside = root.join("outside");
+    fs::create_dir_all(outside.join("core-a")).unwrap();
+    directories.clear_seeds("core-a").unwrap();
+    let kept = directories.make_seeds("core-a").unwrap();
+    fs::write(kept.join("file"), "").unwrap();
+    let other = directories.make_seeds("core-b").unwrap();
+    directories.clear_seeds("core-a").unwrap();
+    assert!(!kept.exists() && other.exists());
+    // A link in the place of a package's directory goes, and what it leads to stays.
+    std::os::unix::fs::symlink(&outside, &kept).unwrap();
+    directories.make_seeds("core-a").unwrap_err();
+    directories.clear_seeds("core-a").unwrap();
+    assert!(kept.symlink_metadata().is_err());
+    // One in the place of the directory of all is refused.
+    fs::remove_dir_all(kept.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&outside, kept.parent().unwrap()).unwrap();
+    directories.clear_seeds("core-a").unwrap_err();
+    directories.make_seeds("core-a").unwrap_err();
+    assert!(outside.join("core-a").exists());
+}

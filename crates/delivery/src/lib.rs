@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 
-use beneath::Typed;
+use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
 use documents::ErrorKind;
 
@@ -60,6 +60,12 @@ pub enum DeliveryError {
         /// Where the layout is to go.
         path: Utf8PathBuf,
     },
+    /// Files are to go in place of something.
+    #[error("`{path}` exists and is not an empty directory: it is not replaced")]
+    NotEmpty {
+        /// Where the files are to go.
+        path: Utf8PathBuf,
+    },
     /// The operating system refused something.
     #[error("cannot write {path}: {source}")]
     Io {
@@ -80,7 +86,8 @@ impl DeliveryError {
             | Self::NoDirectory { .. }
             | Self::LinkInTree { .. }
             | Self::SpecialInTree { .. }
-            | Self::Taken { .. } => ErrorKind::Usage,
+            | Self::Taken { .. }
+            | Self::NotEmpty { .. } => ErrorKind::Usage,
             Self::Io { .. } => ErrorKind::Environment,
         }
     }
@@ -88,17 +95,21 @@ impl DeliveryError {
     /// Returns what the user can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Terminal => "redirect standard output, or use dest=FILE",
+            Self::Terminal => "redirect standard output, or name a file",
             Self::LayoutToOutput => return None,
             Self::IsDirectory { .. } => {
-                "name a file in it, or use tar=false to write a layout there"
+                "name a file in it, or have a layout written, not an archive"
             }
-            Self::NoDirectory { .. } => "create it, or name another with dest=FILE",
+            Self::NoDirectory { .. } => "create it, or name another",
             Self::LinkInTree { .. } => {
                 "no symbolic link in the tree is followed: name what it leads to, if that is what you mean"
             }
-            Self::SpecialInTree { .. } => "use dest=-, or name a file outside of the tree",
-            Self::Taken { .. } => "name another directory, or remove it yourself",
+            Self::SpecialInTree { .. } => {
+                "write to standard output, which is `-`, or name a file outside of the tree"
+            }
+            Self::Taken { .. } | Self::NotEmpty { .. } => {
+                "name another directory, or remove it yourself"
+            }
             Self::Io { source, .. } => beneath::hint(source),
         })
     }
@@ -140,6 +151,60 @@ impl Delivery {
             (true, false) => file(named, typed.full()),
             (false, true) => directory_in_tree(named, &typed),
             (false, false) => directory(named, typed.full()),
+        }
+    }
+}
+
+/// Returns the path of a directory that files may be put into: one that is empty, or not there. No link in one of
+/// `trees` decides where that is.
+///
+/// # Errors
+///
+/// Something else is there, or cannot be looked at.
+pub fn to_files(
+    trees: &[Utf8PathBuf],
+    root: &Utf8Path,
+    named: &Utf8Path,
+) -> Result<Utf8PathBuf, DeliveryError> {
+    let delivery = Delivery::to_path(trees, root, named, false);
+    let not_empty = || DeliveryError::NotEmpty {
+        path: named.to_owned(),
+    };
+    let path = match delivery {
+        Ok(Delivery::Directory(path)) => path,
+        Ok(_) | Err(DeliveryError::Taken { .. }) => return Err(not_empty()),
+        Err(error) => return Err(error),
+    };
+    match path
+        .read_dir_utf8()
+        .map(|mut entries| entries.next().is_none())
+    {
+        Ok(true) => Ok(path),
+        Ok(false) => Err(not_empty()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
+        Err(error) => Err(cannot_write(named, error)),
+    }
+}
+
+impl Delivery {
+    /// Writes bytes: into a file, whole or not at all, or into what is open.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses it.
+    pub fn write(self, bytes: &[u8]) -> Result<(), DeliveryError> {
+        match self {
+            Self::Stream(mut stream) => {
+                let written = stream.write_all(bytes).and_then(|()| stream.flush());
+                written.map_err(|error| cannot_write("what is open".into(), error))
+            }
+            Self::File(path) | Self::Directory(path) => {
+                let parent = path.parent().unwrap_or(Utf8Path::new("."));
+                let name = path.file_name().unwrap_or_default();
+                let written =
+                    Directory::open(parent).and_then(|parent| parent.write(name.into(), bytes));
+                written.map_err(|error| cannot_write(&path, error))
+            }
         }
     }
 }
@@ -322,6 +387,40 @@ mod tests {
             };
             assert_eq!(path, outside.join(expected));
         }
+    }
+
+    #[test]
+    fn files_replace_nothing() {
+        let (_temporary, root) = root();
+        for (directory, file) in [("full", "file"), ("layout", "oci-layout")] {
+            fs::create_dir(root.join(directory)).unwrap();
+            fs::write(root.join(directory).join(file), "").unwrap();
+        }
+        fs::create_dir(root.join("empty")).unwrap();
+        symlink("empty", root.join("link")).unwrap();
+        for (destination, is_taken) in [
+            ("full", false),
+            ("full/file", false),
+            ("layout", false),
+            ("link", false),
+            ("empty", true),
+            ("new", true),
+        ] {
+            let found = to_files(std::slice::from_ref(&root), &root, destination.into());
+            assert_eq!(found.is_ok(), is_taken, "{destination}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_in_a_file_whole() {
+        let (_temporary, root) = root();
+        fs::write(root.join("file"), "longer before").unwrap();
+        for name in ["file", "new"] {
+            let delivery = deliver(&root, &format!("dest={name}")).unwrap();
+            delivery.write(b"now").unwrap();
+            assert_eq!(fs::read(root.join(name)).unwrap(), b"now");
+        }
+        assert_eq!(root.read_dir_utf8().unwrap().count(), 2);
     }
 
     #[test]
