@@ -71,10 +71,13 @@ pub fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>
     let text = text.at("read", &path)?;
     listing::check(&files, recipe.within_context(&recipe.containerfile), &text)?;
     let mut file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
+    // A tree's own directory of sources takes no stage's place: older trees have a stage of that name.
     file.replace_stages(|stage| {
-        let mut contexts = recipe.contexts.keys();
-        let found = contexts.find(|context| context.eq_ignore_ascii_case(stage));
-        found.cloned()
+        let mut contexts = recipe.contexts.iter();
+        let found = contexts.find(|(name, context)| {
+            !matches!(context, Context::Sources | Context::Seed) && name.eq_ignore_ascii_case(stage)
+        });
+        found.map(|(name, _)| name.clone())
     });
     let files: Arc<[ContextFile]> = files.into();
     let resolved = |name: &String| {
