@@ -1,7 +1,7 @@
 //! The part of `docker build`'s command line that `stagex build` accepts: what StageX's generated
 //! rules use, and what means the same with every engine. Everything else is refused by name.
 
-use build::{Context, ImageName, InvalidName, OpenFiles, Profile, Recipe, Sources};
+use build::{Choice, Context, ImageName, InvalidName, OpenFiles, Profile, Recipe, Sources};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind as Refusal};
 use clap::{Args, ValueEnum};
@@ -77,7 +77,7 @@ pub(crate) struct Build {
     #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = argument)]
     arguments: Vec<(String, String)>,
 
-    /// What a name in the Containerfile refers to: a directory, or `oci-layout://DIR`.
+    /// What a name in the Containerfile refers to: a directory, or `oci-layout://DIR[:TAG][@DIGEST]`.
     #[arg(long = "build-context", value_name = "NAME=SOURCE", value_parser = named_context)]
     contexts: Vec<(String, Context)>,
 
@@ -186,6 +186,8 @@ const NOT_TAKEN: [(&str, &str); 17] = [
     ),
     ("--ssh", SURROUNDINGS),
 ];
+/// What never names a context in a Containerfile, in any case of letters.
+const RESERVED: [&str; 2] = ["scratch", "context"];
 const SURROUNDINGS: &str = "leave it out: an image may depend only on the Containerfile, its contexts and its build arguments";
 const LABELS: &str = "use LABEL in the Containerfile: nothing else decides what is in the image";
 const CACHE: &str = "leave it out: the engine's own cache is used, or none with --no-cache";
@@ -398,8 +400,19 @@ pub(crate) fn argument(text: &str) -> Result<(String, String), String> {
 
 pub(crate) fn named_context(text: &str) -> Result<(String, Context), String> {
     let (name, source) = pair(text).map_err(|_| "expected NAME=SOURCE".to_owned())?;
+    if RESERVED
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(&name))
+    {
+        return Err(format!(
+            "`{name}` in a Containerfile is never a named context: choose another name"
+        ));
+    }
+    let name = containerfile::familiar(&name).ok_or_else(|| {
+        format!("`{name}` is not a valid name of a context: expected [REGISTRY/]NAME[:TAG] in lower case")
+    })?;
     let context = match source.split_once("://") {
-        Some(("oci-layout", directory)) => Context::Image(directory.into()),
+        Some(("oci-layout", layout)) => one_of(layout)?,
         Some((scheme, _)) => {
             return Err(format!(
                 "{scheme}:// is not supported: expected DIR or oci-layout://DIR"
@@ -408,6 +421,32 @@ pub(crate) fn named_context(text: &str) -> Result<(String, Context), String> {
         None => Context::Directory(source.into()),
     };
     Ok((name, context))
+}
+
+/// Reads `DIR[:TAG][@DIGEST]`.
+fn one_of(layout: &str) -> Result<Context, String> {
+    let (rest, digest) = match layout.split_once('@') {
+        Some((rest, digest)) => (rest, Some(digest)),
+        None => (layout, None),
+    };
+    let (directory, tag) = match rest.split_once(':') {
+        Some((directory, tag)) => (directory, Some(tag.to_owned())),
+        None => (rest, None),
+    };
+    if directory.is_empty() || tag.as_deref() == Some("") {
+        return Err("expected oci-layout://DIR[:TAG][@DIGEST]".to_owned());
+    }
+    let digest = digest.map(|digest| {
+        let digest = digest.parse();
+        digest.map_err(|_| "expected a digest behind `@`: sha256: and 64 hex digits".to_owned())
+    });
+    let digest = digest.transpose()?;
+    let directory = directory.into();
+    Ok(if tag.is_none() && digest.is_none() {
+        Context::Image(directory)
+    } else {
+        Context::Chosen(directory, Choice { tag, digest })
+    })
 }
 
 fn open_files(text: &str) -> Result<OpenFiles, String> {
@@ -506,6 +545,29 @@ mod tests {
     }
 
     #[test]
+    fn a_context_has_the_short_form_of_its_name_and_one_image_of_a_layout() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let context = |text: &str| named_context(text).unwrap();
+        for name in ["tools", "docker.io/library/tools:latest", "tools:latest"] {
+            let expected = ("tools".to_owned(), Context::Directory("d".into()));
+            assert_eq!(context(&format!("{name}=d")), expected);
+        }
+        assert_eq!(context("tools:1=d").0, "tools:1");
+        for (source, tag, is_pinned) in [
+            ("d:1", Some("1"), false),
+            (&*format!("d@{digest}"), None, true),
+            (&*format!("d:1@{digest}"), Some("1"), true),
+        ] {
+            let choice = Choice {
+                tag: tag.map(str::to_owned),
+                digest: is_pinned.then(|| digest.parse().unwrap()),
+            };
+            let expected = Context::Chosen("d".into(), choice);
+            assert_eq!(context(&format!("a=oci-layout://{source}")).1, expected);
+        }
+    }
+
+    #[test]
     fn what_would_be_another_image_is_refused() {
         let (_temporary, root) = directory();
         for words in [
@@ -552,6 +614,12 @@ mod tests {
             &["--build-arg", "-a=1"],
             &["--build-arg", "a\u{1b}=1"],
             &["--build-context", "a=docker-image://a"],
+            &["--build-context", "Context=a"],
+            &["--build-context", "scratch=a"],
+            &["--build-context", "A=a"],
+            &["--build-context", "a::linux/amd64=a"],
+            &["--build-context", "a=oci-layout://a:"],
+            &["--build-context", "a=oci-layout://a@sha256:0"],
             &["--ulimit", "nproc=5"],
             &["-o", "type=image,name=a:1"],
             &["-o", "type=oci,dest=-,compression=zstd"],

@@ -126,7 +126,8 @@ pub enum ErrorKind {
     DirectoryWithoutSlash(String),
     /// A stage's name with characters that it cannot have.
     #[error(
-        "`{0}` is not a valid name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`"
+        "`{0}` is not a valid name for a stage, expected a letter, then letters and digits, between which a `.`, `_` or \
+         `-` may stand"
     )]
     BadStageName(String),
     /// `ONBUILD` with an instruction that cannot be a trigger.
@@ -143,7 +144,7 @@ pub enum ErrorKind {
     VariableInReference(String),
     /// A name that neither an image nor a context can have.
     #[error(
-        "`{0}` is not a valid name of an image or a context, expected letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
+        "`{0}` is not a valid name of an image or a context, expected [REGISTRY/]NAME[:TAG][@DIGEST] in lower case"
     )]
     BadReference(String),
     /// A field that a mount does not have.

@@ -81,10 +81,9 @@ impl<'a> RunMounts<'a> {
             opened.map_err(|error| Failure::io("open", source.display(), &error.into()))?;
         let place = self.tree.resolve(target.as_bytes())?;
         if source.is_dir() {
-            self.tree.make_directories(&place, 0o755, Owner::ROOT)?;
+            self.tree.make_directories(&place, 0o755, None)?;
         } else if self.tree.status(&place)?.is_none() {
-            self.tree
-                .make_directories(&place.parent(), 0o755, Owner::ROOT)?;
+            self.tree.make_directories(&place.parent(), 0o755, None)?;
             let flags = OFlags::CREATE | OFlags::WRONLY;
             self.tree
                 .open_at(&place, flags, Mode::from_raw_mode(0o755))?;
@@ -111,7 +110,7 @@ impl<'a> RunMounts<'a> {
             .iter()
             .map(|(name, value)| (*name, value.as_c_str()));
         let options: Vec<_> = options.collect();
-        self.tree.make_directories(&place, 0o755, Owner::ROOT)?;
+        self.tree.make_directories(&place, 0o755, None)?;
         let directory = self.tree.directory(&place)?;
         let mounted = sandbox::temporary(directory, &options, &target.to_string())?;
         if writing == Writing::Denied {
@@ -129,7 +128,7 @@ impl<'a> RunMounts<'a> {
     ) -> Result<()> {
         for path in ["/proc", "/sys", "/dev"] {
             refuse_link(self.tree, path)?;
-            make_directory(self.tree, path.as_bytes(), Owner::ROOT)?;
+            make_directory(self.tree, path.as_bytes(), None)?;
         }
         let device = self.tree.resolve(b"/dev")?;
         sandbox::devices(self.tree.directory(&device)?, rights)?;
@@ -210,7 +209,7 @@ impl<'a> RunMounts<'a> {
         if let Some(made) = made {
             let tree = Tree::open(&root)?;
             let place = tree.resolve(Made::PATH.as_bytes())?;
-            tree.make_directories(&place, made.mode, made.owner())?;
+            tree.make_directories(&place, made.mode, Some(made.owner()))?;
         }
         Ok(root)
     }
@@ -307,7 +306,7 @@ fn refuse_link(tree: &Tree, path: &str) -> Result<()> {
 }
 
 /// Makes a directory where a path leads to, unless there is one.
-pub(crate) fn make_directory(tree: &Tree, path: &[u8], owner: Owner) -> Result<()> {
+pub(crate) fn make_directory(tree: &Tree, path: &[u8], owner: Option<Owner>) -> Result<()> {
     let place = tree.resolve(path)?;
     tree.make_directories(&place, 0o755, owner)?;
     Ok(())
