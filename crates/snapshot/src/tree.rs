@@ -418,4 +418,28 @@ pub(crate) mod tests {
             std::fs::remove_file(inside.join("way")).unwrap();
         }
     }
+
+    #[test]
+    fn what_a_directory_inherits_stays() {
+        let temporary = tempfile::tempdir().unwrap();
+        let tree = Tree::open(temporary.path()).unwrap();
+        let own = Some(Owner {
+            user: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+        });
+        let mode = |path: &str| tree.status(&Place::new(path)).unwrap().unwrap().st_mode & 0o7777;
+        tree.make_directories(&Place::new("shared"), 0o710, own)
+            .unwrap();
+        let (directory, name) = tree.parent(&Place::new("shared")).unwrap();
+        set_mode(directory.as_fd(), name, 0o2710).unwrap();
+        for (path, expected) in [
+            ("shared/a/b", 0o2755),
+            ("shared/a", 0o2755),
+            ("other/a", 0o755),
+        ] {
+            tree.make_directories(&Place::new(path), 0o755, own)
+                .unwrap();
+            assert_eq!(mode(path), expected, "{path}");
+        }
+    }
 }
