@@ -257,7 +257,7 @@ impl Writer<'_> {
         for heredoc in &sources.heredocs {
             arguments.push(format!("/{}", self.side_file(step, heredoc, 0o644)?));
         }
-        arguments.push(text::literal(
+        arguments.push(text::source(
             text::destination(&sources.destination),
             text::ESCAPE,
         ));
@@ -328,7 +328,7 @@ impl Writer<'_> {
             words.push(Self::flag("chown", &user));
         }
         let directory = format!("{}/", path.trim_end_matches('/'));
-        let destination = text::literal(&directory, text::ESCAPE);
+        let destination = text::source(&directory, text::ESCAPE);
         words.push(text::arguments(
             &[format!("/{EMPTY_DIRECTORY}/"), destination],
             false,
