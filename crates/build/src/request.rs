@@ -73,6 +73,7 @@ pub(crate) fn prepare(
             workdir_layers: capabilities.dialect.workdir_layers,
             add_zstd: capabilities.dialect.add_zstd,
             confined_mounts: capabilities.dialect.confined_mounts,
+            any_destination: capabilities.dialect.any_destination,
             // In its store there is one image behind a name of ours.
             image_platforms: capabilities.dialect.named_contexts,
         },

@@ -278,11 +278,6 @@ fn absolute(working_directory: &str, path: &str) -> String {
     clean(&format!("/{parent}/{path}"))
 }
 
-/// Tells whether a destination can be nothing but a directory, to every engine.
-fn is_directory(destination: &str) -> bool {
-    destination.ends_with('/') || destination == "." || destination.ends_with("/.")
-}
-
 /// Returns an absolute path without `.`, `..` and repeated slashes.
 pub(crate) fn clean(path: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
@@ -358,12 +353,6 @@ impl Words<'_> {
     fn sources(&self, sources: &mut Sources) -> Result<(), ErrorKind> {
         self.all(&mut sources.paths)?;
         self.word(&mut sources.destination)?;
-        let count = sources.paths.len() + sources.heredocs.len();
-        if count > 1 && !is_directory(&sources.destination) {
-            return Err(ErrorKind::DirectoryWithoutSlash(
-                sources.destination.clone(),
-            ));
-        }
         sources
             .heredocs
             .iter_mut()

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use containerfile::Script;
 use rustix::fs::{CWD, Mode, OFlags};
-use sandbox::{Access, Network, Rights, UserNetwork};
+use sandbox::{Access, Network, Rights, SharedMemory, UserNetwork};
 use snapshot::{Owner, Place, Tree};
 
 use crate::job::Failure;
@@ -28,6 +28,9 @@ const HOSTS: &str = "127.0.0.1\tlocalhost buildkitsandbox\n\
 /// Files that are mounted for the time of a RUN.
 const RESOLVER: &str = "/etc/resolv.conf";
 const NAMES: &str = "/etc/hosts";
+
+/// Where programs share memory: what a RUN mounts there takes the place of what is mounted there otherwise.
+const MEMORY: &str = "/dev/shm";
 
 /// What is mounted for a process.
 pub(crate) struct RunMounts<'a> {
@@ -131,7 +134,15 @@ impl<'a> RunMounts<'a> {
             make_directory(self.tree, path.as_bytes(), None)?;
         }
         let device = self.tree.resolve(b"/dev")?;
-        sandbox::devices(self.tree.directory(&device)?, rights)?;
+        let is_taken = mounts
+            .iter()
+            .any(|mount| mount.target == Place::new(MEMORY));
+        let memory = if is_taken {
+            SharedMemory::None
+        } else {
+            SharedMemory::Usual
+        };
+        sandbox::devices(self.tree.directory(&device)?, memory, rights)?;
         let resolver = match network {
             Network::None => Vec::new(),
             Network::User(kind) => resolver_of(kind),
