@@ -158,7 +158,7 @@ enum Shown {
 }
 
 /// What a `docker build` can be asked for, and is not taken here: with what to do instead.
-const NOT_TAKEN: [(&str, &str); 17] = [
+const NOT_TAKEN: [(&str, &str); 41] = [
     ("--add-host", SURROUNDINGS),
     ("--allow", SURROUNDINGS),
     ("--annotation", LABELS),
@@ -171,24 +171,68 @@ const NOT_TAKEN: [(&str, &str); 17] = [
     ("--cache-to", CACHE),
     ("--call", "use --check"),
     ("--cgroup-parent", SURROUNDINGS),
+    (
+        "--compress",
+        "leave it out: the context is not sent anywhere",
+    ),
+    ("--cpu-period", LIMITS),
+    ("--cpu-quota", LIMITS),
+    ("--cpu-shares", LIMITS),
+    ("-c", LIMITS),
+    ("--cpuset-cpus", LIMITS),
+    ("--cpuset-mems", LIMITS),
+    ("--debug", "use --verbose"),
+    ("-D", "use --verbose"),
+    (
+        "--detach",
+        "leave it out: run stagex itself in the background",
+    ),
+    (
+        "--disable-content-trust",
+        "leave it out: every image is compared with its digest",
+    ),
+    ("--force-rm", NOTHING_LEFT),
+    (
+        "--invoke",
+        "leave it out: build with --load, and run the image",
+    ),
+    ("--isolation", SURROUNDINGS),
     ("--label", LABELS),
+    ("--memory", LIMITS),
+    ("-m", LIMITS),
+    ("--memory-swap", LIMITS),
     ("--no-cache-filter", CACHE),
     ("--policy", SURROUNDINGS),
+    ("--print", "use --check, or stagex plan for a tree"),
     (
         "--pull",
         "leave it out: nothing is pulled, every image is given with --build-context",
     ),
+    ("--resource", LIMITS),
+    ("--rm", NOTHING_LEFT),
+    (
+        "--root",
+        "leave it out: select the runtime with stagex --runtime NAME build",
+    ),
     ("--secret", SURROUNDINGS),
+    ("--security-opt", SURROUNDINGS),
+    (
+        "--server-config",
+        "leave it out: select the runtime with stagex --runtime NAME build",
+    ),
     ("--shm-size", SURROUNDINGS),
     (
         "--squash",
         "leave it out: each instruction keeps its layer; stages and COPY --from make fewer layers",
     ),
     ("--ssh", SURROUNDINGS),
+    ("--stream", "leave it out: the context is not sent anywhere"),
 ];
 /// What never names a context in a Containerfile, in any case of letters.
 const RESERVED: [&str; 2] = ["scratch", "context"];
 const SURROUNDINGS: &str = "leave it out: an image may depend only on the Containerfile, its contexts and its build arguments";
+const LIMITS: &str = "leave it out, and run stagex within limits: systemd-run --scope -p MemoryMax=4G stagex build ...";
+const NOTHING_LEFT: &str = "leave it out: no container is left of a build";
 const LABELS: &str = "use LABEL in the Containerfile: nothing else decides what is in the image";
 const CACHE: &str = "leave it out: the engine's own cache is used, or none with --no-cache";
 
@@ -266,6 +310,12 @@ impl Build {
             return Err(usage(
                 format!("`{}` is not a directory", self.context),
                 Some(hint),
+            ));
+        }
+        if self.file.as_deref() == Some(Utf8Path::new("-")) {
+            return Err(usage(
+                "the Containerfile is not read from standard input".to_owned(),
+                Some("write it to a file, and name that with --file"),
             ));
         }
         let containerfile = self.containerfile(root);

@@ -112,7 +112,7 @@ fn read(source: &str) -> Result<Containerfile, Fault> {
 }
 
 fn stage(line: &Line, escape: char) -> Result<Stage, Fault> {
-    let parts = words::split(line, escape);
+    let parts = words::split(line, escape)?;
     let flags = Flags::check("FROM", &parts.flags, &[("platform", Kind::Text)])?;
     let arguments: Vec<_> = words::plain(parts.arguments).collect();
     let (base, name) = match arguments.as_slice() {

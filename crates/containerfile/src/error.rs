@@ -118,6 +118,9 @@ pub enum ErrorKind {
     /// A heredoc whose end is missing.
     #[error("the heredoc `{0}` does not end; expected a line with only `{0}`")]
     UnterminatedHeredoc(String),
+    /// A flag that ends within a character, as its bytes are read.
+    #[error("a flag ends within a character that is not ASCII, and what follows is no text")]
+    SplitCharacter,
     /// A heredoc as the destination of a copy.
     #[error("the destination is a heredoc; expected a path")]
     HeredocDestination,

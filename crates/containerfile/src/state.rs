@@ -194,6 +194,15 @@ impl State {
                 words.optional(&mut copy.chown)?;
                 words.optional(&mut copy.chmod)?;
                 words.sources(&mut copy.sources)?;
+                if copy.parents
+                    && let Some(path) = copy.sources.paths.iter().find(|path| is_all(path))
+                {
+                    return Err(ErrorKind::BadArguments {
+                        keyword: "COPY",
+                        found: path.clone(),
+                        expected: "--parents of something in a directory, such as ./*",
+                    });
+                }
             }
             Instruction::Arg(arguments) => {
                 self.expand_arguments(arguments, escape, budget, value_of, &unset)?;
@@ -276,6 +285,12 @@ fn absolute(working_directory: &str, path: &str) -> String {
         return path.to_owned();
     }
     clean(&format!("/{parent}/{path}"))
+}
+
+/// Tells whether a path with its parents is that of a whole directory, of which nothing is left to be taken.
+fn is_all(path: &str) -> bool {
+    let pattern = path.split_once("/./").map_or(path, |(_, pattern)| pattern);
+    clean(pattern) == "/"
 }
 
 /// Returns an absolute path without `.`, `..` and repeated slashes.
