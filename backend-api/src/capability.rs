@@ -32,6 +32,10 @@ pub struct Dialect {
     /// Where that does not hold, sources are copied into stages of their own first.
     #[serde(default)]
     pub confined_mounts: bool,
+    /// COPY and ADD of several sources put them where BuildKit does if the destination has no slash at its end: into a
+    /// directory if there is one, and else to one file after the other.
+    #[serde(default)]
+    pub any_destination: bool,
 }
 
 /// How an engine decides what belongs into a layer.

@@ -263,6 +263,7 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
             workdir_layers: true,
             add_zstd: modern,
             confined_mounts: true,
+            any_destination: false,
         },
         offline_builds: true,
         host_network: true,

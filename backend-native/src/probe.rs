@@ -42,6 +42,7 @@ fn capabilities() -> Capabilities {
             workdir_layers: true,
             add_zstd: true,
             confined_mounts: true,
+            any_destination: true,
         },
         offline_builds: true,
         host_network: true,

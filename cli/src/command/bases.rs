@@ -123,7 +123,9 @@ pub(super) fn bring(
             let given = given.map_err(|missing| super::pull::not_found(&missing, hint))?;
             if let Some(image) = given.image(&base.package) {
                 let named = Named::Given(image.layout.clone(), image.digest);
-                recipe.contexts.insert(base.reference, named);
+                // It was read as a reference before.
+                let name = containerfile::familiar(&base.reference).unwrap_or(base.reference);
+                recipe.contexts.insert(name, named);
             }
         }
         Ok(())

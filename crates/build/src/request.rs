@@ -73,6 +73,7 @@ pub(crate) fn prepare(
             workdir_layers: capabilities.dialect.workdir_layers,
             add_zstd: capabilities.dialect.add_zstd,
             confined_mounts: capabilities.dialect.confined_mounts,
+            any_destination: capabilities.dialect.any_destination,
             // In its store there is one image behind a name of ours.
             image_platforms: capabilities.dialect.named_contexts,
         },
@@ -254,7 +255,7 @@ fn contexts(
             });
         };
         let source = match context {
-            Context::Image(layout) | Context::Given(layout, _) => {
+            Context::Image(layout) | Context::Chosen(layout, _) | Context::Given(layout, _) => {
                 // Not every engine compares layers with their names, nor says whose they are.
                 let verified = resolved.images[written].verify();
                 verified.map_err(|source| unusable(written, source))?;
@@ -289,7 +290,8 @@ fn only_image(
     work: &Utf8Path,
 ) -> Result<Utf8PathBuf, Error> {
     let image = &resolved.images[written];
-    if resolved.recipe.open_image(layout)?.images().len() == 1 {
+    let all = resolved.recipe.open_image(layout, None);
+    if all.is_ok_and(|all| all.images().len() == 1) {
         return Ok(resolved.recipe.root.join(layout));
     }
     let directory = work.join("images");

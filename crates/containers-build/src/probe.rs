@@ -202,6 +202,7 @@ impl UsableEngine {
                     workdir_layers: false,
                     add_zstd: true,
                     confined_mounts: version.number >= features.confined_mounts,
+                    any_destination: false,
                 },
                 // Around an engine elsewhere nothing can be put that takes its network away.
                 offline_builds: is_here || sandbox.has_networks(),

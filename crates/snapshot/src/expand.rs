@@ -72,7 +72,7 @@ pub(crate) fn expand(
             return Err(Error::BadEntry(shown(&entry.path)));
         }
         refuse_dangling(into, &Place::new(&entry.path).parent(), &place.parent())?;
-        into.make_directories(&place.parent(), 0o755, Owner::ROOT)?;
+        into.make_directories(&place.parent(), 0o755, Some(Owner::ROOT))?;
         put(&entry, &place, into, &mut archive)?;
         match entry.kind {
             EntryKind::Directory => {

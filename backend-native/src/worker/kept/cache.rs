@@ -191,7 +191,7 @@ impl Cache {
     }
 
     /// Removes an entry, unless somebody else uses it, and takes it for none in this build.
-    fn give_up(&self, key: Digest) {
+    pub(crate) fn give_up(&self, key: Digest) {
         lock(&self.refused).insert(key);
         let alone = match lock(&self.held).remove(&key) {
             Some(file) => file.try_lock().is_ok(),

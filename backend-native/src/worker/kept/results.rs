@@ -55,6 +55,11 @@ impl Results {
         lock(&self.kept_at).insert(directory, reference);
     }
 
+    /// Returns where what is in a directory was kept; nothing where it was not.
+    pub(crate) fn kept_at(&self, directory: &Path) -> Option<Reference> {
+        lock(&self.kept_at).get(directory).cloned()
+    }
+
     /// Takes note that `directory` is what is at a place of `part`, and returns where that was kept; nothing
     /// where it was not.
     pub(crate) fn note_part(

@@ -4,6 +4,7 @@
 
 mod environment;
 mod literal;
+mod made;
 mod mounts;
 mod options;
 mod run;

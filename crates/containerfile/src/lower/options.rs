@@ -33,6 +33,9 @@ pub struct Dialect {
     /// `FROM --platform=` says which image of a name is meant. Without that there is one behind each name, which is
     /// of the platform that is built for.
     pub image_platforms: bool,
+    /// `COPY` and `ADD` of several sources put them where `BuildKit` does: into a directory if there is one, and else to
+    /// one file after the other. Without that the destination must be a directory for certain.
+    pub any_destination: bool,
 }
 
 impl Dialect {
@@ -45,6 +48,7 @@ impl Dialect {
         add_zstd: true,
         confined_mounts: true,
         image_platforms: true,
+        any_destination: true,
     };
 }
 

@@ -190,7 +190,7 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a AS 1b",
-    "1:6: `1b` is not a valid name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`",
+    "1:6: `1b` is not a valid name for a stage, expected a letter, then letters and digits, between which a `.`, `_` or `-` may stand",
     None
 )]
 #[case(

@@ -38,6 +38,7 @@ pub(crate) fn ready() -> Ready {
                 workdir_layers: true,
                 add_zstd: true,
                 confined_mounts: true,
+                any_destination: false,
             },
             offline_builds: true,
             host_network: true,
