@@ -55,12 +55,12 @@ pub(super) fn destination(text: &str) -> &str {
     }
 }
 
-/// Writes words as arguments: plain, or as a JSON array where one of them has blanks.
+/// Writes words as arguments: plain, or as a JSON array where one of them has blanks, or looks like a heredoc.
 pub(super) fn arguments(words: &[String], json: bool) -> String {
     let plain = !json
-        && words
-            .iter()
-            .all(|word| !word.is_empty() && !word.contains(char::is_whitespace));
+        && words.iter().all(|word| {
+            !word.is_empty() && !word.contains(char::is_whitespace) && !word.contains("<<")
+        });
     if plain {
         words.join(" ")
     } else {
@@ -173,5 +173,6 @@ mod tests {
         assert_eq!(arguments(&words, false), r#"["a b", "c"]"#);
         assert_eq!(arguments(&words[1..], false), "c");
         assert_eq!(arguments(&words[1..], true), r#"["c"]"#);
+        assert_eq!(arguments(&["a<<b".to_owned()], false), r#"["a<<b"]"#);
     }
 }
