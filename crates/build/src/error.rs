@@ -8,7 +8,7 @@ use documents::ErrorKind;
 use oci_image::Digest;
 
 use crate::missing::{FetchProblem, MissingSource, message};
-use crate::refusal::{self, Refusal};
+use crate::refusal::{self, Refusals};
 
 /// Why an image could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +120,7 @@ pub enum Error {
         /// The runtime.
         runtime: String,
         /// The instructions.
-        refusals: Vec<Refusal>,
+        refusals: Refusals,
     },
     /// A Containerfile uses one name for the images of two platforms.
     #[error("{path}: `{reference}` is used for two platforms")]
@@ -308,7 +308,7 @@ impl Error {
             }
             Self::Containerfile { source, .. } => return source.hint(),
             Self::Fetch(problem) => return problem.hint.clone(),
-            Self::Refused { refusals, .. } => return refusals.first()?.hint.clone(),
+            Self::Refused { refusals, .. } => return refusals.iter().next()?.0.hint.clone(),
             Self::MissingSources(missing) => match missing.as_slice() {
                 [one] => {
                     let from = one.mirrors.join("\n       or ");

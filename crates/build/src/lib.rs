@@ -56,7 +56,7 @@ pub use oci_image::{ImageSet, Profile};
 pub use package_tree::{ImageName, InvalidName};
 pub use platform::check_platforms;
 pub use recipe::{Context, OPEN_FILES, Recipe, Sources, name_of_package};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, Refusals};
 pub use removal::remove;
 pub use resolve::{Resolved, resolve};
 pub use session::Session;

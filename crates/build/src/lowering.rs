@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use backend_api::{Capabilities, Network};
 use containerfile::{
-    Build, Containerfile, Dialect, LowerOptions, Lowered, NetworkMode, Position, Span,
+    Build, Containerfile, Dialect, ErrorKind, LowerOptions, Lowered, NetworkMode, Position, Span,
 };
 
 use crate::recipe::Recipe;
@@ -68,11 +68,15 @@ pub(crate) fn lower(
                 let span = wrong.span;
                 refused.at(span, wrong.message, Some(wrong.hint.to_owned()))
             });
-            let of_steps = lowered
-                .err()
-                .into_iter()
-                .flatten()
-                .map(|error| refused.at(error.span, error.kind.to_string(), error.hint()));
+            let of_steps = lowered.err().into_iter().flatten().map(|error| {
+                let message = match &error.kind {
+                    ErrorKind::Unsupported { what, why, .. } => {
+                        format!("{} cannot do `{what}`{why}", chosen.runtime)
+                    }
+                    other => other.to_string(),
+                };
+                refused.at(error.span, message, error.hint())
+            });
             Err(Refusal::grouped(of_network.into_iter().chain(of_steps)))
         }
     }

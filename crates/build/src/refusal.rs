@@ -62,10 +62,47 @@ impl Refusal {
     }
 }
 
+/// What a runtime cannot carry out of a plan, file by file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusals(Vec<(Refusal, Vec<String>)>);
+
+impl Refusals {
+    /// Adds what is refused of a package. What is refused of several packages of one file is said once.
+    pub fn add(&mut self, package: &str, refusals: Vec<Refusal>) {
+        for refusal in refusals {
+            let mut known = self.0.iter_mut();
+            match known.find(|(known, _)| *known == refusal) {
+                Some((_, packages)) => packages.push(package.to_owned()),
+                None => self.0.push((refusal, vec![package.to_owned()])),
+            }
+        }
+    }
+
+    /// Tells whether nothing is refused.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Leaves out what concerns none of these packages.
+    pub fn retain(&mut self, is_meant: impl Fn(&str) -> bool) {
+        for (_, packages) in &mut self.0 {
+            packages.retain(|package| is_meant(package));
+        }
+        self.0.retain(|(_, packages)| !packages.is_empty());
+    }
+
+    /// Returns what is refused, each with the names of the packages.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Refusal, &[String])> {
+        self.0
+            .iter()
+            .map(|(refusal, packages)| (refusal, packages.as_slice()))
+    }
+}
+
 /// Says what is refused, each on a line.
-pub(crate) fn message(refusals: &[Refusal]) -> String {
+pub(crate) fn message(refusals: &Refusals) -> String {
     let mut message = String::new();
-    for refusal in refusals {
+    for (refusal, _) in refusals.iter() {
         let end = if message.is_empty() { "" } else { "\n" };
         let _ = write!(message, "{end}{refusal}");
     }

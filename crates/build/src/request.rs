@@ -24,7 +24,8 @@ use crate::ignore::Ignored;
 use crate::listing::{FETCH, Foreign, list_context};
 use crate::lowering::{Names, SIDE, lower};
 use crate::place::relative;
-use crate::recipe::{Context, Recipe, Sources};
+use crate::recipe::{Context, Sources};
+use crate::refusal::Refusals;
 use crate::resolve::{Resolved, unusable};
 use crate::sources;
 use state::IoContext as _;
@@ -71,8 +72,12 @@ pub(crate) fn prepare(
     };
     let (lowered, network) = lower(&engine.chosen(), recipe, (&resolved.file, build), names)
         .map_err(|refusals| {
-            let runtime = engine.runtime().to_owned();
-            Error::Refused { runtime, refusals }
+            let mut refused = Refusals::default();
+            refused.add(&recipe.name, refusals);
+            Error::Refused {
+                runtime: engine.runtime().to_owned(),
+                refusals: refused,
+            }
         })?;
     if lowered.needs_side_context() {
         let directory = work.join("side");
