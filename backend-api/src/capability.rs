@@ -36,6 +36,39 @@ pub struct Dialect {
     /// directory if there is one, and else to one file after the other.
     #[serde(default)]
     pub any_destination: bool,
+    /// `COPY --exclude` and `ADD --exclude`. Where that, or anything of what follows, does not hold, whoever asks for it
+    /// is refused while planning.
+    #[serde(default)]
+    pub copy_exclude: bool,
+    /// `COPY --parents`.
+    #[serde(default)]
+    pub copy_parents: bool,
+    /// `COPY --link` and `ADD --link`, with a layer of its own for what is copied.
+    #[serde(default)]
+    pub copy_link: bool,
+    /// `--chmod` with letters, such as `u+x`.
+    #[serde(default)]
+    pub symbolic_modes: bool,
+    /// Patterns in a source of COPY and ADD mean what they mean to Go's `filepath.Match`, in every part of a path, and
+    /// do not look through symbolic links. `*` and `?` in the last part every engine has.
+    #[serde(default)]
+    pub copy_patterns: bool,
+    /// `ADD --unpack`. Where it does not hold, `--unpack=false` is rewritten into COPY.
+    #[serde(default)]
+    pub add_unpack: bool,
+    /// ADD of what is on the network, with `--checksum` and `--keep-git-dir`.
+    #[serde(default)]
+    pub add_remote: bool,
+    /// `size` of `RUN --mount=type=tmpfs`.
+    #[serde(default)]
+    pub tmpfs_size: bool,
+    /// `sharing=private` of `RUN --mount=type=cache`.
+    #[serde(default)]
+    pub private_caches: bool,
+    /// Of several mounts of a RUN at one place the last one counts, and one at a place of the engine's own, such as
+    /// `/dev/shm`, takes that one's place.
+    #[serde(default)]
+    pub stacked_mounts: bool,
 }
 
 /// How an engine decides what belongs into a layer.

@@ -128,6 +128,15 @@ impl Context {
         Ok(selected)
     }
 
+    /// Selects the runtime that would build.
+    pub(crate) async fn select_silently(
+        &self,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Selected, Failure> {
+        let choice = &self.settings.runtime.value;
+        Ok(self.selected(choice, interrupted).await?.0)
+    }
+
     /// Selects a runtime. Returns with it whether it is the one that is taken where no engine is ready.
     async fn selected(
         &self,

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use anstyle::{AnsiColor, Style};
+use build::Refusals;
 pub(crate) use build::chain;
 
 use crate::environment::NotUtf8;
@@ -11,6 +12,10 @@ use crate::render::{self, Lost};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// How many instructions that are refused are said, and how many packages of each.
+const REFUSALS: usize = 100;
+const NAMED: usize = 3;
 
 /// A command that could not do what it was asked.
 #[derive(Debug)]
@@ -50,6 +55,38 @@ impl Failure {
         Self {
             kind,
             problems: problems.collect(),
+        }
+    }
+
+    /// Says what of a plan a runtime cannot carry out. A hint stands behind the last of those that it is for.
+    pub(crate) fn refused(runtime: &str, refusals: &Refusals) -> Self {
+        let mut problems: Vec<Problem> = Vec::new();
+        for (refusal, packages) in refusals.iter().take(REFUSALS) {
+            let (named, more) = packages.split_at(packages.len().min(NAMED));
+            let more = match more.len() {
+                0 => String::new(),
+                count => format!(" and {count} more"),
+            };
+            if let Some(last) = problems.last_mut()
+                && last.hint == refusal.hint
+            {
+                last.hint = None;
+            }
+            problems.push(Problem {
+                message: format!("{}{more}: {refusal}", named.join(", ")),
+                hint: refusal.hint.clone(),
+            });
+        }
+        let unsaid = refusals.iter().len() - problems.len();
+        if unsaid > 0 {
+            problems.push(Problem {
+                message: format!("{runtime} refuses {unsaid} instructions more"),
+                hint: None,
+            });
+        }
+        Self {
+            kind: ErrorKind::Package,
+            problems,
         }
     }
 
@@ -155,7 +192,10 @@ impl From<history::Error> for Failure {
 /// What concerns images.
 impl From<build::Error> for Failure {
     fn from(error: build::Error) -> Self {
-        Self::new(error.kind(), &error, error.hint())
+        match error {
+            build::Error::Refused { runtime, refusals } => Self::refused(&runtime, &refusals),
+            error => Self::new(error.kind(), &error, error.hint()),
+        }
     }
 }
 

@@ -23,6 +23,14 @@ pub(super) fn of_tree(context: &Context) -> Result<Option<package_tree::Hermetic
     of_directory(context, &context.directory)
 }
 
+/// Returns the rules for RUNs in a tree, if builds are hermetic, whatever its files are.
+pub(super) fn exceptions(context: &Context) -> Option<package_tree::Hermetic> {
+    Some(package_tree::Hermetic {
+        tracked: None,
+        older_rules: older_rules(context)?,
+    })
+}
+
 /// Returns the same, where something else is waited for already.
 pub(super) async fn of_tree_async(
     context: &Context,

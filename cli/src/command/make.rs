@@ -73,6 +73,9 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
                 )?,
             );
         }
+        if goals.build {
+            super::refused::of_dry_run(context, &plan, goals.clean || arguments.no_cache)?;
+        }
         return Ok(Exit::Success);
     }
     if !goals.build {

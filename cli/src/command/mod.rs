@@ -24,6 +24,7 @@ mod preseed;
 mod proof;
 mod publish;
 mod pull;
+mod refused;
 mod release;
 mod reproduce;
 mod runtimes;

@@ -108,6 +108,16 @@ fn of_capabilities(capabilities: Capabilities) -> documents::Capabilities {
         confined_mounts,
         // Nobody who chooses an engine asks for it.
         any_destination: _,
+        copy_exclude,
+        copy_parents,
+        copy_link,
+        symbolic_modes,
+        copy_patterns,
+        add_unpack,
+        add_remote,
+        tmpfs_size,
+        private_caches,
+        stacked_mounts,
     } = dialect;
     documents::Capabilities {
         dialect: documents::Dialect {
@@ -117,6 +127,16 @@ fn of_capabilities(capabilities: Capabilities) -> documents::Capabilities {
             workdir_layers,
             add_zstd,
             confined_mounts,
+            copy_exclude,
+            copy_parents,
+            copy_link,
+            symbolic_modes,
+            copy_patterns,
+            add_unpack,
+            add_remote,
+            tmpfs_size,
+            private_caches,
+            stacked_mounts,
         },
         offline_builds,
         host_network,

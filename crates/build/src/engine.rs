@@ -8,6 +8,7 @@ use backend_api::{Backend, Cache, Network, Ready};
 use state::{Directories, Purpose};
 
 use crate::error::Error;
+use crate::lowering::Chosen;
 
 /// What images are built with.
 #[derive(Debug, Clone)]
@@ -51,6 +52,15 @@ impl Engine {
             cache,
             network,
         })
+    }
+
+    /// Returns what builds are asked of.
+    pub(crate) fn chosen(&self) -> Chosen<'_> {
+        Chosen {
+            runtime: self.runtime(),
+            capabilities: &self.ready.capabilities,
+            network: self.network,
+        }
     }
 
     /// Returns the name of the runtime.

@@ -8,6 +8,7 @@ use documents::ErrorKind;
 use oci_image::Digest;
 
 use crate::missing::{FetchProblem, MissingSource, message};
+use crate::refusal::{self, Refusals};
 
 /// Why an image could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -113,36 +114,13 @@ pub enum Error {
         /// What is named.
         reference: String,
     },
-    /// Some RUNs deny the network and some do not, and the engine can only do either.
-    #[error(
-        "{path}: some RUNs have --network=none and some do not, and {runtime} can deny the network \
-         only to a whole build"
-    )]
-    MixedNetwork {
-        /// The Containerfile.
-        path: Utf8PathBuf,
+    /// Instructions that a runtime cannot carry out, or not rightly; at least one.
+    #[error("{}", refusal::message(.refusals))]
+    Refused {
         /// The runtime.
         runtime: String,
-    },
-    /// A RUN asks for the machine's network, which only a person may give.
-    #[error("{path}: RUN has --network=host, and this build was not given the machine's network")]
-    HostNetworkOfRun {
-        /// The Containerfile.
-        path: Utf8PathBuf,
-    },
-    /// The machine's network is asked for, and the engine cannot give it.
-    #[error("{runtime} cannot give the machine's network to a build")]
-    NoHostNetwork {
-        /// The runtime.
-        runtime: String,
-    },
-    /// Every RUN denies the network, and the engine cannot.
-    #[error("{path}: RUN has --network=none, and {runtime} cannot deny the network here")]
-    NoOffline {
-        /// The Containerfile.
-        path: Utf8PathBuf,
-        /// The runtime.
-        runtime: String,
+        /// The instructions.
+        refusals: Refusals,
     },
     /// A Containerfile uses one name for the images of two platforms.
     #[error("{path}: `{reference}` is used for two platforms")]
@@ -309,10 +287,7 @@ impl Error {
             | Self::Special { .. }
             | Self::Deletion { .. }
             | Self::UnknownReference { .. }
-            | Self::MixedNetwork { .. }
-            | Self::HostNetworkOfRun { .. }
-            | Self::NoHostNetwork { .. }
-            | Self::NoOffline { .. }
+            | Self::Refused { .. }
             | Self::TwoPlatforms { .. }
             | Self::StrayLayer { .. }
             | Self::Image(_)
@@ -333,6 +308,7 @@ impl Error {
             }
             Self::Containerfile { source, .. } => return source.hint(),
             Self::Fetch(problem) => return problem.hint.clone(),
+            Self::Refused { refusals, .. } => return refusals.iter().next()?.0.hint.clone(),
             Self::MissingSources(missing) => match missing.as_slice() {
                 [one] => {
                     let from = one.mirrors.join("\n       or ");
@@ -378,18 +354,6 @@ impl Error {
             Self::UnknownReference { .. } => {
                 "a package is named `stagex/<stage>-<name>`, the directory of sources is `fetch`; \
                  `stagex build` takes any other name with --build-context"
-            }
-            Self::MixedNetwork { .. } => {
-                "use a runtime that supports RUN --network (see `stagex runtimes`), \
-                 or --offline to deny it to every RUN"
-            }
-            Self::HostNetworkOfRun { .. } => {
-                "use --network host if everybody on this machine may connect to what the build \
-                 listens on, and the build to what listens on this machine"
-            }
-            Self::NoHostNetwork { .. } => "leave out --network host, or use another runtime",
-            Self::NoOffline { .. } => {
-                "`stagex runtimes` shows a runtime that can, and what this one lacks"
             }
             Self::TwoPlatforms { .. } => {
                 "copy from a stage that begins with it on the one platform, and name the other in a \

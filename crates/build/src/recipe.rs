@@ -8,6 +8,7 @@ use std::io;
 use backend_api::OpenFiles;
 use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::Build;
 use oci_image::{Choice, Digest, ImageSet, LayoutError, Profile};
 use package_tree::{PlannedPackage, Seed, Source};
 
@@ -162,6 +163,13 @@ impl Recipe {
                 });
                 opened.at("open", &self.root.join(&self.context))
             }
+        }
+    }
+
+    /// Denies the network to the RUNs of a build of it that do not keep theirs.
+    pub(crate) fn deny_network(&self, build: &mut Build) {
+        if let Some(kept) = &self.keep_network {
+            build.deny_network(|stage| stage.name.as_ref().is_some_and(|name| kept.contains(name)));
         }
     }
 

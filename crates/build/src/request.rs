@@ -13,8 +13,7 @@ use backend_api::{
 use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::{
-    Base, Build, CopiedSource, Dialect, Instruction, LowerOptions, Lowered, NetworkMode, Notice,
-    ResolvedStage,
+    Base, Build, CopiedSource, Instruction, Lowered, NetworkMode, Notice, ResolvedStage,
 };
 use package_tree::Source;
 
@@ -23,16 +22,16 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::ignore::Ignored;
 use crate::listing::{FETCH, Foreign, list_context};
+use crate::lowering::{Names, SIDE, lower};
 use crate::place::relative;
-use crate::recipe::{Context, Recipe, Sources};
+use crate::recipe::{Context, Sources};
+use crate::refusal::Refusals;
 use crate::resolve::{Resolved, unusable};
 use crate::sources;
 use state::IoContext as _;
 
 /// What an engine leaves out of a context, beside the Containerfile.
 const IGNORED: &str = "Containerfile.dockerignore";
-/// The name of the context with the files that lowering makes.
-const SIDE: &str = "stagex-side";
 /// Build arguments that speak to one engine's frontend, about the file as it was written.
 const FRONTEND_ARGUMENTS: &str = "BUILDKIT_";
 
@@ -52,7 +51,6 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, Error> {
     let Resolved { recipe, build, .. } = resolved;
     let capabilities = &engine.ready.capabilities;
-    let network = network(engine, recipe, build)?;
 
     let main = work.join("context");
     let fetch = main_context(resolved, work, &main)?;
@@ -65,31 +63,22 @@ pub(crate) fn prepare(
             format!("{}/{}", key.name(), BuildKey::new(name))
         }
     };
-    let options = LowerOptions {
-        dialect: Dialect {
-            heredocs: capabilities.dialect.heredocs,
-            run_network: capabilities.dialect.run_network,
-            script_mounts: true,
-            workdir_layers: capabilities.dialect.workdir_layers,
-            add_zstd: capabilities.dialect.add_zstd,
-            confined_mounts: capabilities.dialect.confined_mounts,
-            any_destination: capabilities.dialect.any_destination,
-            // In its store there is one image behind a name of ours.
-            image_platforms: capabilities.dialect.named_contexts,
-        },
+    let names = Names {
         side_context: name(SIDE),
         references: contexts
             .iter()
             .map(|(from, (to, _))| (from.clone(), name(to)))
             .collect(),
-        given: recipe.build_arguments.clone(),
-        offline: network == Network::None,
     };
-    let wrong = |error: containerfile::Error| Error::Containerfile {
-        path: recipe.containerfile.clone(),
-        source: Box::new(error),
-    };
-    let lowered = containerfile::lower(&resolved.file, build, &options).map_err(wrong)?;
+    let (lowered, network) = lower(&engine.chosen(), recipe, (&resolved.file, build), names)
+        .map_err(|refusals| {
+            let mut refused = Refusals::default();
+            refused.add(&recipe.name, refusals);
+            Error::Refused {
+                runtime: engine.runtime().to_owned(),
+                refusals: refused,
+            }
+        })?;
     if lowered.needs_side_context() {
         let directory = work.join("side");
         write_side_context(&lowered, &directory)?;
@@ -143,59 +132,6 @@ pub(crate) fn prepare(
         work: engine_directory,
     };
     Ok(Prepared { request, notices })
-}
-
-/// Decides about the network of the whole build.
-///
-/// Where every RUN denies it, the whole build can be offline; where only some do, the engine
-/// must be able to deny it to one RUN.
-fn network(engine: &Engine, recipe: &Recipe, build: &Build) -> Result<Network, Error> {
-    let capabilities = &engine.ready.capabilities;
-    let path = || recipe.containerfile.clone();
-    let runtime = || engine.backend.id().to_owned();
-    let denied = |mode: NetworkMode| mode == NetworkMode::None;
-    let modes: Vec<NetworkMode> = build.network().map(|run| run.mode).collect();
-    if modes.is_empty() {
-        return Ok(Network::Default);
-    }
-    // What is in a tree does not say that the machine's network is given away.
-    if engine.network != Network::Host && modes.contains(&NetworkMode::Host) {
-        return Err(Error::HostNetworkOfRun { path: path() });
-    }
-    let all = modes.iter().all(|mode| denied(*mode));
-    // What an engine runs by itself it denies the network only together with everything else.
-    let each = capabilities.dialect.run_network && !build.has_denied_trigger();
-    if engine.network == Network::Host && !all {
-        if !capabilities.host_network {
-            return Err(Error::NoHostNetwork { runtime: runtime() });
-        }
-        if modes.iter().any(|mode| denied(*mode)) && !each {
-            return Err(Error::MixedNetwork {
-                path: path(),
-                runtime: runtime(),
-            });
-        }
-        return Ok(Network::Host);
-    }
-    if engine.network == Network::None || (all && !each) {
-        return if capabilities.offline_builds {
-            Ok(Network::None)
-        } else if all && each {
-            Ok(Network::Default)
-        } else {
-            Err(Error::NoOffline {
-                path: path(),
-                runtime: runtime(),
-            })
-        };
-    }
-    if modes.iter().any(|mode| denied(*mode)) && !each {
-        return Err(Error::MixedNetwork {
-            path: path(),
-            runtime: runtime(),
-        });
-    }
-    Ok(Network::Default)
 }
 
 /// Puts together the directory `main`, which COPY and ADD read, and returns the one with all sources.
@@ -281,8 +217,8 @@ fn contexts(
     Ok(contexts)
 }
 
-/// Returns a layout that holds just the image which `written` stands for: `layout`, or where that
-/// has several, another one below `work`.
+/// Returns a layout that holds just the image which `written` stands for, without triggers: `layout`, or where that
+/// has several or its image has triggers, another one below `work`.
 fn only_image(
     resolved: &Resolved,
     written: &str,
@@ -290,12 +226,20 @@ fn only_image(
     work: &Utf8Path,
 ) -> Result<Utf8PathBuf, Error> {
     let image = &resolved.images[written];
+    let directory = work.join("images");
+    let link = directory.join(BuildKey::new(written).as_str());
+    if image.has_triggers() {
+        // They are instructions of the file that the engine gets.
+        if !link.exists() {
+            let written_to = image.write_without_triggers(&link);
+            written_to.map_err(|source| unusable(written, source))?;
+        }
+        return Ok(link);
+    }
     let all = resolved.recipe.open_image(layout, None);
     if all.is_ok_and(|all| all.images().len() == 1) {
         return Ok(resolved.recipe.root.join(layout));
     }
-    let directory = work.join("images");
-    let link = directory.join(BuildKey::new(written).as_str());
     if !link.exists() {
         image.link(&link)?;
     }

@@ -65,27 +65,14 @@ impl Resolved {
 /// Reads and resolves the Containerfile of a recipe for each of its platforms. `files` are those of
 /// its context.
 pub fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>, Error> {
-    let path = recipe.root.join(&recipe.containerfile);
-    let typed = recipe.typed(&recipe.containerfile);
-    let text = typed.and_then(|typed| typed.read_text(beneath::TEXT));
-    let text = text.at("read", &path)?;
-    listing::check(&files, recipe.within_context(&recipe.containerfile), &text)?;
-    let mut file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
-    // A tree's own directory of sources takes no stage's place: older trees have a stage of that name.
-    file.replace_stages(|stage| {
-        let mut contexts = recipe.contexts.iter();
-        let found = contexts.find(|(name, context)| {
-            !matches!(context, Context::Sources | Context::Seed) && name.eq_ignore_ascii_case(stage)
-        });
-        found.map(|(name, _)| name.clone())
-    });
+    let file = read(recipe)?;
+    let containerfile = recipe.within_context(&recipe.containerfile);
+    listing::check(&files, containerfile, &file.source)?;
     let files: Arc<[ContextFile]> = files.into();
     let resolved = |name: &String| {
         let platform = name.parse::<Platform>()?;
         let (mut build, images) = resolve_for(recipe, &file, name, &platform)?;
-        if let Some(kept) = &recipe.keep_network {
-            build.deny_network(|stage| stage.name.as_ref().is_some_and(|name| kept.contains(name)));
-        }
+        recipe.deny_network(&mut build);
         Ok(Resolved {
             recipe: recipe.clone(),
             name: name.clone(),
@@ -99,6 +86,33 @@ pub fn resolve(recipe: &Recipe, files: Vec<ContextFile>) -> Result<Vec<Resolved>
     recipe.platforms.iter().map(resolved).collect()
 }
 
+/// Reads the Containerfile of a recipe.
+pub(crate) fn read(recipe: &Recipe) -> Result<Containerfile, Error> {
+    let path = recipe.root.join(&recipe.containerfile);
+    let typed = recipe.typed(&recipe.containerfile);
+    let text = typed.and_then(|typed| typed.read_text(beneath::TEXT));
+    let text = text.at("read", &path)?;
+    let mut file = containerfile::parse(&text).map_err(|error| wrong(recipe, error))?;
+    // A tree's own directory of sources takes no stage's place: older trees have a stage of that name.
+    file.replace_stages(|stage| {
+        let mut contexts = recipe.contexts.iter();
+        let found = contexts.find(|(name, context)| {
+            !matches!(context, Context::Sources | Context::Seed) && name.eq_ignore_ascii_case(stage)
+        });
+        found.map(|(name, _)| name.clone())
+    });
+    Ok(file)
+}
+
+/// Returns what the Containerfile of a recipe is resolved with, but for its images.
+pub(crate) fn scope_of(recipe: &Recipe, platform: &Platform) -> Scope {
+    let mut scope = Scope::new(platform.clone());
+    scope.build_platform = build_platform();
+    scope.build_args.clone_from(&recipe.build_arguments);
+    scope.target.clone_from(&recipe.target);
+    scope
+}
+
 /// Resolves a Containerfile for one platform, called `name`, and chooses the images that it uses.
 fn resolve_for(
     recipe: &Recipe,
@@ -107,10 +121,7 @@ fn resolve_for(
     platform: &Platform,
 ) -> Result<(Build, BTreeMap<String, Layout>), Error> {
     let wrong = |error| wrong(recipe, error);
-    let mut scope = Scope::new(platform.clone());
-    scope.build_platform = build_platform();
-    scope.build_args.clone_from(&recipe.build_arguments);
-    scope.target.clone_from(&recipe.target);
+    let mut scope = scope_of(recipe, platform);
     // Which image of a name is meant stands in the file, whose arguments may be an image's: at first it
     // is taken to be the one for the platform that is built for.
     let mut bases = BTreeMap::new();

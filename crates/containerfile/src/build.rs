@@ -55,7 +55,7 @@ pub enum Origin {
     Written,
     /// It is an `ONBUILD` of the stage that this one begins with.
     StageTrigger,
-    /// It is an `ONBUILD` of the image that this stage begins with; engines run it by themselves.
+    /// It is an `ONBUILD` of the image that this stage begins with.
     ImageTrigger,
 }
 
@@ -186,13 +186,6 @@ impl Build {
                 }
             }
         }
-    }
-
-    /// Tells whether an engine runs a `RUN` by itself, as its base asks for, and knows nothing of its being denied.
-    pub fn has_denied_trigger(&self) -> bool {
-        let steps = self.stages.iter().flat_map(|stage| &stage.steps);
-        let mut triggers = steps.filter(|step| step.origin == Origin::ImageTrigger);
-        triggers.any(|step| matches!(&step.instruction, Instruction::Run(run) if run.is_denied))
     }
 
     /// Returns every `RUN` with its network, in order.

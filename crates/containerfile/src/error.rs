@@ -209,6 +209,19 @@ pub enum ErrorKind {
         "`RUN --network={0}` is not possible: this engine has no option for the network of one RUN"
     )]
     NetworkOfRun(&'static str),
+    /// What an engine does not know, or does otherwise than `BuildKit`.
+    #[error("this runtime cannot do `{what}`{why}")]
+    Unsupported {
+        /// What stands there.
+        what: String,
+        /// What it does instead, or where the limit is.
+        why: &'static str,
+        /// What can be done about it.
+        hint: &'static str,
+    },
+    /// A secret, or an agent of SSH, that must be there.
+    #[error("a RUN requires `--mount=type={0}`, and builds are given none")]
+    SecretOfRun(String),
     /// A heredoc that is a script with an interpreter, on an engine that cannot run it.
     #[error(
         "the heredoc `{0}` begins with `#!`, expected commands for the shell: this engine cannot run it as a file"
@@ -289,6 +302,8 @@ impl ErrorKind {
                  itself"
                     .to_owned(),
             ),
+            Self::Unsupported { hint, .. } => Some((*hint).to_owned()),
+            Self::SecretOfRun(_) => Some("leave out `required`, or what needs it".to_owned()),
             Self::MixedSources => Some("split it into two COPY instructions".to_owned()),
             Self::NetworkOfRun("none") => {
                 Some("build offline, or with an engine that has networks for each RUN".to_owned())

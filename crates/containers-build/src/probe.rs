@@ -203,6 +203,17 @@ impl UsableEngine {
                     add_zstd: true,
                     confined_mounts: version.number >= features.confined_mounts,
                     any_destination: false,
+                    // Some versions refuse these, some ignore them, and some give another image.
+                    copy_exclude: false,
+                    copy_parents: false,
+                    copy_link: false,
+                    symbolic_modes: false,
+                    copy_patterns: false,
+                    add_unpack: false,
+                    add_remote: false,
+                    tmpfs_size: false,
+                    private_caches: false,
+                    stacked_mounts: false,
                 },
                 // Around an engine elsewhere nothing can be put that takes its network away.
                 offline_builds: is_here || sandbox.has_networks(),

@@ -82,6 +82,36 @@ pub struct Dialect {
     pub add_zstd: bool,
     /// `RUN --mount` stays within what its source is from, and what is written to it is not kept.
     pub confined_mounts: bool,
+    /// `COPY --exclude` and `ADD --exclude`.
+    #[serde(default)]
+    pub copy_exclude: bool,
+    /// `COPY --parents`.
+    #[serde(default)]
+    pub copy_parents: bool,
+    /// `COPY --link` and `ADD --link`.
+    #[serde(default)]
+    pub copy_link: bool,
+    /// `--chmod` with letters.
+    #[serde(default)]
+    pub symbolic_modes: bool,
+    /// Patterns in every part of a source of COPY and ADD, as Go reads them.
+    #[serde(default)]
+    pub copy_patterns: bool,
+    /// `ADD --unpack`.
+    #[serde(default)]
+    pub add_unpack: bool,
+    /// ADD of what is on the network.
+    #[serde(default)]
+    pub add_remote: bool,
+    /// `size` of `RUN --mount=type=tmpfs`.
+    #[serde(default)]
+    pub tmpfs_size: bool,
+    /// `sharing=private` of `RUN --mount=type=cache`.
+    #[serde(default)]
+    pub private_caches: bool,
+    /// Several mounts of a RUN at one place, and mounts at places of the engine's own.
+    #[serde(default)]
+    pub stacked_mounts: bool,
 }
 
 /// How an engine decides what belongs into a layer.

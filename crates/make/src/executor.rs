@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use backend_api::{Backend, Network, Ready};
-use build::{Builder, Engine, Listener, Log, Order, Session, check_platforms};
+use build::{
+    Builder, Chosen, Engine, Listener, Log, Order, Recipe, Refusal, Session, check_platforms,
+};
 use oci_image::Digest;
 use state::{Access, Directories};
 use tokio::sync::watch;
@@ -24,6 +26,10 @@ pub trait Executor: fmt::Debug + Send + Sync {
     ///
     /// [`build::Error::Platform`].
     fn check_platforms(&self, platforms: &[String]) -> Result<(), build::Error>;
+
+    /// Returns what of a recipe it cannot carry out, as far as its files say that: nothing that it is built from need be
+    /// there.
+    fn refusals(&self, recipe: &Recipe) -> Vec<Refusal>;
 
     /// Prepares for builds in a tree, which nobody else builds in until [`close`](Self::close), and
     /// removes what builds that were killed have left.
@@ -96,6 +102,15 @@ impl Executor for Local {
 
     fn check_platforms(&self, platforms: &[String]) -> Result<(), build::Error> {
         check_platforms(&self.ready, platforms)
+    }
+
+    fn refusals(&self, recipe: &Recipe) -> Vec<Refusal> {
+        let chosen = Chosen {
+            runtime: self.runtime(),
+            capabilities: &self.ready.capabilities,
+            network: self.network,
+        };
+        build::refusals(&chosen, recipe)
     }
 
     async fn open(

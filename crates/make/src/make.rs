@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::job::{Job, Options};
 use crate::memory::Memory;
 use crate::package::{MadePackage, Maker};
+use crate::refused::refusals;
 use crate::scan::scan;
 use crate::schedule::Schedule;
 use crate::sources::Sources;
@@ -152,6 +153,17 @@ impl Work {
             let packages = maker.plan.packages.iter().zip(&found.fresh);
             let stale = packages.filter_map(|(package, fresh)| fresh.is_none().then_some(package));
             let stale: Vec<_> = stale.collect();
+            let refusals = refusals(
+                maker.executor.as_ref(),
+                maker.profile,
+                &maker.directories,
+                &stale,
+                maker.hermetic.as_deref(),
+            );
+            if !refusals.is_empty() {
+                let runtime = maker.executor.runtime().to_owned();
+                return Err(Error::Refused { runtime, refusals });
+            }
             requiring.require(&stale)?;
             if !stale.is_empty() && options.space == Space::Checked {
                 let names = stale.iter().map(|package| package.name.as_str());

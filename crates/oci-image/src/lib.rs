@@ -21,6 +21,7 @@ mod path;
 mod profile;
 mod rewrite;
 mod set;
+mod triggers;
 
 pub use config::{
     ConfigError, ConfigRequest, HistoryEntry, RecastRequest, config, diff_ids, entries_of_base,

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use backend_api::{Variation, Variations};
-use build::{Destination, Error, Listener, Log, Order, Resolved, Session, blocking};
+use build::{
+    Destination, Error, Listener, Log, Order, Recipe, Refusal, Resolved, Session, blocking,
+};
 use make::Executor;
 use oci_image::Digest;
 use state::{Directories, IoContext as _};
@@ -221,6 +223,10 @@ impl Executor for Rounds {
 
     fn check_platforms(&self, platforms: &[String]) -> Result<(), Error> {
         self.inner.check_platforms(platforms)
+    }
+
+    fn refusals(&self, recipe: &Recipe) -> Vec<Refusal> {
+        self.inner.refusals(recipe)
     }
 
     async fn open(

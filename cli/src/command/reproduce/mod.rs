@@ -315,6 +315,19 @@ async fn job(
             super::hermetic::check_for(hermetic, &built, &runtime.label, &runtime.ready)?;
         }
     }
+    let mut refused = Vec::new();
+    for runtime in &runtimes {
+        let chosen = (&runtime.backend, &runtime.ready);
+        let refusals = super::refused::of(context, &built, hermetic.as_ref(), chosen)?;
+        if !refusals.is_empty() {
+            let failure = Failure::refused(&runtime.label, &refusals).into_problems();
+            let label = &runtime.label;
+            refused.extend(failure.map(|(message, hint)| (format!("{label}: {message}"), hint)));
+        }
+    }
+    if !refused.is_empty() {
+        return Err(Failure::of(ErrorKind::Package, refused));
+    }
     Ok(Job {
         id: String::new(),
         profile: context.settings.profile.value,

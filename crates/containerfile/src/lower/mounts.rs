@@ -8,6 +8,7 @@
 
 use std::fmt::Write as _;
 
+use super::mount_fields::{FIELDS, VARIABLE, absolute, beneath, field, value};
 use super::options::CopiedSource;
 use super::stage::Writer;
 use super::text;
@@ -15,24 +16,6 @@ use crate::build::Step;
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Instruction, Mount};
 
-/// The fields that a mount may have, in the order in which they are written.
-const FIELDS: [(&str, &[&str]); 13] = [
-    ("type", &["type"]),
-    ("from", &["from"]),
-    ("source", &["source", "src"]),
-    ("target", &["target", "dst", "destination"]),
-    ("ro", &["ro", "readonly"]),
-    ("rw", &["rw", "readwrite"]),
-    ("id", &["id"]),
-    ("sharing", &["sharing"]),
-    ("mode", &["mode"]),
-    ("uid", &["uid"]),
-    ("gid", &["gid"]),
-    ("size", &["size"]),
-    ("required", &["required"]),
-];
-/// What stands for a secret's variable.
-const VARIABLE: &str = "env";
 /// The types that a mount may have.
 const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 
@@ -54,6 +37,15 @@ impl Writer<'_> {
         let mut mounts = Vec::new();
         for mount in &run.mounts {
             check(mount).map_err(|kind| Self::fault(step, kind))?;
+            let kind = kind(mount);
+            if kind == "secret" || kind == "ssh" {
+                // Nobody has been given any: what is not required is not there.
+                if is_required(mount) {
+                    return Err(Self::fault(step, ErrorKind::SecretOfRun(kind)));
+                }
+                continue;
+            }
+            let mount = &absolute(mount, &step.working_directory);
             mounts.push(if self.options.dialect.confined_mounts {
                 alone(self.renamed_mount(mount))
             } else {
@@ -61,24 +53,6 @@ impl Writer<'_> {
             });
         }
         Ok(mounts)
-    }
-
-    /// Refuses a mount of a trigger that the engine finds in an image, and does by itself, if it would have
-    /// to be written in another way.
-    pub(super) fn check_trigger(&self, step: &Step) -> Result<(), Fault> {
-        let Instruction::Run(run) = &step.instruction else {
-            return Ok(());
-        };
-        for mount in &run.mounts {
-            check(mount).map_err(|kind| Self::fault(step, kind))?;
-            // The engine reads the trigger, and not what is made of it here.
-            let is_plain = kind(mount) == "tmpfs" || self.options.dialect.confined_mounts;
-            if !is_plain || has_special_flags(&step.source) {
-                let what = "in a trigger (ONBUILD) of an image".to_owned();
-                return Err(Self::fault(step, ErrorKind::MountOfRun(what)));
-            }
-        }
-        Ok(())
     }
 
     fn renamed_mount(&self, mount: &Mount) -> Mount {
@@ -103,7 +77,7 @@ impl Writer<'_> {
         let source = beneath(value(mount, "source").unwrap_or_default());
         let is_written = is_written(mount, &kind);
         match kind.as_str() {
-            "tmpfs" | "secret" | "ssh" => return Ok(mount.clone()),
+            "tmpfs" => return Ok(mount.clone()),
             "bind" if source == "/" && !is_written => return Ok(self.renamed_mount(mount)),
             "bind" => {
                 let stage = self.copied(step, mount.from(), &source, is_written)?;
@@ -212,30 +186,18 @@ fn alone(mut mount: Mount) -> Mount {
     mount
 }
 
-/// Tells whether the flags of an instruction have anything that could be expanded, quoted or continued.
-fn has_special_flags(source: &str) -> bool {
-    let words = source.split_whitespace().skip(1);
-    let mut flags = words.take_while(|word| word.starts_with("--") || word.ends_with(['\\', '`']));
-    // Fields are set apart by commas.
-    flags.any(|flag| flag.contains(|c| c != ',' && SPECIAL.contains(&c)))
-}
-
 fn kind(mount: &Mount) -> String {
     let kind = mount.get("type").unwrap_or("bind");
     kind.to_ascii_lowercase()
 }
 
-/// Returns the last value of a field, under whichever of its names.
-fn value<'a>(mount: &'a Mount, name: &str) -> Option<&'a str> {
-    field(mount, name)?.1.as_deref()
-}
-
-/// Returns what counts of a field, under whichever of its names: what stands last.
-fn field<'a>(mount: &'a Mount, name: &str) -> Option<&'a (String, Option<String>)> {
-    let known = FIELDS.iter().find(|(field, _)| *field == name);
-    let keys = known.map_or(&[VARIABLE] as &[&str], |(_, keys)| *keys);
-    let mut fields = mount.fields.iter().rev();
-    fields.find(|(key, _)| keys.contains(&key.as_str()))
+/// Tells whether a `RUN` fails without what it mounts.
+fn is_required(mount: &Mount) -> bool {
+    let no = ["0", "f", "F", "false", "FALSE", "False"];
+    field(mount, "required").is_some_and(|(_, value)| {
+        let value = value.as_deref().unwrap_or("true");
+        !no.contains(&value)
+    })
 }
 
 /// Tells whether a `RUN` may write to a mount.
@@ -252,19 +214,6 @@ fn is_written(mount: &Mount, kind: &str) -> bool {
         }
     }
     written
-}
-
-/// Returns a path from the root on, without `.` and `..`.
-fn beneath(path: &str) -> String {
-    let mut names = Vec::new();
-    for name in path.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => drop(names.pop()),
-            name => names.push(name),
-        }
-    }
-    format!("/{}", names.join("/"))
 }
 
 /// Returns the id of a cache as one name, of which no engine makes a path.
@@ -285,15 +234,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    #[rstest]
-    #[case("", "/")]
-    #[case("a/./b//c/", "/a/b/c")]
-    #[case("/a/../../b", "/b")]
-    #[case("../..", "/")]
-    fn paths_stay_beneath(#[case] path: &str, #[case] expected: &str) {
-        assert_eq!(beneath(path), expected);
-    }
 
     #[rstest]
     #[case("cargo-1", "stagex-cargo-1")]

@@ -36,6 +36,27 @@ pub struct Dialect {
     /// `COPY` and `ADD` of several sources put them where `BuildKit` does: into a directory if there is one, and else to
     /// one file after the other. Without that the destination must be a directory for certain.
     pub any_destination: bool,
+    /// `COPY --exclude` and `ADD --exclude`.
+    pub copy_exclude: bool,
+    /// `COPY --parents`.
+    pub copy_parents: bool,
+    /// `COPY --link` and `ADD --link`.
+    pub copy_link: bool,
+    /// `--chmod` with letters.
+    pub symbolic_modes: bool,
+    /// Any pattern in a source of `COPY` and `ADD`, as `BuildKit` reads it. Without that a pattern may have `*` and
+    /// `?`, in the last part of its path.
+    pub copy_patterns: bool,
+    /// `ADD --unpack`.
+    pub add_unpack: bool,
+    /// `ADD` of what is on the network, with `--checksum` and `--keep-git-dir`.
+    pub add_remote: bool,
+    /// The size of a mount in memory.
+    pub tmpfs_size: bool,
+    /// A cache that a `RUN` shares with no other.
+    pub private_caches: bool,
+    /// Of several mounts at one place the last one counts, and a mount at a place of the engine's own takes its place.
+    pub stacked_mounts: bool,
 }
 
 impl Dialect {
@@ -49,6 +70,16 @@ impl Dialect {
         confined_mounts: true,
         image_platforms: true,
         any_destination: true,
+        copy_exclude: true,
+        copy_parents: true,
+        copy_link: true,
+        symbolic_modes: true,
+        copy_patterns: true,
+        add_unpack: true,
+        add_remote: true,
+        tmpfs_size: true,
+        private_caches: true,
+        stacked_mounts: true,
     };
 }
 

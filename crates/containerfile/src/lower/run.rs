@@ -33,17 +33,7 @@ impl Writer<'_> {
                 .map(|mount| Self::flag("mount", &fields(mount))),
         );
         words.extend(network.map(|mode| Self::flag("network", mode.word())));
-        words.extend(
-            written
-                .security
-                .map(|security| Self::flag("security", security.word())),
-        );
-        words.extend(
-            written
-                .devices
-                .iter()
-                .map(|text| Self::flag("device", text)),
-        );
+        // What else it could ask for is refused, or what it has anyhow.
         words.push(command);
         Ok(words.join(" "))
     }

@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::literal;
 use super::made;
 use super::options::{LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile};
+use super::refused;
 use super::text;
 use crate::build::{Build, Origin, ResolvedStage, Step};
 use crate::containerfile::Containerfile;
@@ -24,6 +25,8 @@ pub(super) struct Writer<'a> {
     pub(super) options: &'a LowerOptions,
     pub(super) stage: &'a ResolvedStage,
     pub(super) lowered: &'a mut Lowered,
+    /// What the dialect cannot express.
+    pub(super) faults: &'a mut Vec<Fault>,
     /// Stages that this one needs, which stand before it.
     pub(super) before: String,
     /// What the engine has been told of the environment.
@@ -31,15 +34,23 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    pub(super) fn write(mut self) -> Result<Environment, Fault> {
+    pub(super) fn write(mut self) -> Environment {
         let (from, start) = (self.from(), self.lowered.text.len());
         self.line("");
         self.line(&from);
         for step in &self.stage.steps {
-            self.step(step)?;
+            let refused = refused::of_step(step, &self.options.dialect);
+            if refused.is_empty() {
+                if let Err(fault) = self.step(step) {
+                    self.faults.push(fault);
+                }
+            } else {
+                let faults = refused.into_iter().map(|kind| Self::fault(step, kind));
+                self.faults.extend(faults);
+            }
         }
         self.lowered.text.insert_str(start, &self.before);
-        Ok(self.environment)
+        self.environment
     }
 
     fn from(&self) -> String {
@@ -76,14 +87,9 @@ impl Writer<'_> {
 
     fn step(&mut self, step: &Step) -> Result<(), Fault> {
         let makes_layer = step.makes_layer() && !self.is_made_by_run(step);
-        if step.origin == Origin::ImageTrigger {
-            self.check_trigger(step)?;
-            self.placed(step, makes_layer);
-            return Ok(());
-        }
         let statement = self.statement(step)?;
         let text = match (&statement.instruction, &step.instruction) {
-            // The image's own triggers are written into its config; triggers of stages are written out.
+            // The image's own triggers are written into its config; those of its base are written out.
             (Instruction::Onbuild(_), _) => return Ok(()),
             // What only the config shows is not the engine's matter. Some make the directory of a
             // VOLUME in the next layer.
@@ -130,6 +136,11 @@ impl Writer<'_> {
         }
         if let Instruction::Copy(copy) = &mut instruction {
             copy.from = copy.from.as_ref().map(|name| self.source(name));
+        }
+        if let Instruction::Add(add) = &instruction
+            && !self.options.dialect.add_unpack
+        {
+            instruction = without_unpack(add);
         }
         match literal::written_out(&instruction, text::ESCAPE) {
             Some(text) => Ok(text),
@@ -364,6 +375,32 @@ impl Writer<'_> {
         ));
         words.join(" ")
     }
+}
+
+/// Writes an `ADD` without `--unpack`: what is not unpacked is copied, and any other file of a context is unpacked if
+/// it can be. Nor does it matter there whether the directory of git is kept.
+fn without_unpack(add: &Add) -> Instruction {
+    let mut add = add.clone();
+    let is_local = !add
+        .sources
+        .paths
+        .iter()
+        .any(|path| refused::is_remote(path));
+    if is_local && add.unpack == Some(false) {
+        return Instruction::Copy(Copy {
+            sources: add.sources,
+            from: None,
+            chown: add.chown,
+            chmod: add.chmod,
+            link: add.link,
+            parents: false,
+            exclude: add.exclude,
+        });
+    }
+    if is_local {
+        (add.unpack, add.keep_git_dir) = (None, None);
+    }
+    Instruction::Add(add)
 }
 
 /// Puts the bodies of heredocs behind a line.

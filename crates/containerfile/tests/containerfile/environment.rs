@@ -98,7 +98,7 @@ fn what_an_engine_cannot_be_told_is_refused(
     options.given = scope.build_args.clone();
     let result = lower(&file, &build, &options);
     assert_eq!(
-        result.err().map(|error| error.kind),
+        result.err().map(|mut errors| errors.remove(0).kind),
         given.map(|_| ErrorKind::VariableOfLines("x".to_owned()))
     );
 }

@@ -20,6 +20,16 @@ pub(crate) const BARE: Dialect = Dialect {
     confined_mounts: false,
     any_destination: false,
     image_platforms: false,
+    copy_exclude: false,
+    copy_parents: false,
+    copy_link: false,
+    symbolic_modes: false,
+    copy_patterns: false,
+    add_unpack: false,
+    add_remote: false,
+    tmpfs_size: false,
+    private_caches: false,
+    stacked_mounts: false,
 };
 
 pub(crate) fn options(dialect: Dialect) -> LowerOptions {
@@ -39,7 +49,7 @@ pub(crate) fn lowered_with(source: &str, options: &LowerOptions) -> (Build, Lowe
     let build = file
         .resolve(&scope)
         .unwrap_or_else(|error| panic!("{error}"));
-    let lowered = lower(&file, &build, options).unwrap_or_else(|error| panic!("{error}"));
+    let lowered = lower(&file, &build, options).unwrap_or_else(|errors| panic!("{errors:?}"));
     (build, lowered)
 }
 
@@ -63,7 +73,7 @@ fn denied(source: &str, dialect: Dialect) -> (Build, Lowered) {
         .unwrap_or_else(|error| panic!("{error}"));
     build.deny_network(|stage| stage.name.as_deref() == Some("a"));
     let lowered = lower(&file, &build, &options(dialect));
-    (build, lowered.unwrap_or_else(|error| panic!("{error}")))
+    (build, lowered.unwrap_or_else(|errors| panic!("{errors:?}")))
 }
 
 #[test]
@@ -96,24 +106,36 @@ fn a_run_that_is_denied_the_network_says_so_to_the_engine() {
         "RUN [\"/bin/sh\", \"-c\", \"\\\na\"]\nRUN [\"/bin/sh\", \"-c\", \"\\\nb\"]\n"
     );
     assert!(build.network().all(|run| run.mode == NetworkMode::None));
-    assert!(!build.has_denied_trigger());
 }
 
-/// The engine knows the trigger from its base, and runs it as it stands there.
+/// An engine is given a base without triggers, and each of them as an instruction.
 #[test]
-fn a_trigger_that_is_denied_the_network_is_known() {
+fn triggers_of_an_image_are_written_out() {
     let mut scope = scope();
     let facts = ImageFacts {
-        triggers: vec!["RUN a".to_owned()],
+        triggers: ["WORKDIR $T/b", "RUN --mount=source=x,target=$T y", "RUN c"]
+            .map(str::to_owned)
+            .to_vec(),
+        environment: vec![("T".to_owned(), "/t".to_owned())],
         ..ImageFacts::default()
     };
     scope.images.insert("base".to_owned(), facts);
-    let file = parse("FROM base AS a\nFROM base\n").unwrap();
+    let file = parse("FROM base\nRUN d\n").unwrap();
     let mut build = file.resolve(&scope).unwrap();
-    build.deny_network(|_| true);
-    assert!(!build.has_denied_trigger());
     build.deny_network(|_| false);
-    assert!(build.has_denied_trigger());
+    let dialect = Dialect {
+        run_network: true,
+        ..BARE
+    };
+    let lowered = lower(&file, &build, &options(dialect)).unwrap();
+    assert_eq!(
+        lowered.text,
+        "\nFROM scratch AS stagex-mount-0\nCOPY /x /mount\n\nFROM base\nCOPY --from=side /empty/ /t/b/\nWORKDIR /t/b\n\
+         RUN --mount=type=bind,from=stagex-mount-0,source=/mount,target=/t --network=none [\"/bin/sh\", \"-c\", \"\\\ny\"]\n\
+         RUN --network=none [\"/bin/sh\", \"-c\", \"\\\nc\"]\nRUN --network=none [\"/bin/sh\", \"-c\", \"\\\nd\"]\n"
+    );
+    let makes_layer = lowered.steps.iter().filter(|step| step.makes_layer);
+    assert_eq!(makes_layer.count(), 4);
 }
 
 #[test]
@@ -371,7 +393,7 @@ fn an_archive_that_the_engine_does_not_unpack_is_named() {
 fn what_the_dialect_cannot_say_is_refused(#[case] body: &str, #[case] kind: ErrorKind) {
     let file = parse(&format!("FROM scratch\n{body}")).unwrap();
     let build = file.resolve(&scope()).unwrap();
-    let error = lower(&file, &build, &options(BARE)).unwrap_err();
+    let error = lower(&file, &build, &options(BARE)).unwrap_err().remove(0);
     assert_eq!((error.kind, error.position.line), (kind, 2));
 }
 
@@ -381,7 +403,7 @@ fn a_run_without_network_is_refused_unless_the_build_is_offline() {
     let build = file.resolve(&scope()).unwrap();
     let mut options = options(BARE);
     options.offline = false;
-    let error = lower(&file, &build, &options).unwrap_err();
+    let error = lower(&file, &build, &options).unwrap_err().remove(0);
     assert_eq!(error.kind, ErrorKind::NetworkOfRun("none"));
     assert!(error.hint().unwrap().contains("offline"));
 }

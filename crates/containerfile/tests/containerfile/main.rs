@@ -7,6 +7,7 @@ mod grammar;
 mod lowering;
 mod mounts;
 mod references;
+mod refusals;
 mod resolution;
 mod robustness;
 

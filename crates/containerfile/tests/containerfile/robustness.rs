@@ -84,7 +84,7 @@ proptest! {
         };
         let result = parse(&source).and_then(|file| {
             let build = file.resolve(&scope())?;
-            let lowered = lower(&file, &build, &options)?;
+            let lowered = lower(&file, &build, &options).map_err(|mut errors| errors.remove(0))?;
             Ok((build, lowered))
         });
         match result {

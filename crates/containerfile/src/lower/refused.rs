@@ -1,0 +1,189 @@
+//! What a dialect cannot carry, and lowering has no way around: told by the instruction alone.
+//!
+//! It does not know how an instruction is written for an engine.
+
+use super::mount_fields::{target, value};
+use super::options::Dialect;
+use crate::build::Step;
+use crate::error::ErrorKind;
+use crate::instruction::{Instruction, Mount, Run, Security};
+
+/// What sources on the network begin with.
+const REMOTE: [&str; 5] = ["http://", "https://", "git://", "git@", "ssh://"];
+
+/// What a runtime does that should give another image.
+const IGNORED: &str = ": it ignores it, or does something else";
+const NO_RUNTIME: &str = "leave it out: no runtime is given more than any RUN may do";
+
+/// Returns what a dialect lacks of a step.
+pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
+    match &step.instruction {
+        Instruction::Copy(copy) => {
+            let files = Files {
+                keyword: "COPY",
+                paths: &copy.sources.paths,
+                chmod: copy.chmod.as_deref(),
+                link: copy.link,
+                exclude: &copy.exclude,
+            };
+            let parents = copy.parents && !dialect.copy_parents;
+            let parents = parents.then(|| {
+                let hint =
+                    "copy each directory to its own place, or build it with --runtime native";
+                unsupported("COPY --parents".to_owned(), IGNORED, hint)
+            });
+            parents.into_iter().chain(files.refused(dialect)).collect()
+        }
+        Instruction::Add(add) => {
+            let files = Files {
+                keyword: "ADD",
+                paths: &add.sources.paths,
+                chmod: add.chmod.as_deref(),
+                link: add.link,
+                exclude: &add.exclude,
+            };
+            let checksum = add.checksum.is_some() && !dialect.add_remote;
+            let checksum = checksum.then(|| {
+                let hint =
+                    "declare the file as a source in package.toml, whose hash is always checked";
+                unsupported("ADD --checksum".to_owned(), "", hint)
+            });
+            let remote = add.sources.paths.iter().find(|path| is_remote(path));
+            let remote = remote.filter(|_| !dialect.add_remote).map(|path| {
+                let hint = "declare it as a source in package.toml (`stagex fetch` downloads it), and COPY it";
+                unsupported(format!("ADD {path}"), ": it would be downloaded", hint)
+            });
+            let is_remote = add.sources.paths.iter().any(|path| is_remote(path));
+            let unpack = (is_remote && add.unpack.is_some() && !dialect.add_unpack).then(|| {
+                let hint = "leave out --unpack, or build it with a runtime that has it (see `stagex runtimes`)";
+                unsupported("ADD --unpack".to_owned(), "", hint)
+            });
+            let of_add = checksum.into_iter().chain(remote).chain(unpack);
+            of_add.chain(files.refused(dialect)).collect()
+        }
+        Instruction::Run(run) => of_run(step, run, dialect),
+        _ => Vec::new(),
+    }
+}
+
+/// Tells whether a source of an `ADD` is on the network.
+pub(super) fn is_remote(path: &str) -> bool {
+    REMOTE.iter().any(|start| path.starts_with(start))
+}
+
+/// What `COPY` and `ADD` have in common.
+struct Files<'a> {
+    keyword: &'static str,
+    paths: &'a [String],
+    chmod: Option<&'a str>,
+    link: bool,
+    exclude: &'a [String],
+}
+
+impl Files<'_> {
+    fn refused(&self, dialect: &Dialect) -> Vec<ErrorKind> {
+        let keyword = self.keyword;
+        let mut refused = Vec::new();
+        if !self.exclude.is_empty() && !dialect.copy_exclude {
+            let hint = "name what is copied, remove the rest in the stage before, list what a context should not have in \
+                        .dockerignore, or build it with --runtime native";
+            refused.push(unsupported(format!("{keyword} --exclude"), IGNORED, hint));
+        }
+        if self.link && !dialect.copy_link {
+            let hint =
+                "leave out --link, or build it with a runtime that has it (see `stagex runtimes`)";
+            refused.push(unsupported(format!("{keyword} --link"), IGNORED, hint));
+        }
+        let in_letters = |mode: &&str| mode.contains(|digit: char| !digit.is_ascii_digit());
+        if let Some(mode) = self.chmod.filter(in_letters)
+            && !dialect.symbolic_modes
+        {
+            let hint = "give the mode in digits, such as --chmod=755, use chmod in a RUN, or build it with --runtime native";
+            refused.push(unsupported(format!("{keyword} --chmod={mode}"), "", hint));
+        }
+        let unusual = self.paths.iter().find(|path| is_unusual(path));
+        if let Some(path) = unusual.filter(|_| !dialect.copy_patterns) {
+            let hint = "use only `*` and `?`, and only behind the last `/`, copy the directory, or build it with \
+                        --runtime native";
+            let why =
+                ": it reads `**`, brackets, backslashes and patterns of directories in another way";
+            refused.push(unsupported(format!("{keyword} {path}"), why, hint));
+        }
+        refused
+    }
+}
+
+/// Tells whether engines may disagree on what a source stands for.
+fn is_unusual(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    directory.contains(['*', '?', '[', '\\']) || name.contains(['[', '\\']) || name.contains("**")
+}
+
+fn of_run(step: &Step, run: &Run, dialect: &Dialect) -> Vec<ErrorKind> {
+    let mut refused = Vec::new();
+    if run.security == Some(Security::Insecure) {
+        let what = "RUN --security=insecure".to_owned();
+        refused.push(unsupported(what, "", NO_RUNTIME));
+    }
+    if let Some(device) = run.devices.first() {
+        let what = format!("RUN --device={device}");
+        refused.push(unsupported(what, "", NO_RUNTIME));
+    }
+    let mut places: Vec<String> = Vec::new();
+    for mount in &run.mounts {
+        refused.extend(of_mount(mount, dialect));
+        let Some(place) = target(mount, &step.working_directory) else {
+            continue;
+        };
+        if !dialect.stacked_mounts {
+            if places.contains(&place) {
+                let what = format!("two mounts at {place}");
+                let hint = "mount one thing at one place, or build it with --runtime native";
+                refused.push(unsupported(what, "", hint));
+            }
+            if is_of_engine(&place) {
+                let what = format!("a mount at {place}");
+                let why = ": what the engine has there itself stays in its way";
+                let hint = "mount it elsewhere, or build it with --runtime native";
+                refused.push(unsupported(what, why, hint));
+            }
+        }
+        places.push(place);
+    }
+    refused
+}
+
+fn of_mount(mount: &Mount, dialect: &Dialect) -> Option<ErrorKind> {
+    let is = |name: &str, expected: &str| {
+        let said = value(mount, name).unwrap_or_default();
+        said.eq_ignore_ascii_case(expected)
+    };
+    if is("type", "tmpfs") && value(mount, "size").is_some() && !dialect.tmpfs_size {
+        let hint = "leave out the size, or build it with --runtime native";
+        return Some(unsupported(
+            "RUN --mount=type=tmpfs,size=".to_owned(),
+            "",
+            hint,
+        ));
+    }
+    if is("type", "cache") && is("sharing", "private") && !dialect.private_caches {
+        let hint = "leave out sharing=private, or build it with --runtime native";
+        let what = "RUN --mount=type=cache,sharing=private".to_owned();
+        return Some(unsupported(what, "", hint));
+    }
+    None
+}
+
+/// Tells whether engines mount something there themselves.
+fn is_of_engine(place: &str) -> bool {
+    let own = ["/dev", "/proc", "/sys"];
+    own.iter().any(|directory| {
+        let rest = place.strip_prefix(directory);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+fn unsupported(what: String, why: &'static str, hint: &'static str) -> ErrorKind {
+    ErrorKind::Unsupported { what, why, hint }
+}
