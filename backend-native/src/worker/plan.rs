@@ -15,7 +15,7 @@ use snapshot::{Digest, Place};
 use crate::worker::equal::Equal;
 use crate::worker::kept::cache::Cache;
 use crate::worker::kept::digests;
-use crate::worker::kept::entry::{Entry, Part};
+use crate::worker::kept::entry::{KeptEntry, Part};
 use crate::worker::key::Keys;
 use crate::worker::recipe::{Origin, Recipe};
 use crate::worker::threads::{lock, thread};
@@ -32,7 +32,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Default)]
 struct Head {
     /// Its first steps that make a layer, in order.
-    kept: Vec<Entry>,
+    kept: Vec<KeptEntry>,
     /// What tells its file system from any other, if all of its steps were kept.
     whole: Option<Digest>,
 }
@@ -58,7 +58,7 @@ impl Plan {
     }
 
     /// Returns what was kept of a stage: its first steps, in order.
-    pub(crate) fn kept(&self, id: StageId) -> &[Entry] {
+    pub(crate) fn kept(&self, id: StageId) -> &[KeptEntry] {
         self.stages.get(&id).map_or(&[], |head| &head.kept)
     }
 

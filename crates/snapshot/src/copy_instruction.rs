@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::expand::expand;
 use crate::mode::Permissions;
 use crate::place::Place;
-use crate::taken::{Found, Taken};
+use crate::taken::{Taken, TakenPlace};
 use crate::tree::{Tree, kind};
 use crate::tree_copy::{Exactness, copy_to};
 
@@ -44,7 +44,7 @@ pub fn copy(source: Source<'_>, taken: &Taken, into: &Tree, copying: &Copying<'_
 
 fn copy_one(
     source: Source<'_>,
-    (taken, found): (&Taken, &Found),
+    (taken, found): (&Taken, &TakenPlace),
     into: &Tree,
     copying: &Copying<'_>,
 ) -> Result<()> {

@@ -18,7 +18,7 @@ use crate::worker::directories::{Directories, path_in};
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::View;
-use crate::worker::run::mounts::{self, Cache, Kind, Made, Mount, Writing};
+use crate::worker::run::mounts::{self, Cache, CacheDirectory, Kind, Mount, Writing};
 use crate::worker::run::stubs::Stubs;
 
 /// What a process finds in `/etc/hosts`.
@@ -200,14 +200,14 @@ impl<'a> RunMounts<'a> {
         let root = known.map_or_else(|| self.new_cache(mount, cache.made), Ok)?;
         self.caches.insert(cache.clone(), root.clone());
         let source = match cache.made {
-            Some(_) => Place::new(Made::PATH),
+            Some(_) => Place::new(CacheDirectory::PATH),
             None => mount.source.clone(),
         };
         let tree = Tree::open(&root)?;
         Ok(path_in(&root, &found(&tree, &source)?))
     }
 
-    fn new_cache(&mut self, mount: &Mount, made: Option<Made>) -> Result<PathBuf> {
+    fn new_cache(&mut self, mount: &Mount, made: Option<CacheDirectory>) -> Result<PathBuf> {
         let root = match &mount.from {
             None => self.directories().directory()?,
             Some(from) => {
@@ -219,7 +219,7 @@ impl<'a> RunMounts<'a> {
         };
         if let Some(made) = made {
             let tree = Tree::open(&root)?;
-            let place = tree.resolve(Made::PATH.as_bytes())?;
+            let place = tree.resolve(CacheDirectory::PATH.as_bytes())?;
             tree.make_directories(&place, made.mode, Some(made.owner()))?;
         }
         Ok(root)

@@ -36,6 +36,10 @@ fn find(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what further files a test is to read is said to it in no other way"
+)]
 fn corpus() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = Vec::new();
@@ -238,8 +242,14 @@ fn is_open(instruction: &Instruction) -> bool {
                 || !add.exclude.is_empty()
                 || flags != (None, &None, None)
         }
-        Instruction::Run(_) | Instruction::Workdir(_) | Instruction::User(_) => false,
-        Instruction::Arg(_) | Instruction::Env(_) | Instruction::Shell(_) => false,
-        _ => true,
+        other => !matches!(
+            other,
+            Instruction::Run(_)
+                | Instruction::Workdir(_)
+                | Instruction::User(_)
+                | Instruction::Arg(_)
+                | Instruction::Env(_)
+                | Instruction::Shell(_)
+        ),
     }
 }
