@@ -69,11 +69,10 @@ impl StageBuilder {
                 // What it takes of other stages is there: nobody who has the slot waits for one that waits for it.
                 self.wait_for_sources(step)?;
                 let mut slot = lock(&slot);
-                let made = match slot.take() {
-                    Some(made) => self.take_over(step, made, files)?,
-                    None => self.make(step, name, files)?,
-                };
-                slot.insert(made).clone()
+                match &*slot {
+                    Some(made) => self.take_over(step, made.clone(), files)?,
+                    None => slot.insert(self.make(step, name, files)?).clone(),
+                }
             }
         };
         files.put(made.directories, made.digest)
@@ -94,6 +93,14 @@ impl StageBuilder {
         let references = references.collect::<Option<Vec<_>>>();
         let key = self.key(step, files).filter(|_| references.is_some());
         let layer = self.recipe.layer(step);
+        if let (Some(key), Some(references)) = (key, &references)
+            && references
+                .iter()
+                .any(|kept| kept.key == key.digest.to_string())
+        {
+            // It was kept for this step as well.
+            return Ok(made);
+        }
         if let ([only], Some(layer)) = (made.directories.as_slice(), &layer) {
             let below = self.below(step, files)?;
             write_layer(&Tree::open(only)?, &below, &self.sources.stacks, layer)?;

@@ -131,6 +131,9 @@ fn word(step: &Step, files: &BTreeMap<&str, &str>) -> String {
         Instruction::Add(add) => {
             let mut add = add.clone();
             add.sources.json = false;
+            // Of several sources it is known that they go to a directory.
+            let destination = add.sources.destination.trim_end_matches('/').to_owned();
+            add.sources.destination = destination;
             format!("{add:?}")
         }
         Instruction::Workdir(path) => format!("WORKDIR {path:?}"),
@@ -228,17 +231,13 @@ fn is_open(instruction: &Instruction) -> bool {
     };
     match instruction {
         Instruction::Copy(copy) => {
-            owner(&copy.chown)
-                || mode(&copy.chmod)
-                || copy.link
-                || copy.parents
-                || !copy.exclude.is_empty()
+            // Whether an engine has --link is a capability of its own.
+            owner(&copy.chown) || mode(&copy.chmod) || copy.parents || !copy.exclude.is_empty()
         }
         Instruction::Add(add) => {
             let flags = (add.keep_git_dir, &add.checksum, add.unpack);
             owner(&add.chown)
                 || mode(&add.chmod)
-                || add.link
                 || !add.exclude.is_empty()
                 || flags != (None, &None, None)
         }

@@ -426,3 +426,33 @@ fn empty_continuations_are_told() {
     let found = file.empty_continuations.iter().map(|span| span.of(source));
     assert_eq!(found.collect::<Vec<_>>(), ["\n", " \n"]);
 }
+
+#[rstest]
+#[case("COPY --parents . /d/", false)]
+#[case("COPY --parents / /d/", false)]
+#[case("COPY --parents a/./ /d/", false)]
+#[case("COPY --parents a/./. /d/", false)]
+#[case("COPY --parents ./* /d/", true)]
+#[case("COPY --parents a/./b /d/", true)]
+#[case("COPY . /d/", true)]
+fn a_whole_directory_has_no_parents(#[case] line: &str, #[case] is_taken: bool) {
+    let file = parse(&format!("FROM scratch\n{line}\n")).unwrap();
+    let built = file.resolve(&scope());
+    assert_eq!(built.is_ok(), is_taken, "{built:?}");
+}
+
+#[rstest]
+#[case("RUN")]
+#[case("CMD")]
+#[case("ENTRYPOINT")]
+#[case("RUN --network=none")]
+fn a_command_may_be_empty(#[case] line: &str) {
+    let build = build(&format!("FROM scratch\n{line}\n"));
+    let command = match &build.stages[0].steps[0].instruction {
+        Instruction::Run(run) => &run.command,
+        Instruction::Cmd(command) | Instruction::Entrypoint(command) => command,
+        other => panic!("{other:?}"),
+    };
+    let shell = ["/bin/sh", "-c"].map(str::to_owned);
+    assert_eq!(command.words(&shell), ["/bin/sh", "-c", ""]);
+}
