@@ -74,7 +74,10 @@ pub(crate) const ARROWS: [(&str, &[&str]); 47] = [
         &[
             "backend-api",
             "beneath",
+            // What is generated is in no tree.
+            "build",
             "documents",
+            "generate",
             "make",
             // Its tests only: mutants of the encoder compress at other levels.
             "go-flate",
