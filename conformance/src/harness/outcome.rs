@@ -6,6 +6,9 @@ use super::side::Side;
 use crate::contrast::Contrast;
 use crate::oracle::Sentence;
 
+/// How many lines of what an engine printed are told.
+const LAST_LINES: usize = 8;
+
 /// What came of an input on one side.
 #[derive(Debug)]
 pub(crate) enum Built {
@@ -67,28 +70,36 @@ pub(crate) fn compare(column: &Side, built: &Built, other: &Side, expected: &Bui
         (Built::Interrupted, _) | (_, Built::Interrupted) => Outcome::Interrupted,
         (Built::Broken(why), _) | (_, Built::Broken(why)) => Outcome::Broken(why.clone()),
         (Built::Refused(_), Built::Refused(_)) => Outcome::RefusedByBoth,
-        (Built::Refused(refusal), Built::Image(_)) => refused(column, other, refusal),
-        (Built::Image(_), Built::Refused(refusal)) => refused(other, column, refusal),
+        (Built::Refused(refusal), Built::Image(_)) => refused(column, other, refusal, true),
+        (Built::Image(_), Built::Refused(refusal)) => refused(other, column, refusal, false),
         (Built::Image(found), Built::Image(expected)) => images(found, other, expected),
     }
 }
 
 /// Says what it means that one side refuses what the other builds.
-fn refused(who: &Side, other: &Side, refusal: &Refusal) -> Outcome {
+fn refused(who: &Side, other: &Side, refusal: &Refusal, is_column: bool) -> Outcome {
     let message = refusal.message.clone();
     if refusal.while_planning {
         let who = who.name();
         return Outcome::RefusedWhilePlanning { who, message };
     }
     let (who, other) = (who.name(), other.name());
-    let last = refusal.output.iter().rev().take(8).rev();
-    let output: Vec<&str> = last.map(String::as_str).collect();
+    let last = refusal.output.iter().rev().take(LAST_LINES);
+    let last: Vec<&str> = last.map(String::as_str).collect();
+    let output: Vec<&str> = last.into_iter().rev().collect();
+    let failed = format!("{message}\n{}", output.join("\n"));
+    let image = "an image".to_owned();
+    let (expected, found) = if is_column {
+        (image, failed)
+    } else {
+        (failed, image)
+    };
     Outcome::Differs(Difference {
         kind: format!("{who} fails, {other} builds: {}", general(&message)),
         contrast: Contrast {
             place: format!("{who} fails, and {other} builds it"),
-            expected: "an image".to_owned(),
-            found: format!("{message}\n{}", output.join("\n")),
+            expected,
+            found,
         },
     })
 }

@@ -417,13 +417,12 @@ impl State {
         self.tallies[pair].differs += 1;
         let mut findings = self.findings.iter_mut();
         let same = findings.find(|each| each.kind == difference.kind && each.against == against);
-        match same {
-            Some(finding) => finding.others.push(seed),
+        if let Some(finding) = same {
+            finding.others.push(seed);
+        } else {
             // The first ones are still being made small.
-            None => {
-                let kind = &difference.kind;
-                self.reason("differs as others do", against, kind, kind, seed);
-            }
+            let kind = &difference.kind;
+            self.reason("differs as others do", against, kind, kind, seed);
         }
     }
 }
