@@ -74,6 +74,19 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         related: every_case,
         change: Change::Encoder(|image| image.system = 3),
     },
+    Mutant {
+        name: "another_gzip_hides_no_label",
+        case: "config-is-inherited-over-three-levels",
+        shows: "config: config.Labels.kept: expected \"yes\"",
+        related: every_case,
+        change: Change::Encoder(|image| {
+            image.system = 3;
+            let labels = image.config["config"].get_mut("Labels");
+            if let Some(labels) = labels.and_then(Value::as_object_mut) {
+                labels.shift_remove("kept");
+            }
+        }),
+    },
 ];
 
 fn leave_out_empty_layers(image: &mut Image) {
