@@ -27,6 +27,8 @@ pub(crate) enum Built {
 pub(crate) struct Refusal {
     /// Why.
     pub(crate) message: String,
+    /// The same without the place in the Containerfile, where that is known.
+    pub(crate) reason: String,
     /// Whether it was refused before any engine was started.
     pub(crate) while_planning: bool,
     /// The last lines of what was printed.
@@ -44,6 +46,8 @@ pub(crate) enum Outcome {
     RefusedWhilePlanning {
         /// Who refused it.
         who: String,
+        /// Why, without what is particular to the input.
+        reason: String,
         /// Why.
         message: String,
     },
@@ -80,8 +84,11 @@ pub(crate) fn compare(column: &Side, built: &Built, other: &Side, expected: &Bui
 fn refused(who: &Side, other: &Side, refusal: &Refusal, is_column: bool) -> Outcome {
     let message = refusal.message.clone();
     if refusal.while_planning {
-        let who = who.name();
-        return Outcome::RefusedWhilePlanning { who, message };
+        return Outcome::RefusedWhilePlanning {
+            who: who.name(),
+            reason: general(&refusal.reason),
+            message,
+        };
     }
     let (who, other) = (who.name(), other.name());
     let last = refusal.output.iter().rev().take(LAST_LINES);
@@ -95,7 +102,7 @@ fn refused(who: &Side, other: &Side, refusal: &Refusal, is_column: bool) -> Outc
         (failed, image)
     };
     Outcome::Differs(Difference {
-        kind: format!("{who} fails, {other} builds: {}", general(&message)),
+        kind: format!("{who} fails, {other} builds: {}", general(&refusal.reason)),
         contrast: Contrast {
             place: format!("{who} fails, and {other} builds it"),
             expected,

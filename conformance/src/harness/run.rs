@@ -374,17 +374,15 @@ impl State {
         match outcome {
             Outcome::Equal => tally.equal += 1,
             Outcome::RefusedByBoth => tally.refused_by_both += 1,
-            Outcome::RefusedWhilePlanning { who, message } => {
+            Outcome::RefusedWhilePlanning {
+                who,
+                reason,
+                message,
+            } => {
                 tally.refused_while_planning += 1;
                 let sides = format!("{who} (against {against})");
                 let sides = if *who == against { who } else { &sides };
-                self.reason(
-                    "refused while planning",
-                    sides,
-                    &general(message),
-                    message,
-                    seed,
-                );
+                self.reason("refused while planning", sides, reason, message, seed);
             }
             Outcome::Broken(message) => {
                 tally.unsteady += 1;

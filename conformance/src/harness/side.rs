@@ -168,6 +168,7 @@ async fn build_with(job: BuildJob, work: &Utf8Path, interrupted: watch::Receiver
             Error::Interrupted => Built::Interrupted,
             error => Built::Refused(Refusal {
                 message: failure.message(),
+                reason: reason(error),
                 while_planning: is_planning(error),
                 output: failure.last_lines.clone(),
             }),
@@ -187,6 +188,15 @@ fn is_planning(error: &Error) -> bool {
     }
 }
 
+/// Returns why there is no image, without the place in the Containerfile.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Instruction { source, .. } => build::chain(source.as_ref()),
+        Error::Containerfile { source, .. } => source.kind.to_string(),
+        error => build::chain(error),
+    }
+}
+
 fn unbuilt(unbuilt: Unbuilt) -> Built {
     match unbuilt {
         Unbuilt::Interrupted => Built::Interrupted,
@@ -196,8 +206,10 @@ fn unbuilt(unbuilt: Unbuilt) -> Built {
             let mut last = lines.iter().rev();
             let message =
                 last.find(|line| line.starts_with("ERROR: ") || line.starts_with("error: "));
+            let message = message.cloned().unwrap_or_else(|| output.clone());
             Built::Refused(Refusal {
-                message: message.cloned().unwrap_or_else(|| output.clone()),
+                reason: message.clone(),
+                message,
                 while_planning: false,
                 output: lines,
             })

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use go_flate::Level;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::image::Image;
 use crate::member::Member;
