@@ -14,6 +14,7 @@ mod diff;
 mod digests;
 mod evidence;
 mod fetch;
+mod generated;
 mod graph;
 mod hermetic;
 mod image;
