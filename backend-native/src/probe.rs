@@ -42,6 +42,7 @@ fn capabilities() -> Capabilities {
             workdir_layers: true,
             add_zstd: true,
             confined_mounts: true,
+            mounts_below_dev: true,
             copy_exclude: true,
             copy_parents: true,
             copy_link: false,

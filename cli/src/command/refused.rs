@@ -1,11 +1,9 @@
 //! What of a plan the runtime that builds would refuse: said before anything is built.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use backend_api::{Backend, Ready};
-use build::Refusals;
-use make::Local;
+use backend_api::{Capabilities, Dialect, LayerRecord};
+use build::{Chosen, Refusals};
 use package_tree::{Hermetic, Plan};
 
 use crate::context::Context;
@@ -15,21 +13,34 @@ use crate::place;
 use crate::render;
 use crate::wait;
 
-/// Returns what a runtime would refuse of all packages of a plan.
+/// What a runtime can do that has nothing beyond what all have.
+const NOTHING: Capabilities = Capabilities {
+    dialect: Dialect::NONE,
+    offline_builds: false,
+    host_network: false,
+    layers: LayerRecord::Touched,
+    platforms: Vec::new(),
+    leaves_mount_points: true,
+    varies: BTreeSet::new(),
+};
+
+/// Returns what a runtime of a name would refuse of all packages of a plan.
 pub(super) fn of(
     context: &Context,
     plan: &Plan,
     hermetic: Option<&Hermetic>,
-    (backend, ready): (&Arc<dyn Backend>, &Ready),
+    (runtime, capabilities): (&str, &Capabilities),
 ) -> Result<Refusals, Failure> {
     let directories = place::directories(context)?;
-    let network = context.settings.network.value.into();
-    let executor = Local::new(Arc::clone(backend), ready.clone(), false, network);
+    let chosen = Chosen {
+        runtime,
+        capabilities,
+        network: context.settings.network.value.into(),
+    };
     let packages: Vec<_> = plan.packages.iter().collect();
-    let profile = context.settings.profile.value;
     Ok(make::refusals(
-        &executor,
-        profile,
+        &|recipe| build::refusals(&chosen, recipe),
+        context.settings.profile.value,
         &directories,
         &packages,
         hermetic,
@@ -39,6 +50,11 @@ pub(super) fn of(
 /// Says what the runtime that would build would refuse of those packages that would be built: all where the tree is
 /// cleaned first.
 pub(super) fn of_dry_run(context: &Context, plan: &Plan, is_clean: bool) -> Result<(), Failure> {
+    let exceptions = super::hermetic::exceptions(context);
+    // No runtime is looked for where none would refuse anything.
+    if of(context, plan, exceptions.as_ref(), ("", &NOTHING))?.is_empty() {
+        return Ok(());
+    }
     let selected = wait::block_on(async {
         let mut interrupted = wait::watch();
         context.select_silently(&mut interrupted).await
@@ -53,8 +69,7 @@ pub(super) fn of_dry_run(context: &Context, plan: &Plan, is_clean: bool) -> Resu
         }
         Err(failure) => return Err(failure),
     };
-    let exceptions = super::hermetic::exceptions(context);
-    let chosen = (&selected.backend, &selected.ready);
+    let chosen = (selected.runtime(), &selected.ready.capabilities);
     let mut refusals = of(context, plan, exceptions.as_ref(), chosen)?;
     if !refusals.is_empty() && !is_clean {
         // What is up to date is not built.

@@ -317,7 +317,7 @@ async fn job(
     }
     let mut refused = Vec::new();
     for runtime in &runtimes {
-        let chosen = (&runtime.backend, &runtime.ready);
+        let chosen = (runtime.backend.id(), &runtime.ready.capabilities);
         let refusals = super::refused::of(context, &built, hermetic.as_ref(), chosen)?;
         if !refusals.is_empty() {
             let failure = Failure::refused(&runtime.label, &refusals).into_problems();

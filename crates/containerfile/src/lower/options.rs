@@ -42,7 +42,7 @@ pub struct Dialect {
     /// `--chmod` with letters.
     pub symbolic_modes: bool,
     /// Any pattern in a source of `COPY` and `ADD`, as `BuildKit` reads it. Without that a pattern may have `*` and
-    /// `?`, in the last part of its path.
+    /// `?` in the last part of its path, and in one of the context plain classes and any part.
     pub copy_patterns: bool,
     /// `ADD --unpack`.
     pub add_unpack: bool,

@@ -25,6 +25,7 @@ pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
                 chmod: copy.chmod.as_deref(),
                 link: copy.link,
                 exclude: &copy.exclude,
+                is_of_context: copy.from.is_none(),
             };
             let parents = copy.parents && !dialect.copy_parents;
             let parents = parents.then(|| {
@@ -41,6 +42,7 @@ pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
                 chmod: add.chmod.as_deref(),
                 link: add.link,
                 exclude: &add.exclude,
+                is_of_context: true,
             };
             let checksum = add.checksum.is_some() && !dialect.add_remote;
             let checksum = checksum.then(|| {
@@ -78,6 +80,7 @@ struct Files<'a> {
     chmod: Option<&'a str>,
     link: bool,
     exclude: &'a [String],
+    is_of_context: bool,
 }
 
 impl Files<'_> {
@@ -101,23 +104,42 @@ impl Files<'_> {
             let hint = "give the mode in digits, such as --chmod=755, use chmod in a RUN, or build it with --runtime native";
             refused.push(unsupported(format!("{keyword} --chmod={mode}"), "", hint));
         }
-        let unusual = self.paths.iter().find(|path| is_unusual(path));
+        let unusual = self
+            .paths
+            .iter()
+            .find(|path| is_unusual(path, self.is_of_context));
         if let Some(path) = unusual.filter(|_| !dialect.copy_patterns) {
             let hint = "use only `*` and `?`, and only behind the last `/`, copy the directory, or build it with \
                         --runtime native";
-            let why =
-                ": it reads `**`, brackets, backslashes and patterns of directories in another way";
+            let why = ": it reads `**`, brackets and backslashes in its own way, and patterns of directories of a stage";
             refused.push(unsupported(format!("{keyword} {path}"), why, hint));
         }
         refused
     }
 }
 
-/// Tells whether engines may disagree on what a source stands for.
-fn is_unusual(path: &str) -> bool {
+/// Tells whether engines may disagree on what a source stands for. Of a context it is known what lies there, and that
+/// classes and patterns of directories mean the same; in a stage, links may lie on the way.
+fn is_unusual(path: &str, is_of_context: bool) -> bool {
     let path = path.trim_end_matches('/');
-    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-    directory.contains(['*', '?', '[', '\\']) || name.contains(['[', '\\']) || name.contains("**")
+    let (directory, _) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_open = directory.contains(['*', '?', '[']) || path.contains('[');
+    path.contains("**")
+        || path.contains('\\')
+        || !has_plain_classes(path)
+        || (is_open && !is_of_context)
+}
+
+/// Tells whether each class of a pattern lists letters and digits, or ranges of them, and nothing else.
+fn has_plain_classes(path: &str) -> bool {
+    let plain = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    path.split('[').skip(1).all(|rest| {
+        let class = rest.split_once(']').map_or("", |(class, _)| class);
+        !class.is_empty()
+            && !class.starts_with('-')
+            && !class.ends_with('-')
+            && class.chars().all(plain)
+    })
 }
 
 fn of_run(step: &Step, run: &Run, dialect: &Dialect) -> Vec<ErrorKind> {

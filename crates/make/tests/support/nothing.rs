@@ -39,6 +39,7 @@ pub(crate) fn ready() -> Ready {
                 add_zstd: true,
                 confined_mounts: true,
                 copy_exclude: true,
+                mounts_below_dev: true,
                 copy_parents: true,
                 copy_link: true,
                 symbolic_modes: true,
