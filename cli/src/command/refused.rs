@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use backend_api::{Capabilities, Dialect, LayerRecord};
+use backend_api::Capabilities;
 use build::{Chosen, Refusals};
-use package_tree::{Hermetic, Plan};
+use package_tree::{Hermetic, Plan, PlannedPackage};
 
 use crate::context::Context;
 use crate::exit::ErrorKind;
@@ -13,21 +13,10 @@ use crate::place;
 use crate::render;
 use crate::wait;
 
-/// What a runtime can do that has nothing beyond what all have.
-const NOTHING: Capabilities = Capabilities {
-    dialect: Dialect::NONE,
-    offline_builds: false,
-    host_network: false,
-    layers: LayerRecord::Touched,
-    platforms: Vec::new(),
-    leaves_mount_points: true,
-    varies: BTreeSet::new(),
-};
-
-/// Returns what a runtime of a name would refuse of all packages of a plan.
+/// Returns what a runtime of a name would refuse of packages.
 pub(super) fn of(
     context: &Context,
-    plan: &Plan,
+    packages: &[&PlannedPackage],
     hermetic: Option<&Hermetic>,
     (runtime, capabilities): (&str, &Capabilities),
 ) -> Result<Refusals, Failure> {
@@ -37,12 +26,11 @@ pub(super) fn of(
         capabilities,
         network: context.settings.network.value.into(),
     };
-    let packages: Vec<_> = plan.packages.iter().collect();
     Ok(make::refusals(
         &|recipe| build::refusals(&chosen, recipe),
         context.settings.profile.value,
         &directories,
-        &packages,
+        packages,
         hermetic,
     ))
 }
@@ -52,7 +40,9 @@ pub(super) fn of(
 pub(super) fn of_dry_run(context: &Context, plan: &Plan, is_clean: bool) -> Result<(), Failure> {
     let exceptions = super::hermetic::exceptions(context);
     // No runtime is looked for where none would refuse anything.
-    if of(context, plan, exceptions.as_ref(), ("", &NOTHING))?.is_empty() {
+    let may_be = |package: &&PlannedPackage| package.may_be_refused(exceptions.is_some());
+    let packages: Vec<_> = plan.packages.iter().filter(may_be).collect();
+    if packages.is_empty() {
         return Ok(());
     }
     let selected = wait::block_on(async {
@@ -70,7 +60,7 @@ pub(super) fn of_dry_run(context: &Context, plan: &Plan, is_clean: bool) -> Resu
         Err(failure) => return Err(failure),
     };
     let chosen = (selected.runtime(), &selected.ready.capabilities);
-    let mut refusals = of(context, plan, exceptions.as_ref(), chosen)?;
+    let mut refusals = of(context, &packages, exceptions.as_ref(), chosen)?;
     if !refusals.is_empty() && !is_clean {
         // What is up to date is not built.
         let explained = make::explain(

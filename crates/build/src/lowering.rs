@@ -218,3 +218,6 @@ fn network(chosen: &Chosen<'_>, build: &Build) -> Result<Network, NoNetwork> {
         _ => Ok(Network::Default),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,9 @@
 use super::mount_fields::{target, value};
 use super::options::Dialect;
 use crate::build::Step;
+use crate::containerfile::Containerfile;
 use crate::error::ErrorKind;
-use crate::instruction::{Instruction, Mount, Run, Security};
+use crate::instruction::{Add, Copy, Heredoc, Instruction, Mount, NetworkMode, Run, Security};
 
 /// What sources on the network begin with.
 const REMOTE: [&str; 5] = ["http://", "https://", "git://", "git@", "ssh://"];
@@ -17,7 +18,46 @@ const NO_RUNTIME: &str = "leave it out: no runtime is given more than any RUN ma
 
 /// Returns what a dialect lacks of a step.
 pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
-    match &step.instruction {
+    of_instruction(&step.instruction, &step.working_directory, dialect)
+}
+
+impl Containerfile {
+    /// Tells whether some dialect may lack something of an instruction, whatever its target and its arguments are: so that
+    /// most files need not be resolved to know that nothing of them is refused. That some RUNs are without a network does not count.
+    pub fn may_be_refused(&self) -> bool {
+        let statements = self.stages.iter().flat_map(|stage| &stage.statements);
+        let mut instructions = statements.map(|statement| &statement.instruction);
+        instructions.any(|instruction| {
+            let is_special = match instruction {
+                Instruction::Run(run) => {
+                    let mut heredocs = run.heredocs.iter();
+                    !run.mounts.is_empty()
+                        || run.network == Some(NetworkMode::Host)
+                        || heredocs.any(|heredoc| heredoc.body.contains("#!"))
+                }
+                Instruction::Copy(Copy { sources, .. }) | Instruction::Add(Add { sources, .. }) => {
+                    !sources.heredocs.is_empty()
+                        && (!sources.paths.is_empty() || !sources.heredocs.iter().all(is_plain))
+                }
+                _ => false,
+            };
+            is_special || !of_instruction(instruction, "/", &Dialect::NONE).is_empty()
+        })
+    }
+}
+
+/// Tells whether a heredoc may be a file of its name.
+fn is_plain(heredoc: &Heredoc) -> bool {
+    let mut bytes = heredoc.name.bytes();
+    bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn of_instruction(
+    instruction: &Instruction,
+    working_directory: &str,
+    dialect: &Dialect,
+) -> Vec<ErrorKind> {
+    match instruction {
         Instruction::Copy(copy) => {
             let files = Files {
                 keyword: "COPY",
@@ -63,7 +103,7 @@ pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
             let of_add = checksum.into_iter().chain(remote).chain(unpack);
             of_add.chain(files.refused(dialect)).collect()
         }
-        Instruction::Run(run) => of_run(step, run, dialect),
+        Instruction::Run(run) => of_run(run, working_directory, dialect),
         _ => Vec::new(),
     }
 }
@@ -142,7 +182,7 @@ fn has_plain_classes(path: &str) -> bool {
     })
 }
 
-fn of_run(step: &Step, run: &Run, dialect: &Dialect) -> Vec<ErrorKind> {
+fn of_run(run: &Run, working_directory: &str, dialect: &Dialect) -> Vec<ErrorKind> {
     let mut refused = Vec::new();
     if run.security == Some(Security::Insecure) {
         let what = "RUN --security=insecure".to_owned();
@@ -155,7 +195,7 @@ fn of_run(step: &Step, run: &Run, dialect: &Dialect) -> Vec<ErrorKind> {
     let mut places: Vec<String> = Vec::new();
     for mount in &run.mounts {
         refused.extend(of_mount(mount, dialect));
-        let Some(place) = target(mount, &step.working_directory) else {
+        let Some(place) = target(mount, working_directory) else {
             continue;
         };
         if !dialect.stacked_mounts {

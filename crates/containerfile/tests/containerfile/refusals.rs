@@ -63,6 +63,7 @@ fn what_a_dialect_lacks_is_refused(
         "{line}"
     );
     assert!(error.hint().is_some());
+    assert!(file.may_be_refused());
     lower(&file, &build, &options(dialect)).unwrap();
 }
 
@@ -76,6 +77,8 @@ fn what_a_dialect_lacks_is_refused(
 #[case("RUN --mount=type=tmpfs,target=/devices x")]
 fn what_all_engines_do_alike_is_not_refused(#[case] body: &str) {
     lowered(body, BARE);
+    let file = parse(&format!("FROM scratch\n{body}\n")).unwrap();
+    assert_eq!(file.may_be_refused(), body.contains("--mount"));
 }
 
 #[test]
