@@ -36,6 +36,10 @@ pub struct Dialect {
     /// directory if there is one, and else to one file after the other.
     #[serde(default)]
     pub any_destination: bool,
+    /// A directory can be mounted below `/dev` for a RUN, where `BuildKit` has scripts of heredocs. Where it cannot, and
+    /// there are no heredocs, such a script is refused: it would not have the name that it has elsewhere.
+    #[serde(default)]
+    pub mounts_below_dev: bool,
     /// `COPY --exclude` and `ADD --exclude`. Where that, or anything of what follows, does not hold, whoever asks for it
     /// is refused while planning.
     #[serde(default)]
@@ -50,7 +54,7 @@ pub struct Dialect {
     #[serde(default)]
     pub symbolic_modes: bool,
     /// Patterns in a source of COPY and ADD mean what they mean to Go's `filepath.Match`, in every part of a path, and
-    /// do not look through symbolic links. `*` and `?` in the last part every engine has.
+    /// do not look through symbolic links. `*` and `?` in the last part every engine has, and plain classes in a context.
     #[serde(default)]
     pub copy_patterns: bool,
     /// `ADD --unpack`. Where it does not hold, `--unpack=false` is rewritten into COPY.
@@ -69,6 +73,30 @@ pub struct Dialect {
     /// `/dev/shm`, takes that one's place.
     #[serde(default)]
     pub stacked_mounts: bool,
+}
+
+impl Dialect {
+    /// Nothing but what all engines have.
+    pub const NONE: Self = Self {
+        heredocs: false,
+        run_network: false,
+        named_contexts: false,
+        workdir_layers: false,
+        add_zstd: false,
+        confined_mounts: false,
+        any_destination: false,
+        mounts_below_dev: false,
+        copy_exclude: false,
+        copy_parents: false,
+        copy_link: false,
+        symbolic_modes: false,
+        copy_patterns: false,
+        add_unpack: false,
+        add_remote: false,
+        tmpfs_size: false,
+        private_caches: false,
+        stacked_mounts: false,
+    };
 }
 
 /// How an engine decides what belongs into a layer.

@@ -406,7 +406,7 @@ mod tests {
                 program: "/docker".into(),
                 version: "20.10.24".to_owned(),
                 details: Vec::new(),
-                capabilities: capabilities(false, Results::Named),
+                capabilities: capabilities(Grammar::default(), Results::Named),
             },
             results: Results::Named,
             has_bridge: true,

@@ -32,7 +32,18 @@ const WITH_OWNERS_IN_CACHE: Release = Release {
     minor: 0,
 };
 
-/// The same two of BuildKit itself, where it is not the one inside of a daemon.
+/// The release with BuildKit 0.25 inside, which has `--exclude`, `--unpack`, and modes in letters.
+const WITH_EXCLUDE: Release = Release {
+    major: 28,
+    minor: 5,
+};
+/// The release with BuildKit 0.26 inside, which has `--parents`.
+const WITH_PARENTS: Release = Release {
+    major: 29,
+    minor: 1,
+};
+
+/// The same of BuildKit itself, where it is not the one inside of a daemon.
 const BUILDKIT_WITH_HEREDOCS: Release = Release {
     major: 0,
     minor: 10,
@@ -40,6 +51,14 @@ const BUILDKIT_WITH_HEREDOCS: Release = Release {
 const BUILDKIT_WITH_OWNERS: Release = Release {
     major: 0,
     minor: 11,
+};
+const BUILDKIT_WITH_EXCLUDE: Release = Release {
+    major: 0,
+    minor: 25,
+};
+const BUILDKIT_WITH_PARENTS: Release = Release {
+    major: 0,
+    minor: 26,
 };
 
 /// What to do where buildx's builder is not there.
@@ -200,16 +219,28 @@ fn engine(
     )?;
     let other = said.builder.filter(|builder| !builder.is_inside());
     // A BuildKit of its own has a version of its own, and networks of its own.
-    let (modern, knows_owners) = match &other {
+    let (grammar, knows_owners) = match &other {
         None => (
-            server_release >= WITH_BUILDX,
+            Grammar {
+                modern: server_release >= WITH_BUILDX,
+                exclude: server_release >= WITH_EXCLUDE,
+                parents: server_release >= WITH_PARENTS,
+            },
             server_release >= WITH_OWNERS_IN_CACHE,
         ),
         Some(builder) => {
             let since = |oldest| builder.release.is_none_or(|release| release >= oldest);
-            (since(BUILDKIT_WITH_HEREDOCS), since(BUILDKIT_WITH_OWNERS))
+            (
+                Grammar {
+                    modern: since(BUILDKIT_WITH_HEREDOCS),
+                    exclude: since(BUILDKIT_WITH_EXCLUDE),
+                    parents: since(BUILDKIT_WITH_PARENTS),
+                },
+                since(BUILDKIT_WITH_OWNERS),
+            )
         }
     };
+    let modern = grammar.modern;
     let has_bridge = daemon.has_bridge || other.is_some();
     let buildx = said.buildx;
     let mut builder = buildx.map_or("built in".to_owned(), |version| format!("buildx {version}"));
@@ -243,7 +274,7 @@ fn engine(
                     None if is_here => process::emulated_platforms(),
                     None => Vec::new(),
                 },
-                ..capabilities(modern, results)
+                ..capabilities(grammar, results)
             },
         },
         client,
@@ -254,7 +285,19 @@ fn engine(
     })
 }
 
-pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
+/// How much of the grammar its BuildKit has, by generations.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Grammar {
+    /// Heredocs, and RUN's networks.
+    pub(crate) modern: bool,
+    /// `--exclude`, `--unpack`, and modes in letters.
+    pub(crate) exclude: bool,
+    /// `--parents`.
+    pub(crate) parents: bool,
+}
+
+pub(crate) fn capabilities(grammar: Grammar, results: Results) -> Capabilities {
+    let modern = grammar.modern;
     Capabilities {
         dialect: Dialect {
             heredocs: modern,
@@ -264,12 +307,13 @@ pub(crate) fn capabilities(modern: bool, results: Results) -> Capabilities {
             add_zstd: modern,
             confined_mounts: true,
             any_destination: false,
-            copy_exclude: false,
-            copy_parents: false,
+            mounts_below_dev: true,
+            copy_exclude: grammar.exclude,
+            copy_parents: grammar.parents,
             copy_link: modern,
-            symbolic_modes: false,
+            symbolic_modes: grammar.exclude,
             copy_patterns: true,
-            add_unpack: false,
+            add_unpack: grammar.exclude,
             add_remote: modern,
             tmpfs_size: modern,
             private_caches: true,

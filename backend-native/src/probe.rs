@@ -43,6 +43,7 @@ fn capabilities() -> Capabilities {
             add_zstd: true,
             confined_mounts: true,
             any_destination: true,
+            mounts_below_dev: true,
             copy_exclude: true,
             copy_parents: true,
             copy_link: true,

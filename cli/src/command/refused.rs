@@ -1,12 +1,10 @@
 //! What of a plan the runtime that builds would refuse: said before anything is built.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use backend_api::{Backend, Ready};
-use build::Refusals;
-use make::Local;
-use package_tree::{Hermetic, Plan};
+use backend_api::Capabilities;
+use build::{Chosen, Refusals};
+use package_tree::{Hermetic, Plan, PlannedPackage};
 
 use crate::context::Context;
 use crate::exit::ErrorKind;
@@ -15,23 +13,24 @@ use crate::place;
 use crate::render;
 use crate::wait;
 
-/// Returns what a runtime would refuse of all packages of a plan.
+/// Returns what a runtime of a name would refuse of packages.
 pub(super) fn of(
     context: &Context,
-    plan: &Plan,
+    packages: &[&PlannedPackage],
     hermetic: Option<&Hermetic>,
-    (backend, ready): (&Arc<dyn Backend>, &Ready),
+    (runtime, capabilities): (&str, &Capabilities),
 ) -> Result<Refusals, Failure> {
     let directories = place::directories(context)?;
-    let network = context.settings.network.value.into();
-    let executor = Local::new(Arc::clone(backend), ready.clone(), false, network);
-    let packages: Vec<_> = plan.packages.iter().collect();
-    let profile = context.settings.profile.value;
+    let chosen = Chosen {
+        runtime,
+        capabilities,
+        network: context.settings.network.value.into(),
+    };
     Ok(make::refusals(
-        &executor,
-        profile,
+        &|recipe| build::refusals(&chosen, recipe),
+        context.settings.profile.value,
         &directories,
-        &packages,
+        packages,
         hermetic,
     ))
 }
@@ -39,6 +38,13 @@ pub(super) fn of(
 /// Says what the runtime that would build would refuse of those packages that would be built: all where the tree is
 /// cleaned first.
 pub(super) fn of_dry_run(context: &Context, plan: &Plan, is_clean: bool) -> Result<(), Failure> {
+    let exceptions = super::hermetic::exceptions(context);
+    // No runtime is looked for where none would refuse anything.
+    let may_be = |package: &&PlannedPackage| package.may_be_refused(exceptions.is_some());
+    let packages: Vec<_> = plan.packages.iter().filter(may_be).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
     let selected = wait::block_on(async {
         let mut interrupted = wait::watch();
         context.select_silently(&mut interrupted).await
@@ -53,9 +59,8 @@ pub(super) fn of_dry_run(context: &Context, plan: &Plan, is_clean: bool) -> Resu
         }
         Err(failure) => return Err(failure),
     };
-    let exceptions = super::hermetic::exceptions(context);
-    let chosen = (&selected.backend, &selected.ready);
-    let mut refusals = of(context, plan, exceptions.as_ref(), chosen)?;
+    let chosen = (selected.runtime(), &selected.ready.capabilities);
+    let mut refusals = of(context, &packages, exceptions.as_ref(), chosen)?;
     if !refusals.is_empty() && !is_clean {
         // What is up to date is not built.
         let explained = make::explain(

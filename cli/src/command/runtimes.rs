@@ -108,6 +108,7 @@ fn of_capabilities(capabilities: Capabilities) -> documents::Capabilities {
         confined_mounts,
         // Nobody who chooses an engine asks for it.
         any_destination: _,
+        mounts_below_dev,
         copy_exclude,
         copy_parents,
         copy_link,
@@ -127,6 +128,7 @@ fn of_capabilities(capabilities: Capabilities) -> documents::Capabilities {
             workdir_layers,
             add_zstd,
             confined_mounts,
+            mounts_below_dev,
             copy_exclude,
             copy_parents,
             copy_link,
@@ -196,6 +198,10 @@ fn table<'a>(names: &'a [String], found: &BTreeMap<&str, Availability>) -> Strin
                         names(lowered)
                     );
                 }
+                let refused = refused(dialect);
+                if !refused.is_empty() {
+                    let _ = writeln!(text, "                refuses: {}", refused.join(", "));
+                }
                 if !ready.capabilities.offline_builds {
                     let _ = writeln!(text, "                cannot: deny the network to a build");
                 }
@@ -210,4 +216,25 @@ fn table<'a>(names: &'a [String], found: &BTreeMap<&str, Availability>) -> Strin
         }
     }
     text
+}
+
+/// Returns what a runtime refuses, as a person writes it.
+fn refused(dialect: &Dialect) -> Vec<&'static str> {
+    let features = [
+        (
+            "scripts in heredocs",
+            dialect.heredocs || dialect.mounts_below_dev,
+        ),
+        ("--exclude", dialect.copy_exclude),
+        ("COPY --parents", dialect.copy_parents),
+        ("COPY --link", dialect.copy_link),
+        ("--chmod in letters", dialect.symbolic_modes),
+        ("unusual patterns", dialect.copy_patterns),
+        ("ADD from the network", dialect.add_remote),
+        ("sizes of mounts in memory", dialect.tmpfs_size),
+        ("private caches", dialect.private_caches),
+        ("mounts over mounts", dialect.stacked_mounts),
+    ];
+    let lacking = features.into_iter().filter(|(_, has)| !has);
+    lacking.map(|(name, _)| name).collect()
 }

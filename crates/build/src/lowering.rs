@@ -123,7 +123,7 @@ fn dialect(capabilities: &Capabilities) -> Dialect {
     Dialect {
         heredocs: own.heredocs,
         run_network: own.run_network,
-        script_mounts: true,
+        script_mounts: own.mounts_below_dev,
         workdir_layers: own.workdir_layers,
         add_zstd: own.add_zstd,
         confined_mounts: own.confined_mounts,
@@ -219,3 +219,6 @@ fn network(chosen: &Chosen<'_>, build: &Build) -> Result<Network, NoNetwork> {
         _ => Ok(Network::Default),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,7 +224,7 @@ pub enum ErrorKind {
     SecretOfRun(String),
     /// A heredoc that is a script with an interpreter, on an engine that cannot run it.
     #[error(
-        "the heredoc `{0}` begins with `#!`, expected commands for the shell: this engine cannot run it as a file"
+        "the heredoc `{0}` begins with `#!`, expected commands for the shell: this runtime cannot mount it below /dev, where BuildKit has it"
     )]
     ScriptOfRun(String),
     /// A target that does not exist.

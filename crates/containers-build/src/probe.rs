@@ -202,18 +202,10 @@ impl UsableEngine {
                     workdir_layers: false,
                     add_zstd: true,
                     confined_mounts: version.number >= features.confined_mounts,
-                    any_destination: false,
-                    // Some versions refuse these, some ignore them, and some give another image.
-                    copy_exclude: false,
-                    copy_parents: false,
-                    copy_link: false,
-                    symbolic_modes: false,
-                    copy_patterns: false,
-                    add_unpack: false,
-                    add_remote: false,
-                    tmpfs_size: false,
-                    private_caches: false,
-                    stacked_mounts: false,
+                    // A changed root has the machine's own.
+                    mounts_below_dev: sandbox.hides_memory(),
+                    // Of the rest some versions refuse something, some ignore it, and some give another image.
+                    ..Dialect::NONE
                 },
                 // Around an engine elsewhere nothing can be put that takes its network away.
                 offline_builds: is_here || sandbox.has_networks(),

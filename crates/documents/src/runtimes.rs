@@ -82,6 +82,9 @@ pub struct Dialect {
     pub add_zstd: bool,
     /// `RUN --mount` stays within what its source is from, and what is written to it is not kept.
     pub confined_mounts: bool,
+    /// A RUN mounts a directory below `/dev`.
+    #[serde(default)]
+    pub mounts_below_dev: bool,
     /// `COPY --exclude` and `ADD --exclude`.
     #[serde(default)]
     pub copy_exclude: bool,

@@ -154,7 +154,7 @@ impl Work {
             let stale = packages.filter_map(|(package, fresh)| fresh.is_none().then_some(package));
             let stale: Vec<_> = stale.collect();
             let refusals = refusals(
-                maker.executor.as_ref(),
+                &|recipe| maker.executor.refusals(recipe),
                 maker.profile,
                 &maker.directories,
                 &stale,

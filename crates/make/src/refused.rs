@@ -2,17 +2,15 @@
 //!
 //! It does not know what runtimes can do.
 
-use build::{Recipe, Refusals};
+use build::{Recipe, Refusal, Refusals};
 use oci_image::Profile;
 use package_tree::{Hermetic, PlannedPackage};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use state::Directories;
 
-use crate::executor::Executor;
-
-/// Returns what an executor cannot carry out of packages, as far as their files say that.
+/// Returns what cannot be carried out of packages, as far as their files say that. `ask` finds it out for one.
 pub fn refusals(
-    executor: &dyn Executor,
+    ask: &(dyn Fn(&Recipe) -> Vec<Refusal> + Sync),
     profile: &'static Profile,
     directories: &Directories,
     packages: &[&PlannedPackage],
@@ -23,7 +21,7 @@ pub fn refusals(
         .map(|package| {
             let mut recipe = Recipe::of_package(profile, directories, package);
             recipe.keep_network = hermetic.map(|hermetic| hermetic.excepted(package));
-            executor.refusals(&recipe)
+            ask(&recipe)
         })
         .collect();
     let mut refusals = Refusals::default();

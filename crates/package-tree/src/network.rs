@@ -29,11 +29,16 @@ pub(crate) struct Runs {
     pub(crate) has_closed: bool,
     /// Whether a build that begins with the image does a RUN that does not deny it.
     pub(crate) has_trigger: bool,
+    /// Whether a runtime may refuse something else of it.
+    may_be_refused: bool,
 }
 
 impl Runs {
     pub(crate) fn of(file: &Containerfile) -> Self {
-        let mut runs = Self::default();
+        let mut runs = Self {
+            may_be_refused: file.may_be_refused(),
+            ..Self::default()
+        };
         for stage in &file.stages {
             let name = stage.name.clone().unwrap_or_default();
             for statement in &stage.statements {
@@ -49,6 +54,11 @@ impl Runs {
             runs.stages.insert(name);
         }
         runs
+    }
+
+    /// Tells whether some runtime may refuse something of it.
+    pub(crate) fn may_be_refused(&self) -> bool {
+        self.may_be_refused || (self.has_closed && !self.open.is_empty())
     }
 
     /// Returns what is wrong with exceptions, which do not know their file.

@@ -73,6 +73,12 @@ impl Output {
             .map(|reference| reference.name.as_str())
     }
 
+    /// Tells whether some runtime may refuse to build it: most packages ask for nothing that only some have. With `hermetic`
+    /// all RUNs count that may reach the network elsewhere.
+    pub fn may_be_refused(&self, hermetic: bool) -> bool {
+        self.runs.may_be_refused() || (hermetic && !self.runs.open.is_empty())
+    }
+
     /// Adds the build arguments that the package itself gives: the forms of the version, then those of
     /// each source that has its own version or commit.
     /// Returns the build arguments that the package gives, in order.

@@ -315,10 +315,11 @@ async fn job(
             super::hermetic::check_for(hermetic, &built, &runtime.label, &runtime.ready)?;
         }
     }
+    let packages: Vec<_> = built.packages.iter().collect();
     let mut refused = Vec::new();
     for runtime in &runtimes {
-        let chosen = (&runtime.backend, &runtime.ready);
-        let refusals = super::refused::of(context, &built, hermetic.as_ref(), chosen)?;
+        let chosen = (runtime.backend.id(), &runtime.ready.capabilities);
+        let refusals = super::refused::of(context, &packages, hermetic.as_ref(), chosen)?;
         if !refusals.is_empty() {
             let failure = Failure::refused(&runtime.label, &refusals).into_problems();
             let label = &runtime.label;

@@ -45,7 +45,7 @@ pub struct Dialect {
     /// `--chmod` with letters.
     pub symbolic_modes: bool,
     /// Any pattern in a source of `COPY` and `ADD`, as `BuildKit` reads it. Without that a pattern may have `*` and
-    /// `?`, in the last part of its path.
+    /// `?` in the last part of its path, and in one of the context plain classes and any part.
     pub copy_patterns: bool,
     /// `ADD --unpack`.
     pub add_unpack: bool,
@@ -81,6 +81,26 @@ impl Dialect {
         private_caches: true,
         stacked_mounts: true,
     };
+    /// Nothing beyond what all engines have.
+    pub const NONE: Self = Self {
+        heredocs: false,
+        run_network: false,
+        script_mounts: false,
+        workdir_layers: false,
+        add_zstd: false,
+        confined_mounts: false,
+        image_platforms: false,
+        copy_exclude: false,
+        copy_parents: false,
+        copy_link: false,
+        symbolic_modes: false,
+        copy_patterns: false,
+        add_unpack: false,
+        add_remote: false,
+        tmpfs_size: false,
+        private_caches: false,
+        stacked_mounts: false,
+    };
 }
 
 /// How to lower.
@@ -108,8 +128,7 @@ pub struct Lowered {
     pub files: Vec<SideFile>,
     /// The empty directories of the side context.
     pub directories: Vec<SideDirectory>,
-    /// Every instruction of the text in order, but those of [`Lowered::copied`], `FROM` and each `ARG` that declares again what a stage inherits. Triggers of an image stand at the beginning of their stage,
-    /// where engines run them by themselves; they have no line.
+    /// Every instruction of the text in order, but those of [`Lowered::copied`], `FROM` and each `ARG` that declares again what a stage inherits. Triggers stand at the beginning of their stage.
     pub steps: Vec<LoweredStep>,
     /// The sources of mounts that are copied into stages of their own, in the order of these stages.
     pub copied: Vec<CopiedSource>,

@@ -5,8 +5,9 @@
 use super::mount_fields::{target, value};
 use super::options::Dialect;
 use crate::build::Step;
+use crate::containerfile::Containerfile;
 use crate::error::ErrorKind;
-use crate::instruction::{Instruction, Mount, Run, Security};
+use crate::instruction::{Add, Copy, Heredoc, Instruction, Mount, NetworkMode, Run, Security};
 
 /// What sources on the network begin with.
 const REMOTE: [&str; 5] = ["http://", "https://", "git://", "git@", "ssh://"];
@@ -17,7 +18,46 @@ const NO_RUNTIME: &str = "leave it out: no runtime is given more than any RUN ma
 
 /// Returns what a dialect lacks of a step.
 pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
-    match &step.instruction {
+    of_instruction(&step.instruction, &step.working_directory, dialect)
+}
+
+impl Containerfile {
+    /// Tells whether some dialect may lack something of an instruction, whatever its target and its arguments are: so that
+    /// most files need not be resolved to know that nothing of them is refused. That some RUNs are without a network does not count.
+    pub fn may_be_refused(&self) -> bool {
+        let statements = self.stages.iter().flat_map(|stage| &stage.statements);
+        let mut instructions = statements.map(|statement| &statement.instruction);
+        instructions.any(|instruction| {
+            let is_special = match instruction {
+                Instruction::Run(run) => {
+                    let mut heredocs = run.heredocs.iter();
+                    !run.mounts.is_empty()
+                        || run.network == Some(NetworkMode::Host)
+                        || heredocs.any(|heredoc| heredoc.body.contains("#!"))
+                }
+                Instruction::Copy(Copy { sources, .. }) | Instruction::Add(Add { sources, .. }) => {
+                    !sources.heredocs.is_empty()
+                        && (!sources.paths.is_empty() || !sources.heredocs.iter().all(is_plain))
+                }
+                _ => false,
+            };
+            is_special || !of_instruction(instruction, "/", &Dialect::NONE).is_empty()
+        })
+    }
+}
+
+/// Tells whether a heredoc may be a file of its name.
+fn is_plain(heredoc: &Heredoc) -> bool {
+    let mut bytes = heredoc.name.bytes();
+    bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn of_instruction(
+    instruction: &Instruction,
+    working_directory: &str,
+    dialect: &Dialect,
+) -> Vec<ErrorKind> {
+    match instruction {
         Instruction::Copy(copy) => {
             let files = Files {
                 keyword: "COPY",
@@ -25,6 +65,7 @@ pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
                 chmod: copy.chmod.as_deref(),
                 link: copy.link,
                 exclude: &copy.exclude,
+                is_of_context: copy.from.is_none(),
             };
             let parents = copy.parents && !dialect.copy_parents;
             let parents = parents.then(|| {
@@ -41,6 +82,7 @@ pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
                 chmod: add.chmod.as_deref(),
                 link: add.link,
                 exclude: &add.exclude,
+                is_of_context: true,
             };
             let checksum = add.checksum.is_some() && !dialect.add_remote;
             let checksum = checksum.then(|| {
@@ -61,7 +103,7 @@ pub(super) fn of_step(step: &Step, dialect: &Dialect) -> Vec<ErrorKind> {
             let of_add = checksum.into_iter().chain(remote).chain(unpack);
             of_add.chain(files.refused(dialect)).collect()
         }
-        Instruction::Run(run) => of_run(step, run, dialect),
+        Instruction::Run(run) => of_run(run, working_directory, dialect),
         _ => Vec::new(),
     }
 }
@@ -78,6 +120,7 @@ struct Files<'a> {
     chmod: Option<&'a str>,
     link: bool,
     exclude: &'a [String],
+    is_of_context: bool,
 }
 
 impl Files<'_> {
@@ -101,26 +144,45 @@ impl Files<'_> {
             let hint = "give the mode in digits, such as --chmod=755, use chmod in a RUN, or build it with --runtime native";
             refused.push(unsupported(format!("{keyword} --chmod={mode}"), "", hint));
         }
-        let unusual = self.paths.iter().find(|path| is_unusual(path));
+        let unusual = self
+            .paths
+            .iter()
+            .find(|path| is_unusual(path, self.is_of_context));
         if let Some(path) = unusual.filter(|_| !dialect.copy_patterns) {
             let hint = "use only `*` and `?`, and only behind the last `/`, copy the directory, or build it with \
                         --runtime native";
-            let why =
-                ": it reads `**`, brackets, backslashes and patterns of directories in another way";
+            let why = ": it reads `**`, brackets and backslashes in its own way, and patterns of directories of a stage";
             refused.push(unsupported(format!("{keyword} {path}"), why, hint));
         }
         refused
     }
 }
 
-/// Tells whether engines may disagree on what a source stands for.
-fn is_unusual(path: &str) -> bool {
+/// Tells whether engines may disagree on what a source stands for. Of a context it is known what lies there, and that
+/// classes and patterns of directories mean the same; in a stage, links may lie on the way.
+fn is_unusual(path: &str, is_of_context: bool) -> bool {
     let path = path.trim_end_matches('/');
-    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-    directory.contains(['*', '?', '[', '\\']) || name.contains(['[', '\\']) || name.contains("**")
+    let (directory, _) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_open = directory.contains(['*', '?', '[']) || path.contains('[');
+    path.contains("**")
+        || path.contains('\\')
+        || !has_plain_classes(path)
+        || (is_open && !is_of_context)
 }
 
-fn of_run(step: &Step, run: &Run, dialect: &Dialect) -> Vec<ErrorKind> {
+/// Tells whether each class of a pattern lists letters and digits, or ranges of them, and nothing else.
+fn has_plain_classes(path: &str) -> bool {
+    let plain = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    path.split('[').skip(1).all(|rest| {
+        let class = rest.split_once(']').map_or("", |(class, _)| class);
+        !class.is_empty()
+            && !class.starts_with('-')
+            && !class.ends_with('-')
+            && class.chars().all(plain)
+    })
+}
+
+fn of_run(run: &Run, working_directory: &str, dialect: &Dialect) -> Vec<ErrorKind> {
     let mut refused = Vec::new();
     if run.security == Some(Security::Insecure) {
         let what = "RUN --security=insecure".to_owned();
@@ -133,7 +195,7 @@ fn of_run(step: &Step, run: &Run, dialect: &Dialect) -> Vec<ErrorKind> {
     let mut places: Vec<String> = Vec::new();
     for mount in &run.mounts {
         refused.extend(of_mount(mount, dialect));
-        let Some(place) = target(mount, &step.working_directory) else {
+        let Some(place) = target(mount, working_directory) else {
             continue;
         };
         if !dialect.stacked_mounts {

@@ -10,9 +10,8 @@ use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Command, Instruction, Mount, NetworkMode, Run};
 use crate::state::DEFAULT_SHELL;
 
-/// Where a script lies while it runs. `BuildKit` has it in `/dev/pipes`, but Buildah 1.39 leaves out a mount below
-/// `/dev` where it builds in a chroot. `/run` is a place that engines mount things on anyway.
-const SCRIPT_DIRECTORY: &str = "/run/pipes";
+/// Where a script lies while it runs, as with `BuildKit`: it finds that in `$0`.
+const SCRIPT_DIRECTORY: &str = "/dev/pipes";
 
 impl Writer<'_> {
     pub(super) fn run(&mut self, step: &Step, written: &Run) -> Result<String, Fault> {

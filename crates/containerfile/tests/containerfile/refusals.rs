@@ -18,9 +18,11 @@ use crate::scope;
 #[case::expanded("ARG m=a=r\nADD --chmod=$m a /", "ADD --chmod=a=r", Dialect { symbolic_modes: true, ..BARE })]
 #[case::two_stars("COPY a/**/b /", "COPY a/**/b", Dialect { copy_patterns: true, ..BARE })]
 #[case::two_stars_at_last("COPY a/b** /", "COPY a/b**", Dialect { copy_patterns: true, ..BARE })]
-#[case::a_class("ADD a/[ab] /", "ADD a/[ab]", Dialect { copy_patterns: true, ..BARE })]
+#[case::a_class_of_a_class("ADD a/[[]b /", "ADD a/[[]b", Dialect { copy_patterns: true, ..BARE })]
+#[case::a_class_of_others("ADD a/[^a]b /", "ADD a/[^a]b", Dialect { copy_patterns: true, ..BARE })]
+#[case::a_class("COPY --from=b a/[ab] /", "COPY a/[ab]", Dialect { copy_patterns: true, ..BARE })]
 #[case::an_escape("COPY a/\\\\* /", "COPY a/\\*", Dialect { copy_patterns: true, ..BARE })]
-#[case::a_directory("COPY a?/b /", "COPY a?/b", Dialect { copy_patterns: true, ..BARE })]
+#[case::a_directory("COPY --from=b a?/b /", "COPY a?/b", Dialect { copy_patterns: true, ..BARE })]
 #[case::of_the_network("ADD https://a.example/b /", "ADD https://a.example/b", Dialect { add_remote: true, ..BARE })]
 #[case::a_checksum("ADD --checksum=sha256:1 a /", "ADD --checksum", Dialect { add_remote: true, ..BARE })]
 #[case::size("RUN --mount=type=tmpfs,target=/t,size=1m x", "RUN --mount=type=tmpfs,size=", Dialect { tmpfs_size: true, ..BARE })]
@@ -61,17 +63,22 @@ fn what_a_dialect_lacks_is_refused(
         "{line}"
     );
     assert!(error.hint().is_some());
+    assert!(file.may_be_refused());
     lower(&file, &build, &options(dialect)).unwrap();
 }
 
 #[rstest]
 #[case("COPY a/*.patch b?c /x/")]
 #[case("COPY a/*/ /x/")]
+#[case("COPY f*/fol* a/[a-b3]* /x/")]
+#[case("COPY --from=b /a/*.so.? /x/")]
 #[case("COPY --chmod=0755 --chown=1:a a /x")]
 #[case("RUN --mount=type=tmpfs,target=/t --mount=type=cache,target=/u,sharing=locked x")]
 #[case("RUN --mount=type=tmpfs,target=/devices x")]
 fn what_all_engines_do_alike_is_not_refused(#[case] body: &str) {
     lowered(body, BARE);
+    let file = parse(&format!("FROM scratch\n{body}\n")).unwrap();
+    assert_eq!(file.may_be_refused(), body.contains("--mount"));
 }
 
 #[test]

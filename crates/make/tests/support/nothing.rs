@@ -40,6 +40,7 @@ pub(crate) fn ready() -> Ready {
                 confined_mounts: true,
                 any_destination: false,
                 copy_exclude: true,
+                mounts_below_dev: true,
                 copy_parents: true,
                 copy_link: true,
                 symbolic_modes: true,
