@@ -89,7 +89,7 @@ impl Plan {
     }
 
     /// Returns what was kept of a step.
-    fn entry(&self, recipe: &Recipe, id: StepId) -> Option<&Entry> {
+    fn entry(&self, recipe: &Recipe, id: StepId) -> Option<&KeptEntry> {
         let stage = recipe.build.stage(id.stage)?;
         let mut steps = stage.steps.iter().filter(|step| step.makes_layer());
         let place = steps.position(|step| step.id == id)?;
@@ -197,7 +197,7 @@ impl Head {
 }
 
 /// Returns whose files an entry has: of which entries, and where in them.
-fn origin(entry: &Entry) -> Vec<(Digest, Place)> {
+fn origin(entry: &KeptEntry) -> Vec<(Digest, Place)> {
     if entry.stacked.is_empty() {
         return vec![(entry.key, Place::root())];
     }

@@ -430,7 +430,8 @@ pub(crate) mod tests {
         let mode = |path: &str| tree.status(&Place::new(path)).unwrap().unwrap().st_mode & 0o7777;
         tree.make_directories(&Place::new("shared"), 0o710, own)
             .unwrap();
-        let (directory, name) = tree.parent(&Place::new("shared")).unwrap();
+        let shared = Place::new("shared");
+        let (directory, name) = tree.parent(&shared).unwrap();
         set_mode(directory.as_fd(), name, 0o2710).unwrap();
         for (path, expected) in [
             ("shared/a/b", 0o2755),
