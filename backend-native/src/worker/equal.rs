@@ -4,6 +4,7 @@
 //! It does not know how a step is done, nor what is kept of it.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -16,13 +17,13 @@ use crate::worker::threads::lock;
 
 /// What a step has made: its directories, from the lowest to the highest, and their digest if they were kept.
 #[derive(Debug, Clone)]
-pub(crate) struct Made {
+pub(crate) struct StepFiles {
     pub(crate) directories: Vec<PathBuf>,
     pub(crate) digest: Option<Digest>,
 }
 
 /// Where the first of several equal steps leaves what it has made for the others.
-pub(crate) type Slot = Arc<Mutex<Option<Made>>>;
+pub(crate) type Slot = Arc<Mutex<Option<StepFiles>>>;
 
 /// The equal steps of a build.
 #[derive(Debug, Default)]
@@ -45,9 +46,13 @@ impl Equal {
                 Base::Stage(id) => stages.get(id).copied(),
             };
             for step in stage.steps.iter().filter(|step| step.makes_layer()) {
-                let on = |below| match step.instruction.is_linked() {
-                    true => digests::of_nothing(),
-                    false => below,
+                let is_linked = step.instruction.is_linked();
+                let on = |below| {
+                    if is_linked {
+                        digests::of_nothing()
+                    } else {
+                        below
+                    }
                 };
                 let found = files.and_then(|below| work(step, on(below), recipe, &stages));
                 let made = found.unwrap_or_else(|| alone(step));
@@ -91,7 +96,10 @@ fn work(
     stages: &BTreeMap<StageId, Digest>,
 ) -> Option<Digest> {
     let origin = |from: Option<&str>| match recipe.origin(from).ok()? {
-        Origin::Directory(path) => Some(format!("{path:?}")),
+        Origin::Directory(path) => {
+            let path = Digester::default().part(path.as_os_str().as_bytes());
+            Some(path.finish().to_string())
+        }
         Origin::Nothing => Some(digests::of_nothing().to_string()),
         Origin::Image(image) => Some(digests::of_image(image).to_string()),
         Origin::Stage(id) => stages.get(&id).map(Digest::to_string),

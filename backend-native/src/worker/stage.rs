@@ -13,7 +13,7 @@ use snapshot::{Stack, Stacking, Tree};
 
 use crate::job::Failure;
 use crate::worker::directories::Snapshot;
-use crate::worker::equal::{Equal, Made};
+use crate::worker::equal::{Equal, StepFiles};
 use crate::worker::failure::{Result, unsupported};
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::{Stacks, View, writable};
@@ -87,7 +87,7 @@ impl StageBuilder {
     }
 
     /// Takes what an equal step has made, and writes the layer if one is asked for.
-    fn take_over(&self, step: &Step, made: Made, files: &StageFiles) -> Result<Made> {
+    fn take_over(&self, step: &Step, made: StepFiles, files: &StageFiles) -> Result<StepFiles> {
         let references = made.directories.iter();
         let references = references.map(|directory| self.results.kept_at(directory));
         let references = references.collect::<Option<Vec<_>>>();
@@ -107,7 +107,7 @@ impl StageBuilder {
             let key = key.map(|key| key.digest);
             let references = references.unwrap_or_default();
             let digest = self.results.keep_stacked(key, &references, Some(layer))?;
-            return Ok(Made { digest, ..made });
+            return Ok(StepFiles { digest, ..made });
         }
         let shared = Shared {
             directories: made.directories,
@@ -130,7 +130,7 @@ impl StageBuilder {
     }
 
     /// Does a step on what is below it.
-    fn make(&self, step: &Step, name: Option<StepId>, files: &StageFiles) -> Result<Made> {
+    fn make(&self, step: &Step, name: Option<StepId>, files: &StageFiles) -> Result<StepFiles> {
         let key = self.key(step, files);
         let layer = self.recipe.layer(step);
         let below = self.below(step, files)?;
@@ -149,7 +149,7 @@ impl StageBuilder {
         let key = key.map(|key| key.digest);
         let kept = self.results.keep_step(key, snapshot, layer.as_deref());
         let (directories, digest) = kept?;
-        Ok(Made {
+        Ok(StepFiles {
             directories,
             digest,
         })
@@ -187,7 +187,7 @@ impl StageBuilder {
         key: Option<Key>,
         layer: Option<&Path>,
         files: &StageFiles,
-    ) -> Result<Made> {
+    ) -> Result<StepFiles> {
         let stacks = &self.sources.stacks;
         if let Some(layer) = layer
             && let Some(upper) = stacks.view(&stacks.of(&shared.directories))?
@@ -196,7 +196,7 @@ impl StageBuilder {
         }
         let key = key.map(|key| key.digest);
         let digest = self.results.keep_stacked(key, &shared.references, layer)?;
-        Ok(Made {
+        Ok(StepFiles {
             directories: shared.directories.clone(),
             digest,
         })

@@ -272,7 +272,7 @@ impl State {
 }
 
 /// Joins a path to the working directory; an absolute path stays as it is written.
-fn absolute(working_directory: &str, path: &str) -> String {
+pub(crate) fn absolute(working_directory: &str, path: &str) -> String {
     let parent = if working_directory.is_empty() {
         "/"
     } else {

@@ -5,7 +5,7 @@
 use crate::build::{Build, ResolvedStage, Step};
 use crate::instruction::{Instruction, Sources};
 use crate::reference::Base;
-use crate::state::clean;
+use crate::state::{absolute, clean};
 
 /// Tells whether `place` is a directory for certain before the step `index` of a stage. What a RUN may have removed is not.
 pub(super) fn is_directory(
@@ -22,9 +22,9 @@ pub(super) fn is_directory(
     loop {
         for step in steps.iter().rev() {
             match makes(step) {
-                Made::Directory(path) if is_at_or_below(&path, place) => return true,
-                Made::Anything => return false,
-                Made::Directory(_) | Made::Nothing => {}
+                Effect::Directory(path) if is_at_or_below(&path, place) => return true,
+                Effect::Anything => return false,
+                Effect::Directory(_) | Effect::Nothing => {}
             }
         }
         let Base::Stage(base) = stage.base else {
@@ -39,7 +39,7 @@ pub(super) fn is_directory(
 }
 
 /// What a step makes.
-enum Made {
+enum Effect {
     /// A directory, and those that it is in.
     Directory(String),
     /// It may make and remove anything.
@@ -47,25 +47,22 @@ enum Made {
     Nothing,
 }
 
-fn makes(step: &Step) -> Made {
+fn makes(step: &Step) -> Effect {
     let directory = |sources: &Sources| {
         if sources.go_to_a_directory() {
-            let directory = &step.working_directory;
-            Made::Directory(clean(&match sources.destination.starts_with('/') {
-                true => sources.destination.clone(),
-                false => format!("{directory}/{}", sources.destination),
-            }))
+            let path = absolute(&step.working_directory, &sources.destination);
+            Effect::Directory(clean(&path))
         } else {
-            Made::Nothing
+            Effect::Nothing
         }
     };
     match &step.instruction {
-        Instruction::Run(_) => Made::Anything,
-        Instruction::Workdir(path) => Made::Directory(clean(path)),
+        Instruction::Run(_) => Effect::Anything,
+        Instruction::Workdir(path) => Effect::Directory(clean(path)),
         // A pattern that matches nothing makes nothing.
         Instruction::Copy(copy) if !has_pattern(&copy.sources) => directory(&copy.sources),
         Instruction::Add(add) if !has_pattern(&add.sources) => directory(&add.sources),
-        _ => Made::Nothing,
+        _ => Effect::Nothing,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::containerfile::Containerfile;
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Add, Copy, Heredoc, Instruction, Sources};
 use crate::reference::Base;
-use crate::state::clean;
+use crate::state::{absolute, clean};
 use crate::statement::{self, Statement};
 
 /// The directory of the side context that stays empty.
@@ -266,11 +266,7 @@ impl Writer<'_> {
         if !is_open || self.options.dialect.any_destination {
             return Ok(());
         }
-        let destination = &sources.destination;
-        let place = clean(&match destination.starts_with('/') {
-            true => destination.clone(),
-            false => format!("{}/{destination}", step.working_directory),
-        });
+        let place = clean(&absolute(&step.working_directory, &sources.destination));
         if !made::is_directory(self.build, self.stage, step.id.index, &place) {
             let kind = ErrorKind::DirectoryWithoutSlash(sources.destination.clone());
             return Err(Self::fault(step, kind));
