@@ -26,6 +26,9 @@ const TAG: &str = "1";
 /// The build arguments of every input: those of the profile that change bytes, and no checks.
 const ARGUMENTS: [(&str, &str); 2] = [("SOURCE_DATE_EPOCH", "1"), ("BUILDKIT_MULTI_PLATFORM", "1")];
 
+/// What the line begins with in which a client says why there is no image.
+const SAYS: [&str; 3] = ["ERROR: ", "error: ", "panic: "];
+
 /// Who builds.
 #[derive(Debug, Clone)]
 pub(crate) enum Side {
@@ -204,8 +207,8 @@ fn unbuilt(unbuilt: Unbuilt) -> Built {
         Unbuilt::Refused { output, .. } => {
             let lines: Vec<String> = output.lines().map(str::to_owned).collect();
             let mut last = lines.iter().rev();
-            let message =
-                last.find(|line| line.starts_with("ERROR: ") || line.starts_with("error: "));
+            let says = |line: &&String| SAYS.iter().any(|word| line.starts_with(word));
+            let message = last.find(says);
             let message = message.cloned().unwrap_or_else(|| output.clone());
             Built::Refused(Refusal {
                 reason: message.clone(),
