@@ -12,8 +12,8 @@ use state::Directories;
 use tokio::sync::watch;
 
 use super::bases::Base;
+use super::built::{Built, Refusal};
 use super::laid::Laid;
-use super::outcome::{Built, Refusal};
 use crate::bench::text;
 use crate::column::{Column, Label};
 use crate::oracle::{Oracle, Unbuilt};
@@ -28,6 +28,9 @@ const ARGUMENTS: [(&str, &str); 2] = [("SOURCE_DATE_EPOCH", "1"), ("BUILDKIT_MUL
 
 /// What the line begins with in which a client says why there is no image.
 const SAYS: [&str; 3] = ["ERROR: ", "error: ", "panic: "];
+
+/// What Docker says where its daemon is gone, which says nothing of an input.
+const GONE: &str = "Cannot connect to the Docker daemon";
 
 /// Who builds.
 #[derive(Debug, Clone)]
@@ -205,6 +208,9 @@ fn unbuilt(unbuilt: Unbuilt) -> Built {
         Unbuilt::Interrupted => Built::Interrupted,
         Unbuilt::Broken(message) => Built::Broken(message),
         Unbuilt::Refused { output, .. } => {
+            if output.contains(GONE) {
+                return Built::Broken(output);
+            }
             let lines: Vec<String> = output.lines().map(str::to_owned).collect();
             let mut last = lines.iter().rev();
             let says = |line: &&String| SAYS.iter().any(|word| line.starts_with(word));

@@ -135,11 +135,16 @@ impl Generator {
             self.input.target = stage.map(|stage| stage.name.clone());
             self.note("target");
         }
+        let whole: Vec<String> = text.split(END).map(str::to_owned).collect();
+        self.input.instructions.clone_from(&whole);
         if self.random.chance(BROKEN) {
-            text = self.broken(&text);
+            let broken = self.broken(&text);
+            self.input.instructions = broken.split(END).map(str::to_owned).collect();
             self.note("broken");
         }
-        self.input.instructions = text.split(END).map(str::to_owned).collect();
+        if !self.input.has_stage() {
+            self.input.instructions = whole;
+        }
         if !self
             .input
             .instructions
