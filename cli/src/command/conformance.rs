@@ -23,9 +23,6 @@ use crate::wait;
 pub(super) const SCRATCH: &str = "/var/tmp";
 
 pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Result<Exit, Failure> {
-    if arguments.is_generated() {
-        return super::generated::run(context, arguments);
-    }
     if arguments.seed.is_some() || !arguments.oracles.is_empty() {
         let message = "--seed and --oracle are for generated inputs".to_owned();
         let hint = "say how many: --generate N, or for how long: --seconds S".to_owned();

@@ -58,7 +58,8 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
         };
         let progress = Inputs::new(context.verbosity, &plan);
         let trying = move || -> Result<Found, Failure> {
-            let harness = Harness::new(&suite, columns, oracles, site, known)?;
+            let harness = Harness::new(&suite, columns, oracles, site, known)
+                .map_err(|error| unprepared(&error))?;
             if harness.others().is_empty() {
                 let message =
                     "there is nothing to compare with: one runtime is ready, and no oracle";
@@ -84,15 +85,13 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
     Ok(tell(context, &found))
 }
 
-impl From<NotPrepared> for Failure {
-    fn from(error: NotPrepared) -> Self {
-        let kind = match error {
-            NotPrepared::NoColumn => ErrorKind::NoRuntime,
-            NotPrepared::Base { .. } => ErrorKind::Package,
-            NotPrepared::Absent(_) | NotPrepared::Io { .. } => ErrorKind::Environment,
-        };
-        Self::new(kind, &error, None)
-    }
+fn unprepared(error: &NotPrepared) -> Failure {
+    let kind = match error {
+        NotPrepared::NoColumn => ErrorKind::NoRuntime,
+        NotPrepared::Base { .. } => ErrorKind::Package,
+        NotPrepared::Absent(_) | NotPrepared::Io { .. } => ErrorKind::Environment,
+    };
+    Failure::new(kind, error, None)
 }
 
 /// Returns where what differs is written: in what is kept, or in a directory that is made for it once it is needed.

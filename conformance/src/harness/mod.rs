@@ -4,6 +4,7 @@
 //! It does not know what inputs are made of, nor the command line.
 
 mod bases;
+mod built;
 mod found;
 mod known;
 mod laid;

@@ -2,6 +2,7 @@
 
 use oci_image::ImageSet;
 
+use super::built::{Built, Refusal};
 use super::side::Side;
 use crate::contrast::Contrast;
 use crate::oracle::Sentence;
@@ -9,39 +10,18 @@ use crate::oracle::Sentence;
 /// How many lines of what an engine printed are told.
 const LAST_LINES: usize = 8;
 
-/// What came of an input on one side.
-#[derive(Debug)]
-pub(crate) enum Built {
-    /// An image.
-    Image(ImageSet),
-    /// No image, which may be right.
-    Refused(Refusal),
-    /// The user interrupted it.
-    Interrupted,
-    /// It could not be tried.
-    Broken(String),
-}
-
-/// Why there is no image.
-#[derive(Debug, Clone)]
-pub(crate) struct Refusal {
-    /// Why.
-    pub(crate) message: String,
-    /// The same without the place in the Containerfile, where that is known.
-    pub(crate) reason: String,
-    /// Whether it was refused before any engine was started.
-    pub(crate) while_planning: bool,
-    /// The last lines of what was printed.
-    pub(crate) output: Vec<String>,
-}
-
 /// What came of an input on two sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The same image.
     Equal,
     /// No image on either side.
-    RefusedByBoth,
+    RefusedByBoth {
+        /// Why, without what is particular to the input.
+        reason: String,
+        /// Why, as the column says it.
+        message: String,
+    },
     /// One refused it while planning, and the other built it.
     RefusedWhilePlanning {
         /// Who refused it.
@@ -73,7 +53,10 @@ pub(crate) fn compare(column: &Side, built: &Built, other: &Side, expected: &Bui
     match (built, expected) {
         (Built::Interrupted, _) | (_, Built::Interrupted) => Outcome::Interrupted,
         (Built::Broken(why), _) | (_, Built::Broken(why)) => Outcome::Broken(why.clone()),
-        (Built::Refused(_), Built::Refused(_)) => Outcome::RefusedByBoth,
+        (Built::Refused(refusal), Built::Refused(_)) => Outcome::RefusedByBoth {
+            reason: general(&refusal.reason),
+            message: refusal.message.clone(),
+        },
         (Built::Refused(refusal), Built::Image(_)) => refused(column, other, refusal, true),
         (Built::Image(_), Built::Refused(refusal)) => refused(other, column, refusal, false),
         (Built::Image(found), Built::Image(expected)) => images(found, other, expected),

@@ -373,7 +373,10 @@ impl State {
         let against = sides[1].name();
         match outcome {
             Outcome::Equal => tally.equal += 1,
-            Outcome::RefusedByBoth => tally.refused_by_both += 1,
+            Outcome::RefusedByBoth { reason, message } => {
+                tally.refused_by_both += 1;
+                self.reason("refused by both", &against, reason, message, seed);
+            }
             Outcome::RefusedWhilePlanning {
                 who,
                 reason,

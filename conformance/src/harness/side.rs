@@ -12,8 +12,8 @@ use state::Directories;
 use tokio::sync::watch;
 
 use super::bases::Base;
+use super::built::{Built, Refusal};
 use super::laid::Laid;
-use super::outcome::{Built, Refusal};
 use crate::bench::text;
 use crate::column::{Column, Label};
 use crate::oracle::{Oracle, Unbuilt};
@@ -25,6 +25,12 @@ const REPOSITORY: &str = "stagex/generated";
 const TAG: &str = "1";
 /// The build arguments of every input: those of the profile that change bytes, and no checks.
 const ARGUMENTS: [(&str, &str); 2] = [("SOURCE_DATE_EPOCH", "1"), ("BUILDKIT_MULTI_PLATFORM", "1")];
+
+/// What the line begins with in which a client says why there is no image.
+const SAYS: [&str; 3] = ["ERROR: ", "error: ", "panic: "];
+
+/// What Docker says where its daemon is gone, which says nothing of an input.
+const GONE: &str = "Cannot connect to the Docker daemon";
 
 /// Who builds.
 #[derive(Debug, Clone)]
@@ -202,10 +208,13 @@ fn unbuilt(unbuilt: Unbuilt) -> Built {
         Unbuilt::Interrupted => Built::Interrupted,
         Unbuilt::Broken(message) => Built::Broken(message),
         Unbuilt::Refused { output, .. } => {
+            if output.contains(GONE) {
+                return Built::Broken(output);
+            }
             let lines: Vec<String> = output.lines().map(str::to_owned).collect();
             let mut last = lines.iter().rev();
-            let message =
-                last.find(|line| line.starts_with("ERROR: ") || line.starts_with("error: "));
+            let says = |line: &&String| SAYS.iter().any(|word| line.starts_with(word));
+            let message = last.find(says);
             let message = message.cloned().unwrap_or_else(|| output.clone());
             Built::Refused(Refusal {
                 reason: message.clone(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::files::{Entry, Kind, Member, MemberKind};
-use crate::grammar::{END, Part, Times, table};
+use crate::grammar::{END, Part, Times, names, table};
 use crate::input::Input;
 use crate::random::Random;
 
@@ -20,6 +20,17 @@ pub(crate) const BUILT_IN: [&str; 9] = [
     "tree-from",
     "tree-source",
 ];
+
+/// What an input may be tagged with beside the tags of rules.
+const NOTED: [&str; 5] = [
+    "broken",
+    "dockerignore",
+    "escape-directive",
+    "odd-archive",
+    "target",
+];
+/// The archives in which there is what is rare.
+const ODD: [&str; 2] = ["odd.tar", "packed-without-a-name"];
 
 /// How deep symbols may stand in symbols. No rule of today comes near it.
 const DEPTH: usize = 30;
@@ -53,6 +64,11 @@ pub fn generate(seed: u64) -> Input {
     generator.context();
     generator.containerfile();
     generator.input
+}
+
+/// Returns what inputs may be tagged with: the names of rules that have one, and what is noted beside them.
+pub fn tags() -> BTreeSet<&'static str> {
+    names().into_iter().chain(NOTED).collect()
 }
 
 /// A stage that others may name.
@@ -135,11 +151,16 @@ impl Generator {
             self.input.target = stage.map(|stage| stage.name.clone());
             self.note("target");
         }
+        let whole: Vec<String> = text.split(END).map(str::to_owned).collect();
+        self.input.instructions.clone_from(&whole);
         if self.random.chance(BROKEN) {
-            text = self.broken(&text);
+            let broken = self.broken(&text);
+            self.input.instructions = broken.split(END).map(str::to_owned).collect();
             self.note("broken");
         }
-        self.input.instructions = text.split(END).map(str::to_owned).collect();
+        if !self.input.has_stage() {
+            self.input.instructions = whole;
+        }
         if !self
             .input
             .instructions
@@ -284,6 +305,12 @@ impl Generator {
             }
         };
         let candidate = self.random.pick(&candidates).cloned();
+        if candidate
+            .as_ref()
+            .is_some_and(|path| ODD.contains(&path.as_str()))
+        {
+            self.note("odd-archive");
+        }
         candidate.unwrap_or_else(|| "a".to_owned())
     }
 
@@ -348,8 +375,8 @@ fn menu() -> Vec<Entry> {
         link("dir/up", "../c.txt"),
         archive("plain.tar", tree(), false),
         archive("packed.tar.gz", tree(), true),
-        archive("odd.tar", odd(), false),
-        archive("packed-without-a-name", odd(), true),
+        archive(ODD[0], odd(), false),
+        archive(ODD[1], odd(), true),
     ]
 }
 
@@ -393,7 +420,7 @@ fn odd() -> Vec<Member> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grammar::tags;
+    use crate::tags;
 
     #[test]
     fn a_seed_gives_the_same_input_and_another_another() {

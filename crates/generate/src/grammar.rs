@@ -64,7 +64,7 @@ pub(crate) fn table() -> &'static Table {
 }
 
 /// Returns the names of the rules that have one.
-pub fn tags() -> BTreeSet<&'static str> {
+pub(crate) fn names() -> BTreeSet<&'static str> {
     let rules = table().values().flatten();
     rules.filter_map(|rule| rule.tag).collect()
 }

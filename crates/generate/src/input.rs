@@ -47,6 +47,16 @@ impl Input {
         text
     }
 
+    /// Tells whether it has a stage. A `BuildKit` before 0.14 ends where there is none, and its daemon with it.
+    pub fn has_stage(&self) -> bool {
+        let text = self.containerfile();
+        let mut lines = text.lines();
+        lines.any(|line| {
+            line.get(..5)
+                .is_some_and(|word| word.eq_ignore_ascii_case("from "))
+        })
+    }
+
     /// Returns the words of a command line that belong to it.
     pub fn words(&self) -> Vec<String> {
         let mut words = Vec::new();

@@ -12,7 +12,6 @@ mod random;
 mod reduce;
 
 pub use files::{Entry, Kind, Member, MemberKind};
-pub use generator::generate;
-pub use grammar::tags;
+pub use generator::{generate, tags};
 pub use input::{BASES, CONTEXT, Input, OTHER};
 pub use reduce::reduce;
