@@ -7,6 +7,7 @@
     reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
 )]
 
+#[expect(dead_code, reason = "it needs neither an example tree nor what engines have")]
 mod engines;
 
 use std::fs;

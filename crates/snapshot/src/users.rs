@@ -77,7 +77,7 @@ impl User {
             if text.is_empty() {
                 Some(0)
             } else {
-                number(text)
+                owner_number(text)
             }
         };
         let is_name = |text: &&str| !text.is_empty() && number(text).is_none();
@@ -188,11 +188,21 @@ impl User {
     }
 }
 
-fn number(text: &str) -> Option<u32> {
-    if text == "root" {
-        return Some(0);
+/// Reads the number of an owner: with a sign, or without, in 32 bits. What is more is a name.
+fn owner_number(text: &str) -> Option<u32> {
+    match text {
+        "root" => Some(0),
+        _ => text.parse().ok().map(i32::cast_unsigned),
     }
-    text.parse().ok()
+}
+
+/// Reads the number of who runs a command: without a sign, in 32 bits. What is more is a name.
+fn number(text: &str) -> Option<u32> {
+    match text {
+        "root" => Some(0),
+        _ if text.starts_with('+') => None,
+        _ => text.parse().ok(),
+    }
 }
 
 /// A line of `/etc/passwd`.
@@ -300,6 +310,13 @@ mod tests {
     #[case("9", 9, 9)]
     #[case("9:1", 9, 1)]
     #[case("nobody", 0, 0)]
+    #[case("+9:+1", 9, 1)]
+    #[case("-5", 4_294_967_291, 4_294_967_291)]
+    #[case("-1", 0, 0)]
+    #[case("2147483647", 2_147_483_647, 2_147_483_647)]
+    // Names, which are on no list.
+    #[case("2147483648", 0, 0)]
+    #[case("9:4294967294", 9, 9)]
     #[case("build:", 7, 0)]
     #[case(":10", 0, 10)]
     #[case(":wheel", 0, 10)]
