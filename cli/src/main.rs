@@ -9,6 +9,7 @@ mod environment;
 mod exit;
 mod failure;
 mod help;
+mod not_taken;
 mod options;
 mod output;
 mod place;
@@ -45,7 +46,7 @@ fn run() -> Result<Exit, Failure> {
     let mut arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            return docker::refused(&error).map_or_else(|| Ok(help::explain(&error)), Err);
+            return not_taken::refused(&error).map_or_else(|| Ok(help::explain(&error)), Err);
         }
     };
     threads::require()?;

@@ -353,7 +353,7 @@ impl Error {
             Self::ForeignList { .. } => "rename it to .dockerignore",
             Self::UnknownReference { .. } => {
                 "a package is named `stagex/<stage>-<name>`, the directory of sources is `fetch`; \
-                 `stagex build` takes any other name with --build-context"
+                 `stagex build` takes any other name with --build-context, of which a tag, a digest and a port are a part"
             }
             Self::TwoPlatforms { .. } => {
                 "copy from a stage that begins with it on the one platform, and name the other in a \
@@ -368,7 +368,7 @@ impl Error {
                  this estimate is wrong, use --ignore-space"
             }
             Self::NamedImage { .. } => {
-                "create its layout again; to build an image in out/ again, remove its directory"
+                "name an image that is in it, or create its layout again; to build an image in out/ again, remove its directory"
             }
             Self::Seed { .. } => {
                 "a seed is a tar of a root file system, plain or compressed with gzip, bzip2, xz or zstd"
