@@ -5,7 +5,7 @@ use documents::{ConformanceCells, ConformanceGenerated, ConformanceReport, Liste
 
 use crate::contrast::Contrast;
 use crate::differences::Levelled;
-use crate::harness::{Finding, Found, Reason, Tally};
+use crate::harness::{Finding, Found};
 use crate::matrix::{Cell, Failing, Matrix, Verdict};
 use crate::results::{Answer, ColumnFacts, Results};
 use crate::suite::Subject;
@@ -48,38 +48,11 @@ impl Found {
             seed: self.seed,
             columns: self.columns.iter().map(Into::into).collect(),
             tried: self.tried,
-            tallies: self.tallies.iter().map(Into::into).collect(),
-            reasons: self.reasons.iter().map(Into::into).collect(),
+            tallies: self.tallies.clone(),
+            reasons: self.reasons.clone(),
             findings: self.findings.iter().map(Into::into).collect(),
             seconds: self.seconds,
             interrupted: self.interrupted,
-        }
-    }
-}
-
-impl From<&Tally> for documents::GeneratedTally {
-    fn from(tally: &Tally) -> Self {
-        Self {
-            column: tally.column.clone(),
-            against: tally.against.clone(),
-            equal: tally.equal,
-            refused_by_both: tally.refused_by_both,
-            refused_while_planning: tally.refused_while_planning,
-            known: tally.known,
-            differs: tally.differs,
-            unsteady: tally.unsteady,
-        }
-    }
-}
-
-impl From<&Reason> for documents::GeneratedReason {
-    fn from(reason: &Reason) -> Self {
-        Self {
-            state: reason.state.to_owned(),
-            who: reason.who.clone(),
-            why: reason.why.clone(),
-            count: reason.count,
-            seed: reason.seed,
         }
     }
 }

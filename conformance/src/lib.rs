@@ -25,9 +25,7 @@ pub use column::{Column, InvalidLabel, Label, Programs};
 pub use contrast::Contrast;
 pub use differences::{Difference, Differences, InvalidDifferences, Levelled, User};
 pub use embedded::unpack;
-pub use harness::{
-    Event, Finding, Found, Harness, InvalidKnown, Known, NotPrepared, Plan, Reason, Tally,
-};
+pub use harness::{Event, Finding, Found, Harness, InvalidKnown, Known, NotPrepared, Plan};
 pub use matrix::{Cell, Failing, Matrix, Verdict};
 pub use oracle::Oracle;
 pub use recorded::Recorded;

@@ -25,9 +25,9 @@ const PODMAN: &str = "podman@trixie";
 const DOCKER: &str = "docker@trixie";
 /// The first seed, and how many inputs there are: about two minutes on two cores.
 const SEED: u64 = 1;
-const INPUTS: u64 = 60;
+const INPUTS: u64 = 40;
 /// How many smaller inputs are tried for one that differs.
-const BUDGET: usize = 150;
+const BUDGET: usize = 40;
 /// How many inputs of 100 must have two equal images, or the rest proves little.
 const EQUAL: u64 = 40;
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use documents::{GeneratedReason as Reason, GeneratedTally as Tally};
 use generate::Input;
 
 use super::bases::Base;
@@ -41,42 +42,6 @@ pub struct Found {
     pub interrupted: bool,
 }
 
-/// How often two sides agreed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tally {
-    /// The column.
-    pub column: String,
-    /// What it is compared with: another column, or an oracle.
-    pub against: String,
-    /// The same image.
-    pub equal: u64,
-    /// No image on either side.
-    pub refused_by_both: u64,
-    /// One of them refused it while planning.
-    pub refused_while_planning: u64,
-    /// It differs, and that is known.
-    pub known: u64,
-    /// It differs.
-    pub differs: u64,
-    /// It differed, and when it was tried once more, it did not, or could not be tried.
-    pub unsteady: u64,
-}
-
-/// Why inputs had no image to compare, or may differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// What happened to them.
-    pub state: &'static str,
-    /// The sides, or the one that is meant.
-    pub who: String,
-    /// Why: the whole message of the first.
-    pub why: String,
-    /// How many there were.
-    pub count: u64,
-    /// The seed of the first.
-    pub seed: u64,
-}
-
 /// A difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -100,18 +65,12 @@ pub struct Finding {
     pub unwritten: Option<String>,
 }
 
-impl Tally {
-    pub(crate) fn of(column: &Side, against: &Side) -> Self {
-        Self {
-            column: column.name(),
-            against: against.name(),
-            equal: 0,
-            refused_by_both: 0,
-            refused_while_planning: 0,
-            known: 0,
-            differs: 0,
-            unsteady: 0,
-        }
+/// Begins to count for two sides.
+pub(crate) fn tally(column: &Side, against: &Side) -> Tally {
+    Tally {
+        column: column.name(),
+        against: against.name(),
+        ..Tally::default()
     }
 }
 

@@ -13,6 +13,6 @@ mod run;
 mod side;
 
 pub use bases::NotPrepared;
-pub use found::{Finding, Found, Reason, Tally};
+pub use found::{Finding, Found};
 pub use known::{InvalidKnown, Known};
 pub use run::{Event, Harness, Plan};

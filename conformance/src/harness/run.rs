@@ -9,11 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use documents::{GeneratedReason as Reason, GeneratedTally as Tally};
 use generate::Input;
 use tokio::runtime::Runtime;
 
 use super::bases::{self, Base, NotPrepared};
-use super::found::{Case, Finding, Found, Reason, Tally};
+use super::found::{Case, Finding, Found, tally};
 use super::known::Known;
 use super::laid::Laid;
 use super::outcome::{self, Difference, Outcome, general};
@@ -176,7 +177,7 @@ impl Harness {
         State {
             next: 0,
             tried: 0,
-            tallies: tallies.map(|side| Tally::of(&self.first, side)).collect(),
+            tallies: tallies.map(|side| tally(&self.first, side)).collect(),
             reasons: BTreeMap::new(),
             findings: Vec::new(),
             taken: BTreeMap::new(),
@@ -188,7 +189,7 @@ impl Harness {
         let mut findings = state.findings;
         findings.sort_by(|a, b| (&a.kind, a.seed).cmp(&(&b.kind, b.seed)));
         let mut reasons: Vec<_> = state.reasons.into_values().collect();
-        reasons.sort_by_key(|reason| (reason.state, std::cmp::Reverse(reason.count)));
+        reasons.sort_by(|a, b| (&a.state, b.count).cmp(&(&b.state, a.count)));
         Found {
             seed,
             columns: self.columns.clone(),
@@ -404,7 +405,7 @@ impl State {
     fn reason(&mut self, state: &'static str, who: &str, kind: &str, why: &str, seed: u64) {
         let key = (state, who.to_owned(), kind.to_owned());
         let reason = self.reasons.entry(key).or_insert_with(|| Reason {
-            state,
+            state: state.to_owned(),
             who: who.to_owned(),
             why: why.to_owned(),
             count: 0,

@@ -96,7 +96,7 @@ pub struct ConformanceGenerated {
 }
 
 /// How often a column agreed with another one, or with an oracle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GeneratedTally {
     /// The column.

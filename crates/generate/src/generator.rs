@@ -10,12 +10,12 @@ use crate::random::Random;
 
 /// The symbols that have no rules, since what stands for them depends on what there is.
 pub(crate) const BUILT_IN: [&str; 9] = [
-    "a-stage",
     "context-archive",
     "context-directory",
     "context-file",
     "context-link",
     "escape",
+    "named-stage",
     "stage-name",
     "tree-from",
     "tree-source",
@@ -258,15 +258,22 @@ impl Generator {
                 name.clone_into(&mut self.stage.name);
                 return name.to_owned();
             }
-            "a-stage" => {
-                let stage = self.random.pick(&self.stages);
-                let name = stage.map(|stage| stage.name.clone());
-                return name.map_or_else(|| "busybox".to_owned(), |name| self.cased(name));
+            "named-stage" => {
+                // FROM finds stages by their names only, and these are in small letters.
+                let names: Vec<String> = self
+                    .stages
+                    .iter()
+                    .filter(|stage| !stage.name.starts_with(|c: char| c.is_ascii_digit()))
+                    .map(|stage| stage.name.to_lowercase())
+                    .collect();
+                let name = self.random.pick(&names).cloned();
+                return name.unwrap_or_else(|| "busybox".to_owned());
             }
             "tree-from" => {
                 let stages: Vec<_> = self.stages.iter().filter(|stage| stage.has_tree).collect();
                 let stage = self.random.pick(&stages).map(|stage| stage.name.clone());
                 self.copied = stage.is_some();
+                let stage = stage.map(|name| self.cased(name));
                 return format!("--from={}", stage.unwrap_or_else(|| "base".to_owned()));
             }
             "tree-source" => {
