@@ -32,6 +32,10 @@ pub struct Dialect {
     /// Where that does not hold, sources are copied into stages of their own first.
     #[serde(default)]
     pub confined_mounts: bool,
+    /// COPY and ADD of several sources put them where BuildKit does if the destination has no slash at its end: into a
+    /// directory if there is one, and else to one file after the other.
+    #[serde(default)]
+    pub any_destination: bool,
     /// A directory can be mounted below `/dev` for a RUN, where `BuildKit` has scripts of heredocs. Where it cannot, and
     /// there are no heredocs, such a script is refused: it would not have the name that it has elsewhere.
     #[serde(default)]
@@ -80,6 +84,7 @@ impl Dialect {
         workdir_layers: false,
         add_zstd: false,
         confined_mounts: false,
+        any_destination: false,
         mounts_below_dev: false,
         copy_exclude: false,
         copy_parents: false,

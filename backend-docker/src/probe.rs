@@ -139,12 +139,12 @@ pub(crate) async fn probe_in(
 
 /// Has the client say all that there is to know.
 async fn ask(client: &Client) -> Result<(Said, Daemon), Unavailable> {
-    let found = Found {
+    let found = PartialProbe {
         program: client.program(),
         version: None,
     };
     let (client_version, server_version) = versions(client, &found).await?;
-    let found = Found {
+    let found = PartialProbe {
         version: Some(server_version.clone()),
         ..found
     };
@@ -204,7 +204,7 @@ fn engine(
     daemon: Daemon,
     is_here: bool,
 ) -> Result<Engine, Unavailable> {
-    let found = Found {
+    let found = PartialProbe {
         program: client.program(),
         version: Some(daemon.version.clone()),
     };
@@ -306,6 +306,7 @@ pub(crate) fn capabilities(grammar: Grammar, results: Results) -> Capabilities {
             workdir_layers: true,
             add_zstd: modern,
             confined_mounts: true,
+            any_destination: false,
             mounts_below_dev: true,
             copy_exclude: grammar.exclude,
             copy_parents: grammar.parents,
@@ -342,12 +343,12 @@ fn describe(store: &Store) -> String {
 
 /// What was found before it turned out that Docker cannot build.
 #[derive(Debug, Clone)]
-struct Found<'a> {
+struct PartialProbe<'a> {
     program: &'a Utf8Path,
     version: Option<String>,
 }
 
-impl Found<'_> {
+impl PartialProbe<'_> {
     fn because(&self, reason: Reason, message: String, hint: String) -> Unavailable {
         Unavailable {
             reason,
@@ -389,7 +390,10 @@ fn find(program: Option<&Utf8Path>) -> Result<Utf8PathBuf, Unavailable> {
 }
 
 /// Asks for the versions of client and daemon.
-async fn versions(client: &Client, found: &Found<'_>) -> Result<(String, String), Unavailable> {
+async fn versions(
+    client: &Client,
+    found: &PartialProbe<'_>,
+) -> Result<(String, String), Unavailable> {
     let program = found.program;
     let answer = match client.version().run().await {
         Ok(answer) => answer,
@@ -439,7 +443,7 @@ async fn versions(client: &Client, found: &Found<'_>) -> Result<(String, String)
 }
 
 /// Reads a version's release, which must not be too old.
-fn release(version: &str, found: &Found<'_>) -> Result<Release, Unavailable> {
+fn release(version: &str, found: &PartialProbe<'_>) -> Result<Release, Unavailable> {
     match Release::parse(version) {
         // A version that is no number is a build of somebody's own, and newer than not.
         None => Ok(Release {
@@ -457,7 +461,7 @@ fn release(version: &str, found: &Found<'_>) -> Result<Release, Unavailable> {
 
 /// Decides how images get in and out.
 fn results(
-    found: &Found<'_>,
+    found: &PartialProbe<'_>,
     client: Release,
     store: &Store,
     buildx: Option<&str>,
@@ -496,7 +500,7 @@ fn results(
 }
 
 /// Takes images out of the daemon's store, if no change to a file is lost in it.
-fn named(found: &Found<'_>, store: &Store) -> Result<Results, Unavailable> {
+fn named(found: &PartialProbe<'_>, store: &Store) -> Result<Results, Unavailable> {
     if store.notices_all {
         return Ok(Results::Named);
     }
@@ -525,7 +529,7 @@ mod tests {
         buildx: bool,
         driver: Option<(&str, bool)>,
     ) -> Result<Results, Reason> {
-        let found = Found {
+        let found = PartialProbe {
             program: Utf8Path::new("/usr/bin/docker"),
             version: None,
         };
@@ -576,7 +580,7 @@ mod tests {
 
     #[test]
     fn too_old_is_said_with_the_version() {
-        let found = Found {
+        let found = PartialProbe {
             program: Utf8Path::new("/usr/bin/docker"),
             version: Some("19.03.15".to_owned()),
         };

@@ -15,14 +15,14 @@ use tokio::sync::OnceCell;
 use crate::command::{self, ID};
 use crate::job::{Job, Message, layer_name, layers};
 use crate::parse::Answer;
-use crate::probe::{self, Found};
+use crate::probe::{self, ProbeDetails};
 
 /// Builds by itself, without an engine.
 #[derive(Debug)]
 pub struct Native {
     program: Utf8PathBuf,
     probe_cache: ProbeCache,
-    found: OnceCell<Found>,
+    found: OnceCell<ProbeDetails>,
 }
 
 impl Native {

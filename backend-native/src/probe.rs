@@ -13,11 +13,11 @@ use crate::parse::Answer;
 
 /// What was found out.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct ProbeDetails {
     details: Vec<(String, String)>,
 }
 
-impl Found {
+impl ProbeDetails {
     /// Returns it in the API's words.
     pub(crate) fn ready(&self, program: &Utf8Path) -> Ready {
         Ready {
@@ -42,10 +42,11 @@ fn capabilities() -> Capabilities {
             workdir_layers: true,
             add_zstd: true,
             confined_mounts: true,
+            any_destination: true,
             mounts_below_dev: true,
             copy_exclude: true,
             copy_parents: true,
-            copy_link: false,
+            copy_link: true,
             symbolic_modes: true,
             copy_patterns: true,
             add_unpack: true,
@@ -66,7 +67,10 @@ fn capabilities() -> Capabilities {
 /// Finds out what can be done here, by a worker that is `program`. Which program leads to the network is
 /// taken from `probe_cache` where an earlier process found it out under the same circumstances: each has to be
 /// started for that, which takes longer than all the rest.
-pub(crate) async fn find(program: &Utf8Path, probe_cache: &ProbeCache) -> Result<Found, Error> {
+pub(crate) async fn find(
+    program: &Utf8Path,
+    probe_cache: &ProbeCache,
+) -> Result<ProbeDetails, Error> {
     process::find(program)?;
     let entry = probe_cache.entry(circumstances(program));
     let known = entry.recall::<String>();
@@ -84,7 +88,7 @@ pub(crate) async fn find(program: &Utf8Path, probe_cache: &ProbeCache) -> Result
     if let Some(network) = network.filter(|_| known.is_none()) {
         entry.keep(&network);
     }
-    Ok(Found { details })
+    Ok(ProbeDetails { details })
 }
 
 /// Programs that lead to the network, each before those that are taken where it does not work.

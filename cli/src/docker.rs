@@ -1,7 +1,7 @@
 //! The part of `docker build`'s command line that `stagex build` accepts: what StageX's generated
 //! rules use, and what means the same with every engine. Everything else is refused by name.
 
-use build::{Context, ImageName, InvalidName, OpenFiles, Profile, Recipe, Sources};
+use build::{Choice, Context, ImageName, InvalidName, OpenFiles, Profile, Recipe, Sources};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind as Refusal};
 use clap::{Args, ValueEnum};
@@ -77,7 +77,7 @@ pub(crate) struct Build {
     #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = argument)]
     arguments: Vec<(String, String)>,
 
-    /// What a name in the Containerfile refers to: a directory, or `oci-layout://DIR`.
+    /// What a name in the Containerfile refers to: a directory, or `oci-layout://DIR[:TAG][@DIGEST]`.
     #[arg(long = "build-context", value_name = "NAME=SOURCE", value_parser = named_context)]
     contexts: Vec<(String, Context)>,
 
@@ -158,7 +158,7 @@ enum Shown {
 }
 
 /// What a `docker build` can be asked for, and is not taken here: with what to do instead.
-const NOT_TAKEN: [(&str, &str); 17] = [
+const NOT_TAKEN: [(&str, &str); 41] = [
     ("--add-host", SURROUNDINGS),
     ("--allow", SURROUNDINGS),
     ("--annotation", LABELS),
@@ -171,22 +171,68 @@ const NOT_TAKEN: [(&str, &str); 17] = [
     ("--cache-to", CACHE),
     ("--call", "use --check"),
     ("--cgroup-parent", SURROUNDINGS),
+    (
+        "--compress",
+        "leave it out: the context is not sent anywhere",
+    ),
+    ("--cpu-period", LIMITS),
+    ("--cpu-quota", LIMITS),
+    ("--cpu-shares", LIMITS),
+    ("-c", LIMITS),
+    ("--cpuset-cpus", LIMITS),
+    ("--cpuset-mems", LIMITS),
+    ("--debug", "use --verbose"),
+    ("-D", "use --verbose"),
+    (
+        "--detach",
+        "leave it out: run stagex itself in the background",
+    ),
+    (
+        "--disable-content-trust",
+        "leave it out: every image is compared with its digest",
+    ),
+    ("--force-rm", NOTHING_LEFT),
+    (
+        "--invoke",
+        "leave it out: build with --load, and run the image",
+    ),
+    ("--isolation", SURROUNDINGS),
     ("--label", LABELS),
+    ("--memory", LIMITS),
+    ("-m", LIMITS),
+    ("--memory-swap", LIMITS),
     ("--no-cache-filter", CACHE),
     ("--policy", SURROUNDINGS),
+    ("--print", "use --check, or stagex plan for a tree"),
     (
         "--pull",
         "leave it out: nothing is pulled, every image is given with --build-context",
     ),
+    ("--resource", LIMITS),
+    ("--rm", NOTHING_LEFT),
+    (
+        "--root",
+        "leave it out: select the runtime with stagex --runtime NAME build",
+    ),
     ("--secret", SURROUNDINGS),
+    ("--security-opt", SURROUNDINGS),
+    (
+        "--server-config",
+        "leave it out: select the runtime with stagex --runtime NAME build",
+    ),
     ("--shm-size", SURROUNDINGS),
     (
         "--squash",
         "leave it out: each instruction keeps its layer; stages and COPY --from make fewer layers",
     ),
     ("--ssh", SURROUNDINGS),
+    ("--stream", "leave it out: the context is not sent anywhere"),
 ];
+/// What never names a context in a Containerfile, in any case of letters.
+const RESERVED: [&str; 2] = ["scratch", "context"];
 const SURROUNDINGS: &str = "leave it out: an image may depend only on the Containerfile, its contexts and its build arguments";
+const LIMITS: &str = "leave it out, and run stagex within limits: systemd-run --scope -p MemoryMax=4G stagex build ...";
+const NOTHING_LEFT: &str = "leave it out: no container is left of a build";
 const LABELS: &str = "use LABEL in the Containerfile: nothing else decides what is in the image";
 const CACHE: &str = "leave it out: the engine's own cache is used, or none with --no-cache";
 
@@ -264,6 +310,12 @@ impl Build {
             return Err(usage(
                 format!("`{}` is not a directory", self.context),
                 Some(hint),
+            ));
+        }
+        if self.file.as_deref() == Some(Utf8Path::new("-")) {
+            return Err(usage(
+                "the Containerfile is not read from standard input".to_owned(),
+                Some("write it to a file, and name that with --file"),
             ));
         }
         let containerfile = self.containerfile(root);
@@ -398,8 +450,19 @@ pub(crate) fn argument(text: &str) -> Result<(String, String), String> {
 
 pub(crate) fn named_context(text: &str) -> Result<(String, Context), String> {
     let (name, source) = pair(text).map_err(|_| "expected NAME=SOURCE".to_owned())?;
+    if RESERVED
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(&name))
+    {
+        return Err(format!(
+            "`{name}` in a Containerfile is never a named context: choose another name"
+        ));
+    }
+    let name = containerfile::familiar(&name).ok_or_else(|| {
+        format!("`{name}` is not a valid name of a context: expected [REGISTRY/]NAME[:TAG] in lower case")
+    })?;
     let context = match source.split_once("://") {
-        Some(("oci-layout", directory)) => Context::Image(directory.into()),
+        Some(("oci-layout", layout)) => one_of(layout)?,
         Some((scheme, _)) => {
             return Err(format!(
                 "{scheme}:// is not supported: expected DIR or oci-layout://DIR"
@@ -408,6 +471,32 @@ pub(crate) fn named_context(text: &str) -> Result<(String, Context), String> {
         None => Context::Directory(source.into()),
     };
     Ok((name, context))
+}
+
+/// Reads `DIR[:TAG][@DIGEST]`.
+fn one_of(layout: &str) -> Result<Context, String> {
+    let (rest, digest) = match layout.split_once('@') {
+        Some((rest, digest)) => (rest, Some(digest)),
+        None => (layout, None),
+    };
+    let (directory, tag) = match rest.split_once(':') {
+        Some((directory, tag)) => (directory, Some(tag.to_owned())),
+        None => (rest, None),
+    };
+    if directory.is_empty() || tag.as_deref() == Some("") {
+        return Err("expected oci-layout://DIR[:TAG][@DIGEST]".to_owned());
+    }
+    let digest = digest.map(|digest| {
+        let digest = digest.parse();
+        digest.map_err(|_| "expected a digest behind `@`: sha256: and 64 hex digits".to_owned())
+    });
+    let digest = digest.transpose()?;
+    let directory = directory.into();
+    Ok(if tag.is_none() && digest.is_none() {
+        Context::Image(directory)
+    } else {
+        Context::Chosen(directory, Choice { tag, digest })
+    })
 }
 
 fn open_files(text: &str) -> Result<OpenFiles, String> {
@@ -506,6 +595,29 @@ mod tests {
     }
 
     #[test]
+    fn a_context_has_the_short_form_of_its_name_and_one_image_of_a_layout() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let context = |text: &str| named_context(text).unwrap();
+        for name in ["tools", "docker.io/library/tools:latest", "tools:latest"] {
+            let expected = ("tools".to_owned(), Context::Directory("d".into()));
+            assert_eq!(context(&format!("{name}=d")), expected);
+        }
+        assert_eq!(context("tools:1=d").0, "tools:1");
+        for (source, tag, is_pinned) in [
+            ("d:1", Some("1"), false),
+            (&*format!("d@{digest}"), None, true),
+            (&*format!("d:1@{digest}"), Some("1"), true),
+        ] {
+            let choice = Choice {
+                tag: tag.map(str::to_owned),
+                digest: is_pinned.then(|| digest.parse().unwrap()),
+            };
+            let expected = Context::Chosen("d".into(), choice);
+            assert_eq!(context(&format!("a=oci-layout://{source}")).1, expected);
+        }
+    }
+
+    #[test]
     fn what_would_be_another_image_is_refused() {
         let (_temporary, root) = directory();
         for words in [
@@ -552,6 +664,12 @@ mod tests {
             &["--build-arg", "-a=1"],
             &["--build-arg", "a\u{1b}=1"],
             &["--build-context", "a=docker-image://a"],
+            &["--build-context", "Context=a"],
+            &["--build-context", "scratch=a"],
+            &["--build-context", "A=a"],
+            &["--build-context", "a::linux/amd64=a"],
+            &["--build-context", "a=oci-layout://a:"],
+            &["--build-context", "a=oci-layout://a@sha256:0"],
             &["--ulimit", "nproc=5"],
             &["-o", "type=image,name=a:1"],
             &["-o", "type=oci,dest=-,compression=zstd"],

@@ -148,7 +148,7 @@ impl User {
 }
 
 impl Versions {
-    fn has(&self, runtime: &str, version: &str) -> bool {
+    pub(crate) fn has(&self, runtime: &str, version: &str) -> bool {
         // A distribution's suffix, as in `26.1.5+dfsg1`, says nothing of what it can do, and
         // neither does a marker of a release to come.
         let number = version.split(['+', '-', '~']).next().unwrap_or_default();

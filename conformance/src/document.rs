@@ -1,10 +1,11 @@
 //! A matrix and what came of it, as documents have it.
 
 use camino::Utf8PathBuf;
-use documents::{ConformanceCells, ConformanceReport, ListedCell, Version};
+use documents::{ConformanceCells, ConformanceGenerated, ConformanceReport, ListedCell, Version};
 
 use crate::contrast::Contrast;
 use crate::differences::Levelled;
+use crate::harness::{Finding, Found, Reason, Tally};
 use crate::matrix::{Cell, Failing, Matrix, Verdict};
 use crate::results::{Answer, ColumnFacts, Results};
 use crate::suite::Subject;
@@ -35,6 +36,65 @@ impl Results {
             levelled: self.levelled.iter().map(Into::into).collect(),
             seconds: self.seconds,
             interrupted: self.interrupted,
+        }
+    }
+}
+
+impl Found {
+    /// Returns the report for programs.
+    pub fn document(&self) -> ConformanceGenerated {
+        ConformanceGenerated {
+            version: Version,
+            seed: self.seed,
+            columns: self.columns.iter().map(Into::into).collect(),
+            tried: self.tried,
+            tallies: self.tallies.iter().map(Into::into).collect(),
+            reasons: self.reasons.iter().map(Into::into).collect(),
+            findings: self.findings.iter().map(Into::into).collect(),
+            seconds: self.seconds,
+            interrupted: self.interrupted,
+        }
+    }
+}
+
+impl From<&Tally> for documents::GeneratedTally {
+    fn from(tally: &Tally) -> Self {
+        Self {
+            column: tally.column.clone(),
+            against: tally.against.clone(),
+            equal: tally.equal,
+            refused_by_both: tally.refused_by_both,
+            refused_while_planning: tally.refused_while_planning,
+            known: tally.known,
+            differs: tally.differs,
+            unsteady: tally.unsteady,
+        }
+    }
+}
+
+impl From<&Reason> for documents::GeneratedReason {
+    fn from(reason: &Reason) -> Self {
+        Self {
+            state: reason.state.to_owned(),
+            who: reason.who.clone(),
+            why: reason.why.clone(),
+            count: reason.count,
+            seed: reason.seed,
+        }
+    }
+}
+
+impl From<&Finding> for documents::GeneratedFinding {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            kind: finding.kind.clone(),
+            column: finding.column.clone(),
+            against: finding.against.clone(),
+            seed: finding.seed,
+            others: finding.others.clone(),
+            contrast: (&finding.contrast).into(),
+            containerfile: finding.containerfile.clone(),
+            directory: finding.directory.clone().map(Utf8PathBuf::into_string),
         }
     }
 }

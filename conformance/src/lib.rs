@@ -10,8 +10,10 @@ mod contrast;
 mod differences;
 mod document;
 mod embedded;
+mod harness;
 mod matrix;
 mod oracle;
+mod order;
 mod recorded;
 pub mod report;
 mod results;
@@ -23,6 +25,9 @@ pub use column::{Column, InvalidLabel, Label, Programs};
 pub use contrast::Contrast;
 pub use differences::{Difference, Differences, InvalidDifferences, Levelled, User};
 pub use embedded::unpack;
+pub use harness::{
+    Event, Finding, Found, Harness, InvalidKnown, Known, NotPrepared, Plan, Reason, Tally,
+};
 pub use matrix::{Cell, Failing, Matrix, Verdict};
 pub use oracle::Oracle;
 pub use recorded::Recorded;

@@ -21,11 +21,14 @@ use tokio::sync::watch;
 use crate::bench::{Bench, text};
 use crate::column::{Label, Programs};
 use crate::contrast::Contrast;
+use crate::order::Order;
 use crate::suite::PROFILE;
 use crate::suite::{Subject, copy_directory};
 
 /// The runtime that oracles are of.
 const RUNTIME: &str = "docker";
+/// The client of a `BuildKit` that is no part of Docker.
+const BUILDCTL: &str = "buildctl";
 /// How long a question may take.
 const QUESTION_LIMIT: Duration = Duration::from_secs(20);
 /// The annotation of a layer whose times were rewritten.
@@ -36,8 +39,35 @@ const REWRITTEN: &str = "buildkit/rewritten-timestamp";
 pub struct Oracle {
     label: Label,
     program: Utf8PathBuf,
+    client: Client,
     version: String,
-    go: (u32, u32),
+    /// The version of Go that its server is compiled with, where it says so.
+    go: Option<(u32, u32)>,
+}
+
+/// Which client drives an oracle's `BuildKit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    /// Docker with buildx.
+    Docker,
+    /// `BuildKit`'s own.
+    Buildctl,
+}
+
+/// Why an oracle wrote no image.
+#[derive(Debug)]
+pub(crate) enum Unbuilt {
+    /// It did not build it.
+    Refused {
+        /// The command.
+        line: String,
+        /// What it printed.
+        output: String,
+    },
+    /// The user interrupted it.
+    Interrupted,
+    /// It could not be asked, or its image cannot be read.
+    Broken(String),
 }
 
 /// What an oracle says of an image.
@@ -62,6 +92,38 @@ impl Oracle {
         oracles
     }
 
+    /// Finds the oracle that a program drives: `buildctl` or a script whose name begins so, or else a Docker.
+    pub async fn of_program(program: &Utf8Path) -> Option<Self> {
+        if program.file_name()?.starts_with(BUILDCTL) {
+            return Self::probe_buildctl(program).await;
+        }
+        Self::probe(&RUNTIME.parse().ok()?, program).await
+    }
+
+    /// Asks a `BuildKit` for its version. It does not say which Go has compiled it.
+    async fn probe_buildctl(program: &Utf8Path) -> Option<Self> {
+        let program = find(program).ok()?;
+        let question = Invocation::new(&program).arguments(["debug", "info"]);
+        let answer = question.time_limit(QUESTION_LIMIT).run().await.ok()?;
+        let answer = answer
+            .succeeded()
+            .then(|| answer.stdout_text().into_owned())?;
+        let mut words = answer.split_whitespace();
+        let version = words.find_map(|word| word.strip_prefix('v'))?.to_owned();
+        Some(Self {
+            label: "buildkit".parse().ok()?,
+            program,
+            client: Client::Buildctl,
+            version,
+            go: None,
+        })
+    }
+
+    /// Returns the program that drives it.
+    pub fn program(&self) -> &Utf8Path {
+        &self.program
+    }
+
     /// Tells whether the engine is an oracle: it has buildx, and keeps images in containerd's
     /// store, without which BuildKit cannot export a layout.
     async fn probe(label: &Label, program: &Utf8Path) -> Option<Self> {
@@ -84,7 +146,8 @@ impl Oracle {
             label: label.clone(),
             version: server["Version"].as_str().unwrap_or_default().to_owned(),
             program: program.clone(),
-            go,
+            client: Client::Docker,
+            go: Some(go),
         })
     }
 
@@ -100,7 +163,7 @@ impl Oracle {
 
     /// Tells whether its gzip is the canonical one: that of Go up to 1.26.
     pub fn compresses_alike(&self) -> bool {
-        self.go <= (1, 26)
+        self.go.is_some_and(|go| go <= (1, 26))
     }
 
     /// Builds a package with StageX's own command in the empty directory `work`, and compares the
@@ -110,36 +173,31 @@ impl Oracle {
         bench: &Bench,
         subject: &Subject,
         work: &Utf8Path,
-        mut interrupted: watch::Receiver<bool>,
+        interrupted: watch::Receiver<bool>,
     ) -> Result<Sentence, String> {
         let plan = bench.plan(&subject.output)?;
         let package = plan.packages.last().ok_or("the plan is empty")?;
         let context = work.join("context");
         assemble(bench.root(), package, &context).map_err(text)?;
-        let archive = work.join("image.tar");
-        let command = self.command(bench, package, &context, &archive)?;
-        let line = command.command_line();
+        let order = Self::order(bench, package, &context)?;
         let runtime = tokio::runtime::Runtime::new().map_err(text)?;
-        let finished = runtime.block_on(async {
-            tokio::select! {
-                finished = command.run() => finished.map_err(text),
-                _ = interrupted.wait_for(|stop| *stop) => Err("interrupted".to_owned()),
-            }
+        let built = self.build(&order, work, interrupted);
+        let found = runtime.block_on(built).map_err(|unbuilt| match unbuilt {
+            Unbuilt::Refused { line, output } => format!("{line}\n{output}"),
+            Unbuilt::Interrupted => "interrupted".to_owned(),
+            Unbuilt::Broken(message) => message,
         })?;
-        if !finished.succeeded() {
-            return Err(format!("{line}\n{}", finished.stderr.trim_end()));
-        }
-        let directory = work.join("image");
-        let unpack = || tar::Archive::new(beneath::open(&archive)?).unpack(&directory);
-        unpack().map_err(text)?;
-        let found = ImageSet::open(&directory).map_err(text)?;
         let expected = bench.images(&subject.output)?;
         let sentence = self.compare_all(&expected, &found);
         fs::remove_dir_all(work).map_err(text)?;
         sentence
     }
 
-    fn compare_all(&self, expected: &ImageSet, found: &ImageSet) -> Result<Sentence, String> {
+    pub(crate) fn compare_all(
+        &self,
+        expected: &ImageSet,
+        found: &ImageSet,
+    ) -> Result<Sentence, String> {
         let platforms = |images: &ImageSet| images.images().iter().map(Layout::platform).collect();
         let (wanted, given): (Vec<_>, Vec<_>) = (platforms(expected), platforms(found));
         if wanted != given {
@@ -169,54 +227,68 @@ impl Oracle {
         Ok(Sentence::Differs(Contrast::from(&difference)))
     }
 
-    /// Writes down StageX's own command for a package; only its tag is left out, which is not in
-    /// the manifest.
-    fn command(
-        &self,
-        bench: &Bench,
-        package: &PlannedPackage,
-        context: &Utf8Path,
-        archive: &Utf8Path,
-    ) -> Result<Invocation, String> {
-        let mut output = vec![
-            format!("type=oci,dest={archive},tar=true"),
-            "rewrite-timestamp=true,force-compression=true".to_owned(),
-        ];
-        let annotations = PROFILE.annotations(&format!("stagex/{}", package.name), package.tag());
-        let annotations = annotations.iter();
-        output.extend(annotations.map(|(name, value)| format!("annotation.{name}={value}")));
-        let file = context.join(
-            package
-                .containerfile()
-                .file_name()
-                .unwrap_or("Containerfile"),
-        );
-        let mut command = Invocation::new(&self.program)
-            .arguments(["buildx", "build", "--provenance=false", "--no-cache"])
-            .arguments(["--ulimit", "nofile=2048:16384"])
-            .arguments(["--progress", "plain", "--output", &output.join(",")])
-            .arguments(["--platform", &package.platforms.join(",")])
-            .arguments(["--file", file.as_str()]);
+    /// Returns what is to be built of a package: as StageX's own command says it; only its tag is left out, which is
+    /// not in the manifest.
+    fn order(bench: &Bench, package: &PlannedPackage, context: &Utf8Path) -> Result<Order, String> {
+        let file = package.containerfile();
         let arguments = package.build_arguments().into_iter();
-        // What the checks of the frontend warn of is no matter of bytes, and some cases are about just that.
-        for (name, value) in arguments.filter(|(name, _)| name != Profile::CHECKS) {
-            command = command
-                .argument("--build-arg")
-                .argument(format!("{name}={value}"));
-        }
-        if let Some(target) = &package.target {
-            command = command.arguments(["--target", target]);
-        }
         let directories = Directories::of_tree(bench.root());
+        let mut images = Vec::new();
         for dependency in package.dependencies() {
-            // With its digest, or the client would write a lock file into the layout.
             let digest = bench.images(dependency)?.digest();
             let layout = directories.output(dependency);
-            command = command.argument("--build-context").argument(format!(
-                "stagex/{dependency}=oci-layout://{layout}@{digest}"
-            ));
+            images.push((format!("stagex/{dependency}"), layout, digest));
         }
-        Ok(command.argument("--").argument(context))
+        let annotations = PROFILE.annotations(&format!("stagex/{}", package.name), package.tag());
+        Ok(Order {
+            context: context.to_owned(),
+            file: file.file_name().unwrap_or("Containerfile").into(),
+            annotations: annotations.into_iter().collect(),
+            platforms: package.platforms.to_vec(),
+            // What the checks of the frontend warn of is no matter of bytes, and some cases are about just that.
+            arguments: arguments
+                .filter(|(name, _)| name != Profile::CHECKS)
+                .collect(),
+            target: package.target.clone(),
+            images,
+            directories: Vec::new(),
+            denies_network: false,
+        })
+    }
+
+    /// Has an image built in the directory `work`, where its layout stays.
+    pub(crate) async fn build(
+        &self,
+        order: &Order,
+        work: &Utf8Path,
+        mut interrupted: watch::Receiver<bool>,
+    ) -> Result<ImageSet, Unbuilt> {
+        let broken = |error: &dyn std::fmt::Display| Unbuilt::Broken(error.to_string());
+        let archive = work.join("image.tar");
+        let command = self.command(order, &archive);
+        let line = command.command_line();
+        let finished = tokio::select! {
+            finished = command.run() => finished.map_err(|error| Unbuilt::Broken(text(error)))?,
+            _ = interrupted.wait_for(|stop| *stop) => return Err(Unbuilt::Interrupted),
+        };
+        if !finished.succeeded() {
+            let output = finished.stderr.trim_end().to_owned();
+            return Err(Unbuilt::Refused { line, output });
+        }
+        let directory = work.join("image");
+        let unpack = || tar::Archive::new(beneath::open(&archive)?).unpack(&directory);
+        unpack().map_err(|error: io::Error| broken(&error))?;
+        fs::remove_file(&archive).map_err(|error| broken(&error))?;
+        ImageSet::open(&directory).map_err(|error| Unbuilt::Broken(text(error)))
+    }
+
+    /// Returns the command that has an image built and written to `archive`.
+    pub(crate) fn command(&self, order: &Order, archive: &Utf8Path) -> Invocation {
+        let output = order.output(archive);
+        match self.client {
+            Client::Docker => order.for_docker(&self.program, &output),
+            Client::Buildctl => order.for_buildctl(&self.program, &output),
+        }
     }
 }
 

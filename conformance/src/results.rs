@@ -102,7 +102,7 @@ impl Results {
 }
 
 impl ColumnFacts {
-    fn of(column: &Column) -> Self {
+    pub(crate) fn of(column: &Column) -> Self {
         let (version, program) = match column.availability.ready() {
             Ok(ready) => (Some(ready.version.clone()), Some(ready.program.clone())),
             Err(why) => (why.version.clone(), why.program.clone()),

@@ -221,7 +221,10 @@ fn list(directory: &Utf8Path) -> io::Result<Vec<Subject>> {
             let name = directory.file_name().unwrap_or_default().to_owned();
             let text = beneath::read_text(&file, beneath::TEXT)?;
             let comment = text.lines().map_while(|line| line.strip_prefix('#'));
-            let property = comment.map(str::trim).collect::<Vec<_>>().join(" ");
+            let comment = comment.map(str::trim);
+            // A directive stands before anything else.
+            let comment = comment.filter(|line| !line.starts_with("escape="));
+            let property = comment.collect::<Vec<_>>().join(" ");
             let output = format!("{STAGE}-{name}");
             subjects.push(Subject {
                 name,

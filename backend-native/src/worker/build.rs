@@ -12,6 +12,7 @@ use snapshot::Stacking;
 use crate::job::{BuildJob, Failure, FailureKind, Message};
 use crate::worker::circumstances::circumstances;
 use crate::worker::directories::{Directories, hand_on};
+use crate::worker::equal::Equal;
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::Stacks;
@@ -37,7 +38,7 @@ pub(crate) fn build(job: BuildJob, inside: Inside, report: &Arc<Report>) -> Resu
     unsupported::refuse(&recipe.build, recipe.job.network)?;
     let builder = Arc::new(prepare(recipe, inside, report)?);
     let (recipe, cache) = (&builder.recipe, builder.results.cache());
-    let plan = Arc::new(Plan::find(recipe, &builder.keys, cache));
+    let plan = Arc::new(Plan::find(recipe, &builder.keys, &builder.equal, cache));
     for stage in &recipe.build.stages {
         take_kept(stage, &plan, &builder)?;
     }
@@ -74,6 +75,7 @@ fn prepare(recipe: Arc<Recipe>, inside: Inside, report: &Arc<Report>) -> Result<
     let networks = Networks::new(mode, Arc::clone(&inside), Arc::clone(report));
     let networks = Arc::new(networks);
     Ok(StageBuilder {
+        equal: Arc::new(Equal::find(&recipe)),
         keys: Keys::new(Arc::clone(&recipe), circumstances, Arc::clone(&networks)),
         runner: Runner {
             recipe: Arc::clone(&recipe),

@@ -7,6 +7,7 @@ mod build;
 mod circumstances;
 mod copy;
 mod directories;
+mod equal;
 mod failure;
 mod files;
 mod image;

@@ -9,12 +9,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use containerfile::{Base, Instruction, ResolvedStage, StageId, Step};
-use snapshot::Digest;
+use containerfile::{Base, Instruction, ResolvedStage, StageId, Step, StepId};
+use snapshot::{Digest, Place};
 
+use crate::worker::equal::Equal;
 use crate::worker::kept::cache::Cache;
 use crate::worker::kept::digests;
-use crate::worker::kept::entry::{Entry, Part};
+use crate::worker::kept::entry::{KeptEntry, Part};
 use crate::worker::key::Keys;
 use crate::worker::recipe::{Origin, Recipe};
 use crate::worker::threads::{lock, thread};
@@ -31,21 +32,21 @@ pub(crate) struct Plan {
 #[derive(Debug, Default)]
 struct Head {
     /// Its first steps that make a layer, in order.
-    kept: Vec<Entry>,
+    kept: Vec<KeptEntry>,
     /// What tells its file system from any other, if all of its steps were kept.
     whole: Option<Digest>,
 }
 
 impl Plan {
     /// Finds out what of a recipe was kept, and that all of it that is needed is whole.
-    pub(crate) fn find(recipe: &Recipe, keys: &Keys, cache: Option<&Cache>) -> Self {
+    pub(crate) fn find(recipe: &Recipe, keys: &Keys, equal: &Equal, cache: Option<&Cache>) -> Self {
         let Some(cache) = cache else {
             let mut plan = Self::default();
             plan.need(recipe.build.target, recipe);
             return plan;
         };
         loop {
-            let plan = Self::look_up(recipe, keys, cache);
+            let plan = Self::look_up_equal(recipe, keys, equal, cache);
             let broken = plan.broken(recipe, cache);
             if broken.is_empty() {
                 return plan;
@@ -57,13 +58,42 @@ impl Plan {
     }
 
     /// Returns what was kept of a stage: its first steps, in order.
-    pub(crate) fn kept(&self, id: StageId) -> &[Entry] {
+    pub(crate) fn kept(&self, id: StageId) -> &[KeptEntry] {
         self.stages.get(&id).map_or(&[], |head| &head.kept)
     }
 
     /// Tells whether a stage's files are needed.
     pub(crate) fn needs(&self, id: StageId) -> bool {
         self.needed.contains(&id)
+    }
+
+    /// Looks up what was kept. Of equal steps either all are taken, which one of them has made, or none.
+    fn look_up_equal(recipe: &Recipe, keys: &Keys, equal: &Equal, cache: &Cache) -> Self {
+        loop {
+            let plan = Self::look_up(recipe, keys, cache);
+            let mut given_up = false;
+            for group in equal.groups() {
+                let found: Vec<_> = group.iter().map(|id| plan.entry(recipe, *id)).collect();
+                let origins: BTreeSet<_> = found.iter().map(|entry| entry.map(origin)).collect();
+                if origins.len() > 1 {
+                    for entry in found.into_iter().flatten() {
+                        cache.give_up(entry.key);
+                        given_up = true;
+                    }
+                }
+            }
+            if !given_up {
+                return plan;
+            }
+        }
+    }
+
+    /// Returns what was kept of a step.
+    fn entry(&self, recipe: &Recipe, id: StepId) -> Option<&KeptEntry> {
+        let stage = recipe.build.stage(id.stage)?;
+        let mut steps = stage.steps.iter().filter(|step| step.makes_layer());
+        let place = steps.position(|step| step.id == id)?;
+        self.kept(id.stage).get(place)
     }
 
     fn look_up(recipe: &Recipe, keys: &Keys, cache: &Cache) -> Self {
@@ -166,8 +196,19 @@ impl Head {
     }
 }
 
+/// Returns whose files an entry has: of which entries, and where in them.
+fn origin(entry: &KeptEntry) -> Vec<(Digest, Place)> {
+    if entry.stacked.is_empty() {
+        return vec![(entry.key, Place::root())];
+    }
+    let parts = entry.stacked.iter();
+    parts
+        .map(|part| (part.entry.key, part.place.clone()))
+        .collect()
+}
+
 /// Returns what a step takes files from, as it is named.
-fn sources(step: &Step) -> Vec<&str> {
+pub(crate) fn sources(step: &Step) -> Vec<&str> {
     match &step.instruction {
         Instruction::Copy(copy) => copy.from.as_deref().into_iter().collect(),
         Instruction::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),

@@ -9,22 +9,24 @@ use std::sync::Arc;
 
 use backend_api::StepId;
 use containerfile::{Instruction, ResolvedStage, StageId, Step};
-use snapshot::{Stack, Tree};
+use snapshot::{Stack, Stacking, Tree};
 
 use crate::job::Failure;
 use crate::worker::directories::Snapshot;
-use crate::worker::failure::Result;
+use crate::worker::equal::{Equal, StepFiles};
+use crate::worker::failure::{Result, unsupported};
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::{Stacks, View, writable};
 use crate::worker::files::stages::StageFiles;
 use crate::worker::kept::results::Results;
 use crate::worker::key::{Key, Keys};
-use crate::worker::plan::Plan;
+use crate::worker::plan::{Plan, sources};
 use crate::worker::recipe::Recipe;
 use crate::worker::report::Report;
 use crate::worker::run::process::{Done, Runner};
 use crate::worker::share::{Shared, share};
 use crate::worker::step::carry_out;
+use crate::worker::threads::lock;
 
 /// What the stages of a build are built with, each on a thread of its own.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(crate) struct StageBuilder {
     pub(crate) sources: Arc<Sources>,
     pub(crate) results: Arc<Results>,
     pub(crate) keys: Keys,
+    pub(crate) equal: Arc<Equal>,
     pub(crate) runner: Runner,
     pub(crate) report: Arc<Report>,
 }
@@ -58,24 +61,98 @@ impl StageBuilder {
         Ok(())
     }
 
-    /// Does a step, and puts its changes on what is below it.
+    /// Does a step, unless an equal one has been done, and puts its changes on what is below it.
     fn step(&self, step: &Step, name: Option<StepId>, files: &mut StageFiles) -> Result<()> {
+        let made = match self.equal.slot(step) {
+            None => self.make(step, name, files)?,
+            Some(slot) => {
+                // What it takes of other stages is there: nobody who has the slot waits for one that waits for it.
+                self.wait_for_sources(step)?;
+                let mut slot = lock(&slot);
+                match &*slot {
+                    Some(made) => self.take_over(step, made.clone(), files)?,
+                    None => slot.insert(self.make(step, name, files)?).clone(),
+                }
+            }
+        };
+        files.put(made.directories, made.digest)
+    }
+
+    /// Waits for the stages that a step takes something from.
+    fn wait_for_sources(&self, step: &Step) -> Result<()> {
+        for from in sources(step) {
+            self.sources.stack(Some(from))?;
+        }
+        Ok(())
+    }
+
+    /// Takes what an equal step has made, and writes the layer if one is asked for.
+    fn take_over(&self, step: &Step, made: StepFiles, files: &StageFiles) -> Result<StepFiles> {
+        let references = made.directories.iter();
+        let references = references.map(|directory| self.results.kept_at(directory));
+        let references = references.collect::<Option<Vec<_>>>();
+        let key = self.key(step, files).filter(|_| references.is_some());
+        let layer = self.recipe.layer(step);
+        if let (Some(key), Some(references)) = (key, &references)
+            && references
+                .iter()
+                .any(|kept| kept.key == key.digest.to_string())
+        {
+            // It was kept for this step as well.
+            return Ok(made);
+        }
+        if let ([only], Some(layer)) = (made.directories.as_slice(), &layer) {
+            let below = self.below(step, files)?;
+            write_layer(&Tree::open(only)?, &below, &self.sources.stacks, layer)?;
+            let key = key.map(|key| key.digest);
+            let references = references.unwrap_or_default();
+            let digest = self.results.keep_stacked(key, &references, Some(layer))?;
+            return Ok(StepFiles { digest, ..made });
+        }
+        let shared = Shared {
+            directories: made.directories,
+            references: references.unwrap_or_default(),
+        };
+        self.stack(&shared, key, layer.as_deref(), files)
+    }
+
+    /// Returns what a step is done on, and compared with: nothing for a COPY that is only linked into the image.
+    fn below(&self, step: &Step, files: &StageFiles) -> Result<Stack> {
+        let stacks = &self.sources.stacks;
+        if !step.instruction.is_linked() {
+            return Ok(files.stack.clone());
+        }
+        if stacks.kind() == Stacking::Copies {
+            let what = "--link, since overlayfs is not available here,";
+            return Err(unsupported(step.instruction.keyword(), what));
+        }
+        Ok(stacks.of(&[]))
+    }
+
+    /// Does a step on what is below it.
+    fn make(&self, step: &Step, name: Option<StepId>, files: &StageFiles) -> Result<StepFiles> {
         let key = self.key(step, files);
         let layer = self.recipe.layer(step);
-        if let Some(shared) = share(step, &files.stack, &self.sources, &self.results)? {
+        let below = self.below(step, files)?;
+        if !step.instruction.is_linked()
+            && let Some(shared) = share(step, &below, &self.sources, &self.results)?
+        {
             return self.stack(&shared, key, layer.as_deref(), files);
         }
-        let (snapshot, done) = self.change(step, name, &files.stack)?;
+        let (snapshot, done) = self.change(step, name, &below)?;
         let upper = Tree::open(&snapshot.upper)?;
         done.stubs.remove(&upper)?;
         if let Some(layer) = &layer {
-            write_layer(&upper, &files.stack, &self.sources.stacks, layer)?;
+            write_layer(&upper, &below, &self.sources.stacks, layer)?;
         }
         let key = key.filter(|key| done.is_certain && self.still_is(*key, step, files));
         let key = key.map(|key| key.digest);
         let kept = self.results.keep_step(key, snapshot, layer.as_deref());
         let (directories, digest) = kept?;
-        files.put(directories, digest)
+        Ok(StepFiles {
+            directories,
+            digest,
+        })
     }
 
     /// Carries out a step on what is below it. Returns where its changes are.
@@ -109,8 +186,8 @@ impl StageBuilder {
         shared: &Shared,
         key: Option<Key>,
         layer: Option<&Path>,
-        files: &mut StageFiles,
-    ) -> Result<()> {
+        files: &StageFiles,
+    ) -> Result<StepFiles> {
         let stacks = &self.sources.stacks;
         if let Some(layer) = layer
             && let Some(upper) = stacks.view(&stacks.of(&shared.directories))?
@@ -118,8 +195,11 @@ impl StageBuilder {
             write_layer(&upper.tree()?, &files.stack, stacks, layer)?;
         }
         let key = key.map(|key| key.digest);
-        let kept = self.results.keep_stacked(key, &shared.references, layer)?;
-        files.put(shared.directories.clone(), kept)
+        let digest = self.results.keep_stacked(key, &shared.references, layer)?;
+        Ok(StepFiles {
+            directories: shared.directories.clone(),
+            digest,
+        })
     }
 
     /// Returns the key of a step that is about to be done, if it can be kept.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use backend_api::StepId;
 use containerfile::{Instruction, Step};
-use snapshot::{Owner, Place, Stack, Tree, User};
+use snapshot::{Place, Stack, Tree, User};
 
 use crate::job::Failure;
 use crate::worker::copy::{self, Order};
@@ -52,10 +52,9 @@ pub(crate) fn of_step(mut failure: Failure, step: &Step) -> Failure {
 }
 
 fn make_working_directory(path: &str, user: &str, tree: &Tree) -> Result<()> {
-    let owner = if user.is_empty() {
-        Owner::ROOT
-    } else {
-        User::new(user).owner(tree)?
+    let owner = match user {
+        "" => None,
+        user => Some(User::new(user).owner(tree)?),
     };
     // No link has a say in what `..` is.
     make_directory(tree, Place::new(path).as_bytes(), owner)

@@ -3,7 +3,7 @@
 use std::fs;
 
 use camino::Utf8Path;
-use sandbox::{Bounds, Inside, Network, Process, Rights, UserNetwork};
+use sandbox::{Bounds, Inside, Network, Process, Rights, SharedMemory, UserNetwork};
 use snapshot::Stack;
 
 use crate::command::HOST_NAME;
@@ -79,7 +79,7 @@ fn try_to_run(root: &Utf8Path, inside: &Inside) -> Result<()> {
     }
     let devices = open(&root.join("dev"))?;
     let tried = || -> sandbox::Result<()> {
-        sandbox::devices(&devices, inside.rights)?;
+        sandbox::devices(&devices, SharedMemory::Usual, inside.rights)?;
         let (_, output) = Process::pipe()?;
         let process = Process {
             words: vec![PROGRAM.to_owned()],

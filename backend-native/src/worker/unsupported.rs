@@ -24,8 +24,6 @@ pub(crate) fn refuse(build: &Build, network: JobNetwork) -> Result<()> {
 
 fn unknown(instruction: &Instruction) -> Option<String> {
     match instruction {
-        Instruction::Copy(copy) if copy.link => Some("--link".to_owned()),
-        Instruction::Add(add) if add.link => Some("--link".to_owned()),
         Instruction::Add(add) => add
             .sources
             .paths

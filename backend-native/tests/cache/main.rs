@@ -5,6 +5,7 @@
 //! the reason; `STAGEX_REQUIRE=native` turns that into failures.
 
 mod changes;
+mod equal;
 mod image;
 mod images;
 mod scene;
@@ -23,6 +24,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use scene::{Built, Lines, Scene, block_on, expect, expect_equal, expect_same_files, native};
 
 use changes::whatever_a_step_sees_makes_it_anew;
+use equal::{
+    a_linked_copy_is_the_same_on_anything, equal_steps_are_carried_out_once,
+    equal_steps_are_kept_together_or_not_at_all,
+};
 use images::{
     a_configuration_that_says_another_archive_is_refused, a_layer_may_occur_more_than_once,
     an_image_that_is_not_what_it_says_is_refused, as_many_layers_as_the_kernel_stacks,
@@ -107,6 +112,9 @@ cases![
     what_is_copied_whole_is_stacked_where_that_shows_the_same,
     what_is_copied_at_many_places_is_kept_once,
     what_is_below_already_is_copied_over_itself,
+    equal_steps_are_carried_out_once,
+    equal_steps_are_kept_together_or_not_at_all,
+    a_linked_copy_is_the_same_on_anything,
 ];
 
 /// Those that mount file systems, or give files away, before they build: only root may.

@@ -50,7 +50,7 @@ pub(crate) struct Built {
 
 /// The bytes of a layer. Where they are not what was expected it is enough to be told that.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Layer(Vec<u8>);
+pub(crate) struct Layer(pub(crate) Vec<u8>);
 
 impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

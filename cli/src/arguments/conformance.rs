@@ -11,9 +11,27 @@ Examples:
   stagex conformance --column podman --column docker@trixie=/opt/trixie/docker
   stagex conformance --tree . core-musl            a tree's packages instead of the cases
   stagex conformance --report report               write a page to report/index.html
+  stagex conformance --generate 1000               1000 inputs made by chance, instead of the cases
+  stagex conformance --seconds 600 --seed 7 --column native --oracle /opt/docker
+                                                   as many as there is time for
+  stagex conformance --again DIR                   one of those that differ once more
 
 A cell of the matrix holds, differs as listed, fails, or cannot run here. Only failing cells make
-the command fail. A column that is named must be ready.";
+the command fail. A column that is named must be ready.
+
+With --generate or --seconds, Containerfiles with their contexts are made from a grammar and a
+seed. `native`, or else the first column, is compared with every other column and every oracle.
+What differs is made small and written to a directory, with the commands that show it again.";
+
+/// What is only asked of cases.
+const CASES: [&str; 4] = ["tree", "cases", "report", "list"];
+
+impl Conformance {
+    /// Tells whether inputs are built that are no cases.
+    pub(crate) fn is_generated(&self) -> bool {
+        self.generate.is_some() || self.seconds.is_some() || self.again.is_some()
+    }
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = CONFORMANCE)]
@@ -51,6 +69,28 @@ pub(crate) struct Conformance {
     /// List the cells, and build nothing.
     #[arg(long)]
     pub(crate) list: bool,
+
+    /// Build this many generated inputs instead of the cases.
+    #[arg(long, value_name = "N", conflicts_with_all = CASES)]
+    pub(crate) generate: Option<u64>,
+
+    /// Build generated inputs for this long; one that differs is still made small.
+    #[arg(long, value_name = "S", conflicts_with_all = CASES)]
+    pub(crate) seconds: Option<u64>,
+
+    /// The seed of the first generated input; each further one has the next number. Default: 1.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Build the input in this directory, which an earlier run has written: `ctx/` with a
+    /// Containerfile, and perhaps `args`, one word a line.
+    #[arg(long, value_name = "DIR", conflicts_with_all = CASES, conflicts_with_all = ["generate", "seconds", "seed"])]
+    pub(crate) again: Option<Utf8PathBuf>,
+
+    /// With generated inputs: a Docker, or a program whose name begins with `buildctl`, that
+    /// writes canonical bytes by itself. May be given more than once. Default: those of the columns.
+    #[arg(long = "oracle", value_name = "PROGRAM")]
+    pub(crate) oracles: Vec<Utf8PathBuf>,
 }
 
 /// A column, and the program that drives its runtime where the user says so.

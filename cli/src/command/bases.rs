@@ -11,7 +11,7 @@ use containerfile::{Platform, Reference, Scope};
 use documents::{LockedImage, SignedBy, VerifiedPackage};
 use images::Digest;
 use registry::Repository;
-use reproduce::{Found, Missing};
+use reproduce::{Missing, RecordedImages};
 
 use super::trust::{Pinned, judged_pinned};
 use crate::context::Context;
@@ -115,7 +115,7 @@ pub(super) fn bring(
     wait::block_on(async {
         let mut interrupted = wait::watch();
         for base in bases {
-            let mut found = Found::nothing_of(vec![base.missing()]);
+            let mut found = RecordedImages::nothing_of(vec![base.missing()]);
             let from = std::slice::from_ref(from);
             super::pull::bring(context, from, &directories, &mut found, &mut interrupted).await?;
             let hint = "name the registry that has it with --from, or give it with --build-context";
@@ -123,7 +123,9 @@ pub(super) fn bring(
             let given = given.map_err(|missing| super::pull::not_found(&missing, hint))?;
             if let Some(image) = given.image(&base.package) {
                 let named = Named::Given(image.layout.clone(), image.digest);
-                recipe.contexts.insert(base.reference, named);
+                // It was read as a reference before.
+                let name = containerfile::familiar(&base.reference).unwrap_or(base.reference);
+                recipe.contexts.insert(name, named);
             }
         }
         Ok(())

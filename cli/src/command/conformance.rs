@@ -20,14 +20,16 @@ use crate::settings::Source;
 use crate::wait;
 
 /// Where images are built unless said: on a disk, which `/tmp` may not be.
-const SCRATCH: &str = "/var/tmp";
+pub(super) const SCRATCH: &str = "/var/tmp";
 
 pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Result<Exit, Failure> {
+    if arguments.seed.is_some() || !arguments.oracles.is_empty() {
+        let message = "--seed and --oracle are for generated inputs".to_owned();
+        let hint = "say how many: --generate N, or for how long: --seconds S".to_owned();
+        return Err(Failure::of(ErrorKind::Usage, [(message, Some(hint))]));
+    }
     let (programs, required) = programs(context, arguments)?;
-    let work = Work::new(&context.directory, arguments.keep.as_deref()).map_err(|error| {
-        let hint = "name another directory with --keep";
-        Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
-    })?;
+    let work = Work::of(context, arguments)?;
     let suite = Arc::new(suite(arguments, &work)?);
     let jobs = NonZeroUsize::new(context.settings.jobs()).unwrap_or(NonZeroUsize::MIN);
 
@@ -78,7 +80,7 @@ pub(super) fn engines() -> Result<Vec<arguments::Column>, Failure> {
 }
 
 /// Returns which program drives which column, and the columns that must be there.
-fn programs(
+pub(super) fn programs(
     context: &Context,
     arguments: &arguments::Conformance,
 ) -> Result<(Programs, Vec<Label>), Failure> {
@@ -134,13 +136,23 @@ fn programs(
 }
 
 /// The directory in which images are built.
-struct Work {
-    directory: Utf8PathBuf,
+pub(super) struct Work {
+    pub(super) directory: Utf8PathBuf,
     /// Removes the directory at the end, unless it is to be kept.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl Work {
+    pub(super) fn of(
+        context: &Context,
+        arguments: &arguments::Conformance,
+    ) -> Result<Self, Failure> {
+        Self::new(&context.directory, arguments.keep.as_deref()).map_err(|error| {
+            let hint = "name another directory with --keep";
+            Failure::new(ErrorKind::Environment, &error, Some(hint.to_owned()))
+        })
+    }
+
     fn new(tree: &Utf8Path, keep: Option<&Utf8Path>) -> std::io::Result<Self> {
         if let Some(directory) = keep {
             let opened = place::open_directory(tree, directory)?;
@@ -166,7 +178,7 @@ impl Work {
 }
 
 /// Opens the suite that was asked for.
-fn suite(arguments: &arguments::Conformance, work: &Work) -> Result<Suite, Failure> {
+pub(super) fn suite(arguments: &arguments::Conformance, work: &Work) -> Result<Suite, Failure> {
     let opened = if let Some(tree) = &arguments.tree {
         Suite::of_tree(tree, &arguments.targets)
     } else {

@@ -7,7 +7,7 @@ use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use canon::Digest;
 use images::{Limits, Source};
-use state::{Directories, Found, Record};
+use state::{Directories, Record, StoredRecord};
 
 use crate::context::Context;
 use crate::failure::{Failure, usage};
@@ -88,13 +88,13 @@ pub(super) fn is_recorded(
     };
     let read =
         |directories: &Directories| match (Record::read(directories, name)?, reproduced(name)) {
-            (Found::Absent, Some((package, runtime))) => {
+            (StoredRecord::Absent, Some((package, runtime))) => {
                 Record::read(&directories.of_reproduction(runtime), &package)
             }
             (found, _) => Ok(found),
         };
     // Where there is no record, nobody's secret is needed.
-    if read(&outputs)? == Found::Absent {
+    if read(&outputs)? == StoredRecord::Absent {
         return Ok(false);
     }
     let record = read(&place::directories(context)?)?.record();

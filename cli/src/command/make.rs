@@ -225,7 +225,7 @@ fn print_explanations(context: &Context, plan: &Plan, explained: Vec<Explanation
 }
 
 /// What came of building.
-struct Made {
+struct MakeOutcome {
     runtime: String,
     report: Report,
     /// Of which kind the failure is where the bootstrap is not proven: nothing was built then.
@@ -240,7 +240,7 @@ fn build(
     arguments: &arguments::Make,
     goals: &Goals,
     plan: &Arc<Plan>,
-) -> Result<Made, Failure> {
+) -> Result<MakeOutcome, Failure> {
     let options = Options {
         jobs: context.settings.jobs(),
         keep_going: arguments.building.keep_going,
@@ -283,7 +283,7 @@ fn build(
             match proving.await? {
                 Ok(digests) => proven = digests,
                 Err(kind) => {
-                    return Ok(Made {
+                    return Ok(MakeOutcome {
                         runtime,
                         report: nothing(&plan, *interrupted.borrow()),
                         unproven: Some(kind),
@@ -312,7 +312,7 @@ fn build(
             options,
         };
         let report = make::make(job, listener, interrupted).await?;
-        Ok(Made {
+        Ok(MakeOutcome {
             runtime,
             report,
             unproven: None,
@@ -371,7 +371,7 @@ pub(super) fn print_failed(name: &str, failed: &FailedBuild) {
 }
 
 /// Returns what became of each package for programs. What targets ask for beside building is added then.
-fn document(made: &Made) -> documents::Make {
+fn document(made: &MakeOutcome) -> documents::Make {
     let package = |(name, outcome): &(String, Outcome)| {
         let reasons = made.reasons.get(name).cloned();
         let outcome = match outcome {
@@ -435,7 +435,7 @@ mod tests {
                 packages: vec![("core-a".to_owned(), failed(error))],
                 interrupted: false,
             };
-            let document = document(&Made {
+            let document = document(&MakeOutcome {
                 runtime: "docker".to_owned(),
                 unproven: None,
                 report,

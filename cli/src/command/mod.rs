@@ -14,6 +14,7 @@ mod diff;
 mod digests;
 mod evidence;
 mod fetch;
+mod generated;
 mod graph;
 mod hermetic;
 mod image;
@@ -65,6 +66,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Check(check) => check::run(&context()?, check),
         Command::Graph(graph) => graph::run(&context()?, graph),
         Command::Clean(clean) => clean::run(&context()?, clean),
+        Command::Conformance(generated) if generated.is_generated() => {
+            generated::run(&context()?, generated)
+        }
         Command::Conformance(conformance) => conformance::run(&context()?, conformance),
         Command::Runtimes => runtimes::run(&context()?),
         Command::Config => Ok(config::run(&context()?)),

@@ -12,7 +12,7 @@ use documents::{
 };
 use make::{Given, Keys, Profile, substitute};
 use package_tree::{Hermetic, Plan, PlannedPackage};
-use reproduce::{Found, Missing, Origin};
+use reproduce::{Missing, Origin, RecordedImages};
 use state::{Access, Digests, Directories, Outputs, Trust};
 use tokio::sync::watch;
 
@@ -145,7 +145,7 @@ async fn take(
         Origin::Tree(directories.clone()),
         Origin::Pulled(directories.of_pulled()),
     ];
-    let mut found = Found::nothing_of(missing);
+    let mut found = RecordedImages::nothing_of(missing);
     let looking = build::blocking(move || {
         found.find(&origins);
         found

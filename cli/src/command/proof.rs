@@ -59,7 +59,7 @@ pub(super) enum Making {
 }
 
 /// A report.
-pub(super) struct Made {
+pub(super) struct MadeReport {
     pub(super) report: documents::Report,
     /// Whether one that was there before said the same.
     pub(super) is_old: bool,
@@ -72,7 +72,7 @@ pub(super) fn made(
     (plan, recorded): (&Plan, &Digests),
     judged: Option<&Verify>,
     making: Making,
-) -> Result<Made, Failure> {
+) -> Result<MadeReport, Failure> {
     let attempts = ledger()?;
     let (parent, name) = place::parent(&context.directory, place)?;
     let previous = report::previous(&parent, &name)?;
@@ -94,7 +94,7 @@ pub(super) fn made(
         });
         report::write(&parent, &name, &report, &site)?;
     }
-    Ok(Made {
+    Ok(MadeReport {
         is_old: previous.as_ref() == Some(&report),
         report,
     })

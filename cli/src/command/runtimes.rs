@@ -106,6 +106,8 @@ fn of_capabilities(capabilities: Capabilities) -> documents::Capabilities {
         workdir_layers,
         add_zstd,
         confined_mounts,
+        // Nobody who chooses an engine asks for it.
+        any_destination: _,
         mounts_below_dev,
         copy_exclude,
         copy_parents,

@@ -39,14 +39,7 @@ pub(super) fn plan_for(
 
 /// Turns what is wrong with targets, or with what they select, into a failure.
 pub(super) fn of_targets(problems: Problems) -> Failure {
-    // What is no file's fault is the command line's.
-    let usage = problems.0.iter().all(|problem| problem.file.is_none());
-    let kind = if usage {
-        ErrorKind::Usage
-    } else {
-        ErrorKind::Tree
-    };
-    failure(kind, problems)
+    failure(problems.kind(), problems)
 }
 
 fn failure(kind: ErrorKind, problems: Problems) -> Failure {

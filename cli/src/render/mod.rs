@@ -4,6 +4,7 @@ pub(crate) mod cells;
 pub(crate) mod diff;
 pub(crate) mod fetching;
 pub(crate) mod findings;
+pub(crate) mod inputs;
 mod plain;
 mod reasons;
 mod streams;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use go_flate::Level;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::image::Image;
 use crate::member::Member;
@@ -73,6 +73,19 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         shows: "compressed in another way",
         related: every_case,
         change: Change::Encoder(|image| image.system = 3),
+    },
+    Mutant {
+        name: "another_gzip_hides_no_label",
+        case: "config-is-inherited-over-three-levels",
+        shows: "config: config.Labels.kept: expected \"yes\"",
+        related: every_case,
+        change: Change::Encoder(|image| {
+            image.system = 3;
+            let labels = image.config["config"].get_mut("Labels");
+            if let Some(labels) = labels.and_then(Value::as_object_mut) {
+                labels.shift_remove("kept");
+            }
+        }),
     },
 ];
 

@@ -30,7 +30,7 @@ pub struct Directory {
 
 /// A name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirEntry {
     /// The name; what is not UTF-8 in it is replaced, so that it names nothing.
     pub name: String,
     /// The name as it is.
@@ -229,7 +229,7 @@ impl Directory {
     }
 
     /// Returns what is in it, sorted by name.
-    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+    pub fn entries(&self) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.descriptor)? {
             let entry = entry?;
@@ -246,7 +246,7 @@ impl Directory {
                 }
                 kind => kind,
             };
-            entries.push(Entry {
+            entries.push(DirEntry {
                 name: name.to_string_lossy().into_owned(),
                 raw: OsStr::from_bytes(name.to_bytes()).to_owned(),
                 kind: match kind {
@@ -394,7 +394,7 @@ mod tests {
         let inner = scene.directory.directory("a/b".into()).unwrap();
         assert_eq!(inner.read_text("c".into(), 99).unwrap(), "contents");
         let entries = inner.entries().unwrap();
-        let entry = Entry {
+        let entry = DirEntry {
             name: "c".to_owned(),
             raw: "c".into(),
             kind: Kind::File,

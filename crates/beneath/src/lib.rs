@@ -10,7 +10,7 @@ mod read;
 mod remove;
 mod typed;
 
-pub use directory::{Directory, Entry, Kind};
+pub use directory::{DirEntry, Directory, Kind};
 pub use problem::{Problem, hint, problem};
 pub use read::{DOCUMENT, LIST, MANIFEST, TEXT, open, read, read_open, read_text};
 pub use remove::{clear, names, remove};

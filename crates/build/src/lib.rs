@@ -52,7 +52,7 @@ pub use load::{load, load_layout};
 pub use log::Log;
 pub use lowering::{Chosen, refusals};
 pub use missing::{FetchProblem, MissingSource, missing_sources};
-pub use oci_image::{ImageSet, Profile};
+pub use oci_image::{Choice, ImageSet, Profile};
 pub use package_tree::{ImageName, InvalidName};
 pub use platform::check_platforms;
 pub use recipe::{Context, OPEN_FILES, Recipe, Sources, name_of_package};

@@ -129,6 +129,7 @@ fn dialect(capabilities: &Capabilities) -> Dialect {
         confined_mounts: own.confined_mounts,
         // In its store there is one image behind a name of ours.
         image_platforms: own.named_contexts,
+        any_destination: own.any_destination,
         copy_exclude: own.copy_exclude,
         copy_parents: own.copy_parents,
         copy_link: own.copy_link,

@@ -9,7 +9,7 @@ use backend_api::OpenFiles;
 use beneath::{Directory, Typed};
 use camino::{Utf8Path, Utf8PathBuf};
 use containerfile::Build;
-use oci_image::{Digest, ImageSet, LayoutError, Profile};
+use oci_image::{Choice, Digest, ImageSet, LayoutError, Profile};
 use package_tree::{PlannedPackage, Seed, Source};
 
 use crate::listing::{FETCH, open_package};
@@ -87,6 +87,8 @@ pub enum Sources {
 pub enum Context {
     /// An image: a directory with its OCI layout.
     Image(Utf8PathBuf),
+    /// One of the images in a directory with an OCI layout.
+    Chosen(Utf8PathBuf, Choice),
     /// An image that must be this one: a directory with its OCI layout, and its digest.
     Given(Utf8PathBuf, Digest),
     /// A directory of files.
@@ -176,19 +178,25 @@ impl Recipe {
         path.strip_prefix(&self.context).unwrap_or(path)
     }
 
-    /// Returns what `reference` names, and under which name that is known. The tag and the digest
-    /// of a package's image do not matter: there is only one.
+    /// Returns what `reference` names, and under which name that is known.
     pub fn named(&self, reference: &str) -> Option<(&String, &Context)> {
-        let bare = || reference.split([':', '@']).next().unwrap_or_default();
-        let found = self.contexts.get_key_value(reference);
-        found.or_else(|| self.contexts.get_key_value(bare()))
+        let name = containerfile::familiar(reference)?;
+        let found = self.contexts.get_key_value(&name);
+        // The plan has compared a tag with the version of the package, and takes no digest.
+        let of_package = matches!(self.sources, Sources::Checked { .. });
+        let bare = name.strip_prefix(PACKAGES).filter(|_| of_package);
+        let bare = bare.and_then(|name| name.split(':').next());
+        found.or_else(|| self.contexts.get_key_value(&name_of_package(bare?)))
     }
 
     /// Opens the images that `reference` names, one for each platform, if it names any.
     pub fn images(&self, reference: &str) -> Result<Option<ImageSet>, LayoutError> {
         match self.named(reference) {
             Some((_, Context::Image(layout) | Context::Given(layout, _))) => {
-                self.open_image(layout).map(Some)
+                self.open_image(layout, None).map(Some)
+            }
+            Some((_, Context::Chosen(layout, choice))) => {
+                self.open_image(layout, Some(choice)).map(Some)
             }
             _ => Ok(None),
         }
@@ -230,16 +238,20 @@ impl Recipe {
         below_home.find(is_clone).map(Utf8Path::to_owned)
     }
 
-    /// Opens the images in a directory. No symbolic link of the tree is followed on the way there.
-    pub fn open_image(&self, layout: &Utf8Path) -> Result<ImageSet, LayoutError> {
+    /// Opens the images in a directory, or those of one name. No symbolic link of the tree is followed on the way there.
+    pub fn open_image(
+        &self,
+        layout: &Utf8Path,
+        choice: Option<&Choice>,
+    ) -> Result<ImageSet, LayoutError> {
         let typed = self.typed(layout).map_err(|source| LayoutError::Io {
             path: self.root.join(layout),
             source,
         })?;
         if typed.in_tree {
-            ImageSet::open_beneath(typed.base.path(), &typed.path)
+            ImageSet::open_beneath(typed.base.path(), &typed.path, choice)
         } else {
-            ImageSet::open(&typed.full())
+            ImageSet::open_chosen(&typed.full(), choice)
         }
     }
 }

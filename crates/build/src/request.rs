@@ -191,7 +191,7 @@ fn contexts(
             });
         };
         let source = match context {
-            Context::Image(layout) | Context::Given(layout, _) => {
+            Context::Image(layout) | Context::Chosen(layout, _) | Context::Given(layout, _) => {
                 // Not every engine compares layers with their names, nor says whose they are.
                 let verified = resolved.images[written].verify();
                 verified.map_err(|source| unusable(written, source))?;
@@ -236,7 +236,8 @@ fn only_image(
         }
         return Ok(link);
     }
-    if resolved.recipe.open_image(layout)?.images().len() == 1 {
+    let all = resolved.recipe.open_image(layout, None);
+    if all.is_ok_and(|all| all.images().len() == 1) {
         return Ok(resolved.recipe.root.join(layout));
     }
     if !link.exists() {

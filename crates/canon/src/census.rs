@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read};
 
 use camino::Utf8Path;
 use documents::CanonWhat;
-use images::{Entry, EntryError, Limits, Skip, TarEntries};
+use images::{EntryError, Limits, LocatedEntry, Skip, TarEntries};
 
 /// How the name of a whiteout begins, and that of the mark of an opaque directory.
 const WHITEOUT: &[u8] = b".wh.";
@@ -99,7 +99,7 @@ impl Census {
         changes.into_iter().filter(|(_, count)| *count > 0)
     }
 
-    fn count(&mut self, entry: &Entry, epoch: i64) {
+    fn count(&mut self, entry: &LocatedEntry, epoch: i64) {
         let name = entry.path.strip_suffix(b"/").unwrap_or(&entry.path);
         if matches!(name, b"" | b".") {
             self.root += 1;
@@ -136,7 +136,7 @@ impl Census {
 }
 
 /// Returns when an entry was changed, in seconds, and whether more is said of its times.
-fn time(entry: &Entry) -> (i64, bool) {
+fn time(entry: &LocatedEntry) -> (i64, bool) {
     let others = [b"atime".as_slice(), b"ctime"];
     let others = others.iter().any(|key| entry.record(key).is_some());
     let record = entry.record(b"mtime").map(String::from_utf8_lossy);
@@ -155,14 +155,14 @@ fn is_attribute(key: &[u8]) -> bool {
     !RECORDS.contains(&key) && ATTRIBUTES.iter().any(|prefix| key.starts_with(prefix))
 }
 
-fn is_named(entry: &Entry) -> bool {
+fn is_named(entry: &LocatedEntry) -> bool {
     let bytes = entry.header.as_bytes();
     let records = [b"uname".as_slice(), b"gname"];
     bytes[265] != 0 || bytes[297] != 0 || records.iter().any(|key| entry.record(key).is_some())
 }
 
 /// Tells whether a header has another form than canonical ones, whatever it says.
-fn is_foreign(entry: &Entry) -> bool {
+fn is_foreign(entry: &LocatedEntry) -> bool {
     let bytes = entry.header.as_bytes();
     let times = [b"atime".as_slice(), b"ctime", b"uname", b"gname"];
     let is_known = |key: &[u8]| RECORDS.contains(&key) || times.contains(&key) || is_attribute(key);

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Fault};
 use crate::flags::{Flags, Kind};
 use crate::instruction::{Argument, Instruction};
 use crate::lines::{Directive, Line, Lines};
+use crate::name;
 use crate::span::{Span, Spanned};
 use crate::statement::{self, Statement};
 use crate::words;
@@ -111,7 +112,7 @@ fn read(source: &str) -> Result<Containerfile, Fault> {
 }
 
 fn stage(line: &Line, escape: char) -> Result<Stage, Fault> {
-    let parts = words::split(line, escape);
+    let parts = words::split(line, escape)?;
     let flags = Flags::check("FROM", &parts.flags, &[("platform", Kind::Text)])?;
     let arguments: Vec<_> = words::plain(parts.arguments).collect();
     let (base, name) = match arguments.as_slice() {
@@ -153,7 +154,9 @@ fn stage(line: &Line, escape: char) -> Result<Stage, Fault> {
 }
 
 fn is_stage_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase())
+    // A context may have the same name, and it is read as one.
+    (["scratch", "context"].contains(&name) || name::familiar(name).is_some())
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|character| {
             character.is_ascii_lowercase()
                 || character.is_ascii_digit()

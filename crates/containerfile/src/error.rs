@@ -118,6 +118,9 @@ pub enum ErrorKind {
     /// A heredoc whose end is missing.
     #[error("the heredoc `{0}` does not end; expected a line with only `{0}`")]
     UnterminatedHeredoc(String),
+    /// A flag that ends within a character, as its bytes are read.
+    #[error("a flag ends within a character that is not ASCII, and what follows is no text")]
+    SplitCharacter,
     /// A heredoc as the destination of a copy.
     #[error("the destination is a heredoc; expected a path")]
     HeredocDestination,
@@ -126,7 +129,8 @@ pub enum ErrorKind {
     DirectoryWithoutSlash(String),
     /// A stage's name with characters that it cannot have.
     #[error(
-        "`{0}` is not a valid name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`"
+        "`{0}` is not a valid name for a stage, expected a letter, then letters and digits, between which a `.`, `_` or \
+         `-` may stand"
     )]
     BadStageName(String),
     /// `ONBUILD` with an instruction that cannot be a trigger.
@@ -143,7 +147,7 @@ pub enum ErrorKind {
     VariableInReference(String),
     /// A name that neither an image nor a context can have.
     #[error(
-        "`{0}` is not a valid name of an image or a context, expected letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
+        "`{0}` is not a valid name of an image or a context, expected [REGISTRY/]NAME[:TAG][@DIGEST] in lower case"
     )]
     BadReference(String),
     /// A field that a mount does not have.

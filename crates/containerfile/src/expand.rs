@@ -123,14 +123,21 @@ pub(crate) fn expand<'word>(
     if stands_for_itself(word, rules) {
         return Ok(word.into());
     }
-    Lexer::new(word, rules, lookup)
+    Lexer::new(without_mark(word), rules, lookup)
         .read_until(None, rules.escapes)
         .map(|(text, _)| text.into())
 }
 
 /// Tells whether there is nothing to expand in a word: most have neither variables nor quotes.
 pub(crate) fn stands_for_itself(word: &str, rules: Rules) -> bool {
-    !word.contains(['$', '\'', '"', rules.escape])
+    !word.contains(['$', '\'', '"', rules.escape]) && !word.starts_with(BYTE_ORDER_MARK)
+}
+
+/// What a word loses that begins with it: `BuildKit` reads each as a text of its own.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+fn without_mark(word: &str) -> &str {
+    word.strip_prefix(BYTE_ORDER_MARK).unwrap_or(word)
 }
 
 /// Returns the words of `text`: variables first, then the split at blanks that are not quoted.
@@ -143,7 +150,7 @@ pub(crate) fn words(
     if stands_for_itself(text, rules) && !text.contains('<') {
         return Ok(text.split_whitespace().map(str::to_owned).collect());
     }
-    Lexer::new(text, rules, lookup)
+    Lexer::new(without_mark(text), rules, lookup)
         .read_until(None, rules.escapes)
         .map(|(_, words)| words)
 }
@@ -160,34 +167,31 @@ struct Lexer<'a> {
     /// How many bytes variables have given, those included that were not kept.
     given: usize,
     comparisons: usize,
+    /// The word that is being read. There is one, as in `BuildKit` 0.26: what a modifier of a variable has for a word
+    /// takes the place of what stands before the variable in the same word (`80${TAIL:-80}` is `80`).
+    current: String,
 }
 
 /// Collects words while the whole text is collected too.
 #[derive(Default)]
 struct Words {
     done: Vec<String>,
-    current: String,
 }
 
 impl Words {
-    fn split(&mut self, text: &str) {
+    fn split(&mut self, current: &mut String, text: &str) {
         for (place, part) in text.split(char::is_whitespace).enumerate() {
-            if place > 0 && !self.current.is_empty() {
-                self.done.push(std::mem::take(&mut self.current));
+            if place > 0 {
+                self.end(current);
             }
-            self.current.push_str(part);
+            current.push_str(part);
         }
     }
 
-    fn whole(&mut self, text: &str) {
-        self.current.push_str(text);
-    }
-
-    fn finish(mut self) -> Vec<String> {
-        if !self.current.is_empty() {
-            self.done.push(self.current);
+    fn end(&mut self, current: &mut String) {
+        if !current.is_empty() {
+            self.done.push(std::mem::take(current));
         }
-        self.done
     }
 }
 
@@ -202,6 +206,7 @@ impl<'a> Lexer<'a> {
             depth: 0,
             given: 0,
             comparisons: 0,
+            current: String::new(),
         }
     }
 
@@ -252,31 +257,33 @@ impl<'a> Lexer<'a> {
     fn read_on(&mut self, stop: Option<char>) -> Result<(String, Vec<String>), ExpansionError> {
         let mut text = String::new();
         let mut words = Words::default();
+        self.current.clear();
         while let Some(character) = self.peek() {
             if stop == Some(character) {
                 self.next();
-                return Ok((text, words.finish()));
+                words.end(&mut self.current);
+                return Ok((text, words.done));
             }
             let ordinary_quotes = self.rules.quotes == Quotes::Ordinary;
             match character {
                 '$' => {
                     let value = self.dollar()?;
-                    words.split(&value);
+                    words.split(&mut self.current, &value);
                     text.push_str(&value);
                 }
                 '<' => {
                     let value = self.heredoc_mark();
-                    words.whole(value);
+                    self.current.push_str(value);
                     text.push_str(value);
                 }
                 '\'' if !ordinary_quotes => {
                     let value = self.single_quoted()?;
-                    words.whole(&value);
+                    self.current.push_str(&value);
                     text.push_str(&value);
                 }
                 '"' if !ordinary_quotes => {
                     let value = self.double_quoted()?;
-                    words.whole(&value);
+                    self.current.push_str(&value);
                     text.push_str(&value);
                 }
                 _ if character == self.rules.escape => {
@@ -286,7 +293,7 @@ impl<'a> Lexer<'a> {
                         value.push(character);
                     }
                     value.extend(self.next());
-                    words.whole(&value);
+                    self.current.push_str(&value);
                     text.push_str(&value);
                 }
                 _ => {
@@ -296,13 +303,16 @@ impl<'a> Lexer<'a> {
                         let special = quote || matches!(character, '$' | '<');
                         !special && character != escape && Some(character) != stop
                     });
-                    words.split(ordinary);
+                    words.split(&mut self.current, ordinary);
                     text.push_str(ordinary);
                 }
             }
         }
         match stop {
-            None => Ok((text, words.finish())),
+            None => {
+                words.end(&mut self.current);
+                Ok((text, words.done))
+            }
             Some('/') => Err(ExpansionError::MissingSlash),
             Some(_) => Err(ExpansionError::MissingBrace),
         }

@@ -52,7 +52,7 @@ pub(crate) fn mark(text: &str) -> Option<Mark> {
         Some(rest) => (true, rest),
         None => (false, rest),
     };
-    let rest = rest.trim_start();
+    let rest = rest.trim_start_matches(['\t', '\n', '\u{c}', '\r', ' ']);
     if rest.is_empty() || rest.contains('<') {
         return None;
     }

@@ -60,6 +60,16 @@ impl Instruction {
         )
     }
 
+    /// Tells whether it makes its files in a file system of their own, which is then put on what is there: `--link`. As in
+    /// `BuildKit`, it is ignored beside `--chmod`.
+    pub fn is_linked(&self) -> bool {
+        match self {
+            Self::Copy(copy) => copy.link && copy.chmod.is_none(),
+            Self::Add(add) => add.link && add.chmod.is_none(),
+            _ => false,
+        }
+    }
+
     /// Returns the keyword in capitals.
     pub fn keyword(&self) -> &'static str {
         match self {
@@ -158,6 +168,19 @@ pub struct Sources {
     pub destination: String,
     /// The words were written as a JSON array.
     pub json: bool,
+}
+
+impl Sources {
+    /// Tells whether they can go to nothing but a directory, to every engine.
+    pub fn go_to_a_directory(&self) -> bool {
+        let destination = &self.destination;
+        destination.ends_with('/') || destination == "." || destination.ends_with("/.")
+    }
+
+    /// Tells whether there are several, of which the last one stays if they go to a file.
+    pub fn are_several(&self) -> bool {
+        self.paths.len() + self.heredocs.len() > 1
+    }
 }
 
 /// `COPY`.

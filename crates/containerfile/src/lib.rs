@@ -14,6 +14,7 @@ mod instruction;
 mod invocation;
 mod lines;
 mod lower;
+mod name;
 mod pattern;
 mod port;
 mod reference;
@@ -39,6 +40,7 @@ pub use lower::{
     CopiedSource, Dialect, LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile,
     lower,
 };
+pub use name::familiar;
 pub use reference::{Base, FromWord, Reference, ReferenceKind, StageId};
 pub use scope::{ImageFacts, Platform, PlatformError, Scope};
 pub use span::{Position, Span, Spanned};

@@ -145,7 +145,12 @@ impl<'source> Lines<'source> {
                 continues = more;
             }
             if line.text.trim().is_empty() {
-                continue;
+                // Nothing is continued, and that is no instruction.
+                let kind = ErrorKind::UnknownInstruction {
+                    keyword: String::new(),
+                    nearest: None,
+                };
+                return Err(Fault::new(kind, line.span));
             }
             return Ok(Some(line));
         }

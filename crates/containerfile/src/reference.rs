@@ -10,6 +10,7 @@ use crate::containerfile::{Containerfile, Replaced, Stage};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::expand::{self, ExpansionError, Rules};
 use crate::instruction::Instruction;
+use crate::name;
 use crate::scope::{Scope, Variables};
 use crate::span::Span;
 use crate::statement::Statement;
@@ -368,10 +369,7 @@ fn scratch_or_image(name: &str, span: Span) -> Result<Base, Fault> {
     if name == "scratch" {
         return Ok(Base::Scratch);
     }
-    let usual = |character: char| {
-        character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | '/' | ':' | '@')
-    };
-    if name.is_empty() || !name.chars().all(usual) {
+    if name::familiar(name).is_none() {
         return Err(Fault::new(ErrorKind::BadReference(name.to_owned()), span));
     }
     Ok(Base::Image(name.to_owned()))

@@ -42,7 +42,7 @@ const STEP: usize = 1 << 10;
 /// What one stage begins with and needs, before anything in it is expanded.
 struct Outline<'file> {
     base: Base,
-    statements: Vec<Entry>,
+    statements: Vec<StageStatement>,
     /// Stages that it copies or mounts from.
     uses: Vec<Reference>,
     needs: BTreeSet<StageId>,
@@ -50,7 +50,7 @@ struct Outline<'file> {
 }
 
 /// A statement, and where it comes from.
-struct Entry {
+struct StageStatement {
     origin: Origin,
     statement: Statement,
     text: String,
@@ -117,9 +117,9 @@ impl<'file> Resolver<'file> {
         let mut facts = None;
         let mut references = Vec::new();
         let mut needs = BTreeSet::new();
-        let mut statements: Vec<Entry> = Vec::new();
+        let mut statements: Vec<StageStatement> = Vec::new();
         let trigger = |origin, text: &str| {
-            Ok(Entry {
+            Ok(StageStatement {
                 origin,
                 statement: statement::read_trigger(text, stage.base.span)?,
                 text: text.to_owned(),
@@ -148,12 +148,12 @@ impl<'file> Resolver<'file> {
                 }
             }
         }
-        statements.extend(stage.statements.iter().map(|statement| Entry {
+        statements.extend(stage.statements.iter().map(|statement| StageStatement {
             origin: Origin::Written,
             statement: statement.clone(),
             text: statement.span.of(&self.file.source).to_owned(),
         }));
-        for Entry {
+        for StageStatement {
             statement, text, ..
         } in &statements
         {

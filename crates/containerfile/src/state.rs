@@ -194,6 +194,15 @@ impl State {
                 words.optional(&mut copy.chown)?;
                 words.optional(&mut copy.chmod)?;
                 words.sources(&mut copy.sources)?;
+                if copy.parents
+                    && let Some(path) = copy.sources.paths.iter().find(|path| is_all(path))
+                {
+                    return Err(ErrorKind::BadArguments {
+                        keyword: "COPY",
+                        found: path.clone(),
+                        expected: "--parents of something in a directory, such as ./*",
+                    });
+                }
             }
             Instruction::Arg(arguments) => {
                 self.expand_arguments(arguments, escape, budget, value_of, &unset)?;
@@ -263,7 +272,7 @@ impl State {
 }
 
 /// Joins a path to the working directory; an absolute path stays as it is written.
-fn absolute(working_directory: &str, path: &str) -> String {
+pub(crate) fn absolute(working_directory: &str, path: &str) -> String {
     let parent = if working_directory.is_empty() {
         "/"
     } else {
@@ -278,9 +287,10 @@ fn absolute(working_directory: &str, path: &str) -> String {
     clean(&format!("/{parent}/{path}"))
 }
 
-/// Tells whether a destination can be nothing but a directory, to every engine.
-fn is_directory(destination: &str) -> bool {
-    destination.ends_with('/') || destination == "." || destination.ends_with("/.")
+/// Tells whether a path with its parents is that of a whole directory, of which nothing is left to be taken.
+fn is_all(path: &str) -> bool {
+    let pattern = path.split_once("/./").map_or(path, |(_, pattern)| pattern);
+    clean(pattern) == "/"
 }
 
 /// Returns an absolute path without `.`, `..` and repeated slashes.
@@ -358,12 +368,6 @@ impl Words<'_> {
     fn sources(&self, sources: &mut Sources) -> Result<(), ErrorKind> {
         self.all(&mut sources.paths)?;
         self.word(&mut sources.destination)?;
-        let count = sources.paths.len() + sources.heredocs.len();
-        if count > 1 && !is_directory(&sources.destination) {
-            return Err(ErrorKind::DirectoryWithoutSlash(
-                sources.destination.clone(),
-            ));
-        }
         sources
             .heredocs
             .iter_mut()

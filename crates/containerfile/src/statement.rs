@@ -78,7 +78,7 @@ pub(crate) fn read(
     lines: &mut Lines,
 ) -> Result<Statement, Fault> {
     let escape = lines.escape;
-    let parts = words::split(line, escape);
+    let parts = words::split(line, escape)?;
     let mut span = line.span;
     let mut heredocs = Vec::new();
     if takes_heredocs(keyword, line, &parts, escape)? {
@@ -152,7 +152,7 @@ fn takes_heredocs(keyword: &str, line: &Line, parts: &Parts, escape: char) -> Re
         "ADD" | "COPY" | "RUN" => Ok(words::json(parts.arguments, parts.arguments_span)?.is_none()),
         "ONBUILD" => {
             let trigger = line.tail(parts.arguments_at);
-            let parts = words::split(&trigger, escape);
+            let parts = words::split(&trigger, escape)?;
             match self::keyword(parts.keyword, parts.keyword_span) {
                 Ok(keyword) => takes_heredocs(keyword, &trigger, &parts, escape),
                 Err(_) => Ok(false),
@@ -246,11 +246,11 @@ impl<'line> Reader<'line> {
         words::json(self.parts.arguments, self.parts.arguments_span)
     }
 
+    /// Reads a command; without one the shell is given an empty text.
     fn command(&self) -> Result<Command, Fault> {
-        let text = self.arguments("a command")?;
         Ok(match self.json()? {
             Some(words) => Command::Exec(words),
-            None => Command::Shell(text.to_owned()),
+            None => Command::Shell(self.parts.arguments.to_owned()),
         })
     }
 
@@ -260,11 +260,11 @@ impl<'line> Reader<'line> {
         if words.first().is_some_and(|word| !word.contains('=')) {
             // The old form: one name, and the rest of the line as its value.
             let (name, value) = text
-                .split_once(|character: char| character.is_whitespace())
+                .split_once(words::is_blank)
                 .ok_or_else(|| self.bad("name=value"))?;
             return Ok(vec![Pair {
                 name: name.to_owned(),
-                value: value.trim_start().to_owned(),
+                value: value.trim_start_matches(words::is_blank).to_owned(),
             }]);
         }
         words
@@ -433,10 +433,8 @@ impl<'line> Reader<'line> {
             ("retries", Kind::Text),
         ])?;
         let text = self.arguments("`CMD command` or `NONE`")?;
-        let (kind, rest) = text
-            .split_once(|character: char| character.is_whitespace())
-            .unwrap_or((text, ""));
-        let rest = rest.trim_start();
+        let (kind, rest) = text.split_once(words::is_blank).unwrap_or((text, ""));
+        let rest = rest.trim_start_matches(words::is_blank);
         match (kind.to_ascii_uppercase().as_str(), rest) {
             ("NONE", "") => return Ok(Healthcheck::None),
             ("CMD", command) if !command.is_empty() => {}
@@ -474,7 +472,7 @@ impl<'line> Reader<'line> {
     fn onbuild(self) -> Result<Onbuild, Fault> {
         self.text("an instruction")?;
         let line = self.line.tail(self.parts.arguments_at);
-        let parts = words::split(&line, self.escape);
+        let parts = words::split(&line, self.escape)?;
         let trigger = parts.keyword.to_ascii_uppercase();
         if ["ONBUILD", "MAINTAINER", "FROM"].contains(&trigger.as_str()) {
             return Err(self.fault(ErrorKind::BadTrigger(trigger)));

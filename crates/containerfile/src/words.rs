@@ -43,43 +43,65 @@ fn keyword_range(text: &str) -> (usize, usize) {
 }
 
 /// Splits a line at its keyword and its flags.
-pub(crate) fn split<'line>(line: &'line Line, escape: char) -> Parts<'line> {
+pub(crate) fn split<'line>(line: &'line Line, escape: char) -> Result<Parts<'line>, Fault> {
     let text = &*line.text;
     let (start, keyword_end) = keyword_range(text);
-    let (flags, arguments_start) = flags(line, keyword_end, escape);
+    let (flags, arguments_start) = flags(line, keyword_end, escape)?;
     let arguments = text[arguments_start..].trim();
     let begin = arguments_start + text[arguments_start..].len()
         - text[arguments_start..].trim_start().len();
-    Parts {
+    Ok(Parts {
         keyword: &text[start..keyword_end],
         flags,
         arguments,
         arguments_at: begin,
         keyword_span: line.span_of(start, keyword_end),
         arguments_span: line.span_of(begin, begin + arguments.len()),
-    }
+    })
 }
 
 /// The blanks that separate plain words; a newline cannot stand in a line.
-fn is_blank(character: char) -> bool {
+pub(crate) fn is_blank(character: char) -> bool {
     matches!(character, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ')
 }
 
+/// The bytes that separate flags. `BuildKit` takes flags apart byte by byte, each as a character of its own, and so the
+/// last two are blanks as well, which are parts of characters in UTF-8.
+fn separates_flags(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | b' ' | 0x85 | 0xa0)
+}
+
 /// Reads flags from `start` on; returns them, and where the arguments begin.
-fn flags<'line>(line: &'line Line, start: usize, escape: char) -> (Vec<Flag<'line>>, usize) {
+fn flags<'line>(
+    line: &'line Line,
+    start: usize,
+    escape: char,
+) -> Result<(Vec<Flag<'line>>, usize), Fault> {
     let text = &*line.text;
     let mut flags = Vec::new();
     let mut at = start;
     loop {
-        let rest = &text[at..];
-        let begin = at + rest.len() - rest.trim_start().len();
+        let blanks = text.as_bytes()[at..].iter();
+        let begin = at + blanks.take_while(|byte| separates_flags(**byte)).count();
+        if !text.is_char_boundary(begin) {
+            return Err(Fault::new(
+                ErrorKind::SplitCharacter,
+                line.span_of(at, begin),
+            ));
+        }
         if !text[begin..].starts_with("--") {
-            return (flags, begin);
+            return Ok((flags, begin));
         }
         let (word, length) = flag_word(&text[begin..], escape);
         at = begin + length;
         if word == "--" {
-            return (flags, at);
+            if !text.is_char_boundary(at) {
+                return Err(Fault::new(
+                    ErrorKind::SplitCharacter,
+                    line.span_of(begin, at),
+                ));
+            }
+            return Ok((flags, at));
         }
         let (name, value) = match word {
             Cow::Borrowed(word) => {
@@ -103,36 +125,45 @@ fn flags<'line>(line: &'line Line, start: usize, escape: char) -> (Vec<Flag<'lin
 }
 
 fn name_and_value(word: &str) -> (&str, Option<&str>) {
-    let word = word.trim_start_matches("--");
+    let word = word.strip_prefix("--").unwrap_or(word);
     match word.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (word, None),
     }
 }
 
-/// Reads one flag up to the next blank; returns it without quotes and escapes, and its length in bytes.
+/// Reads one flag up to the next blank; returns it without quotes and escapes, and its length in bytes. Of a character
+/// that is no ASCII each byte becomes one of its own, as in `BuildKit`.
 fn flag_word(text: &str, escape: char) -> (Cow<'_, str>, usize) {
-    let ends = |character: char| {
-        character.is_whitespace() || matches!(character, '\'' | '"') || character == escape
+    let bytes = text.as_bytes();
+    let is_escape = |byte: u8| char::from(byte) == escape;
+    let ends = |byte: &u8| {
+        separates_flags(*byte)
+            || matches!(*byte, b'\'' | b'"')
+            || is_escape(*byte)
+            || !byte.is_ascii()
     };
-    let plain = text.find(ends).unwrap_or(text.len());
-    if !text[plain..].starts_with(['\'', '"', escape]) {
+    let plain = bytes.iter().position(ends).unwrap_or(bytes.len());
+    if bytes
+        .get(plain)
+        .is_none_or(|byte| byte.is_ascii() && separates_flags(*byte))
+    {
         return (text[..plain].into(), plain);
     }
     let mut word = String::new();
     let mut quote = None;
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        if character == escape {
-            word.extend(characters.next().map(|(_, escaped)| escaped));
-        } else if quote == Some(character) {
+    let mut bytes = bytes.iter().copied().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        if is_escape(byte) {
+            word.extend(bytes.next().map(|(_, escaped)| char::from(escaped)));
+        } else if quote == Some(byte) {
             quote = None;
-        } else if quote.is_none() && character.is_whitespace() {
+        } else if quote.is_none() && separates_flags(byte) {
             return (word.into(), at);
-        } else if quote.is_none() && matches!(character, '\'' | '"') {
-            quote = Some(character);
+        } else if quote.is_none() && matches!(byte, b'\'' | b'"') {
+            quote = Some(byte);
         } else {
-            word.push(character);
+            word.push(char::from(byte));
         }
     }
     (word.into(), text.len())
@@ -180,7 +211,8 @@ pub(crate) fn json(text: &str, span: Span) -> Result<Option<Vec<String>>, Fault>
     if !text.starts_with('[') {
         return Ok(None);
     }
-    let Ok(values) = serde_json::from_str::<Vec<serde_json::Value>>(text) else {
+    let text = with_whole_characters(text);
+    let Ok(values) = serde_json::from_str::<Vec<serde_json::Value>>(&text) else {
         return Ok(None);
     };
     values
@@ -191,6 +223,42 @@ pub(crate) fn json(text: &str, span: Span) -> Result<Option<Vec<String>>, Fault>
         })
         .collect::<Result<_, _>>()
         .map(Some)
+}
+
+/// Writes the replacement character for each half of a pair of surrogates that stands alone, as Go reads it.
+fn with_whole_characters(text: &str) -> Cow<'_, str> {
+    const LENGTH: usize = "\\u0000".len();
+    let unit = |at: usize| {
+        let digits = text.get(at..at + LENGTH)?.strip_prefix("\\u")?;
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex.then(|| u16::from_str_radix(digits, 16).ok())?
+    };
+    let mut whole = String::new();
+    let (mut at, mut done) = (0, 0);
+    while let Some(found) = text[at..].find('\\') {
+        at += found;
+        let high = |unit: u16| (0xd800..0xdc00).contains(&unit);
+        let low = |unit: u16| (0xdc00..0xe000).contains(&unit);
+        let length = match unit(at) {
+            Some(first) if high(first) && unit(at + LENGTH).is_some_and(low) => 2 * LENGTH,
+            Some(first) if high(first) || low(first) => {
+                whole.push_str(&text[done..at]);
+                whole.push_str("\\ufffd");
+                done = at + LENGTH;
+                LENGTH
+            }
+            _ => {
+                let escaped = text[at + 1..].chars().next();
+                1 + escaped.map_or(0, char::len_utf8)
+            }
+        };
+        at += length;
+    }
+    if done == 0 {
+        return text.into();
+    }
+    whole.push_str(&text[done..]);
+    whole.into()
 }
 
 /// Splits `a,"b,c",d` as CSV does: a field in quotes may hold commas, and `""` for a quote.
@@ -232,6 +300,10 @@ mod tests {
     #[case(r"RUN --mount=a\ b x", "RUN", &["mount=a b"], "x")]
     #[case("RUN -- --x", "RUN", &[], "--x")]
     #[case("RUN -x --y", "RUN", &[], "-x --y")]
+    #[case("COPY ----from=a b c", "COPY", &["--from=a"], "b c")]
+    #[case("COPY --exclude=é* é /", "COPY", &["exclude=Ã©*"], "é /")]
+    #[case("COPY --chown=jà é /", "COPY", &["chown=jÃ"], "é /")]
+    #[case("COPY --chown='é' \u{a0}a /", "COPY", &["chown=Ã©"], "a /")]
     fn a_line_splits(
         #[case] text: &str,
         #[case] keyword: &str,
@@ -239,7 +311,7 @@ mod tests {
         #[case] arguments: &str,
     ) {
         let line = line(text);
-        let parts = split(&line, '\\');
+        let parts = split(&line, '\\').unwrap();
         assert_eq!((parts.keyword, parts.arguments), (keyword, arguments));
         let found: Vec<_> = parts
             .flags
@@ -264,6 +336,8 @@ mod tests {
     #[rstest]
     #[case(r#"["a", "b\n"]"#, Some(vec!["a", "b\n"]))]
     #[case("[]", Some(vec![]))]
+    #[case(r#"["\ud800x\udc00", "\ud83d\ude00\\ud800"]"#, Some(vec!["\u{fffd}x\u{fffd}", "😀\\ud800"]))]
+    #[case(r#"["\ud800\ud83d\ude00"]"#, Some(vec!["\u{fffd}😀"]))]
     #[case("[a]", None)]
     #[case("[ -f x ]", None)]
     #[case(r#"["a"] b"#, None)]

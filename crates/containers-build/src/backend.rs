@@ -12,14 +12,14 @@ use probe_cache::ProbeCache;
 use tokio::sync::OnceCell;
 
 use crate::engine::Engine;
-use crate::probe::{self, Builder, Found};
+use crate::probe::{self, Builder, UsableEngine};
 
 /// An engine, driven by command line.
 #[derive(Debug)]
 pub struct EngineBackend<E> {
     program: Utf8PathBuf,
     probe_cache: ProbeCache,
-    found: OnceCell<Found>,
+    found: OnceCell<UsableEngine>,
     engine: PhantomData<E>,
 }
 
@@ -36,7 +36,7 @@ impl<E: Engine> EngineBackend<E> {
     }
 
     /// Returns what was found out about the program, which is found out once.
-    async fn found(&self, operation: Operation) -> Result<&Found, Error> {
+    async fn found(&self, operation: Operation) -> Result<&UsableEngine, Error> {
         let found = self
             .found
             .get_or_try_init(|| probe::find::<E>(&self.program, &self.probe_cache));

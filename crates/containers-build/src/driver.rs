@@ -8,7 +8,7 @@ use backend_api::{
 };
 use camino::Utf8Path;
 use oci_layout::read_manifest;
-use probe_cache::Entry;
+use probe_cache::ProbeEntry;
 use process::{Invocation, Surroundings};
 
 use crate::arguments::{self, Place};
@@ -28,7 +28,7 @@ pub(crate) struct Driver {
     namespaces: EngineNamespaces,
     sandbox: Sandbox,
     /// Where the sandbox was found, if it was not tried just now.
-    entry: Entry,
+    entry: ProbeEntry,
 }
 
 impl Driver {
@@ -46,7 +46,7 @@ impl Driver {
                 tool: tool.clone(),
                 namespaces: namespaces.clone(),
                 sandbox,
-                entry: Entry::default(),
+                entry: ProbeEntry::default(),
             };
             match trial::run(&driver).await {
                 Ok(()) => return Ok(driver),
@@ -65,7 +65,7 @@ impl Driver {
     /// # Errors
     ///
     /// What is needed beside the tool itself is missing.
-    pub(crate) fn known(tool: Tool, sandbox: Sandbox, entry: Entry) -> Result<Self, Error> {
+    pub(crate) fn known(tool: Tool, sandbox: Sandbox, entry: ProbeEntry) -> Result<Self, Error> {
         Ok(Self {
             tool,
             namespaces: EngineNamespaces::find()?,

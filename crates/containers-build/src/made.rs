@@ -13,11 +13,11 @@ const LIST: &str = "made";
 
 /// The list of what a build makes.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct MadeList {
     list: File,
 }
 
-impl Made {
+impl MadeList {
     /// Begins a list in a build's work directory.
     pub(crate) fn begin(work: &Utf8Path) -> Result<Self, Error> {
         let path = work.join(LIST);

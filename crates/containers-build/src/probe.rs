@@ -26,7 +26,7 @@ const VARIED_ELSEWHERE: [Variation; 2] = [Variation::TimeZone, Variation::Locale
 
 /// An engine that can build.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct UsableEngine {
     program: Utf8PathBuf,
     versions: Versions,
     pub(crate) builder: Builder,
@@ -64,7 +64,7 @@ enum Way {
 pub(crate) async fn find<E: Engine>(
     name: &Utf8Path,
     probe_cache: &ProbeCache,
-) -> Result<Found, Unusable> {
+) -> Result<UsableEngine, Unusable> {
     let program = process::find(name).map_err(|_| Unusable::NotFound {
         program: name.to_owned(),
     })?;
@@ -80,7 +80,7 @@ pub(crate) async fn find<E: Engine>(
             entry.clone(),
         )
     {
-        return Ok(Found {
+        return Ok(UsableEngine {
             program,
             versions: versions.clone(),
             builder: Builder::Here(driver),
@@ -125,7 +125,7 @@ pub(crate) async fn find<E: Engine>(
             way: builder.way(),
         });
     }
-    Ok(Found {
+    Ok(UsableEngine {
         program,
         versions,
         builder,
@@ -174,7 +174,7 @@ impl Builder {
     }
 }
 
-impl Found {
+impl UsableEngine {
     /// Returns what is known of it, in the API's words.
     pub(crate) fn ready(&self, features: Features) -> Ready {
         let sandbox = self.builder.sandbox();

@@ -11,7 +11,7 @@ use backend_api::{
 };
 use camino::Utf8Path;
 use image_store::{Commands, Given, Names, Store};
-use probe_cache::Entry;
+use probe_cache::ProbeEntry;
 use process::Invocation;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::arguments::{self, Place};
 use crate::error::Error;
 use crate::image::HOST_NAME;
-use crate::made::Made;
+use crate::made::MadeList;
 use crate::progress::Progress;
 use crate::remote_context::RemoteContext;
 use crate::sandbox::Sandbox;
@@ -59,7 +59,7 @@ pub(crate) struct Elsewhere {
 pub(crate) struct Remote {
     tool: Tool,
     elsewhere: Elsewhere,
-    entry: Entry,
+    entry: ProbeEntry,
 }
 
 impl Remote {
@@ -77,7 +77,7 @@ impl Remote {
                     privileged,
                     processes,
                 };
-                let remote = Self::known(tool.clone(), elsewhere, Entry::default());
+                let remote = Self::known(tool.clone(), elsewhere, ProbeEntry::default());
                 let error = match trial::run(&remote).await {
                     Ok(()) => return Ok(remote),
                     Err(error) if error.kind() == ErrorKind::DaemonUnreachable => {
@@ -98,7 +98,7 @@ impl Remote {
 
     /// Takes what was found out before, and was kept in `entry`. The entry is forgotten if the engine
     /// turns out not to work after all.
-    pub(crate) fn known(tool: Tool, elsewhere: Elsewhere, entry: Entry) -> Self {
+    pub(crate) fn known(tool: Tool, elsewhere: Elsewhere, entry: ProbeEntry) -> Self {
         Self {
             tool,
             elsewhere,
@@ -123,7 +123,7 @@ impl Remote {
         names.push(reference.clone());
         let mut names = Names::take(&store, names);
         let built = async {
-            let made = Made::begin(&request.work)?;
+            let made = MadeList::begin(&request.work)?;
             self.put_contexts(&store, request, &made, &mut names)
                 .await?;
             let remote_context = request.work.join("remote-context");
@@ -166,7 +166,7 @@ impl Remote {
         &self,
         store: &Store,
         request: &BuildRequest,
-        made: &Made,
+        made: &MadeList,
         names: &mut Names<'_>,
     ) -> Result<(), Error> {
         let mut images = Vec::new();
@@ -204,7 +204,7 @@ impl Remote {
     async fn run_build(
         &self,
         (request, name, remote_context): (&BuildRequest, &str, &RemoteContext),
-        made: &Made,
+        made: &MadeList,
         names: &mut Names<'_>,
         heard: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), Error> {
@@ -256,7 +256,7 @@ impl Remote {
         if names.is_empty() {
             // A build that was killed could not say what it had made by then.
             names = store.find(&image.key).await?;
-            names.extend(Made::read(&image.work));
+            names.extend(MadeList::read(&image.work));
         }
         names.push(image.reference);
         // What was made last stands on what was made first.

@@ -18,7 +18,7 @@ const HUB_SERVER: &str = "https://index.docker.io/v1/";
 #[serde(rename_all = "camelCase")]
 pub(crate) struct File {
     #[serde(default)]
-    auths: BTreeMap<String, Entry>,
+    auths: BTreeMap<String, AuthEntry>,
     #[serde(default)]
     cred_helpers: BTreeMap<String, String>,
     #[serde(default)]
@@ -27,7 +27,7 @@ pub(crate) struct File {
 
 /// An entry of `auths`. All of it may be missing.
 #[derive(Deserialize)]
-struct Entry {
+struct AuthEntry {
     #[serde(default)]
     auth: String,
     #[serde(default)]
@@ -95,7 +95,7 @@ impl File {
     }
 }
 
-impl Entry {
+impl AuthEntry {
     fn read(&self) -> Result<Option<Secret>, String> {
         if !self.registrytoken.is_empty() {
             return Ok(Some(Secret::Registry(self.registrytoken.clone())));

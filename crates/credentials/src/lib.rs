@@ -11,4 +11,4 @@ mod store;
 
 pub use error::Error;
 pub use secret::{Credentials, Origin, Secret};
-pub use store::{Config, Found, Store};
+pub use store::{Config, Lookup, Store};

@@ -42,7 +42,7 @@ impl Default for Config {
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum Lookup {
     /// Nothing.
     None,
     /// Credentials.
@@ -81,9 +81,9 @@ impl Store {
     /// # Errors
     ///
     /// A file is damaged, or cannot be read.
-    pub async fn find(&self, place: &str, refused: Option<&Secret>) -> Result<Found, Error> {
+    pub async fn find(&self, place: &str, refused: Option<&Secret>) -> Result<Lookup, Error> {
         let host = place.split('/').next().unwrap_or_default();
-        let mut failed = Found::None;
+        let mut failed = Lookup::None;
         for path in &self.config.files {
             let invalid = |why: String| Error {
                 path: path.clone(),
@@ -99,8 +99,8 @@ impl Store {
                     helper: Some(helper::program(&asked.name)),
                 };
                 match self.ask(asked, refused).await {
-                    Ok(Some(secret)) => return Ok(Found::Some(Credentials { secret, origin })),
-                    Err(why) if failed == Found::None => failed = Found::Failed { origin, why },
+                    Ok(Some(secret)) => return Ok(Lookup::Some(Credentials { secret, origin })),
+                    Err(why) if failed == Lookup::None => failed = Lookup::Failed { origin, why },
                     Ok(None) | Err(_) => {}
                 }
             }
@@ -109,7 +109,7 @@ impl Store {
                     path: path.clone(),
                     helper: None,
                 };
-                return Ok(Found::Some(Credentials { secret, origin }));
+                return Ok(Lookup::Some(Credentials { secret, origin }));
             }
         }
         Ok(failed)

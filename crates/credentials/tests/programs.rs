@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use credentials::{Config, Credentials, Found, Origin, Secret, Store};
+use credentials::{Config, Credentials, Lookup, Origin, Secret, Store};
 use rstest::rstest;
 
 /// A user's files, and programs on their PATH.
@@ -74,10 +74,10 @@ fn password(user: &str, password: &str) -> Secret {
     }
 }
 
-fn secret(found: &Found) -> Option<&Secret> {
+fn secret(found: &Lookup) -> Option<&Secret> {
     match found {
-        Found::Some(Credentials { secret, .. }) => Some(secret),
-        Found::None | Found::Failed { .. } => None,
+        Lookup::Some(Credentials { secret, .. }) => Some(secret),
+        Lookup::None | Lookup::Failed { .. } => None,
     }
 }
 
@@ -95,7 +95,7 @@ async fn a_program_is_asked_once() {
     let store = scene.store();
     for place in ["a.org:5000/b", "a.org:5000/c/d"] {
         let found = store.find(place, None).await.unwrap();
-        let expected = Found::Some(Credentials {
+        let expected = Lookup::Some(Credentials {
             secret: password("u", "p"),
             origin: Origin {
                 path: scene.files[0].clone(),
@@ -105,7 +105,7 @@ async fn a_program_is_asked_once() {
         assert_eq!(found, expected);
     }
     assert_eq!(scene.asked(), ["get a.org:5000"]);
-    assert_eq!(store.find("b.org/a", None).await.unwrap(), Found::None);
+    assert_eq!(store.find("b.org/a", None).await.unwrap(), Lookup::None);
     // Whoever wants what is written has no program started.
     let written = store.written("a.org:5000").unwrap().unwrap();
     assert_eq!(written.secret, password("v", "q"));
@@ -153,7 +153,7 @@ async fn the_next_file_counts_where_one_has_nothing() {
     assert_eq!(secret(&found), Some(&password("v", "q")));
     // If nobody has anything, it is told who could not say.
     let found = store.find("a.org/x", None).await.unwrap();
-    let Found::Failed { origin, why } = found else {
+    let Lookup::Failed { origin, why } = found else {
         panic!("{found:?}");
     };
     assert_eq!(origin.helper.as_deref(), Some("docker-credential-broken"));
@@ -183,7 +183,7 @@ async fn a_program_that_fails_is_told(#[case] script: &str, #[case] told: &str) 
     scene.file(r#"{"credHelpers": {"a.org": "one"}}"#);
     scene.program("bin/docker-credential-one", script);
     let found = scene.store().find("a.org/b", None).await.unwrap();
-    let Found::Failed { why, .. } = &found else {
+    let Lookup::Failed { why, .. } = &found else {
         panic!("{found:?}");
     };
     assert!(why.contains(told), "{why}");
@@ -205,7 +205,7 @@ async fn a_program_that_does_not_end_is_ended() {
         ..Config::default()
     });
     let found = store.find("a.org", None).await.unwrap();
-    let Found::Failed { why, .. } = found else {
+    let Lookup::Failed { why, .. } = found else {
         panic!("{found:?}");
     };
     assert!(why.contains("did not finish"), "{why}");
@@ -229,7 +229,7 @@ async fn only_programs_of_the_user_are_started(#[case] name: &str) {
     scene.program("elsewhere/docker-credential-no-such-program", GIVES);
     scene.program("bin/elsewhere", GIVES);
     let found = scene.store().find("a.org", None).await.unwrap();
-    let Found::Failed { origin, why } = found else {
+    let Lookup::Failed { origin, why } = found else {
         panic!("{found:?}");
     };
     let told = format!("{origin}: {why}");

@@ -133,10 +133,10 @@ impl Findings {
     }
 
     /// Returns all of it as documents have it.
-    pub(crate) fn finish(self) -> Found {
+    pub(crate) fn finish(self) -> DifferencesFound {
         let counts = self.counts.into_iter();
         let causes = self.causes.into_iter();
-        Found {
+        DifferencesFound {
             first: self.first,
             classes: counts
                 .map(|(class, count)| DiffCount { class, count })
@@ -155,7 +155,7 @@ impl Findings {
 }
 
 /// What was found, as documents have it.
-pub(crate) struct Found {
+pub(crate) struct DifferencesFound {
     pub(crate) first: Option<Difference>,
     pub(crate) classes: Vec<DiffCount>,
     pub(crate) causes: Vec<LikelyCause>,

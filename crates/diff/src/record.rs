@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use images::{Entry, EntryError, Layer, Skip, TarEntries};
+use images::{EntryError, Layer, LocatedEntry, Skip, TarEntries};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &LocatedEntry) -> Self {
         match entry.kind() {
             b'0' | b'\0' | b'7' if entry.path.ends_with(b"/") => Self::Directory,
             b'0' | b'\0' | b'7' => Self::File,
@@ -283,7 +283,7 @@ pub(crate) fn read(layer: &Layer, budget: &Budget) -> Result<Records, Error> {
     })
 }
 
-fn record(entry: &Entry, known: &mut Known) -> Result<Record, EntryError> {
+fn record(entry: &LocatedEntry, known: &mut Known) -> Result<Record, EntryError> {
     let header = &entry.header;
     let wrong = |field| EntryError::Number {
         position: entry.position,
@@ -387,7 +387,7 @@ pub(crate) fn plain(path: &[u8]) -> &[u8] {
 }
 
 /// Returns how an entry is written, as far as that does not follow from what it is.
-fn style(entry: &Entry) -> String {
+fn style(entry: &LocatedEntry) -> String {
     let bytes = entry.header.as_bytes();
     let format = match &bytes[257..265] {
         b"ustar\x0000" => "ustar",
@@ -410,7 +410,7 @@ fn style(entry: &Entry) -> String {
 
 /// Returns the keys of an entry's extended records, the types of its extended headers, and whether a directory is
 /// written as one.
-fn keys(entry: &Entry) -> String {
+fn keys(entry: &LocatedEntry) -> String {
     let is_attribute = |key: &[u8]| ATTRIBUTES.iter().any(|start| key.starts_with(start));
     let keys = entry.records.iter().map(|(key, _)| key);
     let keys = keys.filter(|key| !is_attribute(key)).map(|key| shown(key));

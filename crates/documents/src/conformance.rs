@@ -71,6 +71,90 @@ pub struct ConformanceReport {
     pub interrupted: bool,
 }
 
+/// What came of inputs that were made by chance: `stagex conformance --generate N`, `--seconds S` and `--again DIR`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ConformanceGenerated {
+    /// Raised when a field changes its meaning or goes away.
+    pub version: Version<1>,
+    /// The seed of the first input; each further one has the next number.
+    pub seed: u64,
+    /// The columns, also those that are not here.
+    pub columns: Vec<Column>,
+    /// How many inputs were tried.
+    pub tried: u64,
+    /// What came of them, for each two that were compared.
+    pub tallies: Vec<GeneratedTally>,
+    /// Why inputs had no image to compare, or may differ.
+    pub reasons: Vec<GeneratedReason>,
+    /// What differs.
+    pub findings: Vec<GeneratedFinding>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Whether it was stopped before the end.
+    pub interrupted: bool,
+}
+
+/// How often a column agreed with another one, or with an oracle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GeneratedTally {
+    /// The column.
+    pub column: String,
+    /// What it is compared with: a column, or `oracle-<column>`.
+    pub against: String,
+    /// For how many inputs both have the same image.
+    pub equal: u64,
+    /// For how many neither has one.
+    pub refused_by_both: u64,
+    /// How many one of them refused before anything was built.
+    pub refused_while_planning: u64,
+    /// How many differ as known.
+    pub known: u64,
+    /// How many differ.
+    pub differs: u64,
+    /// How many differed only once, or could not be tried.
+    pub unsteady: u64,
+}
+
+/// Why inputs had no image to compare, or may differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GeneratedReason {
+    /// What happened to them, in few words.
+    pub state: String,
+    /// Who is meant.
+    pub who: String,
+    /// Why, as the first of them says it.
+    pub why: String,
+    /// How many there were.
+    pub count: u64,
+    /// The seed of the first.
+    pub seed: u64,
+}
+
+/// An input that differs, made small.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GeneratedFinding {
+    /// Of which kind the difference is.
+    pub kind: String,
+    /// The column.
+    pub column: String,
+    /// What it is compared with.
+    pub against: String,
+    /// The seed of the input.
+    pub seed: u64,
+    /// The seeds of others of the kind that were not made small.
+    pub others: Vec<u64>,
+    /// The first thing that differs: expected is what the other gives, and found what the column gives.
+    pub contrast: Contrast,
+    /// The Containerfile, made small.
+    pub containerfile: String,
+    /// The directory with the whole input, and a note that says how it is shown again.
+    pub directory: Option<String>,
+}
+
 /// What is known of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

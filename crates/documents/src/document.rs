@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::{
-    Attestations, Build, Canon, Check, Clean, Config, ConformanceCells, ConformanceReport, Diff,
-    Digests, Explain, Explanations, Fetch, FetchExport, FetchHashes, FetchImport, FetchMirrors,
-    FetchVerify, Graph, GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, History,
-    Import, Keys, Ledger, Lock, Make, Plan, Preseed, Publish, Pull, Record, Release, Report,
-    Reproduce, Reproduction, Rules, Runtimes, Sign, SignBatch, Verify,
+    Attestations, Build, Canon, Check, Clean, Config, ConformanceCells, ConformanceGenerated,
+    ConformanceReport, Diff, Digests, Explain, Explanations, Fetch, FetchExport, FetchHashes,
+    FetchImport, FetchMirrors, FetchVerify, Graph, GraphClosure, GraphCriticalPath,
+    GraphSimulation, GraphWhy, History, Import, Keys, Ledger, Lock, Make, Plan, Preseed, Publish,
+    Pull, Record, Release, Report, Reproduce, Reproduction, Rules, Runtimes, Sign, SignBatch,
+    Verify,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -43,6 +44,7 @@ documents! {
     Clean: "clean",
     Config: "config",
     ConformanceCells: "conformance-cells",
+    ConformanceGenerated: "conformance-generated",
     ConformanceReport: "conformance-report",
     Diff: "diff",
     Digests: "digests",

@@ -66,8 +66,8 @@ pub use check::{Check, Finding, RuleDescription, Rules, Severity};
 pub use clean::Clean;
 pub use config::{Config, Setting, SettingValue};
 pub use conformance::{
-    Answer, Cell, Column, ConformanceCells, ConformanceReport, Contrast, Levelled, ListedCell,
-    Subject, Verdict,
+    Answer, Cell, Column, ConformanceCells, ConformanceGenerated, ConformanceReport, Contrast,
+    GeneratedFinding, GeneratedReason, GeneratedTally, Levelled, ListedCell, Subject, Verdict,
 };
 pub use contents::{ContentEntry, ContentFile, ContentKind, ContentLayer, Contents};
 pub use diff::{

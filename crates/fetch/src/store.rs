@@ -43,6 +43,15 @@ pub struct Removed {
     pub bytes: u64,
 }
 
+/// A file of the store; the one that was not used for the longest time is the least.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct StoredFile {
+    used: (i64, i64),
+    length: u64,
+    name: String,
+    part: &'static str,
+}
+
 impl Store {
     /// Opens the store in a directory that is trusted, and makes it if it is not there.
     pub fn open(path: &Utf8Path) -> io::Result<Self> {
@@ -179,36 +188,64 @@ impl Store {
         Ok(self.path().join(to))
     }
 
-    /// Removes whole files, those first that were not used for the longest time, until all have at most `limit`
-    /// bytes. Those whose hashes are in `keep` stay.
+    /// Removes files until all have at most `limit` bytes: first what has arrived of files and nobody goes on with, then
+    /// whole files that were not used for the longest time. Those whose hashes are in `keep` stay.
     pub fn bound(&self, limit: u64, keep: &BTreeSet<String>) -> io::Result<Removed> {
-        let directory = self.directory.make_directory(WHOLE.into())?;
-        let mut files = Vec::new();
-        for entry in directory.entries()? {
-            if entry.kind != Kind::File {
-                continue;
-            }
-            let name = Utf8PathBuf::from(&entry.name);
-            if let Some(found) = directory.metadata(&name)? {
-                files.push(((found.mtime(), found.mtime_nsec()), found.len(), entry.name));
-            }
-        }
-        files.sort_unstable();
-        let mut total: u64 = files.iter().map(|(_, length, _)| length).sum();
+        let (partial, whole) = (self.oldest_first(PARTIAL)?, self.oldest_first(WHOLE)?);
+        let files = partial.iter().chain(&whole);
+        let mut total: u64 = files.map(|file| file.length).sum();
         let mut removed = Removed::default();
-        for (_, length, name) in files {
+        for file in partial.iter().chain(&whole) {
             if total <= limit {
                 break;
             }
-            if keep.contains(&name) {
+            if keep.contains(&file.name) || !self.remove_unused(file)? {
                 continue;
             }
-            directory.remove(Utf8Path::new(&name))?;
-            total -= length;
+            total -= file.length;
             removed.files += 1;
-            removed.bytes += length;
+            removed.bytes += file.length;
         }
         Ok(removed)
+    }
+
+    fn oldest_first(&self, part: &'static str) -> io::Result<Vec<StoredFile>> {
+        let directory = self.directory.make_directory(part.into())?;
+        let mut files = Vec::new();
+        for entry in directory.entries()? {
+            // Notes are small, and go with their files.
+            if entry.kind != Kind::File || entry.name.contains('.') {
+                continue;
+            }
+            if let Some(found) = directory.metadata(Utf8Path::new(&entry.name))? {
+                files.push(StoredFile {
+                    used: (found.mtime(), found.mtime_nsec()),
+                    length: found.len(),
+                    name: entry.name,
+                    part,
+                });
+            }
+        }
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Removes a file, unless it is just arriving. Returns whether it did.
+    fn remove_unused(&self, file: &StoredFile) -> io::Result<bool> {
+        let path = Utf8Path::new(file.part).join(&file.name);
+        let lock = if file.part == PARTIAL {
+            match self.directory.file(&path) {
+                Ok(file) if file.try_lock().is_ok() => Some(file),
+                _ => return Ok(false),
+            }
+        } else {
+            None
+        };
+        if lock.is_some() {
+            self.directory.remove(&note(&file.name))?;
+        }
+        self.directory.remove(&path)?;
+        Ok(true)
     }
 
     /// Removes everything in it.

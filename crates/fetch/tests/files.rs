@@ -443,6 +443,27 @@ fn a_store_is_bounded_and_what_was_used_last_stays() {
     assert_eq!(fs::read_dir(scene.store("sha256")).unwrap().count(), 0);
 }
 
+/// What nobody goes on with is removed before anything that is whole; what arrives just now is not.
+#[test]
+fn what_has_arrived_of_files_is_bounded() {
+    let (mut scene, _server, source) = scene();
+    scene.fetch_one(&source).unwrap();
+    let directory = scene.store("partial");
+    let partial = |digit: &str| directory.join(digit.repeat(64));
+    for digit in ["1", "2", "3"] {
+        fs::write(partial(digit), vec![0; 4000]).unwrap();
+        fs::write(partial(digit).with_extension("json"), "{}").unwrap();
+    }
+    let arriving = fs::File::open(partial("2")).unwrap();
+    arriving.lock().unwrap();
+    scene.config.limit = 2500;
+    scene.fetch_one(&source).unwrap();
+    let left: Vec<_> = fs::read_dir(scene.store("partial")).unwrap().collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(partial("2").is_file() && partial("2").with_extension("json").is_file());
+    assert!(scene.store("sha256").join(hash(BODY)).is_file());
+}
+
 #[test]
 fn a_tree_that_has_everything_may_be_read_only() {
     let (scene, _server, source) = scene();

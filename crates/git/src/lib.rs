@@ -164,7 +164,7 @@ async fn differs(root: &Utf8Path) -> Result<bool, Error> {
         if entry.is_empty() {
             continue;
         }
-        let Some(entry) = std::str::from_utf8(entry).ok().and_then(Entry::of) else {
+        let Some(entry) = std::str::from_utf8(entry).ok().and_then(StagedFile::of) else {
             return Ok(true);
         };
         let path = root.join(entry.path);
@@ -420,13 +420,13 @@ pub async fn since(
 }
 
 /// A line of `git ls-files --stage`.
-struct Entry<'a> {
+struct StagedFile<'a> {
     mode: &'a str,
     object: &'a str,
     path: &'a str,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> StagedFile<'a> {
     /// Reads one; nothing of a file that two branches have changed.
     fn of(text: &'a str) -> Option<Self> {
         let (about, path) = text.split_once('\t')?;

@@ -5,7 +5,7 @@
 
 use crate::chains::Chains;
 use crate::level::Effort;
-use crate::search::{Found, Place, longer_match, longest_match};
+use crate::search::{Match, Place, longer_match, longest_match};
 use crate::token::{BLOCK_TOKENS, Token};
 use crate::window::{HALF, LONGEST_MATCH, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
 
@@ -35,7 +35,7 @@ pub(crate) enum Input {
 pub(crate) struct State {
     position: usize,
     end: usize,
-    held: Option<Found>,
+    held: Option<Match>,
     byte_held: bool,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Parser {
     /// The next byte to look at.
     position: usize,
     /// The match that starts at the byte before `position`.
-    held: Option<Found>,
+    held: Option<Match>,
     /// Whether the byte before `position` is not covered by a token yet.
     byte_held: bool,
 }
@@ -174,13 +174,13 @@ impl Parser {
                 };
                 found = match held {
                     None => longest_match(chains, bytes, place, effort),
-                    Some(Found { length, .. }) if length < effort.good_enough.min(most) => {
+                    Some(Match { length, .. }) if length < effort.good_enough.min(most) => {
                         longer_match(chains, bytes, place, effort, length)
                     }
                     Some(_) => None,
                 };
             }
-            if let (Some(Found { length, distance }), None) = (held, found) {
+            if let (Some(Match { length, distance }), None) = (held, found) {
                 tokens.push(Token::repeat(length, distance));
                 let next = position + usize::from(length) - 1;
                 // Near the end of the input some of the bytes are followed by too few to enter.
@@ -231,7 +231,7 @@ mod tests {
             change(&mut parser);
             parser.state()
         };
-        let held = Found {
+        let held = Match {
             length: 9,
             distance: 9,
         };
@@ -240,7 +240,7 @@ mod tests {
             changed(|parser| parser.position += 1),
             changed(|parser| parser.byte_held = !parser.byte_held),
             changed(|parser| {
-                parser.held = Some(Found {
+                parser.held = Some(Match {
                     length: 9,
                     distance: 9,
                 });

@@ -24,7 +24,7 @@ const MOST_JUMPS: u32 = 64;
 
 /// A match of `length` bytes, `distance` bytes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct Match {
     pub(crate) length: u16,
     pub(crate) distance: u16,
 }
@@ -46,7 +46,7 @@ pub(crate) fn longest_match(
     bytes: &Bytes,
     place: Place,
     effort: Effort,
-) -> Option<Found> {
+) -> Option<Match> {
     let mut search = Search::new(chains, bytes, place, effort, None);
     // Most searches end in this loop, which is why it is not one of the methods.
     let wanted = four(bytes, place.position);
@@ -75,7 +75,7 @@ pub(crate) fn longer_match(
     place: Place,
     effort: Effort,
     length: u16,
-) -> Option<Found> {
+) -> Option<Match> {
     let found = Search::new(chains, bytes, place, effort, Some(length)).improve();
     (found.distance > 0).then_some(found)
 }
@@ -106,7 +106,7 @@ struct Search<'a> {
     /// How many candidates may still be looked at.
     left: u32,
     /// The match to beat. Without a distance it is only a length.
-    best: Found,
+    best: Match,
 }
 
 impl<'a> Search<'a> {
@@ -132,7 +132,7 @@ impl<'a> Search<'a> {
             nice: place.most.min(effort.nice),
             next: place.candidate,
             left: effort.candidates,
-            best: Found {
+            best: Match {
                 length: length.unwrap_or(CHAINED - 1),
                 distance: 0,
             },
@@ -153,9 +153,9 @@ impl<'a> Search<'a> {
 
     /// Returns the match that starts at a candidate.
     #[inline]
-    fn measure(&self, candidate: u16) -> Found {
+    fn measure(&self, candidate: u16) -> Match {
         let length = common_length(reach(self.bytes, candidate), self.target, self.most);
-        Found {
+        Match {
             length,
             distance: self.position - candidate,
         }
@@ -163,7 +163,7 @@ impl<'a> Search<'a> {
 
     /// Returns the best match, which may be the one to beat that the search starts with.
     #[inline(never)]
-    fn improve(mut self) -> Found {
+    fn improve(mut self) -> Match {
         loop {
             let step = if self.best.length < JUMP_FROM {
                 self.walk(0)
@@ -184,7 +184,7 @@ impl<'a> Search<'a> {
 
     /// Makes a match the one to beat.
     #[inline]
-    fn accept(&mut self, found: Found) -> Step {
+    fn accept(&mut self, found: Match) -> Step {
         self.best = found;
         if found.length < self.nice {
             Step::Improved

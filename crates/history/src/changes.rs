@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use trust::{Entry, Repository, entries};
+use trust::{Repository, TreeEntry, entries};
 
 use crate::error::Error;
 use crate::graph::Graph;
@@ -28,7 +28,7 @@ pub(crate) struct Trees<'a> {
 }
 
 /// What is in a tree, by name.
-type Contents = BTreeMap<Vec<u8>, Entry>;
+type Contents = BTreeMap<Vec<u8>, TreeEntry>;
 
 impl<'a> Trees<'a> {
     pub(crate) async fn new(root: &'a Utf8Path) -> Result<Self, Error> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::section::Section;
-use crate::tar_entries::{Entry, EntryError, TarEntries};
+use crate::tar_entries::{EntryError, LocatedEntry, TarEntries};
 
 /// How many links are followed from a name to its file.
 const MOST_LINKS: usize = 8;
@@ -60,7 +60,7 @@ impl Members {
         }
     }
 
-    fn add(&mut self, entry: &Entry) -> Result<(), String> {
+    fn add(&mut self, entry: &LocatedEntry) -> Result<(), String> {
         let Ok(text) = std::str::from_utf8(&entry.path) else {
             return Ok(()); // Nothing in a document names it: documents are UTF-8.
         };

@@ -27,7 +27,7 @@ const UNKNOWN: &str = "unknown/unknown";
 const NAME_BYTES: &str = "bytes of names";
 
 /// An image that was found, and how.
-pub(crate) struct Found {
+pub(crate) struct FoundImage {
     pub(crate) image: ImageRef,
     pub(crate) indexes: Vec<Arc<Document>>,
     pub(crate) pointer: Pointer,
@@ -36,7 +36,7 @@ pub(crate) struct Found {
 /// What lies in a layout.
 #[derive(Default)]
 pub(crate) struct Walk {
-    pub(crate) found: Vec<Found>,
+    pub(crate) found: Vec<FoundImage>,
     pub(crate) attestations: Vec<Digest>,
     /// How many documents were read, and how many descriptors were followed: an index may be listed by many, and
     /// by one of them many times.
@@ -168,7 +168,7 @@ impl Walk {
             names,
             is_absent,
         };
-        self.found.push(Found {
+        self.found.push(FoundImage {
             image,
             indexes: indexes.to_vec(),
             pointer: pointer.clone(),
@@ -199,7 +199,7 @@ fn count(
 /// Reads an image that was found.
 pub(crate) fn read_image(
     blobs: &Arc<dyn Blobs>,
-    found: &Found,
+    found: &FoundImage,
     limits: &Limits,
 ) -> Result<Image, Error> {
     let place = blobs.place();

@@ -28,5 +28,5 @@ pub use layer::{Layer, TarStream};
 pub use limits::Limits;
 pub use oci_image::Digest;
 pub use source::{Form, Source};
-pub use tar_entries::{Entry, EntryError, Skip, Streamed, TarEntries};
+pub use tar_entries::{EntryError, LocatedEntry, Skip, Streamed, TarEntries};
 pub use verified::Verified;

@@ -18,7 +18,7 @@ use crate::error::{Error, io};
 use crate::files::Files;
 use crate::image::{Image, ImageRef};
 use crate::json::{Listing, Pointer, Saved, parse};
-use crate::layout::{Found, Walk, read_image};
+use crate::layout::{FoundImage, Walk, read_image};
 use crate::limits::Limits;
 
 /// The file of a layout that says what lies in it.
@@ -49,7 +49,7 @@ impl fmt::Display for Form {
 }
 
 enum Contents {
-    Layout(Arc<dyn Blobs>, Vec<Found>),
+    Layout(Arc<dyn Blobs>, Vec<FoundImage>),
     Docker(Arc<Files>, Vec<Saved>),
 }
 

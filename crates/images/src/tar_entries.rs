@@ -81,7 +81,7 @@ pub enum EntryError {
 
 /// An entry of a tar.
 #[derive(Clone)]
-pub struct Entry {
+pub struct LocatedEntry {
     /// Where the first of its headers begins, in bytes.
     pub position: u64,
     /// Where its content begins, in bytes.
@@ -100,7 +100,7 @@ pub struct Entry {
     pub extended: Vec<u8>,
 }
 
-impl Entry {
+impl LocatedEntry {
     /// Returns the letter of its type as it is written.
     pub fn kind(&self) -> u8 {
         self.header.as_bytes()[156]
@@ -149,7 +149,7 @@ impl<S: Skip> TarEntries<S> {
         clippy::should_implement_trait,
         reason = "the content of an entry is read from here before the next entry"
     )]
-    pub fn next(&mut self) -> Result<Option<Entry>, EntryError> {
+    pub fn next(&mut self) -> Result<Option<LocatedEntry>, EntryError> {
         self.pass(self.left + self.padding)?;
         (self.left, self.padding) = (0, 0);
         let start = self.position;
@@ -186,7 +186,7 @@ impl<S: Skip> TarEntries<S> {
                 _ => {
                     let more = self.more.checked_sub(1);
                     self.more = more.ok_or(EntryError::TooMany(self.most))?;
-                    let mut entry = Entry {
+                    let mut entry = LocatedEntry {
                         position: start,
                         content: self.position,
                         path: Vec::new(),
@@ -205,7 +205,7 @@ impl<S: Skip> TarEntries<S> {
     }
 
     /// Says how much content an entry has: only files have any.
-    fn measure(&mut self, entry: &mut Entry, position: u64) -> Result<(), EntryError> {
+    fn measure(&mut self, entry: &mut LocatedEntry, position: u64) -> Result<(), EntryError> {
         let wrong = || EntryError::Number {
             position,
             field: "size",
@@ -296,7 +296,7 @@ impl<S: Skip> TarEntries<S> {
 }
 
 /// Gives an entry its name and its target, from wherever they are written.
-fn name(entry: &mut Entry, name: Option<Vec<u8>>, link: Option<Vec<u8>>) {
+fn name(entry: &mut LocatedEntry, name: Option<Vec<u8>>, link: Option<Vec<u8>>) {
     let own = |key: &[u8]| entry.record(key).filter(|value| !value.is_empty());
     let path = own(b"path").map(<[u8]>::to_vec).or(name);
     let target = own(b"linkpath").map(<[u8]>::to_vec).or(link);

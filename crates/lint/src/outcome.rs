@@ -69,14 +69,7 @@ impl Error {
             Self::Read { .. } | Self::Write { .. } => ErrorKind::Environment,
             Self::NoPackage(_) => ErrorKind::Usage,
             Self::Tree(_) => ErrorKind::Tree,
-            Self::Targets(Problems(problems)) => {
-                // What is no file's fault is the command line's.
-                if problems.iter().all(|problem| problem.file.is_none()) {
-                    ErrorKind::Usage
-                } else {
-                    ErrorKind::Tree
-                }
-            }
+            Self::Targets(problems) => problems.kind(),
         }
     }
 

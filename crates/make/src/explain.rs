@@ -7,7 +7,7 @@ use build::{Error, inputs_of_files};
 use documents::{DEPENDENCY, Explanation, Reason};
 use oci_image::{Digest, Profile};
 use package_tree::{Hermetic, Plan};
-use state::{Directories, Found, Hashes, Inputs, Outputs, Record, Trust};
+use state::{Directories, Hashes, Inputs, Outputs, Record, StoredRecord, Trust};
 
 use crate::inputs::Rules;
 
@@ -93,7 +93,7 @@ pub fn explain_cleaned(plan: &Plan) -> Vec<Explanation> {
 pub(crate) struct Situation<'a> {
     /// The encoding.
     pub profile: &'a Profile,
-    pub record: &'a Found,
+    pub record: &'a StoredRecord,
     /// Whether its image in `out/` is whole.
     pub whole: bool,
     /// Whether it is to be built in any case.
@@ -110,12 +110,12 @@ impl Situation<'_> {
             reasons.push(Reason::Asked);
         }
         let record = match self.record {
-            Found::Record(record) => record,
-            Found::Absent => {
+            StoredRecord::Record(record) => record,
+            StoredRecord::Absent => {
                 reasons.push(Reason::NeverBuilt);
                 return reasons;
             }
-            Found::Unproven => {
+            StoredRecord::Unproven => {
                 reasons.push(Reason::Unproven);
                 return reasons;
             }
@@ -187,11 +187,11 @@ mod tests {
         }
     }
 
-    fn found(record: &Record) -> Found {
-        Found::Record(Box::new(record.clone()))
+    fn found(record: &Record) -> StoredRecord {
+        StoredRecord::Record(Box::new(record.clone()))
     }
 
-    fn reasons(record: &Found, now: &Inputs) -> Vec<String> {
+    fn reasons(record: &StoredRecord, now: &Inputs) -> Vec<String> {
         let situation = Situation {
             profile: Profile::STAGEX_2026,
             record,
@@ -228,8 +228,11 @@ mod tests {
                 "source x.tar is new",
             ]
         );
-        assert_eq!(reasons(&Found::Absent, &now), ["it was never built here"]);
-        let unproven = reasons(&Found::Unproven, &now);
+        assert_eq!(
+            reasons(&StoredRecord::Absent, &now),
+            ["it was never built here"]
+        );
+        let unproven = reasons(&StoredRecord::Unproven, &now);
         assert_eq!(unproven.len(), 1, "{unproven:?}");
         assert!(unproven[0].contains("made elsewhere"), "{unproven:?}");
     }

@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use documents::DEPENDENCY;
 use oci_image::{Digest, Profile};
 use package_tree::{Hermetic, Plan, PlannedPackage};
-use state::{Found, Inputs, Record};
+use state::{Inputs, Record, StoredRecord};
 
 /// What counts as an input, and what is denied to builds.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +77,7 @@ impl Variants {
     }
 
     /// Returns those that a record is to be compared with.
-    pub(crate) fn beside(&self, record: &Found) -> &Inputs {
+    pub(crate) fn beside(&self, record: &StoredRecord) -> &Inputs {
         let network = |inputs: &Inputs| {
             let mut by_name = inputs.by_name();
             by_name.remove(&("network".to_owned(), String::new()))
@@ -89,8 +89,8 @@ impl Variants {
                 .find(|inputs| network(inputs) == network_of_record)
         };
         let record = match record {
-            Found::Record(record) => Some(&**record),
-            Found::Absent | Found::Unproven => None,
+            StoredRecord::Record(record) => Some(&**record),
+            StoredRecord::Absent | StoredRecord::Unproven => None,
         };
         record
             .and_then(|record| same(&record))

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::job::{Job, Options};
 use crate::memory::Memory;
-use crate::package::{Made, Maker};
+use crate::package::{MadePackage, Maker};
 use crate::refused::refusals;
 use crate::scan::scan;
 use crate::schedule::Schedule;
@@ -295,7 +295,7 @@ impl Work {
     fn start(
         &mut self,
         place: usize,
-        running: &mut JoinSet<(usize, Duration, Result<Made, Failure>)>,
+        running: &mut JoinSet<(usize, Duration, Result<MadePackage, Failure>)>,
     ) {
         let needed = self.dependencies[place].iter().map(|need| {
             let digest = self.outcomes[need]
@@ -316,14 +316,14 @@ impl Work {
         });
     }
 
-    fn finish(&mut self, place: usize, duration: Duration, result: Result<Made, Failure>) {
+    fn finish(&mut self, place: usize, duration: Duration, result: Result<MadePackage, Failure>) {
         let package = self.names[place].clone();
         let (event, outcome) = match result {
-            Ok(Made {
+            Ok(MadePackage {
                 digest,
                 fresh: true,
             }) => (Event::Fresh { package, digest }, Outcome::Fresh(digest)),
-            Ok(Made {
+            Ok(MadePackage {
                 digest,
                 fresh: false,
             }) => {

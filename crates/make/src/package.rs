@@ -25,7 +25,7 @@ use crate::job::Job;
 
 /// A package that is there.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Made {
+pub(crate) struct MadePackage {
     pub digest: Digest,
     /// It was there before, made from the same inputs.
     pub fresh: bool,
@@ -79,7 +79,7 @@ impl Maker {
         place: usize,
         needed: BTreeMap<String, Digest>,
         mut interrupted: watch::Receiver<bool>,
-    ) -> Result<Made, Failure> {
+    ) -> Result<MadePackage, Failure> {
         let name = self.package(place).name.clone();
         let log = self.directories.log(&name);
         let bare = |error| Failure {
@@ -96,7 +96,7 @@ impl Maker {
             Studied::Fresh(digest) => {
                 let this = Arc::clone(&self);
                 blocking(move || this.archive(place)).await.map_err(bare)?;
-                return Ok(Made {
+                return Ok(MadePackage {
                     digest,
                     fresh: true,
                 });
@@ -116,7 +116,7 @@ impl Maker {
         let digest = self.build(place, *subject, &writer, &mut interrupted).await;
         let last_lines = writer.end();
         digest
-            .map(|digest| Made {
+            .map(|digest| MadePackage {
                 digest,
                 fresh: false,
             })

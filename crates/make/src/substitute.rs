@@ -42,7 +42,7 @@ pub fn substitute(
     let repository = build::name_of_package(name);
     let destination = directories.output(name);
     let images = if image.layout.is_relative() {
-        ImageSet::open_beneath(directories.root(), &image.layout)
+        ImageSet::open_beneath(directories.root(), &image.layout, None)
     } else {
         ImageSet::open(&image.layout)
     }?;

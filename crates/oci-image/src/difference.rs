@@ -92,7 +92,8 @@ pub enum DifferenceError {
 }
 
 /// Returns where two images differ first: in their layers from the lowest up, then in their
-/// configs, then in their manifests. Nothing where they are the same.
+/// configs, then in how layers are compressed, then in their manifests. Nothing where they are the
+/// same.
 pub fn first_difference(
     expected: &Layout,
     found: &Layout,
@@ -101,6 +102,7 @@ pub fn first_difference(
         return Ok(None);
     }
     let (left, right) = (expected.manifest().layers(), found.manifest().layers());
+    let mut compression = None;
     for (layer, (left, right)) in left.iter().zip(right).enumerate() {
         if left.digest == right.digest {
             continue;
@@ -113,10 +115,11 @@ pub fn first_difference(
             let position = first_byte(a, b).map_err(ArchiveError::from)?;
             difference = position.map(|position| LayerDifference::Encoding { position });
         }
-        return Ok(Some(match difference {
-            Some(difference) => Difference::Layer { layer, difference },
-            None => Difference::Compression { layer },
-        }));
+        if let Some(difference) = difference {
+            return Ok(Some(Difference::Layer { layer, difference }));
+        }
+        // Another gzip compresses all of them in another way, and hides nothing else.
+        compression.get_or_insert(layer);
     }
     if left.len() != right.len() {
         return Ok(Some(Difference::LayerCount {
@@ -127,6 +130,11 @@ pub fn first_difference(
     let configs = [expected.config(), found.config()].map(serde_json::from_slice);
     let manifests = [expected.manifest(), found.manifest()].map(serde_json::to_value);
     for (document, [left, right]) in [("config", configs), ("manifest", manifests)] {
+        if document == "manifest"
+            && let Some(layer) = compression
+        {
+            return Ok(Some(Difference::Compression { layer }));
+        }
         let place = first_place(&left?, &right?);
         if let Some((place, expected, found)) = place {
             return Ok(Some(Difference::Json {

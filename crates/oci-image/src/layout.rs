@@ -60,6 +60,14 @@ pub enum LayoutError {
         /// How many there are.
         found: usize,
     },
+    /// None of the images has the name or the digest that is meant.
+    #[error("there is no image `{choice}` in {directory}")]
+    NoneOf {
+        /// The layout.
+        directory: Utf8PathBuf,
+        /// The tag and the digest.
+        choice: String,
+    },
     /// None of several images is of a platform.
     #[error("expected an image for {platform} in {directory}, found those for {}", found.join(", "))]
     NoPlatform {
@@ -115,7 +123,7 @@ impl Layout {
     /// verified, layers are not: see [`Layout::verify`].
     pub fn open(place: &Utf8Path) -> Result<Self, LayoutError> {
         let directory = Directory::open(place).map_err(at(place))?;
-        let mut images = Self::open_all(&directory)?;
+        let mut images = Self::open_all(&directory, |_| ())?;
         match (images.pop(), images.len()) {
             (Some(only), 0) => Ok(only),
             (_, others) => Err(LayoutError::NotOne {
@@ -125,13 +133,17 @@ impl Layout {
         }
     }
 
-    /// Opens each image of a layout, in the order of its index.
-    pub(crate) fn open_all(directory: &Directory) -> Result<Vec<Self>, LayoutError> {
+    /// Opens each image of a layout of those that `take` leaves of its entries, in the order of its index.
+    pub(crate) fn open_all(
+        directory: &Directory,
+        take: impl FnOnce(&mut Vec<Descriptor>),
+    ) -> Result<Vec<Self>, LayoutError> {
         let place = directory.path();
         let path = Self::index(place);
         let bytes = directory.read(INDEX_FILE.into(), beneath::MANIFEST);
         let bytes = bytes.map_err(at(&path))?;
         let mut index: Index = parse(&path, &bytes, "an index")?;
+        take(&mut index.manifests);
         let mut documents = Vec::new();
         loop {
             // Only the last index may name several: they are one image for several platforms.
@@ -364,7 +376,7 @@ impl LayoutWriter {
             written.map_err(at(&path))?;
         }
         let written = Directory::open(&self.root).map_err(at(&self.root))?;
-        for image in Layout::open_all(&written)? {
+        for image in Layout::open_all(&written, |_| ())? {
             image.verify()?;
         }
 

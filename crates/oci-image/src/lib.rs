@@ -49,4 +49,4 @@ pub use rewrite::{
     BaseLayer, OwnLayer, RewriteConfig, RewriteRequest, Rewritten, RewrittenLayer, Times,
     compressed, rewrite,
 };
-pub use set::{ImageSet, put_together, put_together_as};
+pub use set::{Choice, ImageSet, put_together, put_together_as};

@@ -127,4 +127,4 @@ impl fmt::Display for Profile {
     }
 }
 
-const REFERENCE: &str = "org.opencontainers.image.ref.name";
+pub(crate) const REFERENCE: &str = "org.opencontainers.image.ref.name";

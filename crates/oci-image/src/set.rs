@@ -3,7 +3,8 @@
 //!
 //! It knows platforms and digests. It does not know how an image is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 
 use beneath::Directory;
@@ -12,7 +13,10 @@ use camino::Utf8Path;
 use crate::digest::Digest;
 use crate::layout::{Layout, LayoutError, LayoutWriter, at};
 use crate::manifest::{Descriptor, Index};
-use crate::profile::Profile;
+use crate::profile::{Profile, REFERENCE};
+
+/// What an image is called in a layout that is meant where nothing is said.
+const USUAL: &str = "latest";
 
 /// The images in a layout, in the order of its index; at least one.
 #[derive(Debug, Clone)]
@@ -20,21 +24,91 @@ pub struct ImageSet {
     images: Vec<Layout>,
 }
 
+/// Which of the images in a layout is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// What it is called there, if that is said.
+    pub tag: Option<String>,
+    /// The digest of its manifest or index, if that is said.
+    pub digest: Option<Digest>,
+}
+
+impl Choice {
+    /// Leaves of the entries of a layout those that are meant.
+    fn take(&self, entries: &mut Vec<Descriptor>) {
+        fn name(entry: &Descriptor) -> Option<&str> {
+            entry.annotations.get(REFERENCE).map(String::as_str)
+        }
+        if let Some(digest) = self.digest {
+            entries.retain(|entry| entry.digest == digest);
+        }
+        if let Some(tag) = &self.tag {
+            entries.retain(|entry| name(entry) == Some(tag));
+        } else if self.digest.is_none() {
+            // Without names, several are one image for several platforms.
+            let names: BTreeSet<_> = entries.iter().filter_map(name).collect();
+            if names.len() > 1 {
+                entries.retain(|entry| name(entry) == Some(USUAL));
+            }
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tag = match self.digest {
+            Some(_) => self.tag.as_deref(),
+            None => Some(self.tag.as_deref().unwrap_or(USUAL)),
+        };
+        let tag = tag.map(|tag| format!(":{tag}"));
+        let digest = self.digest.map(|digest| format!("@{digest}"));
+        [tag, digest]
+            .into_iter()
+            .flatten()
+            .try_for_each(|part| f.write_str(&part))
+    }
+}
+
 impl ImageSet {
     /// Opens all images of the layout in `directory`; see [`Layout::open`].
     pub fn open(directory: &Utf8Path) -> Result<Self, LayoutError> {
-        Self::of(Directory::open(directory), directory)
+        Self::open_chosen(directory, None)
     }
 
-    /// Opens all images of the layout at `path` beneath the directory `parent`, which is trusted. No symbolic
+    /// Opens the image that is meant, for each of its platforms.
+    pub fn open_chosen(directory: &Utf8Path, choice: Option<&Choice>) -> Result<Self, LayoutError> {
+        Self::of(Directory::open(directory), directory, choice)
+    }
+
+    /// Opens the images of the layout at `path` beneath the directory `parent`, which is trusted. No symbolic
     /// link is followed from there on.
-    pub fn open_beneath(parent: &Utf8Path, path: &Utf8Path) -> Result<Self, LayoutError> {
+    pub fn open_beneath(
+        parent: &Utf8Path,
+        path: &Utf8Path,
+        choice: Option<&Choice>,
+    ) -> Result<Self, LayoutError> {
         let opened = Directory::open(parent).and_then(|parent| parent.directory(path));
-        Self::of(opened, &parent.join(path))
+        Self::of(opened, &parent.join(path), choice)
     }
 
-    fn of(opened: io::Result<Directory>, directory: &Utf8Path) -> Result<Self, LayoutError> {
-        let images = Layout::open_all(&opened.map_err(at(directory))?)?;
+    fn of(
+        opened: io::Result<Directory>,
+        directory: &Utf8Path,
+        choice: Option<&Choice>,
+    ) -> Result<Self, LayoutError> {
+        let choice = choice.cloned().unwrap_or_default();
+        let mut refused = false;
+        let images = Layout::open_all(&opened.map_err(at(directory))?, |entries| {
+            choice.take(entries);
+            refused = entries.is_empty();
+        });
+        if refused {
+            return Err(LayoutError::NoneOf {
+                directory: directory.to_owned(),
+                choice: choice.to_string(),
+            });
+        }
+        let images = images?;
         if images.is_empty() {
             let directory = directory.to_owned();
             return Err(LayoutError::NotOne {

@@ -63,7 +63,7 @@ impl Layout {
     /// [`io::ErrorKind::InvalidData`] with a sentence if it cannot be understood, or if a document is
     /// not what its name says.
     pub fn open(directory: &Utf8Path) -> io::Result<Self> {
-        let Found {
+        let IndexTarget {
             top,
             manifest,
             media_type,
@@ -86,14 +86,14 @@ impl Layout {
 }
 
 /// What the index of a layout leads to.
-struct Found {
+struct IndexTarget {
     top: Blob,
     manifest: Blob,
     media_type: String,
 }
 
 /// Finds what the index of the layout in `directory` points to, and the manifest of the one image there.
-fn find(directory: &Utf8Path) -> io::Result<Found> {
+fn find(directory: &Utf8Path) -> io::Result<IndexTarget> {
     let mut top = None;
     let mut index: Index = read(&directory.join("index.json"))?;
     loop {
@@ -106,7 +106,7 @@ fn find(directory: &Utf8Path) -> io::Result<Found> {
         let found = blob(&directory.join(BLOBS), only)?;
         let top = top.get_or_insert_with(|| found.clone());
         if only.media_type.contains("manifest.v") {
-            return Ok(Found {
+            return Ok(IndexTarget {
                 top: top.clone(),
                 manifest: found,
                 media_type: only.media_type.clone(),
@@ -127,7 +127,7 @@ fn find(directory: &Utf8Path) -> io::Result<Found> {
 /// [`io::ErrorKind::InvalidData`] with a sentence if the layout cannot be understood, if a layer
 /// is compressed, or if the number of layers is not that of the base and the steps.
 pub fn read_layout(directory: &Utf8Path, image: &BuiltImage) -> io::Result<EngineImage> {
-    let Found { manifest, .. } = find(directory)?;
+    let IndexTarget { manifest, .. } = find(directory)?;
     read_manifest(&manifest.path, &directory.join(BLOBS), image)
 }
 

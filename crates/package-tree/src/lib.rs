@@ -36,6 +36,7 @@ pub use output::Output;
 pub use package::SEED;
 pub use plan::{BuildArguments, Plan, PlannedPackage};
 pub use problem::{Problem, Problems};
+pub use seeds::BOOTSTRAP;
 pub use source::{Seed, Source};
 pub use survey::{Survey, Surveyed};
 pub use tree::{DEFAULT_PLATFORM, Tree};

@@ -39,6 +39,8 @@ pub(crate) struct Package {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) name: String,
+    /// The tags and digests that a package is named with, as they are written, and where.
+    pub(crate) versions: Vec<(String, Position)>,
     /// Whether it is named as a package.
     pub(crate) is_package: bool,
     pub(crate) position: Position,
@@ -230,20 +232,30 @@ fn references(file: &Containerfile, scope: &Scope) -> Result<Vec<Reference>, Pro
         if reference.name == SOURCES {
             continue;
         }
-        let package = reference.name.strip_prefix(REFERENCE);
-        let package = package.map(|name| name.split([':', '@']).next().unwrap_or_default());
-        let (name, is_package) = (package.unwrap_or(&reference.name), package.is_some());
-        let is_known = |known: &Reference| known.name == name && known.is_package == is_package;
-        if found.iter().any(is_known) {
+        let familiar = containerfile::familiar(&reference.name);
+        let package = familiar
+            .as_deref()
+            .and_then(|name| name.strip_prefix(REFERENCE));
+        let is_package = package.is_some();
+        let (name, version) = match package {
+            Some(package) => package.split_at(package.find([':', '@']).unwrap_or(package.len())),
+            None => (reference.name.as_str(), ""),
+        };
+        let position = Position::in_source(&file.source, reference.span.start);
+        let version = (!version.is_empty()).then(|| (version.to_owned(), position));
+        let is_known =
+            |known: &&mut Reference| known.name == name && known.is_package == is_package;
+        if let Some(known) = found.iter_mut().find(is_known) {
+            known.versions.extend(version);
             continue;
         }
-        let position = Position::in_source(&file.source, reference.span.start);
         if found.len() == MOST_REFERENCES {
             let message = format!("uses more than {MOST_REFERENCES} images");
             return Err(Problem::new(message).at(position.line, position.column));
         }
         found.push(Reference {
             name: name.to_owned(),
+            versions: version.into_iter().collect(),
             is_package,
             position,
         });

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use camino::Utf8PathBuf;
+use documents::ErrorKind;
 
 /// One thing that is wrong, shown as `file:line:column: message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +87,18 @@ impl fmt::Display for Problem {
 /// Everything that is wrong; at least one problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// Returns of which kind they are where targets were looked for in a tree: what is no file's fault is the command
+    /// line's.
+    pub fn kind(&self) -> ErrorKind {
+        if self.0.iter().all(|problem| problem.file.is_none()) {
+            ErrorKind::Usage
+        } else {
+            ErrorKind::Tree
+        }
+    }
+}
 
 impl std::error::Error for Problems {}
 

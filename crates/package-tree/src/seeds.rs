@@ -8,6 +8,8 @@ use crate::near::did_you_mean;
 use crate::reader::Reader;
 use crate::source::Description;
 
+/// The stage whose packages everything else stands on, and where seeds belong.
+pub const BOOTSTRAP: &str = "bootstrap";
 /// The most seeds of a package, which is built once from each.
 const MOST_SEEDS: usize = 16;
 const SEED_KEYS: [&str; 1] = ["source"];

@@ -327,7 +327,9 @@ fn needs(packages: &[Package], outputs: &[Arc<Output>]) -> (Vec<Vec<usize>>, Vec
             place.filter(|_| reference.is_package)
         };
         let found: Vec<_> = output.references.iter().filter_map(place).collect();
-        let are_all = found.len() == output.references.len();
+        let has_version = |reference: &Reference| !reference.versions.is_empty();
+        let are_all =
+            found.len() == output.references.len() && !output.references.iter().any(has_version);
         (found, are_all)
     };
     let found: Vec<_> = outputs.par_iter().map(needs).collect();
@@ -336,10 +338,40 @@ fn needs(packages: &[Package], outputs: &[Arc<Output>]) -> (Vec<Vec<usize>>, Vec
     } else {
         let packages = packages.iter();
         packages
-            .flat_map(|package| missing(package, &places))
+            .flat_map(|package| {
+                let others = other_versions(package, &places, outputs);
+                missing(package, &places).into_iter().chain(others)
+            })
             .collect()
     };
     (found.into_iter().map(|(needs, _)| needs).collect(), missing)
+}
+
+/// Returns a problem for each package that is named with another version than it has here, or with a digest.
+fn other_versions(
+    package: &Package,
+    places: &BTreeMap<&str, usize>,
+    outputs: &[Arc<Output>],
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for reference in package.references.iter() {
+        let Some(place) = places.get(reference.name.as_str()) else {
+            continue;
+        };
+        let tag = outputs[*place].tag();
+        for (version, position) in &reference.versions {
+            if version.strip_prefix(':') != Some(tag) {
+                let name = &reference.name;
+                let message = format!(
+                    "`stagex/{name}{version}` is not what this tree has, which is `{name}:{tag}`"
+                );
+                let mut problem = package.problem_of_containerfile(*position, message);
+                problem.hint = Some(format!("name it as `stagex/{name}`"));
+                problems.push(problem);
+            }
+        }
+    }
+    problems
 }
 
 /// Returns a problem for each package that is named and is not there.

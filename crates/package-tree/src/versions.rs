@@ -11,7 +11,7 @@ use crate::package::Package;
 use crate::problem::Problem;
 
 /// The version of a package.
-pub(crate) struct Found {
+pub(crate) struct FoundVersion {
     pub(crate) version: Option<String>,
     /// The directories of the other packages whose `package.toml` it depends on.
     pub(crate) from: Vec<Utf8PathBuf>,
@@ -44,10 +44,10 @@ impl<'a> Versions<'a> {
     }
 
     /// Returns a package's version, following `version_from` as far as it goes.
-    pub(crate) fn of(&self, package: &'a Package) -> Result<Found, Problem> {
+    pub(crate) fn of(&self, package: &'a Package) -> Result<FoundVersion, Problem> {
         let mut from_others = Vec::new();
         if package.manifest.version_from.is_none() {
-            return Ok(Found {
+            return Ok(FoundVersion {
                 version: package.manifest.version.clone(),
                 from: from_others,
             });
@@ -70,7 +70,7 @@ impl<'a> Versions<'a> {
             from_others.push(next.directory());
             current = next;
         }
-        Ok(Found {
+        Ok(FoundVersion {
             version: current.manifest.version.clone(),
             from: from_others,
         })

@@ -61,7 +61,7 @@ fn sample() -> Sample {
         (
             "core/make",
             "[package]\nname = \"make\"\nversion = \"4\"",
-            "FROM stagex/core-musl:1 AS build\nFROM scratch\nCOPY --chmod=755 --from=stagex/core-musl / /\n",
+            "FROM stagex/core-musl:1.2.5-r1 AS build\nFROM scratch\nCOPY --chmod=755 --from=stagex/core-musl / /\n",
         ),
         (
             "core/rust",
@@ -535,4 +535,38 @@ fn a_containerfile_names_a_bounded_number_of_images() {
         found.starts_with("packages/core/musl/Containerfile:4098:6: uses more than 4096 images"),
         "{found}"
     );
+}
+
+#[test]
+fn a_package_is_named_with_its_own_version_or_with_none() {
+    let of = |reference: &str| {
+        let sample = Sample::new(&[
+            (
+                "core/musl",
+                "[package]\nname = \"musl\"\nversion = \"1.2\"",
+                "FROM scratch\n",
+            ),
+            (
+                "core/make",
+                "[package]\nname = \"make\"",
+                &format!("FROM scratch\nCOPY --from={reference} / /\n"),
+            ),
+        ]);
+        sample.plan(&["core-make"]).map(|plan| names(&plan).len())
+    };
+    for own in [
+        "stagex/core-musl",
+        "stagex/core-musl:1.2",
+        "docker.io/stagex/core-musl:latest",
+    ] {
+        assert_eq!(of(own).unwrap(), 2, "{own}");
+    }
+    let digest = format!("stagex/core-musl@sha256:{}", "0".repeat(64));
+    for other in ["stagex/core-musl:1", &digest] {
+        let problems = of(other).unwrap_err().to_string();
+        assert!(
+            problems.contains("Containerfile:2:6: ") && problems.contains(other),
+            "{problems}"
+        );
+    }
 }

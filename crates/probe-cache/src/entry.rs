@@ -65,9 +65,9 @@ impl ProbeCache {
 
     /// Returns the entry of what is found out about a program under these circumstances. Without
     /// circumstances nothing can be known, and nothing is kept.
-    pub fn entry(&self, circumstances: Option<Circumstances>) -> Entry {
+    pub fn entry(&self, circumstances: Option<Circumstances>) -> ProbeEntry {
         let place = self.directory.as_ref().zip(circumstances);
-        Entry {
+        ProbeEntry {
             place: place.map(|(directory, circumstances)| Place {
                 path: directory.join(name(&circumstances.program)),
                 circumstances: circumstances.lines,
@@ -86,7 +86,7 @@ fn name(program: &Utf8Path) -> String {
 
 /// What is known of one program, if anything is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Entry {
+pub struct ProbeEntry {
     place: Option<Place>,
     afresh: bool,
 }
@@ -107,7 +107,7 @@ struct Kept<T> {
     checksum: String,
 }
 
-impl Entry {
+impl ProbeEntry {
     /// Returns what was found out, if that still holds.
     pub fn recall<T: Serialize + DeserializeOwned>(&self) -> Option<T> {
         let place = self.place.as_ref().filter(|_| !self.afresh)?;
@@ -188,7 +188,7 @@ mod tests {
             }
         }
 
-        fn entry(&self) -> Entry {
+        fn entry(&self) -> ProbeEntry {
             self.probe_cache
                 .entry(Circumstances::of(&self.root.join("program")))
         }

@@ -7,4 +7,4 @@ mod circumstances;
 mod entry;
 
 pub use circumstances::{Circumstances, identity};
-pub use entry::{Entry, ProbeCache};
+pub use entry::{ProbeCache, ProbeEntry};

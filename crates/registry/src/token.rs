@@ -7,7 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use credentials::{Credentials, Found, Secret};
+use credentials::{Credentials, Lookup, Secret};
 use serde::Deserialize;
 use transfer::{Address, Authorization, Exchange, Memory, Terms};
 
@@ -56,7 +56,7 @@ impl Asker<'_> {
         let challenge = Challenge::of(challenges);
         let found = self.find(refused).await?;
         match (challenge, found) {
-            (_, Found::Some(found)) if matches!(found.secret, Secret::Registry(_)) => {
+            (_, Lookup::Some(found)) if matches!(found.secret, Secret::Registry(_)) => {
                 self.known(found)
             }
             (Some(Challenge::Bearer { realm, service }), found) => {
@@ -66,14 +66,14 @@ impl Asker<'_> {
                 };
                 self.by_token(&server, found).await
             }
-            (Some(Challenge::Basic), Found::Some(found)) => self.known(found),
-            (None, Found::Some(found)) => Ok(none(Who::User(found.origin))),
-            (_, Found::Failed { origin, why }) => Ok(none(Who::Helper { origin, why })),
-            (_, Found::None) => Ok(none(Who::Anonymous)),
+            (Some(Challenge::Basic), Lookup::Some(found)) => self.known(found),
+            (None, Lookup::Some(found)) => Ok(none(Who::User(found.origin))),
+            (_, Lookup::Failed { origin, why }) => Ok(none(Who::Helper { origin, why })),
+            (_, Lookup::None) => Ok(none(Who::Anonymous)),
         }
     }
 
-    async fn find(self, refused: Option<&Secret>) -> Result<Found, Error> {
+    async fn find(self, refused: Option<&Secret>) -> Result<Lookup, Error> {
         let place = self.repository.to_string();
         Ok(self.shared.credentials.find(&place, refused).await?)
     }
@@ -116,7 +116,7 @@ impl Asker<'_> {
     }
 
     /// Gets a token. If what a program has said before is not taken any more, the program is asked again.
-    async fn by_token(self, server: &Server, found: Found) -> Result<Known, Error> {
+    async fn by_token(self, server: &Server, found: Lookup) -> Result<Known, Error> {
         let (found, who) = self.told(server, found)?;
         let asked = self.token(server, found.as_ref(), &who).await;
         let (Err(Error::Denied { .. }), Some(refused)) = (&asked, &found) else {
@@ -147,11 +147,11 @@ impl Asker<'_> {
     }
 
     /// Returns what a token server is told of who is asking.
-    fn told(self, server: &Server, found: Found) -> Result<(Option<Credentials>, Who), Error> {
+    fn told(self, server: &Server, found: Lookup) -> Result<(Option<Credentials>, Who), Error> {
         let found = match found {
-            Found::Some(found) => found,
-            Found::Failed { origin, why } => return Ok((None, Who::Helper { origin, why })),
-            Found::None => return Ok((None, Who::Anonymous)),
+            Lookup::Some(found) => found,
+            Lookup::Failed { origin, why } => return Ok((None, Who::Helper { origin, why })),
+            Lookup::None => return Ok((None, Who::Anonymous)),
         };
         let server = &server.address;
         if server.is_of_same_server(self.registry) || belongs(server, self.registry) {

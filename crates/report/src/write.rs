@@ -86,7 +86,7 @@ pub fn previous(parent: &Directory, name: &Utf8Path) -> Result<Option<Report>, W
             let below = directory
                 .directory(Utf8Path::new(&entry.name))
                 .map_err(failed)?;
-            let is_page = |each: &beneath::Entry| {
+            let is_page = |each: &beneath::DirEntry| {
                 each.kind == Kind::File
                     && each
                         .name

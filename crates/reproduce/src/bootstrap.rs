@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use documents::{Attempt, AttemptVerdict, Digest};
-use package_tree::{Plan, PlannedPackage};
+use package_tree::{BOOTSTRAP, Plan, PlannedPackage};
 
 use crate::outcome::Report;
 use crate::plan::only;
 
-/// The stage whose packages everything else stands on.
-const BOOTSTRAP: &str = "bootstrap";
 /// How many runtimes have to agree.
 pub const TO_PROVE: usize = 2;
 

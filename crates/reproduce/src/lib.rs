@@ -18,7 +18,7 @@ mod session;
 pub use adopt::{Adopted, adopt};
 pub use bootstrap::{Proven, ProvenPackage, TO_PROVE, bootstrap_plan, bootstrap_stays};
 pub use error::Error;
-pub use origin::{Found, Missing, Origin, find_recorded, name_of_pulled, put_together};
+pub use origin::{Missing, Origin, RecordedImages, find_recorded, name_of_pulled, put_together};
 pub use outcome::{Image, OfRuntime, Outcome, Report, assumed};
 pub use plan::requested_only;
 pub use reproduce::{Job, Runtime, reproduce};

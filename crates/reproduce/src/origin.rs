@@ -93,13 +93,13 @@ pub struct Missing {
 
 /// What was found of the recorded images that are needed.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct RecordedImages {
     images: Vec<(String, GivenImage)>,
     /// The packages whose images were not found.
     pub missing: Vec<Missing>,
 }
 
-impl Found {
+impl RecordedImages {
     /// Returns that nothing was found yet of what is needed.
     pub fn nothing_of(missing: Vec<Missing>) -> Self {
         Self {
@@ -143,7 +143,7 @@ pub fn find_recorded(
     plan: &Plan,
     packages: &Plan,
     recorded: &Digests,
-) -> Found {
+) -> RecordedImages {
     let by_name: BTreeMap<&str, &PlannedPackage> = plan
         .packages
         .iter()
@@ -154,7 +154,7 @@ pub fn find_recorded(
     needed.sort_unstable();
     needed.dedup();
     let missing = |name: &&str| missing(by_name[name], recorded);
-    let mut found = Found {
+    let mut found = RecordedImages {
         images: Vec::new(),
         missing: needed.iter().map(missing).collect(),
     };

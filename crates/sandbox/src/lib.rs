@@ -31,7 +31,7 @@ mod view;
 pub use error::{Error, Result};
 pub use group::{Bounds, Exceeded, Met};
 pub use held::Watch;
-pub use mount::{Access, bind, deny_writing, devices, temporary};
+pub use mount::{Access, SharedMemory, bind, deny_writing, devices, temporary};
 pub use namespaces::{Inside, enter, inside};
 pub use network::{Network, UserNetwork};
 pub use process::{Ended, Process, Running};

@@ -107,12 +107,21 @@ pub fn deny_writing(mount: impl AsFd, what: &str) -> Result<()> {
     set_own_attributes(mount, MountAttrFlags::MOUNT_ATTR_RDONLY).map_err(failed(what))
 }
 
-/// Mounts a directory with the devices that every build has, and no other.
-pub fn devices(target: impl AsFd, rights: Rights) -> Result<()> {
-    make_devices(target, rights).map_err(failed("/dev"))
+/// What is mounted at `/dev/shm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedMemory {
+    /// What every build has.
+    Usual,
+    /// Nothing: something else will be.
+    None,
 }
 
-fn make_devices(target: impl AsFd, rights: Rights) -> Result<(), Errno> {
+/// Mounts a directory with the devices that every build has, and no other.
+pub fn devices(target: impl AsFd, memory: SharedMemory, rights: Rights) -> Result<()> {
+    make_devices(target, memory, rights).map_err(failed("/dev"))
+}
+
+fn make_devices(target: impl AsFd, shared: SharedMemory, rights: Rights) -> Result<(), Errno> {
     let options = [(c"mode", c"755"), (c"size", c"65536k")];
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_STRICTATIME;
     let directory = detached(c"tmpfs", &options, attributes)?;
@@ -132,7 +141,9 @@ fn make_devices(target: impl AsFd, rights: Rights) -> Result<(), Errno> {
     submount(&directory, c"pts", c"devpts", &terminals, noexec)?;
     let memory = [(c"mode", c"1777"), (c"size", c"65536k")];
     let nodev = noexec | MountAttrFlags::MOUNT_ATTR_NODEV;
-    submount(&directory, c"shm", c"tmpfs", &memory, nodev)?;
+    if shared == SharedMemory::Usual {
+        submount(&directory, c"shm", c"tmpfs", &memory, nodev)?;
+    }
     // What is mounted here belongs to the process's own namespace, and it mounts it.
     rustix::fs::mkdirat(&directory, c"mqueue", Mode::from_raw_mode(0o755))?;
     // No other device can be opened here, whoever makes it.

@@ -8,9 +8,8 @@ use crate::copying::{Copying, Ownership};
 use crate::error::{Error, Result};
 use crate::expand::expand;
 use crate::mode::Permissions;
-use crate::owner::Owner;
 use crate::place::Place;
-use crate::taken::{Found, Taken};
+use crate::taken::{Taken, TakenPlace};
 use crate::tree::{Tree, kind};
 use crate::tree_copy::{Exactness, copy_to};
 
@@ -33,8 +32,7 @@ pub fn copy(source: Source<'_>, taken: &Taken, into: &Tree, copying: &Copying<'_
     for found in &taken.found {
         if found.is_archive {
             let directory = into.resolve(copying.destination)?;
-            let owner = copying.owner.unwrap_or(Owner::ROOT);
-            into.make_directories(&directory, DIRECTORY_MODE, owner)?;
+            into.make_directories(&directory, DIRECTORY_MODE, copying.owner)?;
             let below = Tree::of(into.directory(&directory)?);
             expand(source.tree, &found.leads_to, &below, copying.owner)?;
         } else {
@@ -46,11 +44,11 @@ pub fn copy(source: Source<'_>, taken: &Taken, into: &Tree, copying: &Copying<'_
 
 fn copy_one(
     source: Source<'_>,
-    (taken, found): (&Taken, &Found),
+    (taken, found): (&Taken, &TakenPlace),
     into: &Tree,
     copying: &Copying<'_>,
 ) -> Result<()> {
-    let owner = copying.owner.unwrap_or(Owner::ROOT);
+    let owner = copying.owner;
     let end = copying.destination.iter().rposition(|byte| *byte == b'/');
     let (directory, name) = copying.destination.split_at(end.map_or(0, |end| end + 1));
     let ensured = if matches!(name, b"" | b".") {

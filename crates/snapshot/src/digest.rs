@@ -107,7 +107,7 @@ pub fn sha256(mut file: File) -> io::Result<Digest> {
 
 /// What was found at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
+pub struct TreeDigest {
     /// What tells it from anything else.
     pub digest: Digest,
     /// How many bytes of the disk it takes.
@@ -117,7 +117,7 @@ pub struct Found {
 }
 
 /// Looks at what is at a place, with all that is in it, as it is on the disk.
-pub fn digest(tree: &Tree, place: &Place) -> Result<Found> {
+pub fn digest(tree: &Tree, place: &Place) -> Result<TreeDigest> {
     let walk = Walk {
         filter: None,
         sight: Sight::Raw,
@@ -126,10 +126,10 @@ pub fn digest(tree: &Tree, place: &Place) -> Result<Found> {
 }
 
 /// Looks at what is at a place, with all of it that is taken.
-pub(crate) fn digest_of(tree: &Tree, place: &Place, walk: Walk<'_>) -> Result<Found> {
+pub(crate) fn digest_of(tree: &Tree, place: &Place, walk: Walk<'_>) -> Result<TreeDigest> {
     let mut looker = Looker::default();
     walk.through(tree, place, &(), &mut looker)?;
-    Ok(Found {
+    Ok(TreeDigest {
         digest: looker.digester.finish(),
         bytes: looker.bytes,
         is_shared: looker.linked.values().any(|linked| linked.missing > 0),
@@ -333,7 +333,7 @@ mod tests {
     use super::*;
     use crate::tree::tests::{deep, walking};
 
-    fn found(path: &Path) -> Found {
+    fn found(path: &Path) -> TreeDigest {
         digest(&Tree::open(path).unwrap(), &Place::root()).unwrap()
     }
 

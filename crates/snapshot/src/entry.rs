@@ -29,7 +29,7 @@ pub(crate) fn open<'a>(input: impl Read + 'a) -> io::Result<Reader<'a>> {
 
 /// An entry of a tar, its header understood.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct TarEntry {
     pub(crate) path: Vec<u8>,
     pub(crate) kind: EntryKind,
     pub(crate) mode: u32,
@@ -55,7 +55,7 @@ pub(crate) enum EntryKind {
     Fifo,
 }
 
-impl Entry {
+impl TarEntry {
     /// Understands an entry's header; nothing of what is no file: a header of the whole archive.
     ///
     /// What no kernel makes a file of is an error, rather than another file than the archive says.

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::fs::{AtFlags, FileType};
 
-use crate::entry::{self, Entry, EntryKind};
+use crate::entry::{self, EntryKind, TarEntry};
 use crate::error::{Context as _, Error, Result, shown};
 use crate::owner::Owner;
 use crate::place::Place;
@@ -48,7 +48,7 @@ pub(crate) fn expand(
     let mut directories = BTreeMap::new();
     let mut last: Option<Last> = None;
     while let Some(header) = archive.next().map_err(wrong)? {
-        let Some(mut entry) = Entry::of(header).map_err(wrong)? else {
+        let Some(mut entry) = TarEntry::of(header).map_err(wrong)? else {
             continue;
         };
         entry.owner = owner.unwrap_or(entry.owner);
@@ -72,7 +72,7 @@ pub(crate) fn expand(
             return Err(Error::BadEntry(shown(&entry.path)));
         }
         refuse_dangling(into, &Place::new(&entry.path).parent(), &place.parent())?;
-        into.make_directories(&place.parent(), 0o755, Owner::ROOT)?;
+        into.make_directories(&place.parent(), 0o755, Some(Owner::ROOT))?;
         put(&entry, &place, into, &mut archive)?;
         match entry.kind {
             EntryKind::Directory => {
@@ -126,7 +126,7 @@ impl Last {
 
     /// Puts a file into the same directory, if that is where it goes and nothing is in its place.
     /// Returns whether it did.
-    fn put(&self, entry: &Entry, contents: &mut impl Read) -> Result<bool> {
+    fn put(&self, entry: &TarEntry, contents: &mut impl Read) -> Result<bool> {
         let name = match split(&entry.path) {
             Some((written, name)) if written == self.written => name,
             _ => return Ok(false),
@@ -151,7 +151,7 @@ fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     (!matches!(name, b"" | b"." | b"..")).then_some((directory, name))
 }
 
-fn put(entry: &Entry, place: &Place, into: &Tree, contents: &mut impl Read) -> Result<()> {
+fn put(entry: &TarEntry, place: &Place, into: &Tree, contents: &mut impl Read) -> Result<()> {
     let there = into.status(place)?.map(|status| kind(&status));
     let merged = there == Some(FileType::Directory) && entry.kind == EntryKind::Directory;
     if there.is_some() && !merged {

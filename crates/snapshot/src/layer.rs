@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, XattrFlags};
 use rustix::io::Errno;
 
 use crate::digest::Digest;
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{EntryKind, TarEntry};
 use crate::error::{Context as _, Error, Result, shown};
 use crate::hashing::Hashing;
 use crate::own::Own;
@@ -79,7 +79,7 @@ pub(crate) fn unpack_with(
         has_hidden: false,
     };
     while let Some(header) = archive.next().map_err(Error::Layer)? {
-        if let Some(mut entry) = Entry::of(header).map_err(Error::Layer)? {
+        if let Some(mut entry) = TarEntry::of(header).map_err(Error::Layer)? {
             if let Some(own) = &mut own {
                 own.take(&mut entry);
             }
@@ -108,14 +108,14 @@ struct Unpacking<'tree> {
     way: Way<'tree>,
     below: Option<&'tree Tree>,
     /// Of copies, what this layer has made.
-    made: Option<Made>,
+    made: Option<MadeDirectories>,
     has_deleted: bool,
     /// A directory hides all that is below it.
     has_hidden: bool,
 }
 
 impl Unpacking<'_> {
-    fn take(&mut self, entry: &Entry, contents: &mut impl Read) -> Result<()> {
+    fn take(&mut self, entry: &TarEntry, contents: &mut impl Read) -> Result<()> {
         let place = Place::new(&entry.path);
         let Some(name) = place.name() else {
             if entry.kind != EntryKind::Directory {
@@ -190,10 +190,14 @@ impl Unpacking<'_> {
 }
 
 /// What a layer has made in a directory of copies: the number of the directory, and a name in it.
-type Made = BTreeSet<(u64, Box<[u8]>)>;
+type MadeDirectories = BTreeSet<(u64, Box<[u8]>)>;
 
 /// Removes what is in a directory of this number, unless it was made. Returns whether anything is left.
-fn remove_unless(made: &Made, directory: BorrowedFd<'_>, inode: u64) -> Result<bool, Errno> {
+fn remove_unless(
+    made: &MadeDirectories,
+    directory: BorrowedFd<'_>,
+    inode: u64,
+) -> Result<bool, Errno> {
     let mut is_left = false;
     for name in names(directory)? {
         is_left |= remove_one(made, directory, inode, &name)?;
@@ -204,7 +208,7 @@ fn remove_unless(made: &Made, directory: BorrowedFd<'_>, inode: u64) -> Result<b
 /// Removes a name with all that is in it, unless it was made, or something in it. Returns whether it is
 /// left.
 fn remove_one(
-    made: &Made,
+    made: &MadeDirectories,
     directory: BorrowedFd<'_>,
     inode: u64,
     name: &[u8],
@@ -263,7 +267,7 @@ fn is_deletion(kind: &EntryKind) -> bool {
 
 /// Puts an entry into an open directory, in place of what has its name there.
 fn put(
-    entry: &Entry,
+    entry: &TarEntry,
     name: &[u8],
     place: &Place,
     into: &Tree,

@@ -46,7 +46,7 @@ pub use beneath::clear;
 pub use change::{Change, changes};
 pub use copy_instruction::{Source, copy};
 pub use copying::{Copying, Ownership};
-pub use digest::{Digest, Digester, Found, digest, sha256};
+pub use digest::{Digest, Digester, TreeDigest, digest, sha256};
 pub use error::{Error, Result};
 pub use export::Export;
 pub use fitness::{lacks, shut_off};

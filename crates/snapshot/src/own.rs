@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::attributes::CAPABILITY;
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{EntryKind, TarEntry};
 use crate::owner::Owner;
 use crate::place::Place;
 
@@ -38,7 +38,7 @@ impl Own {
     }
 
     /// Makes an entry the caller's own.
-    pub(crate) fn take(&mut self, entry: &mut Entry) {
+    pub(crate) fn take(&mut self, entry: &mut TarEntry) {
         entry.owner = self.owner;
         entry.mode &= KEPT;
         entry.attributes.retain(|(key, _)| key != CAPABILITY);

@@ -234,7 +234,7 @@ mod tests {
 
     /// An entry of a tar, in GNU's format unless changed.
     #[derive(Clone)]
-    struct Made {
+    struct TestEntry {
         kind: u8,
         path: &'static [u8],
         contents: Vec<u8>,
@@ -242,8 +242,8 @@ mod tests {
         fields: Vec<(usize, &'static [u8])>,
     }
 
-    fn made(kind: u8, path: &'static str, contents: &[u8]) -> Made {
-        Made {
+    fn made(kind: u8, path: &'static str, contents: &[u8]) -> TestEntry {
+        TestEntry {
             kind,
             path: path.as_bytes(),
             contents: contents.to_vec(),
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    impl Made {
+    impl TestEntry {
         fn with(mut self, place: usize, field: &'static [u8]) -> Self {
             self.fields.push((place, field));
             self
@@ -282,8 +282,8 @@ mod tests {
     const USTAR: &[u8] = b"ustar\x0000";
     const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
-    fn tar(entries: &[Made]) -> Vec<u8> {
-        let mut tar: Vec<u8> = entries.iter().flat_map(Made::bytes).collect();
+    fn tar(entries: &[TestEntry]) -> Vec<u8> {
+        let mut tar: Vec<u8> = entries.iter().flat_map(TestEntry::bytes).collect();
         tar.extend(END);
         tar
     }
@@ -297,7 +297,7 @@ mod tests {
         Ok(headers)
     }
 
-    fn paths(entries: &[Made]) -> io::Result<Vec<String>> {
+    fn paths(entries: &[TestEntry]) -> io::Result<Vec<String>> {
         let path = |header: Header| String::from_utf8(header.block.path).unwrap();
         Ok(headers(&tar(entries))?.into_iter().map(path).collect())
     }
@@ -315,7 +315,7 @@ mod tests {
     #[case::gnus_before_a_record(
         &[made(b'L', "l", b"one\0"), made(b'x', "x", b"12 path=two\n")], "one"
     )]
-    fn names_of_other_headers(#[case] before: &[Made], #[case] expected: &str) {
+    fn names_of_other_headers(#[case] before: &[TestEntry], #[case] expected: &str) {
         let entries = [before, &[made(b'0', "file", b"text")]].concat();
         assert_eq!(paths(&entries).unwrap(), [expected]);
     }
@@ -328,7 +328,7 @@ mod tests {
     )]
     #[case::gnus_times(made(b'0', "file", b"").with(345, b"00000000005\x0000000000006\0"), "file")]
     #[case::what_go_wrote(made(b'0', "file", b"").with(345, b"pre"), "pre/file")]
-    fn what_stands_before_a_name(#[case] entry: Made, #[case] expected: &str) {
+    fn what_stands_before_a_name(#[case] entry: TestEntry, #[case] expected: &str) {
         assert_eq!(paths(&[entry]).unwrap(), [expected]);
     }
 

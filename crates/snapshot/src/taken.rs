@@ -28,14 +28,14 @@ pub struct Selection<'a> {
 #[derive(Debug)]
 pub struct Taken {
     /// In the order of a walk.
-    pub(crate) found: Vec<Found>,
+    pub(crate) found: Vec<TakenPlace>,
     /// What is taken of a directory that was found, if not everything.
     pub(crate) filter: Option<Filter>,
 }
 
 /// A place that was found.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct TakenPlace {
     /// Where: its last name is that of the copy.
     pub(crate) place: Place,
     /// Where that leads to, all links followed.
@@ -95,7 +95,7 @@ pub fn take(tree: &Tree, path: &[u8], selection: &Selection<'_>) -> Result<Taken
     let found = places.into_iter().map(|place| {
         let leads_to = tree.resolve(place.as_bytes())?;
         let is_archive = selection.unpack && is_archive(tree, &leads_to)?;
-        Ok(Found {
+        Ok(TakenPlace {
             place,
             leads_to,
             is_archive,

@@ -21,6 +21,9 @@ use crate::special::{self, set_owner};
 /// How many symbolic links are followed on one path.
 const LINK_LIMIT: usize = 255;
 
+/// The set-group-ID bit.
+const SET_GROUP: u32 = 0o2000;
+
 /// A tree of files.
 #[derive(Debug)]
 pub struct Tree {
@@ -201,13 +204,14 @@ impl Tree {
         names(&self.directory(place)?).at("read", place.as_bytes())
     }
 
-    /// Makes a directory and those that it is in, each with the same mode and owner. Returns those that
-    /// were not there, outermost first.
+    /// Makes a directory and those that it is in, each with the same mode and owner. Without an owner they are root's.
+    /// Each inherits what mkdir(2) inherits from a directory with the set-group-ID bit: this bit and, without an owner,
+    /// the group. Returns those that were not there, outermost first.
     pub fn make_directories(
         &self,
         place: &Place,
         mode: u32,
-        owner: Owner,
+        owner: Option<Owner>,
     ) -> Result<Vec<CreatedDirectory>> {
         let mut created = Vec::new();
         let found = self.status(place)?;
@@ -224,6 +228,11 @@ impl Tree {
                 }
                 None => {}
             }
+            let above = self.status(&directory.parent())?;
+            let above = above.filter(|status| status.st_mode & SET_GROUP != 0);
+            let group = above.map_or(0, |above| above.st_gid);
+            let owner = owner.unwrap_or(Owner { user: 0, group });
+            let mode = mode | above.map_or(0, |_| SET_GROUP);
             let (parent, name) = self.parent(&directory)?;
             let name = OsStr::from_bytes(name);
             let made = rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o700))
@@ -405,8 +414,33 @@ pub(crate) mod tests {
             std::os::unix::fs::symlink(target, inside.join("way")).unwrap();
             assert!(tree.read(&place).is_err());
             assert!(tree.directory(&place.parent()).is_err());
-            assert!(tree.make_directories(&place, 0o755, Owner::ROOT).is_err());
+            assert!(tree.make_directories(&place, 0o755, None).is_err());
             std::fs::remove_file(inside.join("way")).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_directory_inherits_stays() {
+        let temporary = tempfile::tempdir().unwrap();
+        let tree = Tree::open(temporary.path()).unwrap();
+        let own = Some(Owner {
+            user: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+        });
+        let mode = |path: &str| tree.status(&Place::new(path)).unwrap().unwrap().st_mode & 0o7777;
+        tree.make_directories(&Place::new("shared"), 0o710, own)
+            .unwrap();
+        let shared = Place::new("shared");
+        let (directory, name) = tree.parent(&shared).unwrap();
+        set_mode(directory.as_fd(), name, 0o2710).unwrap();
+        for (path, expected) in [
+            ("shared/a/b", 0o2755),
+            ("shared/a", 0o2755),
+            ("other/a", 0o755),
+        ] {
+            tree.make_directories(&Place::new(path), 0o755, own)
+                .unwrap();
+            assert_eq!(mode(path), expected, "{path}");
         }
     }
 }

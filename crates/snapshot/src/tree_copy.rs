@@ -45,7 +45,7 @@ pub(crate) enum Exactness {
 }
 
 /// A directory of copies, which is there.
-pub(crate) struct Made {
+pub(crate) struct CopyDirectory {
     directory: OwnedFd,
     place: Place,
     /// It was made for this copy: nothing can be in it but copies, each of which has a name of its own.
@@ -54,7 +54,7 @@ pub(crate) struct Made {
     named: Option<Place>,
 }
 
-impl Made {
+impl CopyDirectory {
     /// Returns where the copy of something comes to be.
     fn open(&self, item: &Item<'_>) -> Open<'_> {
         let place = || self.place.join(item.name);
@@ -94,7 +94,7 @@ impl Open<'_> {
     }
 
     /// Makes a directory of that name, if there is none, and opens it.
-    fn make_directory(&self) -> Result<Made> {
+    fn make_directory(&self) -> Result<CopyDirectory> {
         let is_new = match self.there()? {
             Some(FileType::Directory) => false,
             Some(_) => return Err(Error::NotADirectory(self.place.to_string())),
@@ -106,7 +106,7 @@ impl Open<'_> {
         };
         let directory =
             open_directory(self.directory, self.name()).at("open", self.place.as_bytes())?;
-        Ok(Made {
+        Ok(CopyDirectory {
             directory,
             place: self.place.clone(),
             is_new,
@@ -125,7 +125,7 @@ pub(crate) fn copy_to(
     exactness: Exactness,
 ) -> Result<()> {
     let (directory, _) = into.parent(to)?;
-    let top = Made {
+    let top = CopyDirectory {
         directory,
         place: to.parent(),
         is_new: false,
@@ -148,9 +148,9 @@ pub(crate) fn copy_to(
 }
 
 impl Visitor for TreeCopy<'_> {
-    type Directory = Made;
+    type Directory = CopyDirectory;
 
-    fn file(&mut self, item: &Item<'_>, into: &Made) -> Result<()> {
+    fn file(&mut self, item: &Item<'_>, into: &CopyDirectory) -> Result<()> {
         let (from, status) = (item.directory, &item.status);
         let path = OsStr::from_bytes(item.name);
         let to = into.open(item);
@@ -204,9 +204,9 @@ impl Visitor for TreeCopy<'_> {
         &mut self,
         item: &Item<'_>,
         opened: BorrowedFd<'_>,
-        into: &Made,
+        into: &CopyDirectory,
         reason: Reason,
-    ) -> Result<Made> {
+    ) -> Result<CopyDirectory> {
         let to = into.open(item);
         to.place.check_length().at("copy to", to.place.as_bytes())?;
         let made = to.make_directory()?;
@@ -223,7 +223,13 @@ impl Visitor for TreeCopy<'_> {
         Ok(made)
     }
 
-    fn leave(&mut self, item: &Item<'_>, made: &Made, into: &Made, reason: Reason) -> Result<()> {
+    fn leave(
+        &mut self,
+        item: &Item<'_>,
+        made: &CopyDirectory,
+        into: &CopyDirectory,
+        reason: Reason,
+    ) -> Result<()> {
         if reason == Reason::OnTheWay {
             return Ok(());
         }

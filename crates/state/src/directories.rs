@@ -313,7 +313,7 @@ impl Directories {
     /// Opens the images in the output `name`.
     pub fn images(&self, name: &str) -> Result<ImageSet, LayoutError> {
         let (parent, within) = self.place();
-        ImageSet::open_beneath(parent, &within.join(name))
+        ImageSet::open_beneath(parent, &within.join(name), None)
     }
 
     /// Reads a file of ours that is text of at most `limit` bytes. What is not there, is no such file or

@@ -28,5 +28,5 @@ pub use hashing::{BLOCK, Hash, each_block, hash};
 pub use identity::Identity;
 pub use outputs::{FILE as OUTPUTS, Output, Outputs, Trust};
 pub use proof::{Key, Proof, Purpose, Sum};
-pub use record::{Found, Inputs, Record};
+pub use record::{Inputs, Record, StoredRecord};
 pub use secret::{Secret, SecretError, random};

@@ -99,7 +99,7 @@ pub struct Record {
 
 /// What is found where a package's record should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum StoredRecord {
     /// Nothing.
     Absent,
     /// Something that was not written here by this user, or not as it is: a copy, for example. It is as
@@ -109,7 +109,7 @@ pub enum Found {
     Record(Box<Record>),
 }
 
-impl Found {
+impl StoredRecord {
     /// Returns the record, if it is one.
     pub fn record(self) -> Option<Record> {
         match self {
@@ -121,23 +121,25 @@ impl Found {
 
 impl Record {
     /// Reads the record of the package `name`.
-    pub fn read(directories: &Directories, name: &str) -> Result<Found, Error> {
+    pub fn read(directories: &Directories, name: &str) -> Result<StoredRecord, Error> {
         let Some(records) = directories.open_records()? else {
-            return Ok(Found::Absent);
+            return Ok(StoredRecord::Absent);
         };
         let file = record_file(name);
         let text = match records.read_text(file.as_str().into(), beneath::DOCUMENT) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(StoredRecord::Absent);
+            }
             // It is a symbolic link, or no file: another one takes its place.
-            Err(error) if beneath::problem(&error).is_some() => return Ok(Found::Unproven),
+            Err(error) if beneath::problem(&error).is_some() => return Ok(StoredRecord::Unproven),
             Err(error) => return Err(error).at("read", &directories.record(name)),
         };
         let proof = directories.proof();
         let record = proof.open(Purpose::Record, name, &text);
         let record = record.and_then(|text| serde_json::from_str(text).ok());
         let record = record.and_then(Self::of_document).map(Box::new);
-        Ok(record.map_or(Found::Unproven, Found::Record))
+        Ok(record.map_or(StoredRecord::Unproven, StoredRecord::Record))
     }
 
     /// Removes the record of the package `name`, so that it is built again.

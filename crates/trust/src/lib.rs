@@ -31,7 +31,8 @@ pub use message::{Lapse, Signed, verify, verify_detached};
 pub use payload::{InvalidName, Malformed, Payload, Registry};
 pub use pins::{Pins, PinsError};
 pub use place::{
-    FILE_LIMIT, Found, MOST, Place, Stray, file_name, first_free, number_of, numbers, places, read,
+    FILE_LIMIT, MOST, Place, StoredSignatures, Stray, file_name, first_free, number_of, numbers,
+    places, read,
 };
 pub use podman::{Difference, NobodyLeft, PodmanPolicy, podman_policy, podman_registries};
 pub use policy::{InvalidPolicy, Member, Policy, Reference};
@@ -39,6 +40,6 @@ pub use quorum::{Judged, Judgement, Wanted, judge, judge_all};
 pub use refusal::Refusal;
 pub use release_number::{InvalidReleaseNumber, ReleaseNumber, Releases};
 pub use releases::{NoRelease, Release, SignedRelease, digests_of, release, signed_releases};
-pub use repository::{Entry, Repository, entries};
+pub use repository::{Repository, TreeEntry, entries};
 pub use signer::{Form, Signer, signer};
 pub use ssh::{InvalidSshKey, SshKey};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 use transfer::{Address, Begin, Client, Config, Error, Held, InvalidAddress, Sink, Unusable};
 
-use crate::place::{FILE_LIMIT, Found, MOST, Place, Stray, file_name};
+use crate::place::{FILE_LIMIT, MOST, Place, StoredSignatures, Stray, file_name};
 
 /// A server that has signatures.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl Lookaside {
     }
 
     /// Asks for the signatures of each place, and returns what there is in their order.
-    pub async fn read_all(&self, places: Vec<Place>) -> Vec<Found> {
+    pub async fn read_all(&self, places: Vec<Place>) -> Vec<StoredSignatures> {
         let mut asked = JoinSet::new();
         let count = places.len();
         let this = Arc::new(self.clone());
@@ -79,7 +79,7 @@ impl Lookaside {
             let this = Arc::clone(&this);
             asked.spawn(async move { (number, this.read(&place).await) });
         }
-        let mut found = vec![Found::default(); count];
+        let mut found = vec![StoredSignatures::default(); count];
         while let Some(one) = asked.join_next().await {
             let (number, one) = one.expect("asking does not panic, and nobody ends it");
             found[number] = one;
@@ -88,8 +88,8 @@ impl Lookaside {
     }
 
     /// Asks for the signatures of a place. What cannot be had is said in the place of what is behind it.
-    pub async fn read(&self, place: &Place) -> Found {
-        let mut found = Found::default();
+    pub async fn read(&self, place: &Place) -> StoredSignatures {
+        let mut found = StoredSignatures::default();
         for number in 1..=MOST {
             match self.one(place, number).await {
                 Ok(Some(bytes)) => found.signatures.push((number, bytes)),

@@ -35,7 +35,7 @@ pub struct Place {
 
 /// What lies in the directory of a digest's signatures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct StoredSignatures {
     /// The signatures with their numbers, `signature-1` first, without a gap.
     pub signatures: Vec<(u32, Vec<u8>)>,
     /// What does not count.
@@ -188,8 +188,8 @@ pub fn first_free(numbers: &[u32]) -> u32 {
 /// # Errors
 ///
 /// The directory is there, and cannot be read.
-pub fn read(signatures: &Directory, place: &Place) -> io::Result<Found> {
-    let mut found = Found::default();
+pub fn read(signatures: &Directory, place: &Place) -> io::Result<StoredSignatures> {
+    let mut found = StoredSignatures::default();
     let Some(directory) = there(signatures.directory(&place.path()))? else {
         return Ok(found);
     };
@@ -290,7 +290,7 @@ mod tests {
             self.signatures.path().join(self.place.path()).join(name)
         }
 
-        fn read(&self) -> Found {
+        fn read(&self) -> StoredSignatures {
             read(&self.signatures, &self.place).unwrap()
         }
     }
@@ -351,7 +351,7 @@ mod tests {
         let signatures = signatures.collect();
         assert_eq!(
             scene.read(),
-            Found {
+            StoredSignatures {
                 signatures,
                 strays: Vec::new()
             }
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn what_is_behind_a_gap_and_what_has_another_name_does_not_count() {
         let scene = Scene::new();
-        assert_eq!(scene.read(), Found::default());
+        assert_eq!(scene.read(), StoredSignatures::default());
         for name in ["signature-1", "signature-3", "signature-02", "README"] {
             scene.write(name, name.as_bytes());
         }

@@ -32,7 +32,7 @@ pub(crate) struct Tag {
 
 /// A file or a directory of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TreeEntry {
     /// What it is called.
     pub name: Vec<u8>,
     /// What it is, in git's digits.
@@ -41,7 +41,7 @@ pub struct Entry {
     pub object: String,
 }
 
-impl Entry {
+impl TreeEntry {
     /// Tells whether it is a file.
     pub fn is_file(&self) -> bool {
         self.mode.starts_with(b"100")
@@ -156,7 +156,7 @@ pub(crate) fn tree_of(commit: &[u8]) -> Option<String> {
 }
 
 /// Returns what a tree has, whose own name has so many hex digits; nothing if it is damaged.
-pub fn entries(tree: &[u8], digits: usize) -> Option<Vec<Entry>> {
+pub fn entries(tree: &[u8], digits: usize) -> Option<Vec<TreeEntry>> {
     let mut rest = tree;
     let mut entries = Vec::new();
     while !rest.is_empty() {
@@ -165,7 +165,7 @@ pub fn entries(tree: &[u8], digits: usize) -> Option<Vec<Entry>> {
         let (head, behind) = rest.split_at(end);
         let object = behind.get(1..=digits / 2)?;
         let space = head.iter().position(|byte| *byte == b' ')?;
-        entries.push(Entry {
+        entries.push(TreeEntry {
             name: head[space + 1..].to_owned(),
             mode: head[..space].to_owned(),
             object: printable::hex(object),

@@ -23,7 +23,7 @@ use snapshot::{Digest, Place, Tree};
 use crate::job::{CacheJob, Message};
 use crate::worker::directories::{Directories, FILES};
 use crate::worker::kept::digests::of_stacked;
-use crate::worker::kept::entry::{Entry, FACTS, Facts, Held, LAYER, Part, Reference, Stacked};
+use crate::worker::kept::entry::{FACTS, Facts, Held, KeptEntry, LAYER, Part, Reference, Stacked};
 use crate::worker::report::Report;
 use crate::worker::threads::lock;
 
@@ -102,7 +102,7 @@ impl Cache {
 
     /// Returns what was kept under a key, to be used as long as this build lasts. Whether it is whole
     /// is not known yet.
-    pub(crate) fn find(&self, key: Digest) -> Option<Entry> {
+    pub(crate) fn find(&self, key: Digest) -> Option<KeptEntry> {
         if lock(&self.refused).contains(&key) {
             return None;
         }
@@ -132,7 +132,7 @@ impl Cache {
             self.give_up(key);
             return None;
         };
-        Entry::new(key, (path, held.directory), &facts, stacked)
+        KeptEntry::new(key, (path, held.directory), &facts, stacked)
     }
 
     fn find_stacked(&self, reference: &Reference) -> Option<Stacked> {
@@ -146,7 +146,7 @@ impl Cache {
 
     /// Returns the keys of those entries, among one and what it is stacked of, of which a part is not
     /// what it was. All of it is read, once in a build.
-    pub(crate) fn broken(&self, entry: &Entry, part: Part) -> Vec<Digest> {
+    pub(crate) fn broken(&self, entry: &KeptEntry, part: Part) -> Vec<Digest> {
         let entries = match part {
             Part::Files if !entry.stacked.is_empty() => {
                 entry.stacked.iter().map(|part| &part.entry).collect()
@@ -159,7 +159,7 @@ impl Cache {
         broken.map(|entry| entry.key).collect()
     }
 
-    fn is_whole(&self, entry: &Entry, part: Part) -> bool {
+    fn is_whole(&self, entry: &KeptEntry, part: Part) -> bool {
         let what = (entry.key, part);
         if let Some(is_whole) = lock(&self.read).get(&what) {
             return *is_whole;
@@ -191,7 +191,7 @@ impl Cache {
     }
 
     /// Removes an entry, unless somebody else uses it, and takes it for none in this build.
-    fn give_up(&self, key: Digest) {
+    pub(crate) fn give_up(&self, key: Digest) {
         lock(&self.refused).insert(key);
         let alone = match lock(&self.held).remove(&key) {
             Some(file) => file.try_lock().is_ok(),

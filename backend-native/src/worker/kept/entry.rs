@@ -30,7 +30,7 @@ const LONGEST: u64 = 64 << 10;
 
 /// Something that was kept.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct KeptEntry {
     pub(crate) key: Digest,
     /// What tells its files from any others.
     pub(crate) digest: Digest,
@@ -45,7 +45,7 @@ pub(crate) struct Entry {
 /// A directory of another entry.
 #[derive(Debug, Clone)]
 pub(crate) struct Stacked {
-    pub(crate) entry: Entry,
+    pub(crate) entry: KeptEntry,
     pub(crate) place: Place,
 }
 
@@ -78,7 +78,7 @@ pub(crate) enum Part {
     Layer,
 }
 
-impl Entry {
+impl KeptEntry {
     /// Returns the entry in a directory, as its facts say; nothing where they cannot be.
     pub(crate) fn new(
         key: Digest,

@@ -14,7 +14,7 @@ use crate::worker::directories::{Directories, Snapshot, hand_on, path_in};
 use crate::worker::failure::Result;
 use crate::worker::kept::cache::{Beside, Cache};
 use crate::worker::kept::digests::of_stacked;
-use crate::worker::kept::entry::{Entry, Part, Reference};
+use crate::worker::kept::entry::{KeptEntry, Part, Reference};
 use crate::worker::threads::lock;
 
 /// What is kept, and where in this build it is.
@@ -55,6 +55,11 @@ impl Results {
         lock(&self.kept_at).insert(directory, reference);
     }
 
+    /// Returns where what is in a directory was kept; nothing where it was not.
+    pub(crate) fn kept_at(&self, directory: &Path) -> Option<Reference> {
+        lock(&self.kept_at).get(directory).cloned()
+    }
+
     /// Takes note that `directory` is what is at a place of `part`, and returns where that was kept; nothing
     /// where it was not.
     pub(crate) fn note_part(
@@ -72,7 +77,7 @@ impl Results {
     }
 
     /// Returns the directories of the files of an entry, from the lowest to the highest.
-    pub(crate) fn directories(&self, entry: &Entry) -> Result<Vec<PathBuf>> {
+    pub(crate) fn directories(&self, entry: &KeptEntry) -> Result<Vec<PathBuf>> {
         if entry.stacked.is_empty() {
             let directory = self.directories.link(&entry.files())?;
             self.note(directory.clone(), entry.key, entry.digest, &Place::root());

@@ -50,18 +50,18 @@ pub(crate) struct Cache {
     id: String,
     from: Option<String>,
     /// The directory in it that is mounted, if one is made.
-    pub(crate) made: Option<Made>,
+    pub(crate) made: Option<CacheDirectory>,
 }
 
 /// A directory that is made in a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Made {
+pub(crate) struct CacheDirectory {
     pub(crate) mode: u32,
     user: u32,
     group: u32,
 }
 
-impl Made {
+impl CacheDirectory {
     /// Where in the cache it is. What is there already stays.
     pub(crate) const PATH: &str = "/cache";
 
@@ -314,7 +314,7 @@ impl Said {
         };
         let is_plain = (self.mode, self.user, self.group) == (None, None, None);
         let is_whole = Place::new(&self.source).is_root();
-        let made = (is_whole && !is_plain).then(|| Made {
+        let made = (is_whole && !is_plain).then(|| CacheDirectory {
             mode: self.mode.unwrap_or(MODE) & 0o777 & !MASK,
             user: owner(self.user),
             group: owner(self.group),

@@ -8,7 +8,7 @@ use backend_api::StepId;
 use containerfile::{Run, Step};
 use process::Lines;
 use sandbox::{Held, Inside, Network, Process, Verdict};
-use snapshot::{Identity, Owner, Place, Stack, Tree, User};
+use snapshot::{Identity, Place, Stack, Tree, User};
 
 use crate::job::{Failure, FailureKind, Message};
 use crate::worker::failure::Result;
@@ -81,7 +81,11 @@ impl Runner {
         let writable: Vec<Place> = writable.map(|mount| mount.target.clone()).collect();
         let mut held = seccomp_notify::held(self.set_ids.of(below, tree)?);
         let mut mounted = RunMounts::new(tree, &mounts, &self.sources)?;
-        make_directory(tree, step.working_directory.as_bytes(), identity.owner)?;
+        make_directory(
+            tree,
+            step.working_directory.as_bytes(),
+            Some(identity.owner),
+        )?;
         mounted.mount(mounts, network, self.inside.rights)?;
         if let Some(held) = &mut held {
             held.changes = Some(Arc::new(Tree::open(changes)?.into_root()));
@@ -213,7 +217,7 @@ fn within(path: &str, root: &Path) -> String {
 fn make_way(tree: &Tree, path: &str) -> Result<()> {
     let slashes = path.match_indices('/').map(|(slash, _)| slash);
     for end in slashes.chain([path.len()]) {
-        make_directory(tree, &path.as_bytes()[..end], Owner::ROOT)?;
+        make_directory(tree, &path.as_bytes()[..end], None)?;
     }
     Ok(())
 }

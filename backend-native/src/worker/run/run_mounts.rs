@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use containerfile::Script;
 use rustix::fs::{CWD, Mode, OFlags};
-use sandbox::{Access, Network, Rights, UserNetwork};
+use sandbox::{Access, Network, Rights, SharedMemory, UserNetwork};
 use snapshot::{Owner, Place, Tree};
 
 use crate::job::Failure;
@@ -18,7 +18,7 @@ use crate::worker::directories::{Directories, path_in};
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::View;
-use crate::worker::run::mounts::{self, Cache, Kind, Made, Mount, Writing};
+use crate::worker::run::mounts::{self, Cache, CacheDirectory, Kind, Mount, Writing};
 use crate::worker::run::stubs::Stubs;
 
 /// What a process finds in `/etc/hosts`.
@@ -28,6 +28,9 @@ const HOSTS: &str = "127.0.0.1\tlocalhost buildkitsandbox\n\
 /// Files that are mounted for the time of a RUN.
 const RESOLVER: &str = "/etc/resolv.conf";
 const NAMES: &str = "/etc/hosts";
+
+/// Where programs share memory: what a RUN mounts there takes the place of what is mounted there otherwise.
+const MEMORY: &str = "/dev/shm";
 
 /// What is mounted for a process.
 pub(crate) struct RunMounts<'a> {
@@ -81,10 +84,9 @@ impl<'a> RunMounts<'a> {
             opened.map_err(|error| Failure::io("open", source.display(), &error.into()))?;
         let place = self.tree.resolve(target.as_bytes())?;
         if source.is_dir() {
-            self.tree.make_directories(&place, 0o755, Owner::ROOT)?;
+            self.tree.make_directories(&place, 0o755, None)?;
         } else if self.tree.status(&place)?.is_none() {
-            self.tree
-                .make_directories(&place.parent(), 0o755, Owner::ROOT)?;
+            self.tree.make_directories(&place.parent(), 0o755, None)?;
             let flags = OFlags::CREATE | OFlags::WRONLY;
             self.tree
                 .open_at(&place, flags, Mode::from_raw_mode(0o755))?;
@@ -111,7 +113,7 @@ impl<'a> RunMounts<'a> {
             .iter()
             .map(|(name, value)| (*name, value.as_c_str()));
         let options: Vec<_> = options.collect();
-        self.tree.make_directories(&place, 0o755, Owner::ROOT)?;
+        self.tree.make_directories(&place, 0o755, None)?;
         let directory = self.tree.directory(&place)?;
         let mounted = sandbox::temporary(directory, &options, &target.to_string())?;
         if writing == Writing::Denied {
@@ -129,10 +131,18 @@ impl<'a> RunMounts<'a> {
     ) -> Result<()> {
         for path in ["/proc", "/sys", "/dev"] {
             refuse_link(self.tree, path)?;
-            make_directory(self.tree, path.as_bytes(), Owner::ROOT)?;
+            make_directory(self.tree, path.as_bytes(), None)?;
         }
         let device = self.tree.resolve(b"/dev")?;
-        sandbox::devices(self.tree.directory(&device)?, rights)?;
+        let is_taken = mounts
+            .iter()
+            .any(|mount| mount.target == Place::new(MEMORY));
+        let memory = if is_taken {
+            SharedMemory::None
+        } else {
+            SharedMemory::Usual
+        };
+        sandbox::devices(self.tree.directory(&device)?, memory, rights)?;
         let resolver = match network {
             Network::None => Vec::new(),
             Network::User(kind) => resolver_of(kind),
@@ -190,14 +200,14 @@ impl<'a> RunMounts<'a> {
         let root = known.map_or_else(|| self.new_cache(mount, cache.made), Ok)?;
         self.caches.insert(cache.clone(), root.clone());
         let source = match cache.made {
-            Some(_) => Place::new(Made::PATH),
+            Some(_) => Place::new(CacheDirectory::PATH),
             None => mount.source.clone(),
         };
         let tree = Tree::open(&root)?;
         Ok(path_in(&root, &found(&tree, &source)?))
     }
 
-    fn new_cache(&mut self, mount: &Mount, made: Option<Made>) -> Result<PathBuf> {
+    fn new_cache(&mut self, mount: &Mount, made: Option<CacheDirectory>) -> Result<PathBuf> {
         let root = match &mount.from {
             None => self.directories().directory()?,
             Some(from) => {
@@ -209,8 +219,8 @@ impl<'a> RunMounts<'a> {
         };
         if let Some(made) = made {
             let tree = Tree::open(&root)?;
-            let place = tree.resolve(Made::PATH.as_bytes())?;
-            tree.make_directories(&place, made.mode, made.owner())?;
+            let place = tree.resolve(CacheDirectory::PATH.as_bytes())?;
+            tree.make_directories(&place, made.mode, Some(made.owner()))?;
         }
         Ok(root)
     }
@@ -307,7 +317,7 @@ fn refuse_link(tree: &Tree, path: &str) -> Result<()> {
 }
 
 /// Makes a directory where a path leads to, unless there is one.
-pub(crate) fn make_directory(tree: &Tree, path: &[u8], owner: Owner) -> Result<()> {
+pub(crate) fn make_directory(tree: &Tree, path: &[u8], owner: Option<Owner>) -> Result<()> {
     let place = tree.resolve(path)?;
     tree.make_directories(&place, 0o755, owner)?;
     Ok(())

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use canon::Digest;
 use documents::{Explain, ExplainVerdict};
 
-use super::known::Found;
+use super::known::KnownImage;
 use super::scratch::Scratch;
 use super::words;
 use crate::arguments;
@@ -36,7 +36,7 @@ pub(in super::super) fn run(
             return Err(usage(message, Some(hint)));
         }
         (None, None) => {
-            let found = Found::new(context, &arguments.image)?;
+            let found = KnownImage::new(context, &arguments.image)?;
             let scratch = Scratch::new(None)?;
             scratch.run(found, |request, layout, work| {
                 canon::explain(request, layout, work)
@@ -67,7 +67,7 @@ fn of_digest(
     digest: Digest,
     of: &Utf8Path,
 ) -> Result<Explain, Failure> {
-    let found = Found::of(context, of, &arguments.image)?;
+    let found = KnownImage::of(context, of, &arguments.image)?;
     let scratch = Scratch::new(None)?;
     scratch.run(found, move |request, layout, work| {
         canon::explain_digest(request, &digest, layout, work)

@@ -16,7 +16,7 @@ use crate::failure::{Failure, usage};
 use crate::place;
 
 /// An image that was found.
-pub(super) struct Found {
+pub(super) struct KnownImage {
     image: Image,
     form: Form,
     input: String,
@@ -32,7 +32,7 @@ enum Origin {
     Image(Box<Layout>),
 }
 
-impl Found {
+impl KnownImage {
     /// Finds the image and all that is said of it.
     pub(super) fn new(context: &Context, arguments: &arguments::Known) -> Result<Self, Failure> {
         Self::of(context, &arguments.input, arguments)

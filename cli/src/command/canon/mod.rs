@@ -22,7 +22,7 @@ use crate::render;
 
 pub(super) use explain::run as explain;
 
-use known::Found;
+use known::KnownImage;
 use scratch::Scratch;
 
 pub(super) fn run(context: &Context, arguments: &arguments::Canon) -> Result<Exit, Failure> {
@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Canon) -> Result<Exi
     let delivery = output
         .map(|output| delivery(&context.directory, output))
         .transpose()?;
-    let found = Found::new(context, &arguments.image)?;
+    let found = KnownImage::new(context, &arguments.image)?;
     let scratch = Scratch::new(delivery.as_ref())?;
     let to = output.map(Utf8Path::to_owned);
     let document = scratch.run(found, move |request, layout, work| {

@@ -7,7 +7,7 @@ use canon::Request;
 use delivery::Delivery;
 use tempfile::{Builder, TempDir};
 
-use super::known::Found;
+use super::known::KnownImage;
 use crate::exit::ErrorKind;
 use crate::failure::Failure;
 use crate::place;
@@ -48,7 +48,7 @@ impl Scratch {
     /// layout goes, and an empty directory.
     pub(super) fn run<T: Send + 'static, E: Send + 'static>(
         &self,
-        found: Found,
+        found: KnownImage,
         work: impl FnOnce(&Request<'_>, &Utf8Path, &Utf8Path) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Failure>
     where

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use beneath::Directory;
 use build::Profile;
 use registry::{Client, Error, InvalidReference, Reference, Repository};
-use reproduce::{Found, Missing, Origin, name_of_pulled, put_together};
+use reproduce::{Missing, Origin, RecordedImages, name_of_pulled, put_together};
 use state::{Access, Directories};
 use tokio::sync::watch;
 
@@ -24,7 +24,7 @@ pub(in crate::command) async fn bring(
     context: &Context,
     from: &[Repository],
     directories: &Directories,
-    found: &mut Found,
+    found: &mut RecordedImages,
     interrupted: &mut watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let pulled = directories.of_pulled();
@@ -74,7 +74,7 @@ pub(in crate::command) async fn bring(
 /// Looks for what is missing among what was pulled. All of that is hashed, which can take long: if the user interrupts
 /// it, nothing is found any more.
 async fn find(
-    found: &mut Found,
+    found: &mut RecordedImages,
     pulled: &Directories,
     interrupted: &mut watch::Receiver<bool>,
 ) -> Result<(), Failure> {
@@ -237,7 +237,7 @@ mod tests {
         runtime.spawn_blocking(move || held.recv());
         let pulled = Directories::of_tree(Utf8Path::new("/nonexistent")).of_pulled();
         let (interrupt, mut interrupted) = watch::channel(false);
-        let mut found = Found::default();
+        let mut found = RecordedImages::default();
         let looking = find(&mut found, &pulled, &mut interrupted);
         let interrupting = async { interrupt.send(true) };
         let (looked, sent) = runtime.block_on(async { tokio::join!(looking, interrupting) });

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 pub(super) type Words = Vec<String>;
 
 /// What was found of a step.
-pub(super) enum Found {
+pub(super) enum StepState {
     /// It is done. A line for people says how.
     Done(String),
     /// It is not.
@@ -70,8 +70,8 @@ impl Open {
         self
     }
 
-    pub(super) fn found(self) -> Found {
-        Found::Open(self)
+    pub(super) fn found(self) -> StepState {
+        StepState::Open(self)
     }
 }
 

@@ -8,7 +8,7 @@ use lint::{Selection, Severity};
 use state::{CompareOptions, Digests};
 
 use super::facts::{Facts, ask};
-use super::found::{Found, Open};
+use super::found::{Open, StepState};
 use crate::exit::ErrorKind;
 use crate::failure::Failure;
 use crate::place;
@@ -23,7 +23,7 @@ const DIGESTS: &str = "digests";
 pub(super) const SHOWN: usize = 12;
 
 /// What is checked out is a commit, and everything that packages are built from is in it.
-pub(super) fn tree(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn tree(facts: &Facts) -> Result<StepState, Failure> {
     let open = |found: &str| Open::new(ReleaseBy::You, ErrorKind::NotVerified, found);
     let Some(found) = facts.checked_out()? else {
         return Ok(open("the tree is no clone of git, or has no commit")
@@ -50,7 +50,7 @@ pub(super) fn tree(facts: &Facts) -> Result<Found, Failure> {
         .found());
     }
     let commit = &found.commit[..SHOWN];
-    Ok(Found::Done(format!(
+    Ok(StepState::Done(format!(
         "the commit {commit} is checked out, and nothing else is in packages/"
     )))
 }
@@ -80,7 +80,7 @@ fn untracked(root: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
 }
 
 /// The number is free, and above those of all releases before.
-pub(super) fn number(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn number(facts: &Facts) -> Result<StepState, Failure> {
     if let Err(failure) = facts.believed() {
         if failure.kind() == ErrorKind::Interrupted {
             return Err(failure);
@@ -92,7 +92,7 @@ pub(super) fn number(facts: &Facts) -> Result<Found, Failure> {
     let number = facts.number()?;
     if let Some(own) = facts.own()? {
         let by = &own.person;
-        return Ok(Found::Done(format!(
+        return Ok(StepState::Done(format!(
             "{number} is this commit: {by} has signed a tag of it"
         )));
     }
@@ -120,16 +120,16 @@ pub(super) fn number(facts: &Facts) -> Result<Found, Failure> {
         }
         Some(newest) => {
             let (by, newest) = (&newest.person, &newest.number);
-            Ok(Found::Done(format!(
+            Ok(StepState::Done(format!(
                 "{number} comes after {newest}, which {by} has signed"
             )))
         }
-        None => Ok(Found::Done(format!("{number} is the first release"))),
+        None => Ok(StepState::Done(format!("{number} is the first release"))),
     }
 }
 
 /// The rules of trees hold.
-pub(super) fn check(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn check(facts: &Facts) -> Result<StepState, Failure> {
     let options = crate::command::check::options(facts.context);
     let outcome = lint::check_tree(&facts.context.directory, &Selection::default(), &options)?;
     let errors = outcome.findings.iter();
@@ -138,7 +138,7 @@ pub(super) fn check(facts: &Facts) -> Result<Found, Failure> {
     if errors.is_empty() {
         let files = render::count(outcome.files, "Containerfile");
         let warnings = render::count(outcome.count(Severity::Warning), "warning");
-        return Ok(Found::Done(format!("{files} checked, {warnings}")));
+        return Ok(StepState::Done(format!("{files} checked, {warnings}")));
     }
     let count = render::count(errors.len(), "error");
     Ok(Open::new(
@@ -152,7 +152,7 @@ pub(super) fn check(facts: &Facts) -> Result<Found, Failure> {
 }
 
 /// Each package has its digest in `digests/`, in the commit, and `out/` has no other image of one.
-pub(super) fn digests(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn digests(facts: &Facts) -> Result<StepState, Failure> {
     let (tree, plan, recorded) = facts.planned()?;
     let tracked = ask(git::tracked(&facts.context.directory))?.unwrap_or_default();
     let (mut problems, mut is_only_git) = (Vec::new(), true);
@@ -200,7 +200,9 @@ pub(super) fn digests(facts: &Facts) -> Result<Found, Failure> {
     }
     if problems.is_empty() {
         let packages = render::count(plan.packages.len(), "package");
-        return Ok(Found::Done(format!("{packages} recorded in the commit")));
+        return Ok(StepState::Done(format!(
+            "{packages} recorded in the commit"
+        )));
     }
     let kind = if is_only_git {
         ErrorKind::NotVerified

@@ -8,7 +8,7 @@ use runtimes::Choice;
 use sign::Refusal;
 
 use super::facts::Facts;
-use super::found::{Found, Open, Words};
+use super::found::{Open, StepState, Words};
 use crate::arguments::Building;
 use crate::command::fetch;
 use crate::command::proof::{self, Making};
@@ -45,12 +45,12 @@ pub(super) fn run(facts: &Facts, step: Step) -> Result<Exit, Failure> {
 }
 
 /// Each source is here.
-pub(super) fn sources(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn sources(facts: &Facts) -> Result<StepState, Failure> {
     let listed = fetch::listed(facts.context, &facts.planned()?.1)?;
     let all = render::count(listed.len(), "source");
     let missing: Vec<String> = listed.iter().filter_map(fetch::line).collect();
     if missing.is_empty() {
-        return Ok(Found::Done(format!("{all} here")));
+        return Ok(StepState::Done(format!("{all} here")));
     }
     Ok(Open::new(
         ReleaseBy::Machine,
@@ -63,12 +63,14 @@ pub(super) fn sources(facts: &Facts) -> Result<Found, Failure> {
 }
 
 /// This machine has reproduced each package, from what the tree has now.
-pub(super) fn reproduced(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn reproduced(facts: &Facts) -> Result<StepState, Failure> {
     let refused = refused(facts)?;
     let packages = facts.planned()?.1.packages.len();
     let all = render::count(packages, "package");
     if refused.is_empty() {
-        return Ok(Found::Done(format!("this machine has reproduced {all}")));
+        return Ok(StepState::Done(format!(
+            "this machine has reproduced {all}"
+        )));
     }
     let names: BTreeSet<&str> = refused.iter().map(|one| one.package.as_str()).collect();
     let differs = |one: &sign::Refused| match &one.why {
@@ -103,14 +105,14 @@ pub(super) fn reproduced(facts: &Facts) -> Result<Found, Failure> {
 }
 
 /// The report is written, and says what is known now.
-pub(super) fn report(facts: &Facts, place: &Utf8Path) -> Result<Found, Failure> {
+pub(super) fn report(facts: &Facts, place: &Utf8Path) -> Result<StepState, Failure> {
     let is_there = match place::open_to_read(&facts.context.directory, place) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => return Err(place::cannot("read", place, &error)),
         Ok(_) => true,
     };
     if is_there && made(facts, place, Making::Compared)?.is_old {
-        return Ok(Found::Done(format!("{place} says what is known now")));
+        return Ok(StepState::Done(format!("{place} says what is known now")));
     }
     let found = if is_there {
         format!("{place} says something else than what is known now")
@@ -132,7 +134,7 @@ pub(super) fn report(facts: &Facts, place: &Utf8Path) -> Result<Found, Failure> 
         .found())
 }
 
-fn made(facts: &Facts, place: &Utf8Path, making: Making) -> Result<proof::Made, Failure> {
+fn made(facts: &Facts, place: &Utf8Path, making: Making) -> Result<proof::MadeReport, Failure> {
     let (_, plan, recorded) = facts.planned()?;
     let judged = facts.judged()?;
     proof::made(facts.context, place, (plan, recorded), Some(judged), making)

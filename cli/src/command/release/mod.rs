@@ -13,7 +13,7 @@ mod told;
 use documents::{ReleaseBy, ReleaseState, ReleaseStepName as Step};
 
 use facts::Facts;
-use found::{Found, Open};
+use found::{Open, StepState};
 use told::Told;
 
 use crate::arguments;
@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Release) -> Result<E
         }
         let mut found = looked.look(&facts)?;
         let (mut state, mut ran) = (ReleaseState::ToDo, false);
-        if let Found::Open(open) = &found
+        if let StepState::Open(open) = &found
             && open.by == ReleaseBy::Machine
         {
             if arguments.dry_run {
@@ -53,7 +53,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Release) -> Result<E
 }
 
 /// Finds out how far a step is.
-type Look<'a> = Box<dyn Fn(&Facts) -> Result<Found, Failure> + 'a>;
+type Look<'a> = Box<dyn Fn(&Facts) -> Result<StepState, Failure> + 'a>;
 
 /// A step, and how it is looked at.
 struct Looked<'a> {
@@ -64,7 +64,7 @@ struct Looked<'a> {
 }
 
 impl<'a> Looked<'a> {
-    fn new(step: Step, look: impl Fn(&Facts) -> Result<Found, Failure> + 'a) -> Self {
+    fn new(step: Step, look: impl Fn(&Facts) -> Result<StepState, Failure> + 'a) -> Self {
         Self {
             step,
             registry: None,
@@ -73,10 +73,10 @@ impl<'a> Looked<'a> {
     }
 
     /// Looks at it. What keeps it from being looked at is what there is to do.
-    fn look(&self, facts: &Facts) -> Result<Found, Failure> {
+    fn look(&self, facts: &Facts) -> Result<StepState, Failure> {
         (self.look)(facts).or_else(|failure| match failure.kind() {
             ErrorKind::Interrupted => Err(failure),
-            _ => Ok(Found::Open(Open::failed(failure))),
+            _ => Ok(StepState::Open(Open::failed(failure))),
         })
     }
 }
@@ -109,9 +109,9 @@ fn steps(arguments: &arguments::Release) -> Vec<Looked<'_>> {
 }
 
 /// Returns what was found after a machine did what it could: what is left is not for a machine.
-fn after(found: Found, exit: Exit) -> Found {
+fn after(found: StepState, exit: Exit) -> StepState {
     match found {
-        Found::Open(open) => Found::Open(Open {
+        StepState::Open(open) => StepState::Open(Open {
             by: ReleaseBy::You,
             kind: match exit {
                 Exit::Error(kind) => kind,
@@ -119,6 +119,6 @@ fn after(found: Found, exit: Exit) -> Found {
             },
             ..open
         }),
-        Found::Done(_) => found,
+        StepState::Done(_) => found,
     }
 }

@@ -7,7 +7,7 @@ use ledger::Ledger;
 use trust::SignedRelease;
 
 use super::facts::{Facts, ask};
-use super::found::{Found, Open};
+use super::found::{Open, StepState};
 use super::here::SHOWN;
 use crate::clock::now;
 use crate::command::trust::{Believed, released_as, unverified};
@@ -17,7 +17,7 @@ use crate::place;
 use crate::render;
 
 /// Each change since the last release is signed by one person, and merged by another.
-pub(super) fn changes(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn changes(facts: &Facts) -> Result<StepState, Failure> {
     let head = facts.head()?;
     let (since, shown) = since(facts, head)?;
     let history = judge(facts, since.clone(), head)?;
@@ -53,13 +53,13 @@ pub(super) fn changes(facts: &Facts) -> Result<Found, Failure> {
     }));
     let changes = render::count(history.changes.len(), "change");
     if problems.is_empty() && history.changes.is_empty() {
-        return Ok(Found::Done(format!("no change to packages {shown}")));
+        return Ok(StepState::Done(format!("no change to packages {shown}")));
     }
     if problems.is_empty() {
         let found = format!(
             "{changes} to packages {shown}, each signed by one person and merged by another"
         );
-        return Ok(Found::Done(found));
+        return Ok(StepState::Done(found));
     }
     let range = match since {
         Some(since) => format!("{since}..{head}"),
@@ -117,13 +117,13 @@ fn judge(facts: &Facts, from: Option<String>, to: &str) -> Result<History, Failu
 }
 
 /// Enough people have signed each package.
-pub(super) fn signed(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn signed(facts: &Facts) -> Result<StepState, Failure> {
     let judged = facts.judged()?;
     let problems = unverified(judged);
     let packages = render::count(judged.by_package().len(), "package");
     if problems.is_empty() {
         let threshold = judged.threshold;
-        return Ok(Found::Done(format!(
+        return Ok(StepState::Done(format!(
             "{packages} signed by enough people ({threshold} for each)"
         )));
     }
@@ -175,7 +175,7 @@ pub(super) fn signed(facts: &Facts) -> Result<Found, Failure> {
 }
 
 /// Somebody of the policy has signed a tag of the commit, with the number, and the policy takes it.
-pub(super) fn tag(facts: &Facts) -> Result<Found, Failure> {
+pub(super) fn tag(facts: &Facts) -> Result<StepState, Failure> {
     let (number, head) = (facts.number()?.to_string(), facts.head()?);
     let (believed, wanted) = facts.believed()?;
     let open = |found: String| Open::new(ReleaseBy::You, ErrorKind::NotVerified, found);
@@ -189,7 +189,7 @@ pub(super) fn tag(facts: &Facts) -> Result<Found, Failure> {
                 .found());
         }
         let by = &own.person;
-        return Ok(Found::Done(format!(
+        return Ok(StepState::Done(format!(
             "{by} has signed the tag {number} of this commit"
         )));
     }
@@ -219,7 +219,7 @@ pub(super) fn tag(facts: &Facts) -> Result<Found, Failure> {
 }
 
 /// A registry has all of it, and its tags are what is recorded.
-pub(super) fn published(facts: &Facts, to: &registry::Repository) -> Result<Found, Failure> {
+pub(super) fn published(facts: &Facts, to: &registry::Repository) -> Result<StepState, Failure> {
     let all = facts.published()?;
     let name = to.to_string();
     let there = all.registries.iter().find(|there| there.registry == name);
@@ -254,7 +254,9 @@ pub(super) fn published(facts: &Facts, to: &registry::Repository) -> Result<Foun
         }
     }
     if there.is_some() && open.problems.is_empty() {
-        return Ok(Found::Done(format!("{name} has {count}, with `latest`")));
+        return Ok(StepState::Done(format!(
+            "{name} has {count}, with `latest`"
+        )));
     }
     open.found = format!("{name} lacks {} of {count}", open.problems.len());
     open.kind = failed.unwrap_or(open.kind);

@@ -3,7 +3,7 @@
 use documents::{ReleaseBy, ReleaseState, ReleaseStep, ReleaseStepName as Step, Version};
 
 use super::facts::Facts;
-use super::found::{Found, Open, shell};
+use super::found::{Open, StepState, shell};
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
@@ -62,17 +62,17 @@ impl<'a> Told<'a> {
     }
 
     /// Says what was found of the last step, and what is to do if it is not done.
-    pub(super) fn looked_at(&mut self, found: Found, state: ReleaseState, ran: bool) {
+    pub(super) fn looked_at(&mut self, found: StepState, state: ReleaseState, ran: bool) {
         let Some(noted) = self.steps.last_mut() else {
             return;
         };
         noted.ran = ran;
         match found {
-            Found::Done(found) => {
+            StepState::Done(found) => {
                 noted.state = ReleaseState::Done;
                 noted.found = Some(found);
             }
-            Found::Open(open) => {
+            StepState::Open(open) => {
                 noted.state = state;
                 noted.found = Some(open.found);
                 noted.problems = open.problems;

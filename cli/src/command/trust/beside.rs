@@ -30,7 +30,7 @@ pub(in crate::command) fn beside(
     let place = |(package, digest): &(String, Digest)| place_of(registry, package, digest.clone());
     let places: Vec<Place> = images.iter().map(place).collect();
     let found = signatures(&source, places.clone())?;
-    let of = |(place, found): (Place, trust::Found)| {
+    let of = |(place, found): (Place, trust::StoredSignatures)| {
         let signatures = found.signatures.into_iter();
         let one = |(number, signature)| {
             let statements = match &source {

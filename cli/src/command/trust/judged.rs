@@ -12,8 +12,8 @@ use ledger::Ledger;
 use package_tree::PlannedPackage;
 use state::Digests;
 use trust::{
-    Doubted, Found, Judged, Judgement, Place, Policy, Refusal, Release, Releases, Reproduced,
-    STATEMENTS_LIMIT, Wanted, judge_all,
+    Doubted, Judged, Judgement, Place, Policy, Refusal, Release, Releases, Reproduced,
+    STATEMENTS_LIMIT, StoredSignatures, Wanted, judge_all,
 };
 
 use super::signatures::{Source, signatures, source};
@@ -44,7 +44,7 @@ struct Subject<'a> {
     /// What does not count.
     notes: Vec<String>,
     /// What lies there.
-    found: Found,
+    found: StoredSignatures,
     /// When somebody else has seen signatures, by their numbers.
     seen: BTreeMap<u32, i64>,
 }
@@ -82,7 +82,7 @@ pub(in crate::command) fn judged_pinned(
         place: Some(place_of(registry, &image.name, image.digest.clone())),
         problems: Vec::new(),
         notes: Vec::new(),
-        found: Found::default(),
+        found: StoredSignatures::default(),
         seen: BTreeMap::new(),
     });
     conclude(&believed, &source, false, subjects.collect())
@@ -272,7 +272,7 @@ fn subjects<'a>(
             place,
             problems,
             notes: Vec::new(),
-            found: Found::default(),
+            found: StoredSignatures::default(),
             seen: BTreeMap::new(),
         }
     };

@@ -2,7 +2,7 @@
 
 use beneath::Directory;
 use camino::Utf8PathBuf;
-use trust::{Found, Lookaside, Place};
+use trust::{Lookaside, Place, StoredSignatures};
 
 use crate::arguments::Whom;
 use crate::command::fetch::is_offline;
@@ -92,9 +92,12 @@ pub(super) fn address(context: &Context, whom: &Whom) -> Result<String, Failure>
 }
 
 /// Reads the signatures of each place, in their order.
-pub(super) fn signatures(source: &Source, places: Vec<Place>) -> Result<Vec<Found>, Failure> {
+pub(super) fn signatures(
+    source: &Source,
+    places: Vec<Place>,
+) -> Result<Vec<StoredSignatures>, Failure> {
     match source {
-        Source::Nowhere => Ok(vec![Found::default(); places.len()]),
+        Source::Nowhere => Ok(vec![StoredSignatures::default(); places.len()]),
         Source::Directory(directory) => {
             let read = |place: &Place| {
                 let found = trust::read(directory, place);

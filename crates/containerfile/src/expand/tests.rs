@@ -106,6 +106,24 @@ fn words_split_after_expansion_unless_quoted() {
     );
 }
 
+/// As `BuildKit` 0.26 splits them: all words share one buffer.
+#[rstest]
+#[case("80${unset:-80} 9000", &["80", "9000"])]
+#[case("80${set:+81}", &["81"])]
+#[case("a${set}", &["avalue"])]
+#[case("a b${set:-x}c d", &["a", "valuec", "d"])]
+#[case(r#"a"b${unset:-x}"c"#, &["bxc"])]
+#[case("a${unset:-b${unset:-c}}", &["bc"])]
+#[case("a${path%/*}", &["a/b"])]
+#[case("a${empty:-}b", &["b"])]
+#[case("\u{feff}a", &["a"])]
+fn a_modifier_takes_the_place_of_what_stands_before_it(
+    #[case] text: &str,
+    #[case] expected: &[&str],
+) {
+    assert_eq!(words(text, Rules::word('\\'), &lookup).unwrap(), expected);
+}
+
 #[test]
 fn a_heredoc_word_keeps_the_blanks_after_its_mark() {
     let rules = Rules {

@@ -2,18 +2,17 @@
 //!
 //! It does not know how an instruction was written.
 
-use super::text::{arguments, destination, flag, literal, owner};
+use super::text::{arguments, destination, flag, literal, owner, source};
 use crate::instruction::{Argument, Instruction, Pair, Sources};
 
 /// Writes an expanded instruction; nothing where it has no variables, or where something in it cannot stand in a line.
 pub(super) fn written_out(instruction: &Instruction, escape: char) -> Option<String> {
     let line = |text: &str| {
-        let word = literal(text, escape);
         // What would be cut off, or taken for a flag, stands in quotes.
         if text.is_empty() || text.trim() != text || text.starts_with("--") {
-            format!("\"{word}\"")
+            quoted(text, escape)
         } else {
-            word
+            literal(text, escape)
         }
     };
     let text = match instruction {
@@ -88,7 +87,7 @@ impl Common<'_> {
         );
         let paths = self.sources.paths.iter().map(String::as_str);
         let paths = paths.chain([destination(&self.sources.destination)]);
-        let paths: Vec<_> = paths.map(|path| literal(path, escape)).collect();
+        let paths: Vec<_> = paths.map(|path| source(path, escape)).collect();
         words.push(arguments(&paths, self.sources.json));
         words
     }
@@ -113,20 +112,26 @@ fn assignments(pairs: &[Pair], escape: char) -> Option<String> {
     Some(words.join(" "))
 }
 
-/// Writes `name="value"`; in double quotes only three characters mean anything.
+/// Writes `name="value"`.
 fn assignment(name: &str, value: &str, escape: char) -> Option<String> {
-    let mut quoted = String::new();
-    for character in value.chars() {
+    is_usual(name).then(|| format!("{name}={}", quoted(value, escape)))
+}
+
+/// Writes a text in double quotes, in which only three characters mean anything.
+fn quoted(text: &str, escape: char) -> String {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
         if character == '"' || character == '$' || character == escape {
             quoted.push(escape);
         }
         quoted.push(character);
     }
-    is_usual(name).then(|| format!("{name}=\"{quoted}\""))
+    quoted.push('"');
+    quoted
 }
 
-/// Tells whether a name needs no quotes.
+/// Tells whether a name needs no quotes, and is not taken for a flag.
 fn is_usual(name: &str) -> bool {
     let usual = |character: char| character.is_alphanumeric() || "_.-/".contains(character);
-    !name.is_empty() && name.chars().all(usual)
+    !name.is_empty() && !name.starts_with("--") && name.chars().all(usual)
 }

@@ -4,6 +4,7 @@
 
 mod environment;
 mod literal;
+mod made;
 mod mount_fields;
 mod mounts;
 mod options;

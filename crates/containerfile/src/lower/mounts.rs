@@ -137,7 +137,7 @@ impl Writer<'_> {
         let stage = free.next().unwrap_or_default();
         let mut words = vec!["COPY".to_owned()];
         words.extend(from.as_ref().map(|from| Self::flag("from", from)));
-        let paths = [source, PLACE].map(|path| text::literal(path, text::ESCAPE));
+        let paths = [source, PLACE].map(|path| text::source(path, text::ESCAPE));
         words.push(text::arguments(&paths, false));
         let copy = words.join(" ");
         let _ = write!(self.before, "\nFROM scratch AS {stage}\n{copy}\n");

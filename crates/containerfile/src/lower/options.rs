@@ -33,6 +33,9 @@ pub struct Dialect {
     /// `FROM --platform=` says which image of a name is meant. Without that there is one behind each name, which is
     /// of the platform that is built for.
     pub image_platforms: bool,
+    /// `COPY` and `ADD` of several sources put them where `BuildKit` does: into a directory if there is one, and else to
+    /// one file after the other. Without that the destination must be a directory for certain.
+    pub any_destination: bool,
     /// `COPY --exclude` and `ADD --exclude`.
     pub copy_exclude: bool,
     /// `COPY --parents`.
@@ -66,6 +69,7 @@ impl Dialect {
         add_zstd: true,
         confined_mounts: true,
         image_platforms: true,
+        any_destination: true,
         copy_exclude: true,
         copy_parents: true,
         copy_link: true,

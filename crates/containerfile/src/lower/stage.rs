@@ -4,6 +4,7 @@
 
 use super::environment::Environment;
 use super::literal;
+use super::made;
 use super::options::{LowerOptions, Lowered, LoweredStep, Notice, SideDirectory, SideFile};
 use super::refused;
 use super::text;
@@ -12,6 +13,7 @@ use crate::containerfile::Containerfile;
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Add, Copy, Heredoc, Instruction, Sources};
 use crate::reference::Base;
+use crate::state::{absolute, clean};
 use crate::statement::{self, Statement};
 
 /// The directory of the side context that stays empty.
@@ -127,6 +129,11 @@ impl Writer<'_> {
     /// Returns the text of a step, with its variables written out.
     fn as_it_stands(&self, step: &Step) -> Result<String, Fault> {
         let mut instruction = step.instruction.clone();
+        if let Instruction::Copy(Copy { sources, .. }) | Instruction::Add(Add { sources, .. }) =
+            &mut instruction
+        {
+            self.say_directory(step, sources)?;
+        }
         if let Instruction::Copy(copy) = &mut instruction {
             copy.from = copy.from.as_ref().map(|name| self.source(name));
         }
@@ -252,6 +259,22 @@ impl Writer<'_> {
         Some(Self::flag(name, &text::literal(&value, text::ESCAPE)))
     }
 
+    /// Says that several sources go to a directory, if they do. Engines but `BuildKit` want to be told, and would make a
+    /// directory where `BuildKit` makes a file of the last one.
+    fn say_directory(&self, step: &Step, sources: &mut Sources) -> Result<(), Fault> {
+        let is_open = sources.are_several() && !sources.go_to_a_directory();
+        if !is_open || self.options.dialect.any_destination {
+            return Ok(());
+        }
+        let place = clean(&absolute(&step.working_directory, &sources.destination));
+        if !made::is_directory(self.build, self.stage, step.id.index, &place) {
+            let kind = ErrorKind::DirectoryWithoutSlash(sources.destination.clone());
+            return Err(Self::fault(step, kind));
+        }
+        sources.destination.push('/');
+        Ok(())
+    }
+
     /// Puts the bodies of heredocs into the side context, and copies them from there.
     fn copy_of_heredocs(
         &mut self,
@@ -264,11 +287,13 @@ impl Writer<'_> {
             return Err(Self::fault(step, ErrorKind::MixedSources));
         }
         words.insert(1, Self::flag("from", &self.options.side_context));
+        let mut sources = sources.clone();
+        self.say_directory(step, &mut sources)?;
         let mut arguments = Vec::new();
         for heredoc in &sources.heredocs {
             arguments.push(format!("/{}", self.side_file(step, heredoc, 0o644)?));
         }
-        arguments.push(text::literal(
+        arguments.push(text::source(
             text::destination(&sources.destination),
             text::ESCAPE,
         ));
@@ -339,7 +364,7 @@ impl Writer<'_> {
             words.push(Self::flag("chown", &user));
         }
         let directory = format!("{}/", path.trim_end_matches('/'));
-        let destination = text::literal(&directory, text::ESCAPE);
+        let destination = text::source(&directory, text::ESCAPE);
         words.push(text::arguments(
             &[format!("/{EMPTY_DIRECTORY}/"), destination],
             false,

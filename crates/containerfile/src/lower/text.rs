@@ -35,7 +35,13 @@ pub(super) fn literal(path: &str, escape: char) -> String {
     word
 }
 
-/// Writes an owner so that nobody looks for what is known: no name is that of number 0, and so is `root`.
+/// Writes a path of a `COPY` or an `ADD` so that it begins no heredoc, which it may even as a string of a JSON array.
+pub(super) fn source(path: &str, escape: char) -> String {
+    literal(path, escape).replace('<', &format!("{escape}<"))
+}
+
+/// Writes an owner so that nobody looks for what is known: no name is that of number 0, and so is `root`; the group of a
+/// number alone is that number, whatever group its user is in.
 pub(super) fn owner(text: &str) -> String {
     let number = |name: &str| match name {
         "" | "root" => "0".to_owned(),
@@ -43,7 +49,10 @@ pub(super) fn owner(text: &str) -> String {
     };
     match text.split_once(':') {
         Some((user, group)) => format!("{}:{}", number(user), number(group)),
-        None => number(text),
+        None => match number(text) {
+            user if user.bytes().all(|byte| byte.is_ascii_digit()) => format!("{user}:{user}"),
+            user => user,
+        },
     }
 }
 
@@ -55,12 +64,12 @@ pub(super) fn destination(text: &str) -> &str {
     }
 }
 
-/// Writes words as arguments: plain, or as a JSON array where one of them has blanks, or looks like a heredoc.
+/// Writes words as arguments: plain, or as a JSON array where one of them has blanks, or would be taken for a flag.
 pub(super) fn arguments(words: &[String], json: bool) -> String {
-    let plain = !json
-        && words.iter().all(|word| {
-            !word.is_empty() && !word.contains(char::is_whitespace) && !word.contains("<<")
-        });
+    let is_plain = |word: &String| {
+        !(word.is_empty() || word.starts_with("--") || word.contains(char::is_whitespace))
+    };
+    let plain = !json && words.iter().all(is_plain);
     if plain {
         words.join(" ")
     } else {
@@ -138,12 +147,22 @@ mod tests {
     #[rstest]
     #[case("tim:", "tim:0")]
     #[case(":9", "0:9")]
-    #[case("root", "0")]
+    #[case("root", "0:0")]
     #[case("root:root", "0:0")]
     #[case("tim:staff", "tim:staff")]
-    #[case("7", "7")]
+    #[case("7", "7:7")]
+    #[case("tim", "tim")]
     fn owners_are_numbers_where_they_are_known(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(owner(text), expected);
+    }
+
+    #[rstest]
+    #[case(&["a", "/b"], "a /b")]
+    #[case(&["a b", "/b"], r#"["a b", "/b"]"#)]
+    #[case(&["--from=x", "/b"], r#"["--from=x", "/b"]"#)]
+    fn words_are_written_as_what_they_are(#[case] words: &[&str], #[case] expected: &str) {
+        let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+        assert_eq!(arguments(&words, false), expected);
     }
 
     #[rstest]

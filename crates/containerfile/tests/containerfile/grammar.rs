@@ -190,12 +190,28 @@ fn a_statement_knows_where_it_stands() {
 )]
 #[case(
     "FROM a AS 1b",
-    "1:6: `1b` is not a valid name for a stage, expected a letter, then letters, digits, `-`, `_` or `.`",
+    "1:6: `1b` is not a valid name for a stage, expected a letter, then letters and digits, between which a `.`, `_` or `-` may stand",
     None
 )]
 #[case(
     "FROM a\n  COPY --form=b c d",
     "2:8: `COPY` has no option `--form`; expected one of --from --chown --chmod --link --parents --exclude",
+    None
+)]
+#[case(
+    "FROM a\nCOPY ----from=b c d",
+    "2:6: `COPY` has no option `----from`; expected one of --from --chown --chmod --link --parents --exclude",
+    None
+)]
+#[case("FROM a\n\\\n# nothing\n", "2:1: unknown instruction ``", None)]
+#[case(
+    "FROM a AS b..c",
+    "1:6: `b..c` is not a valid name for a stage, expected a letter, then letters and digits, between which a `.`, `_` or `-` may stand",
+    None
+)]
+#[case(
+    "FROM a\nENV b\u{a0}c",
+    "2:5: `ENV b\u{a0}c`, expected `ENV name=value`",
     None
 )]
 #[case(

@@ -18,6 +18,7 @@ pub(crate) const BARE: Dialect = Dialect {
     workdir_layers: false,
     add_zstd: false,
     confined_mounts: false,
+    any_destination: false,
     image_platforms: false,
     copy_exclude: false,
     copy_parents: false,

@@ -1,6 +1,7 @@
 //! What the crate promises, over whole files.
 
 mod bounds;
+mod closed;
 mod environment;
 mod grammar;
 mod lowering;

@@ -71,7 +71,10 @@ fn a_build_argument_replaces_the_default_of_a_global_argument() {
 #[case("FROM a\nCOPY --from=$b / /", ErrorKind::VariableInReference("$b".to_owned()), 2, 6)]
 #[case("FROM a\nRUN --mount=from=$b x", ErrorKind::VariableInReference("$b".to_owned()), 2, 5)]
 #[case("FROM a`b", ErrorKind::BadReference("a`b".to_owned()), 1, 6)]
-#[case("FROM a\nCOPY --from=é / /", ErrorKind::BadReference("é".to_owned()), 2, 6)]
+#[case("FROM a\nCOPY --from=é / /", ErrorKind::BadReference("Ã©".to_owned()), 2, 6)]
+#[case("FROM name::linux/amd64", ErrorKind::BadReference("name::linux/amd64".to_owned()), 1, 6)]
+#[case("FROM Tools", ErrorKind::BadReference("Tools".to_owned()), 1, 6)]
+#[case("FROM tools@sha256:0", ErrorKind::BadReference("tools@sha256:0".to_owned()), 1, 6)]
 #[case("FROM a\nRUN --mount=from=0 x", ErrorKind::UnknownStageNumber { number: "0".to_owned(), count: 1 }, 2, 5)]
 fn a_reference_that_cannot_be_resolved_is_refused(
     #[case] source: &str,

@@ -1,11 +1,12 @@
 //! Resolution: which stages a target needs, and what each instruction says there.
 
 use containerfile::{
-    Argument, Base, Build, Command, ErrorKind, ImageFacts, Instruction, NetworkMode, Origin, Pair,
-    StageId, Step, parse,
+    Argument, Base, Build, Command, Dialect, ErrorKind, ImageFacts, Instruction, NetworkMode,
+    Origin, Pair, StageId, Step, lower, parse,
 };
 use rstest::rstest;
 
+use crate::lowering::{BARE, options};
 use crate::{platform, scope};
 
 fn build(source: &str) -> Build {
@@ -298,23 +299,44 @@ fn layers_are_made_by_files_commands_and_directories_only() {
     );
 }
 
+/// Engines would make a directory where `BuildKit` makes a file of the last source.
 #[rstest]
 #[case("COPY a b c", false)]
 #[case("ADD a b /c/d", false)]
 #[case("COPY <<a <<b /c\na\nb\n", false)]
+#[case("WORKDIR /c\nRUN x\nCOPY a b /c", false)]
+#[case("COPY f* /c/\nCOPY a b /c", false)]
+#[case("WORKDIR /cc\nCOPY a b /c", false)]
 #[case("COPY a b $c", true)]
 #[case("COPY a b .", true)]
+#[case("COPY a b /", true)]
 #[case("COPY a b /c/.", true)]
 #[case("COPY a c", true)]
-fn what_several_sources_go_to_ends_in_a_slash(#[case] line: &str, #[case] is_taken: bool) {
-    let source = format!("FROM scratch\nARG c=c/\n{line}\n");
-    let built = parse(&source)
-        .and_then(|file| file.resolve(&scope()))
-        .map_err(|error| error.to_string());
-    assert_eq!(built.is_ok(), is_taken, "{built:?}");
-    if let Err(error) = built {
-        assert!(error.contains("several sources"), "{error}");
+#[case("WORKDIR /c\nCOPY a b /c", true)]
+#[case("WORKDIR /c/d\nCOPY a b /c", true)]
+#[case("WORKDIR /c/d\nCOPY a b ../d", true)]
+#[case("COPY f /c/d/\nADD a b c/d", true)]
+#[case("WORKDIR /c\nFROM base\nCOPY <<a <<b /c\na\nb\n", true)]
+fn what_several_sources_go_to_is_a_directory_to_every_engine(
+    #[case] line: &str,
+    #[case] is_lowered: bool,
+) {
+    let source = format!("FROM scratch AS base\nARG c=c/\n{line}\n");
+    let file = parse(&source).unwrap();
+    let build = file.resolve(&scope()).unwrap();
+    let lowered = lower(&file, &build, &options(BARE));
+    assert_eq!(lowered.is_ok(), is_lowered, "{lowered:?}");
+    if let Err(errors) = lowered {
+        assert!(
+            errors[0].to_string().contains("several sources"),
+            "{errors:?}"
+        );
     }
+    let full = Dialect {
+        any_destination: true,
+        ..BARE
+    };
+    assert!(lower(&file, &build, &options(full)).is_ok());
 }
 
 #[test]
@@ -403,4 +425,34 @@ fn empty_continuations_are_told() {
     let file = parse(source).unwrap();
     let found = file.empty_continuations.iter().map(|span| span.of(source));
     assert_eq!(found.collect::<Vec<_>>(), ["\n", " \n"]);
+}
+
+#[rstest]
+#[case("COPY --parents . /d/", false)]
+#[case("COPY --parents / /d/", false)]
+#[case("COPY --parents a/./ /d/", false)]
+#[case("COPY --parents a/./. /d/", false)]
+#[case("COPY --parents ./* /d/", true)]
+#[case("COPY --parents a/./b /d/", true)]
+#[case("COPY . /d/", true)]
+fn a_whole_directory_has_no_parents(#[case] line: &str, #[case] is_taken: bool) {
+    let file = parse(&format!("FROM scratch\n{line}\n")).unwrap();
+    let built = file.resolve(&scope());
+    assert_eq!(built.is_ok(), is_taken, "{built:?}");
+}
+
+#[rstest]
+#[case("RUN")]
+#[case("CMD")]
+#[case("ENTRYPOINT")]
+#[case("RUN --network=none")]
+fn a_command_may_be_empty(#[case] line: &str) {
+    let build = build(&format!("FROM scratch\n{line}\n"));
+    let command = match &build.stages[0].steps[0].instruction {
+        Instruction::Run(run) => &run.command,
+        Instruction::Cmd(command) | Instruction::Entrypoint(command) => command,
+        other => panic!("{other:?}"),
+    };
+    let shell = ["/bin/sh", "-c"].map(str::to_owned);
+    assert_eq!(command.words(&shell), ["/bin/sh", "-c", ""]);
 }

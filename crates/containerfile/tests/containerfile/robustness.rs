@@ -3,6 +3,8 @@
 use containerfile::{Dialect, LowerOptions, lower, parse};
 use proptest::prelude::*;
 
+use crate::closed::words;
+use crate::lowering::BARE;
 use crate::scope;
 
 /// Beginnings of lines, most of which are instructions.
@@ -70,27 +72,26 @@ proptest! {
     fn any_text_is_read_or_refused(
         beginning in prop::sample::select(vec!["", "# escape=`\n", "ARG x=1\n"]),
         lines in prop::collection::vec(line(), 0..6),
+        dialect in prop::sample::select(vec![BARE, Dialect::FULL, Dialect { heredocs: false, ..Dialect::FULL }]),
     ) {
         let source = format!("{beginning}FROM scratch AS b\n{}", lines.concat());
         let options = LowerOptions {
-            dialect: Dialect {
-                heredocs: false,
-                ..Dialect::FULL
-            },
+            dialect,
             side_context: "side".to_owned(),
             references: std::collections::BTreeMap::new(),
             given: Vec::new(),
-            offline: false,
+            offline: true,
         };
         let result = parse(&source).and_then(|file| {
             let build = file.resolve(&scope())?;
             let lowered = lower(&file, &build, &options).map_err(|mut errors| errors.remove(0))?;
-            Ok((file, lowered))
+            Ok((build, lowered))
         });
         match result {
-            Ok((_, lowered)) => {
+            Ok((build, lowered)) => {
                 let again = parse(&lowered.text).and_then(|file| file.resolve(&scope()));
-                prop_assert!(again.is_ok(), "{:?}\n{source:?}\n{:?}", again, lowered.text);
+                let again = again.map(|again| words(&again, Some(&lowered), true));
+                prop_assert_eq!(again, Ok(words(&build, None, true)), "{:?}\n{:?}", source, lowered.text);
             }
             Err(error) => {
                 prop_assert!(error.span.start <= error.span.end);

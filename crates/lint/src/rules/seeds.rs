@@ -2,12 +2,11 @@
 //!
 //! It does not know what is in them.
 
+use package_tree::BOOTSTRAP;
+
 use crate::finding::Finding;
 use crate::subject::Package;
 use crate::table::{SEED_OUTSIDE_BOOTSTRAP, SINGLE_SEED};
-
-/// The stage that everything else is built from.
-const BOOTSTRAP: &str = "bootstrap";
 
 pub(super) fn check(package: &Package<'_>, found: &mut Vec<Finding>) {
     let seeds = package.manifest.seeds.as_slice();

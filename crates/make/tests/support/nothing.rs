@@ -38,6 +38,7 @@ pub(crate) fn ready() -> Ready {
                 workdir_layers: true,
                 add_zstd: true,
                 confined_mounts: true,
+                any_destination: false,
                 copy_exclude: true,
                 mounts_below_dev: true,
                 copy_parents: true,

@@ -29,7 +29,7 @@ pub(super) struct Document {
     pub(super) created: Option<String>,
     /// Without any entry it is `null`.
     #[serde(default)]
-    pub(super) history: Option<Vec<Entry>>,
+    pub(super) history: Option<Vec<HistoryItem>>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) os: String,
     #[serde(
@@ -141,7 +141,7 @@ pub(super) struct Layers {
 /// An entry of the history.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Entry {
+pub(super) struct HistoryItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) created: Option<String>,
     #[serde(

@@ -18,7 +18,7 @@ use containerfile::{Build, Platform};
 use crate::digest::DiffId;
 use crate::json;
 use crate::profile::Profile;
-use document::{Document, Entry};
+use document::{Document, HistoryItem};
 use documents::rfc3339;
 use moment::Moment;
 
@@ -76,11 +76,11 @@ pub fn config(request: &ConfigRequest<'_>) -> Result<Vec<u8>, ConfigError> {
         for step in &stage.steps {
             defaults::apply(&mut document, step, &mut has_cmd);
             if let Some(created_by) = history::created_by(step) {
-                document.history.get_or_insert_default().push(Entry {
+                document.history.get_or_insert_default().push(HistoryItem {
                     created_by,
                     comment: request.profile.comment.to_owned(),
                     empty_layer: !step.makes_layer(),
-                    ..Entry::default()
+                    ..HistoryItem::default()
                 });
             }
         }

@@ -6,7 +6,7 @@
 use containerfile::Platform;
 use serde::Deserialize;
 
-use super::document::{Document, Entry};
+use super::document::{Document, HistoryItem};
 use super::{ConfigError, set_layers, set_platform, set_times};
 use crate::digest::DiffId;
 use crate::json;
@@ -47,11 +47,11 @@ pub fn history(config: &[u8]) -> Result<Vec<HistoryEntry>, ConfigError> {
     #[derive(Deserialize)]
     struct Outline {
         #[serde(default)]
-        history: Option<Vec<Entry>>,
+        history: Option<Vec<HistoryItem>>,
     }
     let outline: Outline = serde_json::from_slice(config)?;
     let entries = outline.history.into_iter().flatten();
-    let entry = |entry: Entry| HistoryEntry {
+    let entry = |entry: HistoryItem| HistoryEntry {
         created_by: entry.created_by,
         comment: entry.comment,
         has_layer: !entry.empty_layer,

@@ -22,6 +22,9 @@ pub struct Destination {
 /// What Docker's daemon takes from the permissions of directories that it makes.
 const UMASK: u32 = 0o022;
 
+/// The bit that a directory inherits from the one that it is made in.
+const SET_GROUP: u32 = 0o2000;
+
 /// The directories of a build that have other permissions in its image than where it was built.
 #[derive(Debug, Default)]
 pub(crate) struct MadeDirectories {
@@ -55,9 +58,16 @@ impl MadeDirectories {
         let is_copied = |path: &TreePath| {
             destination.is_some_and(|destination| path.is_below(&destination.path))
         };
+        // The modes of this layer's directories, as they are by now.
+        let mut shared = BTreeMap::new();
         for item in &*items {
             let Item::Name(path, id) = item else { continue };
             let engine = inodes[*id].mode;
+            let inherits = |parent: TreePath| {
+                let below = || lower.get(&parent).map(|node| node.inode.mode);
+                let mode = shared.get(&parent).copied().or_else(below);
+                mode.is_some_and(|mode| mode & SET_GROUP != 0)
+            };
             if !inodes[*id].is_directory() {
                 self.forget(path);
             } else if let Some(modes) = self.modes.get(path) {
@@ -71,12 +81,16 @@ impl MadeDirectories {
                 && !lower.is_directory(path)
             {
                 // What was copied has just the permissions that were asked for.
-                let image = asked & 0o777 & !UMASK;
+                let inherited = path.ancestors().next().is_some_and(inherits);
+                let image = asked & 0o777 & !UMASK | if inherited { SET_GROUP } else { 0 };
                 if image != engine {
                     levelled += 1;
                     Arc::make_mut(&mut inodes[*id]).mode = image;
                     self.modes.insert(path.clone(), Modes { engine, image });
                 }
+            }
+            if inodes[*id].is_directory() {
+                shared.insert(path.clone(), inodes[*id].mode);
             }
         }
         levelled

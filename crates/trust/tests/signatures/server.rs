@@ -8,7 +8,7 @@ use std::time::Duration;
 use documents::SignatureRefusal;
 use rstest::rstest;
 use transfer::Config;
-use trust::{Found, Lookaside, MOST, Stray, Wanted, judge};
+use trust::{Lookaside, MOST, StoredSignatures, Stray, Wanted, judge};
 
 use crate::material::{MATERIAL, NOW, TAG, place};
 
@@ -16,7 +16,7 @@ use crate::material::{MATERIAL, NOW, TAG, place};
 type Answer = fn(u32, &mut TcpStream) -> std::io::Result<()>;
 
 /// Asks a server that answers like this for the signatures of a place.
-fn ask(answer: Answer) -> Found {
+fn ask(answer: Answer) -> StoredSignatures {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}/sigs/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -85,7 +85,7 @@ fn a_server_has_signatures_until_it_has_none() {
     ];
     assert_eq!(
         found,
-        Found {
+        StoredSignatures {
             signatures,
             strays: Vec::new()
         }
