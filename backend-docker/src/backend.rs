@@ -397,7 +397,7 @@ mod tests {
 
     use super::*;
     use crate::command::Client;
-    use crate::probe::capabilities;
+    use crate::probe::{Grammar, capabilities};
 
     fn engine(cache_knows_owners: bool) -> Engine {
         Engine {

@@ -90,6 +90,7 @@ impl Dialect {
         add_zstd: false,
         confined_mounts: false,
         image_platforms: false,
+        any_destination: false,
         copy_exclude: false,
         copy_parents: false,
         copy_link: false,
