@@ -7,7 +7,10 @@
     reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
 )]
 
-#[expect(dead_code, reason = "it needs neither an example tree nor what engines have")]
+#[expect(
+    dead_code,
+    reason = "it makes a tree of its own, and nothing in a store"
+)]
 mod engines;
 
 use std::fs;

@@ -370,7 +370,7 @@ fn a_script_is_mounted_where_it_can_be() {
     let lowered = lowered("RUN <<run\n#!/bin/x\ny\nrun", dialect);
     assert_eq!(
         lines(&lowered),
-        "RUN --mount=type=bind,from=side,source=/0-0,target=/run/pipes [\"/bin/sh\", \"-c\", \"\\\n/run/pipes/run\"]\n"
+        "RUN --mount=type=bind,from=side,source=/0-0,target=/dev/pipes [\"/bin/sh\", \"-c\", \"\\\n/dev/pipes/run\"]\n"
     );
     assert_eq!(lowered.files[0].mode, 0o755);
     assert_eq!(lowered.files[0].contents, "#!/bin/x\ny\n");
