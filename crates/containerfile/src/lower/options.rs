@@ -91,7 +91,6 @@ impl Dialect {
         confined_mounts: false,
         any_destination: false,
         image_platforms: false,
-        any_destination: false,
         copy_exclude: false,
         copy_parents: false,
         copy_link: false,

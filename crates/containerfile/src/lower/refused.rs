@@ -62,6 +62,7 @@ fn of_instruction(
             let files = Files {
                 keyword: "COPY",
                 paths: &copy.sources.paths,
+                chown: copy.chown.as_deref(),
                 chmod: copy.chmod.as_deref(),
                 link: copy.link,
                 exclude: &copy.exclude,
@@ -79,6 +80,7 @@ fn of_instruction(
             let files = Files {
                 keyword: "ADD",
                 paths: &add.sources.paths,
+                chown: add.chown.as_deref(),
                 chmod: add.chmod.as_deref(),
                 link: add.link,
                 exclude: &add.exclude,
@@ -117,6 +119,7 @@ pub(super) fn is_remote(path: &str) -> bool {
 struct Files<'a> {
     keyword: &'static str,
     paths: &'a [String],
+    chown: Option<&'a str>,
     chmod: Option<&'a str>,
     link: bool,
     exclude: &'a [String],
@@ -136,6 +139,16 @@ impl Files<'_> {
             let hint =
                 "leave out --link, or build it with a runtime that has it (see `stagex runtimes`)";
             refused.push(unsupported(format!("{keyword} --link"), IGNORED, hint));
+        }
+        let owners = self.chown.into_iter().flat_map(|owner| owner.split(':'));
+        if let Some(number) = owners.into_iter().find(|owner| is_unusual_number(owner)) {
+            let why = ": some engines take it for a name";
+            let hint = "give a number up to 2147483647, without a sign";
+            refused.push(unsupported(
+                format!("{keyword} --chown={number}"),
+                why,
+                hint,
+            ));
         }
         let in_letters = |mode: &&str| mode.contains(|digit: char| !digit.is_ascii_digit());
         if let Some(mode) = self.chmod.filter(in_letters)
@@ -168,6 +181,13 @@ fn is_unusual(path: &str, is_of_context: bool) -> bool {
         || path.contains('\\')
         || !has_plain_classes(path)
         || (is_open && !is_of_context)
+}
+
+/// Tells whether an owner is a number that not every engine takes for one.
+fn is_unusual_number(owner: &str) -> bool {
+    let digits = owner.strip_prefix(['+', '-']).unwrap_or(owner);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && (digits.len() < owner.len() || digits.parse::<i32>().is_err())
 }
 
 /// Tells whether each class of a pattern lists letters and digits, or ranges of them, and nothing else.

@@ -207,7 +207,7 @@ fn every_containerfile_lowered_and_read_again_is_the_same_build(
             .resolve(&scope_of(&again, &none))
             .expect("it was read");
         let steps = none.stages.iter().flat_map(|stage| &stage.steps);
-        let open = steps.filter(|step| is_open(&step.instruction));
+        let open = steps.filter(|step| is_open(&step.instruction, dialect));
         wrong.extend(open.map(|step| format!("{}: {}", path.display(), step.source)));
     }
     println!("{compared} compared");
@@ -215,8 +215,8 @@ fn every_containerfile_lowered_and_read_again_is_the_same_build(
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Tells whether an instruction has something that engines read each in their own way.
-fn is_open(instruction: &Instruction) -> bool {
+/// Tells whether an instruction has something that engines read each in their own way, and this one not as `BuildKit`.
+fn is_open(instruction: &Instruction, dialect: Dialect) -> bool {
     // A name is looked up in the image by all of them alike; a number alone is not.
     let owner = |chown: &Option<String>| {
         let chown = chown.as_deref().unwrap_or("0:0");
@@ -227,18 +227,22 @@ fn is_open(instruction: &Instruction) -> bool {
     };
     let mode = |chmod: &Option<String>| {
         let chmod = chmod.as_deref().unwrap_or("0");
-        !chmod.bytes().all(|byte| matches!(byte, b'0'..=b'7'))
+        !dialect.symbolic_modes && !chmod.bytes().all(|byte| matches!(byte, b'0'..=b'7'))
     };
     match instruction {
         Instruction::Copy(copy) => {
-            // Whether an engine has --link is a capability of its own.
-            owner(&copy.chown) || mode(&copy.chmod) || copy.parents || !copy.exclude.is_empty()
+            owner(&copy.chown)
+                || mode(&copy.chmod)
+                || (copy.parents && !dialect.copy_parents)
+                || (copy.link && !dialect.copy_link)
+                || (!copy.exclude.is_empty() && !dialect.copy_exclude)
         }
         Instruction::Add(add) => {
             let flags = (add.keep_git_dir, &add.checksum, add.unpack);
             owner(&add.chown)
                 || mode(&add.chmod)
-                || !add.exclude.is_empty()
+                || (add.link && !dialect.copy_link)
+                || (!add.exclude.is_empty() && !dialect.copy_exclude)
                 || flags != (None, &None, None)
         }
         other => !matches!(

@@ -123,3 +123,15 @@ fn what_must_be_given_and_is_not_is_refused(#[case] mount: &str) {
         assert!(matches!(error.kind, ErrorKind::SecretOfRun(_)), "{error}");
     }
 }
+
+/// Some engines read such an owner as a number and some as a name, whatever else they have.
+#[rstest]
+#[case("COPY --chown=+5 a /", "COPY --chown=+5")]
+#[case("ADD --chown=1:-5 a /", "ADD --chown=-5")]
+#[case("COPY --chown=2147483648:1 a /", "COPY --chown=2147483648")]
+fn an_owner_that_is_no_usual_number_is_refused(#[case] body: &str, #[case] expected: &str) {
+    let file = parse(&format!("FROM scratch\n{body}\n")).unwrap();
+    let build = file.resolve(&scope()).unwrap();
+    let errors = lower(&file, &build, &options(Dialect::FULL)).unwrap_err();
+    assert!(errors[0].to_string().contains(expected), "{errors:?}");
+}
