@@ -296,8 +296,9 @@ impl Oracle {
 fn assemble(root: &Utf8Path, package: &PlannedPackage, context: &Utf8Path) -> io::Result<()> {
     copy_directory(&root.join(&package.context), context)?;
     let (from, to) = (root.join(package.fetch()), context.join("fetch"));
+    // StageX's own tooling makes it also where nothing belongs into it.
+    fs::create_dir_all(&to)?;
     for source in &*package.sources {
-        fs::create_dir_all(&to)?;
         // Where it is laid out it may be a link to where it is kept.
         fs::copy(from.join(&source.file), to.join(&source.file))?;
     }
