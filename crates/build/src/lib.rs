@@ -15,6 +15,7 @@ mod event;
 mod failure;
 mod ignore;
 mod image;
+mod linked;
 mod listing;
 mod load;
 mod log;

@@ -21,6 +21,7 @@ use crate::context;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ignore::Ignored;
+use crate::linked;
 use crate::listing::{FETCH, Foreign, list_context};
 use crate::lowering::{Names, SIDE, lower};
 use crate::place::relative;
@@ -70,15 +71,22 @@ pub(crate) fn prepare(
             .map(|(from, (to, _))| (from.clone(), name(to)))
             .collect(),
     };
-    let (lowered, network) = lower(&engine.chosen(), recipe, (&resolved.file, build), names)
-        .map_err(|refusals| {
-            let mut refused = Refusals::default();
-            refused.add(&recipe.name, refusals);
-            Error::Refused {
-                runtime: engine.runtime().to_owned(),
-                refusals: refused,
-            }
-        })?;
+    let refused = |refusals| {
+        let mut refused = Refusals::default();
+        refused.add(&recipe.name, refusals);
+        Error::Refused {
+            runtime: engine.runtime().to_owned(),
+            refusals: refused,
+        }
+    };
+    if !capabilities.dialect.copy_patterns {
+        let refusals = linked::refusals(resolved);
+        if !refusals.is_empty() {
+            return Err(refused(refusals));
+        }
+    }
+    let (lowered, network) =
+        lower(&engine.chosen(), recipe, (&resolved.file, build), names).map_err(refused)?;
     if lowered.needs_side_context() {
         let directory = work.join("side");
         write_side_context(&lowered, &directory)?;

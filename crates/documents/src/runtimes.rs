@@ -85,6 +85,9 @@ pub struct Dialect {
     /// A RUN mounts a directory below `/dev`.
     #[serde(default)]
     pub mounts_below_dev: bool,
+    /// It puts several sources where BuildKit does, whatever the destination is.
+    #[serde(default)]
+    pub any_destination: bool,
     /// `COPY --exclude` and `ADD --exclude`.
     #[serde(default)]
     pub copy_exclude: bool,
