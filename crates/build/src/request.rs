@@ -312,7 +312,8 @@ fn write_side_context(lowered: &Lowered, directory: &Utf8Path) -> Result<(), Err
     for side in &lowered.directories {
         context::make_directory(&directory.join(&side.path))?;
     }
-    for file in &lowered.files {
+    // Their times are those of any context: only the files decide them.
+    for (file, seconds) in lowered.files.iter().zip(context::FIRST_TIME..) {
         let path = directory.join(&file.path);
         if let Some(parent) = path.parent() {
             context::make_directory(parent)?;
@@ -320,6 +321,9 @@ fn write_side_context(lowered: &Lowered, directory: &Utf8Path) -> Result<(), Err
         fs::write(&path, &file.contents).at("write", &path)?;
         let mode = Permissions::from_mode(file.mode);
         fs::set_permissions(&path, mode).at("set mode of", &path)?;
+        let opened = fs::File::open(&path).at("open", &path)?;
+        let time = context::time(seconds, &state::hash(&opened).at("read", &path)?);
+        opened.set_modified(time).at("set time of", &path)?;
     }
     Ok(())
 }

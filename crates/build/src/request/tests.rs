@@ -29,3 +29,33 @@ fn no_archive_outside_of_a_context_is_replaced(#[case] written: &str, #[case] is
     let found = fs::read(main.join("outside.zst")).unwrap();
     assert_eq!(found == b"text", is_archive);
 }
+
+/// What is kept of a COPY, and an engine's cache, know a file by its time as well.
+#[test]
+fn only_the_files_decide_the_times_of_a_side_context() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(temporary.path()).unwrap();
+    let written = |name: &str, contents: [&str; 2]| {
+        let files = ["a", "b"].into_iter().zip(contents);
+        let files = files.map(|(path, contents)| containerfile::SideFile {
+            path: path.to_owned(),
+            mode: 0o644,
+            contents: contents.to_owned(),
+        });
+        let lowered = Lowered {
+            files: files.collect(),
+            ..Lowered::default()
+        };
+        let directory = root.join(name);
+        write_side_context(&lowered, &directory).unwrap();
+        ["a", "b"].map(|path| {
+            let metadata = fs::metadata(directory.join(path)).unwrap();
+            metadata.modified().unwrap()
+        })
+    };
+    let first = written("first", ["one", "one"]);
+    assert_eq!(written("again", ["one", "one"]), first);
+    assert_ne!(first[0], first[1]);
+    let other = written("other", ["two", "one"]);
+    assert!(other[0] != first[0] && other[1] == first[1]);
+}
