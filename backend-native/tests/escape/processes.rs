@@ -26,7 +26,8 @@ pub(crate) fn no_device_but_those_of_every_build_can_be_opened() -> Result<(), F
     let build = Build::new();
     // The numbers of the machine's memory, of whatever disk it has, and of the device of zeroes:
     // that can be read where any can.
-    let disks = fs::read_to_string("/proc/partitions")?;
+    // Some machines show an ordinary user none.
+    let disks = fs::read_to_string("/proc/partitions").unwrap_or_default();
     let disk = disks.lines().skip(2).find_map(|line| {
         let mut numbers = line.split_whitespace();
         Some(format!("{} {}", numbers.next()?, numbers.next()?))
