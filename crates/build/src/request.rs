@@ -321,7 +321,7 @@ fn write_side_context(lowered: &Lowered, directory: &Utf8Path) -> Result<(), Err
         fs::write(&path, &file.contents).at("write", &path)?;
         let mode = Permissions::from_mode(file.mode);
         fs::set_permissions(&path, mode).at("set mode of", &path)?;
-        let opened = fs::File::open(&path).at("open", &path)?;
+        let opened = beneath::open(&path).at("open", &path)?;
         let time = context::time(seconds, &state::hash(&opened).at("read", &path)?);
         opened.set_modified(time).at("set time of", &path)?;
     }
