@@ -397,7 +397,8 @@ mod tests {
 
     use super::*;
     use crate::command::Client;
-    use crate::probe::{Grammar, capabilities};
+    use crate::grammar::Grammar;
+    use crate::probe::capabilities;
 
     fn engine(cache_knows_owners: bool) -> Engine {
         Engine {

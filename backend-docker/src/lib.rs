@@ -7,6 +7,7 @@ mod backend;
 mod command;
 mod daemon;
 mod error;
+mod grammar;
 mod parse;
 mod probe;
 mod progress;

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use crate::command::Client;
 use crate::daemon::{Daemon, Surroundings};
 use crate::error::{DAEMON_HINT, PERMISSION_HINT};
+use crate::grammar::{Grammar, WITH_BUILDX};
 use crate::parse::{self, Builder, Complaint, Release, Store, Versions};
 
 /// The oldest release that is supported.
@@ -19,48 +20,17 @@ const OLDEST: Release = Release {
     major: 20,
     minor: 10,
 };
-/// The release with BuildKit 0.10 inside: it knows heredocs and RUN's networks, honours limits,
-/// and takes away what it mounts. Its client builds by buildx alone.
-const WITH_BUILDX: Release = Release {
-    major: 23,
-    minor: 0,
-};
-
 /// The release with BuildKit 0.11 inside, whose cache tells files by their owners too.
 const WITH_OWNERS_IN_CACHE: Release = Release {
     major: 24,
     minor: 0,
 };
 
-/// The release with BuildKit 0.25 inside, which has `--exclude`, `--unpack`, and modes in letters.
-const WITH_EXCLUDE: Release = Release {
-    major: 28,
-    minor: 5,
-};
-/// The release with BuildKit 0.26 inside, which has `--parents`.
-const WITH_PARENTS: Release = Release {
-    major: 29,
-    minor: 1,
-};
-
 /// The same of BuildKit itself, where it is not the one inside of a daemon.
-const BUILDKIT_WITH_HEREDOCS: Release = Release {
-    major: 0,
-    minor: 10,
-};
 const BUILDKIT_WITH_OWNERS: Release = Release {
     major: 0,
     minor: 11,
 };
-const BUILDKIT_WITH_EXCLUDE: Release = Release {
-    major: 0,
-    minor: 25,
-};
-const BUILDKIT_WITH_PARENTS: Release = Release {
-    major: 0,
-    minor: 26,
-};
-
 /// What to do where buildx's builder is not there.
 const BUILDER_HINT: &str = "see what there is (`docker buildx ls`), choose another (`docker buildx \
      use`, or the variable BUILDX_BUILDER), or the daemon's own: `docker buildx use default`";
@@ -221,21 +191,13 @@ fn engine(
     // A BuildKit of its own has a version of its own, and networks of its own.
     let (grammar, knows_owners) = match &other {
         None => (
-            Grammar {
-                modern: server_release >= WITH_BUILDX,
-                exclude: server_release >= WITH_EXCLUDE,
-                parents: server_release >= WITH_PARENTS,
-            },
+            Grammar::of_daemon(server_release),
             server_release >= WITH_OWNERS_IN_CACHE,
         ),
         Some(builder) => {
             let since = |oldest| builder.release.is_none_or(|release| release >= oldest);
             (
-                Grammar {
-                    modern: since(BUILDKIT_WITH_HEREDOCS),
-                    exclude: since(BUILDKIT_WITH_EXCLUDE),
-                    parents: since(BUILDKIT_WITH_PARENTS),
-                },
+                Grammar::of_buildkit(builder.release),
                 since(BUILDKIT_WITH_OWNERS),
             )
         }
@@ -283,17 +245,6 @@ fn engine(
         honours_limits: modern,
         cache_knows_owners: knows_owners,
     })
-}
-
-/// How much of the grammar its BuildKit has, by generations.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Grammar {
-    /// Heredocs, and RUN's networks.
-    pub(crate) modern: bool,
-    /// `--exclude`, `--unpack`, and modes in letters.
-    pub(crate) exclude: bool,
-    /// `--parents`.
-    pub(crate) parents: bool,
 }
 
 pub(crate) fn capabilities(grammar: Grammar, results: Results) -> Capabilities {

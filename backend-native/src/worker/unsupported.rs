@@ -1,6 +1,6 @@
 //! What this backend does not do, refused before anything begins.
 
-use containerfile::{Build, Instruction, Run, Security};
+use containerfile::{Build, Instruction, Run, Security, is_remote};
 
 use crate::job::JobNetwork;
 use crate::worker::failure::{Result, unsupported};
@@ -33,12 +33,6 @@ fn unknown(instruction: &Instruction) -> Option<String> {
         Instruction::Run(run) => unknown_of_run(run),
         _ => None,
     }
-}
-
-fn is_remote(path: &str) -> bool {
-    ["http://", "https://", "git://", "git@", "ssh://"]
-        .iter()
-        .any(|start| path.starts_with(start))
 }
 
 fn unknown_of_run(run: &Run) -> Option<String> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use conformance::{Column, Found, Harness, Known, NotPrepared, Oracle, Plan, Site};
+use tempfile::TempDir;
 
 use super::conformance::{SCRATCH, Work, programs, suite};
 use crate::arguments;
@@ -30,13 +31,17 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
     let suite = suite(arguments, &work)?;
     let known =
         Known::read().map_err(|error| Failure::new(ErrorKind::Environment, &error, None))?;
+    let scratch = scratch(arguments)?;
+    let scratched = scratch
+        .as_ref()
+        .and_then(|scratch| Utf8Path::from_path(scratch.path()));
     let plan = Plan {
         seed: arguments.seed.unwrap_or(SEED),
         number: arguments.generate,
         time: arguments.seconds.map(Duration::from_secs),
         jobs: NonZeroUsize::new(context.settings.jobs()).unwrap_or(NonZeroUsize::MIN),
         budget: BUDGET,
-        directory: directory(arguments, &work)?,
+        directory: scratched.map_or_else(|| work.directory.join(FOUND), Utf8Path::to_owned),
     };
     let again = arguments.again.as_ref();
     let again = again.map(|directory| context.directory.join(directory));
@@ -82,6 +87,11 @@ pub(super) fn run(context: &Context, arguments: &arguments::Conformance) -> Resu
         let trying = tokio::task::spawn_blocking(trying).await;
         trying.expect("trying inputs does not panic")
     })?;
+    let mut findings = found.findings.iter();
+    if findings.any(|finding| finding.directory.is_some()) {
+        // What differs stays.
+        let _ = scratch.map(TempDir::keep);
+    }
     Ok(tell(context, &found))
 }
 
@@ -94,25 +104,16 @@ fn unprepared(error: &NotPrepared) -> Failure {
     Failure::new(kind, error, None)
 }
 
-/// Returns where what differs is written: in what is kept, or in a directory that is made for it once it is needed.
-fn directory(arguments: &arguments::Conformance, work: &Work) -> Result<Utf8PathBuf, Failure> {
+/// Makes a directory for what differs, where none is kept. It goes again if nothing is written into it.
+fn scratch(arguments: &arguments::Conformance) -> Result<Option<TempDir>, Failure> {
     if arguments.keep.is_some() {
-        return Ok(work.directory.join(FOUND));
+        return Ok(None);
     }
-    let failed = |error: &dyn std::error::Error| Failure::new(ErrorKind::Environment, error, None);
-    let temporary = tempfile::Builder::new()
+    let made = tempfile::Builder::new()
         .prefix("stagex-found-")
         .tempdir_in(SCRATCH);
-    // Its name is taken for this run; the directory itself goes, and comes back with what differs.
-    let temporary = temporary.map_err(|error| failed(&error))?;
-    Ok(Utf8Path::new(SCRATCH).join(
-        temporary
-            .path()
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .as_ref(),
-    ))
+    made.map(Some)
+        .map_err(|error| Failure::new(ErrorKind::Environment, &error, None))
 }
 
 async fn named(programs: &[Utf8PathBuf]) -> Result<Vec<Oracle>, Failure> {

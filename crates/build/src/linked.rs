@@ -4,7 +4,7 @@
 //! It does not know which engine is asked.
 
 use camino::Utf8Path;
-use containerfile::{Instruction, Position, Sources, Step};
+use containerfile::{Instruction, Sources, Step};
 
 use crate::listing::{ContextFile, ContextFileKind};
 use crate::refusal::Refusal;
@@ -21,15 +21,16 @@ pub(crate) fn refusals(resolved: &Resolved) -> Vec<Refusal> {
             Some((path, link))
         });
         let (path, link) = found?;
-        Some(Refusal {
-            path: resolved.recipe.containerfile.clone(),
-            position: Position::in_source(&resolved.file.source, step.span.start),
-            lines: Vec::new(),
-            message: format!(
-                "the pattern `{path}` leads through the symbolic link {link}, where this engine would look further"
-            ),
-            hint: Some(format!("name the directory that {link} leads to instead")),
-        })
+        let message = format!(
+            "the pattern `{path}` leads through the symbolic link {link}, where this engine would look further"
+        );
+        let hint = format!("name the directory that {link} leads to instead");
+        let place = (
+            resolved.recipe.containerfile.as_path(),
+            &resolved.file,
+            step.span,
+        );
+        Some(Refusal::at(place, message, Some(hint)))
     });
     Refusal::grouped(found)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use backend_api::{Capabilities, Network};
 use containerfile::{
-    Build, Containerfile, Dialect, ErrorKind, LowerOptions, Lowered, NetworkMode, Position, Span,
+    Build, Containerfile, Dialect, ErrorKind, LowerOptions, Lowered, NetworkMode, Span,
 };
 
 use crate::recipe::Recipe;
@@ -47,7 +47,7 @@ pub(crate) fn lower(
     names: Names,
 ) -> Result<(Lowered, Network), Vec<Refusal>> {
     let capabilities = chosen.capabilities;
-    let refused = Refused { recipe, file };
+    let path = recipe.containerfile.as_path();
     let network = network(chosen, build);
     let offline = matches!(network, Ok(Network::None));
     let mut dialect = dialect(capabilities);
@@ -66,7 +66,11 @@ pub(crate) fn lower(
         (network, lowered) => {
             let of_network = network.err().map(|wrong| {
                 let span = wrong.span;
-                refused.at(span, wrong.message, Some(wrong.hint.to_owned()))
+                Refusal::at(
+                    (path, file, span),
+                    wrong.message,
+                    Some(wrong.hint.to_owned()),
+                )
             });
             let of_steps = lowered.err().into_iter().flatten().map(|error| {
                 let message = match &error.kind {
@@ -75,26 +79,9 @@ pub(crate) fn lower(
                     }
                     other => other.to_string(),
                 };
-                refused.at(error.span, message, error.hint())
+                Refusal::at((path, file, error.span), message, error.hint())
             });
             Err(Refusal::grouped(of_network.into_iter().chain(of_steps)))
-        }
-    }
-}
-
-struct Refused<'a> {
-    recipe: &'a Recipe,
-    file: &'a Containerfile,
-}
-
-impl Refused<'_> {
-    fn at(&self, span: Span, message: String, hint: Option<String>) -> Refusal {
-        Refusal {
-            path: self.recipe.containerfile.clone(),
-            position: Position::in_source(&self.file.source, span.start),
-            lines: Vec::new(),
-            message,
-            hint,
         }
     }
 }

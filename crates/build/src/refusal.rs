@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use camino::Utf8PathBuf;
-use containerfile::Position;
+use camino::{Utf8Path, Utf8PathBuf};
+use containerfile::{Containerfile, Position, Span};
 
 /// How many lines are named of which the same is true.
 const LINES: usize = 5;
@@ -41,6 +41,21 @@ fn also(lines: &[usize]) -> String {
 }
 
 impl Refusal {
+    /// Says what cannot be done of what stands at `span` in the Containerfile at a path.
+    pub(crate) fn at(
+        (path, file, span): (&Utf8Path, &Containerfile, Span),
+        message: String,
+        hint: Option<String>,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            position: Position::in_source(&file.source, span.start),
+            lines: Vec::new(),
+            message,
+            hint,
+        }
+    }
+
     /// Puts what is equal but for its line together. All are of one file.
     pub(crate) fn grouped(refusals: impl Iterator<Item = Self>) -> Vec<Self> {
         let mut grouped: Vec<Self> = Vec::new();

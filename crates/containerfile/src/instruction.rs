@@ -223,6 +223,12 @@ pub struct Add {
     pub exclude: Vec<String>,
 }
 
+/// Tells whether a source of an `ADD` is on the network.
+pub fn is_remote(path: &str) -> bool {
+    let starts = ["http://", "https://", "git://", "git@", "ssh://"];
+    starts.iter().any(|start| path.starts_with(start))
+}
+
 /// `RUN`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {

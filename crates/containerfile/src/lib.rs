@@ -32,7 +32,7 @@ pub use error::{Error, ErrorKind};
 pub use expand::ExpansionError;
 pub use instruction::{
     Add, Argument, Check, Command, Copy, Healthcheck, Heredoc, Instruction, Mount, NetworkMode,
-    Onbuild, Pair, Run, Security, Sources,
+    Onbuild, Pair, Run, Security, Sources, is_remote,
 };
 pub use invocation::{Invocation, Script};
 pub use lines::Directive;

@@ -11,7 +11,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, FileType, FsWord, Gid, Mode, OFlags, PROC_SUPER_MAGIC, Stat, Uid, XattrFlags,
+};
 use rustix::io::Errno;
 
 use crate::owner::Owner;
@@ -264,12 +266,9 @@ fn attribute(file: BorrowedFd<'_>, name: &str) -> Result<Option<String>, Errno> 
 
 /// Tells whether a file is one that the kernel shows of itself.
 fn is_of_the_kernel(file: BorrowedFd<'_>) -> Result<bool, Errno> {
-    const PROC: u32 = 0x9fa0;
-    const SYSFS: u32 = 0x6265_6572;
+    const SYSFS: FsWord = 0x6265_6572;
     let system = rustix::fs::fstatfs(file)?.f_type;
-    Ok([PROC, SYSFS]
-        .iter()
-        .any(|magic| i128::from(*magic) == i128::from(system)))
+    Ok([PROC_SUPER_MAGIC, SYSFS].contains(&system))
 }
 
 /// Returns a path of a file that is only known to be somewhere: its attributes are asked for by path.

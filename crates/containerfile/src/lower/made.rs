@@ -2,6 +2,7 @@
 //!
 //! It sees no file system.
 
+use super::text::PATTERN;
 use crate::build::{Build, ResolvedStage, Step};
 use crate::instruction::{Instruction, Sources};
 use crate::reference::Base;
@@ -68,7 +69,7 @@ fn makes(step: &Step) -> Effect {
 
 fn has_pattern(sources: &Sources) -> bool {
     let mut paths = sources.paths.iter();
-    paths.any(|path| path.contains(['*', '?', '[', '\\']))
+    paths.any(|path| path.contains(PATTERN))
 }
 
 fn is_at_or_below(path: &str, place: &str) -> bool {

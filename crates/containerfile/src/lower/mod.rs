@@ -29,9 +29,10 @@ use crate::error::Error;
 ///
 /// Nothing is left in the text for an engine to evaluate: no variable, no directive, and no shell form of a `RUN` but one
 /// with heredocs. It holds the stages that the target needs, and the target is the last of them. It resolves to the same
-/// steps as the original, save that a `RUN` has its environment from what stands right before it, that a heredoc is copied from the side context or is an argument of an exec form, that a
-/// `COPY` stands before a `WORKDIR` where the dialect has no layers for it and somebody needs one, that triggers are written out, and that sources of mounts are copied into stages of their own where an
-/// engine cannot be told them. Build arguments and the platform are to be those of the original.
+/// steps as the original, but for this: a `RUN` has its environment from what stands right before it; a heredoc is copied
+/// from the side context, or is an argument of an exec form; a `COPY` stands before a `WORKDIR` where the dialect has no
+/// layers for it and somebody needs one; triggers are written out; sources of mounts are copied into stages of their own
+/// where an engine cannot be told them. Build arguments and the platform are to be those of the original.
 ///
 /// # Errors
 ///

@@ -3,6 +3,7 @@
 //! It does not know what an engine makes of a mount.
 
 use crate::instruction::Mount;
+use crate::state::{self, clean};
 
 /// The fields that a mount may have, in the order in which they are written.
 pub(super) const FIELDS: [(&str, &[&str]); 13] = [
@@ -22,14 +23,11 @@ pub(super) const FIELDS: [(&str, &[&str]); 13] = [
 ];
 /// What stands for a secret's variable.
 pub(super) const VARIABLE: &str = "env";
+
 /// Returns where a mount is, from the root on, if it says so.
 pub(super) fn target(mount: &Mount, working_directory: &str) -> Option<String> {
     let target = value(mount, "target").filter(|target| !target.is_empty())?;
-    Some(if target.starts_with('/') {
-        beneath(target)
-    } else {
-        beneath(&format!("{working_directory}/{target}"))
-    })
+    Some(clean(&state::absolute(working_directory, target)))
 }
 
 /// Writes where a mount is from the root on: some engines know no other way.
@@ -59,19 +57,6 @@ pub(super) fn field<'a>(mount: &'a Mount, name: &str) -> Option<&'a (String, Opt
     fields.find(|(key, _)| keys.contains(&key.as_str()))
 }
 
-/// Returns a path from the root on, without `.` and `..`.
-pub(super) fn beneath(path: &str) -> String {
-    let mut names = Vec::new();
-    for name in path.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => drop(names.pop()),
-            name => names.push(name),
-        }
-    }
-    format!("/{}", names.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -84,7 +69,7 @@ mod tests {
     #[case("/a/../../b", "/b")]
     #[case("../..", "/")]
     fn paths_stay_beneath(#[case] path: &str, #[case] expected: &str) {
-        assert_eq!(beneath(path), expected);
+        assert_eq!(clean(path), expected);
     }
 
     #[rstest]

@@ -8,13 +8,14 @@
 
 use std::fmt::Write as _;
 
-use super::mount_fields::{FIELDS, VARIABLE, absolute, beneath, field, value};
+use super::mount_fields::{FIELDS, VARIABLE, absolute, field, value};
 use super::options::CopiedSource;
 use super::stage::Writer;
 use super::text;
 use crate::build::Step;
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Instruction, Mount};
+use crate::state::clean;
 
 /// The types that a mount may have.
 const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
@@ -25,8 +26,6 @@ const PLACE: &str = "/mount";
 const STAGE: &str = "stagex-mount";
 /// What an engine could take for the end of a field, for a quotation or for a variable.
 const SPECIAL: [char; 6] = [',', '"', '\'', '\\', '`', '$'];
-/// What a pattern of `COPY` has, and a source must not.
-const PATTERN: [char; 4] = ['*', '?', '[', '\\'];
 
 impl Writer<'_> {
     /// Returns the mounts of a `RUN` as they are written for the engine.
@@ -74,7 +73,7 @@ impl Writer<'_> {
         };
         let kind = kind(mount);
         let mut said: Vec<(&str, Option<String>)> = vec![("type", Some(kind.clone()))];
-        let source = beneath(value(mount, "source").unwrap_or_default());
+        let source = clean(value(mount, "source").unwrap_or_default());
         let is_written = is_written(mount, &kind);
         match kind.as_str() {
             "tmpfs" => return Ok(mount.clone()),
@@ -88,7 +87,7 @@ impl Writer<'_> {
             "cache" if source != "/" => return refuse("of a cache with `source`"),
             "cache" => {
                 let id = value(mount, "id").filter(|id| !id.is_empty());
-                let target = || beneath(value(mount, "target").unwrap_or_default());
+                let target = || clean(value(mount, "target").unwrap_or_default());
                 said.push(("id", Some(plain(&id.map_or_else(target, str::to_owned)))));
             }
             _ => {}
@@ -118,7 +117,7 @@ impl Writer<'_> {
         source: &str,
         is_written: bool,
     ) -> Result<String, Fault> {
-        if source.contains(PATTERN) {
+        if source.contains(text::PATTERN) {
             let what = format!("with `{source}` as its source");
             return Err(Self::fault(step, ErrorKind::MountOfRun(what)));
         }
@@ -176,7 +175,7 @@ fn check(mount: &Mount) -> Result<(), ErrorKind> {
 /// Has a `RUN` wait for others that use the same cache, if it mounts a part of it: before `BuildKit` 0.12.5, one
 /// that changed the path to that part meanwhile could have any directory of the machine mounted (CVE-2024-23651).
 fn alone(mut mount: Mount) -> Mount {
-    let is_part = beneath(value(&mount, "source").unwrap_or_default()) != "/";
+    let is_part = clean(value(&mount, "source").unwrap_or_default()) != "/";
     let sharing = value(&mount, "sharing").unwrap_or("shared");
     if kind(&mount) == "cache" && is_part && sharing.eq_ignore_ascii_case("shared") {
         mount.fields.retain(|(key, _)| key != "sharing");

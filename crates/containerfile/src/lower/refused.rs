@@ -7,10 +7,9 @@ use super::options::Dialect;
 use crate::build::Step;
 use crate::containerfile::Containerfile;
 use crate::error::ErrorKind;
-use crate::instruction::{Add, Copy, Heredoc, Instruction, Mount, NetworkMode, Run, Security};
-
-/// What sources on the network begin with.
-const REMOTE: [&str; 5] = ["http://", "https://", "git://", "git@", "ssh://"];
+use crate::instruction::{
+    Add, Copy, Heredoc, Instruction, Mount, NetworkMode, Run, Security, is_remote,
+};
 
 /// What a runtime does that should give another image.
 const IGNORED: &str = ": it ignores it, or does something else";
@@ -93,26 +92,21 @@ fn of_instruction(
                 unsupported("ADD --checksum".to_owned(), "", hint)
             });
             let remote = add.sources.paths.iter().find(|path| is_remote(path));
-            let remote = remote.filter(|_| !dialect.add_remote).map(|path| {
+            let download = remote.filter(|_| !dialect.add_remote).map(|path| {
                 let hint = "declare it as a source in package.toml (`stagex fetch` downloads it), and COPY it";
                 unsupported(format!("ADD {path}"), ": it would be downloaded", hint)
             });
-            let is_remote = add.sources.paths.iter().any(|path| is_remote(path));
-            let unpack = (is_remote && add.unpack.is_some() && !dialect.add_unpack).then(|| {
+            let is_unpacked = remote.is_some() && add.unpack.is_some();
+            let unpack = (is_unpacked && !dialect.add_unpack).then(|| {
                 let hint = "leave out --unpack, or build it with a runtime that has it (see `stagex runtimes`)";
                 unsupported("ADD --unpack".to_owned(), "", hint)
             });
-            let of_add = checksum.into_iter().chain(remote).chain(unpack);
+            let of_add = checksum.into_iter().chain(download).chain(unpack);
             of_add.chain(files.refused(dialect)).collect()
         }
         Instruction::Run(run) => of_run(run, working_directory, dialect),
         _ => Vec::new(),
     }
-}
-
-/// Tells whether a source of an `ADD` is on the network.
-pub(super) fn is_remote(path: &str) -> bool {
-    REMOTE.iter().any(|start| path.starts_with(start))
 }
 
 /// What `COPY` and `ADD` have in common.
@@ -140,8 +134,8 @@ impl Files<'_> {
                 "leave out --link, or build it with a runtime that has it (see `stagex runtimes`)";
             refused.push(unsupported(format!("{keyword} --link"), IGNORED, hint));
         }
-        let owners = self.chown.into_iter().flat_map(|owner| owner.split(':'));
-        if let Some(number) = owners.into_iter().find(|owner| is_unusual_number(owner)) {
+        let mut owners = self.chown.into_iter().flat_map(|owner| owner.split(':'));
+        if let Some(number) = owners.find(|owner| is_unusual_number(owner)) {
             let why = ": some engines take it for a name";
             let hint = "give a number up to 2147483647, without a sign";
             refused.push(unsupported(

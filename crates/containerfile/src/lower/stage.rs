@@ -11,7 +11,7 @@ use super::text;
 use crate::build::{Build, Origin, ResolvedStage, Step};
 use crate::containerfile::Containerfile;
 use crate::error::{ErrorKind, Fault};
-use crate::instruction::{Add, Copy, Heredoc, Instruction, Sources};
+use crate::instruction::{Add, Copy, Heredoc, Instruction, Sources, is_remote};
 use crate::reference::Base;
 use crate::state::{absolute, clean};
 use crate::statement::{self, Statement};
@@ -377,11 +377,7 @@ impl Writer<'_> {
 /// it can be. Nor does it matter there whether the directory of git is kept.
 fn without_unpack(add: &Add) -> Instruction {
     let mut add = add.clone();
-    let is_local = !add
-        .sources
-        .paths
-        .iter()
-        .any(|path| refused::is_remote(path));
+    let is_local = !add.sources.paths.iter().any(|path| is_remote(path));
     if is_local && add.unpack == Some(false) {
         return Instruction::Copy(Copy {
             sources: add.sources,

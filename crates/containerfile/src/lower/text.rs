@@ -2,6 +2,8 @@
 //!
 //! It does not know which instruction a word is for.
 
+/// What a pattern of `COPY` has.
+pub(super) const PATTERN: [char; 4] = ['*', '?', '[', '\\'];
 /// What stands before a character that is meant as it is: of what is written here, whatever the file says.
 pub(super) const ESCAPE: char = '\\';
 

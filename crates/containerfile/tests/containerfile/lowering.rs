@@ -11,26 +11,7 @@ use rstest::rstest;
 use crate::scope;
 
 /// An engine that has nothing of what may be missing.
-pub(crate) const BARE: Dialect = Dialect {
-    heredocs: false,
-    run_network: false,
-    script_mounts: false,
-    workdir_layers: false,
-    add_zstd: false,
-    confined_mounts: false,
-    any_destination: false,
-    image_platforms: false,
-    copy_exclude: false,
-    copy_parents: false,
-    copy_link: false,
-    symbolic_modes: false,
-    copy_patterns: false,
-    add_unpack: false,
-    add_remote: false,
-    tmpfs_size: false,
-    private_caches: false,
-    stacked_mounts: false,
-};
+pub(crate) const BARE: Dialect = Dialect::NONE;
 
 pub(crate) fn options(dialect: Dialect) -> LowerOptions {
     LowerOptions {

@@ -2,7 +2,7 @@
 //!
 //! It knows instructions and the words of shell commands. It runs nothing.
 
-use containerfile::{Instruction, NetworkMode, ReferenceKind, Span, Statement};
+use containerfile::{Instruction, NetworkMode, ReferenceKind, Span, Statement, is_remote};
 
 use crate::finding::Finding;
 use crate::rule::{Rule, RuleSet};
@@ -92,12 +92,6 @@ fn keyword(
     subject
         .containerfile
         .finding(rule, Span { start, end }, message)
-}
-
-/// Whether an ADD takes a source from the network.
-pub(super) fn is_remote(path: &str) -> bool {
-    let schemes = ["http://", "https://", "git://", "ssh://", "git@"];
-    schemes.iter().any(|scheme| path.starts_with(scheme))
 }
 
 /// Notes images that are named without a digest. In a tree nothing is pulled at all.

@@ -2,10 +2,9 @@
 //!
 //! It does not know what is in `fetch/`.
 
-use containerfile::{Add, Build, Copy, Instruction, Mount, Platform, Run, Span, Step};
+use containerfile::{Add, Build, Copy, Instruction, Mount, Platform, Run, Span, Step, is_remote};
 use package_tree::{Output, Source};
 
-use super::hermetic::is_remote;
 use crate::finding::Finding;
 use crate::subject::{Package, Subject, scope};
 use crate::table::{HTTP_MIRROR, UNDECLARED_SOURCE, UNMATCHED_PATTERN, UNUSED_SOURCE};

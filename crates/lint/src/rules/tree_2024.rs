@@ -2,9 +2,9 @@
 //!
 //! It knows what these stages are for. In a tree of 2026 nothing of it holds.
 
-use containerfile::{Instruction, NetworkMode, Run, Span, Stage};
+use containerfile::{Instruction, NetworkMode, Run, Span, Stage, is_remote};
 
-use super::hermetic::{FETCH, is_remote};
+use super::hermetic::FETCH;
 use crate::finding::Finding;
 use crate::subject::Subject;
 use crate::table::{EPOCH_TIMES, FETCH_WITHOUT_HASH, FIVE_STAGES, PACKAGE_FROM_SCRATCH, USER_1000};
