@@ -52,7 +52,7 @@ demo:
 
 test:
 	@tools/setup podman buildah docker dockerd runc busybox bindfs pasta slirp4netns git gpg gpg-agent gpgconf gpgv ssh-keygen
-	tools/with-dockerd $(CARGO) test --workspace
+	tools/with-dockerd $(CARGO) test --workspace --no-fail-fast
 
 lint:
 	$(CARGO) fmt --all --check

@@ -25,6 +25,10 @@ const OUTPUT_LIMIT: usize = 16 << 20;
 const END_KEPT: usize = 1 << 20;
 /// How much of a stream is read at once.
 const BUFFER: usize = 32 * 1024;
+/// How often a program is tried again that is being written.
+const BUSY_TRIES: usize = 50;
+/// How long it is waited for each time.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Which of a child's two streams a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,7 +295,7 @@ impl Invocation {
         self,
         take: &mut (dyn FnMut(Channel, &[u8]) -> ControlFlow<()> + Send),
     ) -> Result<Option<ExitStatus>, Error> {
-        let mut child = self.spawn()?;
+        let mut child = self.start().await?;
         let _group = Group::new(child.id());
         let io_error = |source| Error::Io {
             program: self.program.clone(),
@@ -347,11 +351,28 @@ impl Invocation {
         }
     }
 
+    /// Starts the program, once nobody writes to its file any more. A file that another thread has written stays open for
+    /// writing in each child that was forked meanwhile, until that child has executed its own program.
+    async fn start(&self) -> Result<tokio::process::Child, Error> {
+        let mut left = BUSY_TRIES;
+        loop {
+            match self.spawn() {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && left > 0 => {
+                    left -= 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                started => {
+                    return started.map_err(|source| Error::from_start(&self.program, source));
+                }
+            }
+        }
+    }
+
     #[expect(
         clippy::disallowed_types,
         reason = "this is the one place that starts processes"
     )]
-    fn spawn(&self) -> Result<tokio::process::Child, Error> {
+    fn spawn(&self) -> io::Result<tokio::process::Child> {
         let mut command = tokio::process::Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -370,9 +391,7 @@ impl Invocation {
         }
         end_with_us(&mut command);
         self.surroundings.set_for(&mut command);
-        command
-            .spawn()
-            .map_err(|source| Error::from_start(&self.program, source))
+        command.spawn()
     }
 }
 

@@ -55,6 +55,40 @@ async fn a_missing_program_is_said_to_be_missing() {
     assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
 }
 
+/// A program that is being written, as by a thread of this process whose file a child has inherited.
+#[rstest::rstest]
+#[case::for_a_moment(Duration::from_millis(100), Ok("done\n"))]
+#[case::for_long(Duration::from_secs(60), Err("busy"))]
+#[tokio::test]
+async fn a_program_that_is_being_written_is_waited_for(
+    #[case] written: Duration,
+    #[case] expected: Result<&str, &str>,
+) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = Utf8Path::from_path(directory.path())
+        .unwrap()
+        .join("program");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o755);
+    let mut file = options.open(&path).unwrap();
+    file.write_all(b"#!/bin/sh\necho done\n").unwrap();
+    let closing = tokio::spawn(async move {
+        tokio::time::sleep(written).await;
+        drop(file);
+    });
+    let finished = Invocation::new(&path).run().await;
+    closing.abort();
+    match (finished, expected) {
+        (Ok(finished), Ok(said)) => assert_eq!(finished.stdout_text(), said),
+        (Err(Error::Io { source, .. }), Err(said)) => {
+            assert!(source.to_string().contains(said), "{source}");
+        }
+        (finished, _) => panic!("{finished:?}"),
+    }
+}
+
 #[tokio::test]
 async fn whoever_takes_lines_may_be_given_any_number() {
     let mut count = 0;
