@@ -1,5 +1,6 @@
 //! Everything that the program prints, apart from errors.
 
+mod amount;
 pub(crate) mod cells;
 pub(crate) mod diff;
 pub(crate) mod fetching;
@@ -11,6 +12,7 @@ mod streams;
 mod terminal;
 mod words;
 
+pub(crate) use amount::Unit;
 pub(crate) use plain::because;
 pub(crate) use reasons::Reasons;
 pub(crate) use streams::{Lost, is_screen, lost, note, prompt, result, styled, written};
@@ -20,6 +22,7 @@ use std::sync::Arc;
 
 use build::Listener;
 use documents::Document;
+use fetch::Meter;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -74,6 +77,22 @@ pub(crate) fn fetching(verbosity: Verbosity, progress: Progress) -> Arc<dyn fetc
         Arc::new(fetching::Bars::new(lines))
     } else {
         Arc::new(lines)
+    }
+}
+
+/// Returns who shows how far work is.
+pub(crate) fn amount(
+    verbosity: Verbosity,
+    progress: Progress,
+    what: &'static str,
+    unit: Unit,
+) -> Arc<dyn Meter> {
+    if verbosity.quiet {
+        Arc::new(())
+    } else if progress == Progress::Auto && is_screen() {
+        Arc::new(amount::Bar::new(what, unit))
+    } else {
+        Arc::new(amount::Lines::new(what, unit))
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use beneath::Directory;
 use camino::Utf8Path;
@@ -16,10 +15,11 @@ use crate::error::{Error, IoContext as _};
 use crate::event::{Event, Listener};
 use crate::job::Job;
 use crate::listing::{Listed, list};
+use crate::meter::Meter;
 use crate::newest::{Newest, line, newest};
 use crate::place::Places;
 use crate::report::{Attempt, Report, Unfetched};
-use crate::seed::{self, Exported, Form, Imported, Input};
+use crate::seed::{self, Exported, Form, Imported, Input, Told};
 use crate::shared::{Came, Shared};
 use crate::store::Store;
 use crate::verify::{Verified, Which, verify};
@@ -118,34 +118,40 @@ impl Fetcher {
     }
 
     /// Writes sources that are where they belong to `name` in `directory`, as one OCI artifact. It is there whole or
-    /// not at all. Once `stop` is true this ends, and nothing is left.
+    /// not at all. Once it is told to stop this ends, and nothing is left.
     pub fn export(
         &self,
         wanted: &[Wanted],
         directory: &Directory,
         name: &Utf8Path,
         form: Form,
-        stop: &AtomicBool,
+        told: Told<'_>,
     ) -> Result<Exported, Error> {
         let tree = &self.shared.config.tree;
-        seed::export(tree, wanted, directory, name, form, stop)
+        seed::export(tree, wanted, directory, name, form, told)
     }
 
     /// Puts the sources of an artifact that was exported into the store. `path` is what it is called in messages.
-    pub async fn import(&self, path: &Utf8Path, input: Input) -> Result<Imported, Error> {
-        seed::import(&self.shared, path, input).await
+    pub async fn import(
+        &self,
+        path: &Utf8Path,
+        input: Input,
+        meter: &Arc<dyn Meter>,
+    ) -> Result<Imported, Error> {
+        seed::import(&self.shared, path, input, meter).await
     }
 
     /// Hashes what is there of sources, in the tree and in the store, moves aside what is damaged, and fetches that
-    /// again.
+    /// again. The meter is let go before that.
     pub async fn verify(
         &self,
         wanted: &[Wanted],
         which: Which,
+        meter: Arc<dyn Meter>,
         listener: &Arc<dyn Listener>,
     ) -> Result<Verified, Error> {
         let (shared, all) = (Arc::clone(&self.shared), wanted.to_vec());
-        let hashing = tokio::task::spawn_blocking(move || verify(&shared, &all, which));
+        let hashing = tokio::task::spawn_blocking(move || verify(&shared, &all, which, &*meter));
         let mut verified = hashing.await.map_err(|_| Error::Ended)??;
         let damaged = verified.damaged_of(wanted);
         if !damaged.is_empty() {
@@ -182,6 +188,7 @@ impl Fetcher {
         &self,
         wanted: &[Wanted],
         checking: Checking,
+        meter: &dyn Meter,
     ) -> Result<Vec<CheckedSource>, Error> {
         let mut running = JoinSet::new();
         for (source, listed) in self.list(wanted)?.into_iter().enumerate() {
@@ -195,9 +202,11 @@ impl Fetcher {
                 });
             }
         }
+        meter.all(running.len() as u64);
         let mut checked = BTreeMap::new();
         while let Some(ended) = running.join_next().await {
             let (place, mirror) = ended.map_err(|_| Error::Ended)?;
+            meter.done(1);
             checked.insert(place, mirror);
         }
         let mut sources: Vec<_> = wanted

@@ -1,6 +1,6 @@
 //! A file of the store while it arrives: locked, hashed as it is written, and continued after a kill.
 //!
-//! It is written and hashed by a thread of its own, so that the network waits for neither. Whatever a process
+//! It is written and hashed by threads of its own, so that the network waits for neither. Whatever a process
 //! that was killed has left is a beginning of what arrived, since bytes are only appended.
 
 use std::fs::{File, TryLockError};
@@ -27,6 +27,8 @@ const MODE: u32 = 0o600;
 const LONGEST_NOTE: u64 = 1 << 14;
 /// How many pieces wait for being written.
 const WAITING: usize = 8;
+/// How many bytes are hashed by the thread that writes them: for fewer, another thread is not worth its start.
+const INLINE: u64 = 4 << 20;
 
 /// A file of the store while it arrives. Nobody else has it meanwhile.
 pub(crate) struct Partial {
@@ -251,30 +253,62 @@ impl Sink for Partial {
 }
 
 impl Writing {
+    /// Writes pieces as they come. Beyond the first bytes they are hashed by another thread meanwhile.
     fn receive(mut self, mut pieces: mpsc::Receiver<Bytes>) -> (Self, io::Result<()>) {
-        while let Some(piece) = pieces.blocking_recv() {
+        let end = self.bytes + INLINE;
+        while self.bytes < end {
+            let Some(piece) = pieces.blocking_recv() else {
+                return (self, Ok(()));
+            };
             if let Err(error) = self.append(&piece) {
                 return (self, Err(error));
             }
         }
-        (self, Ok(()))
+        let Self {
+            mut file,
+            mut hasher,
+            mut bytes,
+        } = self;
+        let (to_hash, written) = std::sync::mpsc::sync_channel::<Bytes>(WAITING);
+        let hashing = std::thread::spawn(move || {
+            for piece in written {
+                hasher.update(&piece);
+            }
+            hasher
+        });
+        let mut outcome = Ok(());
+        while outcome.is_ok()
+            && let Some(mut piece) = pieces.blocking_recv()
+        {
+            outcome = write(&mut file, &piece).map_err(|(length, error)| {
+                piece.truncate(length);
+                error
+            });
+            bytes += piece.len() as u64;
+            // It ends only with the last piece.
+            let _ = to_hash.send(piece);
+        }
+        drop(to_hash);
+        let hasher = hashing
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let writing = Self {
+            file,
+            hasher,
+            bytes,
+        };
+        (writing, outcome)
     }
 
     /// Writes a piece, or as much of it as can be written: that is hashed too, so that nothing of it is lost.
-    fn append(&mut self, mut piece: &[u8]) -> io::Result<()> {
-        while !piece.is_empty() {
-            match self.file.write(piece) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(length) => {
-                    self.hasher.update(&piece[..length]);
-                    self.bytes += length as u64;
-                    piece = &piece[length..];
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    fn append(&mut self, piece: &[u8]) -> io::Result<()> {
+        let (length, outcome) = match write(&mut self.file, piece) {
+            Ok(()) => (piece.len(), Ok(())),
+            Err((length, error)) => (length, Err(error)),
+        };
+        self.hasher.update(&piece[..length]);
+        self.bytes += length as u64;
+        outcome
     }
 
     fn clear(&mut self) -> io::Result<()> {
@@ -289,6 +323,20 @@ impl Writing {
         check_room(length, &self.file)?;
         each_block(from, |block| self.append(block))
     }
+}
+
+/// Writes a piece. An error says how many of its bytes were written before.
+fn write(file: &mut File, piece: &[u8]) -> Result<(), (usize, io::Error)> {
+    let mut length = 0;
+    while length < piece.len() {
+        match file.write(&piece[length..]) {
+            Ok(0) => return Err((length, io::ErrorKind::WriteZero.into())),
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((length, error)),
+        }
+    }
+    Ok(())
 }
 
 /// Hands over what is left to read, block by block.

@@ -3,12 +3,14 @@
 //!
 //! Nothing that is known of a file is believed here: a disk that has lost a bit has changed no time.
 
+use std::fs::File;
 use std::io;
 
 use beneath::Directory;
 use camino::Utf8PathBuf;
 
 use crate::error::{Error, IoContext as _};
+use crate::meter::Meter;
 use crate::report::Report;
 use crate::seed::is_hash;
 use crate::shared::Shared;
@@ -51,7 +53,12 @@ pub enum Which {
 }
 
 /// Hashes files, and moves aside what is damaged. What is missing is none of it.
-pub(crate) fn verify(shared: &Shared, wanted: &[Wanted], which: Which) -> Result<Verified, Error> {
+pub(crate) fn verify(
+    shared: &Shared,
+    wanted: &[Wanted],
+    which: Which,
+    meter: &dyn Meter,
+) -> Result<Verified, Error> {
     let mut verified = Verified::default();
     let store = &shared.store;
     let mut names: Vec<String> = match which {
@@ -60,6 +67,13 @@ pub(crate) fn verify(shared: &Shared, wanted: &[Wanted], which: Which) -> Result
     };
     names.sort_unstable();
     names.dedup();
+    let root = &shared.config.tree;
+    let tree = Directory::open(root).at("open", root)?;
+    let stored = names.iter().map(|hash| store.size(hash).ok().flatten());
+    let placed = wanted
+        .iter()
+        .map(|one| Some(tree.metadata(&one.path()).ok()??.len()));
+    meter.all(stored.chain(placed).flatten().sum());
     for hash in names {
         let path = store.path().join(whole(&hash));
         let was_there = store.directory.metadata(&whole(&hash));
@@ -76,7 +90,7 @@ pub(crate) fn verify(shared: &Shared, wanted: &[Wanted], which: Which) -> Result
             }
             continue;
         };
-        let found = printable::hex(&state::hash(&file).at("read", &path)?);
+        let found = hash_of(&file, meter).at("read", &path)?;
         verified.count(file.metadata().at("read", &path)?.len());
         if found != hash {
             let kept = store.damaged(&hash, &found).at("keep aside", &path)?;
@@ -88,10 +102,8 @@ pub(crate) fn verify(shared: &Shared, wanted: &[Wanted], which: Which) -> Result
             });
         }
     }
-    let root = &shared.config.tree;
-    let tree = Directory::open(root).at("open", root)?;
     for one in wanted {
-        verify_place(shared, &tree, one, &mut verified)?;
+        verify_place(shared, &tree, one, &mut verified, meter)?;
     }
     Ok(verified)
 }
@@ -102,12 +114,13 @@ fn verify_place(
     tree: &Directory,
     wanted: &Wanted,
     verified: &mut Verified,
+    meter: &dyn Meter,
 ) -> Result<(), Error> {
     let path = wanted.path();
     let Ok(file) = tree.file(&path) else {
         return Ok(());
     };
-    let found = printable::hex(&state::hash(&file).at("read", &path)?);
+    let found = hash_of(&file, meter).at("read", &path)?;
     verified.count(file.metadata().at("read", &path)?.len());
     let expected = &wanted.source.hash;
     if found == *expected {
@@ -124,6 +137,15 @@ fn verify_place(
         kept: kept.map(|kept| store.path().join(kept)),
     });
     Ok(())
+}
+
+/// Returns the hash of a file.
+fn hash_of(file: &File, meter: &dyn Meter) -> io::Result<String> {
+    let hash = state::each_block(file, |block| {
+        meter.done(block.len() as u64);
+        Ok(())
+    })?;
+    Ok(printable::hex(&hash))
 }
 
 /// Removes what has no name of a source. Returns the other names.

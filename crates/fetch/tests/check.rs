@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetch::{CheckedMirror, Checking, Fetcher, MirrorState, Wanted};
-use scene::{Scene, block_on, hash, wanted};
+use scene::{Counted, Scene, block_on, hash, wanted};
 use server::{Act, Server, file, status};
 
 const BODY: &[u8] = b"the contents of a source";
@@ -23,8 +23,12 @@ const OTHER: &[u8] = b"the contents of another!";
 
 fn check(scene: &Scene, source: &Wanted, full: bool, slow: Duration) -> Vec<CheckedMirror> {
     let fetcher = Fetcher::new(scene.config.clone()).unwrap();
-    let checking = fetcher.check_mirrors(std::slice::from_ref(source), Checking { full, slow });
-    block_on(checking).unwrap().remove(0).mirrors
+    let meter = Counted::default();
+    let checking = Checking { full, slow };
+    let checking = fetcher.check_mirrors(std::slice::from_ref(source), checking, &meter);
+    let mirrors = block_on(checking).unwrap().remove(0).mirrors;
+    meter.ends();
+    mirrors
 }
 
 /// Answers HEAD with a status, and everything else well.

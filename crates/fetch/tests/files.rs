@@ -6,6 +6,7 @@
     reason = "in a test, what cannot be made is a failure"
 )]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod scene;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod server;

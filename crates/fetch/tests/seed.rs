@@ -14,14 +14,15 @@ mod server;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use documents::ErrorKind;
-use fetch::{Error, Exported, Fetcher, Form, How, Imported, Input, Wanted};
+use fetch::{Error, Exported, Fetcher, Form, How, Imported, Input, Told, Wanted};
 use rstest::rstest;
-use scene::{Scene, block_on, contents, hash, of_package};
+use scene::{Counted, Scene, block_on, contents, hash, of_package};
 use server::{Server, file};
 
 /// The contents of the sources. One is what the configuration of an artifact is.
@@ -50,13 +51,16 @@ fn export_to(
 ) -> Result<Exported, Error> {
     let fetcher = Fetcher::new(scene.config.clone()).unwrap();
     let directory = Directory::open(&scene.root).unwrap();
-    fetcher.export(
-        wanted,
-        &directory,
-        name.into(),
-        form,
-        &AtomicBool::new(stop),
-    )
+    let meter = Counted::default();
+    let told = Told {
+        meter: &meter,
+        to_stop: &AtomicBool::new(stop),
+    };
+    let exported = fetcher.export(wanted, &directory, name.into(), form, told);
+    if exported.is_ok() {
+        meter.ends();
+    }
+    exported
 }
 
 fn export(scene: &Scene, wanted: &[Wanted], name: &str, form: Form) -> Utf8PathBuf {
@@ -71,7 +75,12 @@ fn import(scene: &Scene, path: &Utf8Path) -> Result<Imported, Error> {
     } else {
         Input::Archive(fs::File::open(path).unwrap())
     };
-    block_on(fetcher.import("seed".into(), input))
+    let meter = Arc::new(Counted::default());
+    let imported = block_on(fetcher.import("seed".into(), input, &(meter.clone() as _)));
+    if imported.is_ok() {
+        meter.ends();
+    }
+    imported
 }
 
 /// Returns what a directory has, by the paths in it.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use fetch::{Fetcher, Listener, Verified, Wanted, Which};
 use rstest::rstest;
-use scene::{Scene, block_on, hash, of_package, wanted};
+use scene::{Counted, Scene, block_on, hash, of_package, wanted};
 use server::{Server, file, status};
 
 const BODY: &[u8] = b"the contents of a source";
@@ -26,7 +26,13 @@ const PLACE: &str = "fetch/core/a/a.tar";
 fn verify(scene: &Scene, wanted: &[Wanted], which: Which) -> Verified {
     let fetcher = Fetcher::new(scene.config.clone()).unwrap();
     let listener: Arc<dyn Listener> = Arc::clone(&scene.heard) as _;
-    block_on(fetcher.verify(wanted, which, &listener)).unwrap()
+    let meter = Arc::new(Counted::default());
+    let verified = fetcher.verify(wanted, which, meter.clone(), &listener);
+    let verified = block_on(verified).unwrap();
+    if verified.files > 0 {
+        meter.ends();
+    }
+    verified
 }
 
 /// A scene that has a source.

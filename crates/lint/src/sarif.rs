@@ -1,7 +1,7 @@
 //! Findings as SARIF 2.1.0, the format that code hosts and editors read: the part of it that findings need.
 //!
-//! The types are written here because the crate that has all of them is generated with an unmaintained
-//! generator, whose licences are not among ours. It does not know where a document goes.
+//! The types are written here because the crate that has all of them is made by an unmaintained generator; in tests,
+//! documents are read with them too. It does not know where a document goes.
 
 use std::fmt::Write as _;
 

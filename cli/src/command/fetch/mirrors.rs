@@ -11,15 +11,20 @@ use super::fetching::{fetcher, is_offline};
 use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem, usage};
-use crate::options::{Format, MirrorDepth};
-use crate::render;
+use crate::options::{Format, MirrorDepth, Progress};
+use crate::render::{self, Unit};
 use crate::wait;
 
 /// How long an answer takes that is slow.
 const SLOW: Duration = Duration::from_secs(3);
 
 /// Checks the mirrors of the sources of a plan.
-pub(super) fn check(context: &Context, plan: &Plan, depth: MirrorDepth) -> Result<Exit, Failure> {
+pub(super) fn check(
+    context: &Context,
+    plan: &Plan,
+    depth: MirrorDepth,
+    progress: Progress,
+) -> Result<Exit, Failure> {
     if is_offline(context) {
         let message = "cannot check mirrors: nothing may reach the network".to_owned();
         let hint = "leave out --offline, or set offline = false";
@@ -31,11 +36,19 @@ pub(super) fn check(context: &Context, plan: &Plan, depth: MirrorDepth) -> Resul
         full: depth == MirrorDepth::Full,
         slow: SLOW,
     };
+    let meter = render::amount(
+        context.verbosity,
+        progress,
+        "checking mirrors",
+        Unit::Mirrors,
+    );
     let checked = wait::block_on(async {
         let mut interrupted = wait::watch();
-        let checking = fetcher.check_mirrors(&wanted, checking);
+        let checking = fetcher.check_mirrors(&wanted, checking, &*meter);
         Ok(wait::unless(&mut interrupted, checking).await??)
-    })?;
+    });
+    drop(meter);
+    let checked = checked?;
     let mirrors: Vec<_> = checked.iter().flat_map(of_source).collect();
     match context.format {
         Format::Json => render::json(&FetchMirrors {

@@ -26,7 +26,7 @@ use fetching::{exit, fetch, fetcher, store};
 
 pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exit, Failure> {
     if let Some(from) = &arguments.import {
-        return seed::import(context, from);
+        return seed::import(context, from, arguments.progress);
     }
     let tree = super::tree::open(context)?;
     super::tree::warn(context, &tree, &arguments.targets);
@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Fetch) -> Result<Exi
         return verify::verify(context, &plan, which, arguments.progress);
     }
     if let Some(depth) = arguments.check_mirrors {
-        return mirrors::check(context, &plan, depth);
+        return mirrors::check(context, &plan, depth, arguments.progress);
     }
     if arguments.update_hash {
         return verify::update_hash(context, &plan);

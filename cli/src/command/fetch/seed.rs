@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::Utf8Path;
 use documents::{FetchExport, FetchImport, Version};
-use fetch::{Form, Input, Wanted};
+use fetch::{Form, Input, Told, Wanted};
 use indicatif::HumanBytes;
 use package_tree::Plan;
 
@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, usage};
 use crate::options::{Format, Progress};
 use crate::place::{self, ToRead};
-use crate::render;
+use crate::render::{self, Unit};
 use crate::wait;
 
 /// What an archive's name ends with, and what those end with that are compressed.
@@ -45,9 +45,14 @@ pub(super) fn export(
     let exported = wait::block_on(async move {
         let mut interrupted = wait::watch();
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let to_stop = Arc::clone(&stop);
+        let meter = render::amount(context.verbosity, progress, "exporting", Unit::Bytes);
         let mut writing = tokio::task::spawn_blocking(move || {
-            fetcher.export(&wanted, &directory, &name, form, &told)
+            let told = Told {
+                meter: &*meter,
+                to_stop: &to_stop,
+            };
+            fetcher.export(&wanted, &directory, &name, form, told)
         });
         let written = tokio::select! {
             written = &mut writing => written,
@@ -95,17 +100,24 @@ fn form(to: &Utf8Path) -> Result<Form, Failure> {
 }
 
 /// Puts the sources of an artifact into the store.
-pub(super) fn import(context: &Context, from: &Utf8Path) -> Result<Exit, Failure> {
+pub(super) fn import(
+    context: &Context,
+    from: &Utf8Path,
+    progress: Progress,
+) -> Result<Exit, Failure> {
     let input = match place::to_read(&context.directory, from)? {
         ToRead::File(file) => Input::Archive(file),
         ToRead::Directory(directory) => Input::Layout(directory),
     };
     let fetcher = fetcher(context)?;
+    let meter = render::amount(context.verbosity, progress, "importing", Unit::Bytes);
     let imported = wait::block_on(async {
         let mut interrupted = wait::watch();
-        let importing = fetcher.import(from, input);
+        let importing = fetcher.import(from, input, &meter);
         Ok(wait::unless(&mut interrupted, importing).await??)
-    })?;
+    });
+    drop(meter);
+    let imported = imported?;
     let digest = format!("sha256:{}", imported.digest);
     match context.format {
         Format::Json => render::json(&FetchImport {

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, print_problem, usage};
 use crate::options::{Format, Progress};
-use crate::render;
+use crate::render::{self, Unit};
 use crate::wait;
 
 /// Hashes the sources of a plan, or with `Which::All` everything that the store has too, and mends what is damaged.
@@ -22,10 +22,11 @@ pub(super) fn verify(
 ) -> Result<Exit, Failure> {
     let wanted = Wanted::of(&plan.packages);
     let fetcher = fetcher(context)?;
+    let meter = render::amount(context.verbosity, progress, "hashing", Unit::Bytes);
     let listener = render::fetching(context.verbosity, progress);
     let verified = wait::block_on(async {
         let mut interrupted = wait::watch();
-        let verifying = fetcher.verify(&wanted, which, &listener);
+        let verifying = fetcher.verify(&wanted, which, meter, &listener);
         Ok(wait::unless(&mut interrupted, verifying).await??)
     });
     drop(listener);

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::artifact::{self, Blob, CONFIG_CONTENTS, INDEX, LARGEST, VERSION, VERSION_CONTENTS};
 use crate::copy::check_room;
 use crate::error::{Error, IoContext as _};
+use crate::meter::Meter;
 use crate::wanted::Wanted;
 
 /// The mode of a file, in a layout and in a tar.
@@ -38,6 +39,15 @@ pub struct Exported {
     pub bytes: u64,
 }
 
+/// Who is told how far the export is, and what tells it to end.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    /// Hears how many bytes are written.
+    pub meter: &'a dyn Meter,
+    /// Ends it once it is true.
+    pub to_stop: &'a AtomicBool,
+}
+
 /// A file of the artifact.
 enum Contents<'a> {
     Document(Vec<u8>),
@@ -55,7 +65,7 @@ pub(crate) fn export(
     directory: &Directory,
     name: &Utf8Path,
     form: Form,
-    stop: &AtomicBool,
+    told: Told<'_>,
 ) -> Result<Exported, Error> {
     let full = directory.path().join(name);
     is_free(directory, name, form).at("write", &full)?;
@@ -94,11 +104,11 @@ pub(crate) fn export(
     let temporary = Utf8PathBuf::from(format!(".{name}.{}", printable::hex(&state::random())));
     let written = Output::new(directory, &temporary, form)
         .at("write", &full)
-        .and_then(|output| output.write(tree, &full, files, stop))
+        .and_then(|output| output.write(tree, &full, files, told))
         .and_then(|()| directory.rename(&temporary, name).at("write", &full));
     if let Err(error) = written {
         let _ = directory.remove(&temporary);
-        return Err(if stop.load(Ordering::Relaxed) {
+        return Err(if told.to_stop.load(Ordering::Relaxed) {
             Error::Interrupted
         } else {
             error
@@ -152,9 +162,10 @@ impl Output {
         tree: &Utf8Path,
         full: &Utf8Path,
         files: BTreeMap<String, Contents<'_>>,
-        stop: &AtomicBool,
+        told: Told<'_>,
     ) -> Result<(), Error> {
         let needed = files.values().map(Contents::bytes).sum();
+        told.meter.all(needed);
         match &self {
             Self::Layout(layout) => {
                 let probe = layout.new_file(Utf8Path::new(VERSION));
@@ -169,6 +180,7 @@ impl Output {
                 Contents::Document(document) => {
                     self.add(&name, bytes, document.as_slice())
                         .at("write", full)?;
+                    told.meter.done(bytes);
                 }
                 Contents::Source { wanted, .. } => {
                     let path = wanted.path();
@@ -176,7 +188,7 @@ impl Output {
                     let mut hashing = Hashing {
                         from: file.take(bytes),
                         hasher: Sha256::new(),
-                        stop,
+                        told,
                     };
                     self.add(&name, bytes, &mut hashing).at("write", full)?;
                     if printable::hex(&hashing.hasher.finalize()) != wanted.source.hash {
@@ -228,16 +240,17 @@ impl Contents<'_> {
 struct Hashing<'a> {
     from: io::Take<File>,
     hasher: Sha256,
-    stop: &'a AtomicBool,
+    told: Told<'a>,
 }
 
 impl Read for Hashing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.told.to_stop.load(Ordering::Relaxed) {
             return Err(io::Error::other("interrupted"));
         }
         let length = self.from.read(buffer)?;
         self.hasher.update(&buffer[..length]);
+        self.told.meter.done(length as u64);
         Ok(length)
     }
 }

@@ -13,6 +13,7 @@ use super::artifact::{self, Blob, INDEX, LARGEST, VERSION};
 use super::error::Invalid;
 use super::members::{Input, Members};
 use crate::error::{Error, IoContext as _};
+use crate::meter::{Meter, Metered};
 use crate::partial::{Partial, hash_into};
 use crate::shared::Shared;
 use crate::store::{partial, whole};
@@ -35,6 +36,7 @@ pub(crate) async fn import(
     shared: &Arc<Shared>,
     path: &Utf8Path,
     input: Input,
+    meter: &Arc<dyn Meter>,
 ) -> Result<Imported, Error> {
     let invalid = |why: Invalid| Error::Seed {
         path: path.to_owned(),
@@ -51,10 +53,15 @@ pub(crate) async fn import(
         digest: manifest.hash,
         ..Imported::default()
     };
+    meter.all(sources.iter().map(|source| source.bytes).sum());
     for source in sources {
-        let (_, file) = members
+        let (_, from) = members
             .open(&source.path(), Some(source.bytes))
             .map_err(invalid)?;
+        let file = Metered {
+            from,
+            meter: Arc::clone(meter),
+        };
         let was_there = take(shared, &source, file).await?.map_err(invalid)?;
         imported.bytes += source.bytes;
         if was_there {
@@ -113,7 +120,7 @@ fn is_right(expected: &Blob, found: &Blob) -> Result<(), Invalid> {
 async fn take(
     shared: &Arc<Shared>,
     source: &Blob,
-    file: io::Take<File>,
+    file: Metered<io::Take<File>>,
 ) -> Result<Result<bool, Invalid>, Error> {
     let lock = shared.lock(&source.hash);
     let _lock = lock.lock().await;
@@ -143,7 +150,7 @@ async fn take(
     Ok(Ok(false))
 }
 
-fn hash_of(file: io::Take<File>) -> io::Result<Blob> {
+fn hash_of(file: impl io::Read) -> io::Result<Blob> {
     let mut hasher = Sha256::new();
     let bytes = hash_into(&mut hasher, file)?;
     let hash = printable::hex(&hasher.finalize());

@@ -13,7 +13,7 @@ pub use artifact::ARTIFACT_TYPE;
 pub(crate) use artifact::is_hash;
 pub use error::Invalid;
 pub(crate) use export::export;
-pub use export::{Exported, Form};
+pub use export::{Exported, Form, Told};
 pub use import::Imported;
 pub(crate) use import::import;
 pub use members::Input;

@@ -1,11 +1,12 @@
 //! A tree, a store, and a fetcher that is not patient.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fetch::{Config, Event, Fetcher, How, Listener, Report, Unfetched, Wanted};
+use fetch::{Config, Event, Fetcher, How, Listener, Meter, Report, Unfetched, Wanted};
 use package_tree::Source;
 use sha2::{Digest as _, Sha256};
 use state::{Directories, Hashes};
@@ -34,6 +35,32 @@ impl Listener for Heard {
             _ => return,
         };
         self.0.lock().unwrap().push(line);
+    }
+}
+
+/// How far work was, as it was told.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    all: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Meter for Counted {
+    fn all(&self, amount: u64) {
+        self.all.store(amount, Ordering::Relaxed);
+    }
+
+    fn done(&self, amount: u64) {
+        self.done.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+impl Counted {
+    /// Makes sure that there was something, and that it was done in the end.
+    pub(crate) fn ends(&self) {
+        let all = self.all.load(Ordering::Relaxed);
+        assert!(all > 0);
+        assert_eq!(self.done.load(Ordering::Relaxed), all);
     }
 }
 
