@@ -1,7 +1,6 @@
 //! Getting one source to all places that it belongs to: from its place, from the store, from a mirror.
 
 use std::fs::File;
-use std::io;
 use std::sync::Arc;
 
 use beneath::Directory;
@@ -12,7 +11,7 @@ use crate::event::{Event, Listener};
 use crate::listing::{There, look};
 use crate::mirror::{Mirror, allowed};
 use crate::partial::Partial;
-use crate::place::Places;
+use crate::place::{Contents, Places};
 use crate::report::{Attempt, How, Unfetched, Why};
 use crate::shared::{Came, Shared};
 use crate::store::whole;
@@ -82,8 +81,8 @@ impl Job<'_> {
         }
         // What was killed between its last byte and its final name is whole.
         if partial.found().await.at("write", &path)?.1 == self.hash() {
-            partial.finish().await.at("finish", &path)?;
-            self.put_fetched(&mut missing).await?;
+            let file = partial.finish().await.at("finish", &path)?;
+            self.put(file, Contents::JustHashed, &mut missing).await?;
             return Ok(Ok(How::Stored));
         }
         for mirror in self.mirrors() {
@@ -94,8 +93,8 @@ impl Job<'_> {
                 Ok(said) => {
                     let (bytes, found) = partial.found().await.at("write", &path)?;
                     if found == self.hash() {
-                        partial.finish().await.at("finish", &path)?;
-                        self.put_fetched(&mut missing).await?;
+                        let file = partial.finish().await.at("finish", &path)?;
+                        self.put(file, Contents::JustHashed, &mut missing).await?;
                         let mirror = mirror.to_owned();
                         return Ok(Ok(How::Fetched { mirror, bytes }));
                     }
@@ -229,7 +228,7 @@ impl Job<'_> {
         let Some(file) = store.file(self.hash()).at("open", &path)? else {
             return Ok(false);
         };
-        let Some(found) = self.put(file, missing).await? else {
+        let Some(found) = self.put(file, Contents::Found, missing).await? else {
             store.used(self.hash()).at("set the time of", &path)?;
             return Ok(true);
         };
@@ -243,18 +242,13 @@ impl Job<'_> {
         Ok(false)
     }
 
-    /// Puts what was just finished where it is missing.
-    async fn put_fetched(&self, missing: &mut Vec<Wanted>) -> Result<(), Error> {
-        if self.put_stored(missing).await? {
-            return Ok(());
-        }
-        let path = self.shared.store.path().join(whole(self.hash()));
-        let changed = io::Error::other("somebody else changed it at once");
-        Err(changed).at("take", &path)
-    }
-
     /// Puts copies of a file where they are missing. Returns its hash if that is not the right one.
-    async fn put(&self, file: File, missing: &mut Vec<Wanted>) -> Result<Option<String>, Error> {
+    async fn put(
+        &self,
+        file: File,
+        contents: Contents,
+        missing: &mut Vec<Wanted>,
+    ) -> Result<Option<String>, Error> {
         let shared = Arc::clone(self.shared);
         let places = Arc::clone(&self.places);
         let listener = Arc::clone(&self.listener);
@@ -265,7 +259,7 @@ impl Job<'_> {
                 while let Some(one) = all.last() {
                     let path = one.path();
                     keep_what_is_there(&shared, &*listener, one)?;
-                    let found = places.put(&file, one).at("write", &path)?;
+                    let found = places.put(&file, contents, one).at("write", &path)?;
                     if found != one.source.hash {
                         return Ok((all, Some(found)));
                     }

@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, fchmod};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::copy::copy;
+use crate::copy::{copy, copy_hashed};
 use crate::wanted::Wanted;
 
 /// The directory of files that are being made, in a tree. No stage has such a name.
@@ -22,6 +22,15 @@ const WORK: &str = "fetch/.stagex";
 const LOCK: &str = "lock";
 /// The mode of a file, which becomes that of a file of an image where a Containerfile copies it.
 const MODE: u32 = 0o644;
+
+/// What is known of a file that is put into a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// It was found in the store, where a disk or somebody else may have changed it.
+    Found,
+    /// This process has just written it, and hashed what it wrote.
+    JustHashed,
+}
 
 /// A tree whose `fetch/` files are put into.
 #[derive(Debug)]
@@ -72,13 +81,24 @@ impl Places {
     }
 
     /// Puts a copy of a file where it belongs, if its hash is the right one. Returns the hash that it has.
-    pub(crate) fn put(&self, file: &File, wanted: &Wanted) -> io::Result<String> {
+    pub(crate) fn put(
+        &self,
+        file: &File,
+        contents: Contents,
+        wanted: &Wanted,
+    ) -> io::Result<String> {
         self.prepare()?;
         let temporary = Utf8Path::new(WORK).join(random()?);
         let made = self.tree.new_file_of_mode(&temporary, MODE)?;
         let put = || -> io::Result<String> {
             fchmod(&made, Mode::from_raw_mode(MODE))?;
-            let found = copy(file, &made)?;
+            let found = match contents {
+                Contents::Found => copy(file, &made)?,
+                Contents::JustHashed => {
+                    copy_hashed(file, &made)?;
+                    wanted.source.hash.clone()
+                }
+            };
             if found == wanted.source.hash {
                 self.tree.make_directory(&wanted.directory)?;
                 self.tree.rename(&temporary, &wanted.path())?;
