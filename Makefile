@@ -51,7 +51,7 @@ demo:
 	"$(TARGET_DIR)/release/stagex" digests --check
 
 test:
-	@tools/setup podman buildah docker dockerd runc busybox bindfs pasta slirp4netns git gpg gpg-agent gpgconf gpgv ssh-keygen
+	@tools/setup podman buildah docker dockerd runc busybox bindfs pasta slirp4netns git gpg gpg-agent gpgconf gpgv ssh-keygen dot
 	tools/with-dockerd $(CARGO) test --workspace --no-fail-fast
 
 lint:

@@ -262,6 +262,21 @@ fn commits_affect_what_they_deleted_and_renamed() {
 }
 
 /// A stand-in for Graphviz shows that it is given the graph, and what becomes of its failure.
+/// What Graphviz itself makes of a graph.
+#[test]
+fn a_drawing_shows_the_packages() {
+    let tree = sample();
+    let drawn = graph(tree.path(), &["--as", "svg"]);
+    assert_eq!(drawn.code, 0, "{}", drawn.stderr);
+    assert!(drawn.stdout.starts_with("<?xml") && drawn.stdout.trim_end().ends_with("</svg>"));
+    for expected in [
+        "<title>core&#45;make</title>",
+        "user&#45;tool&#45;&gt;core&#45;make",
+    ] {
+        assert!(drawn.stdout.contains(expected), "{}", drawn.stdout);
+    }
+}
+
 #[test]
 fn graphviz_draws_where_it_is_installed() {
     let tree = sample();
