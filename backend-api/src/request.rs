@@ -79,6 +79,9 @@ pub struct BuildRequest {
     pub network: Network,
     /// Whether the engine may reuse the results of earlier builds.
     pub cache: Cache,
+    /// Whether files of its contexts are hard links to each other. An engine whose cache takes them for separate files
+    /// reuses nothing.
+    pub hard_links: bool,
     /// How many files a process may open.
     pub open_files: OpenFiles,
     /// What is varied around the build.

@@ -96,6 +96,14 @@ impl Docker {
             );
             return Cache::Refuse;
         }
+        if request.cache != Cache::Refuse && request.hard_links {
+            self.notice(
+                events,
+                "files of the context are hard links to each other, which Docker's cache takes for separate files: \
+                 nothing of earlier builds is reused",
+            );
+            return Cache::Refuse;
+        }
         request.cache.clone()
     }
 
@@ -417,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_reused_that_may_have_other_owners() {
+    fn nothing_is_reused_that_may_have_other_owners_or_links() {
         let request = BuildRequest {
             key: BuildKey::new("core-x"),
             containerfile: "/c/Containerfile".into(),
@@ -435,6 +443,7 @@ mod tests {
                 seal: None,
             },
             varied: Variations::default(),
+            hard_links: false,
             open_files: OpenFiles { soft: 1, hard: 1 },
             work: "/w".into(),
         };
@@ -442,5 +451,10 @@ mod tests {
         let cache = |knows| docker.cache(&engine(knows), &request, &());
         assert_eq!(cache(true), request.cache);
         assert_eq!(cache(false), Cache::Refuse);
+        let linked = BuildRequest {
+            hard_links: true,
+            ..request.clone()
+        };
+        assert_eq!(docker.cache(&engine(true), &linked, &()), Cache::Refuse);
     }
 }

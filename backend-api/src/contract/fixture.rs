@@ -99,6 +99,7 @@ impl Fixture {
             network: Network::None,
             cache: Cache::Refuse,
             varied: Variations::default(),
+            hard_links: false,
             open_files: OpenFiles {
                 soft: 256,
                 hard: 1024,

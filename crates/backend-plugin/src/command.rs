@@ -61,8 +61,9 @@ impl Request {
             },
             "cache": match request.cache {
                 // A plugin keeps what it likes in places of its own.
-                Cache::Use { .. } => "use",
-                Cache::Refuse => "refuse",
+                Cache::Use { .. } if !request.hard_links => "use",
+                // Whether the cache of its engine tells hard links from separate files is not known.
+                Cache::Use { .. } | Cache::Refuse => "refuse",
             },
             "open_files": { "soft": request.open_files.soft, "hard": request.open_files.hard },
             "work": request.work,

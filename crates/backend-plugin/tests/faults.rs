@@ -130,6 +130,7 @@ fn request() -> BuildRequest {
         network: Network::None,
         cache: Cache::Refuse,
         varied: Variations::default(),
+        hard_links: false,
         open_files: OpenFiles { soft: 10, hard: 20 },
         work: "/w".into(),
     }

@@ -5,12 +5,14 @@
 //! still lies about, no umask, no time of a checkout. What was hashed is what is copied. It knows files,
 //! not what they mean.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::time::{Duration, SystemTime};
 
 use beneath::Directory;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use state::{Hash, IoContext as _};
 
 use crate::copy;
@@ -26,8 +28,19 @@ use crate::listing::{ContextFile, ContextFileKind, FETCH, is_deletion, is_execut
 /// sent, and takes a file of the same name, size and time for the one that it has.
 pub(crate) const FIRST_TIME: u64 = 1_000_000_000;
 
+/// Whose a context is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// A package's: hard links are separate files and times do not count, as in version control.
+    Package,
+    /// One that a user has named: hard links stay, as with BuildKit. What is from before the epoch of images is refused,
+    /// because its time would stay too.
+    User { epoch: i64 },
+}
+
 /// Writes the files of `directory` that are not ignored into `context`, with the modes 0755 and 0644 and
-/// with times that only the files decide. What lies under `fetch/` keeps its times.
+/// with times that only the files decide. What lies under `fetch/` keeps its times. Returns whether two of them are hard
+/// links to each other there.
 ///
 /// # Errors
 ///
@@ -36,21 +49,44 @@ pub(crate) fn assemble(
     directory: &Directory,
     files: &[ContextFile],
     ignored: &Ignored,
+    whose: Whose,
     context: &Utf8Path,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     make_directory(context)?;
+    let mut has_links = false;
+    let mut copies: BTreeMap<(u64, u64), Utf8PathBuf> = BTreeMap::new();
     for (file, seconds) in without(ignored, files).zip(FIRST_TIME..) {
         let (from, to) = (directory.path().join(&file.path), context.join(&file.path));
         if file.path.file_name().is_some_and(is_deletion) {
             return Err(Error::Deletion { path: from });
+        }
+        if let Whose::User { epoch } = whose
+            && directory
+                .metadata(&file.path)
+                .at("read", &from)?
+                .is_some_and(|found| found.mtime() < epoch)
+        {
+            return Err(Error::Early { path: from });
         }
         match &file.kind {
             ContextFileKind::Directory => make_directory(&to)?,
             ContextFileKind::Symlink(target) => symlink(target, &to).at("link", &to)?,
             ContextFileKind::Special(found) => return Err(Error::Special { path: from, found }),
             ContextFileKind::File {
-                executable, hash, ..
+                executable,
+                hash,
+                identity,
             } => {
+                if let Whose::User { .. } = whose {
+                    match copies.entry((identity.device, identity.inode)) {
+                        Entry::Occupied(copy) => {
+                            fs::hard_link(copy.get(), &to).at("link", &to)?;
+                            has_links = true;
+                            continue;
+                        }
+                        Entry::Vacant(free) => free.insert(to.clone()),
+                    };
+                }
                 let opened = directory.file(&file.path).at("open", &from)?;
                 let metadata = opened.metadata().at("read", &from)?;
                 let mode = if *executable { 0o755 } else { 0o644 };
@@ -70,7 +106,7 @@ pub(crate) fn assemble(
             }
         }
     }
-    Ok(())
+    Ok(has_links)
 }
 
 /// Returns the files that are not ignored, and the directories that they are in.

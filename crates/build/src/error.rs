@@ -72,6 +72,12 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// A file of a context is older than every image, so that its own time would be in the image.
+    #[error("{path} is from before 1970-01-01T00:00:01Z, the time of all files of an image")]
+    Early {
+        /// The file.
+        path: Utf8PathBuf,
+    },
     /// A file of a context cannot be in a layer.
     #[error("{path} cannot be copied: in a layer, a name that begins with `.wh.` deletes a file")]
     Deletion {
@@ -286,6 +292,7 @@ impl Error {
             | Self::WrongSource { .. }
             | Self::Special { .. }
             | Self::Deletion { .. }
+            | Self::Early { .. }
             | Self::UnknownReference { .. }
             | Self::Refused { .. }
             | Self::TwoPlatforms { .. }
@@ -348,6 +355,9 @@ impl Error {
             }
             Self::Deletion { .. } => {
                 "rename it, name it in .dockerignore, or put it into an archive that a RUN unpacks"
+            }
+            Self::Early { .. } => {
+                "give it a later time with `touch -h`, or name it in .dockerignore"
             }
             Self::Special { .. } => "remove it, or name it in .dockerignore",
             Self::ForeignList { .. } => "rename it to .dockerignore",

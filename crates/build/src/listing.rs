@@ -53,23 +53,38 @@ pub enum ContextFileKind {
 pub enum Foreign {
     /// In a package: what lies under `fetch/`, where other tools leave sources.
     Fetch,
-    /// Of a context that a user has named: the directory in which `stagex` itself works (device and inode), if it
-    /// is in there. Everything else is the context's, as with any other builder.
-    Own(Option<(u64, u64)>),
+    /// Of a context that a user has named: the directory in which `stagex` itself works, if it is in there. Everything
+    /// else is the context's, as with any other builder.
+    Own {
+        /// Device and inode of the directory.
+        own: Option<(u64, u64)>,
+        /// Whether the one that it is in was made for it.
+        made_out: bool,
+    },
 }
 
 impl Foreign {
     /// Returns which files are none of a context's that a user has named, while `own` is worked in.
     pub fn of_user(own: &Utf8Path) -> Self {
         let found = fs::symlink_metadata(own).ok();
-        Self::Own(found.map(|found| (found.dev(), found.ino())))
+        Self::Own {
+            own: found.map(|found| (found.dev(), found.ino())),
+            made_out: own.join(state::MADE).exists(),
+        }
     }
 
     fn has(self, path: &Utf8Path, metadata: &fs::Metadata) -> bool {
         match self {
             Self::Fetch => path == FETCH,
-            Self::Own(own) => own == Some((metadata.dev(), metadata.ino())),
+            Self::Own { own, .. } => own == Some((metadata.dev(), metadata.ino())),
         }
+    }
+
+    /// Tells whether this is the directory that was made for the one in which `stagex` works, of which nothing is listed.
+    fn is_out(self, directory: &Directory, path: &Utf8Path) -> io::Result<bool> {
+        let has = |found: Option<fs::Metadata>| found.is_some_and(|found| self.has(path, &found));
+        Ok(matches!(self, Self::Own { made_out: true, .. })
+            && has(directory.metadata(&path.join(state::OWN))?))
     }
 }
 
@@ -122,7 +137,11 @@ fn list_below(
         let within = (file.kind == ContextFileKind::Directory).then(|| file.path.clone());
         files.push(file);
         if let Some(within) = within {
+            let before = files.len();
             list_below(directory, &within, foreign, files)?;
+            if files.len() == before && foreign.is_out(directory, &within)? {
+                files.pop();
+            }
         }
     }
     Ok(())

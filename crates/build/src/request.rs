@@ -17,7 +17,7 @@ use containerfile::{
 };
 use package_tree::Source;
 
-use crate::context;
+use crate::context::{self, Whose};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ignore::Ignored;
@@ -54,8 +54,9 @@ pub(crate) fn prepare(
     let capabilities = &engine.ready.capabilities;
 
     let main = work.join("context");
-    let fetch = main_context(resolved, work, &main)?;
-    let mut contexts = contexts(resolved, work, &fetch)?;
+    let mut hard_links = false;
+    let fetch = main_context(resolved, work, &main, &mut hard_links)?;
+    let mut contexts = contexts(resolved, work, &fetch, &mut hard_links)?;
     let name = |name: &str| {
         if capabilities.dialect.named_contexts {
             name.to_owned()
@@ -135,6 +136,7 @@ pub(crate) fn prepare(
             .collect(),
         network,
         cache: engine.cache.clone(),
+        hard_links,
         open_files: recipe.open_files,
         varied,
         work: engine_directory,
@@ -147,12 +149,18 @@ fn main_context(
     resolved: &Resolved,
     work: &Utf8Path,
     main: &Utf8Path,
+    hard_links: &mut bool,
 ) -> Result<Utf8PathBuf, Error> {
     let recipe = &resolved.recipe;
     let directory = recipe.directory()?;
     let containerfile = recipe.root.join(&recipe.containerfile);
     let ignored = Ignored::of(directory.path(), &resolved.files, Some(&containerfile))?;
-    context::assemble(&directory, &resolved.files, &ignored, main)?;
+    let epoch = recipe.profile.epoch;
+    let whose = match recipe.sources {
+        Sources::Checked { .. } => Whose::Package,
+        Sources::Present => Whose::User { epoch },
+    };
+    *hard_links |= context::assemble(&directory, &resolved.files, &ignored, whose, main)?;
 
     let below = main.join(FETCH);
     let Sources::Checked {
@@ -184,6 +192,7 @@ fn contexts(
     resolved: &Resolved,
     work: &Utf8Path,
     fetch: &Utf8Path,
+    hard_links: &mut bool,
 ) -> Result<BTreeMap<String, (String, ContextSource)>, Error> {
     let mut contexts = BTreeMap::new();
     for reference in &resolved.build.references {
@@ -216,7 +225,9 @@ fn contexts(
                 let own = above.find(|path| path.file_name() == Some(state::OWN));
                 let files = list_context(&directory, Foreign::of_user(own.unwrap_or(work)))?;
                 let ignored = Ignored::of(directory.path(), &files, None)?;
-                context::assemble(&directory, &files, &ignored, &copy)?;
+                let epoch = resolved.recipe.profile.epoch;
+                let whose = Whose::User { epoch };
+                *hard_links |= context::assemble(&directory, &files, &ignored, whose, &copy)?;
                 ContextSource::Directory(copy)
             }
         };

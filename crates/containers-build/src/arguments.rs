@@ -186,6 +186,7 @@ mod tests {
             network: Network::None,
             cache: Cache::Refuse,
             varied: Variations::default(),
+            hard_links: false,
             open_files: OpenFiles {
                 soft: 2048,
                 hard: 16384,

@@ -217,6 +217,7 @@ fn described(directory: &Utf8Path) -> BuildRequest {
         network: Network::None,
         cache: Cache::Refuse,
         varied: Variations::default(),
+        hard_links: false,
         open_files: OpenFiles {
             soft: 256,
             hard: 256,

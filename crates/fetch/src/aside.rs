@@ -7,8 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use beneath::{Directory, Kind};
 use camino::{Utf8Path, Utf8PathBuf};
-
-use crate::copy::copy;
+use state::copy;
 
 /// The directory, in a store.
 pub(crate) const WRONG: &str = "wrong";

@@ -8,7 +8,6 @@
 mod aside;
 mod check;
 mod config;
-mod copy;
 mod error;
 mod event;
 mod fetcher;

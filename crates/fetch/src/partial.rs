@@ -13,12 +13,11 @@ use bytes::Bytes;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use state::BLOCK;
+use state::{BLOCK, check_room};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use transfer::{Begin, Held, Sink};
 
-use crate::copy::check_room;
 use crate::store::{Store, note, partial};
 
 /// The mode of a partial file: whoever could open it could lock it.

@@ -12,8 +12,8 @@ use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, fchmod};
 use rustix::rand::{GetRandomFlags, getrandom};
+use state::{copy, copy_hashed};
 
-use crate::copy::{copy, copy_hashed};
 use crate::wanted::Wanted;
 
 /// The directory of files that are being made, in a tree. No stage has such a name.
@@ -93,7 +93,7 @@ impl Places {
         let put = || -> io::Result<String> {
             fchmod(&made, Mode::from_raw_mode(MODE))?;
             let found = match contents {
-                Contents::Found => copy(file, &made)?,
+                Contents::Found => printable::hex(&copy(file, &made)?),
                 Contents::JustHashed => {
                     copy_hashed(file, &made)?;
                     wanted.source.hash.clone()

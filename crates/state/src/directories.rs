@@ -23,6 +23,8 @@ use crate::secret::Secret;
 const OUT: &str = "out";
 /// The directory of what is nobody's output, in that of outputs.
 pub const OWN: &str = ".stagex";
+/// The file in it that says that the directory with all outputs was made for it.
+pub const MADE: &str = "made-out";
 /// The directories in it that are always there.
 const PARTS: [&str; 3] = [LOGS, RECORDS, WORK];
 /// The directory of logs, in `.stagex`.
@@ -269,10 +271,16 @@ impl Directories {
             Some(_) => Directory::open_or_make(parent),
             None => Directory::open(parent),
         };
+        let was_there = self.open_out()?.is_some();
         let out = parent.and_then(|parent| parent.make_directory(&name));
         let out = out.at("create directory", &self.out())?;
         let own = out.make_directory(OWN.into());
-        own.at("create directory", &self.own())
+        let own = own.at("create directory", &self.own())?;
+        if !was_there {
+            let made = own.write(MADE.into(), b"");
+            made.at("write", &self.own().join(MADE))?;
+        }
+        Ok(own)
     }
 
     /// Finds the directory of what a runtime keeps itself, which may not be there yet.

@@ -5,6 +5,7 @@
 //! made from.
 
 mod contents;
+mod copying;
 mod digests;
 mod directories;
 mod error;
@@ -17,9 +18,10 @@ mod record;
 mod secret;
 
 pub use contents::contents;
+pub use copying::{check_room, copy, copy_hashed};
 pub use digests::{CompareOptions, Compared, Comparison, Digests, compare};
 pub use directories::{
-    Access, Directories, LOCK, LOCKED_MODE, LOGS, Lock, OWN, PULLED, RECORDS, WORK,
+    Access, Directories, LOCK, LOCKED_MODE, LOGS, Lock, MADE, OWN, PULLED, RECORDS, WORK,
 };
 pub use documents::RecordedSeed;
 pub use error::{Error, HINT_OF_IMAGE, IoContext};

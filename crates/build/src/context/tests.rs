@@ -7,6 +7,12 @@ use state::{Directories, Hashes};
 use super::*;
 use crate::listing::{Foreign, inputs_of_files, list_context, open_package};
 
+const NOT_OURS: Foreign = Foreign::Own {
+    own: None,
+    made_out: false,
+};
+const USER: Whose = Whose::User { epoch: 1 };
+
 fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
     let temporary = tempfile::tempdir().unwrap();
     let path = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
@@ -33,7 +39,14 @@ fn modes_times_and_leftovers_of_the_checkout_do_not_reach_the_build() {
     let context = root.join("context");
     let package = Directory::open(&package).unwrap();
     let files = list_context(&package, Foreign::Fetch).unwrap();
-    assemble(&package, &files, &nothing(&package), &context).unwrap();
+    assemble(
+        &package,
+        &files,
+        &nothing(&package),
+        Whose::Package,
+        &context,
+    )
+    .unwrap();
 
     let names: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(names, ["files", "files/run", "files/text"]);
@@ -60,13 +73,89 @@ fn a_file_with_other_bytes_of_the_same_size_has_another_time() {
         fs::write(package.join("file"), contents).unwrap();
         let package = Directory::open(&package).unwrap();
         let files = list_context(&package, Foreign::Fetch).unwrap();
-        assemble(&package, &files, &nothing(&package), &root.join(context)).unwrap();
+        assemble(
+            &package,
+            &files,
+            &nothing(&package),
+            Whose::Package,
+            &root.join(context),
+        )
+        .unwrap();
         time(&root.join(context).join("file"))
     };
     let (first, second) = (written("one", "first"), written("two", "second"));
     assert_ne!(first, second);
     assert_eq!(first.as_secs(), second.as_secs());
     assert_eq!(first, written("one", "again"));
+}
+
+#[test]
+fn hard_links_of_a_users_context_stay_links_and_those_of_a_package_do_not() {
+    let (_temporary, root) = directory();
+    let package = root.join("package");
+    fs::create_dir_all(package.join("below")).unwrap();
+    fs::write(package.join("a"), "x").unwrap();
+    fs::hard_link(package.join("a"), package.join("below/b")).unwrap();
+    fs::hard_link(package.join("a"), root.join("elsewhere")).unwrap();
+    fs::write(package.join("c"), "x").unwrap();
+    let directory = Directory::open(&package).unwrap();
+    let files = list_context(&directory, NOT_OURS).unwrap();
+    for (whose, to, links) in [(USER, "user", 2), (Whose::Package, "package's", 1)] {
+        let to = root.join(to);
+        let linked = assemble(&directory, &files, &nothing(&directory), whose, &to).unwrap();
+        assert_eq!(linked, links == 2);
+        for (name, links) in [("a", links), ("below/b", links), ("c", 1)] {
+            assert_eq!(
+                fs::metadata(to.join(name)).unwrap().nlink(),
+                links,
+                "{name}"
+            );
+        }
+    }
+    // What is ignored is no name of a file.
+    fs::write(package.join(".dockerignore"), "below\n").unwrap();
+    let files = list_context(&directory, NOT_OURS).unwrap();
+    let ignored = Ignored::of(directory.path(), &files, None).unwrap();
+    assert!(!assemble(&directory, &files, &ignored, USER, &root.join("one")).unwrap());
+}
+
+#[rstest]
+#[case::a_file("file")]
+#[case::a_directory("directory")]
+#[case::a_symbolic_link("link")]
+fn what_is_from_before_the_epoch_is_refused_in_a_users_context(#[case] name: &str) {
+    let (_temporary, root) = directory();
+    let package = root.join("package");
+    fs::create_dir_all(package.join("directory")).unwrap();
+    fs::write(package.join("file"), "").unwrap();
+    symlink("file", package.join("link")).unwrap();
+    let directory = Directory::open(&package).unwrap();
+    let assembled = |seconds: i64, whose: Whose, to: &str| {
+        let time = rustix::fs::Timespec {
+            tv_sec: seconds,
+            tv_nsec: 999_999_999,
+        };
+        let times = rustix::fs::Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::utimensat(&directory, name, &times, flags).unwrap();
+        let files = list_context(&directory, NOT_OURS).unwrap();
+        assemble(
+            &directory,
+            &files,
+            &nothing(&directory),
+            whose,
+            &root.join(to),
+        )
+    };
+    let error = assembled(0, USER, "refused").unwrap_err();
+    let path = package.join(name);
+    assert!(matches!(&error, Error::Early { path: found } if *found == path));
+    assert!(error.hint().unwrap().contains("touch -h"));
+    assembled(1, USER, "taken").unwrap();
+    assembled(-5, Whose::Package, "of a package").unwrap();
 }
 
 #[test]
@@ -77,9 +166,9 @@ fn a_file_whose_name_deletes_is_refused_unless_it_is_ignored() {
     fs::write(package.join("below/.wh.file"), "").unwrap();
     let assembled = |to: &str| {
         let directory = Directory::open(&package).unwrap();
-        let files = list_context(&directory, Foreign::Own(None)).unwrap();
+        let files = list_context(&directory, NOT_OURS).unwrap();
         let ignored = Ignored::of(directory.path(), &files, None).unwrap();
-        assemble(&directory, &files, &ignored, &root.join(to))
+        assemble(&directory, &files, &ignored, USER, &root.join(to))
     };
     let error = assembled("refused").unwrap_err();
     let path = package.join("below/.wh.file");
@@ -154,7 +243,13 @@ impl Scene {
 
     fn assemble(&self, files: &[ContextFile]) -> Result<Utf8PathBuf, Error> {
         let context = self.root.join("context");
-        assemble(&self.package, files, &nothing(&self.package), &context)?;
+        assemble(
+            &self.package,
+            files,
+            &nothing(&self.package),
+            Whose::Package,
+            &context,
+        )?;
         Ok(context)
     }
 }
@@ -220,7 +315,7 @@ fn a_pipe_is_refused_unless_it_is_ignored_and_a_socket_is_no_file() {
     fs::remove_dir_all(scene.root.join("context")).unwrap();
     let (files, context) = (scene.files(), scene.root.join("context"));
     let ignored = Ignored::of(scene.package.path(), &files, None).unwrap();
-    assemble(&scene.package, &files, &ignored, &context).unwrap();
+    assemble(&scene.package, &files, &ignored, Whose::Package, &context).unwrap();
     assert!(context.join("sub/file").exists() && !context.join("sub/pipe").exists());
     assert!(!context.join("socket").exists());
 }

@@ -16,6 +16,16 @@ fn where_a_build_works_is_none_of_its_context() {
         names(Foreign::of_user(&own)),
         ["fetch", "out", "sub", "sub/.stagex"]
     );
+    // What was made for it is none of the context's either, until there is something else in it.
+    fs::write(own.join(state::MADE), "").unwrap();
+    assert_eq!(
+        names(Foreign::of_user(&own)),
+        ["fetch", "sub", "sub/.stagex"]
+    );
+    fs::write(root.join("out/a"), "").unwrap();
+    assert_eq!(names(Foreign::of_user(&own)).len(), 5);
+    fs::remove_file(root.join("out/a")).unwrap();
+    fs::remove_file(own.join(state::MADE)).unwrap();
     let elsewhere = Foreign::of_user(&root.join("nowhere"));
     assert_eq!(names(elsewhere).len(), 6);
     assert!(!names(Foreign::Fetch).contains(&"fetch".to_owned()));

@@ -9,9 +9,9 @@ use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, fchmod};
 use sha2::{Digest as _, Sha256};
+use state::check_room;
 
 use super::artifact::{self, Blob, CONFIG_CONTENTS, INDEX, LARGEST, VERSION, VERSION_CONTENTS};
-use crate::copy::check_room;
 use crate::error::{Error, IoContext as _};
 use crate::meter::Meter;
 use crate::wanted::Wanted;
