@@ -82,6 +82,7 @@ fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     delivered::everywhere(tree, runtime, program, target)?;
     delivered::refused(tree, runtime, target)?;
     a_changed_layer_is_refused(tree, runtime, packages)?;
+    hard_links_are_hard_links(tree, runtime)?;
     engines::nothing_is_left(tree, program, &images)
 }
 
@@ -113,6 +114,62 @@ fn a_changed_layer_is_refused(
         for part in [&format!("`stagex/{needed}`"), layer, "was changed"] {
             expect(text.contains(part), &format!("no {part} in: {text}"))?;
         }
+    }
+    Ok(())
+}
+
+/// Builds a context with hard links in its own directory, then the same contents in separate files. The digests are
+/// those of BuildKit.
+fn hard_links_are_hard_links(tree: &Path, runtime: &str) -> Result<(), Failed> {
+    let context = tree.join("linked");
+    fs::create_dir_all(context.join("below")).unwrap();
+    fs::write(
+        context.join("Containerfile"),
+        "FROM scratch\nCOPY . /all/\nCOPY a below/b /named/\n",
+    )
+    .unwrap();
+    fs::write(context.join("a"), "one\n").unwrap();
+    fs::write(context.join("c"), "one\n").unwrap();
+    fs::hard_link(context.join("a"), context.join("below/b")).unwrap();
+    let built = || {
+        let program = env!("CARGO_BIN_EXE_stagex");
+        let words = [
+            "--runtime",
+            runtime,
+            "build",
+            "--tag",
+            "linked:1",
+            "--output",
+            "type=oci,dest=../linked.tar",
+            ".",
+        ];
+        let ran = Command::new(program)
+            .args(words)
+            .current_dir(&context)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        (String::from_utf8_lossy(&ran.stdout).trim().to_owned(), said)
+    };
+    for (expected, separate) in [
+        (
+            "b4932977e042a26dc6be884272480d6721f2bdda4ecc64f38a5f7d759cad293f",
+            false,
+        ),
+        (
+            "64f9bac551c7bfe0458a00b6a31177e0dc8d787459cea1e902724804d9885a9d",
+            true,
+        ),
+    ] {
+        if separate {
+            fs::remove_file(context.join("below/b")).unwrap();
+            fs::write(context.join("below/b"), "one\n").unwrap();
+        }
+        let (found, said) = built();
+        expect(
+            found.starts_with(expected),
+            &format!("{expected} is BuildKit's, found {found}: {said}"),
+        )?;
     }
     Ok(())
 }

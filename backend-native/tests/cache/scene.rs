@@ -252,6 +252,7 @@ impl Build<'_> {
             build_arguments: self.arguments.clone(),
             network: self.network,
             cache: self.cache.clone(),
+            hard_links: false,
             open_files: OpenFiles {
                 soft: self.open_files,
                 hard: 1024,

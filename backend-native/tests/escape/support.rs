@@ -182,6 +182,7 @@ impl Build {
         let containerfile = self.directory.join(format!("Containerfile-{count}"));
         fs::write(&containerfile, &text)?;
         let request = BuildRequest {
+            hard_links: false,
             varied: backend_api::Variations::default(),
             key: BuildKey::new(&format!("escape-{count}")),
             containerfile,
