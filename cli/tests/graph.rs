@@ -314,7 +314,7 @@ fn graphviz_draws_where_it_is_installed() {
 
 #[rstest]
 #[case::two_questions(&["--levels", "--closure"], "cannot be used with")]
-#[case::two_formats(&["--format", "json", "--as", "dot"], "--format json is no drawing")]
+#[case::two_formats(&["--format", "json", "--as", "dot"], "--format json cannot be combined with --as")]
 #[case::a_list_is_no_drawing(&["--closure", "--as", "dot"], "cannot be used with")]
 #[case::nor_is_it_filtered(&["--simulate", "2", "--only", "x"], "cannot be used with")]
 #[case::why_has_its_own_target(&["core", "--why", "tool", "musl"], "cannot be used with")]

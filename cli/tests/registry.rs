@@ -433,7 +433,7 @@ fn told() -> Result<(), Failed> {
     }
     let scene = Scene::new();
     let ran = scene.reproduce(&[&empty, &liar]);
-    let is_told = ran.stderr.contains("sends something else") && ran.stderr.contains("is not in");
+    let is_told = ran.stderr.contains("sent other bytes for") && ran.stderr.contains("is not in");
     expect(
         ran.code == 7 && is_told,
         &format!("{}: {}", ran.code, ran.stderr),

@@ -279,6 +279,6 @@ pub(crate) fn as_many_layers_as_the_kernel_stacks() -> Result<(), Failed> {
     layers.push(layer(&[Entry::file("one more", "")]));
     scene.image_of("image", &layers);
     let error = failure(&scene, text, Cache::Refuse)?;
-    let expected = "the image `image`: 501 layers lie one on another";
+    let expected = "the image `image`: there are 501 layers";
     expect(error.contains(expected), &error)
 }

@@ -42,7 +42,7 @@ Examples:
   stagex explain image.tar                          why is its digest not the canonical one?
   stagex explain sha256:1328beae... --of core-x     how would this package have that digest?
 
-The answer is the first line. Exit codes: 0 if the image is canonical or the reason is known, 6 if it is not.
+The answer is the first line. Exit codes: 0 if the image is canonical or the reason is known, 6 if neither is so.
 Where it is not, `stagex diff` compares two images. See docs/explain.md.";
 
 /// `stagex explain`.

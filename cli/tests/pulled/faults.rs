@@ -123,7 +123,7 @@ pub(crate) fn refuse(program: &Path) -> Result<(), Failed> {
         ("/blobs/", b""),
     ] {
         pull.place.proxy.on(nth("GET", part, 0, other(body)));
-        refused(&pull, &digest, "sends something else", changed)?;
+        refused(&pull, &digest, "sent other bytes for", changed)?;
     }
     for (part, code) in [("/manifests/", 503), ("/blobs/", 429)] {
         pull.place.proxy.on(move |request| {

@@ -245,7 +245,7 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 pub enum SeedProblem {
     /// What is compressed cannot be read.
-    #[error("what is compressed in it cannot be read: {0}")]
+    #[error("it cannot be decompressed: {0}")]
     Compression(io::Error),
     /// It is larger than any root file system.
     #[error("it has more than the {} MiB that are read of a root file system", .0 >> 20)]

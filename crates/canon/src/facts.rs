@@ -113,7 +113,10 @@ pub(crate) fn name(
         }
         let name = format!("{repository}:{tag}");
         return Err(Error::Name {
-            why: format!("`{}` in its annotations is none", printable::line(&name)),
+            why: format!(
+                "the name `{}` in its annotations is not valid",
+                printable::line(&name)
+            ),
         });
     }
     let mut names: Vec<_> = image

@@ -119,7 +119,7 @@ pub enum ErrorKind {
     #[error("the heredoc `{0}` does not end; expected a line with only `{0}`")]
     UnterminatedHeredoc(String),
     /// A flag that ends within a character, as its bytes are read.
-    #[error("a flag ends within a character that is not ASCII, and what follows is no text")]
+    #[error("a flag ends within a character that is not ASCII, and what follows is not UTF-8")]
     SplitCharacter,
     /// A heredoc as the destination of a copy.
     #[error("the destination is a heredoc; expected a path")]
@@ -196,13 +196,13 @@ pub enum ErrorKind {
     )]
     UnusualHeredocName(String),
     /// A variable that a `RUN` must not find is in its environment already.
-    #[error("the variable `{0}` of a stage before cannot be taken away again")]
+    #[error("the variable `{0}` is set by an earlier stage, and no instruction unsets it")]
     VariableStays(String),
     /// A variable of several lines, which no instruction can set.
-    #[error("the variable `{0}` has several lines, and engines can only be told one")]
+    #[error("the variable `{0}` has several lines, which no engine can be given")]
     VariableOfLines(String),
     /// An argument of several lines.
-    #[error("an argument has several lines, and engines can only be told one")]
+    #[error("an argument has several lines, which no engine can be given")]
     TextOfLines,
     /// A network for one `RUN`, on an engine that has it for whole builds only.
     #[error(

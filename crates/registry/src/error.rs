@@ -73,7 +73,7 @@ pub enum Error {
         source: Box<transfer::Error>,
     },
     /// What arrived is not what its digest says.
-    #[error("{place} sends something else as {expected}: {found}")]
+    #[error("{place} sent other bytes for {expected}: {found}")]
     Changed {
         /// The digest.
         expected: Digest,
@@ -153,7 +153,7 @@ pub enum Error {
         place: String,
     },
     /// A tag that is never moved stands for something else.
-    #[error("{place}:{tag} is {there}, and would have to become {ours}")]
+    #[error("{place}:{tag} is already {there}, and is not moved to {ours}")]
     Moved {
         /// The registry and the repository.
         place: String,
@@ -175,7 +175,7 @@ pub enum Error {
         why: String,
     },
     /// The registry does not list what was uploaded.
-    #[error("{place} has taken {what}, and does not list it")]
+    #[error("{place} accepted {what}, but does not list it")]
     Unlisted {
         /// What.
         what: String,

@@ -40,7 +40,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A program that leads to the network cannot be used.
-    #[error("`{program}`, which leads to the network: {source}")]
+    #[error("`{program}` cannot be used for the network of a RUN: {source}")]
     Network {
         /// The program.
         program: &'static str,

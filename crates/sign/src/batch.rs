@@ -48,7 +48,7 @@ pub enum InvalidBatch {
         source: serde_json::Error,
     },
     /// What is to be signed is no payload.
-    #[error("{path} is not what is signed")]
+    #[error("{path} is not a payload that can be signed")]
     Payload {
         /// The file.
         path: Utf8PathBuf,

@@ -56,7 +56,7 @@ pub enum Error {
     #[error("gpg signed with the hash algorithm {0}, which is broken")]
     WeakHash(&'static str),
     /// What GnuPG gave as the certificate is none.
-    #[error("gpg gave something else than a certificate")]
+    #[error("gpg did not give a certificate")]
     Certificate(#[from] trust::InvalidKeyring),
     /// The signature is not what it should be.
     #[error("the signature does not hold")]
@@ -76,7 +76,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// There are as many signatures as anybody looks at.
-    #[error("{place} has {} signatures, and nobody looks at more", trust::MOST)]
+    #[error("{place} has {} signatures, which is the limit", trust::MOST)]
     Full {
         /// The directory.
         place: camino::Utf8PathBuf,

@@ -78,10 +78,10 @@ pub enum Error {
         source: io::Error,
     },
     /// There are more layers than the kernel stacks.
-    #[error("{0} layers lie one on another; the overlay file system takes at most {MOST_LAYERS}")]
+    #[error("there are {0} layers; overlayfs stacks at most {MOST_LAYERS}")]
     TooManyLayers(usize),
     /// A layer has a device by which the overlay file system marks what is deleted.
-    #[error("the entry `{0}` is the character device 0:0, which would delete what has its name")]
+    #[error("the entry `{0}` is the character device 0:0, which overlayfs takes for a whiteout")]
     Deletion(String),
     /// A layer deletes or replaces the directory that it is unpacked in.
     #[error("a layer has the entry `{0}`, which no layer may have")]

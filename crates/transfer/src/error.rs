@@ -73,7 +73,7 @@ pub enum Error {
     #[error("it sends more than {0} bytes, the limit for one file")]
     TooLarge(u64),
     /// What arrived could not be kept.
-    #[error("cannot keep what arrives")]
+    #[error("cannot store the downloaded bytes")]
     Sink(#[source] io::Error),
 }
 

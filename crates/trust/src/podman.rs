@@ -79,7 +79,7 @@ pub enum Difference {
     Releases,
     /// It would let somebody sign everything.
     #[error(
-        "{0} is left out, who may sign some packages only: Podman would take a signature of any"
+        "{0} is left out, who may sign only some packages: Podman cannot restrict a person to packages"
     )]
     LeftOut(String),
     /// A certificate is not there.

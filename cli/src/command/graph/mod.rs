@@ -24,7 +24,10 @@ const EDGES_OF_MERMAID: usize = 500;
 pub(super) fn run(context: &Context, arguments: &arguments::Graph) -> Result<Exit, Failure> {
     if context.format == Format::Json && arguments.drawing != Drawing::Text {
         let hint = "leave one of them out: JSON has the same graph";
-        return Err(usage("--format json is no drawing".to_owned(), Some(hint)));
+        return Err(usage(
+            "--format json cannot be combined with --as".to_owned(),
+            Some(hint),
+        ));
     }
     let tree = super::tree::open(context)?;
     let targets = match &arguments.why {

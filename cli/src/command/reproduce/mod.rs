@@ -225,7 +225,7 @@ impl Begun {
         let quiet = context.verbosity.quiet;
         if session.is_resumed() && !quiet {
             render::note(
-                "going on where the last run of this command was interrupted (--restart begins anew)",
+                "continuing the interrupted run of this command (--restart starts from the beginning)",
             );
         }
         if !quiet {

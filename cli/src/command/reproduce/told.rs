@@ -86,7 +86,7 @@ impl End<'_> {
         ));
         if !assumed.is_empty() {
             render::note(&format!(
-                "taken as recorded, and not built again: {}",
+                "used as recorded, not built again: {}",
                 assumed.join(", ")
             ));
         } else if reproduced == all && self.job.given.is_some() {
