@@ -23,6 +23,7 @@ use crate::worker::key::Keys;
 use crate::worker::plan::Plan;
 use crate::worker::recipe::Recipe;
 use crate::worker::report::Report;
+use crate::worker::run::caches::Caches;
 use crate::worker::run::network::Networks;
 use crate::worker::run::process::Runner;
 use crate::worker::run::set_ids::SetIds;
@@ -70,6 +71,8 @@ fn prepare(recipe: Arc<Recipe>, inside: Inside, report: &Arc<Report>) -> Result<
     let circumstances = circumstances(inside.rights, stacks.kind());
     let images = Unpacker::new(circumstances, Arc::clone(&stacks), Arc::clone(&results));
     let sources = Arc::new(Sources::new(Arc::clone(&recipe), stacks, images));
+    let directories = &sources.stacks.directories;
+    let caches = Caches::new(directories, recipe.job.cache.as_ref(), report);
     let inside = Arc::new(inside);
     let mode = recipe.job.network;
     let networks = Networks::new(mode, Arc::clone(&inside), Arc::clone(report));
@@ -84,6 +87,7 @@ fn prepare(recipe: Arc<Recipe>, inside: Inside, report: &Arc<Report>) -> Result<
             sources: Arc::clone(&sources),
             report: Arc::clone(report),
             set_ids: SetIds::default(),
+            caches,
         },
         recipe,
         sources,

@@ -8,6 +8,7 @@ mod changes;
 mod equal;
 mod image;
 mod images;
+mod mounts;
 mod scene;
 mod stacked;
 mod unfit;
@@ -32,6 +33,10 @@ use images::{
     a_configuration_that_says_another_archive_is_refused, a_layer_may_occur_more_than_once,
     an_image_that_is_not_what_it_says_is_refused, as_many_layers_as_the_kernel_stacks,
     more_attributes_than_fit_are_no_full_disk, odd_entries_are_refused,
+};
+use mounts::{
+    a_cache_can_be_had_alone, a_cache_lasts_for_a_build_and_for_later_ones,
+    what_a_cache_is_lent_lasts_as_long_as_the_build, what_somebody_else_has_put_there_is_no_cache,
 };
 use stacked::{
     what_is_below_already_is_copied_over_itself, what_is_copied_at_many_places_is_kept_once,
@@ -89,6 +94,10 @@ macro_rules! cases {
 }
 
 cases![
+    a_cache_lasts_for_a_build_and_for_later_ones,
+    what_somebody_else_has_put_there_is_no_cache,
+    a_cache_can_be_had_alone,
+    what_a_cache_is_lent_lasts_as_long_as_the_build,
     what_is_kept_gives_the_same_layers,
     the_steps_before_a_change_are_reused,
     whatever_a_step_sees_makes_it_anew,

@@ -2,6 +2,7 @@
 //!
 //! It does not know stages, nor what becomes of what a process makes.
 
+pub(crate) mod caches;
 pub(crate) mod limits;
 pub(crate) mod mounts;
 pub(crate) mod network;

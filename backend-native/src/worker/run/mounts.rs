@@ -3,6 +3,8 @@
 //!
 //! It knows no files: where a target lies is found out when it is mounted.
 
+use std::fmt;
+
 use containerfile::{Run, Script, Step};
 use snapshot::{Owner, Place};
 
@@ -29,6 +31,8 @@ pub(crate) struct Mount {
     /// Where it goes.
     pub(crate) target: Place,
     pub(crate) writing: Writing,
+    /// Who else may have a cache at the same time.
+    pub(crate) sharing: Sharing,
     /// Where it goes, as it is written, but from the root on: this decides what is mounted first.
     written: String,
 }
@@ -44,11 +48,23 @@ pub(crate) enum Kind {
     Script(Script),
 }
 
-/// What tells the caches of a RUN from each other.
+/// Who else may have a cache at the same time. What comes later allows less.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sharing {
+    /// Every RUN that does not demand it for itself.
+    #[default]
+    Shared,
+    /// Nobody: another RUN gets another cache.
+    Private,
+    /// Nobody: another RUN waits.
+    Locked,
+}
+
+/// What tells caches from each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cache {
     id: String,
-    from: Option<String>,
+    pub(crate) from: Option<String>,
     /// The directory in it that is mounted, if one is made.
     pub(crate) made: Option<CacheDirectory>,
 }
@@ -59,6 +75,12 @@ pub(crate) struct CacheDirectory {
     pub(crate) mode: u32,
     user: u32,
     group: u32,
+}
+
+impl fmt::Display for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.id)
+    }
 }
 
 impl CacheDirectory {
@@ -127,6 +149,7 @@ impl Mount {
         };
         Ok(Self {
             writing: said.writing.unwrap_or(default),
+            sharing: said.sharing.unwrap_or_default(),
             kind,
             source: Place::new(&said.source),
             from: said.from,
@@ -142,6 +165,7 @@ impl Mount {
             source: Place::root(),
             target: Place::new(SCRIPTS),
             writing: Writing::Denied,
+            sharing: Sharing::default(),
             written: SCRIPTS.to_owned(),
         }
     }
@@ -214,7 +238,7 @@ struct Said {
     writing: Option<Writing>,
     size: Option<u64>,
     id: String,
-    is_shared: bool,
+    sharing: Option<Sharing>,
     mode: Option<u32>,
     user: Option<u32>,
     group: Option<u32>,
@@ -253,10 +277,12 @@ impl Said {
             }
             "id" => value.clone_into(&mut self.id),
             "sharing" => {
-                let value = value.to_lowercase();
-                let ways = ["shared", "private", "locked"];
-                self.is_shared = ways.contains(&value.as_str());
-                self.is_shared.then_some(()).ok_or_else(bad)?;
+                self.sharing = Some(match value.to_lowercase().as_str() {
+                    "shared" => Sharing::Shared,
+                    "private" => Sharing::Private,
+                    "locked" => Sharing::Locked,
+                    _ => return Err(bad()),
+                });
             }
             "mode" => self.mode = Some(number(value, 8).ok_or_else(bad)?),
             "uid" => self.user = Some(number(value, 10).ok_or_else(bad)?),
@@ -288,7 +314,7 @@ impl Said {
                 self.only_of(name, &[Word::Cache, Word::Secret, Word::Ssh])?;
             }
         }
-        if self.is_shared {
+        if self.sharing.is_some() {
             self.only_of("sharing", &[Word::Cache])?;
         }
         Ok(())

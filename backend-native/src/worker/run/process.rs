@@ -15,6 +15,7 @@ use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::recipe::Recipe;
 use crate::worker::report::{Report, shortened};
+use crate::worker::run::caches::Caches;
 use crate::worker::run::limits::Watch;
 use crate::worker::run::mounts;
 use crate::worker::run::network::{self, Networks};
@@ -32,6 +33,7 @@ pub(crate) struct Runner {
     pub(crate) sources: Arc<Sources>,
     pub(crate) report: Arc<Report>,
     pub(crate) set_ids: SetIds,
+    pub(crate) caches: Caches,
 }
 
 /// What a step has left beside its changes.
@@ -80,7 +82,7 @@ impl Runner {
         let writable = mounts.iter().filter(|mount| mount.may_change_files());
         let writable: Vec<Place> = writable.map(|mount| mount.target.clone()).collect();
         let mut held = seccomp_notify::held(self.set_ids.of(below, tree)?);
-        let mut mounted = RunMounts::new(tree, &mounts, &self.sources)?;
+        let mut mounted = RunMounts::new(tree, &mounts, &self.sources, &self.caches)?;
         make_directory(
             tree,
             step.working_directory.as_bytes(),

@@ -18,7 +18,8 @@ use crate::worker::directories::{Directories, path_in};
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::View;
-use crate::worker::run::mounts::{self, Cache, CacheDirectory, Kind, Mount, Writing};
+use crate::worker::run::caches::{Caches, Lent, Taken};
+use crate::worker::run::mounts::{self, Cache, CacheDirectory, Kind, Mount, Sharing, Writing};
 use crate::worker::run::stubs::Stubs;
 
 /// What a process finds in `/etc/hosts`.
@@ -38,7 +39,9 @@ pub(crate) struct RunMounts<'a> {
     sources: &'a Sources,
     /// What is mounted from.
     views: Vec<View>,
-    caches: BTreeMap<Cache, PathBuf>,
+    caches: &'a Caches,
+    /// Those that this RUN has.
+    taken: BTreeMap<Cache, Taken>,
     /// Mounts that can only be read once all that is in them is mounted.
     closing: Vec<(OwnedFd, Place)>,
     stubs: Stubs,
@@ -53,7 +56,12 @@ enum Shown {
 
 impl<'a> RunMounts<'a> {
     /// Begins with nothing in a file system; takes note of what is not there that will be mounted on.
-    pub(crate) fn new(tree: &'a Tree, mounts: &[Mount], sources: &'a Sources) -> Result<Self> {
+    pub(crate) fn new(
+        tree: &'a Tree,
+        mounts: &[Mount],
+        sources: &'a Sources,
+        caches: &'a Caches,
+    ) -> Result<Self> {
         let mut stubs = Stubs::default();
         for path in [RESOLVER, NAMES] {
             stubs.note(tree, path.as_bytes())?;
@@ -66,7 +74,8 @@ impl<'a> RunMounts<'a> {
             tree,
             sources,
             views: Vec::new(),
-            caches: BTreeMap::new(),
+            caches,
+            taken: BTreeMap::new(),
             closing: Vec::new(),
             stubs,
         })
@@ -148,6 +157,7 @@ impl<'a> RunMounts<'a> {
             Network::User(kind) => resolver_of(kind),
             Network::Machine => machines_resolver(),
         };
+        self.take_caches(&mounts)?;
         let mut shown = Vec::new();
         for (path, contents) in [(NAMES, HOSTS.as_bytes()), (RESOLVER, &resolver)] {
             let file = self.directories().unused();
@@ -194,35 +204,55 @@ impl<'a> RunMounts<'a> {
         }
     }
 
-    /// Returns the directory of a cache, which nobody has written to but other mounts of it in this RUN.
-    fn cache(&mut self, mount: &Mount, cache: &Cache) -> Result<PathBuf> {
-        let known = self.caches.get(cache).cloned();
-        let root = known.map_or_else(|| self.new_cache(mount, cache.made), Ok)?;
-        self.caches.insert(cache.clone(), root.clone());
+    /// Returns the directory of a cache that was taken.
+    fn cache(&self, mount: &Mount, cache: &Cache) -> Result<PathBuf> {
         let source = match cache.made {
             Some(_) => Place::new(CacheDirectory::PATH),
             None => mount.source.clone(),
         };
-        let tree = Tree::open(&root)?;
-        Ok(path_in(&root, &found(&tree, &source)?))
+        let Some(Taken { path, .. }) = self.taken.get(cache) else {
+            return Err(not_found(&source));
+        };
+        Ok(path_in(path, &found(&Tree::open(path)?, &source)?))
     }
 
-    fn new_cache(&mut self, mount: &Mount, made: Option<CacheDirectory>) -> Result<PathBuf> {
-        let root = match &mount.from {
-            None => self.directories().directory()?,
-            Some(from) => {
-                let (view, _) = self.sources.view(Some(from))?;
-                let origin = view.path().to_owned();
-                self.views.push(view);
-                self.throwaway(&origin, &Place::root())?
+    /// Takes all caches before anything is mounted, in an order that all RUNs have, and when all stages that are mounted from
+    /// are built: no two wait for each other.
+    fn take_caches(&mut self, mounts: &[Mount]) -> Result<()> {
+        let mut wanted: BTreeMap<&Cache, Sharing> = BTreeMap::new();
+        for mount in mounts {
+            if let Kind::Cache(cache) = &mount.kind {
+                let sharing = wanted.entry(cache).or_default();
+                *sharing = mount.sharing.max(*sharing);
             }
-        };
-        if let Some(made) = made {
-            let tree = Tree::open(&root)?;
-            let place = tree.resolve(CacheDirectory::PATH.as_bytes())?;
-            tree.make_directories(&place, made.mode, Some(made.owner()))?;
         }
-        Ok(root)
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        for mount in mounts {
+            self.sources.stack(mount.from.as_deref())?;
+        }
+        for (cache, sharing) in wanted {
+            let taken = match &cache.from {
+                None => self.caches.take(cache, sharing)?,
+                Some(from) => {
+                    let lend = || self.lend(from);
+                    self.caches.take_lent(cache, sharing, lend)?
+                }
+            };
+            self.taken.insert(cache.clone(), taken);
+        }
+        Ok(())
+    }
+
+    fn lend(&self, from: &str) -> Result<Lent> {
+        let (lent, _) = self.sources.view(Some(from))?;
+        let stacks = &self.sources.stacks;
+        let (path, changed) = stacks.throwaway(lent.path(), &Place::root())?;
+        Ok(Lent {
+            path,
+            _views: [changed, lent],
+        })
     }
 
     /// Writes a script into a directory of its own.
