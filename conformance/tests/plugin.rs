@@ -126,6 +126,7 @@ fn plugin(name: &str, program: &Utf8Path) -> Arc<dyn Backend> {
 
 /// Writes a plugin that does what `example` does, and then cuts off the ends of layers.
 fn write_truncating(path: &Utf8Path, example: &Utf8Path) {
+    let example = example.as_str().replace('\'', r"'\''");
     let script = format!(
         r#"#!/bin/sh
 read -r asked
