@@ -83,6 +83,7 @@ fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     delivered::refused(tree, runtime, target)?;
     a_changed_layer_is_refused(tree, runtime, packages)?;
     hard_links_are_hard_links(tree, runtime)?;
+    an_image_of_a_layout_is_named(tree, runtime, target)?;
     engines::nothing_is_left(tree, program, &images)
 }
 
@@ -121,57 +122,97 @@ fn a_changed_layer_is_refused(
 /// Builds a context with hard links in its own directory, then the same contents in separate files. The digests are
 /// those of BuildKit.
 fn hard_links_are_hard_links(tree: &Path, runtime: &str) -> Result<(), Failed> {
+    const LINKED: &str = "00aa2de843ea369f5a43e78b39960b3939d5899d544496d63d483622e676c3a9";
+    const SEPARATE: &str = "8d16259f048cb4616994f08c93d7ee2e869b8ba8db5ef6744a30df32b6dc57f2";
     let context = tree.join("linked");
+    let (a, b) = (context.join("a"), context.join("below/b"));
     fs::create_dir_all(context.join("below")).unwrap();
+    let text = "FROM scratch\nCOPY . /all/\nCOPY a below/b /named/\n";
+    fs::write(context.join("Containerfile"), text).unwrap();
+    fs::write(&a, "one\n").unwrap();
+    fs::write(context.join("c"), "one\n").unwrap();
+    fs::hard_link(&a, &b).unwrap();
+    let (_, found, said) = built_in(&context, runtime, &[]);
+    expect(
+        found == LINKED,
+        &format!("{LINKED} is BuildKit's, found {found}: {said}"),
+    )?;
+    fs::remove_file(&b).unwrap();
+    fs::write(&b, "one\n").unwrap();
+    let (_, found, said) = built_in(&context, runtime, &[]);
+    expect(
+        found == SEPARATE,
+        &format!("{SEPARATE} is BuildKit's, found {found}: {said}"),
+    )
+}
+
+/// Names an image of a layout by its tag and by its digest: it is that one, or none.
+fn an_image_of_a_layout_is_named(
+    tree: &Path,
+    runtime: &str,
+    package: &Value,
+) -> Result<(), Failed> {
+    let context = tree.join("named");
+    fs::create_dir(&context).unwrap();
     fs::write(
         context.join("Containerfile"),
-        "FROM scratch\nCOPY . /all/\nCOPY a below/b /named/\n",
+        "FROM tools\nCOPY Containerfile /\n",
     )
     .unwrap();
-    fs::write(context.join("a"), "one\n").unwrap();
-    fs::write(context.join("c"), "one\n").unwrap();
-    fs::hard_link(context.join("a"), context.join("below/b")).unwrap();
-    let built = || {
-        let program = env!("CARGO_BIN_EXE_stagex");
-        let words = [
-            "--runtime",
-            runtime,
-            "build",
-            "--tag",
-            "linked:1",
-            "--output",
-            "type=oci,dest=../linked.tar",
-            ".",
-        ];
-        let ran = Command::new(program)
-            .args(words)
-            .current_dir(&context)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-        (String::from_utf8_lossy(&ran.stdout).trim().to_owned(), said)
+    let layout = tree.join("out").join(package["name"].as_str().unwrap());
+    let index: Value =
+        serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let entry = &index["manifests"][0];
+    let digest = entry["digest"].as_str().unwrap();
+    let tag = entry["annotations"]["org.opencontainers.image.ref.name"]
+        .as_str()
+        .unwrap();
+    let built = |which: &str| {
+        let named = format!("tools=oci-layout://{}{which}", layout.display());
+        built_in(&context, runtime, &["--build-context", &named])
     };
-    for (expected, separate) in [
-        (
-            "b4932977e042a26dc6be884272480d6721f2bdda4ecc64f38a5f7d759cad293f",
-            false,
-        ),
-        (
-            "64f9bac551c7bfe0458a00b6a31177e0dc8d787459cea1e902724804d9885a9d",
-            true,
-        ),
+    let (is_built, expected, said) = built("");
+    expect(is_built && expected.len() == 64, &said)?;
+    for which in [
+        format!(":{tag}"),
+        format!("@{digest}"),
+        format!(":{tag}@{digest}"),
     ] {
-        if separate {
-            fs::remove_file(context.join("below/b")).unwrap();
-            fs::write(context.join("below/b"), "one\n").unwrap();
-        }
-        let (found, said) = built();
+        let (_, found, said) = built(&which);
         expect(
-            found.starts_with(expected),
-            &format!("{expected} is BuildKit's, found {found}: {said}"),
+            found == expected,
+            &format!("{which}: expected {expected}, found {found}: {said}"),
+        )?;
+    }
+    let other = format!("@sha256:{}", "0".repeat(64));
+    for which in [":gone", &other, &format!(":gone@{digest}")] {
+        let (is_built, _, said) = built(which);
+        expect(
+            !is_built && said.contains(which),
+            &format!("{which}: {said}"),
         )?;
     }
     Ok(())
+}
+
+/// Builds what is in a directory, in that directory. Returns whether it could be built, its digest in hex, and what was said.
+fn built_in(context: &Path, runtime: &str, more: &[&str]) -> (bool, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagex"));
+    command
+        .current_dir(context)
+        .args(["--runtime", runtime, "build", "--tag", "a:1"]);
+    command
+        .args(["--output", "type=oci,dest=../a.tar"])
+        .args(more)
+        .arg(".");
+    let ran = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let digest = text(&ran.stdout)
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    (ran.status.success(), digest, text(&ran.stderr))
 }
 
 /// Starts what the generated rule of a package starts.

@@ -310,7 +310,7 @@ fn what_a_build_says_on_a_terminal_is_printable() {
         // `script` gives it a terminal for its streams.
         let line: Vec<String> = std::iter::once(plain.get_program())
             .chain(plain.get_args())
-            .map(|word| format!("'{}'", word.to_str().unwrap()))
+            .map(|word| format!("'{}'", word.to_str().unwrap().replace('\'', r"'\''")))
             .collect();
         #[expect(
             clippy::disallowed_types,
