@@ -13,7 +13,7 @@ use crate::job::{Failure, FailureKind};
 pub(crate) enum Error {
     #[error("the worker cannot be run to its end: {0}")]
     Process(#[from] process::Error),
-    #[error("the worker ended without an answer")]
+    #[error("the worker ended without an answer{}", last(.output))]
     Ended { output: String },
     #[error("{}", .failure.message)]
     Failed { failure: Failure, output: String },
@@ -23,6 +23,12 @@ pub(crate) enum Error {
         path: Utf8PathBuf,
         source: std::io::Error,
     },
+}
+
+/// Returns what a worker has said last, behind a colon, if it has said anything.
+fn last(output: &str) -> String {
+    let line = output.lines().rfind(|line| !line.trim().is_empty());
+    line.map_or_else(String::new, |line| format!(": {line}"))
 }
 
 impl Error {

@@ -20,18 +20,19 @@ const MARK: &str = "ENGINE-IS-KILLED-HERE";
 /// Runs an engine, and stops it in the second build that says [`MARK`]. The engine may be alone in a namespace of
 /// processes, from where nobody can kill it.
 const STOPPED: &str = r#"#!/bin/sh
-[ -d DIRECTORY ] || exec ENGINE "$@"
-own=$(mktemp -d DIRECTORY/run-XXXXXX)
+directory=DIRECTORY program=ENGINE
+[ -d "$directory" ] || exec "$program" "$@"
+own=$(mktemp -d "$directory/run-XXXXXX")
 mkfifo "$own/1" "$own/2"
 exec 3<&0
-ENGINE "$@" <&3 >"$own/1" 2>"$own/2" &
+"$program" "$@" <&3 >"$own/1" 2>"$own/2" &
 engine=$!
 watch() {
   while IFS= read -r line; do
     case $line in *MARK*)
-      if mkdir "$own/seen" && ! mkdir DIRECTORY/first; then
+      if mkdir "$own/seen" && ! mkdir "$directory/first"; then
         kill -STOP $engine
-        : >DIRECTORY/stopped
+        : >"$directory/stopped"
       fi 2>/dev/null;;
     esac
     printf '%s\n' "$line"
@@ -44,6 +45,11 @@ status=$?
 wait
 exit $status
 "#;
+
+/// Returns a path as a word of a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_str().unwrap().replace('\'', r"'\''"))
+}
 
 /// An engine is killed in the second of three rounds.
 pub(crate) fn engine_is_killed(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
@@ -61,8 +67,8 @@ pub(crate) fn engine_is_killed(runtime: &str, program: &Utf8Path) -> Result<(), 
     let (directory, script) = (scene.path().join("stopped"), scene.path().join("engine"));
     fs::create_dir(&directory)?;
     let text = STOPPED
-        .replace("DIRECTORY", directory.to_str().unwrap())
-        .replace("ENGINE ", &format!("{} ", engine.display()))
+        .replace("DIRECTORY", &quoted(&directory))
+        .replace("ENGINE", &quoted(&engine))
         .replace("MARK", MARK);
     fs::write(&script, text)?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
