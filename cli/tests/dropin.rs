@@ -84,6 +84,7 @@ fn rules(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     a_changed_layer_is_refused(tree, runtime, packages)?;
     hard_links_are_hard_links(tree, runtime)?;
     an_image_of_a_layout_is_named(tree, runtime, target)?;
+    what_may_reach_the_network_is_said(tree, runtime)?;
     engines::nothing_is_left(tree, program, &images)
 }
 
@@ -191,6 +192,20 @@ fn an_image_of_a_layout_is_named(
             !is_built && said.contains(which),
             &format!("{which}: {said}"),
         )?;
+    }
+    Ok(())
+}
+
+/// Says that a RUN may reach the network, unless it may not.
+fn what_may_reach_the_network_is_said(tree: &Path, runtime: &str) -> Result<(), Failed> {
+    let context = tree.join("reaches");
+    fs::create_dir(&context).unwrap();
+    let text = "FROM scratch\nRUN [\"/nothing\"]\n";
+    fs::write(context.join("Containerfile"), text).unwrap();
+    for (more, is_said) in [(&[][..], true), (&["--network", "none"], false)] {
+        let (_, _, said) = built_in(&context, runtime, more);
+        expect(said.contains("/nothing"), &said)?;
+        expect(said.contains("may reach the network") == is_said, &said)?;
     }
     Ok(())
 }
