@@ -165,6 +165,9 @@ pub enum ErrorKind {
     /// A type that a mount does not have.
     #[error("`--mount=type={0}` does not exist; expected bind, cache, tmpfs, secret or ssh")]
     MountType(String),
+    /// A mount that says neither that it can be written to nor that it cannot.
+    #[error("`{0}` of a `--mount` is neither true nor false")]
+    MountTruth(String),
     /// A mount that an engine would look for among the machine's own files.
     #[error(
         "this engine cannot be asked for a `--mount` {0}: it might reach the machine's own files"

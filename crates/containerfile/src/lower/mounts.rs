@@ -20,6 +20,12 @@ use crate::state::clean;
 /// The types that a mount may have.
 const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 
+/// What says whether a mount is written to.
+const ACCESS: [&str; 4] = ["ro", "readonly", "rw", "readwrite"];
+/// What is true and what is false to Go.
+const TRUE: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];
+const FALSE: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
+
 /// Where a source lies in the stage that it is copied into.
 const PLACE: &str = "/mount";
 /// What the names of such stages begin with.
@@ -44,7 +50,7 @@ impl Writer<'_> {
                 }
                 continue;
             }
-            let mount = &absolute(mount, &step.working_directory);
+            let mount = &plain_access(&absolute(mount, &step.working_directory), &kind);
             mounts.push(if self.options.dialect.confined_mounts {
                 alone(self.renamed_mount(mount))
             } else {
@@ -164,6 +170,16 @@ fn check(mount: &Mount) -> Result<(), ErrorKind> {
     if let Some((key, _)) = mount.fields.iter().find(|(key, _)| !known(key)) {
         return Err(ErrorKind::MountField(key.clone()));
     }
+    let is_truth = |value: &str| TRUE.contains(&value) || FALSE.contains(&value);
+    let wrong = mount.fields.iter().find_map(|(key, value)| {
+        let value = value.as_deref().filter(|value| !is_truth(value))?;
+        ACCESS
+            .contains(&key.as_str())
+            .then(|| format!("{key}={value}"))
+    });
+    if let Some(field) = wrong {
+        return Err(ErrorKind::MountTruth(field));
+    }
     let kind = kind(mount);
     if TYPES.contains(&kind.as_str()) {
         Ok(())
@@ -192,10 +208,9 @@ fn kind(mount: &Mount) -> String {
 
 /// Tells whether a `RUN` fails without what it mounts.
 fn is_required(mount: &Mount) -> bool {
-    let no = ["0", "f", "F", "false", "FALSE", "False"];
     field(mount, "required").is_some_and(|(_, value)| {
         let value = value.as_deref().unwrap_or("true");
-        !no.contains(&value)
+        !FALSE.contains(&value)
     })
 }
 
@@ -203,9 +218,7 @@ fn is_required(mount: &Mount) -> bool {
 fn is_written(mount: &Mount, kind: &str) -> bool {
     let mut written = kind != "bind";
     for (key, value) in &mount.fields {
-        // What is no truth value, the engine refuses; here it is taken for what is safe.
-        let says = |word: &[&str]| value.as_deref().is_some_and(|value| word.contains(&value));
-        let is_false = says(&["0", "f", "F", "false", "FALSE", "False"]);
+        let is_false = value.as_deref().is_some_and(|value| FALSE.contains(&value));
         match key.as_str() {
             "ro" | "readonly" => written = is_false,
             "rw" | "readwrite" => written = !is_false,
@@ -213,6 +226,25 @@ fn is_written(mount: &Mount, kind: &str) -> bool {
         }
     }
     written
+}
+
+/// Has a mount say by one word whether it is written to, if it says so at all: some engines take no value for that.
+fn plain_access(mount: &Mount, kind: &str) -> Mount {
+    let mut plain = mount.clone();
+    plain
+        .fields
+        .retain(|(key, _)| !ACCESS.contains(&key.as_str()));
+    if plain.fields.len() < mount.fields.len() {
+        let word = match (kind, is_written(mount, kind)) {
+            ("bind", true) => Some("rw"),
+            (_, false) => Some("ro"),
+            // It is written to anyway.
+            (_, true) => None,
+        };
+        let word = word.map(|word| (word.to_owned(), None));
+        plain.fields.extend(word);
+    }
+    plain
 }
 
 /// Returns the id of a cache as one name, of which no engine makes a path.

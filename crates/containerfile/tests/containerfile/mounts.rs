@@ -173,3 +173,31 @@ fn a_mount_is_written_without_variables(#[case] mount: &str, #[case] expected: &
         "{text}"
     );
 }
+
+/// Buildah 1.39 and Podman 5.4 take no value for `readonly`.
+#[rstest]
+#[case::read("target=/t,readonly=true", "target=/t,ro")]
+#[case::written("readonly=false,target=/t", "target=/t,rw")]
+#[case::written_too("target=/t,readwrite=1", "target=/t,rw")]
+#[case::not_written("target=/t,rw=F", "target=/t,ro")]
+#[case::the_last("target=/t,rw,ro=0,readonly", "target=/t,ro")]
+#[case::of_memory("type=tmpfs,ro=T,target=/t", "type=tmpfs,target=/t,ro")]
+#[case::as_it_is("type=cache,target=/t,rw=true", "type=cache,target=/t")]
+fn who_writes_to_a_mount_is_said_by_one_word(#[case] mount: &str, #[case] expected: &str) {
+    let lowered = lowered(&format!("RUN --mount={mount} y\n"), Dialect::FULL);
+    let expected = format!("RUN --mount={expected} [\"/bin/sh\", \"-c\", \"\\\ny\"]\n");
+    assert_eq!(lines(&lowered), expected);
+}
+
+#[rstest]
+#[case("target=/t,ro=yes")]
+#[case("type=tmpfs,target=/t,readwrite=")]
+fn what_is_neither_true_nor_false_is_refused(#[case] mount: &str) {
+    let source = format!("FROM scratch\nRUN --mount={mount} y\n");
+    let file = parse(&source).unwrap();
+    let build = file.resolve(&scope()).unwrap();
+    let error = lower(&file, &build, &options(Dialect::FULL))
+        .unwrap_err()
+        .remove(0);
+    assert!(matches!(error.kind, ErrorKind::MountTruth(_)), "{error}");
+}
