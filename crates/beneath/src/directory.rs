@@ -367,6 +367,7 @@ mod tests {
         assert_eq!(scene.directory.read("file".into(), 3).unwrap(), b"new");
         scene.directory.remove("directory".into()).unwrap();
         scene.directory.remove("directory".into()).unwrap();
+        scene.directory.remove("nothing/file".into()).unwrap();
         assert!(
             scene
                 .directory
@@ -388,6 +389,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_directory_is_not_opened_as_one_and_no_pipe_is_waited_for() {
+        let scene = Scene::new();
+        let inside = scene.directory.path().to_owned();
+        fs::write(inside.join("plain"), "").unwrap();
+        rustix::fs::mknodat(
+            CWD,
+            inside.join("pipe").as_str(),
+            FileType::Fifo,
+            Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        for name in ["plain", "pipe"] {
+            let error = Directory::open(&inside.join(name)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{name}");
+            let error = scene.directory.directory(name.into()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{name}");
+        }
+        let expected = Some(Problem::NotRegular("a named pipe"));
+        let error = scene.directory.file("pipe".into()).unwrap_err();
+        assert_eq!(problem(&error), expected.as_ref());
+        let error = scene.directory.file_to_keep("pipe".into(), 0o600);
+        assert_eq!(problem(&error.unwrap_err()), expected.as_ref());
+    }
+
+    #[test]
     fn what_is_written_is_there_whole_and_directories_are_made() {
         let scene = Scene::new();
         scene.directory.write("a/b/c".into(), b"contents").unwrap();
@@ -405,6 +432,13 @@ mod tests {
             .rename("a/b/c".into(), "a/d".into())
             .unwrap();
         assert!(inner.entries().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_unfinished_has_a_name_that_nobody_else_chooses() {
+        let scene = Scene::new();
+        let [one, other] = [(); 2].map(|()| scene.directory.new_unfinished("a").unwrap().1);
+        assert!(one.as_str().starts_with(".a.") && one != other);
     }
 
     #[test]

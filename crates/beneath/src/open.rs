@@ -10,6 +10,9 @@ use rustix::io::Errno;
 
 use crate::problem::Problem;
 
+/// How everything is opened: no link at the end of a path is followed, and no process that is started has it.
+const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
+
 /// Opens `path` beneath `directory`. An empty path is the directory itself.
 pub(crate) fn open_beneath(
     directory: BorrowedFd<'_>,
@@ -18,7 +21,7 @@ pub(crate) fn open_beneath(
     mode: Mode,
 ) -> io::Result<OwnedFd> {
     let path = plain(path)?;
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = flags.union(ALWAYS);
     let opened = match at_once(directory, &path, flags, mode) {
         Err(Errno::NOSYS | Errno::PERM) => name_by_name(directory, &path, flags, mode),
         opened => opened,
@@ -65,7 +68,7 @@ fn name_by_name(
     flags: OFlags,
     mode: Mode,
 ) -> Result<OwnedFd, Errno> {
-    let on_the_way = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let on_the_way = ALWAYS | OFlags::PATH | OFlags::DIRECTORY;
     let mut parent: Option<OwnedFd> = None;
     let mut names = path.components().peekable();
     while let Some(name) = names.next() {
@@ -98,8 +101,10 @@ mod tests {
     use std::fs;
     use std::os::fd::AsFd as _;
     use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     use rstest::rstest;
+    use rustix::io::FdFlags;
 
     use super::*;
     use crate::problem::problem;
@@ -123,7 +128,7 @@ mod tests {
         symlink("../..", root.join("a/up")).unwrap();
         let directory = fs::File::open(&root).unwrap();
         let path = Utf8Path::new(path);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | ALWAYS;
         let error = open(directory.as_fd(), path, flags, Mode::empty()).unwrap_err();
         let error = explain(directory.as_fd(), path, error);
         let link = Utf8Path::new(path.as_str().trim_end_matches("/file"));
@@ -153,6 +158,40 @@ mod tests {
             Mode::empty(),
         );
         assert_eq!(missing.unwrap_err(), Errno::NOENT);
+    }
+
+    #[test]
+    fn what_is_opened_is_no_link_and_is_nothing_for_a_process_that_is_started() {
+        let temporary = tempfile::tempdir().unwrap();
+        symlink("elsewhere", temporary.path().join("link")).unwrap();
+        let directory = fs::File::open(temporary.path()).unwrap();
+        // Of a link nothing but itself can be had, by one way as by the other.
+        let open = |path: &str| {
+            let opened = open_beneath(directory.as_fd(), path.into(), OFlags::PATH, Mode::empty());
+            let opened = opened.unwrap();
+            let flags = rustix::io::fcntl_getfd(&opened).unwrap();
+            assert!(flags.contains(FdFlags::CLOEXEC), "{path}");
+            FileType::from_raw_mode(rustix::fs::fstat(&opened).unwrap().st_mode)
+        };
+        assert_eq!(open("link"), FileType::Symlink);
+        assert_eq!(open(""), FileType::Directory);
+    }
+
+    #[rstest]
+    fn what_is_no_directory_is_not_opened_on_the_way(
+        #[values(at_once as Open, name_by_name as Open)] open: Open,
+    ) {
+        let temporary = tempfile::tempdir().unwrap();
+        let _socket = UnixListener::bind(temporary.path().join("socket")).unwrap();
+        let directory = fs::File::open(temporary.path()).unwrap();
+        let flags = OFlags::RDONLY | ALWAYS;
+        let opened = open(
+            directory.as_fd(),
+            "socket/file".into(),
+            flags,
+            Mode::empty(),
+        );
+        assert_eq!(opened.unwrap_err(), Errno::NOTDIR);
     }
 
     #[rstest]

@@ -252,6 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_read_through_links_outside_of_a_tree_only() {
+        let (_temporary, outside) = scene();
+        let tree = outside.join("tree");
+        fs::write(outside.join("plain"), "outside").unwrap();
+        fs::write(tree.join("file"), "inside").unwrap();
+        symlink("plain", outside.join("to-plain")).unwrap();
+        symlink("../plain", tree.join("to-plain")).unwrap();
+        let read = |path: &str| typed(&[&tree], &tree, path.into()).unwrap().read_text(7);
+        assert_eq!(read("../to-plain").unwrap(), "outside");
+        assert_eq!(read("file").unwrap(), "inside");
+        let error = read("to-plain").unwrap_err();
+        assert_eq!(problem(&error), Some(&Problem::Link("to-plain".into())));
+    }
+
+    #[test]
     fn of_trees_in_one_another_the_outermost_counts() {
         let (_temporary, outside) = scene();
         let tree = outside.join("tree");

@@ -329,6 +329,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use rstest::rstest;
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
     use super::*;
     use crate::tree::tests::{deep, walking};
@@ -343,6 +344,30 @@ mod tests {
         file.set_modified(time).unwrap();
     }
 
+    /// Sets an attribute of the file.
+    fn attribute(path: &Path, value: &str) {
+        let directory = Tree::open(&path.join("in")).unwrap();
+        let value = value.as_bytes();
+        crate::attributes::set_attribute(directory.as_fd(), b"file", "user.key", value).unwrap();
+    }
+
+    /// Puts a link to `target` there, of the time of everything else.
+    fn link(path: &Path, target: &str) {
+        let link = path.join("link");
+        let _ = fs::remove_file(&link);
+        symlink(target, &link).unwrap();
+        let time = Timespec {
+            tv_sec: 1_000_000_000,
+            tv_nsec: 1,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        rustix::fs::utimensat(CWD, &link, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        set_time(path, 1);
+    }
+
     /// Makes a directory with one of each, all of one time.
     fn scene() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
@@ -351,6 +376,8 @@ mod tests {
         fs::write(path.join("in/file"), "text").unwrap();
         fs::write(path.join("linked"), "text").unwrap();
         fs::hard_link(path.join("linked"), path.join("other")).unwrap();
+        link(path, "text");
+        attribute(path, "one");
         set_time(&path.join("in/file"), 1);
         set_time(&path.join("linked"), 1);
         set_time(&path.join("in"), 1);
@@ -380,6 +407,10 @@ mod tests {
         fs::set_permissions(path.join("in/file"), mode).unwrap();
     })]
     #[case::time_of_a_file(|path: &Path| set_time(&path.join("in/file"), 2))]
+    #[case::second_of_a_file(|path: &Path| {
+        let file = File::open(path.join("in/file")).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::new(1_000_000_001, 1)).unwrap();
+    })]
     #[case::time_of_a_directory(|path: &Path| set_time(&path.join("in"), 2))]
     #[case::name(|path: &Path| {
         fs::rename(path.join("in/file"), path.join("in/fild")).unwrap();
@@ -396,6 +427,8 @@ mod tests {
         let name = "user.overlay.opaque";
         crate::attributes::set_attribute(directory.as_fd(), b"in", name, b"y").unwrap();
     })]
+    #[case::value_of_an_attribute(|path: &Path| attribute(path, "two"))]
+    #[case::target_of_a_link(|path: &Path| link(path, "tExt"))]
     #[case::kind(|path: &Path| {
         fs::remove_file(path.join("in/file")).unwrap();
         symlink("text", path.join("in/file")).unwrap();
@@ -406,6 +439,40 @@ mod tests {
         let before = found(scene.path());
         change(scene.path());
         assert_ne!(found(scene.path()).digest, before.digest);
+    }
+
+    #[test]
+    fn the_owner_the_group_and_the_device_count() {
+        let scene = scene();
+        let file = File::open(scene.path().join("in/file")).unwrap();
+        let status = rustix::fs::fstat(&file).unwrap();
+        let of = |change: fn(&mut Stat)| {
+            let (mut looker, mut status) = (Looker::default(), status);
+            change(&mut status);
+            looker.status(&status);
+            looker.digester.finish()
+        };
+        let before = of(|_| ());
+        assert_eq!(of(|_| ()), before);
+        // Only root can change them, so that what the file system would say is said here.
+        assert_ne!(of(|status| status.st_uid += 1), before);
+        assert_ne!(of(|status| status.st_gid += 1), before);
+        assert_ne!(of(|status| status.st_rdev += 1), before);
+    }
+
+    #[test]
+    fn what_is_in_a_directory_is_not_beside_it() {
+        let [one, other] = ["a/b", "b"].map(|file| {
+            let scene = tempfile::tempdir().unwrap();
+            let root = scene.path();
+            fs::create_dir(root.join("a")).unwrap();
+            fs::write(root.join(file), "text").unwrap();
+            for path in [root.join(file), root.join("a"), root.to_owned()] {
+                set_time(&path, 1);
+            }
+            found(root).digest
+        });
+        assert_ne!(one, other);
     }
 
     #[test]

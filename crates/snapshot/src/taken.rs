@@ -208,3 +208,69 @@ impl Matching<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn looked(root: &Path, path: &str, unpack: bool) -> Look {
+        let tree = Tree::open(root).unwrap();
+        let selection = Selection {
+            unpack,
+            ..Selection::default()
+        };
+        let taken = take(&tree, path.as_bytes(), &selection).unwrap();
+        taken.look(&tree).unwrap()
+    }
+
+    #[test]
+    fn the_name_that_a_pattern_finds_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, other] = ["a", "b"].map(|name| directory.path().join(name));
+        fs::write(&one, "text").unwrap();
+        let before = looked(directory.path(), "[ab]", false);
+        fs::rename(&one, &other).unwrap();
+        assert_ne!(
+            looked(directory.path(), "[ab]", false).digest,
+            before.digest
+        );
+    }
+
+    #[test]
+    fn what_is_unpacked_is_not_what_is_copied() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_cksum();
+        archive.append_data(&mut header, "file", &b""[..]).unwrap();
+        let archive = archive.into_inner().unwrap();
+        fs::write(directory.path().join("archive"), archive).unwrap();
+        fs::write(directory.path().join("text"), "text").unwrap();
+        let of = |name, unpack| looked(directory.path(), name, unpack).digest;
+        assert_ne!(of("archive", true), of("archive", false));
+        assert_eq!(of("text", true), of("text", false));
+    }
+
+    #[test]
+    fn that_somebody_else_has_a_name_of_one_file_is_said_of_all() {
+        let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for name in ["own", "shared"] {
+            fs::write(directory.path().join(name), "text").unwrap();
+        }
+        let shared = directory.path().join("shared");
+        fs::hard_link(shared, elsewhere.path().join("name")).unwrap();
+        let [own, shared] = ["own", "shared"].map(|name| looked(directory.path(), name, false));
+        assert!(!own.is_shared && shared.is_shared);
+        assert!(looked(directory.path(), "*", false).is_shared);
+        let nothing = Look::of_nothing();
+        assert!(!nothing.and(own).is_shared);
+        for (one, other) in [(own, shared), (shared, own)] {
+            assert!(nothing.and(one).and(other).is_shared);
+            assert_ne!(own.and(shared).digest, shared.and(own).digest);
+        }
+    }
+}

@@ -35,3 +35,20 @@ pub fn each_block(file: &File, mut hear: impl FnMut(&[u8]) -> io::Result<()>) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_has_no_hash() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("file");
+        fs::write(&path, "text").unwrap();
+        let only_written = File::options().write(true).open(&path).unwrap();
+        assert!(hash(&only_written).is_err());
+        assert!(hash(&File::open(&path).unwrap()).is_ok());
+    }
+}

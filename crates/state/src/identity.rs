@@ -85,3 +85,23 @@ pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_in_any_way_just_now_has_not_rested() {
+        let of = |modified, changed| Identity {
+            device: 0,
+            inode: 0,
+            size: 0,
+            modified: (modified, 0),
+            changed: (changed, 0),
+        };
+        assert!(of(10, 10).rested_at(10 + REST + 1));
+        for (modified, changed) in [(10, 11), (11, 10), (11, 11), (20, 10)] {
+            assert!(!of(modified, changed).rested_at(10 + REST + 1));
+        }
+    }
+}

@@ -465,6 +465,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_found_whole_has_no_digest_unless_it_is_right_by_itself() {
+        let scene = Scene::new();
+        let directories = &scene.directories;
+        let layer = scene.files().pop().unwrap();
+        let bytes = fs::read(&layer).unwrap();
+        for is_recorded in [true, false] {
+            assert_eq!(scene.outputs().images(NAME).unwrap().len(), 1);
+            fs::write(&layer, &bytes[1..]).unwrap();
+            assert!(scene.outputs().images(NAME).is_err(), "{is_recorded}");
+            fs::write(&layer, &bytes).unwrap();
+            Record::remove(directories, NAME).unwrap();
+        }
+        fs::remove_dir_all(directories.output(NAME)).unwrap();
+        assert!(scene.outputs().images(NAME).unwrap().is_empty());
+    }
+
+    #[test]
     fn another_record_is_read() {
         let scene = Scene::new();
         scene.mark();

@@ -193,13 +193,15 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inputs, Profile, Record, RecordedSeed};
+    use std::fs;
 
-    #[test]
-    fn a_record_comes_back_as_it_was_written_and_so_does_one_without_a_version() {
-        let mut inputs = Inputs::default();
-        inputs.add("argument", "a", "b");
-        let record = Record {
+    use camino::Utf8Path;
+
+    use super::{Directories, Inputs, Profile, Record, RecordedSeed, StoredRecord};
+    use crate::directories::Access;
+
+    fn record(inputs: Inputs) -> Record {
+        Record {
             key: inputs.key(Profile::STAGEX_2026),
             digest: oci_image::Digest::of(b"image"),
             runtime: "docker".to_owned(),
@@ -209,7 +211,46 @@ mod tests {
                 name: "one".to_owned(),
                 hash: "0".repeat(64),
             }],
-        };
+        }
+    }
+
+    #[test]
+    fn only_what_was_written_here_of_the_package_itself_is_its_record() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+        let read = |name| Record::read(&directories, name).unwrap();
+        assert_eq!(read("core-a"), StoredRecord::Absent);
+        let nobody = &mut |_| panic!("nobody else holds the lock");
+        drop(directories.open(Access::Alone, nobody).unwrap());
+        assert_eq!(read("core-a"), StoredRecord::Absent);
+        Record::remove(&directories, "core-a").unwrap();
+        let record = record(Inputs::default());
+        record.write(&directories, "core-a").unwrap();
+        let written = StoredRecord::Record(Box::new(record.clone()));
+        assert_eq!(read("core-a"), written);
+        assert_eq!(read("core-b"), StoredRecord::Absent);
+
+        let [one, other] = ["core-a", "core-b"].map(|name| directories.record(name));
+        fs::copy(&one, &other).unwrap();
+        assert_eq!(read("core-b"), StoredRecord::Unproven);
+        fs::remove_file(&other).unwrap();
+        std::os::unix::fs::symlink(&one, &other).unwrap();
+        assert_eq!(read("core-b"), StoredRecord::Unproven);
+        record.write(&directories, "core-b").unwrap();
+        assert_eq!(read("core-b"), written);
+        assert_eq!(read("core-a"), written);
+
+        fs::write(&one, [0xff]).unwrap();
+        assert_eq!(read("core-a"), StoredRecord::Unproven);
+        Record::remove(&directories, "core-a").unwrap();
+        assert_eq!(read("core-a"), StoredRecord::Absent);
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written_and_so_does_one_without_a_version() {
+        let mut inputs = Inputs::default();
+        inputs.add("argument", "a", "b");
+        let record = record(inputs);
         let text = serde_json::to_string(&record.document()).unwrap();
         let without = text.replacen("\"version\":1,", "", 1);
         let other = text.replacen("\"version\":1,", "\"version\":2,", 1);

@@ -319,6 +319,21 @@ mod tests {
     }
 
     #[test]
+    fn none_is_made_in_another_users_home_directory() {
+        let (_temporary, state) = state();
+        let mut home = Utf8PathBuf::from("/");
+        if rustix::process::geteuid().is_root() {
+            home = state.parent().unwrap().to_owned();
+            fs::create_dir(&home).unwrap();
+            lchown(&home, Some(65534), None).unwrap();
+        }
+        let state = home.join("stagex");
+        let error = Secret::read_or_make(&state).unwrap_err();
+        assert!(matches!(error, SecretError::Foreign { .. }), "{error}");
+        assert!(!state.exists());
+    }
+
+    #[test]
     fn none_is_made_where_there_is_no_home_directory() {
         let error = Secret::read_or_make("/dev/null/state".into()).unwrap_err();
         assert!(matches!(error, SecretError::Io { .. }), "{error}");

@@ -130,3 +130,70 @@ fn what_seeds_gave_is_kept_and_cleared_through_no_link() {
     directories.make_seeds("core-a").unwrap_err();
     assert!(outside.join("core-a").exists());
 }
+
+#[test]
+fn a_lock_that_was_removed_while_somebody_waited_keeps_others_out_all_the_same() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+    let nobody = &mut |_| panic!("nobody else holds the lock");
+    let mut first = Some(directories.open(Access::Alone, nobody).unwrap());
+    let second = directories.open(Access::Alone, &mut |_| {
+        fs::remove_file(directories.own().join(LOCK)).unwrap();
+        first = None;
+    });
+    let mut second = Some(second.unwrap());
+    let mut waited = false;
+    let third = directories.open(Access::Alone, &mut |_| {
+        waited = true;
+        second = None;
+    });
+    assert!(third.is_ok() && waited);
+}
+
+#[test]
+fn a_directory_of_outputs_that_was_there_is_not_said_to_be_made_here() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(temporary.path()).unwrap();
+    let directories = Directories::of_tree(root);
+    let mark = directories.own().join(MADE);
+    fs::create_dir(root.join("out")).unwrap();
+    directories.make_out().unwrap();
+    assert!(!mark.exists());
+    fs::remove_dir_all(root.join("out")).unwrap();
+    directories.make_out().unwrap();
+    assert!(mark.exists());
+}
+
+#[test]
+fn only_what_is_in_the_way_of_a_file_or_a_directory_of_ours_is_removed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(temporary.path()).unwrap();
+    let directories = Directories::of_tree(root);
+    let outside = root.join("outside/file");
+    fs::create_dir_all(outside.parent().unwrap()).unwrap();
+    fs::write(&outside, "").unwrap();
+    let nobody = &mut |_| panic!("nobody else holds the lock");
+    drop(directories.open(Access::Alone, nobody).unwrap());
+
+    // A file has its name only, and a directory is in the way of one.
+    let [file, in_the_way] = ["core-a", "core-b"].map(|name| directories.archive(name));
+    fs::write(&file, "").unwrap();
+    fs::create_dir_all(in_the_way.join("deep")).unwrap();
+    for name in ["core-a", "core-b", "core-c"] {
+        directories.free_archive(name).unwrap();
+    }
+    assert!(file.exists() && !in_the_way.exists());
+    fs::create_dir_all(directories.record("core-a").join("deep")).unwrap();
+    let record = Utf8Path::new(RECORDS).join(record_file("core-a"));
+    directories.write_own(&record, b"written").unwrap();
+    assert_eq!(directories.read_own(&record, 7).as_deref(), Some("written"));
+
+    // With directories it is the other way round.
+    assert_eq!(directories.clear_parts().unwrap(), 0);
+    assert!(directories.record("core-a").exists());
+    let logs = directories.own().join(LOGS);
+    fs::remove_dir(&logs).unwrap();
+    std::os::unix::fs::symlink(outside.parent().unwrap(), &logs).unwrap();
+    assert_eq!(directories.clear_parts().unwrap(), 1);
+    assert!(logs.symlink_metadata().is_err() && outside.exists());
+}

@@ -21,7 +21,7 @@ use crate::material::{MATERIAL, NOW, PACKAGE, TAG, payload};
 const BOMB: usize = 40 << 20;
 
 /// When keys are made here, and signatures.
-fn made() -> SystemTime {
+pub(crate) fn made() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(NOW.try_into().unwrap()) - Duration::from_secs(86_400)
 }
 
@@ -29,7 +29,7 @@ fn pair(key: Key<SecretParts, UnspecifiedRole>) -> KeyPair {
     key.into_keypair().unwrap()
 }
 
-fn primary(cert: &Cert) -> KeyPair {
+pub(crate) fn primary(cert: &Cert) -> KeyPair {
     pair(
         cert.primary_key()
             .key()
@@ -45,7 +45,7 @@ fn subkey(cert: &Cert) -> KeyPair {
     pair(key.parts_into_secret().unwrap().role_into_unspecified())
 }
 
-fn builder(user: &str) -> CertBuilder<'static> {
+pub(crate) fn builder(user: &str) -> CertBuilder<'static> {
     let flags = KeyFlags::empty().set_certification().set_signing();
     CertBuilder::new()
         .add_userid(user)
@@ -53,7 +53,7 @@ fn builder(user: &str) -> CertBuilder<'static> {
         .set_creation_time(made())
 }
 
-fn public(cert: &Cert) -> Vec<u8> {
+pub(crate) fn public(cert: &Cert) -> Vec<u8> {
     let mut bytes = Vec::new();
     cert.serialize(&mut bytes).unwrap();
     bytes

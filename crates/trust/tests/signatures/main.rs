@@ -15,6 +15,7 @@ mod material;
 mod page;
 mod podman;
 mod server;
+mod statements;
 
 use std::collections::BTreeMap;
 
