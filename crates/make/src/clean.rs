@@ -14,7 +14,9 @@ use backend_api::Backend;
 use beneath::Directory;
 use build::{Error, Event, Listener, Session, Work, abandoned, blocking};
 use camino::{Utf8Path, Utf8PathBuf};
-use state::{Access, Directories, HASHES, IoContext as _, LOCK, LOGS, OUTPUTS, OWN, PULLED, WORK};
+use state::{
+    Access, Directories, HASHES, IoContext as _, LOCK, LOGS, MADE, OUTPUTS, OWN, PULLED, WORK,
+};
 use walkdir::WalkDir;
 
 /// What is to be removed.
@@ -145,9 +147,9 @@ fn put_aside(
     match what {
         Clean::Everything => {
             goners.push((open(&out)?, names(&out, &[OWN])?));
-            goners.push((open(&own)?, names(&own, &[LOCK, WORK])?));
+            goners.push((open(&own)?, names(&own, &[LOCK, MADE, WORK])?));
         }
-        Clean::Own => goners.push((open(&own)?, names(&own, &[LOCK, WORK])?)),
+        Clean::Own => goners.push((open(&own)?, names(&own, &[LOCK, MADE, WORK])?)),
         Clean::Logs => {
             let logs = logs()?;
             let names = names(&logs, &[])?;
