@@ -6,34 +6,16 @@ use crate::parse::Release;
 
 /// The release with BuildKit 0.10 inside: it knows heredocs and RUN's networks, honours limits,
 /// and takes away what it mounts. Its client builds by buildx alone.
-pub(crate) const WITH_BUILDX: Release = Release {
-    major: 23,
-    minor: 0,
-};
+pub(crate) const WITH_BUILDX: Release = Release::new(23, 0);
 /// The release with BuildKit 0.25 inside, which has `--exclude`, `--unpack`, and modes in letters.
-const WITH_EXCLUDE: Release = Release {
-    major: 28,
-    minor: 5,
-};
+const WITH_EXCLUDE: Release = Release::new(28, 5);
 /// The release with BuildKit 0.26 inside, which has `--parents`.
-const WITH_PARENTS: Release = Release {
-    major: 29,
-    minor: 1,
-};
+const WITH_PARENTS: Release = Release::new(29, 1);
 
 /// The same of BuildKit itself, where it is not the one inside of a daemon.
-const BUILDKIT_WITH_HEREDOCS: Release = Release {
-    major: 0,
-    minor: 10,
-};
-const BUILDKIT_WITH_EXCLUDE: Release = Release {
-    major: 0,
-    minor: 25,
-};
-const BUILDKIT_WITH_PARENTS: Release = Release {
-    major: 0,
-    minor: 26,
-};
+const BUILDKIT_WITH_HEREDOCS: Release = Release::new(0, 10);
+const BUILDKIT_WITH_EXCLUDE: Release = Release::new(0, 25);
+const BUILDKIT_WITH_PARENTS: Release = Release::new(0, 26);
 
 /// How much of the grammar its BuildKit has, by generations.
 #[derive(Debug, Clone, Copy, Default)]

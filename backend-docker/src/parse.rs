@@ -12,6 +12,10 @@ pub(crate) struct Release {
 }
 
 impl Release {
+    pub(crate) const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+
     /// Reads the beginning of a version number.
     pub(crate) fn parse(version: &str) -> Option<Self> {
         let mut numbers = version.split(|c: char| !c.is_ascii_digit());

@@ -16,21 +16,12 @@ use crate::grammar::{Grammar, WITH_BUILDX};
 use crate::parse::{self, Builder, Complaint, Release, Store, Versions};
 
 /// The oldest release that is supported.
-const OLDEST: Release = Release {
-    major: 20,
-    minor: 10,
-};
+const OLDEST: Release = Release::new(20, 10);
 /// The release with BuildKit 0.11 inside, whose cache tells files by their owners too.
-const WITH_OWNERS_IN_CACHE: Release = Release {
-    major: 24,
-    minor: 0,
-};
+const WITH_OWNERS_IN_CACHE: Release = Release::new(24, 0);
 
 /// The same of BuildKit itself, where it is not the one inside of a daemon.
-const BUILDKIT_WITH_OWNERS: Release = Release {
-    major: 0,
-    minor: 11,
-};
+const BUILDKIT_WITH_OWNERS: Release = Release::new(0, 11);
 /// What to do where buildx's builder is not there.
 const BUILDER_HINT: &str = "see what there is (`docker buildx ls`), choose another (`docker buildx \
      use`, or the variable BUILDX_BUILDER), or the daemon's own: `docker buildx use default`";

@@ -49,15 +49,8 @@ impl Fake {
         let directory = Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap();
         let program = directory.join("stagex-runtime-fake");
         let text = format!("#!/bin/sh\ncd '{directory}'\n{script}\n");
-        // Written by a child: a file that this process has had open for writing may still be so
-        // in a child that another thread is starting, and then cannot be executed.
-        let source = directory.join("source");
-        fs::write(&source, text).unwrap();
-        fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).unwrap();
-        let copied = process::Invocation::new("/bin/cp".into())
-            .arguments(["--preserve=mode", source.as_str(), program.as_str()])
-            .run();
-        assert!(block_on(copied).unwrap().succeeded());
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(directory.join("export")).unwrap();
         let plugin = Plugin::new("fake".parse().unwrap(), Some(program)).with_limits(PATIENT);
         Self {

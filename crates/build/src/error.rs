@@ -73,7 +73,7 @@ pub enum Error {
         found: &'static str,
     },
     /// A file of a context is older than every image, so that its own time would be in the image.
-    #[error("{path} is from before 1970-01-01T00:00:01Z, the time of all files of an image")]
+    #[error("the time of {path} is before the epoch of images")]
     Early {
         /// The file.
         path: Utf8PathBuf,

@@ -24,6 +24,7 @@ mod signal;
 mod span;
 mod state;
 mod statement;
+mod truth;
 mod words;
 
 pub use build::{Build, NetworkUse, Origin, ResolvedStage, Step, StepId};
@@ -45,3 +46,4 @@ pub use reference::{Base, FromWord, Reference, ReferenceKind, StageId};
 pub use scope::{ImageFacts, Platform, PlatformError, Scope};
 pub use span::{Position, Span, Spanned};
 pub use statement::Statement;
+pub use truth::truth;

@@ -68,10 +68,7 @@ pub(crate) async fn ask(
         .output_limit(terms.limit)
         .time_limit(terms.patience)
         .run();
-    let ran = run.await.map_err(|error| match error {
-        process::Error::Io { program, source } => format!("`{program}` cannot be run: {source}"),
-        error => error.to_string(),
-    })?;
+    let ran = run.await.map_err(|error| error.to_string())?;
     if !ran.succeeded() {
         return refused(&ran);
     }

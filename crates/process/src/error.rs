@@ -22,7 +22,7 @@ pub enum Error {
         program: Utf8PathBuf,
     },
     /// The operating system could not start the program, or its output could not be read.
-    #[error("`{program}` cannot be run")]
+    #[error("`{program}` cannot be run: {source}")]
     Io {
         /// The program's path.
         program: Utf8PathBuf,

@@ -5,8 +5,9 @@
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 
-use crate::hashing::{Hash, each_block, hash};
 use rustix::fs::ioctl_ficlone;
+
+use crate::hashing::{Hash, each_block, hash};
 
 /// Copies `from` into `to`, which is empty, and returns the hash of the copy. Blocks are shared where the file
 /// system can do that; the file itself never is: whoever writes into one must not change the other.

@@ -23,7 +23,8 @@ use crate::secret::Secret;
 const OUT: &str = "out";
 /// The directory of what is nobody's output, in that of outputs.
 pub const OWN: &str = ".stagex";
-/// The file in it that says that the directory with all outputs was made for it.
+/// The file in it that says that the directory with all outputs was made for it. Who puts it there has an otherwise empty
+/// directory left out of a context, and nothing else.
 pub const MADE: &str = "made-out";
 /// The directories in it that are always there.
 const PARTS: [&str; 3] = [LOGS, RECORDS, WORK];

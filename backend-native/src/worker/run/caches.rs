@@ -37,23 +37,23 @@ pub(crate) struct Caches {
     /// Where those of this build alone are, and those that later builds find. They are made when a RUN needs one.
     directories: Arc<Directories>,
     kept: Option<(PathBuf, Option<Seal>)>,
-    opened: OnceLock<Opened>,
+    opened: OnceLock<OpenCaches>,
     /// Those that were used in this build already.
     known: Mutex<BTreeSet<PathBuf>>,
     /// The changed views of what stages and images lend, by the names of the caches.
-    lent: Mutex<BTreeMap<String, Lent>>,
+    lent: Mutex<BTreeMap<String, LentFiles>>,
     report: Arc<Report>,
 }
 
 #[derive(Debug)]
-struct Opened {
-    own: Place,
-    kept: Option<Place>,
+struct OpenCaches {
+    own: CacheStore,
+    kept: Option<CacheStore>,
 }
 
 /// Where caches are.
 #[derive(Debug)]
-struct Place {
+struct CacheStore {
     path: PathBuf,
     directory: OwnedFd,
     seal: Option<Seal>,
@@ -61,7 +61,7 @@ struct Place {
 
 /// What a stage or an image lends to a cache.
 #[derive(Debug)]
-pub(crate) struct Lent {
+pub(crate) struct LentFiles {
     /// Where it can be written to.
     pub(crate) path: PathBuf,
     /// What shows it there.
@@ -70,7 +70,7 @@ pub(crate) struct Lent {
 
 /// A cache that a RUN has.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct TakenCache {
     pub(crate) path: PathBuf,
     /// Whoever may not have it at the same time waits for this.
     _lock: File,
@@ -93,27 +93,27 @@ impl Caches {
         }
     }
 
-    fn opened(&self) -> Result<&Opened> {
+    fn opened(&self) -> Result<&OpenCaches> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
         let own = self.directories.absolute(&self.directories.directory()?);
         let failed = |error: io::Error| Failure::io("make", own.display(), &error);
-        let own = Place::open(&own, None).map_err(failed)?;
+        let own = CacheStore::open(&own, None).map_err(failed)?;
         let kept = self.kept.as_ref().and_then(|(path, seal)| {
             let failed = |error| {
                 let path = path.display();
                 let message = format!("no cache of a RUN is kept in `{path}`: {error}");
                 self.report.say(Message::Notice { message });
             };
-            Place::open(path, seal.clone()).map_err(failed).ok()
+            CacheStore::open(path, seal.clone()).map_err(failed).ok()
         });
-        Ok(self.opened.get_or_init(|| Opened { own, kept }))
+        Ok(self.opened.get_or_init(|| OpenCaches { own, kept }))
     }
 
     /// Takes a cache for a RUN. One that is not there is made.
-    pub(crate) fn take(&self, cache: &Cache, sharing: Sharing) -> Result<Taken> {
-        let Opened { own, kept } = self.opened()?;
+    pub(crate) fn take(&self, cache: &Cache, sharing: Sharing) -> Result<TakenCache> {
+        let OpenCaches { own, kept } = self.opened()?;
         let place = kept.as_ref().unwrap_or(own);
         let failed = |error: io::Error| Failure::io("use", place.path.display(), &error);
         let (name, lock) = place.lock(cache, sharing).map_err(failed)?;
@@ -130,7 +130,7 @@ impl Caches {
             let message = format!("the cache {cache} has what earlier builds have left in it");
             self.report.say(Message::Notice { message });
         }
-        Ok(Taken { path, _lock: lock })
+        Ok(TakenCache { path, _lock: lock })
     }
 
     /// Takes a cache that begins with what a stage or an image lends, which is another thing in another build. It lasts as
@@ -139,12 +139,12 @@ impl Caches {
         &self,
         cache: &Cache,
         sharing: Sharing,
-        lend: impl FnOnce() -> Result<Lent>,
-    ) -> Result<Taken> {
+        lend: impl FnOnce() -> Result<LentFiles>,
+    ) -> Result<TakenCache> {
         let own = &self.opened()?.own;
         let failed = |error: io::Error| Failure::io("use", own.path.display(), &error);
         let (name, lock) = own.lock(cache, sharing).map_err(failed)?;
-        let known = |all: &BTreeMap<String, Lent>| Some(all.get(&name)?.path.clone());
+        let known = |all: &BTreeMap<String, LentFiles>| Some(all.get(&name)?.path.clone());
         let path = known(&self::lock(&self.lent));
         let path = if let Some(path) = path {
             path
@@ -155,11 +155,11 @@ impl Caches {
             let mut all = self::lock(&self.lent);
             all.entry(name).or_insert(lent).path.clone()
         };
-        Ok(Taken { path, _lock: lock })
+        Ok(TakenCache { path, _lock: lock })
     }
 }
 
-impl Place {
+impl CacheStore {
     /// Opens the directory in `parent`. Both are made if they are not there, and neither is a link.
     fn open(parent: &Path, seal: Option<Seal>) -> io::Result<Self> {
         let open = |directory: BorrowedFd<'_>, path: &Path| {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use containerfile::{Run, Script, Step};
+use containerfile::{Run, Script, Step, truth};
 use snapshot::{Owner, Place};
 
 use crate::job::Failure;
@@ -364,15 +364,6 @@ fn writing(is_allowed: bool) -> Writing {
         Writing::Allowed
     } else {
         Writing::Denied
-    }
-}
-
-/// Reads a truth value as Go does.
-fn truth(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::worker::directories::{Directories, path_in};
 use crate::worker::failure::Result;
 use crate::worker::files::sources::Sources;
 use crate::worker::files::stacks::View;
-use crate::worker::run::caches::{Caches, Lent, Taken};
+use crate::worker::run::caches::{Caches, LentFiles, TakenCache};
 use crate::worker::run::mounts::{self, Cache, CacheDirectory, Kind, Mount, Sharing, Writing};
 use crate::worker::run::stubs::Stubs;
 
@@ -41,7 +41,7 @@ pub(crate) struct RunMounts<'a> {
     views: Vec<View>,
     caches: &'a Caches,
     /// Those that this RUN has.
-    taken: BTreeMap<Cache, Taken>,
+    taken: BTreeMap<Cache, TakenCache>,
     /// Mounts that can only be read once all that is in them is mounted.
     closing: Vec<(OwnedFd, Place)>,
     stubs: Stubs,
@@ -210,7 +210,7 @@ impl<'a> RunMounts<'a> {
             Some(_) => Place::new(CacheDirectory::PATH),
             None => mount.source.clone(),
         };
-        let Some(Taken { path, .. }) = self.taken.get(cache) else {
+        let Some(TakenCache { path, .. }) = self.taken.get(cache) else {
             return Err(not_found(&source));
         };
         Ok(path_in(path, &found(&Tree::open(path)?, &source)?))
@@ -245,11 +245,11 @@ impl<'a> RunMounts<'a> {
         Ok(())
     }
 
-    fn lend(&self, from: &str) -> Result<Lent> {
+    fn lend(&self, from: &str) -> Result<LentFiles> {
         let (lent, _) = self.sources.view(Some(from))?;
         let stacks = &self.sources.stacks;
         let (path, changed) = stacks.throwaway(lent.path(), &Place::root())?;
-        Ok(Lent {
+        Ok(LentFiles {
             path,
             _views: [changed, lent],
         })

@@ -16,15 +16,13 @@ use crate::build::Step;
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Instruction, Mount};
 use crate::state::clean;
+use crate::truth::truth;
 
 /// The types that a mount may have.
 const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 
 /// What says whether a mount is written to.
 const ACCESS: [&str; 4] = ["ro", "readonly", "rw", "readwrite"];
-/// What is true and what is false to Go.
-const TRUE: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];
-const FALSE: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
 
 /// Where a source lies in the stage that it is copied into.
 const PLACE: &str = "/mount";
@@ -170,9 +168,8 @@ fn check(mount: &Mount) -> Result<(), ErrorKind> {
     if let Some((key, _)) = mount.fields.iter().find(|(key, _)| !known(key)) {
         return Err(ErrorKind::MountField(key.clone()));
     }
-    let is_truth = |value: &str| TRUE.contains(&value) || FALSE.contains(&value);
     let wrong = mount.fields.iter().find_map(|(key, value)| {
-        let value = value.as_deref().filter(|value| !is_truth(value))?;
+        let value = value.as_deref().filter(|value| truth(value).is_none())?;
         ACCESS
             .contains(&key.as_str())
             .then(|| format!("{key}={value}"))
@@ -210,7 +207,7 @@ fn kind(mount: &Mount) -> String {
 fn is_required(mount: &Mount) -> bool {
     field(mount, "required").is_some_and(|(_, value)| {
         let value = value.as_deref().unwrap_or("true");
-        !FALSE.contains(&value)
+        truth(value) != Some(false)
     })
 }
 
@@ -218,7 +215,7 @@ fn is_required(mount: &Mount) -> bool {
 fn is_written(mount: &Mount, kind: &str) -> bool {
     let mut written = kind != "bind";
     for (key, value) in &mount.fields {
-        let is_false = value.as_deref().is_some_and(|value| FALSE.contains(&value));
+        let is_false = value.as_deref().and_then(truth) == Some(false);
         match key.as_str() {
             "ro" | "readonly" => written = is_false,
             "rw" | "readwrite" => written = !is_false,
