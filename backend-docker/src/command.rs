@@ -137,7 +137,11 @@ impl Client {
             Network::Default => {}
         }
         if request.cache == Cache::Refuse {
-            build = build.argument("--no-cache");
+            // BuildKit 0.13 and earlier keep some cache mounts even so: this build has caches of its own.
+            let namespace = format!("BUILDKIT_CACHE_MOUNT_NS={}", request.key);
+            build = build
+                .arguments(["--no-cache", "--build-arg"])
+                .argument(namespace);
         }
         build
             .variables(request.varied.variables())
@@ -246,7 +250,8 @@ mod tests {
              --progress plain --file /work/Containerfile --platform linux/amd64 \
              --target package-x --build-arg 'VERSION=1 = one' \
              --build-context stagex/core-y=oci-layout:///y@sha256:0 \
-             --ulimit nofile=2048:16384 --network=none --no-cache -- /tree/core/x"
+             --ulimit nofile=2048:16384 --network=none --no-cache \
+             --build-arg BUILDKIT_CACHE_MOUNT_NS=core-x -- /tree/core/x"
         );
     }
 

@@ -84,6 +84,7 @@ fn mounts(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
         expect(built.is_err(), &format!("was built: {run}"))?;
     }
 
+    caches(runtime, &tree)?;
     for (file, text) in [
         (outside.join("secret"), "secret\n"),
         (tree.join("directory/file"), "text\n"),
@@ -97,13 +98,48 @@ fn mounts(runtime: &str, program: &Utf8Path) -> Result<(), Failed> {
     engines::nothing_is_left(&tree, program, &images)
 }
 
+/// What an earlier build has left in a cache is not there with `--no-cache`, where a cache lasts as long as the build.
+fn caches(runtime: &str, tree: &Path) -> Result<(), Failed> {
+    let (first_stage, _) = CONTAINERFILE.split_once("FROM base AS a\n").unwrap();
+    let id = tree
+        .parent()
+        .unwrap()
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap();
+    for field in ["", ",mode=0700", ",uid=7", ",sharing=locked"] {
+        let mount = format!("RUN --network=none --mount=type=cache,id=cache{id}{field},target=/m");
+        build(
+            runtime,
+            tree,
+            &format!("{first_stage}{mount} echo earlier >/m/file\n"),
+        )?;
+        let looking = format!(
+            "{first_stage}{mount} [ ! -e /m/file ] && echo now >/m/file\n{mount} grep now /m/file\n"
+        );
+        build_with(runtime, tree, &looking, &["--no-cache"])?;
+    }
+    Ok(())
+}
+
 fn build(runtime: &str, tree: &Path, containerfile: &str) -> Result<(), Failed> {
+    build_with(runtime, tree, containerfile, &[])
+}
+
+fn build_with(
+    runtime: &str,
+    tree: &Path,
+    containerfile: &str,
+    options: &[&str],
+) -> Result<(), Failed> {
     fs::write(tree.join("Containerfile"), containerfile).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_stagex"))
         .arg("-C")
         .arg(tree)
         .args(["build", "--runtime", runtime, "--tag", "stagex/core-x:1"])
         .args(["--output", "type=oci,dest=image.tar", "."])
+        .args(options)
         .output()
         .unwrap();
     expect(
