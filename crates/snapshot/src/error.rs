@@ -30,6 +30,9 @@ pub enum Error {
     /// A `COPY` or `ADD` names what is not there.
     #[error("`{0}` was not found")]
     NotFound(String),
+    /// A `COPY --parents` names what is there only through a symbolic link.
+    #[error("`{0}` was not found: COPY --parents does not follow symbolic links to directories")]
+    ThroughALink(String),
     /// A directory would come in place of a file.
     #[error("cannot copy a directory to `{0}`, which is not a directory")]
     NotADirectory(String),

@@ -144,9 +144,15 @@ fn with_parents(tree: &Tree, path: &[u8]) -> Result<(Place, Place)> {
     };
     let whole = [directory, pattern].join(&b'/');
     if !whole.iter().any(|byte| b"*?[".contains(byte)) {
+        let written = String::from_utf8_lossy(path);
         let place = tree.resolve(&whole)?;
         if tree.status(&place)?.is_none() {
-            return Err(Error::NotFound(String::from_utf8_lossy(path).into_owned()));
+            return Err(Error::NotFound(written.into_owned()));
+        }
+        // BuildKit looks for the path itself: of its names, only the last may be a link.
+        let parent = Place::new(&whole).parent();
+        if tree.resolve(parent.as_bytes())? != parent {
+            return Err(Error::ThroughALink(written.into_owned()));
         }
     }
     Ok((Place::new(directory), Place::new(pattern)))
@@ -237,6 +243,36 @@ mod tests {
             looked(directory.path(), "[ab]", false).digest,
             before.digest
         );
+    }
+
+    #[test]
+    fn with_its_parents_nothing_is_found_through_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("real")).unwrap();
+        fs::write(directory.path().join("real/file"), "text").unwrap();
+        for (link, to) in [("link", "real"), ("real/last", "file")] {
+            std::os::unix::fs::symlink(to, directory.path().join(link)).unwrap();
+        }
+        let tree = Tree::open(directory.path()).unwrap();
+        let selection = Selection {
+            parents: true,
+            ..Selection::default()
+        };
+        let found = |path: &str| take(&tree, path.as_bytes(), &selection);
+        for path in ["link/file", "./link/file", "link/./file"] {
+            let error = found(path).unwrap_err();
+            assert!(matches!(error, Error::ThroughALink(_)), "{path}: {error}");
+        }
+        for path in [
+            "real/last",
+            "link",
+            "link/",
+            "real/./file",
+            "link/f*",
+            "link/./f*",
+        ] {
+            found(path).unwrap();
+        }
     }
 
     #[test]
