@@ -105,6 +105,8 @@ impl<'file> Resolver<'file> {
         let mut outlines: Vec<Outline> = Vec::new();
         for number in 0..self.file.stages.len() {
             let id = StageId(number);
+            // It has to be right in every stage, needed or not, as the base has.
+            self.platform_flag(id)?;
             let outline = self.outline(id, &outlines)?;
             outlines.push(outline);
         }
@@ -257,24 +259,25 @@ impl<'file> Resolver<'file> {
             .unwrap_or(stage.span)
     }
 
+    fn platform_flag(&self, id: StageId) -> Result<Option<(String, Platform)>, Fault> {
+        let stage = &self.file.stages[id.0];
+        let Some(text) = stage.platform.as_deref() else {
+            return Ok(None);
+        };
+        let text = self.file.expand(text, &self.globals, stage.span)?;
+        let platform = text
+            .parse::<Platform>()
+            .map_err(|error| Fault::new(ErrorKind::BadPlatform(error.0), stage.span))?;
+        Ok(Some((text.into_owned(), platform)))
+    }
+
     fn platform(
         &self,
         id: StageId,
         base: &Base,
         done: &[ResolvedStage],
     ) -> Result<(Option<String>, Platform), Fault> {
-        let stage = &self.file.stages[id.0];
-        let flag = stage
-            .platform
-            .as_deref()
-            .map(|text| {
-                let text = self.file.expand(text, &self.globals, stage.span)?;
-                let platform = text
-                    .parse::<Platform>()
-                    .map_err(|error| Fault::new(ErrorKind::BadPlatform(error.0), stage.span))?;
-                Ok::<_, Fault>((text, platform))
-            })
-            .transpose()?;
+        let flag = self.platform_flag(id)?;
         let platform = match base {
             // A stage runs where its base runs, and an empty file system where the target does.
             Base::Stage(base) => done
@@ -285,7 +288,7 @@ impl<'file> Resolver<'file> {
             Base::Image(_) => flag.as_ref().map(|(_, platform)| platform.clone()),
         };
         Ok((
-            flag.map(|(text, _)| text.into_owned()),
+            flag.map(|(text, _)| text),
             platform.unwrap_or_else(|| self.scope.platform.clone()),
         ))
     }

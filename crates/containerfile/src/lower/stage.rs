@@ -213,6 +213,9 @@ impl Writer<'_> {
         if sources.heredocs.is_empty() {
             return self.as_it_stands(step);
         }
+        if !sources.paths.is_empty() {
+            return self.copy_of_both(step);
+        }
         let mut words = vec!["COPY".to_owned()];
         words.extend(Self::ownership("chown", copy.chown.as_ref()));
         words.extend(Self::ownership("chmod", copy.chmod.as_ref()));
@@ -238,6 +241,9 @@ impl Writer<'_> {
         }
         if sources.heredocs.is_empty() {
             return self.as_it_stands(step);
+        }
+        if !sources.paths.is_empty() {
+            return self.copy_of_both(step);
         }
         // `ADD` has no `--from`, and does not unpack a heredoc.
         let mut words = vec!["COPY".to_owned()];
@@ -283,9 +289,6 @@ impl Writer<'_> {
         written: &Sources,
         sources: &Sources,
     ) -> Result<String, Fault> {
-        if !sources.paths.is_empty() {
-            return Err(Self::fault(step, ErrorKind::MixedSources));
-        }
         words.insert(1, Self::flag("from", &self.options.side_context));
         let mut sources = sources.clone();
         self.say_directory(step, &mut sources)?;
@@ -299,6 +302,42 @@ impl Writer<'_> {
         ));
         words.push(text::arguments(&arguments, written.json));
         Ok(words.join(" "))
+    }
+
+    /// Writes a copy of heredocs and of other sources with its heredocs: it is one step, of which only a part could be in
+    /// the side context.
+    fn copy_of_both(&self, step: &Step) -> Result<String, Fault> {
+        let mut others = step.clone();
+        let (Instruction::Copy(Copy { sources, .. }) | Instruction::Add(Add { sources, .. })) =
+            &mut others.instruction
+        else {
+            unreachable!("only copies have sources");
+        };
+        let heredocs = std::mem::take(&mut sources.heredocs);
+        let words = sources.paths.iter().chain([&sources.destination]);
+        let names = heredocs.iter().map(|heredoc| &heredoc.name);
+        let is_a_word = |word: &String| !word.is_empty() && !word.contains(char::is_whitespace);
+        // Variables in a body may have made a line of it that ends it.
+        let ends_early =
+            |heredoc: &Heredoc| heredoc.contents().lines().any(|line| line == heredoc.name);
+        if !self.options.dialect.heredocs
+            || sources.json
+            || !words.chain(names).all(is_a_word)
+            || heredocs.iter().any(ends_early)
+        {
+            return Err(Self::fault(step, ErrorKind::MixedSources));
+        }
+        let mut text = self.as_it_stands(&others)?;
+        let destination = text.rfind(' ').map_or(text.len(), |blank| blank + 1);
+        for heredoc in heredocs.iter().rev() {
+            text.insert_str(destination, &format!("<<\"{}\" ", heredoc.name));
+        }
+        for heredoc in &heredocs {
+            text.push('\n');
+            text.push_str(&heredoc.contents());
+            text.push_str(&heredoc.name);
+        }
+        Ok(text)
     }
 
     fn side_file(&mut self, step: &Step, heredoc: &Heredoc, mode: u32) -> Result<String, Fault> {
