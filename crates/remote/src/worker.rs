@@ -188,10 +188,8 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), WorkerError> {
 
 /// Says why an action failed, by its exit code and what it wrote to standard error.
 pub(crate) fn failure(code: i32, said: &str, server: &Address) -> Error {
-    let mut lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines: Vec<&str> = lines.collect();
     let hint = lines.iter().rposition(|line| line.starts_with(HINT));
     let hint = hint.map(|place| lines.remove(place)[HINT.len()..].to_owned());
     let message = lines.iter().rfind(|line| line.starts_with("error: "));
@@ -224,7 +222,7 @@ mod tests {
     #[test]
     fn a_failure_is_of_the_kind_that_the_worker_says() {
         let server = "grpc://localhost:1".parse().unwrap();
-        let said = "noise\nerror: it did not go well\nhint: try harder\n";
+        let said = "noise\nerror: it did not go well\n hint: try harder\n";
         let Error::Worker {
             kind,
             message,
