@@ -190,10 +190,8 @@ impl Settings {
             let taken = registry::take(&mut self.insecure, table, owner, &place);
             taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         }
-        if let Some(table) = file.remote {
-            let taken = self.remote.take(table, owner, &place);
-            taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
-        }
+        let taken = self.remote.take(file.remote, owner, &place);
+        taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         let taken = file
             .engines
             .map_or(Ok(()), |engines| self.take_engines(engines, owner, &place));

@@ -42,10 +42,13 @@ impl Building {
     /// Takes what a table says. It is stronger than what was known before.
     pub(super) fn take(
         &mut self,
-        table: Spanned<Table>,
+        table: Option<Spanned<Table>>,
         owner: Owner,
         place: &dyn Fn(Range<usize>) -> Source,
     ) -> Result<(), Wrong> {
+        let Some(table) = table else {
+            return Ok(());
+        };
         if owner == Owner::Tree {
             let hint = "a tree must not decide who builds for you: write it into stagex/stagex.toml in ~/.config";
             let message = "`remote` cannot be set by a tree".to_owned();

@@ -15,7 +15,7 @@ use oci_image::Digest;
 use crate::blob::Blobs;
 use crate::description::{DESCRIPTION, Description, IMAGE, IMAGES, Images, LOG, PROGRAM, TREE};
 use crate::error::Error;
-use crate::executor::Server;
+use crate::server::Server;
 use crate::tree::Tree;
 
 /// The directories in which a worker looks for programs: those that lead to the network and map user IDs.
@@ -158,7 +158,9 @@ fn add_context(resolved: &Resolved, root: &mut Tree, blobs: &mut Blobs) -> Resul
         let place = context.join(&file.path);
         let path = || recipe.context.join(&file.path);
         match &file.kind {
-            ContextFileKind::Directory => drop(root.directory(&place)),
+            ContextFileKind::Directory => {
+                root.directory(&place);
+            }
             ContextFileKind::Symlink(target) => root.link(&place, target),
             ContextFileKind::Special(found) => {
                 let message = format!("{} is {found}, which cannot be in a context", path());

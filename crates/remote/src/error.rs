@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use oci_image::LayoutError;
 use tonic::{Code, Status};
 
-use crate::executor::RUNTIME;
+use crate::server::RUNTIME;
 
 /// Why a server has not given an image.
 #[derive(Debug, thiserror::Error)]

@@ -17,24 +17,12 @@ use state::{Access, Directories};
 use tokio::sync::{OnceCell, watch};
 
 use crate::action::{self, Action, Program};
-use crate::address::Address;
 use crate::client::{Client, Done};
 use crate::error::Error;
 use crate::output;
 use crate::retry::again;
+use crate::server::{RUNTIME, Server};
 use crate::worker;
-
-/// What records and messages call it.
-pub const RUNTIME: &str = make::REMOTE;
-
-/// A server, and how it is asked.
-#[derive(Debug, Clone)]
-pub struct Server {
-    /// Where it is.
-    pub address: Address,
-    /// What workers have to have, by the server's own names.
-    pub properties: Vec<(String, String)>,
-}
 
 /// Builds by a server.
 #[derive(Debug)]

@@ -14,10 +14,12 @@ mod executor;
 mod output;
 mod place;
 mod retry;
+mod server;
 mod transfer;
 mod tree;
 mod worker;
 
 pub use address::{Address, InvalidAddress};
-pub use executor::{RUNTIME, Remote, Server};
+pub use executor::Remote;
+pub use server::{RUNTIME, Server};
 pub use worker::{WorkerError, work};

@@ -142,6 +142,9 @@ mod tests {
     use super::*;
     use crate::blob::Blobs;
 
+    /// What makes something else of a layout: its root, and the directory of its blobs.
+    type Change<'a> = &'a dyn Fn(&mut Directory, &mut Directory);
+
     /// Returns a layout that is one but for what `change` does.
     fn layout(change: impl FnOnce(&mut Directory, &mut Directory)) -> Tree {
         let file = |name: &str, bytes: &[u8]| v2::FileNode {
@@ -182,7 +185,7 @@ mod tests {
             target: "/etc".to_owned(),
             node_properties: None,
         };
-        let changes: [&dyn Fn(&mut Directory, &mut Directory); 5] = [
+        let changes: [Change; 5] = [
             &|_, inner| inner.files[0].name = "../../x".to_owned(),
             &|_, inner| inner.files[0].name = Digest::of(b"other").hex(),
             &|root, _| root.files[0].name = "other".to_owned(),

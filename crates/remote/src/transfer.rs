@@ -300,7 +300,7 @@ fn unique() -> String {
         let digits = random[range].iter().map(|byte| format!("{byte:02x}"));
         digits.collect::<String>()
     };
-    let (a, b, c) = (hex(0..4), hex(4..6), hex(6..8));
-    let (d, e) = (hex(8..10), hex(10..16));
-    format!("{a}-{b}-4{}-a{}-{e}", &c[1..], &d[1..])
+    let (version, variant) = (&hex(6..8)[1..], &hex(8..10)[1..]);
+    let (start, next, end) = (hex(0..4), hex(4..6), hex(10..16));
+    format!("{start}-{next}-4{version}-a{variant}-{end}")
 }

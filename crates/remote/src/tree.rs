@@ -88,23 +88,22 @@ mod tests {
 
     #[test]
     fn the_order_of_additions_does_not_matter_and_each_property_does() {
-        let build = |turn: bool, executable: bool, target: &str| {
+        let build = |order: [u8; 3], executable: bool, target: &str| {
             let (mut tree, mut blobs) = (Tree::default(), Blobs::default());
-            let file = blobs.add(b"x".to_vec());
-            let mut steps: Vec<Box<dyn FnOnce(&mut Tree)>> = vec![
-                Box::new(move |tree| tree.file("a/b".into(), file, executable)),
-                Box::new(|tree| tree.link("a/a".into(), target.into())),
-                Box::new(|tree| drop(tree.directory("z/empty".into()))),
-            ];
-            if turn {
-                steps.reverse();
+            for step in order {
+                match step {
+                    0 => tree.file("a/b".into(), blobs.add(b"x".to_vec()), executable),
+                    1 => tree.link("a/a".into(), target.into()),
+                    _ => {
+                        tree.directory("z/empty".into());
+                    }
+                }
             }
-            steps.into_iter().for_each(|step| step(&mut tree));
             tree.seal(&mut blobs).hash
         };
-        let first = build(false, false, "b");
-        assert_eq!(first, build(true, false, "b"));
-        assert_ne!(first, build(false, true, "b"));
-        assert_ne!(first, build(false, false, "c"));
+        let first = build([0, 1, 2], false, "b");
+        assert_eq!(first, build([2, 1, 0], false, "b"));
+        assert_ne!(first, build([0, 1, 2], true, "b"));
+        assert_ne!(first, build([0, 1, 2], false, "c"));
     }
 }
