@@ -5,6 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 
+use beneath::Directory;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr};
 
@@ -79,7 +80,12 @@ fn clear(parent: &Utf8Path) {
         if !entry.file_name().starts_with(PREFIX) {
             continue;
         }
-        let life = File::open(entry.path().join(LIFE));
+        // Where everybody may write, somebody else's may be called so.
+        let own = rustix::process::geteuid().as_raw();
+        if !fs::symlink_metadata(entry.path()).is_ok_and(|found| found.uid() == own) {
+            continue;
+        }
+        let life = Directory::open(entry.path()).and_then(|left| left.file(LIFE.into()));
         if life.is_ok_and(|life| life.try_lock().is_ok()) {
             let _ = fs::remove_dir_all(entry.path());
         }
