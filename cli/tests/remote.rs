@@ -14,18 +14,23 @@ mod serving;
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use engines::{example_tree, expect, variable};
 use libtest_mimic::{Arguments, Failed, Trial};
 use program::{Ran, stagex_with};
-use serving::{PROGRAMS, Server};
+use serving::{Fault, PROGRAMS, STUCK, Server};
 
 /// What is required where the server has to be there.
 const BUILDBOX: &str = "buildbox";
 /// A package without dependencies, and one that needs it.
 const PACKAGE: &str = "bootstrap-seed";
 const NEEDS_IT: &str = "bootstrap-label";
+
+/// How long what is awaited may take, and how often it is looked at.
+const LIMIT: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_millis(10);
 
 type Test = fn() -> Result<(), Failed>;
 
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
         of_real("the_example_tree_is_built_by_a_server", example),
         of_real("a_build_that_fails_is_told_as_here", fails),
         of_real("a_layer_that_is_not_what_it_says_is_not_kept", lies),
+        of_real("what_is_lost_is_done_again", lost),
+        of_real("what_is_interrupted_ends_there_too", interrupted),
         Trial::test("a_server_that_is_not_there_is_told", nobody),
         Trial::test("what_a_server_cannot_do_is_refused", refused),
     ];
@@ -155,13 +162,7 @@ fn lies() -> Result<(), Failed> {
     let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
     expect(ran.code == 0, &format!("{}\n{}", ran.stderr, server.log()))?;
     let output = tree.path().join("out").join(PACKAGE);
-    let blobs = fs::read_dir(output.join("blobs/sha256"))?;
-    let blobs: Vec<_> = blobs.collect::<Result<_, _>>()?;
-    let layer = blobs
-        .iter()
-        .find(|blob| fs::read(blob.path()).unwrap()[0] != b'{')
-        .unwrap();
-    let stored = server.stored(layer.file_name().to_str().unwrap());
+    let stored = server.stored(&layer(tree.path()));
     let mut bytes = fs::read(&stored)?;
     *bytes.last_mut().unwrap() ^= 1;
     fs::remove_file(&stored)?;
@@ -172,6 +173,100 @@ fn lies() -> Result<(), Failed> {
     expect(ran.code != 0, "another layer was kept")?;
     expect(ran.stderr.contains("gave a wrong answer"), &ran.stderr)?;
     expect(!output.exists(), "something of it was kept")
+}
+
+fn lost() -> Result<(), Failed> {
+    let mut server = Server::start();
+    let tree = example_tree();
+    let told = |ran: &Ran, server: &Server| format!("{}\n{}", ran.stderr, server.log());
+    server.next_is(Fault::Killed);
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.code == 0, &told(&ran, &server))?;
+    expect(
+        ran.stderr
+            .contains("builds it again: it was ended with exit code"),
+        &ran.stderr,
+    )?;
+
+    // An image that is a result and an input is gone.
+    let layer = layer(tree.path());
+    fs::remove_file(server.stored(&layer))?;
+    let ran = with(&server.address, tree.path(), &["make", NEEDS_IT]);
+    expect(ran.code == 0, &told(&ran, &server))?;
+    fs::remove_file(server.stored(&layer))?;
+    fs::remove_dir_all(tree.path().join("out"))?;
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.code == 0, &told(&ran, &server))?;
+
+    // The server goes away while something is built there.
+    server.next_is(Fault::Stuck);
+    let mut command = program::command(tree.path(), &["make", "core-filesystem"]);
+    let child = command.env("STAGEX_REMOTE", &server.address);
+    let child = child
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    within("an action is started", || server.has_gone_wrong())?;
+    server.restart();
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    expect(
+        output.status.success(),
+        &format!("{text}\n{}", server.log()),
+    )?;
+    expect(text.contains("builds it again"), &text)?;
+    let rest = with(&server.address, tree.path(), &["make"]);
+    expect(rest.code == 0, &told(&rest, &server))?;
+    let check = stagex_with(tree.path(), &["digests", "--check"], &[]);
+    expect(check.code == 0, &check.stderr)
+}
+
+fn interrupted() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    server.next_is(Fault::Stuck);
+    let mut command = program::command(tree.path(), &["make", PACKAGE]);
+    let child = command.env("STAGEX_REMOTE", &server.address);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    within("an action is started", || {
+        server.has_gone_wrong() && is_stuck()
+    })?;
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::INT,
+    )?;
+    let status = child.wait()?;
+    expect(
+        status.code() == Some(130),
+        &format!("it ended with {status}"),
+    )?;
+    within("the action ends", || !is_stuck())
+}
+
+/// Tells whether an action goes on that does not end by itself.
+fn is_stuck() -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.any(|line| line == format!("sleep\0{STUCK}\0").as_bytes())
+}
+
+/// Waits until something holds.
+fn within(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), Failed> {
+    let start = Instant::now();
+    while !holds() {
+        expect(start.elapsed() < LIMIT, &format!("in vain: {what}"))?;
+        std::thread::sleep(INTERVAL);
+    }
+    Ok(())
+}
+
+/// Returns the digest of a layer of the package, in hex.
+fn layer(tree: &Path) -> String {
+    let output = tree.join("out").join(PACKAGE);
+    let blobs = fs::read_dir(output.join("blobs/sha256")).unwrap();
+    let mut blobs = blobs.map(|blob| blob.unwrap());
+    let layer = blobs.find(|blob| fs::read(blob.path()).unwrap()[0] != b'{');
+    layer.unwrap().file_name().into_string().unwrap()
 }
 
 fn nobody() -> Result<(), Failed> {

@@ -8,7 +8,7 @@
 )]
 
 use std::fs::{self, Permissions};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 pub(crate) const PROGRAMS: [&str; 2] = ["buildbox-casd", "buildbox-run"];
 /// How long it may take to begin.
 const BEGIN: Duration = Duration::from_secs(20);
+/// How many seconds an action takes that does not end; no other process has this in its command line.
+pub(crate) const STUCK: &str = "86411";
 /// How often it is asked whether it has begun.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -25,7 +27,17 @@ const INTERVAL: Duration = Duration::from_millis(10);
 pub(crate) struct Server {
     child: Child,
     directory: tempfile::TempDir,
+    socket: SocketAddr,
     pub(crate) address: String,
+}
+
+/// What is wrong with the next action that a server starts, and with no other.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// It is killed.
+    Killed,
+    /// It does not end.
+    Stuck,
 }
 
 impl Server {
@@ -38,43 +50,64 @@ impl Server {
             fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
             path
         };
-        write(programs.join("bwrap"), include_str!("bwrap"));
+        let fault = directory.path().join("fault");
+        let sandbox = write(programs.join("without-sandbox"), include_str!("bwrap"));
+        let faulty = format!(
+            "#!/bin/sh\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
+             killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\nesac\nexec {} \"$@\"\n",
+            sandbox.display(),
+            fault = fault.display()
+        );
+        write(programs.join("bwrap"), &faulty);
         let run = which::which(PROGRAMS[1]).unwrap();
         let runner = format!(
             "#!/bin/sh\nPATH={}:$PATH exec {} \"$@\"\n",
             programs.display(),
             run.display()
         );
-        let runner = write(directory.path().join("runner"), &runner);
+        write(directory.path().join("runner"), &runner);
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
+        let socket = free.local_addr().unwrap();
         drop(free);
-        let log = fs::File::create(directory.path().join("log")).unwrap();
-        let child = Command::new(which::which(PROGRAMS[0]).unwrap())
-            .arg(format!("--bind={address}"))
-            .arg(format!("--buildbox-run={}", runner.display()))
-            .args(["--jobs=2", "--log-level=info"])
-            .arg(directory.path().join("store"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
         let server = Self {
-            child,
+            child: begin(directory.path(), socket),
             directory,
-            address: format!("grpc://{address}"),
+            socket,
+            address: format!("grpc://{socket}"),
         };
+        server.wait();
+        server
+    }
+
+    /// Waits until it answers.
+    fn wait(&self) {
         let start = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(
-                start.elapsed() < BEGIN,
-                "it did not begin: {}",
-                server.log()
-            );
+        while TcpStream::connect(self.socket).is_err() {
+            assert!(start.elapsed() < BEGIN, "it did not begin: {}", self.log());
             std::thread::sleep(INTERVAL);
         }
-        server
+    }
+
+    /// Kills it, and starts it again with what it has stored.
+    pub(crate) fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = begin(self.directory.path(), self.socket);
+        self.wait();
+    }
+
+    /// Has the next action that it starts go wrong.
+    pub(crate) fn next_is(&self, fault: Fault) {
+        let word = match fault {
+            Fault::Killed => "killed",
+            Fault::Stuck => "stuck",
+        };
+        fs::write(self.directory.path().join("fault"), word).unwrap();
+    }
+
+    /// Tells whether an action has been started that was to go wrong.
+    pub(crate) fn has_gone_wrong(&self) -> bool {
+        !self.directory.path().join("fault").exists()
     }
 
     /// Returns what it has said.
@@ -87,6 +120,26 @@ impl Server {
         let objects = self.directory.path().join("store/cas/objects");
         find(&objects, hex).unwrap_or_else(|| panic!("{hex} is not in {}", objects.display()))
     }
+}
+
+/// Starts the server in a directory.
+fn begin(directory: &Path, socket: SocketAddr) -> Child {
+    let mut log = fs::File::options();
+    let log = log.create(true).append(true).open(directory.join("log"));
+    let log = log.unwrap();
+    Command::new(which::which(PROGRAMS[0]).unwrap())
+        .arg(format!("--bind={socket}"))
+        .arg(format!(
+            "--buildbox-run={}",
+            directory.join("runner").display()
+        ))
+        .args(["--jobs=2", "--log-level=info"])
+        .arg(directory.join("store"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 fn find(directory: &Path, hex: &str) -> Option<PathBuf> {

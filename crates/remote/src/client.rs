@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     self, ActionResult, ExecuteRequest, ExecuteResponse, GetActionResultRequest,
-    GetCapabilitiesRequest, action_cache_client::ActionCacheClient,
+    GetCapabilitiesRequest, WaitExecutionRequest, action_cache_client::ActionCacheClient,
     capabilities_client::CapabilitiesClient, digest_function, execution_client::ExecutionClient,
+    execution_stage::Value as Stage,
 };
-use bazel_remote_apis::google::longrunning::{Operation, operation};
+use bazel_remote_apis::google::longrunning::{
+    CancelOperationRequest, Operation, operation, operations_client::OperationsClient,
+};
 use prost::Message as _;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use crate::address::Address;
 use crate::error::Error;
@@ -152,12 +155,14 @@ impl Client {
         }
     }
 
-    /// Has an action executed. `heard` hears of each stage that it comes to.
+    /// Has an action executed. `named` hears what the server calls the execution, and `heard` of each stage that it comes
+    /// to.
     pub(crate) async fn execute(
         &self,
         action: &v2::Digest,
         skip_cache: bool,
-        heard: &(dyn Fn(v2::execution_stage::Value) + Sync),
+        named: &(dyn Fn(&str) + Sync),
+        heard: &(dyn Fn(Stage) + Sync),
     ) -> Result<Done, Status> {
         let mut client = ExecutionClient::new(self.channel.clone());
         let request = ExecuteRequest {
@@ -168,26 +173,60 @@ impl Client {
             inline_stderr: true,
             ..ExecuteRequest::default()
         };
-        let mut operations = client.execute(request).await?.into_inner();
-        while let Some(operation) = operations.message().await? {
-            if let Some(stage) = stage(&operation) {
-                heard(stage);
-            }
-            if operation.done {
-                return done(operation);
-            }
-        }
-        Err(Status::unavailable(
-            "the server has ended its answer before the action was done",
-        ))
+        let operations = client.execute(request).await?.into_inner();
+        follow(operations, named, heard).await
+    }
+
+    /// Waits for an execution that has begun.
+    pub(crate) async fn wait(
+        &self,
+        name: &str,
+        heard: &(dyn Fn(Stage) + Sync),
+    ) -> Result<Done, Status> {
+        let mut client = ExecutionClient::new(self.channel.clone());
+        let name = name.to_owned();
+        let operations = client.wait_execution(WaitExecutionRequest { name }).await?;
+        follow(operations.into_inner(), &|_| {}, heard).await
+    }
+
+    /// Ends an execution that nobody wants any more.
+    pub(crate) async fn cancel(&self, name: &str) -> Result<(), Status> {
+        let mut client = OperationsClient::new(self.channel.clone());
+        let name = name.to_owned();
+        let cancelled = client.cancel_operation(CancelOperationRequest { name });
+        cancelled.await.map(drop)
     }
 }
 
+/// Follows an execution to its end.
+async fn follow(
+    mut operations: Streaming<Operation>,
+    named: &(dyn Fn(&str) + Sync),
+    heard: &(dyn Fn(Stage) + Sync),
+) -> Result<Done, Status> {
+    let mut last = None;
+    while let Some(operation) = operations.message().await? {
+        if !operation.name.is_empty() {
+            named(&operation.name);
+        }
+        let stage = stage(&operation);
+        if let Some(stage) = stage.filter(|stage| last.replace(*stage) != Some(*stage)) {
+            heard(stage);
+        }
+        if operation.done {
+            return done(operation);
+        }
+    }
+    Err(Status::unavailable(
+        "the server ended its answer before the action was done",
+    ))
+}
+
 /// Returns the stage that an action has come to, if that is said.
-fn stage(operation: &Operation) -> Option<v2::execution_stage::Value> {
+fn stage(operation: &Operation) -> Option<Stage> {
     let metadata = operation.metadata.as_ref()?;
     let metadata = v2::ExecuteOperationMetadata::decode(metadata.value.as_slice()).ok()?;
-    v2::execution_stage::Value::try_from(metadata.stage).ok()
+    Stage::try_from(metadata.stage).ok()
 }
 
 /// Reads what became of an action that is done.

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use backend_api::{Backend, Network, Ready, Variations};
-use bazel_remote_apis::build::bazel::remote::execution::v2::execution_stage::Value as Stage;
+use bazel_remote_apis::build::bazel::remote::execution::v2::{
+    ActionResult, execution_stage::Value as Stage,
+};
 use build::{
     Chosen, Destination, ImageSet, Listener, Log, Order, Recipe, Refusal, Session, Work, blocking,
     check_platforms, unless,
@@ -15,12 +17,14 @@ use make::Executor;
 use oci_image::{Digest, put_together_as};
 use state::{Access, Directories};
 use tokio::sync::{OnceCell, watch};
+use tonic::Code;
 
 use crate::action::{self, Action, Program};
-use crate::client::{Client, Done};
+use crate::address::Address;
+use crate::client::Client;
 use crate::error::Error;
+use crate::execution::{Execution, Hears, Name};
 use crate::output;
-use crate::retry::again;
 use crate::server::{RUNTIME, Server};
 use crate::worker;
 
@@ -68,77 +72,104 @@ impl Remote {
         }
     }
 
-    /// Has an action carried out, unless the server has its result.
-    async fn carry_out(&self, client: &Client, action: &Action, log: &Log) -> Result<Done, Error> {
-        if !self.no_cache
-            && let Some(result) = client.cached(&action.digest).await?
-        {
-            return Ok(Done {
-                result,
-                is_cached: true,
-            });
-        }
-        let sent = client.upload(&action.blobs).await?;
-        log.line(&format!("{}: {sent} bytes were sent", self.server.address));
-        let heard = |stage| {
-            let word = match stage {
-                Stage::CacheCheck => "looks for a result",
-                Stage::Queued => "has queued it",
-                Stage::Executing => "builds it",
-                Stage::Completed | Stage::Unknown => return,
-            };
-            log.line(&format!("{} {word}", self.server.address));
-        };
-        let done = again(|| client.execute(&action.digest, self.no_cache, &heard));
-        let mut done = done
-            .await
-            .map_err(|status| client.failed("build it", status))?;
-        if done.is_cached && done.result.exit_code != 0 {
-            // A failure may have been the worker's, and another worker may do better.
-            let done_anew = again(|| client.execute(&action.digest, true, &heard));
-            done = done_anew
-                .await
-                .map_err(|status| client.failed("build it", status))?;
-        }
-        Ok(done)
-    }
-
-    /// Has an action carried out, and its image downloaded and verified into the directory `to`.
+    /// Has an action carried out, unless the server has its result, and its image downloaded and verified into the
+    /// directory `to`.
     async fn obtain(
         &self,
         client: &Client,
         action: &Action,
         to: &Utf8Path,
+        told: &Told<'_>,
+        name: &Name,
+    ) -> Result<ImageSet, Error> {
+        let mut skip_cache = self.no_cache;
+        if !skip_cache && let Some(result) = client.cached(&action.digest).await? {
+            match self.keep(client, &result, to, told.log).await {
+                Err(Error::Call { status, .. }) if status.code() == Code::NotFound => {
+                    told.again("the server has a result of it, and has lost the image");
+                    skip_cache = true;
+                    // What was received of it is of no use.
+                    let _ = std::fs::remove_dir_all(to);
+                }
+                kept => {
+                    let image = kept?;
+                    let by = by(&result);
+                    let server = &self.server.address;
+                    let message = format!("{server} had it already{by}: it was not built now");
+                    told.log.notice(&message);
+                    return Ok(image);
+                }
+            }
+        }
+        let sent = client.upload(&action.blobs).await?;
+        told.line(&format!("{sent} bytes were sent"));
+        let start = Instant::now();
+        let execution = Execution::new(client, action, told, name);
+        let done = execution.run(skip_cache).await?;
+        let image = self.keep(client, &done.result, to, told.log).await?;
+        let (by, seconds) = (by(&done.result), start.elapsed().as_secs());
+        told.line(&format!("built it{by} in {seconds} s"));
+        Ok(image)
+    }
+
+    /// Takes the result of an action: its log, why it failed if it did, or its image.
+    async fn keep(
+        &self,
+        client: &Client,
+        result: &ActionResult,
+        to: &Utf8Path,
         log: &Log,
     ) -> Result<ImageSet, Error> {
-        let start = Instant::now();
-        let Done { result, is_cached } = self.carry_out(client, action, log).await?;
-        if let Some(text) = output::log(client, &result).await {
+        if let Some(text) = output::log(client, result).await {
             text.lines().for_each(|line| log.line(line));
         }
         if result.exit_code != 0 {
-            let said = output::errors(client, &result).await;
-            return Err(worker::failure(
-                result.exit_code,
-                &said,
-                &self.server.address,
-            ));
+            let said = output::errors(client, result).await;
+            let server = &self.server.address;
+            return Err(worker::failure(result.exit_code, &said, server));
         }
-        let (image, bytes) = output::image(client, &result, to).await?;
-        let worker = result.execution_metadata.map(|metadata| metadata.worker);
-        let worker = worker.filter(|worker| !worker.is_empty());
-        let by = worker.map_or(String::new(), |worker| format!(" by {worker}"));
-        let server = &self.server.address;
-        if is_cached {
-            log.notice(&format!(
-                "{server} had it already{by}: it was not built now"
-            ));
-        } else {
-            let seconds = start.elapsed().as_secs();
-            log.line(&format!("{server} built it{by} in {seconds} s"));
-        }
-        log.line(&format!("{server}: {bytes} bytes were received"));
+        let (image, bytes) = output::image(client, result, to).await?;
+        log.line(&format!(
+            "{}: {bytes} bytes were received",
+            self.server.address
+        ));
         Ok(image)
+    }
+}
+
+/// Says which worker it was, where that is known.
+fn by(result: &ActionResult) -> String {
+    let worker = result.execution_metadata.as_ref();
+    let worker = worker.map(|metadata| metadata.worker.as_str());
+    let worker = worker.filter(|worker| !worker.is_empty());
+    worker.map_or(String::new(), |worker| format!(" by {worker}"))
+}
+
+/// Writes into a package's log what happens at a server.
+struct Told<'a> {
+    server: &'a Address,
+    log: &'a Log,
+}
+
+impl Told<'_> {
+    fn line(&self, message: &str) {
+        self.log.line(&format!("{}: {message}", self.server));
+    }
+}
+
+impl Hears for Told<'_> {
+    fn stage(&self, stage: Stage) {
+        match stage {
+            Stage::CacheCheck => self.line("looks for a result"),
+            Stage::Queued => self.line("has queued it"),
+            Stage::Executing => self.line("builds it"),
+            Stage::Completed | Stage::Unknown => {}
+        }
+    }
+
+    fn again(&self, why: &str) {
+        let message = format!("{} builds it again: {why}", self.server);
+        self.log.notice(&message);
     }
 }
 
@@ -207,11 +238,21 @@ impl Executor for Remote {
         let (directories, name) = (opened.directories.clone(), recipe.name.clone());
         let work = blocking(move || Work::begin(&directories, &name)).await?;
         let layout = work.directory().join("layout");
+        let (name, told) = (
+            Name::default(),
+            Told {
+                server: &self.server.address,
+                log,
+            },
+        );
         let obtaining = async {
-            let image = self.obtain(&opened.client, &action, &layout, log).await?;
-            Ok(image)
+            let obtained = self.obtain(&opened.client, &action, &layout, &told, &name);
+            Ok(obtained.await?)
         };
         let obtained = unless(interrupted.clone(), obtaining).await;
+        if matches!(obtained, Err(build::Error::Interrupted)) {
+            Execution::cancel(&opened.client, &name).await;
+        }
         let directory = work.directory().to_owned();
         let put = move |image: ImageSet| {
             let destination = match destination {

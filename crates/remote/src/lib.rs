@@ -10,6 +10,7 @@ mod blob;
 mod client;
 mod description;
 mod error;
+mod execution;
 mod executor;
 mod output;
 mod place;

@@ -13,8 +13,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Makes a call until it succeeds, or fails in a way that does not pass by itself, or has failed too often.
+/// How long a call may take whose answer is one message.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Makes a call whose answer is one message, and does it again where that may help.
 pub(crate) async fn again<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    again_while_it_moves(|| {
+        let made = tokio::time::timeout(DEADLINE, call());
+        async {
+            let late = |_| Status::deadline_exceeded("it did not answer in time");
+            made.await.map_err(late)?
+        }
+    })
+    .await
+}
+
+/// Makes a call until it succeeds, or fails in a way that does not pass by itself, or has failed too often.
+pub(crate) async fn again_while_it_moves<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<T, Status>>,
 {
@@ -49,6 +67,17 @@ mod tests {
         });
         let done = result.await.is_ok();
         (made, done)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_answers_has_a_deadline() {
+        let mut made = 0;
+        let result = again(|| {
+            made += 1;
+            std::future::pending::<Result<(), Status>>()
+        });
+        let code = result.await.unwrap_err().code();
+        assert_eq!((code, made), (tonic::Code::DeadlineExceeded, TIMES));
     }
 
     #[tokio::test(start_paused = true)]

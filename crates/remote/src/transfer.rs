@@ -2,30 +2,33 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     self, BatchUpdateBlobsRequest, FindMissingBlobsRequest, batch_update_blobs_request::Request,
     content_addressable_storage_client::ContentAddressableStorageClient,
 };
 use bazel_remote_apis::google::bytestream::{
-    ReadRequest, WriteRequest, byte_stream_client::ByteStreamClient,
+    ReadRequest, ReadResponse, WriteRequest, byte_stream_client::ByteStreamClient,
 };
 use build::blocking;
 use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use crate::blob::{Blob, Blobs, Bytes};
 use crate::client::{Client, SHA256};
 use crate::error::Error;
-use crate::retry::again;
+use crate::retry::{again, again_while_it_moves};
 
 /// How many digests are asked for at once.
 const ASKED_AT_ONCE: usize = 1000;
 /// How much of a file is sent at once.
 const CHUNK: usize = 512 << 10;
+/// How long nothing may arrive.
+const STALL: Duration = Duration::from_secs(60);
 /// How many chunks are read ahead.
 const AHEAD: usize = 2;
 
@@ -125,7 +128,7 @@ impl Client {
     /// Sends a large blob.
     async fn stream(&self, blob: &Blob) -> Result<(), Error> {
         let v2::Digest { hash, size_bytes } = &blob.digest;
-        let sent = again(|| async {
+        let sent = again_while_it_moves(|| async {
             let name = format!("uploads/{}/blobs/{hash}/{size_bytes}", unique());
             let (sender, receiver) = mpsc::channel(AHEAD);
             let (blob, name) = (blob.clone(), self.resource(&name));
@@ -194,7 +197,7 @@ impl Client {
         let v2::Digest { hash, size_bytes } = digest;
         let name = self.resource(&format!("blobs/{hash}/{size_bytes}"));
         let state = tokio::sync::Mutex::new((Sha256::new(), 0_i64, take, None));
-        let received = again(|| async {
+        let received = again_while_it_moves(|| async {
             let mut state = state.lock().await;
             let (hasher, offset, take, problem) = &mut *state;
             let mut client = ByteStreamClient::new(self.channel.clone());
@@ -204,7 +207,7 @@ impl Client {
                 read_limit: 0,
             };
             let mut answers = client.read(request).await?.into_inner();
-            while let Some(answer) = answers.message().await? {
+            while let Some(answer) = next(&mut answers).await? {
                 *offset += i64::try_from(answer.data.len()).unwrap_or(i64::MAX);
                 if *offset > *size_bytes {
                     return Err(Status::data_loss("it sent more of a blob than there is"));
@@ -234,6 +237,13 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Waits for the next piece of a blob, but not for ever.
+async fn next(answers: &mut Streaming<ReadResponse>) -> Result<Option<ReadResponse>, Status> {
+    let late = |_| Status::unavailable("nothing arrived of a blob for a minute");
+    let next = tokio::time::timeout(STALL, answers.message()).await;
+    next.map_err(late)?
 }
 
 fn unreadable(source: io::Error) -> Error {

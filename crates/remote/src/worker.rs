@@ -186,6 +186,15 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), WorkerError> {
     Ok(())
 }
 
+/// Tells whether an exit code is one with which this program ends by itself: what was killed ends with another.
+pub(crate) fn is_end_of_work(code: i32) -> bool {
+    let of_kind = |kind: &ErrorKind| i32::from(kind.exit_code()) == code;
+    let ends = ErrorKind::ALL
+        .iter()
+        .filter(|kind| **kind != ErrorKind::Interrupted);
+    code == 0 || ends.into_iter().any(of_kind)
+}
+
 /// Says why an action failed, by its exit code and what it wrote to standard error.
 pub(crate) fn failure(code: i32, said: &str, server: &Address) -> Error {
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -218,6 +227,16 @@ pub(crate) fn failure(code: i32, said: &str, server: &Address) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_killed_has_not_ended_by_itself() {
+        for code in [0, 1, 5] {
+            assert!(is_end_of_work(code), "{code}");
+        }
+        for code in [137, 139, 130, -9, 255] {
+            assert!(!is_end_of_work(code), "{code}");
+        }
+    }
 
     #[test]
     fn a_failure_is_of_the_kind_that_the_worker_says() {
