@@ -131,7 +131,11 @@ fn of_building(settings: &Building) -> Vec<Setting> {
     let Building {
         address,
         properties,
+        certificate,
+        key,
+        token,
     } = settings;
+    let path = |path: &Option<Utf8PathBuf>| text(path.as_ref().map_or("", |path| path.as_str()));
     let address_text = address
         .value
         .as_ref()
@@ -145,6 +149,13 @@ fn of_building(settings: &Building) -> Vec<Setting> {
             text(&properties_text.join(" ")),
             &properties.source,
         ),
+        row(
+            "remote.certificate",
+            path(&certificate.value),
+            &certificate.source,
+        ),
+        row("remote.key", path(&key.value), &key.source),
+        row("remote.token", path(&token.value), &token.source),
     ]
 }
 

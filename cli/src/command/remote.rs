@@ -44,6 +44,7 @@ pub(super) fn executor(context: &Context, selected: Selected, no_cache: bool) ->
             let server = Server {
                 address: address.clone(),
                 properties: settings.properties.value.clone(),
+                credentials: settings.credentials(),
             };
             let program = Utf8Path::new(PROGRAM);
             Arc::new(Remote::new(

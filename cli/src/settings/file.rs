@@ -461,6 +461,8 @@ mod tests {
             "[registry]\ninsecure = [\"a\"]\n",
             "[remote]\naddress = \"localhost:8980\"\n",
             "[remote]\nadress = \"grpc://localhost:8980\"\n",
+            "[remote]\ncertificate = \"/a\"\n",
+            "[remote]\ntoken = \"relative\"\n",
             "[check]\nallow = []\n",
             "not toml",
         ] {

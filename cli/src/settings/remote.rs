@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use remote::Address;
+use camino::Utf8PathBuf;
+use remote::{Address, Credentials};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -20,6 +21,9 @@ use crate::failure::{Failure, usage};
 pub(super) struct Table {
     address: Option<Spanned<String>>,
     properties: Option<Spanned<BTreeMap<String, String>>>,
+    certificate: Option<Spanned<Utf8PathBuf>>,
+    key: Option<Spanned<Utf8PathBuf>>,
+    token: Option<Spanned<Utf8PathBuf>>,
 }
 
 /// Which server builds, if one does.
@@ -29,6 +33,10 @@ pub(crate) struct Building {
     pub(crate) address: Setting<Option<Address>>,
     /// What its workers have to have, by its own names.
     pub(crate) properties: Setting<Vec<(String, String)>>,
+    /// The files by which it knows the user.
+    pub(crate) certificate: Setting<Option<Utf8PathBuf>>,
+    pub(crate) key: Setting<Option<Utf8PathBuf>>,
+    pub(crate) token: Setting<Option<Utf8PathBuf>>,
 }
 
 impl Building {
@@ -36,6 +44,9 @@ impl Building {
         Self {
             address: default(None),
             properties: default(Vec::new()),
+            certificate: default(None),
+            key: default(None),
+            token: default(None),
         }
     }
 
@@ -54,10 +65,36 @@ impl Building {
             let message = "`remote` cannot be set by a tree".to_owned();
             return Err((table.span(), message, Some(hint)));
         }
+        let span = table.span();
         let Table {
             address,
             properties,
+            certificate,
+            key,
+            token,
         } = table.into_inner();
+        if certificate.is_some() != key.is_some() {
+            let message = "`certificate` and `key` belong together".to_owned();
+            return Err((span, message, Some("write both, or none of them")));
+        }
+        for (path, setting) in [
+            (certificate, &mut self.certificate),
+            (key, &mut self.key),
+            (token, &mut self.token),
+        ] {
+            let Some(path) = path else {
+                continue;
+            };
+            let span = path.span();
+            if !path.get_ref().is_absolute() {
+                let hint = "begin it with /, because a relative path would depend on the tree";
+                let message = format!("`{}` is not an absolute path", path.get_ref());
+                return Err((span, message, Some(hint)));
+            }
+            let source = place(span);
+            let value = Some(path.into_inner());
+            *setting = Setting { value, source };
+        }
         if let Some(address) = address {
             let parsed = address.get_ref().parse::<Address>();
             let value = parsed.map_err(|error| (address.span(), error.to_string(), None))?;
@@ -72,6 +109,13 @@ impl Building {
             self.properties = Setting { value, source };
         }
         Ok(())
+    }
+
+    /// Returns by what the server knows the user.
+    pub(crate) fn credentials(&self) -> Credentials {
+        let certificate = self.certificate.value.clone().zip(self.key.value.clone());
+        let token = self.token.value.clone();
+        Credentials { certificate, token }
     }
 
     pub(super) fn take_environment(&mut self) -> Result<(), Failure> {

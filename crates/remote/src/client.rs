@@ -11,13 +11,17 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::{
 use bazel_remote_apis::google::longrunning::{
     CancelOperationRequest, Operation, operation, operations_client::OperationsClient,
 };
+use camino::Utf8Path;
 use prost::Message as _;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status, Streaming};
 
 use crate::address::Address;
+use crate::bearer::Bearer;
 use crate::error::Error;
 use crate::retry::again;
+use crate::server::{Credentials, Server};
 
 /// The function of all digests.
 pub(crate) const SHA256: i32 = digest_function::Value::Sha256 as i32;
@@ -30,10 +34,13 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// How often a server is asked whether it is there, and how long it may take to say so.
 const ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(30));
 
+/// What calls go through.
+pub(crate) type Calls = InterceptedService<Channel, Bearer>;
+
 /// A connection to a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    pub(crate) channel: Channel,
+    pub(crate) channel: Calls,
     pub(crate) address: Address,
     /// How many bytes of blobs go into one call.
     pub(crate) batch: usize,
@@ -49,7 +56,17 @@ pub(crate) struct Done {
 
 impl Client {
     /// Connects to a server, and finds out whether it can be used.
-    pub(crate) async fn connect(address: &Address) -> Result<Self, Error> {
+    pub(crate) async fn connect(server: &Server) -> Result<Self, Error> {
+        Self::connect_with(server, None).await
+    }
+
+    /// Does the same, and trusts the authorities in the file `roots` beside those of the system.
+    async fn connect_with(server: &Server, roots: Option<&Utf8Path>) -> Result<Self, Error> {
+        let Server {
+            address,
+            credentials,
+            ..
+        } = server;
         let failed = |source| Error::Connect {
             server: address.to_string(),
             source,
@@ -66,11 +83,25 @@ impl Client {
             .http2_keep_alive_interval(ALIVE.0)
             .keep_alive_timeout(ALIVE.1)
             .tcp_nodelay(true);
+        let mut bearer = Bearer::default();
         if address.is_encrypted {
-            let tls = ClientTlsConfig::new().with_native_roots();
+            let mut tls = ClientTlsConfig::new().with_native_roots();
+            if let Some(roots) = roots {
+                tls = tls.ca_certificate(Certificate::from_pem(read(roots)?));
+            }
+            if let Some((certificate, key)) = &credentials.certificate {
+                tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+            }
+            if let Some(path) = &credentials.token {
+                let wrong = || Error::Unsupported(format!("{path} has no token in one line"));
+                bearer = Bearer::of(&read(path)?).ok_or_else(wrong)?;
+            }
             endpoint = endpoint.tls_config(tls).map_err(failed)?;
+        } else if *credentials != Credentials::default() {
+            return Err(Error::Unencrypted(address.to_string()));
         }
         let channel = endpoint.connect().await.map_err(failed)?;
+        let channel = InterceptedService::new(channel, bearer);
         let mut client = Self {
             channel,
             address: address.clone(),
@@ -222,6 +253,15 @@ async fn follow(
     ))
 }
 
+/// Reads a file with what a server knows the user by.
+fn read(path: &Utf8Path) -> Result<String, Error> {
+    beneath::read_text(path, beneath::TEXT).map_err(|source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Returns the stage that an action has come to, if that is said.
 fn stage(operation: &Operation) -> Option<Stage> {
     let metadata = operation.metadata.as_ref()?;
@@ -254,3 +294,6 @@ fn done(operation: Operation) -> Result<Done, Status> {
         None => Err(Status::data_loss("an action has no result")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,9 @@ pub(crate) enum Error {
         path: Utf8PathBuf,
         source: io::Error,
     },
+    /// A secret would be sent for all to see.
+    #[error("{0} is not encrypted, and a certificate or a token is set")]
+    Unencrypted(String),
     /// What cannot be built there.
     #[error("{0}")]
     Unsupported(String),
@@ -87,7 +90,9 @@ impl Error {
                 _ if may_pass(status) => ErrorKind::DaemonUnreachable,
                 _ => ErrorKind::EngineFailed,
             },
-            Self::Unfit { .. } | Self::Unsupported(_) => ErrorKind::Unsupported,
+            Self::Unfit { .. } | Self::Unsupported(_) | Self::Unencrypted(_) => {
+                ErrorKind::Unsupported
+            }
             Self::Wrong { .. } | Self::Layout { .. } => ErrorKind::Unexpected,
             Self::Worker { kind, .. } => *kind,
             Self::Io { .. } => ErrorKind::Storage,
@@ -97,6 +102,13 @@ impl Error {
     fn hint(&self) -> Option<String> {
         let fixed = match self {
             Self::Worker { hint, .. } => return hint.clone(),
+            Self::Unencrypted(_) => {
+                "use grpcs://, or remove them from `[remote]` in your stagex.toml"
+            }
+            Self::Connect { server, .. } if server.starts_with("grpcs") => {
+                "check the address, that the server runs, and the certificates: SSL_CERT_FILE names other authorities, and \
+                 `certificate` and `key` in `[remote]` are yours"
+            }
             Self::Connect { .. } => "check the address, and that the server runs",
             Self::Call { status, .. } if status.code() == Code::NotFound => {
                 "check the instance at the end of the address: grpc://HOST:PORT/INSTANCE"

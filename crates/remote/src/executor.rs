@@ -200,7 +200,7 @@ impl Executor for Remote {
         let backend = self.backend.as_ref();
         let session = Session::open(directories, Access::Alone, backend, listener).await?;
         let opening = async {
-            let client = Client::connect(&self.server.address).await?;
+            let client = Client::connect(&self.server).await?;
             let path = self.program.clone();
             let program = Arc::new(blocking(move || Program::read(&path)).await?);
             Ok::<_, Error>(Opened {

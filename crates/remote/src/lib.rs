@@ -6,6 +6,7 @@
 
 mod action;
 mod address;
+mod bearer;
 mod blob;
 mod client;
 mod description;
@@ -22,5 +23,5 @@ mod worker;
 
 pub use address::{Address, InvalidAddress};
 pub use executor::Remote;
-pub use server::{RUNTIME, Server};
+pub use server::{Credentials, RUNTIME, Server};
 pub use worker::{WorkerError, work};

@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use crate::blob::{Blob, Blobs, Bytes};
-use crate::client::{Client, SHA256};
+use crate::client::{Calls, Client, SHA256};
 use crate::error::Error;
 use crate::retry::{again, again_while_it_moves};
 
@@ -33,7 +33,7 @@ const STALL: Duration = Duration::from_secs(60);
 const AHEAD: usize = 2;
 
 impl Client {
-    fn storage(&self) -> ContentAddressableStorageClient<tonic::transport::Channel> {
+    fn storage(&self) -> ContentAddressableStorageClient<Calls> {
         ContentAddressableStorageClient::new(self.channel.clone())
     }
 
