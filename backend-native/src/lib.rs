@@ -14,3 +14,4 @@ mod probe;
 mod worker;
 
 pub use backend::Native;
+pub use probe::capabilities;

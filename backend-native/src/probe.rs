@@ -32,8 +32,9 @@ impl ProbeDetails {
     }
 }
 
-/// What this backend can do: everything, since it follows `BuildKit` where it differs from others.
-fn capabilities() -> Capabilities {
+/// Returns what this backend can do: everything, since it follows `BuildKit` where it differs from others. The platforms
+/// are those that this machine runs.
+pub fn capabilities() -> Capabilities {
     Capabilities {
         dialect: Dialect {
             heredocs: true,

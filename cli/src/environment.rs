@@ -102,6 +102,11 @@ pub(crate) fn out() -> Filled {
     filled("STAGEX_OUT")
 }
 
+/// Returns the variable that says by which server packages are built.
+pub(crate) fn remote() -> Filled {
+    filled("STAGEX_REMOTE")
+}
+
 /// Returns the directory of what belongs to the user and is no setting: the secret.
 pub(crate) fn state() -> Option<Utf8PathBuf> {
     Some(directory("XDG_STATE_HOME", ".local/state")?.join("stagex"))

@@ -65,7 +65,7 @@ const UNBOUNDED: [&str; 6] = [
 ];
 
 /// The files that may do so outside of their tests, and what it is that they read.
-const READERS: [(&str, &str); 34] = [
+const READERS: [(&str, &str); 36] = [
     ("backend-api/src/contract/", "a test's own files"),
     ("backend-docker/src/daemon.rs", "a bounded answer"),
     ("backend-native/src/probe.rs", "the kernel's"),
@@ -118,6 +118,11 @@ const READERS: [(&str, &str); 34] = [
     ("crates/snapshot/src/special.rs", "the kernel's"),
     ("crates/snapshot/src/users.rs", "bounded"),
     ("crates/trust/src/message.rs", "a bounded message"),
+    ("crates/remote/src/action.rs", "this program itself"),
+    (
+        "crates/remote/src/transfer.rs",
+        "a bounded reader, of files that were opened by `beneath`",
+    ),
 ];
 
 /// Returns the Rust files in a directory of sources, and in those below.

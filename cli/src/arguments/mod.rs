@@ -105,6 +105,11 @@ pub(crate) struct Global {
     )]
     pub(crate) runtimes: Vec<Choice>,
 
+    /// Build by this server of the Remote Execution API: `grpc://HOST:PORT`, or `grpcs://` with encryption, and
+    /// `/INSTANCE` if the server has several. Also set by `STAGEX_REMOTE`.
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub(crate) remote: Option<remote::Address>,
+
     /// Use this program for an engine: `docker=/usr/bin/docker`. Also set by `STAGEX_DOCKER`,
     /// `STAGEX_PODMAN` and so on.
     #[arg(long = "engine", value_name = "NAME=PATH", value_parser = engine, global = true)]
@@ -186,6 +191,9 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Write the manual pages.
     Manual(Manual),
+    /// Carry out an action of a server of the Remote Execution API: what its workers run.
+    #[command(hide = true)]
+    RemoteWorker,
 }
 
 pub(crate) fn choice(text: &str) -> Result<Choice, String> {

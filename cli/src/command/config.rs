@@ -12,7 +12,7 @@ use crate::environment;
 use crate::exit::Exit;
 use crate::options::{Format, Hermetic, Network, TREE_2024};
 use crate::render;
-use crate::settings::{Fetching, Settings, Source, Trusting};
+use crate::settings::{Building, Fetching, Settings, Source, Trusting};
 
 pub(super) fn run(context: &Context) -> Exit {
     let settings = rows(&context.settings);
@@ -126,6 +126,39 @@ fn of_trusting(settings: &Trusting) -> Vec<Setting> {
     ]
 }
 
+/// Returns the settings of `[remote]`.
+fn of_building(settings: &Building) -> Vec<Setting> {
+    let Building {
+        address,
+        properties,
+        certificate,
+        key,
+        token,
+    } = settings;
+    let path = |path: &Option<Utf8PathBuf>| text(path.as_ref().map_or("", |path| path.as_str()));
+    let address_text = address
+        .value
+        .as_ref()
+        .map_or(String::new(), ToString::to_string);
+    let property = |(name, value): &(String, String)| format!("{name}={value}");
+    let properties_text: Vec<_> = properties.value.iter().map(property).collect();
+    vec![
+        row("remote.address", text(&address_text), &address.source),
+        row(
+            "remote.properties",
+            text(&properties_text.join(" ")),
+            &properties.source,
+        ),
+        row(
+            "remote.certificate",
+            path(&certificate.value),
+            &certificate.source,
+        ),
+        row("remote.key", path(&key.value), &key.source),
+        row("remote.token", path(&token.value), &token.source),
+    ]
+}
+
 fn rows(settings: &Settings) -> Vec<Setting> {
     let runtime = match &settings.runtime.value {
         Choice::Auto => "auto",
@@ -172,5 +205,6 @@ fn rows(settings: &Settings) -> Vec<Setting> {
         text(&insecure.join(" ")),
         &settings.insecure.source,
     ));
+    rows.extend(of_building(&settings.remote));
     rows
 }

@@ -104,7 +104,8 @@ pub(super) fn is_recorded(
 /// Tells whether a record says that StageX wrote an image with one of these digests. What was taken from others has a
 /// record, too, and anything may have written it.
 fn says(record: &Record, digests: &[Digest]) -> bool {
-    record.runtime != make::SUBSTITUTED && digests.contains(&record.digest)
+    let of_others = [make::SUBSTITUTED, make::REMOTE];
+    !of_others.contains(&record.runtime.as_str()) && digests.contains(&record.digest)
 }
 
 /// Opens the image of a package in `out/`, or the one that a runtime reproduced, if it is there.
@@ -187,6 +188,7 @@ mod tests {
         assert!(says(&record("podman"), &[digest]));
         assert!(!says(&record("podman"), &[Digest::of(b"another")]));
         assert!(!says(&record(make::SUBSTITUTED), &[digest]));
+        assert!(!says(&record(make::REMOTE), &[digest]));
     }
 
     #[test]

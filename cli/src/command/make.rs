@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use build::Listener;
 use documents::{Explanation, Explanations, MadePackage, Reason, Version};
-use make::{Clean, Failure as FailedBuild, Job, Local, Options, Outcome, Report};
+use make::{Clean, Failure as FailedBuild, Job, Options, Outcome, Report};
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan, Tree};
 
 use super::after;
@@ -28,6 +28,16 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         let hint = "name what is to be built, or leave it out";
         let message = "--prove-bootstrap is for building, and nothing is built here".to_owned();
         return Err(usage(message, Some(hint)));
+    }
+    let server = &context.settings.remote;
+    if goals.reproduce {
+        server.refuse("the target reproduce")?;
+    }
+    if arguments.prove_bootstrap {
+        server.refuse("--prove-bootstrap")?;
+    }
+    if goals.imports() {
+        server.refuse("an import")?;
     }
     if let Some(what) = goals.instead {
         return instead(context, arguments, &tree, what);
@@ -257,8 +267,10 @@ fn build(
     let listener: Arc<dyn Listener> = Arc::clone(&remembered) as _;
     wait::block_on(async {
         let mut interrupted = wait::watch();
-        let selected = context.select(&mut interrupted).await?;
-        let runtime = selected.runtime().to_owned();
+        let selected = match super::remote::selected(context) {
+            Some(selected) => selected,
+            None => context.select(&mut interrupted).await?,
+        };
         build::check_platforms(&selected.ready, &arguments.building.platforms())?;
         if let Some(hermetic) = &hermetic {
             super::hermetic::check(hermetic, plan, &selected)?;
@@ -284,7 +296,7 @@ fn build(
                 Ok(digests) => proven = digests,
                 Err(kind) => {
                     return Ok(MakeOutcome {
-                        runtime,
+                        runtime: selected.runtime().to_owned(),
                         report: nothing(&plan, *interrupted.borrow()),
                         unproven: Some(kind),
                         reasons: BTreeMap::new(),
@@ -294,6 +306,8 @@ fn build(
             // What was proven is what everything else is built on.
             plan = Arc::new(reproduce::bootstrap_stays(&plan));
         }
+        let executor = super::remote::executor(context, selected, options.no_cache);
+        let runtime = executor.runtime().to_owned();
         let sources = super::supply::of(context, !arguments.building.no_fetch, &listener);
         let job = Job {
             given: None,
@@ -302,12 +316,7 @@ fn build(
             directories,
             sources,
             plan,
-            executor: Arc::new(Local::new(
-                selected.backend,
-                selected.ready,
-                options.no_cache,
-                context.settings.network.value.into(),
-            )),
+            executor,
             hermetic,
             options,
         };

@@ -27,6 +27,7 @@ mod publish;
 mod pull;
 mod refused;
 mod release;
+mod remote;
 mod reproduce;
 mod runtimes;
 mod sign;
@@ -73,6 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Runtimes => runtimes::run(&context()?),
         Command::Config => Ok(config::run(&context()?)),
         Command::Completions(completions) => Ok(completions::run(completions)),
+        Command::RemoteWorker => remote::worker(&context()?),
         Command::Manual(manual) => completions::manual(&arguments.global.directory, manual),
     }
 }

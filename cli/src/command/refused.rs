@@ -45,10 +45,14 @@ pub(super) fn of_dry_run(context: &Context, plan: &Plan, is_clean: bool) -> Resu
     if packages.is_empty() {
         return Ok(());
     }
-    let selected = wait::block_on(async {
+    let selecting = async {
         let mut interrupted = wait::watch();
         context.select_silently(&mut interrupted).await
-    });
+    };
+    let selected = match super::remote::selected(context) {
+        Some(selected) => Ok(selected),
+        None => wait::block_on(selecting),
+    };
     let selected = match selected {
         Ok(selected) => selected,
         Err(failure) if failure.kind() == ErrorKind::NoRuntime => {

@@ -20,6 +20,7 @@ use toml::de::DeTable;
 
 use super::fetch::{Table, Wrong};
 use super::registry;
+use super::remote;
 use super::setting::{Owner, Setting, Source};
 use super::trust;
 use super::value::{JOBS, Settings, network, some_jobs};
@@ -32,7 +33,7 @@ use crate::options::{Hermetic, TREE_2024};
 pub(super) const FILE: &str = "stagex.toml";
 
 /// The keys of a `stagex.toml`.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "runtime",
     "jobs",
     "offline",
@@ -46,6 +47,7 @@ const KEYS: [&str; 13] = [
     "fetch",
     "trust",
     "registry",
+    "remote",
 ];
 
 /// What a `stagex.toml` can say.
@@ -68,6 +70,7 @@ struct File {
     fetch: Option<Table>,
     trust: Option<Spanned<trust::Table>>,
     registry: Option<Spanned<registry::Table>>,
+    remote: Option<Spanned<remote::Table>>,
 }
 
 /// The table `[check]`.
@@ -187,6 +190,8 @@ impl Settings {
             let taken = registry::take(&mut self.insecure, table, owner, &place);
             taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         }
+        let taken = self.remote.take(file.remote, owner, &place);
+        taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         let taken = file
             .engines
             .map_or(Ok(()), |engines| self.take_engines(engines, owner, &place));
@@ -454,6 +459,10 @@ mod tests {
             "[registry]\ninsecure = [\"http://a.org\"]\n",
             "[registry]\ninsecure = [\"a.org/b\"]\n",
             "[registry]\ninsecure = [\"a\"]\n",
+            "[remote]\naddress = \"localhost:8980\"\n",
+            "[remote]\nadress = \"grpc://localhost:8980\"\n",
+            "[remote]\ncertificate = \"/a\"\n",
+            "[remote]\ntoken = \"relative\"\n",
             "[check]\nallow = []\n",
             "not toml",
         ] {
@@ -488,6 +497,19 @@ mod tests {
         assert_eq!(found, ["a.org:5000", "localhost"]);
         assert!(read(text, Owner::Tree).is_err());
         assert!(read("[registry]\n", Owner::Tree).is_err());
+    }
+
+    #[test]
+    fn a_tree_names_no_server() {
+        let text =
+            "[remote]\naddress = \"grpc://a.org:8980/x\"\nproperties = { OSFamily = \"linux\" }\n";
+        let remote = read(text, Owner::User).unwrap().remote;
+        let address = remote.address.value.unwrap().to_string();
+        assert_eq!(address, "grpc://a.org:8980/x");
+        let property = ("OSFamily".to_owned(), "linux".to_owned());
+        assert_eq!(remote.properties.value, [property]);
+        assert!(read(text, Owner::Tree).is_err());
+        assert!(read("[remote]\n", Owner::Tree).is_err());
     }
 
     #[test]

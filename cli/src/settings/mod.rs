@@ -6,6 +6,7 @@
 mod fetch;
 mod file;
 mod registry;
+mod remote;
 mod setting;
 mod trust;
 mod value;
@@ -14,6 +15,7 @@ use runtimes::Choice;
 
 pub(crate) use fetch::Fetching;
 use file::FILE;
+pub(crate) use remote::Building;
 use setting::Owner;
 pub(crate) use setting::{Setting, Source};
 pub(crate) use trust::Trusting;
@@ -35,7 +37,10 @@ pub(crate) fn gather(arguments: &Arguments) -> Result<Settings, Failure> {
         settings.read(&directory.join(FILE), Owner::User)?;
     }
     settings.take_environment(global)?;
+    settings.remote.take_environment()?;
     settings.take_flags(arguments)?;
+    settings.remote.take_flags(global)?;
+    settings.remote.check(&arguments.command)?;
     settings.check(&arguments.command)?;
     Ok(settings)
 }

@@ -11,6 +11,7 @@ use lint::{Allow, RuleSet};
 use runtimes::Choice;
 
 use super::fetch::Fetching;
+use super::remote::Building;
 use super::setting::{Setting, default};
 use super::trust::Trusting;
 use crate::options::{Hermetic, Network};
@@ -43,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) trust: Trusting,
     /// The registries that are asked without encryption.
     pub(crate) insecure: Setting<BTreeSet<String>>,
+    /// Which server builds, if one does.
+    pub(crate) remote: Building,
 }
 
 impl Settings {
@@ -62,6 +65,7 @@ impl Settings {
             fetch: Fetching::of_nobody(),
             trust: Trusting::of_nobody(),
             insecure: default(BTreeSet::new()),
+            remote: Building::of_nobody(),
         }
     }
 

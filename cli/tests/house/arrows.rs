@@ -1,7 +1,7 @@
 //! Which crates may know which.
 
 /// Each crate, and the crates of ours that it may know.
-pub(crate) const ARROWS: [(&str, &[&str]); 47] = [
+pub(crate) const ARROWS: [(&str, &[&str]); 48] = [
     ("attest", &["documents"]),
     ("backend-api", &[]),
     (
@@ -202,6 +202,20 @@ pub(crate) const ARROWS: [(&str, &[&str]); 47] = [
         ],
     ),
     (
+        "remote",
+        &[
+            "backend-api",
+            "beneath",
+            "build",
+            "documents",
+            "make",
+            "oci-image",
+            "package-tree",
+            "printable",
+            "state",
+        ],
+    ),
+    (
         "report",
         &[
             "beneath",
@@ -293,6 +307,7 @@ pub(crate) const ARROWS: [(&str, &[&str]); 47] = [
             "printable",
             "process",
             "registry",
+            "remote",
             "report",
             "reproduce",
             "runtimes",

@@ -34,6 +34,7 @@ pub(crate) fn command(root: &Path, arguments: &[&str]) -> Command {
         .env_remove("STAGEX_RUNTIME")
         .env_remove("STAGEX_JOBS")
         .env_remove("STAGEX_OUT")
+        .env_remove("STAGEX_REMOTE")
         .env("XDG_CONFIG_HOME", root.join("configuration"))
         .env("XDG_STATE_HOME", root.join("state"))
         .env_remove("STAGEX_ENGINES");

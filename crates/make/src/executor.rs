@@ -14,6 +14,9 @@ use oci_image::Digest;
 use state::{Access, Directories};
 use tokio::sync::watch;
 
+/// The runtime that a record names whose image a server has built: nobody here has seen how.
+pub const REMOTE: &str = "remote";
+
 /// Builds images for [`make`](crate::make()).
 #[async_trait]
 pub trait Executor: fmt::Debug + Send + Sync {

@@ -25,7 +25,7 @@ mod timing;
 pub use build::{Error, Event, Failure, Listener, Profile, Space};
 pub use clean::{Clean, Cleaned, abandoned_runtimes, clean, clean_store};
 pub use documents::{ErrorKind, Explanation, Reason};
-pub use executor::{Executor, Local};
+pub use executor::{Executor, Local, REMOTE};
 pub use explain::{explain, explain_cleaned};
 pub use given::{Given, GivenImage};
 pub use import::{Import, import};

@@ -1,0 +1,178 @@
+//! Which server of the Remote Execution API builds: the table `[remote]`, which only the user's own `stagex.toml` may have,
+//! the variable and the flag.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use camino::Utf8PathBuf;
+use remote::{Address, Credentials};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::fetch::Wrong;
+use super::setting::{Owner, Setting, Source, default};
+use crate::arguments::{Command, Global};
+use crate::environment;
+use crate::failure::{Failure, usage};
+
+/// What a `[remote]` can say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
+    address: Option<Spanned<String>>,
+    properties: Option<Spanned<BTreeMap<String, String>>>,
+    certificate: Option<Spanned<Utf8PathBuf>>,
+    key: Option<Spanned<Utf8PathBuf>>,
+    token: Option<Spanned<Utf8PathBuf>>,
+}
+
+/// Which server builds, if one does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Building {
+    /// Where it is.
+    pub(crate) address: Setting<Option<Address>>,
+    /// What its workers have to have, by its own names.
+    pub(crate) properties: Setting<Vec<(String, String)>>,
+    /// The files by which it knows the user.
+    pub(crate) certificate: Setting<Option<Utf8PathBuf>>,
+    pub(crate) key: Setting<Option<Utf8PathBuf>>,
+    pub(crate) token: Setting<Option<Utf8PathBuf>>,
+}
+
+impl Building {
+    pub(super) fn of_nobody() -> Self {
+        Self {
+            address: default(None),
+            properties: default(Vec::new()),
+            certificate: default(None),
+            key: default(None),
+            token: default(None),
+        }
+    }
+
+    /// Takes what a table says. It is stronger than what was known before.
+    pub(super) fn take(
+        &mut self,
+        table: Option<Spanned<Table>>,
+        owner: Owner,
+        place: &dyn Fn(Range<usize>) -> Source,
+    ) -> Result<(), Wrong> {
+        let Some(table) = table else {
+            return Ok(());
+        };
+        if owner == Owner::Tree {
+            let hint = "a tree must not decide who builds for you: write it into stagex/stagex.toml in ~/.config";
+            let message = "`remote` cannot be set by a tree".to_owned();
+            return Err((table.span(), message, Some(hint)));
+        }
+        let span = table.span();
+        let Table {
+            address,
+            properties,
+            certificate,
+            key,
+            token,
+        } = table.into_inner();
+        if certificate.is_some() != key.is_some() {
+            let message = "`certificate` and `key` belong together".to_owned();
+            return Err((span, message, Some("write both, or none of them")));
+        }
+        for (path, setting) in [
+            (certificate, &mut self.certificate),
+            (key, &mut self.key),
+            (token, &mut self.token),
+        ] {
+            let Some(path) = path else {
+                continue;
+            };
+            let span = path.span();
+            if !path.get_ref().is_absolute() {
+                let hint = "begin it with /, because a relative path would depend on the tree";
+                let message = format!("`{}` is not an absolute path", path.get_ref());
+                return Err((span, message, Some(hint)));
+            }
+            let source = place(span);
+            let value = Some(path.into_inner());
+            *setting = Setting { value, source };
+        }
+        if let Some(address) = address {
+            let parsed = address.get_ref().parse::<Address>();
+            let value = parsed.map_err(|error| (address.span(), error.to_string(), None))?;
+            self.address = Setting {
+                value: Some(value),
+                source: place(address.span()),
+            };
+        }
+        if let Some(properties) = properties {
+            let source = place(properties.span());
+            let value = properties.into_inner().into_iter().collect();
+            self.properties = Setting { value, source };
+        }
+        Ok(())
+    }
+
+    /// Returns by what the server knows the user.
+    pub(crate) fn credentials(&self) -> Credentials {
+        let certificate = self.certificate.value.clone().zip(self.key.value.clone());
+        let token = self.token.value.clone();
+        Credentials { certificate, token }
+    }
+
+    pub(super) fn take_environment(&mut self) -> Result<(), Failure> {
+        if let Some((name, value)) = environment::remote()? {
+            let parsed = value.parse::<Address>();
+            let wrong = |error| usage(format!("{name}={value}: {error}"), None);
+            self.address = Setting {
+                value: Some(parsed.map_err(wrong)?),
+                source: Source::Variable(name.clone()),
+            };
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_flags(&mut self, global: &Global) -> Result<(), Failure> {
+        if let Some(address) = &global.remote {
+            if !global.runtimes.is_empty() {
+                let message = "--remote and --runtime cannot be used together".to_owned();
+                let hint = "workers build with the runtime native; leave one of the two out";
+                return Err(usage(message, Some(hint)));
+            }
+            self.address = Setting {
+                value: Some(address.clone()),
+                source: Source::Flag("--remote"),
+            };
+        } else if !global.runtimes.is_empty() {
+            // Who names a runtime builds here.
+            self.address = Setting {
+                value: None,
+                source: Source::Flag("--runtime"),
+            };
+        }
+        Ok(())
+    }
+
+    /// Refuses commands that build, and cannot have a server build.
+    pub(super) fn check(&self, command: &Command) -> Result<(), Failure> {
+        let name = match command {
+            Command::Build(_) => "build",
+            Command::Reproduce(_) => "reproduce",
+            Command::Conformance(_) => "conformance",
+            _ => return Ok(()),
+        };
+        self.refuse(&format!("stagex {name}"))
+    }
+
+    /// Refuses what cannot be done by a server, if one was asked for.
+    pub(crate) fn refuse(&self, what: &str) -> Result<(), Failure> {
+        if self.address.value.is_none() {
+            return Ok(());
+        }
+        let message = format!(
+            "{what} cannot be done by a server, which {} asks for",
+            self.address.source
+        );
+        let hint =
+            "only `stagex make` builds by a server; name a runtime to build here: --runtime NAME";
+        Err(usage(message, Some(hint)))
+    }
+}

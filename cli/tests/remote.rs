@@ -1,0 +1,308 @@
+//! Packages that a server of the Remote Execution API builds: a real one, `buildbox-casd`. `tools/setup buildbox` installs
+//! it, and `STAGEX_REQUIRE=buildbox` turns its absence into a failure.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what cannot be made is a failure"
+)]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+mod engines;
+#[expect(dead_code, reason = "other tests use the rest")]
+mod program;
+mod serving;
+
+use std::fs;
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use engines::{example_tree, expect, variable};
+use libtest_mimic::{Arguments, Failed, Trial};
+use program::{Ran, stagex_with};
+use serving::{Fault, PROGRAMS, STUCK, Server};
+
+/// What is required where the server has to be there.
+const BUILDBOX: &str = "buildbox";
+/// A package without dependencies, and one that needs it.
+const PACKAGE: &str = "bootstrap-seed";
+const NEEDS_IT: &str = "bootstrap-label";
+
+/// How long what is awaited may take, and how often it is looked at.
+const LIMIT: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_millis(10);
+
+type Test = fn() -> Result<(), Failed>;
+
+fn main() -> ExitCode {
+    let required = variable("STAGEX_REQUIRE").unwrap_or_default();
+    let is_required = required.split(',').any(|word| word == BUILDBOX);
+    let absent = PROGRAMS.iter().find(|name| which::which(name).is_err());
+    let reason =
+        absent.map(|name| format!("{name} is not here: tools/setup {BUILDBOX} installs it"));
+    let of_real = |name: &str, test: Test| {
+        let told = reason.clone();
+        let trial = Trial::test(name, move || match told {
+            Some(told) => Err(told.into()),
+            None => test(),
+        });
+        match &reason {
+            Some(reason) if !is_required => trial.with_ignored_flag(true).with_kind(reason),
+            _ => trial,
+        }
+    };
+    let trials = vec![
+        of_real("the_example_tree_is_built_by_a_server", example),
+        of_real("a_build_that_fails_is_told_as_here", fails),
+        of_real("a_layer_that_is_not_what_it_says_is_not_kept", lies),
+        of_real("what_is_lost_is_done_again", lost),
+        of_real("what_is_interrupted_ends_there_too", interrupted),
+        Trial::test("a_server_that_is_not_there_is_told", nobody),
+        Trial::test("what_a_server_cannot_do_is_refused", refused),
+    ];
+    let mut arguments = Arguments::from_args();
+    // Each server builds as many at once as there are cores.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Runs the program with a server.
+fn with(server: &str, tree: &Path, words: &[&str]) -> Ran {
+    stagex_with(tree, words, &[("STAGEX_REMOTE", server)])
+}
+
+/// What is printed of a package that was in the server's cache.
+fn is_cached(ran: &Ran, package: &str) -> bool {
+    let had = format!("{package}: notice: grpc://");
+    let mut lines = ran.stderr.lines();
+    lines.any(|line| line.starts_with(&had) && line.contains("had it already"))
+}
+
+fn example() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    let told = |ran: &Ran| format!("{}\n{}", ran.stderr, server.log());
+    let ran = with(&server.address, tree.path(), &["make"]);
+    expect(ran.code == 0, &told(&ran))?;
+    expect(!is_cached(&ran, PACKAGE), "nothing can be in a cache yet")?;
+    let check = stagex_with(tree.path(), &["digests", "--check"], &[]);
+    expect(check.code == 0, &check.stderr)?;
+
+    // Nobody here has seen how it was built.
+    let records = tree.path().join("out/.stagex/records");
+    let mut count = 0;
+    for entry in fs::read_dir(records)? {
+        let text = fs::read_to_string(entry?.path())?;
+        expect(text.contains("\"runtime\": \"remote\""), &text)?;
+        count += 1;
+    }
+    expect(count > 10, "a record is written of each package")?;
+    let fresh = stagex_with(tree.path(), &["make", "--runtime", "native"], &[]);
+    expect(
+        fresh.code == 0 && !fresh.stderr.contains("building"),
+        &fresh.stderr,
+    )?;
+
+    fs::remove_dir_all(tree.path().join("out"))?;
+    let again = with(&server.address, tree.path(), &["make"]);
+    expect(again.code == 0, &told(&again))?;
+    for package in [PACKAGE, NEEDS_IT, "user-curiosities"] {
+        expect(is_cached(&again, package), &told(&again))?;
+    }
+    let check = stagex_with(tree.path(), &["digests", "--check"], &[]);
+    expect(check.code == 0, &check.stderr)?;
+    expect(again.stdout == ran.stdout, "the digests are the same")?;
+
+    let anew = with(
+        &server.address,
+        tree.path(),
+        &["make", "--no-cache", PACKAGE],
+    );
+    expect(
+        anew.code == 0 && anew.stderr.contains("building"),
+        &told(&anew),
+    )?;
+    expect(!is_cached(&anew, PACKAGE), &told(&anew))
+}
+
+fn fails() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    let package = tree.path().join("packages/bootstrap/label");
+    let text = fs::read_to_string(package.join("Containerfile"))?;
+    fs::write(
+        package.join("Containerfile"),
+        format!("{text}RUN [\"/no/such/program\"]\n"),
+    )?;
+    let ran = with(&server.address, tree.path(), &["make", NEEDS_IT]);
+    let here = stagex_with(tree.path(), &["make", "--runtime", "native", NEEDS_IT], &[]);
+    expect(here.code == 1, &here.stderr)?;
+    expect(
+        ran.code == here.code,
+        &format!("{}\n{}", ran.stderr, server.log()),
+    )?;
+    let place = "packages/bootstrap/label/Containerfile:";
+    let message = |ran: &Ran| {
+        let mut lines = ran.stderr.lines();
+        let line = lines.find(|line| line.starts_with("error: "))?;
+        Some(line[line.find(place)?..].to_owned())
+    };
+    expect(message(&here).is_some(), &here.stderr)?;
+    expect(message(&ran) == message(&here), &ran.stderr)?;
+    expect(
+        ran.stderr
+            .contains(&format!("on a worker of {}", server.address)),
+        &ran.stderr,
+    )
+}
+
+fn lies() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.code == 0, &format!("{}\n{}", ran.stderr, server.log()))?;
+    let output = tree.path().join("out").join(PACKAGE);
+    let stored = server.stored(&layer(tree.path()));
+    let mut bytes = fs::read(&stored)?;
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::remove_file(&stored)?;
+    fs::write(&stored, bytes)?;
+
+    fs::remove_dir_all(tree.path().join("out"))?;
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.code != 0, "another layer was kept")?;
+    expect(ran.stderr.contains("gave a wrong answer"), &ran.stderr)?;
+    expect(!output.exists(), "something of it was kept")
+}
+
+fn lost() -> Result<(), Failed> {
+    let mut server = Server::start();
+    let tree = example_tree();
+    let told = |ran: &Ran, server: &Server| format!("{}\n{}", ran.stderr, server.log());
+    server.next_is(Fault::Killed);
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.code == 0, &told(&ran, &server))?;
+    expect(
+        ran.stderr
+            .contains("builds it again: it was ended with exit code"),
+        &ran.stderr,
+    )?;
+
+    // An image that is a result and an input is gone.
+    let layer = layer(tree.path());
+    fs::remove_file(server.stored(&layer))?;
+    let ran = with(&server.address, tree.path(), &["make", NEEDS_IT]);
+    expect(ran.code == 0, &told(&ran, &server))?;
+    fs::remove_file(server.stored(&layer))?;
+    fs::remove_dir_all(tree.path().join("out"))?;
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.code == 0, &told(&ran, &server))?;
+
+    // The server goes away while something is built there.
+    server.next_is(Fault::Stuck);
+    let mut command = program::command(tree.path(), &["make", "core-filesystem"]);
+    let child = command.env("STAGEX_REMOTE", &server.address);
+    let child = child
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    within("an action is started", || server.has_gone_wrong())?;
+    server.restart();
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    expect(
+        output.status.success(),
+        &format!("{text}\n{}", server.log()),
+    )?;
+    expect(text.contains("builds it again"), &text)?;
+    let rest = with(&server.address, tree.path(), &["make"]);
+    expect(rest.code == 0, &told(&rest, &server))?;
+    let check = stagex_with(tree.path(), &["digests", "--check"], &[]);
+    expect(check.code == 0, &check.stderr)
+}
+
+fn interrupted() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    server.next_is(Fault::Stuck);
+    let mut command = program::command(tree.path(), &["make", PACKAGE]);
+    let child = command.env("STAGEX_REMOTE", &server.address);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    within("an action is started", || {
+        server.has_gone_wrong() && is_stuck()
+    })?;
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::INT,
+    )?;
+    let status = child.wait()?;
+    expect(
+        status.code() == Some(130),
+        &format!("it ended with {status}"),
+    )?;
+    within("the action ends", || !is_stuck())
+}
+
+/// Tells whether an action goes on that does not end by itself.
+fn is_stuck() -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.any(|line| line == format!("sleep\0{STUCK}\0").as_bytes())
+}
+
+/// Waits until something holds.
+fn within(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), Failed> {
+    let start = Instant::now();
+    while !holds() {
+        expect(start.elapsed() < LIMIT, &format!("in vain: {what}"))?;
+        std::thread::sleep(INTERVAL);
+    }
+    Ok(())
+}
+
+/// Returns the digest of a layer of the package, in hex.
+fn layer(tree: &Path) -> String {
+    let output = tree.join("out").join(PACKAGE);
+    let blobs = fs::read_dir(output.join("blobs/sha256")).unwrap();
+    let mut blobs = blobs.map(|blob| blob.unwrap());
+    let layer = blobs.find(|blob| fs::read(blob.path()).unwrap()[0] != b'{');
+    layer.unwrap().file_name().into_string().unwrap()
+}
+
+fn nobody() -> Result<(), Failed> {
+    let tree = example_tree();
+    let ran = with("grpc://127.0.0.1:1", tree.path(), &["make", PACKAGE]);
+    expect(ran.code == 5, &ran.stderr)?;
+    expect(
+        ran.stderr.contains("cannot connect to grpc://127.0.0.1:1"),
+        &ran.stderr,
+    )
+}
+
+fn refused() -> Result<(), Failed> {
+    let tree = example_tree();
+    for words in [
+        &["reproduce"][..],
+        &["make", "reproduce"],
+        &["make", "--prove-bootstrap"],
+        &["make", "import-core-cat"],
+        &["conformance"],
+        &["build", "-t", "a/b:1", "."],
+        &[
+            "--remote",
+            "grpc://127.0.0.1:1",
+            "--runtime",
+            "native",
+            "make",
+        ],
+        &["--remote", "localhost", "make"],
+        &["remote-worker"],
+    ] {
+        let ran = with("grpc://127.0.0.1:1", tree.path(), words);
+        expect(ran.code == 2, &format!("{words:?}: {}", ran.stderr))?;
+    }
+    // Who names a runtime builds here.
+    let words = ["--runtime", "native", "make", "--dry-run", PACKAGE];
+    let ran = with("grpc://127.0.0.1:1", tree.path(), &words);
+    expect(ran.code == 0, &ran.stderr)
+}

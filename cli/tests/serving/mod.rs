@@ -1,0 +1,156 @@
+//! A real server of the Remote Execution API: `buildbox-casd`, which starts `buildbox-run` for each action. That stages the
+//! inputs as on a real worker, by hard links into the store. Its sandbox has no system in it; the program that is tested
+//! is not linked statically, so what stands for `bwrap` here runs it without.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "the server is what the program is tested with"
+)]
+
+use std::fs::{self, Permissions};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The programs that it is made of.
+pub(crate) const PROGRAMS: [&str; 2] = ["buildbox-casd", "buildbox-run"];
+/// How long it may take to begin.
+const BEGIN: Duration = Duration::from_secs(20);
+/// How many seconds an action takes that does not end; no other process has this in its command line.
+pub(crate) const STUCK: &str = "86411";
+/// How often it is asked whether it has begun.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// A server on loopback; it ends with this.
+pub(crate) struct Server {
+    child: Child,
+    directory: tempfile::TempDir,
+    socket: SocketAddr,
+    pub(crate) address: String,
+}
+
+/// What is wrong with the next action that a server starts, and with no other.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// It is killed.
+    Killed,
+    /// It does not end.
+    Stuck,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir_in("/var/tmp").unwrap();
+        let programs = directory.path().join("bin");
+        fs::create_dir(&programs).unwrap();
+        let write = |path: PathBuf, text: &str| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        let fault = directory.path().join("fault");
+        let sandbox = write(programs.join("without-sandbox"), include_str!("bwrap"));
+        let faulty = format!(
+            "#!/bin/sh\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
+             killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\nesac\nexec {} \"$@\"\n",
+            sandbox.display(),
+            fault = fault.display()
+        );
+        write(programs.join("bwrap"), &faulty);
+        let run = which::which(PROGRAMS[1]).unwrap();
+        let runner = format!(
+            "#!/bin/sh\nPATH={}:$PATH exec {} \"$@\"\n",
+            programs.display(),
+            run.display()
+        );
+        write(directory.path().join("runner"), &runner);
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = free.local_addr().unwrap();
+        drop(free);
+        let server = Self {
+            child: begin(directory.path(), socket),
+            directory,
+            socket,
+            address: format!("grpc://{socket}"),
+        };
+        server.wait();
+        server
+    }
+
+    /// Waits until it answers.
+    fn wait(&self) {
+        let start = Instant::now();
+        while TcpStream::connect(self.socket).is_err() {
+            assert!(start.elapsed() < BEGIN, "it did not begin: {}", self.log());
+            std::thread::sleep(INTERVAL);
+        }
+    }
+
+    /// Kills it, and starts it again with what it has stored.
+    pub(crate) fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = begin(self.directory.path(), self.socket);
+        self.wait();
+    }
+
+    /// Has the next action that it starts go wrong.
+    pub(crate) fn next_is(&self, fault: Fault) {
+        let word = match fault {
+            Fault::Killed => "killed",
+            Fault::Stuck => "stuck",
+        };
+        fs::write(self.directory.path().join("fault"), word).unwrap();
+    }
+
+    /// Tells whether an action has been started that was to go wrong.
+    pub(crate) fn has_gone_wrong(&self) -> bool {
+        !self.directory.path().join("fault").exists()
+    }
+
+    /// Returns what it has said.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+
+    /// Returns the file in its store with these bytes.
+    pub(crate) fn stored(&self, hex: &str) -> PathBuf {
+        let objects = self.directory.path().join("store/cas/objects");
+        find(&objects, hex).unwrap_or_else(|| panic!("{hex} is not in {}", objects.display()))
+    }
+}
+
+/// Starts the server in a directory.
+fn begin(directory: &Path, socket: SocketAddr) -> Child {
+    let mut log = fs::File::options();
+    let log = log.create(true).append(true).open(directory.join("log"));
+    let log = log.unwrap();
+    Command::new(which::which(PROGRAMS[0]).unwrap())
+        .arg(format!("--bind={socket}"))
+        .arg(format!(
+            "--buildbox-run={}",
+            directory.join("runner").display()
+        ))
+        .args(["--jobs=2", "--log-level=info"])
+        .arg(directory.join("store"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+fn find(directory: &Path, hex: &str) -> Option<PathBuf> {
+    let (start, rest) = hex.split_at(2);
+    let path = directory.join(start).join(rest);
+    path.exists().then_some(path)
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

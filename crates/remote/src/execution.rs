@@ -1,0 +1,145 @@
+//! One action on its way through a server: what is lost on the way is done again, a few times, and that is said.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::execution_stage::Value as Stage;
+use tonic::{Code, Status};
+
+use crate::action::Action;
+use crate::client::{Client, Done};
+use crate::error::{Error, may_pass};
+use crate::worker::is_end_of_work;
+
+/// How often what was lost is done again.
+const MOST: u32 = 5;
+/// The first pause before that; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(10);
+/// How long a server may take to hear that nobody wants a result any more.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Hears what happens to an action.
+pub(crate) trait Hears: Sync {
+    /// It has come to a stage.
+    fn stage(&self, stage: Stage);
+    /// Something was lost, and is done again.
+    fn again(&self, why: &str);
+}
+
+/// One action that a server executes.
+pub(crate) struct Execution<'a> {
+    client: &'a Client,
+    action: &'a Action,
+    hears: &'a dyn Hears,
+    /// What the server calls the execution, while it goes on.
+    name: &'a Name,
+}
+
+/// What a server calls an execution.
+#[derive(Debug, Default)]
+pub(crate) struct Name(Mutex<Option<String>>);
+
+impl Name {
+    pub(crate) fn get(&self) -> Option<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set(&self, name: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+}
+
+impl<'a> Execution<'a> {
+    pub(crate) fn new(
+        client: &'a Client,
+        action: &'a Action,
+        hears: &'a dyn Hears,
+        name: &'a Name,
+    ) -> Self {
+        Self {
+            client,
+            action,
+            hears,
+            name,
+        }
+    }
+
+    /// Executes the action. With `skip_cache`, not even the server looks whether it has the result.
+    pub(crate) async fn run(&self, mut skip_cache: bool) -> Result<Done, Error> {
+        let mut pause = PAUSE;
+        for _ in 0..MOST {
+            let why = match self.attempt(skip_cache).await {
+                Ok(done) if done.result.exit_code == 0 => return Ok(done),
+                // A failure may have been that of one worker: it is not believed out of a cache.
+                Ok(done) if done.is_cached => {
+                    skip_cache = true;
+                    "it had failed before".to_owned()
+                }
+                Ok(done) if is_end_of_work(done.result.exit_code) => return Ok(done),
+                Ok(done) => {
+                    skip_cache = true;
+                    format!("it was ended with exit code {}", done.result.exit_code)
+                }
+                Err(status) => self.lost(status).await?,
+            };
+            self.hears.again(&why);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+        let last = self.attempt(skip_cache).await;
+        last.map_err(|status| self.client.failed("build it", status))
+    }
+
+    /// Makes good what was lost, if that can be done. Returns what it was.
+    async fn lost(&self, status: Status) -> Result<String, Error> {
+        if status.code() == Code::FailedPrecondition {
+            let sent = self.client.upload(&self.action.blobs).await?;
+            return Ok(format!(
+                "inputs were lost, and {sent} bytes were sent again"
+            ));
+        }
+        // What the server says of a worker is of another kind than what it says of a call.
+        let of_worker = matches!(status.code(), Code::Internal | Code::Unknown);
+        if !(may_pass(&status) || of_worker) || status.code() == Code::DeadlineExceeded {
+            return Err(self.client.failed("build it", status));
+        }
+        Ok(format!("{} ({:?})", status.message(), status.code()))
+    }
+
+    /// Tells the server that nobody wants the result any more.
+    pub(crate) async fn cancel(client: &Client, name: &Name) {
+        if let Some(name) = name.get() {
+            // Whoever interrupts does not wait for a server that does not answer.
+            let _ = tokio::time::timeout(GOODBYE, client.cancel(&name)).await;
+        }
+    }
+
+    /// Begins the execution, or waits for the one that has begun.
+    async fn attempt(&self, skip_cache: bool) -> Result<Done, Status> {
+        let hears = |stage| self.hears.stage(stage);
+        if let Some(name) = self.name.get() {
+            match self.client.wait(&name, &hears).await {
+                Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => {}
+                done => return self.ended(done),
+            }
+        }
+        let digest = &self.action.digest;
+        let named = |name: &str| self.name.set(Some(name.to_owned()));
+        let done = self.client.execute(digest, skip_cache, &named, &hears);
+        self.ended(done.await)
+    }
+
+    /// Forgets the execution, unless its connection only was lost.
+    fn ended(&self, done: Result<Done, Status>) -> Result<Done, Status> {
+        let may_go_on = matches!(&done, Err(status) if std::error::Error::source(status).is_some());
+        if !may_go_on {
+            self.name.set(None);
+        }
+        done
+    }
+}

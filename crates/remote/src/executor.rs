@@ -1,0 +1,283 @@
+//! Builds what `make` asks for by a server of the Remote Execution API.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use backend_api::{Backend, Network, Ready, Variations};
+use bazel_remote_apis::build::bazel::remote::execution::v2::{
+    ActionResult, execution_stage::Value as Stage,
+};
+use build::{
+    Chosen, Destination, ImageSet, Listener, Log, Order, Recipe, Refusal, Session, Work, blocking,
+    check_platforms, unless,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use make::Executor;
+use oci_image::{Digest, put_together_as};
+use state::{Access, Directories};
+use tokio::sync::{OnceCell, watch};
+use tonic::Code;
+
+use crate::action::{self, Action, Program};
+use crate::address::Address;
+use crate::client::Client;
+use crate::error::Error;
+use crate::execution::{Execution, Hears, Name};
+use crate::output;
+use crate::server::{RUNTIME, Server};
+use crate::worker;
+
+/// Builds by a server.
+#[derive(Debug)]
+pub struct Remote {
+    server: Server,
+    /// The program that workers run: this one.
+    program: Utf8PathBuf,
+    /// What builds there; nothing is built with it here.
+    backend: Arc<dyn Backend>,
+    ready: Ready,
+    /// No result is taken from the server's cache.
+    no_cache: bool,
+    network: Network,
+    opened: OnceCell<Opened>,
+}
+
+/// What is known once the tree is open.
+#[derive(Debug)]
+struct Opened {
+    directories: Directories,
+    client: Client,
+    program: Arc<Program>,
+}
+
+impl Remote {
+    /// Builds by a server, whose workers run `program` with a backend that is not started here. With `no_cache`, no
+    /// result is taken from the server's cache.
+    pub fn new(
+        server: Server,
+        program: &Utf8Path,
+        (backend, ready): (Arc<dyn Backend>, Ready),
+        no_cache: bool,
+        network: Network,
+    ) -> Self {
+        Self {
+            server,
+            program: program.to_owned(),
+            backend,
+            ready,
+            no_cache,
+            network,
+            opened: OnceCell::new(),
+        }
+    }
+
+    /// Has an action carried out, unless the server has its result, and its image downloaded and verified into the
+    /// directory `to`.
+    async fn obtain(
+        &self,
+        client: &Client,
+        action: &Action,
+        to: &Utf8Path,
+        told: &Told<'_>,
+        name: &Name,
+    ) -> Result<ImageSet, Error> {
+        let mut skip_cache = self.no_cache;
+        if !skip_cache && let Some(result) = client.cached(&action.digest).await? {
+            match self.keep(client, &result, to, told.log).await {
+                Err(Error::Call { status, .. }) if status.code() == Code::NotFound => {
+                    told.again("the server has a result of it, and has lost the image");
+                    skip_cache = true;
+                    // What was received of it is of no use.
+                    let _ = std::fs::remove_dir_all(to);
+                }
+                kept => {
+                    let image = kept?;
+                    let by = by(&result);
+                    let server = &self.server.address;
+                    let message = format!("{server} had it already{by}: it was not built now");
+                    told.log.notice(&message);
+                    return Ok(image);
+                }
+            }
+        }
+        let sent = client.upload(&action.blobs).await?;
+        told.line(&format!("{sent} bytes were sent"));
+        let start = Instant::now();
+        let execution = Execution::new(client, action, told, name);
+        let done = execution.run(skip_cache).await?;
+        let image = self.keep(client, &done.result, to, told.log).await?;
+        let (by, seconds) = (by(&done.result), start.elapsed().as_secs());
+        told.line(&format!("built it{by} in {seconds} s"));
+        Ok(image)
+    }
+
+    /// Takes the result of an action: its log, why it failed if it did, or its image.
+    async fn keep(
+        &self,
+        client: &Client,
+        result: &ActionResult,
+        to: &Utf8Path,
+        log: &Log,
+    ) -> Result<ImageSet, Error> {
+        if let Some(text) = output::log(client, result).await {
+            text.lines().for_each(|line| log.line(line));
+        }
+        if result.exit_code != 0 {
+            let said = output::errors(client, result).await;
+            let server = &self.server.address;
+            return Err(worker::failure(result.exit_code, &said, server));
+        }
+        let (image, bytes) = output::image(client, result, to).await?;
+        log.line(&format!(
+            "{}: {bytes} bytes were received",
+            self.server.address
+        ));
+        Ok(image)
+    }
+}
+
+/// Says which worker it was, where that is known.
+fn by(result: &ActionResult) -> String {
+    let worker = result.execution_metadata.as_ref();
+    let worker = worker.map(|metadata| metadata.worker.as_str());
+    let worker = worker.filter(|worker| !worker.is_empty());
+    worker.map_or(String::new(), |worker| format!(" by {worker}"))
+}
+
+/// Writes into a package's log what happens at a server.
+struct Told<'a> {
+    server: &'a Address,
+    log: &'a Log,
+}
+
+impl Told<'_> {
+    fn line(&self, message: &str) {
+        self.log.line(&format!("{}: {message}", self.server));
+    }
+}
+
+impl Hears for Told<'_> {
+    fn stage(&self, stage: Stage) {
+        match stage {
+            Stage::CacheCheck => self.line("looks for a result"),
+            Stage::Queued => self.line("has queued it"),
+            Stage::Executing => self.line("builds it"),
+            Stage::Completed | Stage::Unknown => {}
+        }
+    }
+
+    fn again(&self, why: &str) {
+        let message = format!("{} builds it again: {why}", self.server);
+        self.log.notice(&message);
+    }
+}
+
+#[async_trait]
+impl Executor for Remote {
+    fn runtime(&self) -> &str {
+        RUNTIME
+    }
+
+    fn check_platforms(&self, platforms: &[String]) -> Result<(), build::Error> {
+        check_platforms(&self.ready, platforms)
+    }
+
+    fn refusals(&self, recipe: &Recipe) -> Vec<Refusal> {
+        let chosen = Chosen {
+            runtime: RUNTIME,
+            capabilities: &self.ready.capabilities,
+            network: self.network,
+        };
+        build::refusals(&chosen, recipe)
+    }
+
+    async fn open(
+        &self,
+        directories: &Directories,
+        listener: &Arc<dyn Listener>,
+    ) -> Result<Session, build::Error> {
+        let backend = self.backend.as_ref();
+        let session = Session::open(directories, Access::Alone, backend, listener).await?;
+        let opening = async {
+            let client = Client::connect(&self.server).await?;
+            let path = self.program.clone();
+            let program = Arc::new(blocking(move || Program::read(&path)).await?);
+            Ok::<_, Error>(Opened {
+                directories: directories.clone(),
+                client,
+                program,
+            })
+        };
+        self.opened.get_or_try_init(|| opening).await?;
+        Ok(session)
+    }
+
+    async fn execute(
+        &self,
+        order: Order,
+        log: &Arc<Log>,
+        interrupted: &mut watch::Receiver<bool>,
+    ) -> Result<Digest, build::Error> {
+        let opened = self.opened.get().expect("the tree was opened before");
+        let Order {
+            resolved,
+            destination,
+            varied,
+            keep,
+        } = order;
+        if varied != Variations::default() {
+            let message = "nothing can be varied around what a server builds".to_owned();
+            return Err(Error::Unsupported(message).into());
+        }
+        let recipe = resolved[0].recipe.clone();
+        let (program, network) = (Arc::clone(&opened.program), self.network);
+        let server = self.server.clone();
+        let action = blocking(move || action::of(&resolved, &program, network, &server)).await?;
+
+        let (directories, name) = (opened.directories.clone(), recipe.name.clone());
+        let work = blocking(move || Work::begin(&directories, &name)).await?;
+        let layout = work.directory().join("layout");
+        let (name, told) = (
+            Name::default(),
+            Told {
+                server: &self.server.address,
+                log,
+            },
+        );
+        let obtaining = async {
+            let obtained = self.obtain(&opened.client, &action, &layout, &told, &name);
+            Ok(obtained.await?)
+        };
+        let obtained = unless(interrupted.clone(), obtaining).await;
+        if matches!(obtained, Err(build::Error::Interrupted)) {
+            Execution::cancel(&opened.client, &name).await;
+        }
+        let directory = work.directory().to_owned();
+        let put = move |image: ImageSet| {
+            let destination = match destination {
+                Destination::Directory(directory) => directory,
+                Destination::Work => directory.join("image"),
+            };
+            let called = (recipe.repository.as_str(), recipe.tag.as_str());
+            let images = image.images();
+            put_together_as(images, recipe.profile, called, &destination)
+                .map_err(state::Error::from)?;
+            let image = ImageSet::open(&destination).map_err(state::Error::from)?;
+            keep(&image)?;
+            Ok(image.digest())
+        };
+        let result = match obtained {
+            Ok(image) => blocking(move || put(image)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = blocking(move || work.end(false)).await {
+            log.notice(&error.to_string());
+        }
+        result
+    }
+
+    async fn close(&self, session: Session) -> Result<(), build::Error> {
+        session.close(self.backend.as_ref()).await
+    }
+}
