@@ -190,11 +190,10 @@ impl Settings {
             let taken = registry::take(&mut self.insecure, table, owner, &place);
             taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         }
-        let taken = self.remote.take(file.remote, owner, &place);
-        taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
-        let taken = file
-            .engines
-            .map_or(Ok(()), |engines| self.take_engines(engines, owner, &place));
+        let taken = self.remote.take(file.remote, owner, &place).and_then(|()| {
+            let engines = file.engines;
+            engines.map_or(Ok(()), |engines| self.take_engines(engines, owner, &place))
+        });
         taken.map_err(|(span, message, hint)| wrong(span, &message, hint))
     }
 

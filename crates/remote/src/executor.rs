@@ -179,6 +179,10 @@ impl Executor for Remote {
         RUNTIME
     }
 
+    fn takes_memory_here(&self) -> bool {
+        false
+    }
+
     fn check_platforms(&self, platforms: &[String]) -> Result<(), build::Error> {
         check_platforms(&self.ready, platforms)
     }
