@@ -3,7 +3,8 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, what cannot be made is a failure"
+    clippy::disallowed_types,
+    reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
 )]
 
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -159,9 +160,28 @@ fn fails() -> Result<(), Failed> {
 fn lies() -> Result<(), Failed> {
     let server = Server::start();
     let tree = example_tree();
-    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
-    expect(ran.code == 0, &format!("{}\n{}", ran.stderr, server.log()))?;
     let output = tree.path().join("out").join(PACKAGE);
+    server.next_is(Fault::Lying);
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(
+        ran.code != 0,
+        "the right manifest over another layer was kept",
+    )?;
+    expect(
+        ran.stderr.contains("is not what it says"),
+        &format!("{}\n{}", ran.stderr, server.log()),
+    )?;
+    expect(!output.exists(), "something of it was kept")?;
+    // It is a result of the server now, and is no more believed out of its cache.
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.stderr.contains("is not what it says"), &ran.stderr)?;
+    let ran = with(
+        &server.address,
+        tree.path(),
+        &["make", "--no-cache", PACKAGE],
+    );
+    expect(ran.code == 0, &format!("{}\n{}", ran.stderr, server.log()))?;
+
     let stored = server.stored(&layer(tree.path()));
     let mut bytes = fs::read(&stored)?;
     *bytes.last_mut().unwrap() ^= 1;

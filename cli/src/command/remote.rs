@@ -61,7 +61,9 @@ pub(super) fn executor(context: &Context, selected: Selected, no_cache: bool) ->
 
 /// Carries out the action in the current directory.
 pub(super) fn worker(context: &Context) -> Result<Exit, Failure> {
+    // Where no variable names a directory, it is one that may be in memory.
     let temporary = Utf8PathBuf::from_path_buf(std::env::temp_dir()).ok();
+    let temporary = temporary.filter(|named| named != "/tmp");
     wait::block_on(async {
         let mut interrupted = wait::watch();
         let selected = context.select_named(NATIVE, &mut interrupted).await?;

@@ -191,19 +191,19 @@ impl Settings {
             taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
         }
         let taken = self.remote.take(file.remote, owner, &place);
-        taken.map_err(|(span, message, hint)| wrong(span, &message, hint))?;
-        let taken = file
-            .engines
-            .map_or(Ok(()), |engines| self.take_engines(engines, owner, &place));
+        let taken = taken.and_then(|()| self.take_engines(file.engines, owner, &place));
         taken.map_err(|(span, message, hint)| wrong(span, &message, hint))
     }
 
     fn take_engines(
         &mut self,
-        engines: Spanned<BTreeMap<String, Spanned<String>>>,
+        engines: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
         owner: Owner,
         place: &dyn Fn(Range<usize>) -> Source,
     ) -> Result<(), Wrong> {
+        let Some(engines) = engines else {
+            return Ok(());
+        };
         if owner == Owner::Tree {
             let hint = "a tree must not decide which programs run on your machine: write it into \
                 stagex/stagex.toml in ~/.config";

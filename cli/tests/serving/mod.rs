@@ -2,11 +2,6 @@
 //! inputs as on a real worker, by hard links into the store. Its sandbox has no system in it; the program that is tested
 //! is not linked statically, so what stands for `bwrap` here runs it without.
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "the server is what the program is tested with"
-)]
-
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,6 +18,20 @@ pub(crate) const STUCK: &str = "86411";
 /// How often it is asked whether it has begun.
 const INTERVAL: Duration = Duration::from_millis(10);
 
+/// Makes another layer of the last one of an action's image, and calls it by its own digest.
+const LIE: &str = r#"#!/bin/sh
+while [ "$1" != --bind ]; do shift; done
+cd "$2/image/blobs/sha256" || exit 1
+for blob in *; do
+    if [ "$(head -c 1 "$blob")" != "{" ]; then
+        printf x >>"$blob"
+        mv "$blob" "$(sha256sum <"$blob" | cut -c 1-64)"
+        exit
+    fi
+done
+exit 1
+"#;
+
 /// A server on loopback; it ends with this.
 pub(crate) struct Server {
     child: Child,
@@ -38,6 +47,8 @@ pub(crate) enum Fault {
     Killed,
     /// It does not end.
     Stuck,
+    /// It gives the right manifest, over a layer that is another one.
+    Lying,
 }
 
 impl Server {
@@ -52,10 +63,13 @@ impl Server {
         };
         let fault = directory.path().join("fault");
         let sandbox = write(programs.join("without-sandbox"), include_str!("bwrap"));
+        let lie = write(programs.join("lie"), LIE);
         let faulty = format!(
             "#!/bin/sh\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
-             killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\nesac\nexec {} \"$@\"\n",
-            sandbox.display(),
+             killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\n\
+             lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\nesac\nexec {sandbox} \"$@\"\n",
+            sandbox = sandbox.display(),
+            lie = lie.display(),
             fault = fault.display()
         );
         write(programs.join("bwrap"), &faulty);
@@ -101,6 +115,7 @@ impl Server {
         let word = match fault {
             Fault::Killed => "killed",
             Fault::Stuck => "stuck",
+            Fault::Lying => "lying",
         };
         fs::write(self.directory.path().join("fault"), word).unwrap();
     }

@@ -23,6 +23,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// Returns the name of the runtime, for records, events and reports.
     fn runtime(&self) -> &str;
 
+    /// Tells whether builds take the memory of this machine.
+    fn takes_memory_here(&self) -> bool {
+        true
+    }
+
     /// Refuses platforms that it cannot build for, before anything begins.
     ///
     /// # Errors

@@ -173,10 +173,15 @@ impl Work {
         };
         let (maker, found, dependencies) = blocking(look).await?;
         let names = plan.packages.iter().map(|package| package.name.clone());
+        let memory = if maker.executor.takes_memory_here() {
+            Memory::of_machine()
+        } else {
+            Memory::of_others()
+        };
         let mut work = Self {
             names: names.collect(),
             schedule: Schedule::new(&dependencies, &found.measured),
-            memory: Memory::of_machine(),
+            memory,
             dependencies,
             begun: BTreeMap::new(),
             awaited: BTreeSet::new(),

@@ -23,6 +23,11 @@ impl Memory {
         Self::of(available(&text))
     }
 
+    /// Hands out as much as is asked for: it is another machine's.
+    pub(crate) fn of_others() -> Self {
+        Self::of(None)
+    }
+
     fn of(available: Option<u64>) -> Self {
         Self {
             available,

@@ -114,7 +114,8 @@ impl Error {
                 "check the instance at the end of the address: grpc://HOST:PORT/INSTANCE"
             }
             Self::Wrong { .. } | Self::Layout { .. } => {
-                "nothing of it was kept; find out what its workers do before you use it again"
+                "nothing of it was kept; find out what its workers do before you use it again, and build what is in its cache anew \
+                 with --no-cache"
             }
             _ => return None,
         };

@@ -84,7 +84,7 @@ impl Remote {
     ) -> Result<ImageSet, Error> {
         let mut skip_cache = self.no_cache;
         if !skip_cache && let Some(result) = client.cached(&action.digest).await? {
-            match self.keep(client, &result, to, told.log).await {
+            match self.keep(client, &result, to, told).await {
                 Err(Error::Call { status, .. }) if status.code() == Code::NotFound => {
                     told.again("the server has a result of it, and has lost the image");
                     skip_cache = true;
@@ -106,7 +106,7 @@ impl Remote {
         let start = Instant::now();
         let execution = Execution::new(client, action, told, name);
         let done = execution.run(skip_cache).await?;
-        let image = self.keep(client, &done.result, to, told.log).await?;
+        let image = self.keep(client, &done.result, to, told).await?;
         let (by, seconds) = (by(&done.result), start.elapsed().as_secs());
         told.line(&format!("built it{by} in {seconds} s"));
         Ok(image)
@@ -118,10 +118,10 @@ impl Remote {
         client: &Client,
         result: &ActionResult,
         to: &Utf8Path,
-        log: &Log,
+        told: &Told<'_>,
     ) -> Result<ImageSet, Error> {
         if let Some(text) = output::log(client, result).await {
-            text.lines().for_each(|line| log.line(line));
+            text.lines().for_each(|line| told.log.line(line));
         }
         if result.exit_code != 0 {
             let said = output::errors(client, result).await;
@@ -129,10 +129,12 @@ impl Remote {
             return Err(worker::failure(result.exit_code, &said, server));
         }
         let (image, bytes) = output::image(client, result, to).await?;
-        log.line(&format!(
-            "{}: {bytes} bytes were received",
-            self.server.address
-        ));
+        let (found, expected) = (image.images().len(), told.platforms);
+        if found != expected {
+            let problem = format!("its image is for {found} platforms, and not for {expected}");
+            return Err(client.wrong(problem));
+        }
+        told.line(&format!("{bytes} bytes were received"));
         Ok(image)
     }
 }
@@ -148,6 +150,8 @@ fn by(result: &ActionResult) -> String {
 /// Writes into a package's log what happens at a server.
 struct Told<'a> {
     server: &'a Address,
+    /// For how many platforms it is built.
+    platforms: usize,
     log: &'a Log,
 }
 
@@ -177,6 +181,10 @@ impl Hears for Told<'_> {
 impl Executor for Remote {
     fn runtime(&self) -> &str {
         RUNTIME
+    }
+
+    fn takes_memory_here(&self) -> bool {
+        false
     }
 
     fn check_platforms(&self, platforms: &[String]) -> Result<(), build::Error> {
@@ -242,6 +250,7 @@ impl Executor for Remote {
             Name::default(),
             Told {
                 server: &self.server.address,
+                platforms: recipe.platforms.len(),
                 log,
             },
         );
