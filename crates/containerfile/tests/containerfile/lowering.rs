@@ -378,40 +378,6 @@ fn what_the_dialect_cannot_say_is_refused(#[case] body: &str, #[case] kind: Erro
     assert_eq!((error.kind, error.position.line), (kind, 2));
 }
 
-#[rstest]
-#[case(
-    "COPY --chmod=6 a <<EOF <<-x /d/\nb\nEOF\n\tc\n\tx",
-    "COPY --chmod=6 a <<\"EOF\" <<\"x\" /d/\nb\nEOF\nc\nx"
-)]
-#[case("ADD a b <<EOF /d/\nEOF", "ADD a b <<\"EOF\" /d/\nEOF")]
-#[case(
-    "COPY --from=x a <<EOF /\n$v\nEOF",
-    "COPY --from=x a <<\"EOF\" /\n\nEOF"
-)]
-fn heredocs_beside_other_sources_stay(#[case] body: &str, #[case] expected: &str) {
-    let dialect = Dialect {
-        heredocs: true,
-        ..BARE
-    };
-    assert_eq!(lines(&lowered(body, dialect)), format!("{expected}\n"));
-}
-
-#[rstest]
-#[case("COPY a <<EOF /x/\n${v:-EOF}\nEOF")]
-#[case("ARG v='a b'\nCOPY $v <<EOF /x/\nb\nEOF")]
-fn heredocs_that_cannot_stand_beside_others_are_refused(#[case] body: &str) {
-    let file = parse(&format!("FROM scratch\n{body}")).unwrap();
-    let build = file.resolve(&scope()).unwrap();
-    let dialect = Dialect {
-        heredocs: true,
-        ..BARE
-    };
-    let error = lower(&file, &build, &options(dialect))
-        .unwrap_err()
-        .remove(0);
-    assert_eq!(error.kind, ErrorKind::MixedSources);
-}
-
 #[test]
 fn a_run_without_network_is_refused_unless_the_build_is_offline() {
     let file = parse("FROM scratch\nRUN --network=none a").unwrap();

@@ -1,5 +1,6 @@
 //! What the crate promises, over whole files.
 
+mod beside_heredocs;
 mod bounds;
 mod closed;
 mod environment;

@@ -108,7 +108,11 @@ fn an_unknown_target_comes_with_the_nearest_names() {
 #[case("FROM a\nSTOPSIGNAL ${x:-SIGNAL}", ErrorKind::BadSignal("SIGNAL".to_owned()), 2)]
 #[case("FROM a\nVOLUME /a $x", ErrorKind::Blank("$x".to_owned()), 2)]
 #[case("FROM --platform=linux a", ErrorKind::BadPlatform("linux".to_owned()), 1)]
-#[case("FROM --platform=$none a AS unused\nFROM scratch", ErrorKind::BadPlatform(String::new()), 1)]
+#[case(
+    "FROM --platform=$none a AS unused\nFROM scratch",
+    ErrorKind::BadPlatform(String::new()),
+    1
+)]
 fn what_cannot_be_resolved_is_refused(
     #[case] source: &str,
     #[case] kind: ErrorKind,
