@@ -134,6 +134,7 @@ fn of_building(settings: &Building) -> Vec<Setting> {
         certificate,
         key,
         token,
+        token_program,
     } = settings;
     let path = |path: &Option<Utf8PathBuf>| text(path.as_ref().map_or("", |path| path.as_str()));
     let address_text = address
@@ -156,6 +157,11 @@ fn of_building(settings: &Building) -> Vec<Setting> {
         ),
         row("remote.key", path(&key.value), &key.source),
         row("remote.token", path(&token.value), &token.source),
+        row(
+            "remote.token-program",
+            path(&token_program.value),
+            &token_program.source,
+        ),
     ]
 }
 

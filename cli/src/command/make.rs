@@ -306,7 +306,7 @@ fn build(
             // What was proven is what everything else is built on.
             plan = Arc::new(reproduce::bootstrap_stays(&plan));
         }
-        let executor = super::remote::executor(context, selected, options.no_cache);
+        let executor = super::remote::executor(context, selected, options.no_cache).await?;
         let runtime = executor.runtime().to_owned();
         let sources = super::supply::of(context, !arguments.building.no_fetch, &listener);
         let job = Job {

@@ -1,19 +1,25 @@
 //! Building by a server of the Remote Execution API, and `stagex remote-worker`, which its workers run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use backend_api::{Network, Ready};
 use camino::{Utf8Path, Utf8PathBuf};
 use make::{Executor, Local};
-use remote::{Remote, Server};
+use process::Invocation;
+use remote::{Credentials, Remote, Server, Token};
 
 use crate::context::{Context, Selected};
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
+use crate::settings::Building;
 use crate::wait;
 
 /// What this program is, wherever its file lies by now.
 const PROGRAM: &str = "/proc/self/exe";
+/// How long a program may take that prints a token, and how much it may print.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LONGEST: usize = 64 << 10;
 /// The runtime of workers.
 const NATIVE: &str = "native";
 
@@ -35,16 +41,20 @@ pub(super) fn selected(context: &Context) -> Option<Selected> {
 }
 
 /// Returns what builds packages: the server that was asked for, or the runtime that was selected.
-pub(super) fn executor(context: &Context, selected: Selected, no_cache: bool) -> Arc<dyn Executor> {
+pub(super) async fn executor(
+    context: &Context,
+    selected: Selected,
+    no_cache: bool,
+) -> Result<Arc<dyn Executor>, Failure> {
     let network: Network = context.settings.network.value.into();
     let Selected { backend, ready } = selected;
     let settings = &context.settings.remote;
-    match &settings.address.value {
+    Ok(match &settings.address.value {
         Some(address) => {
             let server = Server {
                 address: address.clone(),
                 properties: settings.properties.value.clone(),
-                credentials: settings.credentials(),
+                credentials: credentials(settings).await?,
             };
             let program = Utf8Path::new(PROGRAM);
             Arc::new(Remote::new(
@@ -56,7 +66,40 @@ pub(super) fn executor(context: &Context, selected: Selected, no_cache: bool) ->
             ))
         }
         None => Arc::new(Local::new(backend, ready, no_cache, network)),
+    })
+}
+
+/// Returns by what the server knows the user.
+async fn credentials(settings: &Building) -> Result<Credentials, Failure> {
+    let certificate = settings.certificate.value.clone();
+    let token = match (&settings.token.value, &settings.token_program.value) {
+        (Some(path), _) => Some(Token::File(path.clone())),
+        (None, Some(program)) => Some(Token::Text(printed(program).await?)),
+        (None, None) => None,
+    };
+    Ok(Credentials {
+        certificate: certificate.zip(settings.key.value.clone()),
+        token,
+    })
+}
+
+/// Returns the token that a program prints. No message has anything of it.
+async fn printed(program: &Utf8Path) -> Result<String, Failure> {
+    let failed = |why: String| {
+        let hint = "it must print the token on standard output, and end with 0".to_owned();
+        let message = format!("{program} gave no token: {why}");
+        Failure::of(ErrorKind::Environment, [(message, Some(hint))])
+    };
+    let run = Invocation::new(program)
+        .output_limit(LONGEST)
+        .time_limit(PATIENCE)
+        .run();
+    let ran = run.await.map_err(|error| failed(error.to_string()))?;
+    if !ran.succeeded() {
+        let code = ran.status.code().unwrap_or(-1);
+        return Err(failed(format!("it ended with {code}")));
     }
+    Ok(ran.stdout_text().trim().to_owned())
 }
 
 /// Carries out the action in the current directory.
@@ -73,4 +116,31 @@ pub(super) fn worker(context: &Context) -> Result<Exit, Failure> {
         worked.map_err(|error| Failure::new(error.kind(), &error, error.hint()))?;
         Ok(Exit::Success)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_program_prints_a_token_or_says_nothing_of_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(temporary.path()).unwrap();
+        let asked = |text: &str| {
+            let program = path.join("program");
+            fs::write(&program, text).unwrap();
+            fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+            wait::block_on(printed(&program))
+        };
+        assert_eq!(asked("#!/bin/sh\necho abc\n").unwrap(), "abc");
+        let failure = asked("#!/bin/sh\necho abc; exit 3\n").unwrap_err();
+        assert!(!format!("{failure:?}").contains("abc"), "{failure:?}");
+        assert!(
+            format!("{failure:?}").contains("ended with 3"),
+            "{failure:?}"
+        );
+    }
 }

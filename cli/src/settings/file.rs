@@ -463,6 +463,7 @@ mod tests {
             "[remote]\nadress = \"grpc://localhost:8980\"\n",
             "[remote]\ncertificate = \"/a\"\n",
             "[remote]\ntoken = \"relative\"\n",
+            "[remote]\ntoken = \"/a\"\ntoken-program = \"/b\"\n",
             "[check]\nallow = []\n",
             "not toml",
         ] {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use camino::Utf8PathBuf;
-use remote::{Address, Credentials};
+use remote::Address;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -24,6 +24,8 @@ pub(super) struct Table {
     certificate: Option<Spanned<Utf8PathBuf>>,
     key: Option<Spanned<Utf8PathBuf>>,
     token: Option<Spanned<Utf8PathBuf>>,
+    #[serde(rename = "token-program")]
+    token_program: Option<Spanned<Utf8PathBuf>>,
 }
 
 /// Which server builds, if one does.
@@ -37,6 +39,8 @@ pub(crate) struct Building {
     pub(crate) certificate: Setting<Option<Utf8PathBuf>>,
     pub(crate) key: Setting<Option<Utf8PathBuf>>,
     pub(crate) token: Setting<Option<Utf8PathBuf>>,
+    /// The program that prints a token.
+    pub(crate) token_program: Setting<Option<Utf8PathBuf>>,
 }
 
 impl Building {
@@ -47,6 +51,7 @@ impl Building {
             certificate: default(None),
             key: default(None),
             token: default(None),
+            token_program: default(None),
         }
     }
 
@@ -72,15 +77,21 @@ impl Building {
             certificate,
             key,
             token,
+            token_program,
         } = table.into_inner();
         if certificate.is_some() != key.is_some() {
             let message = "`certificate` and `key` belong together".to_owned();
             return Err((span, message, Some("write both, or none of them")));
         }
+        if token.is_some() && token_program.is_some() {
+            let message = "`token` and `token-program` exclude each other".to_owned();
+            return Err((span, message, Some("write only one of them")));
+        }
         for (path, setting) in [
             (certificate, &mut self.certificate),
             (key, &mut self.key),
             (token, &mut self.token),
+            (token_program, &mut self.token_program),
         ] {
             let Some(path) = path else {
                 continue;
@@ -109,13 +120,6 @@ impl Building {
             self.properties = Setting { value, source };
         }
         Ok(())
-    }
-
-    /// Returns by what the server knows the user.
-    pub(crate) fn credentials(&self) -> Credentials {
-        let certificate = self.certificate.value.clone().zip(self.key.value.clone());
-        let token = self.token.value.clone();
-        Credentials { certificate, token }
     }
 
     pub(super) fn take_environment(&mut self) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ use crate::address::Address;
 use crate::bearer::Bearer;
 use crate::error::Error;
 use crate::retry::again;
-use crate::server::{Credentials, Server};
+use crate::server::{Credentials, Server, Token};
 
 /// The function of all digests.
 pub(crate) const SHA256: i32 = digest_function::Value::Sha256 as i32;
@@ -92,9 +92,13 @@ impl Client {
             if let Some((certificate, key)) = &credentials.certificate {
                 tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
             }
-            if let Some(path) = &credentials.token {
-                let wrong = || Error::Unsupported(format!("{path} has no token in one line"));
-                bearer = Bearer::of(&read(path)?).ok_or_else(wrong)?;
+            if let Some(token) = &credentials.token {
+                let text = match token {
+                    Token::File(path) => read(path)?,
+                    Token::Text(text) => text.clone(),
+                };
+                let wrong = || Error::Unsupported(format!("{token:?} is not one line of text"));
+                bearer = Bearer::of(&text).ok_or_else(wrong)?;
             }
             endpoint = endpoint.tls_config(tls).map_err(failed)?;
         } else if *credentials != Credentials::default() {

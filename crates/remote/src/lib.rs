@@ -23,5 +23,5 @@ mod worker;
 
 pub use address::{Address, InvalidAddress};
 pub use executor::Remote;
-pub use server::{Credentials, RUNTIME, Server};
+pub use server::{Credentials, RUNTIME, Server, Token};
 pub use worker::{WorkerError, work};

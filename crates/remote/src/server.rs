@@ -1,5 +1,7 @@
 //! A server that builds, as far as it is known before it is asked.
 
+use std::fmt;
+
 use camino::Utf8PathBuf;
 
 use crate::address::Address;
@@ -24,5 +26,24 @@ pub struct Credentials {
     /// A certificate and its key, each as PEM.
     pub certificate: Option<(Utf8PathBuf, Utf8PathBuf)>,
     /// A token.
-    pub token: Option<Utf8PathBuf>,
+    pub token: Option<Token>,
+}
+
+/// Where a token is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Token {
+    /// In this file.
+    File(Utf8PathBuf),
+    /// Here.
+    Text(String),
+}
+
+/// It is in no message.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "a token in {path}"),
+            Self::Text(_) => f.write_str("a token"),
+        }
+    }
 }

@@ -170,7 +170,7 @@ async fn only_who_is_known_is_let_in() {
     let credentials =
         |certificate: Option<&(Utf8PathBuf, Utf8PathBuf)>, token: &Utf8PathBuf| Credentials {
             certificate: certificate.cloned(),
-            token: Some(token.clone()),
+            token: Some(Token::File(token.clone())),
         };
     for (number, (credentials, is_let_in)) in [
         (credentials(Some(&good), &right), true),
@@ -196,7 +196,7 @@ async fn no_secret_is_sent_without_encryption() {
     let port = serve(fit(), None).await;
     let credentials = Credentials {
         certificate: None,
-        token: Some("/no/such/file".into()),
+        token: Some(Token::Text(TOKEN.to_owned())),
     };
     let connected = Client::connect(&server("grpc", port, credentials)).await;
     assert!(
