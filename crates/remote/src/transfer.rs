@@ -183,6 +183,9 @@ impl Client {
             source,
         };
         let mut file = File::create_new(path).map_err(failed)?;
+        // It is the server that says how large it is.
+        let size = u64::try_from(digest.size_bytes).unwrap_or(0);
+        state::check_room(size, &file).map_err(failed)?;
         self.receive(digest, &mut |chunk| file.write_all(chunk).map_err(failed))
             .await
     }

@@ -108,6 +108,23 @@ async fn what_cannot_be_used_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn what_there_is_no_room_for_is_not_asked_for() {
+    let port = serve(fit(), None).await;
+    let client = Client::connect(&server("grpc", port, Credentials::default())).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::from_path_buf(directory.path().join("blob")).unwrap();
+    let digest = v2::Digest {
+        hash: "0".repeat(64),
+        // No disk that tests run on has so much room.
+        size_bytes: 1 << 60,
+    };
+    let Err(Error::Io { source, .. }) = client.unwrap().download(&digest, &path).await else {
+        panic!("it was asked for");
+    };
+    assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
+}
+
 /// Files with what somebody is known by, and a server that lets only those in whom its authority knows.
 struct Secrets {
     directory: tempfile::TempDir,
