@@ -200,8 +200,8 @@ fn on_disk(
     let inner = scene.command(&words);
     let program = format!(
         "{} -C {}",
-        env!("CARGO_BIN_EXE_stagex"),
-        scene.path().display()
+        quoted(Path::new(env!("CARGO_BIN_EXE_stagex"))),
+        quoted(scene.path())
     );
     let mut shell = Command::new("unshare");
     shell
