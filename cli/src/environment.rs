@@ -107,6 +107,11 @@ pub(crate) fn remote() -> Filled {
     filled("STAGEX_REMOTE")
 }
 
+/// Returns the directory for what is temporary, if a variable names one.
+pub(crate) fn temporary() -> Option<Utf8PathBuf> {
+    absolute("TMPDIR")
+}
+
 /// Returns the directory of what belongs to the user and is no setting: the secret.
 pub(crate) fn state() -> Option<Utf8PathBuf> {
     Some(directory("XDG_STATE_HOME", ".local/state")?.join("stagex"))

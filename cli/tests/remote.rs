@@ -303,18 +303,25 @@ fn refused() -> Result<(), Failed> {
     let tree = example_tree();
     for words in [
         &["reproduce"][..],
+        &["release", "--run", "2026.11.0"],
         &["make", "reproduce"],
-        &["make", "--prove-bootstrap"],
+        &["make", "--prove-bootstrap", "--runtimes", "native,docker"],
         &["make", "import-core-cat"],
         &["conformance"],
         &["build", "-t", "a/b:1", "."],
+    ] {
+        let ran = with("grpc://127.0.0.1:1", tree.path(), words);
+        let is_told = ran.code == 2 && ran.stderr.contains("cannot be done by a server");
+        expect(is_told, &format!("{words:?}: {}", ran.stderr))?;
+    }
+    for words in [
         &[
             "--remote",
             "grpc://127.0.0.1:1",
             "--runtime",
             "native",
             "make",
-        ],
+        ][..],
         &["--remote", "localhost", "make"],
         &["remote-worker"],
     ] {

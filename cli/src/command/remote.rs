@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backend_api::{Network, Ready};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use make::{Executor, Local};
 use process::Invocation;
 use remote::{Credentials, Remote, Server, Token};
 
 use crate::context::{Context, Selected};
+use crate::environment;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
 use crate::settings::Building;
@@ -104,9 +105,7 @@ async fn printed(program: &Utf8Path) -> Result<String, Failure> {
 
 /// Carries out the action in the current directory.
 pub(super) fn worker(context: &Context) -> Result<Exit, Failure> {
-    // Where no variable names a directory, it is one that may be in memory.
-    let temporary = Utf8PathBuf::from_path_buf(std::env::temp_dir()).ok();
-    let temporary = temporary.filter(|named| named != "/tmp");
+    let temporary = environment::temporary();
     wait::block_on(async {
         let mut interrupted = wait::watch();
         let selected = context.select_named(NATIVE, &mut interrupted).await?;

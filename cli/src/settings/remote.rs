@@ -160,6 +160,7 @@ impl Building {
         let name = match command {
             Command::Build(_) => "build",
             Command::Reproduce(_) => "reproduce",
+            Command::Release(arguments) if arguments.run => "release --run",
             Command::Conformance(_) => "conformance",
             _ => return Ok(()),
         };

@@ -42,6 +42,8 @@ const STEP: usize = 1 << 10;
 /// What one stage begins with and needs, before anything in it is expanded.
 struct Outline<'file> {
     base: Base,
+    /// What its `--platform` says. It has to be right in every stage, needed or not, as the base has.
+    platform: Option<(String, Platform)>,
     statements: Vec<StageStatement>,
     /// Stages that it copies or mounts from.
     uses: Vec<Reference>,
@@ -80,7 +82,7 @@ impl<'file> Resolver<'file> {
             let wrong = |kind| Fault::new(kind, span);
             self.budget.take(state.size()).map_err(wrong)?;
             state.begin_stage();
-            let (platform_flag, platform) = self.platform(id, &outline.base, &stages)?;
+            let (platform_flag, platform) = self.platform(outline, &stages);
             let steps = self.steps(id, outline, &mut state)?;
             references.extend(outline.uses.iter().cloned());
             stages.push(ResolvedStage {
@@ -105,8 +107,6 @@ impl<'file> Resolver<'file> {
         let mut outlines: Vec<Outline> = Vec::new();
         for number in 0..self.file.stages.len() {
             let id = StageId(number);
-            // It has to be right in every stage, needed or not, as the base has.
-            self.platform_flag(id)?;
             let outline = self.outline(id, &outlines)?;
             outlines.push(outline);
         }
@@ -115,6 +115,7 @@ impl<'file> Resolver<'file> {
 
     fn outline(&self, id: StageId, earlier: &[Outline]) -> Result<Outline<'file>, Fault> {
         let stage = &self.file.stages[id.0];
+        let platform = self.platform_flag(id)?;
         let base = self.file.base(id, &self.globals)?;
         let mut facts = None;
         let mut references = Vec::new();
@@ -178,6 +179,7 @@ impl<'file> Resolver<'file> {
         }
         Ok(Outline {
             base,
+            platform,
             statements,
             uses: references,
             needs,
@@ -271,26 +273,22 @@ impl<'file> Resolver<'file> {
         Ok(Some((text.into_owned(), platform)))
     }
 
-    fn platform(
-        &self,
-        id: StageId,
-        base: &Base,
-        done: &[ResolvedStage],
-    ) -> Result<(Option<String>, Platform), Fault> {
-        let flag = self.platform_flag(id)?;
-        let platform = match base {
+    /// Returns what the `--platform` of a stage says, and the platform that the stage runs on.
+    fn platform(&self, outline: &Outline, done: &[ResolvedStage]) -> (Option<String>, Platform) {
+        let flag = outline.platform.as_ref();
+        let platform = match &outline.base {
             // A stage runs where its base runs, and an empty file system where the target does.
             Base::Stage(base) => done
                 .iter()
                 .find(|stage| stage.id == *base)
                 .map(|stage| stage.platform.clone()),
             Base::Scratch => None,
-            Base::Image(_) => flag.as_ref().map(|(_, platform)| platform.clone()),
+            Base::Image(_) => flag.map(|(_, platform)| platform.clone()),
         };
-        Ok((
-            flag.map(|(text, _)| text),
+        (
+            flag.map(|(text, _)| text.clone()),
             platform.unwrap_or_else(|| self.scope.platform.clone()),
-        ))
+        )
     }
 
     fn steps(
