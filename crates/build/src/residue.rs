@@ -145,7 +145,7 @@ fn stage_named(build: &Build, name: &str) -> Option<StageId> {
     build
         .stages
         .iter()
-        .find(by_name)
+        .rfind(by_name)
         .map(|stage| stage.id)
         .or_else(by_number)
 }
