@@ -7,6 +7,7 @@
     reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
 )]
 
+mod agreeing;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod engines;
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -58,6 +59,8 @@ fn main() -> ExitCode {
         of_real("a_layer_that_is_not_what_it_says_is_not_kept", lies),
         of_real("what_is_lost_is_done_again", lost),
         of_real("what_is_interrupted_ends_there_too", interrupted),
+        of_real("a_server_builds_again", agreeing::reproduced),
+        of_real("servers_have_to_agree", agreeing::agreed),
         Trial::test("a_server_that_is_not_there_is_told", nobody),
         Trial::test("what_a_server_cannot_do_is_refused", refused),
     ];
@@ -302,9 +305,7 @@ fn nobody() -> Result<(), Failed> {
 fn refused() -> Result<(), Failed> {
     let tree = example_tree();
     for words in [
-        &["reproduce"][..],
-        &["release", "--run", "2026.11.0"],
-        &["make", "reproduce"],
+        &["release", "--run", "2026.11.0"][..],
         &["make", "--prove-bootstrap", "--runtimes", "native,docker"],
         &["make", "import-core-cat"],
         &["conformance"],

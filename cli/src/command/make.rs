@@ -30,9 +30,6 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         return Err(usage(message, Some(hint)));
     }
     let server = &context.settings.remote;
-    if goals.reproduce {
-        server.refuse("the target reproduce")?;
-    }
     if arguments.prove_bootstrap {
         server.refuse("--prove-bootstrap")?;
     }

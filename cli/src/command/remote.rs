@@ -7,7 +7,7 @@ use backend_api::{Network, Ready};
 use camino::Utf8Path;
 use make::{Executor, Local};
 use process::Invocation;
-use remote::{Credentials, Remote, Server, Token};
+use remote::{Address, Cache, Credentials, Remote, Server, Token};
 
 use crate::context::{Context, Selected};
 use crate::environment;
@@ -49,24 +49,68 @@ pub(super) async fn executor(
 ) -> Result<Arc<dyn Executor>, Failure> {
     let network: Network = context.settings.network.value.into();
     let Selected { backend, ready } = selected;
-    let settings = &context.settings.remote;
-    Ok(match &settings.address.value {
+    Ok(match &context.settings.remote.address.value {
         Some(address) => {
-            let server = Server {
-                address: address.clone(),
-                properties: settings.properties.value.clone(),
-                credentials: credentials(settings).await?,
+            let server = server(context, address).await?;
+            let cache = if no_cache {
+                Cache::Renewed
+            } else {
+                Cache::Used
             };
-            let program = Utf8Path::new(PROGRAM);
-            Arc::new(Remote::new(
-                server,
-                program,
-                (backend, ready),
-                no_cache,
-                network,
-            ))
+            let native = (backend, ready);
+            Arc::new(Remote::new(server, PROGRAM.into(), native, cache, network))
         }
         None => Arc::new(Local::new(backend, ready, no_cache, network)),
+    })
+}
+
+/// A server that builds packages again, as one of several runtimes.
+pub(super) struct Again {
+    pub(super) server: Server,
+    pub(super) selected: Selected,
+    pub(super) executor: Arc<dyn Executor>,
+}
+
+/// Returns the servers that were asked for, to build packages again by: nothing that they have kept is used, and nothing
+/// is kept.
+pub(super) async fn again(context: &Context) -> Result<Vec<Again>, Failure> {
+    let network: Network = context.settings.network.value.into();
+    let settings = &context.settings.remote;
+    let mut found = Vec::new();
+    for address in settings.address.value.iter().chain(&settings.others) {
+        let Some(selected) = selected(context) else {
+            continue;
+        };
+        let server = server(context, address).await?;
+        let native = (Arc::clone(&selected.backend), selected.ready.clone());
+        let of = server.clone();
+        let remote = Remote::new(of, PROGRAM.into(), native, Cache::Unused, network);
+        found.push(Again {
+            server,
+            selected,
+            executor: Arc::new(remote),
+        });
+    }
+    Ok(found)
+}
+
+/// Returns how the server at an address is asked.
+async fn server(context: &Context, address: &Address) -> Result<Server, Failure> {
+    let settings = &context.settings.remote;
+    // What stands beside one address is sent to no other.
+    let is_known = match &settings.known_by {
+        Some(known_by) => known_by.is_of_same_server(address),
+        None => settings.others.is_empty(),
+    };
+    Ok(Server {
+        address: address.clone(),
+        properties: settings.properties.value.clone(),
+        time_limit: settings.time_limit.value,
+        credentials: if is_known {
+            credentials(settings).await?
+        } else {
+            Credentials::default()
+        },
     })
 }
 

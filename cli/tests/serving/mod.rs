@@ -32,6 +32,17 @@ done
 exit 1
 "#;
 
+/// Has a worker build something else than it was asked to.
+const OTHERWISE: &str = r#"#!/bin/sh
+for word in "$@"; do
+    [ "$before" = --bind ] && root=$word && break
+    before=$word
+done
+for file in "$root"/tree/packages/*/*/Containerfile; do
+    cp "$file" "$file.new" && echo 'LABEL other=1' >>"$file.new" && mv "$file.new" "$file" || exit 1
+done
+"#;
+
 /// A server on loopback; it ends with this.
 pub(crate) struct Server {
     child: Child,
@@ -49,6 +60,8 @@ pub(crate) enum Fault {
     Stuck,
     /// It gives the right manifest, over a layer that is another one.
     Lying,
+    /// It gives another image, of which everything is right.
+    Otherwise,
 }
 
 impl Server {
@@ -64,12 +77,15 @@ impl Server {
         let fault = directory.path().join("fault");
         let sandbox = write(programs.join("without-sandbox"), include_str!("bwrap"));
         let lie = write(programs.join("lie"), LIE);
+        let otherwise = write(programs.join("otherwise"), OTHERWISE);
         let faulty = format!(
             "#!/bin/sh\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
              killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\n\
-             lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\nesac\nexec {sandbox} \"$@\"\n",
+             lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\n\
+             otherwise) sh {otherwise} \"$@\" ;;\nesac\nexec {sandbox} \"$@\"\n",
             sandbox = sandbox.display(),
             lie = lie.display(),
+            otherwise = otherwise.display(),
             fault = fault.display()
         );
         write(programs.join("bwrap"), &faulty);
@@ -116,6 +132,7 @@ impl Server {
             Fault::Killed => "killed",
             Fault::Stuck => "stuck",
             Fault::Lying => "lying",
+            Fault::Otherwise => "otherwise",
         };
         fs::write(self.directory.path().join("fault"), word).unwrap();
     }

@@ -37,10 +37,20 @@ pub struct Remote {
     /// What builds there; nothing is built with it here.
     backend: Arc<dyn Backend>,
     ready: Ready,
-    /// No result is taken from the server's cache.
-    no_cache: bool,
+    cache: Cache,
     network: Network,
     opened: OnceCell<Opened>,
+}
+
+/// What is done with the results that a server keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// One that is there is taken, and what is built is kept.
+    Used,
+    /// None is taken; what is built is kept.
+    Renewed,
+    /// None is taken, and none is kept.
+    Unused,
 }
 
 /// What is known once the tree is open.
@@ -52,13 +62,12 @@ struct Opened {
 }
 
 impl Remote {
-    /// Builds by a server, whose workers run `program` with a backend that is not started here. With `no_cache`, no
-    /// result is taken from the server's cache.
+    /// Builds by a server, whose workers run `program` with a backend that is not started here.
     pub fn new(
         server: Server,
         program: &Utf8Path,
         (backend, ready): (Arc<dyn Backend>, Ready),
-        no_cache: bool,
+        cache: Cache,
         network: Network,
     ) -> Self {
         Self {
@@ -66,7 +75,7 @@ impl Remote {
             program: program.to_owned(),
             backend,
             ready,
-            no_cache,
+            cache,
             network,
             opened: OnceCell::new(),
         }
@@ -82,7 +91,7 @@ impl Remote {
         told: &Told<'_>,
         name: &Name,
     ) -> Result<ImageSet, Error> {
-        let mut skip_cache = self.no_cache;
+        let mut skip_cache = self.cache != Cache::Used;
         if !skip_cache && let Some(result) = client.cached(&action.digest).await? {
             match self.keep(client, &result, to, told).await {
                 Err(Error::Call { status, .. }) if status.code() == Code::NotFound => {
@@ -93,8 +102,8 @@ impl Remote {
                 }
                 kept => {
                     let image = kept?;
-                    let by = by(&result);
                     let server = &self.server.address;
+                    let by = worker(&result).map_or(String::new(), |worker| format!(", by {worker}"));
                     let message = format!("{server} had it already{by}: it was not built now");
                     told.log.notice(&message);
                     return Ok(image);
@@ -107,8 +116,14 @@ impl Remote {
         let execution = Execution::new(client, action, told, name);
         let done = execution.run(skip_cache).await?;
         let image = self.keep(client, &done.result, to, told).await?;
-        let (by, seconds) = (by(&done.result), start.elapsed().as_secs());
-        told.line(&format!("built it{by} in {seconds} s"));
+        let seconds = start.elapsed().as_secs();
+        match worker(&done.result) {
+            Some(worker) => {
+                told.log.worker(worker);
+                told.line(&format!("built it by {worker} in {seconds} s"));
+            }
+            None => told.line(&format!("built it in {seconds} s")),
+        }
         Ok(image)
     }
 
@@ -139,12 +154,10 @@ impl Remote {
     }
 }
 
-/// Says which worker it was, where that is known.
-fn by(result: &ActionResult) -> String {
-    let worker = result.execution_metadata.as_ref();
-    let worker = worker.map(|metadata| metadata.worker.as_str());
-    let worker = worker.filter(|worker| !worker.is_empty());
-    worker.map_or(String::new(), |worker| format!(" by {worker}"))
+/// Returns what the server calls the worker, if it says that.
+fn worker(result: &ActionResult) -> Option<&str> {
+    let worker = result.execution_metadata.as_ref()?.worker.as_str();
+    (!worker.is_empty()).then_some(worker)
 }
 
 /// Writes into a package's log what happens at a server.
@@ -241,7 +254,9 @@ impl Executor for Remote {
         let recipe = resolved[0].recipe.clone();
         let (program, network) = (Arc::clone(&opened.program), self.network);
         let server = self.server.clone();
-        let action = blocking(move || action::of(&resolved, &program, network, &server)).await?;
+        let is_kept = self.cache != Cache::Unused;
+        let action = move || action::of(&resolved, &program, network, (&server, is_kept));
+        let action = blocking(action).await?;
 
         let (directories, name) = (opened.directories.clone(), recipe.name.clone());
         let work = blocking(move || Work::begin(&directories, &name)).await?;

@@ -22,6 +22,6 @@ mod tree;
 mod worker;
 
 pub use address::{Address, InvalidAddress};
-pub use executor::Remote;
+pub use executor::{Cache, Remote};
 pub use server::{Credentials, RUNTIME, Server, Token};
 pub use worker::{WorkerError, work};
