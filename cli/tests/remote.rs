@@ -89,6 +89,11 @@ fn example() -> Result<(), Failed> {
     let ran = with(&server.address, tree.path(), &["make"]);
     expect(ran.code == 0, &told(&ran))?;
     expect(!is_cached(&ran, PACKAGE), "nothing can be in a cache yet")?;
+    let built = format!(
+        "note: {}: built 16 images and had 0 already",
+        server.address
+    );
+    expect(ran.stderr.contains(&built), &told(&ran))?;
     let check = stagex_with(tree.path(), &["digests", "--check"], &[]);
     expect(check.code == 0, &check.stderr)?;
 

@@ -69,7 +69,12 @@ pub(crate) struct Reproduce {
 
     /// Be content with N runtimes that make the recorded image, or one image where none is recorded. Those that made
     /// another are named. All that one server answers counts as one.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "prove_bootstrap",
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
     pub(crate) agree: Option<u32>,
 
     /// Begin nothing outside of the stage `bootstrap` before each of its packages has one digest from at least

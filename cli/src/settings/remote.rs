@@ -176,7 +176,8 @@ impl Building {
             for (place, one) in all() {
                 if all().any(|(before, other)| before < place && other.is_of_same_server(one)) {
                     let message = format!("{one} is a server that was named before");
-                    let hint = "what one server answers is one answer, whichever of its workers gave it";
+                    let hint =
+                        "what one server answers is one answer, whichever of its workers gave it";
                     return Err(usage(message, Some(hint)));
                 }
             }
@@ -220,8 +221,7 @@ impl Building {
             "{what} cannot be done by a server, which {} asks for",
             self.address.source
         );
-        let hint =
-            "only `stagex make` and `stagex reproduce` build by a server; name a runtime to build here: --runtime NAME";
+        let hint = "only `stagex make` and `stagex reproduce` build by a server; name a runtime to build here: --runtime NAME";
         Err(usage(message, Some(hint)))
     }
 }

@@ -65,7 +65,11 @@ pub(crate) fn reproduced() -> Result<(), Failed> {
         )?;
     }
     let here = ["reproduce", "--runtimes", "native", NEEDS_IT];
-    let here = stagex_with(tree.path(), &[&here[..], &["--format", "json"]].concat(), &[]);
+    let here = stagex_with(
+        tree.path(),
+        &[&here[..], &["--format", "json"]].concat(),
+        &[],
+    );
     let found = document(&here)?;
     expect(
         found["images"][0]["runtimes"][0]["now"] == true,

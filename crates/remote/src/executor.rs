@@ -1,13 +1,14 @@
 //! Builds what `make` asks for by a server of the Remote Execution API.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use backend_api::{Backend, Network, Ready, Variations};
+use backend_api::{Backend, Event, Events as _, Network, Ready, Variations};
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     ActionResult, execution_stage::Value as Stage,
 };
+use bazel_remote_apis::google::protobuf::Timestamp;
 use build::{
     Chosen, Destination, ImageSet, Listener, Log, Order, Recipe, Refusal, Session, Work, blocking,
     check_platforms, unless,
@@ -26,6 +27,7 @@ use crate::error::Error;
 use crate::execution::{Execution, Hears, Name};
 use crate::output;
 use crate::server::{RUNTIME, Server};
+use crate::summary::{Counts, Summary};
 use crate::worker;
 
 /// Builds by a server.
@@ -39,6 +41,7 @@ pub struct Remote {
     ready: Ready,
     cache: Cache,
     network: Network,
+    counts: Counts,
     opened: OnceCell<Opened>,
 }
 
@@ -77,8 +80,14 @@ impl Remote {
             ready,
             cache,
             network,
+            counts: Counts::default(),
             opened: OnceCell::new(),
         }
+    }
+
+    /// Returns what the server has done so far.
+    pub fn summary(&self) -> Summary {
+        self.counts.get()
     }
 
     /// Has an action carried out, unless the server has its result, and its image downloaded and verified into the
@@ -103,19 +112,27 @@ impl Remote {
                 kept => {
                     let image = kept?;
                     let server = &self.server.address;
-                    let by = worker(&result).map_or(String::new(), |worker| format!(", by {worker}"));
+                    let by =
+                        worker(&result).map_or(String::new(), |worker| format!(", by {worker}"));
                     let message = format!("{server} had it already{by}: it was not built now");
                     told.log.notice(&message);
+                    told.counts.add(|counts| counts.cached += 1);
                     return Ok(image);
                 }
             }
         }
         let sent = client.upload(&action.blobs).await?;
         told.line(&format!("{sent} bytes were sent"));
+        told.counts.add(|counts| counts.sent += sent);
         let start = Instant::now();
         let execution = Execution::new(client, action, told, name);
         let done = execution.run(skip_cache).await?;
         let image = self.keep(client, &done.result, to, told).await?;
+        let busy = busy(&done.result).unwrap_or_else(|| start.elapsed());
+        told.counts.add(|counts| {
+            counts.built += 1;
+            counts.busy += busy;
+        });
         let seconds = start.elapsed().as_secs();
         match worker(&done.result) {
             Some(worker) => {
@@ -150,6 +167,7 @@ impl Remote {
             return Err(client.wrong(problem));
         }
         told.line(&format!("{bytes} bytes were received"));
+        told.counts.add(|counts| counts.received += bytes);
         Ok(image)
     }
 }
@@ -160,17 +178,32 @@ fn worker(result: &ActionResult) -> Option<&str> {
     (!worker.is_empty()).then_some(worker)
 }
 
+/// Returns how long a worker has built, if the server says that.
+fn busy(result: &ActionResult) -> Option<Duration> {
+    let metadata = result.execution_metadata.as_ref()?;
+    let (start, end) = (
+        metadata.worker_start_timestamp.as_ref()?,
+        metadata.worker_completed_timestamp.as_ref()?,
+    );
+    let nanoseconds =
+        |time: &Timestamp| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
+    let between = nanoseconds(end).checked_sub(nanoseconds(start))?;
+    Some(Duration::from_nanos(u64::try_from(between).ok()?))
+}
+
 /// Writes into a package's log what happens at a server.
 struct Told<'a> {
     server: &'a Address,
     /// For how many platforms it is built.
     platforms: usize,
     log: &'a Log,
+    counts: &'a Counts,
 }
 
 impl Told<'_> {
     fn line(&self, message: &str) {
-        self.log.line(&format!("{}: {message}", self.server));
+        let line = format!("{}: {message}", self.server);
+        self.log.emit(Event::Output { step: None, line });
     }
 }
 
@@ -185,6 +218,7 @@ impl Hears for Told<'_> {
     }
 
     fn again(&self, why: &str) {
+        self.counts.add(|counts| counts.again += 1);
         let message = format!("{} builds it again: {why}", self.server);
         self.log.notice(&message);
     }
@@ -267,6 +301,7 @@ impl Executor for Remote {
                 server: &self.server.address,
                 platforms: recipe.platforms.len(),
                 log,
+                counts: &self.counts,
             },
         );
         let obtaining = async {

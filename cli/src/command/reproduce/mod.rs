@@ -290,7 +290,9 @@ async fn job(
     for (ready, _) in &runtimes {
         build::check_platforms(ready, &asked.building.platforms())?;
     }
-    let here = runtimes.iter().filter(|(_, runtime)| runtime.server.is_none());
+    let here = runtimes
+        .iter()
+        .filter(|(_, runtime)| runtime.server.is_none());
     if asked.prove_bootstrap && here.count() < TO_PROVE {
         let hint = "name two, such as --runtimes podman,native";
         let message = "--prove-bootstrap needs at least two runtimes of this machine".to_owned();
@@ -472,7 +474,8 @@ fn origins(
     runtimes: &[(Ready, Runtime)],
 ) -> Result<Vec<Origin>, Failure> {
     let mut origins = vec![Origin::Tree(directories.clone())];
-    let of = |(_, runtime): &(Ready, Runtime)| Origin::Tree(directories.of_reproduction(&runtime.label));
+    let of =
+        |(_, runtime): &(Ready, Runtime)| Origin::Tree(directories.of_reproduction(&runtime.label));
     origins.extend(runtimes.iter().map(of));
     origins.push(Origin::Pulled(directories.of_pulled()));
     for images in &asked.images {
