@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         of_real("a_layer_that_is_not_what_it_says_is_not_kept", lies),
         of_real("what_is_lost_is_done_again", lost),
         of_real("what_is_interrupted_ends_there_too", interrupted),
+        of_real("what_a_killed_client_began_is_found_again", found_again),
         of_real("a_server_builds_again", agreeing::reproduced),
         of_real("servers_have_to_agree", agreeing::agreed),
         Trial::test("a_server_that_is_not_there_is_told", nobody),
@@ -269,6 +270,26 @@ fn interrupted() -> Result<(), Failed> {
         &format!("it ended with {status}"),
     )?;
     within("the action ends", || !is_stuck())
+}
+
+fn found_again() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    server.next_is(Fault::Slow);
+    let mut command = program::command(tree.path(), &["make", PACKAGE]);
+    let child = command.env("STAGEX_REMOTE", &server.address);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let begun = tree.path().join("out/.stagex/begun").join(PACKAGE);
+    within("an action is started", || {
+        server.has_gone_wrong() && begun.exists()
+    })?;
+    child.kill()?;
+    child.wait()?;
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.code == 0, &format!("{}\n{}", ran.stderr, server.log()))?;
+    let started = server.started();
+    let message = format!("{started} were started: {}", ran.stderr);
+    expect(started == 1 && !begun.exists(), &message)
 }
 
 /// Tells whether an action goes on that does not end by itself.

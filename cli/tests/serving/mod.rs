@@ -15,6 +15,8 @@ pub(crate) const PROGRAMS: [&str; 2] = ["buildbox-casd", "buildbox-run"];
 const BEGIN: Duration = Duration::from_secs(20);
 /// How many seconds an action takes that does not end; no other process has this in its command line.
 pub(crate) const STUCK: &str = "86411";
+/// How many seconds longer a slow action takes.
+const SLOW: u32 = 4;
 /// How often it is asked whether it has begun.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -58,6 +60,8 @@ pub(crate) enum Fault {
     Killed,
     /// It does not end.
     Stuck,
+    /// It takes a few seconds longer.
+    Slow,
     /// It gives the right manifest, over a layer that is another one.
     Lying,
     /// It gives another image, of which everything is right.
@@ -79,14 +83,15 @@ impl Server {
         let lie = write(programs.join("lie"), LIE);
         let otherwise = write(programs.join("otherwise"), OTHERWISE);
         let faulty = format!(
-            "#!/bin/sh\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
-             killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\n\
+            "#!/bin/sh\necho >>{started}\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
+             killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\nslow) sleep {SLOW} ;;\n\
              lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\n\
              otherwise) sh {otherwise} \"$@\" ;;\nesac\nexec {sandbox} \"$@\"\n",
             sandbox = sandbox.display(),
             lie = lie.display(),
             otherwise = otherwise.display(),
-            fault = fault.display()
+            fault = fault.display(),
+            started = directory.path().join("started").display()
         );
         write(programs.join("bwrap"), &faulty);
         let run = which::which(PROGRAMS[1]).unwrap();
@@ -131,6 +136,7 @@ impl Server {
         let word = match fault {
             Fault::Killed => "killed",
             Fault::Stuck => "stuck",
+            Fault::Slow => "slow",
             Fault::Lying => "lying",
             Fault::Otherwise => "otherwise",
         };
@@ -140,6 +146,12 @@ impl Server {
     /// Tells whether an action has been started that was to go wrong.
     pub(crate) fn has_gone_wrong(&self) -> bool {
         !self.directory.path().join("fault").exists()
+    }
+
+    /// Returns how many actions it has started.
+    pub(crate) fn started(&self) -> usize {
+        let text = fs::read_to_string(self.directory.path().join("started"));
+        text.unwrap_or_default().lines().count()
     }
 
     /// Returns what it has said.

@@ -22,6 +22,7 @@ use tonic::Code;
 
 use crate::action::{self, Action, Program};
 use crate::address::Address;
+use crate::begun::Begun;
 use crate::client::Client;
 use crate::error::Error;
 use crate::execution::{Execution, Hears, Name};
@@ -295,8 +296,10 @@ impl Executor for Remote {
         let (directories, name) = (opened.directories.clone(), recipe.name.clone());
         let work = blocking(move || Work::begin(&directories, &name)).await?;
         let layout = work.directory().join("layout");
+        let server = &self.server.address;
+        let begun = Begun::of(&opened.directories, &recipe.name, server, &action.digest);
         let (name, told) = (
-            Name::default(),
+            Name::of(begun),
             Told {
                 server: &self.server.address,
                 platforms: recipe.platforms.len(),

@@ -7,6 +7,7 @@
 mod action;
 mod address;
 mod bearer;
+mod begun;
 mod blob;
 mod client;
 mod description;
