@@ -114,6 +114,17 @@ pub struct AttemptMachine {
     pub processors: u32,
 }
 
+impl AttemptMachine {
+    /// Tells whether it is one of a server that was asked from here. What was imported names somebody after it.
+    pub fn is_of_server(&self) -> bool {
+        let whose = self.whose.as_deref().unwrap_or_default();
+        let is_address = ["grpc://", "grpcs://"]
+            .iter()
+            .any(|scheme| whose.starts_with(scheme));
+        is_address && !whose.contains(' ')
+    }
+}
+
 /// What the dependencies of an attempt were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -555,9 +555,13 @@ fn run_page<'a>(facts: &Facts<'a>, report: &Report) -> RunPage<'a> {
     let bars = run.iter().flat_map(|run| &run.bars).map(|bar| {
         let state = standing(facts, bar.attempt);
         let critical = if bar.is_critical { " critical" } else { "" };
+        let name = &bar.attempt.runtime.name;
         let (package, runtime) = (
             shown(&bar.attempt.package),
-            shown(&bar.attempt.runtime.name),
+            shown(&match &bar.attempt.machine.worker {
+                Some(worker) => format!("{name}, {worker}"),
+                None => name.clone(),
+            }),
         );
         let took = duration(length(bar.attempt));
         ShownBar {

@@ -39,10 +39,10 @@ pub(crate) struct Step<'a> {
     pub(crate) seconds: f64,
 }
 
-/// Returns the last run of this machine, if there is one.
+/// Returns the last run from this machine, if there is one: on it, or by a server. Each worker has lanes of its own.
 #[expect(clippy::cast_precision_loss, reason = "a picture needs no more digits")]
 pub(crate) fn last_run<'a>(facts: &Facts<'a>) -> Option<Run<'a>> {
-    let own = |each: &&Attempt| each.machine.whose.is_none();
+    let own = |each: &&Attempt| each.machine.whose.is_none() || each.machine.is_of_server();
     let is_planned = |each: &&Attempt| {
         facts
             .plan
@@ -71,17 +71,18 @@ pub(crate) fn last_run<'a>(facts: &Facts<'a>) -> Option<Run<'a>> {
         .map(|(at, each)| (at - start) as f64 + length(each));
     let seconds = ends.fold(1.0, f64::max);
     let path = critical_path(facts, &attempts);
-    let mut lanes: Vec<f64> = Vec::new();
+    let mut lanes: Vec<(Place, f64)> = Vec::new();
     let mut bars = Vec::with_capacity(attempts.len());
     for (at, attempt) in attempts {
         let offset = at - start;
         let begin = offset as f64;
-        let free = lanes.iter().position(|end| *end <= begin);
-        let lane = free.unwrap_or_else(|| {
-            lanes.push(0.0);
+        let place = place(attempt);
+        let is_free = |(of, end): &(Place, f64)| *of == place && *end <= begin;
+        let lane = lanes.iter().position(is_free).unwrap_or_else(|| {
+            lanes.push((place, 0.0));
             lanes.len() - 1
         });
-        lanes[lane] = begin + length(attempt);
+        lanes[lane].1 = begin + length(attempt);
         bars.push(Bar {
             offset,
             x: begin / seconds * WIDTH,
@@ -107,6 +108,14 @@ pub(crate) fn last_run<'a>(facts: &Facts<'a>) -> Option<Run<'a>> {
             })
             .collect(),
     })
+}
+
+/// Where something was built: a server, and what it calls the worker.
+type Place<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn place(attempt: &Attempt) -> Place<'_> {
+    let machine = &attempt.machine;
+    (machine.whose.as_deref(), machine.worker.as_deref())
 }
 
 /// Returns how long an attempt took; what is no duration is none.

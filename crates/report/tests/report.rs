@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     let mut trials = vec![
         Trial::test("texts_are_texts", texts_are_texts),
         Trial::test("the_front_page_is_small", the_front_page_is_small),
+        Trial::test("workers_have_lanes", workers_have_lanes),
         Trial::test("only_a_report_is_replaced", only_a_report_is_replaced),
         Trial::test("changes_are_seen_once", changes_are_seen_once),
         Trial::test("other_inputs_prove_nothing", other_inputs_prove_nothing),
@@ -281,6 +282,24 @@ fn what_differs_has_one_page() -> Result<(), Failed> {
     }
     let other = &site["diff/core-package6@podman@linux=2f=arm64.html"];
     expect(other.contains("linux/arm64"), "it is another page")
+}
+
+/// What a server's workers built one after another stands in their own lanes.
+fn workers_have_lanes() -> Result<(), Failed> {
+    let mut sample = Sample::new(3);
+    let by = |number: usize, worker: &str, seconds: i64| {
+        let mut attempt = attempt(number, 9);
+        attempt.machine.whose = Some("grpc://localhost:1".to_owned());
+        attempt.machine.worker = Some(worker.to_owned());
+        attempt.started = documents::rfc3339(1_795_000_000 + seconds);
+        attempt
+    };
+    sample.attempts = vec![by(0, "one", 0), by(1, "two", 40), by(2, "one", 80)];
+    let (_, site) = sample.made(None);
+    let page = &site["run.html"];
+    let lane = |y: u32| page.matches(&format!("y=\"{y}\" ")).count();
+    expect((lane(0), lane(14)) == (2, 1), page)?;
+    expect(page.contains(", one:") && page.contains(", two:"), page)
 }
 
 fn the_front_page_is_small() -> Result<(), Failed> {
