@@ -32,11 +32,22 @@ done
 exit 1
 "#;
 
+/// Mounts FUSE file systems that ignore owners over the directories where a worker may build, and over a further one.
+const SWALLOW: &str = r#"#!/bin/sh
+for place in /var/tmp /tmp $1; do
+    bindfs --chown-ignore --chgrp-ignore "$place" "$place" || exit 125
+done
+shift
+exec "$@"
+"#;
+
 /// A server on loopback; it ends with this.
 pub(crate) struct Server {
     child: Child,
     directory: tempfile::TempDir,
-    socket: SocketAddr,
+    pub(crate) socket: SocketAddr,
+    /// Options of its own.
+    options: &'static [&'static str],
     pub(crate) address: String,
 }
 
@@ -49,10 +60,21 @@ pub(crate) enum Fault {
     Stuck,
     /// It gives the right manifest, over a layer that is another one.
     Lying,
+    /// It is a user's who may map no users.
+    Ordinary,
+    /// Only a file system in memory keeps owners: every other one is a FUSE file system that ignores them.
+    Swallowing,
+    /// No file system keeps owners.
+    Nowhere,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with more options.
+    pub(crate) fn start_with(options: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         let programs = directory.path().join("bin");
         fs::create_dir(&programs).unwrap();
@@ -64,12 +86,18 @@ impl Server {
         let fault = directory.path().join("fault");
         let sandbox = write(programs.join("without-sandbox"), include_str!("bwrap"));
         let lie = write(programs.join("lie"), LIE);
+        let swallow = write(programs.join("swallow"), SWALLOW);
         let faulty = format!(
             "#!/bin/sh\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
              killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\n\
-             lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\nesac\nexec {sandbox} \"$@\"\n",
+             lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\n\
+             ordinary) exec setpriv --reuid=65534 --regid=65534 --clear-groups {sandbox} \"$@\" ;;\n\
+             swallowing) exec unshare --mount {swallow} '' {sandbox} \"$@\" ;;\n\
+             nowhere) exec unshare --mount {swallow} /dev/shm {sandbox} \"$@\" ;;\n\
+             esac\nexec {sandbox} \"$@\"\n",
             sandbox = sandbox.display(),
             lie = lie.display(),
+            swallow = swallow.display(),
             fault = fault.display()
         );
         write(programs.join("bwrap"), &faulty);
@@ -84,9 +112,10 @@ impl Server {
         let socket = free.local_addr().unwrap();
         drop(free);
         let server = Self {
-            child: begin(directory.path(), socket),
+            child: begin(directory.path(), socket, options),
             directory,
             socket,
+            options,
             address: format!("grpc://{socket}"),
         };
         server.wait();
@@ -106,7 +135,7 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = begin(self.directory.path(), self.socket);
+        self.child = begin(self.directory.path(), self.socket, self.options);
         self.wait();
     }
 
@@ -116,6 +145,9 @@ impl Server {
             Fault::Killed => "killed",
             Fault::Stuck => "stuck",
             Fault::Lying => "lying",
+            Fault::Ordinary => "ordinary",
+            Fault::Swallowing => "swallowing",
+            Fault::Nowhere => "nowhere",
         };
         fs::write(self.directory.path().join("fault"), word).unwrap();
     }
@@ -138,7 +170,7 @@ impl Server {
 }
 
 /// Starts the server in a directory.
-fn begin(directory: &Path, socket: SocketAddr) -> Child {
+fn begin(directory: &Path, socket: SocketAddr, options: &[&str]) -> Child {
     let mut log = fs::File::options();
     let log = log.create(true).append(true).open(directory.join("log"));
     let log = log.unwrap();
@@ -149,6 +181,7 @@ fn begin(directory: &Path, socket: SocketAddr) -> Child {
             directory.join("runner").display()
         ))
         .args(["--jobs=2", "--log-level=info"])
+        .args(options)
         .arg(directory.join("store"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
