@@ -84,6 +84,11 @@ pub(crate) fn is_away(status: &Status) -> bool {
     status.code() == Code::Unavailable || is_of_connection(status)
 }
 
+/// Tells whether a server has as much to do as it takes.
+pub(crate) fn is_busy(status: &Status) -> bool {
+    status.code() == Code::ResourceExhausted
+}
+
 /// Tells whether the same call may succeed if it is made again.
 pub(crate) fn may_pass(status: &Status) -> bool {
     match status.code() {

@@ -8,12 +8,14 @@ use tonic::{Code, Status};
 
 use crate::action::Action;
 use crate::client::{Client, Done};
-use crate::error::{Error, is_away, may_pass, said};
+use crate::error::{Error, is_away, is_busy, may_pass, said};
 use crate::retry::{PATIENCE, Pauses};
 use crate::worker::is_end_of_work;
 
 /// How often what was lost is done again.
 const MOST: u32 = 5;
+/// How long a server may have too much to do: what it builds may take so long.
+const QUEUE: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long an execution goes on that was not lost at once.
 const WHILE: Duration = Duration::from_secs(30);
 /// How long a server may take to hear that nobody wants a result any more.
@@ -50,6 +52,17 @@ impl Name {
 
     pub(crate) fn set(&self, name: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+}
+
+/// Returns how long something is waited for that is not the action's own.
+fn patience(status: &Status) -> Duration {
+    if is_busy(status) {
+        QUEUE
+    } else if is_away(status) {
+        PATIENCE
+    } else {
+        Duration::ZERO
     }
 }
 
@@ -91,7 +104,7 @@ impl<'a> Execution<'a> {
                     skip_cache = true;
                     format!("it was ended with exit code {}", done.result.exit_code)
                 }
-                Err(status) if is_away(&status) && pauses.waited < PATIENCE => {
+                Err(status) if pauses.waited < patience(&status) => {
                     let why = said(&status);
                     // Said once, however long it takes.
                     if told != why {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 
-use crate::error::{is_away, may_pass};
+use crate::error::{is_away, is_busy, may_pass};
 
 /// How often a call is made at most, by a server that is there.
 const TIMES: u32 = 6;
@@ -31,7 +31,7 @@ where
 }
 
 /// Makes a call until it succeeds, or fails in a way that does not pass by itself, or has failed too often. A server that
-/// is away is waited for.
+/// is away, or has too much to do, is waited for.
 pub(crate) async fn again_while_it_moves<T, F>(call: impl FnMut() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<T, Status>>,
@@ -73,7 +73,7 @@ where
         } else {
             TIMES
         };
-        let is_waited_for = is_away(&status) && pauses.waited < patience;
+        let is_waited_for = (is_away(&status) || is_busy(&status)) && pauses.waited < patience;
         if made >= most && !is_waited_for {
             return Err(status);
         }
@@ -149,9 +149,11 @@ mod tests {
         // As many as in two minutes.
         assert_eq!(calls(Code::Unavailable, 30).await, (31, true));
         assert!(start.elapsed() > Duration::from_secs(100));
-        let start = tokio::time::Instant::now();
-        assert!(!calls(Code::Unavailable, u32::MAX).await.1);
-        assert!((PATIENCE..PATIENCE * 2).contains(&start.elapsed()));
+        for code in [Code::Unavailable, Code::ResourceExhausted] {
+            let start = tokio::time::Instant::now();
+            assert!(!calls(code, u32::MAX).await.1);
+            assert!((PATIENCE..PATIENCE * 2).contains(&start.elapsed()));
+        }
         let mut made = 0;
         let result = again_at_first(|| {
             made += 1;

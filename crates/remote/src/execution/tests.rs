@@ -39,11 +39,12 @@ struct State {
     asked: u32,
 }
 
-/// Loses all that it was sent, when it is asked to execute, so many times.
+/// Loses all that it was sent, when it is asked to execute, and says so, so many times.
 #[derive(Clone)]
 struct Forgetful {
     state: Arc<Mutex<State>>,
     times: u32,
+    code: Code,
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -152,7 +153,7 @@ impl Executes for Forgetful {
         state.asked += 1;
         if state.asked <= self.times {
             state.stored.clear();
-            return Err(Status::failed_precondition("blobs are missing"));
+            return Err(Status::new(self.code, "not now"));
         }
         let response = ExecuteResponse {
             result: Some(ActionResult::default()),
@@ -192,13 +193,17 @@ impl Hears for Heard {
 }
 
 /// Has an action executed by a server that forgets so many times what it was sent.
-async fn forgotten(times: u32) -> (Result<Done, Error>, Vec<String>, Arc<Mutex<State>>) {
+async fn forgotten(
+    code: Code,
+    times: u32,
+) -> (Result<Done, Error>, Vec<String>, Arc<Mutex<State>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let state = Arc::default();
     let forgetful = Forgetful {
         state: Arc::clone(&state),
         times,
+        code,
     };
     let serving = Transport::builder()
         .add_service(CapabilitiesServer::new(forgetful.clone()))
@@ -224,7 +229,7 @@ async fn forgotten(times: u32) -> (Result<Done, Error>, Vec<String>, Arc<Mutex<S
 
 #[tokio::test]
 async fn what_a_server_has_lost_is_sent_again() {
-    let (done, heard, state) = forgotten(2).await;
+    let (done, heard, state) = forgotten(Code::FailedPrecondition, 2).await;
     assert!(done.is_ok(), "{done:?}");
     let told = "inputs were lost, and 14 bytes were sent again";
     assert_eq!(heard, [told, told]);
@@ -233,11 +238,21 @@ async fn what_a_server_has_lost_is_sent_again() {
 
 #[tokio::test]
 async fn what_a_server_always_loses_is_not_sent_for_ever() {
-    let (done, heard, state) = forgotten(u32::MAX).await;
+    let (done, heard, state) = forgotten(Code::FailedPrecondition, u32::MAX).await;
     let Err(Error::Call { status, .. }) = done else {
         panic!("{done:?}");
     };
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(heard.len(), MOST as usize);
     assert_eq!(state.lock().unwrap().asked, MOST + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_with_too_much_to_do_is_asked_later_and_that_is_said_once() {
+    let start = tokio::time::Instant::now();
+    let (done, heard, state) = forgotten(Code::ResourceExhausted, 1000).await;
+    assert!(done.is_ok(), "{done:?}");
+    assert_eq!(heard, ["not now (ResourceExhausted)"]);
+    assert_eq!(state.lock().unwrap().asked, 1001);
+    assert!(start.elapsed() > Duration::from_secs(3600));
 }
