@@ -12,6 +12,9 @@ use crate::server::RUNTIME;
 /// How the problem of a server begins that does not have the instance that was asked for.
 pub(crate) const NO_INSTANCE: &str = "has no such instance";
 
+/// What a server is asked to do with an action.
+pub(crate) const BUILD: &str = "build it";
+
 /// What may help where an encrypted connection does not come about, or is ended.
 const ENCRYPTED: &str = "check the address, that the server runs, and the certificates: SSL_CERT_FILE names other \
                          authorities, and `certificate` and `key` in `[remote]` are yours";
@@ -154,6 +157,9 @@ impl Error {
             Self::Call { status, .. } if is_of_user(status) => {
                 "check by what the server knows you: `token` or `token-program`, and `certificate` and `key`, in `[remote]` in \
                  your stagex.toml"
+            }
+            Self::Call { what, status, .. } if *what == BUILD && is_busy(status) => {
+                "it takes no more at once: use fewer --jobs, or raise its limit (BuildGrid: thread-pool-size)"
             }
             Self::Call { status, .. } if is_of_server(status) => {
                 "look into the server's own log, and whether its disk is full"

@@ -8,14 +8,15 @@ use tonic::{Code, Status};
 
 use crate::action::Action;
 use crate::client::{Client, Done};
-use crate::error::{Error, is_away, is_busy, may_pass, said};
+use crate::error::{BUILD, Error, is_away, is_busy, may_pass, said};
 use crate::retry::{PATIENCE, Pauses};
 use crate::worker::is_end_of_work;
 
 /// How often what was lost is done again.
 const MOST: u32 = 5;
-/// How long a server may have too much to do: what it builds may take so long.
-const QUEUE: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long a server may have too much to do. It may be that it never has less: where executions that are waited for take
+/// all connections, workers have none.
+const QUEUE: Duration = Duration::from_secs(60 * 60);
 /// How long an execution goes on that was not lost at once.
 const WHILE: Duration = Duration::from_secs(30);
 /// How long a server may take to hear that nobody wants a result any more.
@@ -114,7 +115,7 @@ impl<'a> Execution<'a> {
                     pauses.next().await;
                     continue;
                 }
-                Err(status) if lost == MOST => return Err(self.client.failed("build it", status)),
+                Err(status) if lost == MOST => return Err(self.client.failed(BUILD, status)),
                 Err(status) => self.lost(status).await?,
             };
             lost += 1;
@@ -134,7 +135,7 @@ impl<'a> Execution<'a> {
         // What the server says of a worker is of another kind than what it says of a call.
         let of_worker = matches!(status.code(), Code::Internal | Code::Unknown);
         if !(may_pass(&status) || of_worker) || status.code() == Code::DeadlineExceeded {
-            return Err(self.client.failed("build it", status));
+            return Err(self.client.failed(BUILD, status));
         }
         Ok(said(&status))
     }

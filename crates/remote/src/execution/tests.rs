@@ -250,9 +250,12 @@ async fn what_a_server_always_loses_is_not_sent_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn a_server_with_too_much_to_do_is_asked_later_and_that_is_said_once() {
     let start = tokio::time::Instant::now();
-    let (done, heard, state) = forgotten(Code::ResourceExhausted, 1000).await;
+    let (done, heard, state) = forgotten(Code::ResourceExhausted, 500).await;
     assert!(done.is_ok(), "{done:?}");
     assert_eq!(heard, ["not now (ResourceExhausted)"]);
-    assert_eq!(state.lock().unwrap().asked, 1001);
-    assert!(start.elapsed() > Duration::from_secs(3600));
+    assert_eq!(state.lock().unwrap().asked, 501);
+    assert!(start.elapsed() > Duration::from_secs(2000));
+    let (done, ..) = forgotten(Code::ResourceExhausted, u32::MAX).await;
+    let hint = build::Error::from(done.unwrap_err()).hint();
+    assert!(hint.is_some_and(|hint| hint.contains("fewer --jobs")));
 }
