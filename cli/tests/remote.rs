@@ -7,6 +7,7 @@
     reason = "in a test, what cannot be made is a failure; and the program itself is what is tested"
 )]
 
+mod agreeing;
 mod cut;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod engines;
@@ -68,6 +69,9 @@ fn main() -> ExitCode {
             "a_file_system_that_swallows_owners_is_not_built_on",
             swallowed,
         ),
+        of_real("what_a_killed_client_began_is_found_again", found_again),
+        of_real("a_server_builds_again", agreeing::reproduced),
+        of_real("servers_have_to_agree", agreeing::agreed),
         Trial::test("a_server_that_is_not_there_is_told", nobody),
         Trial::test("what_a_server_cannot_do_is_refused", refused),
     ];
@@ -96,6 +100,11 @@ fn example() -> Result<(), Failed> {
     let ran = with(&server.address, tree.path(), &["make"]);
     expect(ran.code == 0, &told(&ran))?;
     expect(!is_cached(&ran, PACKAGE), "nothing can be in a cache yet")?;
+    let built = format!(
+        "note: {}: built 16 images and had 0 already",
+        server.address
+    );
+    expect(ran.stderr.contains(&built), &told(&ran))?;
     let check = stagex_with(tree.path(), &["digests", "--check"], &[]);
     expect(check.code == 0, &check.stderr)?;
 
@@ -418,6 +427,26 @@ fn swallowed() -> Result<(), Failed> {
     expect(check.code == 0, &check.stderr)
 }
 
+fn found_again() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    server.next_is(Fault::Slow);
+    let mut command = program::command(tree.path(), &["make", PACKAGE]);
+    let child = command.env("STAGEX_REMOTE", &server.address);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let begun = tree.path().join("out/.stagex/begun").join(PACKAGE);
+    within("an action is started", || {
+        server.has_gone_wrong() && begun.exists()
+    })?;
+    child.kill()?;
+    child.wait()?;
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    expect(ran.code == 0, &format!("{}\n{}", ran.stderr, server.log()))?;
+    let started = server.started();
+    let message = format!("{started} were started: {}", ran.stderr);
+    expect(started == 1 && !begun.exists(), &message)
+}
+
 /// Tells whether an action goes on that does not end by itself.
 fn is_stuck() -> bool {
     let processes = fs::read_dir("/proc").unwrap().flatten();
@@ -457,9 +486,7 @@ fn nobody() -> Result<(), Failed> {
 fn refused() -> Result<(), Failed> {
     let tree = example_tree();
     for words in [
-        &["reproduce"][..],
-        &["release", "--run", "2026.11.0"],
-        &["make", "reproduce"],
+        &["release", "--run", "2026.11.0"][..],
         &["make", "--prove-bootstrap", "--runtimes", "native,docker"],
         &["make", "import-core-cat"],
         &["conformance"],

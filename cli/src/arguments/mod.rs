@@ -106,9 +106,9 @@ pub(crate) struct Global {
     pub(crate) runtimes: Vec<Choice>,
 
     /// Build by this server of the Remote Execution API: `grpc://HOST:PORT`, or `grpcs://` with encryption, and
-    /// `/INSTANCE` if the server has several. Also set by `STAGEX_REMOTE`.
+    /// `/INSTANCE` if the server has several. May be given more than once for reproduce. Also set by `STAGEX_REMOTE`.
     #[arg(long, value_name = "ADDRESS", global = true)]
-    pub(crate) remote: Option<remote::Address>,
+    pub(crate) remote: Vec<remote::Address>,
 
     /// Use this program for an engine: `docker=/usr/bin/docker`. Also set by `STAGEX_DOCKER`,
     /// `STAGEX_PODMAN` and so on.

@@ -13,6 +13,7 @@ Examples:
   stagex reproduce --against-record core-rust    build only it, from the recorded images
   stagex reproduce --against-record --from docker.io/stagex core-rust   the same, and pull what is not here
   stagex reproduce --rounds 3 core-musl          build each package three times, and vary what surrounds it
+  stagex --remote grpcs://a.org:443 --remote grpcs://b.org:443 reproduce --agree 2   by the workers of two servers
   stagex reproduce --clean                       build everything again, whatever was reproduced before
 
 Each runtime has outputs of its own in out/.stagex/reproduced/, so what you have built stays as it is.
@@ -65,6 +66,16 @@ pub(crate) struct Reproduce {
     /// each runtime can vary.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) rounds: u32,
+
+    /// Be content with N runtimes that make the recorded image, or one image where none is recorded. Those that made
+    /// another are named. All that one server answers counts as one.
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "prove_bootstrap",
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
+    pub(crate) agree: Option<u32>,
 
     /// Begin nothing outside of the stage `bootstrap` before each of its packages has one digest from at least
     /// two runtimes, which is the recorded one if one is recorded.

@@ -224,6 +224,7 @@ mod tests {
             version: Version,
             runtime: "docker".to_owned(),
             interrupted: false,
+            remote: None,
             packages: Vec::new(),
             digests: None,
             new_digests: None,

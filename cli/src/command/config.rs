@@ -135,12 +135,19 @@ fn of_building(settings: &Building) -> Vec<Setting> {
         key,
         token,
         token_program,
+        time_limit,
+        // They are given for one command.
+        others: _,
+        known_by: _,
     } = settings;
     let path = |path: &Option<Utf8PathBuf>| text(path.as_ref().map_or("", |path| path.as_str()));
     let address_text = address
         .value
         .as_ref()
         .map_or(String::new(), ToString::to_string);
+    let limit = time_limit.value.map_or(String::new(), |limit| {
+        humantime::format_duration(limit).to_string()
+    });
     let property = |(name, value): &(String, String)| format!("{name}={value}");
     let properties_text: Vec<_> = properties.value.iter().map(property).collect();
     vec![
@@ -162,6 +169,7 @@ fn of_building(settings: &Building) -> Vec<Setting> {
             path(&token_program.value),
             &token_program.source,
         ),
+        row("remote.time-limit", text(&limit), &time_limit.source),
     ]
 }
 

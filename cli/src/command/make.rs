@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use build::Listener;
-use documents::{Explanation, Explanations, MadePackage, Reason, Version};
+use documents::{Explanation, Explanations, MadeByServer, MadePackage, Reason, Version};
 use make::{Clean, Failure as FailedBuild, Job, Options, Outcome, Report};
 use package_tree::{DEFAULT_PLATFORM, Goals, Instead, Plan, Tree};
 
@@ -30,9 +30,6 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         return Err(usage(message, Some(hint)));
     }
     let server = &context.settings.remote;
-    if goals.reproduce {
-        server.refuse("the target reproduce")?;
-    }
     if arguments.prove_bootstrap {
         server.refuse("--prove-bootstrap")?;
     }
@@ -112,6 +109,12 @@ pub(super) fn run(context: &Context, arguments: &arguments::Make) -> Result<Exit
         }
         Format::Human if goals.after.is_empty() => print_digests(&made.report),
         Format::Human => after.iter().for_each(|done| render::result(&done.text())),
+    }
+    if let Some(remote) = &made.remote
+        && !context.verbosity.quiet
+        && remote.built + remote.cached > 0
+    {
+        render::note(&super::remote::line(remote));
     }
     print_failures(&made.report);
     Ok(exit)
@@ -242,6 +245,8 @@ struct MakeOutcome {
     unproven: Option<ErrorKind>,
     /// Why each package that was begun was.
     reasons: BTreeMap<String, Vec<Reason>>,
+    /// What a server has done, where one was asked.
+    remote: Option<MadeByServer>,
 }
 
 /// Builds what a plan asks for.
@@ -300,14 +305,15 @@ fn build(
                         report: nothing(&plan, *interrupted.borrow()),
                         unproven: Some(kind),
                         reasons: BTreeMap::new(),
+                        remote: None,
                     });
                 }
             }
             // What was proven is what everything else is built on.
             plan = Arc::new(reproduce::bootstrap_stays(&plan));
         }
-        let executor = super::remote::executor(context, selected, options.no_cache).await?;
-        let runtime = executor.runtime().to_owned();
+        let builds = super::remote::executor(context, selected, options.no_cache).await?;
+        let runtime = builds.executor.runtime().to_owned();
         let sources = super::supply::of(context, !arguments.building.no_fetch, &listener);
         let job = Job {
             given: None,
@@ -316,7 +322,7 @@ fn build(
             directories,
             sources,
             plan,
-            executor,
+            executor: Arc::clone(&builds.executor),
             hermetic,
             options,
         };
@@ -326,6 +332,7 @@ fn build(
             report,
             unproven: None,
             reasons: remembered.found(),
+            remote: builds.by_server(),
         })
     })
 }
@@ -410,6 +417,7 @@ fn document(made: &MakeOutcome) -> documents::Make {
         runtime: made.runtime.clone(),
         interrupted: made.report.interrupted,
         packages: made.report.packages.iter().map(package).collect(),
+        remote: made.remote.clone(),
         digests: None,
         new_digests: None,
         images: None,
@@ -449,6 +457,7 @@ mod tests {
                 unproven: None,
                 report,
                 reasons: BTreeMap::new(),
+                remote: None,
             });
             let documents::Outcome::Failed {
                 kind: said,

@@ -1,18 +1,22 @@
 //! Building by a server of the Remote Execution API, and `stagex remote-worker`, which its workers run.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backend_api::{Network, Ready};
 use camino::Utf8Path;
+use documents::MadeByServer;
+use indicatif::HumanBytes;
 use make::{Executor, Local};
 use process::Invocation;
-use remote::{Credentials, Remote, Server, Token};
+use remote::{Address, Cache, Credentials, Remote, Server, Token};
 
 use crate::context::{Context, Selected};
 use crate::environment;
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::Failure;
+use crate::render;
 use crate::settings::Building;
 use crate::wait;
 
@@ -41,32 +45,137 @@ pub(super) fn selected(context: &Context) -> Option<Selected> {
     Some(Selected { backend, ready })
 }
 
+/// What builds packages.
+pub(super) struct Builds {
+    pub(super) executor: Arc<dyn Executor>,
+    /// The server, if it is one, and its address.
+    server: Option<(Address, Arc<Remote>)>,
+    start: Instant,
+}
+
+impl Builds {
+    /// Returns what the server has done, if one was asked for.
+    pub(super) fn by_server(&self) -> Option<MadeByServer> {
+        let (address, remote) = self.server.as_ref()?;
+        let summary = remote.summary();
+        Some(MadeByServer {
+            server: address.to_string(),
+            built: summary.built,
+            cached: summary.cached,
+            sent_bytes: summary.sent,
+            received_bytes: summary.received,
+            again: summary.again,
+            busy_seconds: summary.busy.as_secs_f64(),
+            seconds: self.start.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// Says in one line what a server has done.
+pub(super) fn line(made: &MadeByServer) -> String {
+    let bytes = |bytes| HumanBytes(bytes);
+    let mut line = format!(
+        "{}: built {} and had {} already, sent {}, received {}",
+        made.server,
+        render::count(usize::try_from(made.built).unwrap_or(usize::MAX), "image"),
+        made.cached,
+        bytes(made.sent_bytes),
+        bytes(made.received_bytes),
+    );
+    if made.again > 0 {
+        let _ = write!(line, ", did it again {} times", made.again);
+    }
+    if made.built > 0 && made.seconds > 0.0 {
+        let times = made.busy_seconds / made.seconds;
+        let _ = write!(
+            line,
+            "; its workers were busy {times:.1} times as long as this took"
+        );
+    }
+    line
+}
+
 /// Returns what builds packages: the server that was asked for, or the runtime that was selected.
 pub(super) async fn executor(
     context: &Context,
     selected: Selected,
     no_cache: bool,
-) -> Result<Arc<dyn Executor>, Failure> {
+) -> Result<Builds, Failure> {
     let network: Network = context.settings.network.value.into();
     let Selected { backend, ready } = selected;
-    let settings = &context.settings.remote;
-    Ok(match &settings.address.value {
+    let start = Instant::now();
+    Ok(match &context.settings.remote.address.value {
         Some(address) => {
-            let server = Server {
-                address: address.clone(),
-                properties: settings.properties.value.clone(),
-                credentials: credentials(settings).await?,
+            let server = server(context, address).await?;
+            let cache = if no_cache {
+                Cache::Renewed
+            } else {
+                Cache::Used
             };
-            let program = Utf8Path::new(PROGRAM);
-            Arc::new(Remote::new(
-                server,
-                program,
-                (backend, ready),
-                no_cache,
-                network,
-            ))
+            let native = (backend, ready);
+            let remote = Remote::new(server, PROGRAM.into(), native, cache, network);
+            let remote = Arc::new(remote);
+            Builds {
+                executor: Arc::clone(&remote) as _,
+                server: Some((address.clone(), remote)),
+                start,
+            }
         }
-        None => Arc::new(Local::new(backend, ready, no_cache, network)),
+        None => Builds {
+            executor: Arc::new(Local::new(backend, ready, no_cache, network)),
+            server: None,
+            start,
+        },
+    })
+}
+
+/// A server that builds packages again, as one of several runtimes.
+pub(super) struct Again {
+    pub(super) server: Server,
+    pub(super) selected: Selected,
+    pub(super) executor: Arc<dyn Executor>,
+}
+
+/// Returns the servers that were asked for, to build packages again by: nothing that they have kept is used, and nothing
+/// is kept.
+pub(super) async fn again(context: &Context) -> Result<Vec<Again>, Failure> {
+    let network: Network = context.settings.network.value.into();
+    let settings = &context.settings.remote;
+    let mut found = Vec::new();
+    for address in settings.address.value.iter().chain(&settings.others) {
+        let Some(selected) = selected(context) else {
+            continue;
+        };
+        let server = server(context, address).await?;
+        let native = (Arc::clone(&selected.backend), selected.ready.clone());
+        let of = server.clone();
+        let remote = Remote::new(of, PROGRAM.into(), native, Cache::Unused, network);
+        found.push(Again {
+            server,
+            selected,
+            executor: Arc::new(remote),
+        });
+    }
+    Ok(found)
+}
+
+/// Returns how the server at an address is asked.
+async fn server(context: &Context, address: &Address) -> Result<Server, Failure> {
+    let settings = &context.settings.remote;
+    // What stands beside one address is sent to no other.
+    let is_known = match &settings.known_by {
+        Some(known_by) => known_by.is_of_same_server(address),
+        None => settings.others.is_empty(),
+    };
+    Ok(Server {
+        address: address.clone(),
+        properties: settings.properties.value.clone(),
+        time_limit: settings.time_limit.value,
+        credentials: if is_known {
+            credentials(settings).await?
+        } else {
+            Credentials::default()
+        },
     })
 }
 

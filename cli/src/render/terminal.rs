@@ -158,6 +158,7 @@ fn lasting(plain: Plain, event: &Event) -> Option<String> {
         Event::Started { reasons, .. } if plain.says_why(reasons) => plain.line(event),
         Event::Started { .. }
         | Event::Seed { .. }
+        | Event::Worker { .. }
         | Event::Step { .. }
         | Event::Output { .. }
         | Event::Fresh { .. } => None,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use remote::Address;
@@ -26,6 +27,8 @@ pub(super) struct Table {
     token: Option<Spanned<Utf8PathBuf>>,
     #[serde(rename = "token-program")]
     token_program: Option<Spanned<Utf8PathBuf>>,
+    #[serde(rename = "time-limit")]
+    time_limit: Option<Spanned<String>>,
 }
 
 /// Which server builds, if one does.
@@ -33,6 +36,10 @@ pub(super) struct Table {
 pub(crate) struct Building {
     /// Where it is.
     pub(crate) address: Setting<Option<Address>>,
+    /// Where further servers are, each of which is asked as well.
+    pub(crate) others: Vec<Address>,
+    /// The address that stands beside the credentials: they are sent nowhere else.
+    pub(crate) known_by: Option<Address>,
     /// What its workers have to have, by its own names.
     pub(crate) properties: Setting<Vec<(String, String)>>,
     /// The files by which it knows the user.
@@ -41,17 +48,22 @@ pub(crate) struct Building {
     pub(crate) token: Setting<Option<Utf8PathBuf>>,
     /// The program that prints a token.
     pub(crate) token_program: Setting<Option<Utf8PathBuf>>,
+    /// How long an action may take.
+    pub(crate) time_limit: Setting<Option<Duration>>,
 }
 
 impl Building {
     pub(super) fn of_nobody() -> Self {
         Self {
             address: default(None),
+            others: Vec::new(),
+            known_by: None,
             properties: default(Vec::new()),
             certificate: default(None),
             key: default(None),
             token: default(None),
             token_program: default(None),
+            time_limit: default(None),
         }
     }
 
@@ -78,6 +90,7 @@ impl Building {
             key,
             token,
             token_program,
+            time_limit,
         } = table.into_inner();
         if certificate.is_some() != key.is_some() {
             let message = "`certificate` and `key` belong together".to_owned();
@@ -106,9 +119,22 @@ impl Building {
             let value = Some(path.into_inner());
             *setting = Setting { value, source };
         }
+        if let Some(limit) = time_limit {
+            let parsed = humantime::parse_duration(limit.get_ref()).ok();
+            let parsed = parsed.filter(|parsed| parsed.as_secs() > 0);
+            let value = parsed.ok_or_else(|| {
+                let message = format!("`{}` is no time", limit.get_ref());
+                (limit.span(), message, Some("write it as in 12h or 90m"))
+            })?;
+            self.time_limit = Setting {
+                value: Some(value),
+                source: place(limit.span()),
+            };
+        }
         if let Some(address) = address {
             let parsed = address.get_ref().parse::<Address>();
             let value = parsed.map_err(|error| (address.span(), error.to_string(), None))?;
+            self.known_by = Some(value.clone());
             self.address = Setting {
                 value: Some(value),
                 source: place(address.span()),
@@ -135,7 +161,7 @@ impl Building {
     }
 
     pub(super) fn take_flags(&mut self, global: &Global) -> Result<(), Failure> {
-        if let Some(address) = &global.remote {
+        if let [address, others @ ..] = global.remote.as_slice() {
             if !global.runtimes.is_empty() {
                 let message = "--remote and --runtime cannot be used together".to_owned();
                 let hint = "workers build with the runtime native; leave one of the two out";
@@ -145,6 +171,16 @@ impl Building {
                 value: Some(address.clone()),
                 source: Source::Flag("--remote"),
             };
+            self.others = others.to_vec();
+            let all = || std::iter::once(address).chain(others).enumerate();
+            for (place, one) in all() {
+                if all().any(|(before, other)| before < place && other.is_of_same_server(one)) {
+                    let message = format!("{one} is a server that was named before");
+                    let hint =
+                        "what one server answers is one answer, whichever of its workers gave it";
+                    return Err(usage(message, Some(hint)));
+                }
+            }
         } else if !global.runtimes.is_empty() {
             // Who names a runtime builds here.
             self.address = Setting {
@@ -155,11 +191,20 @@ impl Building {
         Ok(())
     }
 
+    /// Tells whether a server was named on the command line.
+    pub(crate) fn is_named(&self) -> bool {
+        matches!(self.address.source, Source::Flag(_)) && self.address.value.is_some()
+    }
+
     /// Refuses commands that build, and cannot have a server build.
     pub(super) fn check(&self, command: &Command) -> Result<(), Failure> {
         let name = match command {
+            Command::Reproduce(_) => return Ok(()),
+            _ if !self.others.is_empty() => {
+                let message = "only `stagex reproduce` asks several servers".to_owned();
+                return Err(usage(message, Some("give --remote once")));
+            }
             Command::Build(_) => "build",
-            Command::Reproduce(_) => "reproduce",
             Command::Release(arguments) if arguments.run => "release --run",
             Command::Conformance(_) => "conformance",
             _ => return Ok(()),
@@ -176,8 +221,7 @@ impl Building {
             "{what} cannot be done by a server, which {} asks for",
             self.address.source
         );
-        let hint =
-            "only `stagex make` builds by a server; name a runtime to build here: --runtime NAME";
+        let hint = "only `stagex make` and `stagex reproduce` build by a server; name a runtime to build here: --runtime NAME";
         Err(usage(message, Some(hint)))
     }
 }

@@ -15,6 +15,8 @@ pub(crate) const PROGRAMS: [&str; 2] = ["buildbox-casd", "buildbox-run"];
 const BEGIN: Duration = Duration::from_secs(20);
 /// How many seconds an action takes that does not end; no other process has this in its command line.
 pub(crate) const STUCK: &str = "86411";
+/// How many seconds longer a slow action takes.
+const SLOW: u32 = 4;
 /// How often it is asked whether it has begun.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -41,6 +43,17 @@ shift
 exec "$@"
 "#;
 
+/// Has a worker build something else than it was asked to.
+const OTHERWISE: &str = r#"#!/bin/sh
+for word in "$@"; do
+    [ "$before" = --bind ] && root=$word && break
+    before=$word
+done
+for file in "$root"/tree/packages/*/*/Containerfile; do
+    cp "$file" "$file.new" && echo 'LABEL other=1' >>"$file.new" && mv "$file.new" "$file" || exit 1
+done
+"#;
+
 /// A server on loopback; it ends with this.
 pub(crate) struct Server {
     child: Child,
@@ -58,6 +71,8 @@ pub(crate) enum Fault {
     Killed,
     /// It does not end.
     Stuck,
+    /// It takes a few seconds longer.
+    Slow,
     /// It gives the right manifest, over a layer that is another one.
     Lying,
     /// It is a user's who may map no users.
@@ -66,6 +81,8 @@ pub(crate) enum Fault {
     Swallowing,
     /// No file system keeps owners.
     Nowhere,
+    /// It gives another image, of which everything is right.
+    Otherwise,
 }
 
 impl Server {
@@ -86,19 +103,23 @@ impl Server {
         let fault = directory.path().join("fault");
         let sandbox = write(programs.join("without-sandbox"), include_str!("bwrap"));
         let lie = write(programs.join("lie"), LIE);
+        let otherwise = write(programs.join("otherwise"), OTHERWISE);
         let swallow = write(programs.join("swallow"), SWALLOW);
         let faulty = format!(
-            "#!/bin/sh\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
-             killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\n\
+            "#!/bin/sh\necho >>{started}\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
+             killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\nslow) sleep {SLOW} ;;\n\
              lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\n\
+             otherwise) sh {otherwise} \"$@\" ;;\n\
              ordinary) exec setpriv --reuid=65534 --regid=65534 --clear-groups {sandbox} \"$@\" ;;\n\
              swallowing) exec unshare --mount {swallow} '' {sandbox} \"$@\" ;;\n\
              nowhere) exec unshare --mount {swallow} /dev/shm {sandbox} \"$@\" ;;\n\
              esac\nexec {sandbox} \"$@\"\n",
             sandbox = sandbox.display(),
             lie = lie.display(),
+            otherwise = otherwise.display(),
             swallow = swallow.display(),
-            fault = fault.display()
+            fault = fault.display(),
+            started = directory.path().join("started").display()
         );
         write(programs.join("bwrap"), &faulty);
         let run = which::which(PROGRAMS[1]).unwrap();
@@ -144,10 +165,12 @@ impl Server {
         let word = match fault {
             Fault::Killed => "killed",
             Fault::Stuck => "stuck",
+            Fault::Slow => "slow",
             Fault::Lying => "lying",
             Fault::Ordinary => "ordinary",
             Fault::Swallowing => "swallowing",
             Fault::Nowhere => "nowhere",
+            Fault::Otherwise => "otherwise",
         };
         fs::write(self.directory.path().join("fault"), word).unwrap();
     }
@@ -155,6 +178,12 @@ impl Server {
     /// Tells whether an action has been started that was to go wrong.
     pub(crate) fn has_gone_wrong(&self) -> bool {
         !self.directory.path().join("fault").exists()
+    }
+
+    /// Returns how many actions it has started.
+    pub(crate) fn started(&self) -> usize {
+        let text = fs::read_to_string(self.directory.path().join("started"));
+        text.unwrap_or_default().lines().count()
     }
 
     /// Returns what it has said.

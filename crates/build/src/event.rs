@@ -43,6 +43,13 @@ pub enum Event {
         /// How many there are.
         count: usize,
     },
+    /// It is known which worker of a server builds a package, or has built it.
+    Worker {
+        /// The package.
+        package: String,
+        /// What its server calls the worker.
+        worker: String,
+    },
     /// A build has come to an instruction that makes a layer. Engines may do several at once; then
     /// this is one of them.
     Step {

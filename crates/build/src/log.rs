@@ -85,6 +85,12 @@ impl Log {
         });
     }
 
+    /// Says which worker of a server builds it, or has built it.
+    pub fn worker(&self, worker: &str) {
+        let (package, worker) = (self.package.clone(), worker.to_owned());
+        self.listener.hear(Event::Worker { package, worker });
+    }
+
     /// Ends the log and returns its last lines.
     pub fn end(&self) -> Vec<String> {
         let mut state = self.state();

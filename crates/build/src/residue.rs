@@ -64,11 +64,8 @@ fn of_step(build: &Build, id: StepId) -> Places {
     match &step.instruction {
         Instruction::Run(run) => of_run(run, &step.working_directory),
         Instruction::Copy(copy) => {
-            let Some(from) = copy
-                .from
-                .as_deref()
-                .and_then(|name| stage_named(build, name))
-            else {
+            let from = copy.from.as_deref().map(|name| build.source(name));
+            let Some(Base::Stage(from)) = from else {
                 return Places::new();
             };
             let there = of_stage(build, from);
@@ -127,27 +124,6 @@ fn carried(source: &Utf8Path, place: &Utf8Path) -> Option<Utf8PathBuf> {
     }
     let rest = rest.as_path();
     (!rest.as_str().is_empty()).then(|| rest.to_owned())
-}
-
-fn stage_named(build: &Build, name: &str) -> Option<StageId> {
-    let by_name = |stage: &&containerfile::ResolvedStage| {
-        stage
-            .name
-            .as_deref()
-            .is_some_and(|known| known.eq_ignore_ascii_case(name))
-    };
-    let by_number = || {
-        name.parse()
-            .ok()
-            .map(StageId)
-            .filter(|id| build.stage(*id).is_some())
-    };
-    build
-        .stages
-        .iter()
-        .find(by_name)
-        .map(|stage| stage.id)
-        .or_else(by_number)
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ impl<'file> Resolver<'file> {
     fn resolve(mut self) -> Result<Build, Fault> {
         self.globals = self.file.global_arguments(self.scope)?;
         let outlines = self.outlines()?;
+        self.check_circles()?;
         let target = self.target()?;
         let needed = self.needed(target, &outlines)?;
         let mut stages: Vec<ResolvedStage> = Vec::new();
@@ -185,6 +186,47 @@ impl<'file> Resolver<'file> {
             needs,
             facts,
         })
+    }
+
+    /// Refuses stages that copy from one another, whether the target needs them or not. What triggers copy counts only
+    /// where they are carried out.
+    fn check_circles(&self) -> Result<(), Fault> {
+        let mut needs: Vec<Vec<StageId>> = Vec::with_capacity(self.file.stages.len());
+        for stage in &self.file.stages {
+            let mut of_stage = Vec::new();
+            for statement in &stage.statements {
+                let uses = self.file.uses(statement, &statement.instruction)?;
+                of_stage.extend(uses.iter().filter_map(|used| match used.base {
+                    Base::Stage(id) => Some(id),
+                    Base::Scratch | Base::Image(_) => None,
+                }));
+            }
+            needs.push(of_stage);
+        }
+        // How many of its needs have been looked at, of each stage on the way to the one that is looked at.
+        let mut seen = vec![false; needs.len()];
+        for first in 0..needs.len() {
+            let mut way = vec![(first, 0)];
+            if std::mem::replace(&mut seen[first], true) {
+                continue;
+            }
+            while let Some((id, next)) = way.last_mut() {
+                let (id, used) = (*id, needs[*id].get(*next).copied());
+                *next += 1;
+                let Some(used) = used else {
+                    way.pop();
+                    continue;
+                };
+                if way.iter().any(|(on_way, _)| *on_way == used.0) {
+                    let kind = ErrorKind::SelfReference(self.stage_name(used));
+                    return Err(Fault::new(kind, self.place_of_use(StageId(id), used)));
+                }
+                if !std::mem::replace(&mut seen[used.0], true) {
+                    way.push((used.0, 0));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn target(&self) -> Result<StageId, Fault> {

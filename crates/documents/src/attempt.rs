@@ -95,10 +95,14 @@ impl AttemptRuntime {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AttemptMachine {
-    /// Who says so, where the attempt was imported; null for attempts of this machine.
+    /// Who says so: whose the attempt is where it was imported, and the server where it was built by one. Null for attempts
+    /// of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whose: Option<String>,
-    /// The kernel's release.
+    /// What the server calls the worker that built it; absent where no server did, or where it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+    /// The kernel's release; empty where nobody here can know it.
     pub kernel: String,
     /// The architecture, as the kernel calls it: `x86_64`.
     pub architecture: String,
@@ -106,7 +110,7 @@ pub struct AttemptMachine {
     pub cpu_vendor: String,
     /// The model of the processor; empty where it does not say.
     pub cpu_model: String,
-    /// How many processors there are.
+    /// How many processors there are; 0 where nobody here can know it.
     pub processors: u32,
 }
 

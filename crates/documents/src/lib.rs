@@ -86,7 +86,7 @@ pub use graph::{
 pub use history::{CommitSignature, History, HistoryChange, HistoryMerge, SignatureForm};
 pub use import::{Import, ImportedImage};
 pub use kind::ErrorKind;
-pub use make::{MadePackage, Make, Outcome, PlatformImage};
+pub use make::{MadeByServer, MadePackage, Make, Outcome, PlatformImage};
 pub use mirrors::{FetchMirrors, MirrorCheck, MirrorCheckState};
 pub use moment::{rfc3339, seconds_of};
 pub use plan::{Plan, PlannedPackage, Seed, Source};

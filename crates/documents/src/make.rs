@@ -16,6 +16,9 @@ pub struct Make {
     pub interrupted: bool,
     /// The packages of the plan, in its order.
     pub packages: Vec<MadePackage>,
+    /// What a server has done, where one built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<MadeByServer>,
     /// With the target `digests`: how what was built compares with what was recorded before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digests: Option<Vec<Comparison>>,
@@ -31,6 +34,28 @@ pub struct Make {
     /// With targets `import-X`: the names that images have now in the engine's store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<Vec<String>>,
+}
+
+/// What a server has done for `stagex make`, and what was moved for that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MadeByServer {
+    /// Its address.
+    pub server: String,
+    /// How many images its workers have built.
+    pub built: u64,
+    /// How many images it had already.
+    pub cached: u64,
+    /// How many bytes were sent to it.
+    pub sent_bytes: u64,
+    /// How many bytes were received from it.
+    pub received_bytes: u64,
+    /// How often something was lost, and done again.
+    pub again: u64,
+    /// How long its workers have built, all together, in seconds.
+    pub busy_seconds: f64,
+    /// How long the whole work took, in seconds.
+    pub seconds: f64,
 }
 
 /// A package, and what became of it.

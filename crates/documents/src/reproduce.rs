@@ -39,10 +39,13 @@ pub struct ReproducedImage {
     pub platform: Option<String>,
     /// The digest in `digests/*.txt`, or null.
     pub recorded: Option<Digest>,
-    /// Whether every runtime made the recorded image.
+    /// Whether every runtime made the recorded image, or as many as have to.
     pub reproduced: bool,
     /// Whether runtimes made different images.
     pub disagree: bool,
+    /// The digest that as many runtimes made as `--agree` asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreed: Option<Digest>,
     /// What each runtime made of it.
     pub runtimes: Vec<ReproducedBy>,
 }
@@ -53,6 +56,9 @@ pub struct ReproducedImage {
 pub struct ReproducedBy {
     /// The runtime, with its label.
     pub runtime: String,
+    /// What its server calls the worker that built it, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
     /// What came of it; null where it was not tried, because something that it needs is not there.
     pub verdict: Option<AttemptVerdict>,
     /// Whether that was found out in this run, and not in an earlier one.

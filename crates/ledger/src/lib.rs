@@ -10,4 +10,4 @@ mod machine;
 
 pub use error::Error;
 pub use ledger::{Imported, Ledger, export, read_export};
-pub use machine::{machine, now};
+pub use machine::{machine, machine_of_server, now};

@@ -19,12 +19,26 @@ pub fn machine() -> AttemptMachine {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     AttemptMachine {
         whose: None,
+        worker: None,
         kernel: kernel.release().to_string_lossy().into_owned(),
         architecture: kernel.machine().to_string_lossy().into_owned(),
         // What Arm calls an implementer is a number.
         cpu_vendor: field(&["vendor_id", "CPU implementer"]),
         cpu_model: field(&["model name", "CPU part"]),
         processors: u32::try_from(processors).unwrap_or(u32::MAX),
+    }
+}
+
+/// Returns the machines of a server, of which nothing is known here.
+pub fn machine_of_server(server: &str) -> AttemptMachine {
+    AttemptMachine {
+        whose: Some(server.to_owned()),
+        worker: None,
+        kernel: String::new(),
+        architecture: String::new(),
+        cpu_vendor: String::new(),
+        cpu_model: String::new(),
+        processors: 0,
     }
 }
 

@@ -26,6 +26,7 @@ fn attempt(package: &str) -> Attempt {
         },
         machine: AttemptMachine {
             whose: None,
+            worker: None,
             kernel: "6".to_owned(),
             architecture: "x86_64".to_owned(),
             cpu_vendor: String::new(),

@@ -3,7 +3,7 @@
 //! `make` decides what is built and when; an executor builds one image, here or elsewhere.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use backend_api::{Backend, Network, Ready};
@@ -86,7 +86,7 @@ pub struct Local {
     no_cache: bool,
     network: Network,
     /// Made when the tree is open: what proves what is kept there is known only then.
-    builder: OnceLock<Arc<Builder>>,
+    builder: Mutex<Option<Arc<Builder>>>,
 }
 
 impl Local {
@@ -97,7 +97,7 @@ impl Local {
             ready,
             no_cache,
             network,
-            builder: OnceLock::new(),
+            builder: Mutex::default(),
         }
     }
 }
@@ -130,12 +130,10 @@ impl Executor for Local {
         let session = Session::open(directories, Access::Alone, backend, listener).await?;
         let (backend, ready) = (Arc::clone(&self.backend), self.ready.clone());
         let engine = Engine::new(backend, ready, directories, self.no_cache, self.network)?;
-        self.builder.get_or_init(|| {
-            Arc::new(Builder {
-                directories: directories.clone(),
-                engine,
-            })
-        });
+        *self.builder.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Builder {
+            directories: directories.clone(),
+            engine,
+        }));
         Ok(session)
     }
 
@@ -145,7 +143,10 @@ impl Executor for Local {
         log: &Arc<Log>,
         interrupted: &mut watch::Receiver<bool>,
     ) -> Result<Digest, build::Error> {
-        let builder = self.builder.get().expect("the tree was opened before");
+        let builder = {
+            let opened = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(opened.as_ref().expect("the tree was opened before"))
+        };
         builder.build(order, log, interrupted).await
     }
 

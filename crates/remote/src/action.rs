@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use backend_api::Network;
 use bazel_remote_apis::build::bazel::remote::execution::v2;
+use bazel_remote_apis::google::protobuf;
 use beneath::{Directory, Kind};
 use build::{Context, ContextFileKind, Recipe, Resolved, Sources};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
@@ -54,12 +55,12 @@ impl Program {
     }
 }
 
-/// Puts an action together.
+/// Puts an action together for a server, which keeps its result or does not.
 pub(crate) fn of(
     resolved: &[Resolved],
     program: &Program,
     network: Network,
-    server: &Server,
+    (server, is_kept): (&Server, bool),
 ) -> Result<Action, Error> {
     let (mut root, mut blobs) = (Tree::default(), Blobs::default());
     let recipe = &resolved[0].recipe;
@@ -102,6 +103,11 @@ pub(crate) fn of(
         platform: Some(v2::Platform {
             properties: properties.collect(),
         }),
+        timeout: server.time_limit.map(|limit| protobuf::Duration {
+            seconds: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            nanos: 0,
+        }),
+        do_not_cache: !is_kept,
         ..v2::Action::default()
     };
     let digest = blobs.add_message(&action);

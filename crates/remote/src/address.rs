@@ -21,6 +21,13 @@ pub struct Address {
 )]
 pub struct InvalidAddress;
 
+impl Address {
+    /// Tells whether another address is one of the same server.
+    pub fn is_of_same_server(&self, other: &Self) -> bool {
+        self.authority == other.authority
+    }
+}
+
 impl FromStr for Address {
     type Err = InvalidAddress;
 

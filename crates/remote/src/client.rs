@@ -213,19 +213,20 @@ impl Client {
             ..ExecuteRequest::default()
         };
         let operations = client.execute(request).await?.into_inner();
-        follow(operations, named, heard).await
+        follow(operations, (action, false), named, heard).await
     }
 
     /// Waits for an execution that has begun.
     pub(crate) async fn wait(
         &self,
         name: &str,
+        action: &v2::Digest,
         heard: &(dyn Fn(Stage) + Sync),
     ) -> Result<Done, Status> {
         let mut client = ExecutionClient::new(self.channel.clone());
         let name = name.to_owned();
         let operations = client.wait_execution(WaitExecutionRequest { name }).await?;
-        follow(operations.into_inner(), &|_| {}, heard).await
+        follow(operations.into_inner(), (action, true), &|_| {}, heard).await
     }
 
     /// Ends an execution that nobody wants any more.
@@ -237,22 +238,34 @@ impl Client {
     }
 }
 
-/// Follows an execution to its end.
+/// Follows the execution of an action to its end. With `is_told`, the server has to say which action it is of.
 async fn follow(
     mut operations: Streaming<Operation>,
+    (action, is_told): (&v2::Digest, bool),
     named: &(dyn Fn(&str) + Sync),
     heard: &(dyn Fn(Stage) + Sync),
 ) -> Result<Done, Status> {
-    let mut last = None;
+    let (mut last, mut told) = (None, !is_told);
     while let Some(operation) = operations.message().await? {
         if !operation.name.is_empty() {
             named(&operation.name);
         }
-        let stage = stage(&operation);
+        let metadata = metadata(&operation);
+        let of = metadata
+            .as_ref()
+            .and_then(|metadata| metadata.action_digest.as_ref());
+        if of.is_some_and(|of| of.hash != action.hash) {
+            return Err(Status::not_found("it is the execution of another action"));
+        }
+        told |= of.is_some();
+        let stage = metadata.and_then(|metadata| Stage::try_from(metadata.stage).ok());
         if let Some(stage) = stage.filter(|stage| last.replace(*stage) != Some(*stage)) {
             heard(stage);
         }
         if operation.done {
+            if !told {
+                return Err(Status::not_found("nobody says of which action it is"));
+            }
             return done(operation);
         }
     }
@@ -270,11 +283,10 @@ fn read(path: &Utf8Path) -> Result<String, Error> {
     })
 }
 
-/// Returns the stage that an action has come to, if that is said.
-fn stage(operation: &Operation) -> Option<Stage> {
+/// Returns what is said of an execution, if something is.
+fn metadata(operation: &Operation) -> Option<v2::ExecuteOperationMetadata> {
     let metadata = operation.metadata.as_ref()?;
-    let metadata = v2::ExecuteOperationMetadata::decode(metadata.value.as_slice()).ok()?;
-    Stage::try_from(metadata.stage).ok()
+    v2::ExecuteOperationMetadata::decode(metadata.value.as_slice()).ok()
 }
 
 /// Reads what became of an action that is done.

@@ -7,6 +7,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::execution_stage::Val
 use tonic::{Code, Status};
 
 use crate::action::Action;
+use crate::begun::Begun;
 use crate::client::{Client, Done};
 use crate::error::{BUILD, Error, is_away, is_busy, may_pass, said};
 use crate::retry::{PATIENCE, Pauses};
@@ -40,19 +41,32 @@ pub(crate) struct Execution<'a> {
 }
 
 /// What a server calls an execution.
-#[derive(Debug, Default)]
-pub(crate) struct Name(Mutex<Option<String>>);
+#[derive(Debug)]
+pub(crate) struct Name {
+    name: Mutex<Option<String>>,
+    begun: Begun,
+}
 
 impl Name {
+    /// Takes the name of the one that was begun before, if one was.
+    pub(crate) fn of(begun: Begun) -> Self {
+        Self {
+            name: Mutex::new(begun.find()),
+            begun,
+        }
+    }
+
     pub(crate) fn get(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let name = self.name.lock().unwrap_or_else(PoisonError::into_inner);
+        name.clone()
     }
 
     pub(crate) fn set(&self, name: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = name;
+        let mut now = self.name.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now != name {
+            self.begun.keep(name.as_deref());
+            *now = name;
+        }
     }
 }
 
@@ -142,9 +156,10 @@ impl<'a> Execution<'a> {
 
     /// Tells the server that nobody wants the result any more.
     pub(crate) async fn cancel(client: &Client, name: &Name) {
-        if let Some(name) = name.get() {
+        if let Some(called) = name.get() {
             // Whoever interrupts does not wait for a server that does not answer.
-            let _ = tokio::time::timeout(GOODBYE, client.cancel(&name)).await;
+            let _ = tokio::time::timeout(GOODBYE, client.cancel(&called)).await;
+            name.set(None);
         }
     }
 
@@ -152,8 +167,8 @@ impl<'a> Execution<'a> {
     async fn attempt(&self, skip_cache: bool) -> Result<Done, Status> {
         let hears = |stage| self.hears.stage(stage);
         if let Some(name) = self.name.get() {
-            match self.client.wait(&name, &hears).await {
-                Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => {}
+            match self.client.wait(&name, &self.action.digest, &hears).await {
+                Err(status) if is_unknown(&status) => {}
                 done => return self.ended(done),
             }
         }
@@ -171,6 +186,14 @@ impl<'a> Execution<'a> {
         }
         done
     }
+}
+
+/// Tells whether a server knows nothing of an execution that it is to be waited for.
+fn is_unknown(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::NotFound | Code::Unimplemented | Code::InvalidArgument | Code::PermissionDenied
+    )
 }
 
 #[cfg(test)]

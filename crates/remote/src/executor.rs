@@ -1,13 +1,14 @@
 //! Builds what `make` asks for by a server of the Remote Execution API.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use backend_api::{Backend, Network, Ready, Variations};
+use backend_api::{Backend, Event, Events as _, Network, Ready, Variations};
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     ActionResult, execution_stage::Value as Stage,
 };
+use bazel_remote_apis::google::protobuf::Timestamp;
 use build::{
     Chosen, Destination, ImageSet, Listener, Log, Order, Recipe, Refusal, Session, Work, blocking,
     check_platforms, unless,
@@ -21,11 +22,13 @@ use tonic::Code;
 
 use crate::action::{self, Action, Program};
 use crate::address::Address;
+use crate::begun::Begun;
 use crate::client::Client;
 use crate::error::Error;
 use crate::execution::{Execution, Hears, Name};
 use crate::output;
 use crate::server::{RUNTIME, Server};
+use crate::summary::{Counts, Summary};
 use crate::worker;
 
 /// Builds by a server.
@@ -37,10 +40,21 @@ pub struct Remote {
     /// What builds there; nothing is built with it here.
     backend: Arc<dyn Backend>,
     ready: Ready,
-    /// No result is taken from the server's cache.
-    no_cache: bool,
+    cache: Cache,
     network: Network,
+    counts: Counts,
     opened: OnceCell<Opened>,
+}
+
+/// What is done with the results that a server keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// One that is there is taken, and what is built is kept.
+    Used,
+    /// None is taken; what is built is kept.
+    Renewed,
+    /// None is taken, and none is kept.
+    Unused,
 }
 
 /// What is known once the tree is open.
@@ -52,13 +66,12 @@ struct Opened {
 }
 
 impl Remote {
-    /// Builds by a server, whose workers run `program` with a backend that is not started here. With `no_cache`, no
-    /// result is taken from the server's cache.
+    /// Builds by a server, whose workers run `program` with a backend that is not started here.
     pub fn new(
         server: Server,
         program: &Utf8Path,
         (backend, ready): (Arc<dyn Backend>, Ready),
-        no_cache: bool,
+        cache: Cache,
         network: Network,
     ) -> Self {
         Self {
@@ -66,10 +79,16 @@ impl Remote {
             program: program.to_owned(),
             backend,
             ready,
-            no_cache,
+            cache,
             network,
+            counts: Counts::default(),
             opened: OnceCell::new(),
         }
+    }
+
+    /// Returns what the server has done so far.
+    pub fn summary(&self) -> Summary {
+        self.counts.get()
     }
 
     /// Has an action carried out, unless the server has its result, and its image downloaded and verified into the
@@ -82,7 +101,7 @@ impl Remote {
         told: &Told<'_>,
         name: &Name,
     ) -> Result<ImageSet, Error> {
-        let mut skip_cache = self.no_cache;
+        let mut skip_cache = self.cache != Cache::Used;
         if !skip_cache && let Some(result) = client.cached(&action.digest).await? {
             match self.keep(client, &result, to, told).await {
                 Err(Error::Call { status, .. }) if status.code() == Code::NotFound => {
@@ -93,22 +112,36 @@ impl Remote {
                 }
                 kept => {
                     let image = kept?;
-                    let by = by(&result);
                     let server = &self.server.address;
+                    let by =
+                        worker(&result).map_or(String::new(), |worker| format!(", by {worker}"));
                     let message = format!("{server} had it already{by}: it was not built now");
                     told.log.notice(&message);
+                    told.counts.add(|counts| counts.cached += 1);
                     return Ok(image);
                 }
             }
         }
         let sent = client.upload(&action.blobs).await?;
         told.line(&format!("{sent} bytes were sent"));
+        told.counts.add(|counts| counts.sent += sent);
         let start = Instant::now();
         let execution = Execution::new(client, action, told, name);
         let done = execution.run(skip_cache).await?;
         let image = self.keep(client, &done.result, to, told).await?;
-        let (by, seconds) = (by(&done.result), start.elapsed().as_secs());
-        told.line(&format!("built it{by} in {seconds} s"));
+        let busy = busy(&done.result).unwrap_or_else(|| start.elapsed());
+        told.counts.add(|counts| {
+            counts.built += 1;
+            counts.busy += busy;
+        });
+        let seconds = start.elapsed().as_secs();
+        match worker(&done.result) {
+            Some(worker) => {
+                told.log.worker(worker);
+                told.line(&format!("built it by {worker} in {seconds} s"));
+            }
+            None => told.line(&format!("built it in {seconds} s")),
+        }
         Ok(image)
     }
 
@@ -135,16 +168,28 @@ impl Remote {
             return Err(client.wrong(problem));
         }
         told.line(&format!("{bytes} bytes were received"));
+        told.counts.add(|counts| counts.received += bytes);
         Ok(image)
     }
 }
 
-/// Says which worker it was, where that is known.
-fn by(result: &ActionResult) -> String {
-    let worker = result.execution_metadata.as_ref();
-    let worker = worker.map(|metadata| metadata.worker.as_str());
-    let worker = worker.filter(|worker| !worker.is_empty());
-    worker.map_or(String::new(), |worker| format!(" by {worker}"))
+/// Returns what the server calls the worker, if it says that.
+fn worker(result: &ActionResult) -> Option<&str> {
+    let worker = result.execution_metadata.as_ref()?.worker.as_str();
+    (!worker.is_empty()).then_some(worker)
+}
+
+/// Returns how long a worker has built, if the server says that.
+fn busy(result: &ActionResult) -> Option<Duration> {
+    let metadata = result.execution_metadata.as_ref()?;
+    let (start, end) = (
+        metadata.worker_start_timestamp.as_ref()?,
+        metadata.worker_completed_timestamp.as_ref()?,
+    );
+    let nanoseconds =
+        |time: &Timestamp| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
+    let between = nanoseconds(end).checked_sub(nanoseconds(start))?;
+    Some(Duration::from_nanos(u64::try_from(between).ok()?))
 }
 
 /// Writes into a package's log what happens at a server.
@@ -153,11 +198,13 @@ struct Told<'a> {
     /// For how many platforms it is built.
     platforms: usize,
     log: &'a Log,
+    counts: &'a Counts,
 }
 
 impl Told<'_> {
     fn line(&self, message: &str) {
-        self.log.line(&format!("{}: {message}", self.server));
+        let line = format!("{}: {message}", self.server);
+        self.log.emit(Event::Output { step: None, line });
     }
 }
 
@@ -172,6 +219,7 @@ impl Hears for Told<'_> {
     }
 
     fn again(&self, why: &str) {
+        self.counts.add(|counts| counts.again += 1);
         let message = format!("{} builds it again: {why}", self.server);
         self.log.notice(&message);
     }
@@ -241,17 +289,22 @@ impl Executor for Remote {
         let recipe = resolved[0].recipe.clone();
         let (program, network) = (Arc::clone(&opened.program), self.network);
         let server = self.server.clone();
-        let action = blocking(move || action::of(&resolved, &program, network, &server)).await?;
+        let is_kept = self.cache != Cache::Unused;
+        let action = move || action::of(&resolved, &program, network, (&server, is_kept));
+        let action = blocking(action).await?;
 
         let (directories, name) = (opened.directories.clone(), recipe.name.clone());
         let work = blocking(move || Work::begin(&directories, &name)).await?;
         let layout = work.directory().join("layout");
+        let server = &self.server.address;
+        let begun = Begun::of(&opened.directories, &recipe.name, server, &action.digest);
         let (name, told) = (
-            Name::default(),
+            Name::of(begun),
             Told {
                 server: &self.server.address,
                 platforms: recipe.platforms.len(),
                 log,
+                counts: &self.counts,
             },
         );
         let obtaining = async {

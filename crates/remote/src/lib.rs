@@ -7,6 +7,7 @@
 mod action;
 mod address;
 mod bearer;
+mod begun;
 mod blob;
 mod client;
 mod description;
@@ -17,11 +18,13 @@ mod output;
 mod place;
 mod retry;
 mod server;
+mod summary;
 mod transfer;
 mod tree;
 mod worker;
 
 pub use address::{Address, InvalidAddress};
-pub use executor::Remote;
+pub use executor::{Cache, Remote};
 pub use server::{Credentials, RUNTIME, Server, Token};
+pub use summary::Summary;
 pub use worker::{WorkerError, work};

@@ -1,6 +1,7 @@
 //! A server that builds, as far as it is known before it is asked.
 
 use std::fmt;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
@@ -16,8 +17,24 @@ pub struct Server {
     pub address: Address,
     /// What workers have to have, by the server's own names.
     pub properties: Vec<(String, String)>,
+    /// How long an action may take; what the server sets by itself, if nothing is said.
+    pub time_limit: Option<Duration>,
     /// By what it knows the user. None of it is sent without encryption.
     pub credentials: Credentials,
+}
+
+impl Server {
+    /// Returns what a reproduction calls it, beside the runtimes of this machine. It can be the name of a directory.
+    pub fn label(&self) -> String {
+        let Address {
+            authority,
+            instance,
+            ..
+        } = &self.address;
+        let instance = instance.replace('/', "-");
+        let between = if instance.is_empty() { "" } else { "-" };
+        format!("{RUNTIME}@{authority}{between}{instance}")
+    }
 }
 
 /// By what a server knows a user: files, which are read when it is connected to.

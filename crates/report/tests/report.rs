@@ -106,6 +106,7 @@ fn attempt(number: usize, round: usize) -> Attempt {
         },
         machine: AttemptMachine {
             whose: (round < 4).then(|| HOSTILE.to_owned()),
+            worker: None,
             kernel: "6.1".to_owned(),
             architecture: "x86_64".to_owned(),
             cpu_vendor: vendor.to_owned(),

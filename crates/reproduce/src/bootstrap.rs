@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use documents::{Attempt, AttemptVerdict, Digest};
 use package_tree::{BOOTSTRAP, Plan, PlannedPackage};
 
-use crate::outcome::Report;
+use crate::outcome::{Image, Report};
 use crate::plan::only;
 
 /// How many runtimes have to agree.
@@ -48,7 +48,10 @@ impl Proven {
             let images: Vec<_> = images
                 .filter(|image| image.package == package.name)
                 .collect();
-            let built = |attempt: &&Attempt| attempt.verdict != AttemptVerdict::Failed;
+            // Nobody here has seen how a server built.
+            let built = |attempt: &&Attempt| {
+                attempt.verdict != AttemptVerdict::Failed && attempt.machine.whose.is_none()
+            };
             let runtimes: BTreeSet<&str> = images
                 .iter()
                 .flat_map(|image| &image.runtimes)
@@ -56,7 +59,8 @@ impl Proven {
                 .filter(built)
                 .map(|attempt| attempt.runtime.name.as_str())
                 .collect();
-            let agree = !images.is_empty() && images.iter().all(|image| !image.differs());
+            let agrees = |image: &&Image| !image.differs() && !image.disagree();
+            let agree = !images.is_empty() && images.iter().all(agrees);
             if agree && runtimes.len() >= TO_PROVE {
                 let digests = images.iter().flat_map(|image| image.digests());
                 proven.by.push(ProvenPackage {

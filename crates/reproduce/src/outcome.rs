@@ -27,6 +27,8 @@ pub struct Image {
     pub recorded: Option<Digest>,
     /// What each runtime made of it, in the order in which they were asked for.
     pub runtimes: Vec<OfRuntime>,
+    /// How many runtimes have to make one image of it, if not all of them.
+    pub agree: Option<usize>,
 }
 
 /// What a runtime made of an image.
@@ -72,18 +74,43 @@ impl Image {
             .collect()
     }
 
+    /// Returns the digest that as many runtimes made as have to, if not all of them have to: the recorded one, if one is
+    /// recorded.
+    pub fn agreed(&self) -> Option<&documents::Digest> {
+        let enough = self.agree?;
+        let recorded = self.recorded.map(documents::Digest::from);
+        let made = || {
+            let attempts = self.runtimes.iter();
+            let attempts = attempts.filter_map(|of| of.outcome.attempt());
+            attempts.filter_map(|attempt| attempt.digest.as_ref())
+        };
+        let has_enough = |digest: &&documents::Digest| {
+            made().filter(|other| other == digest).count() >= enough
+                && recorded.as_ref().is_none_or(|recorded| recorded == *digest)
+        };
+        let mut agreed = self.digests().into_iter().filter(has_enough);
+        // Two that many agree on are none.
+        agreed.next().filter(|_| agreed.next().is_none())
+    }
+
     /// Tells whether runtimes made different images of it.
     pub fn disagree(&self) -> bool {
         self.digests().len() > 1
     }
 
-    /// Tells whether every runtime made the recorded image of it.
+    /// Tells whether every runtime made the recorded image of it, or as many as have to.
     pub fn is_reproduced(&self) -> bool {
+        if self.agree.is_some() {
+            return self.recorded.is_some() && self.agreed().is_some();
+        }
         self.has_only(|verdict| verdict == AttemptVerdict::Reproduced)
     }
 
     /// Tells whether something that was made is not what it should be.
     pub fn differs(&self) -> bool {
+        if self.agreed().is_some() {
+            return false;
+        }
         let differs =
             |verdict| matches!(verdict, AttemptVerdict::Differs | AttemptVerdict::Unstable);
         self.disagree() || self.verdicts().any(differs) || self.seeds_differ()
@@ -142,8 +169,11 @@ impl Report {
         if self.images.iter().any(Image::differs) {
             return Some(ErrorKind::Differs);
         }
-        let attempts = self.images.iter().flat_map(|image| &image.runtimes);
-        let outcomes = attempts.map(|of| &of.outcome);
+        let images = self.images.iter();
+        let attempts = images.filter(|image| image.agreed().is_none());
+        let outcomes = attempts
+            .flat_map(|image| &image.runtimes)
+            .map(|of| &of.outcome);
         let failures = outcomes
             .clone()
             .filter_map(|outcome| outcome.attempt()?.failure.as_ref());
@@ -164,6 +194,11 @@ impl Report {
             .any(|outcome| matches!(outcome, Outcome::Skipped))
         {
             return Some(ErrorKind::Package);
+        }
+        // Where nobody differs and nobody failed, too few may have made it all the same: they made nothing alike.
+        let is_open = |image: &Image| image.agree.is_some() && image.agreed().is_none();
+        if self.images.iter().any(is_open) {
+            return Some(ErrorKind::Differs);
         }
         let compared = self.images.iter().any(Image::is_compared);
         (!compared).then_some(ErrorKind::NotCompared)

@@ -47,6 +47,8 @@ pub(crate) struct Recorder {
 struct State {
     /// When each package was begun.
     started: BTreeMap<String, String>,
+    /// What a server calls the worker that built each package.
+    workers: BTreeMap<String, String>,
     made: Vec<Attempt>,
     error: Option<crate::Error>,
 }
@@ -121,7 +123,11 @@ impl Recorder {
 
     fn attempt(&self, package: &PlannedPackage, seconds: f64) -> Attempt {
         let subject = self.subject.clone();
-        let started = self.state().started.get(&package.name).cloned();
+        let (started, worker) = {
+            let state = self.state();
+            let started = state.started.get(&package.name).cloned();
+            (started, state.workers.get(&package.name).cloned())
+        };
         Attempt {
             version: Version,
             reproduction: subject.id,
@@ -132,7 +138,10 @@ impl Recorder {
             profile: subject.profile.name.to_owned(),
             tree: subject.tree,
             runtime: subject.runtime,
-            machine: subject.machine,
+            machine: AttemptMachine {
+                worker,
+                ..subject.machine
+            },
             stagex: subject.stagex,
             started: started.unwrap_or_else(ledger::now),
             seconds,
@@ -258,6 +267,10 @@ impl Listener for Recorder {
         match &event {
             Event::Started { package, .. } => {
                 self.state().started.insert(package.clone(), ledger::now());
+            }
+            Event::Worker { package, worker } => {
+                let mut state = self.state();
+                state.workers.insert(package.clone(), worker.clone());
             }
             Event::Built {
                 package, duration, ..

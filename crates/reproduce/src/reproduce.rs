@@ -1,13 +1,13 @@
 //! A reproduction: every runtime builds the packages, one after the other, and what came out is put side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use backend_api::{Backend, Network, Ready};
+use backend_api::Variation;
 use build::Listener;
 use documents::{Attempt, AttemptRuntime, AttemptTree, AttemptVerdict, DependencyOrigin};
 use ledger::Ledger;
-use make::{Given, Local, Options, Outcome as Made, Sources, make};
+use make::{Executor, Given, Options, Outcome as Made, Sources, make};
 use oci_image::Profile;
 use package_tree::{Hermetic, Plan, PlannedPackage};
 use state::{Access, Digests, Directories, Record};
@@ -23,10 +23,14 @@ use crate::rounds::Rounds;
 pub struct Runtime {
     /// Its name, with a label where several of one name are asked for: `docker@trixie`.
     pub label: String,
-    /// What drives it.
-    pub backend: Arc<dyn Backend>,
-    /// What its backend said of itself.
-    pub ready: Ready,
+    /// The version of its program.
+    pub version: String,
+    /// What surrounds a build that it can vary.
+    pub varies: BTreeSet<Variation>,
+    /// What builds with it. It uses nothing that earlier builds have left.
+    pub executor: Arc<dyn Executor>,
+    /// The server whose machines it builds on, if they are not this one: nobody here has seen how.
+    pub server: Option<String>,
 }
 
 /// What is to be reproduced, from what, with what.
@@ -48,6 +52,8 @@ pub struct Job {
     pub runtimes: Vec<Runtime>,
     /// How often each package is built.
     pub rounds: u32,
+    /// How many runtimes have to make one image, if not all of them.
+    pub agree: Option<usize>,
     /// The recorded images of dependencies, where those are not built as well.
     pub given: Option<Arc<Given>>,
     /// Whether packages that were reproduced before are built again.
@@ -56,8 +62,6 @@ pub struct Job {
     pub sources: Arc<dyn Sources>,
     /// What is kept from builds, where they are hermetic.
     pub hermetic: Option<Arc<Hermetic>>,
-    /// The network of RUNs.
-    pub network: Network,
     /// How. Nothing that engines have kept is ever used.
     pub options: Options,
     /// The version of `stagex`.
@@ -115,6 +119,7 @@ pub async fn reproduce(
                     .recorded
                     .of(&package.stage, &package.name, platform.as_deref()),
                 runtimes: job.runtimes.iter().map(of).collect(),
+                agree: job.agree,
                 platform: platform.clone(),
             });
         }
@@ -144,9 +149,12 @@ async fn of_runtime(
         tree: job.tree.clone(),
         runtime: AttemptRuntime {
             name: runtime.label.clone(),
-            version: runtime.ready.version.clone(),
+            version: runtime.version.clone(),
         },
-        machine: ledger::machine(),
+        machine: match &runtime.server {
+            Some(server) => ledger::machine_of_server(server),
+            None => ledger::machine(),
+        },
         stagex: job.stagex.clone(),
         dependencies: match job.given {
             Some(_) => DependencyOrigin::Recorded,
@@ -162,15 +170,8 @@ async fn of_runtime(
         let directories = directories.clone();
         build::blocking(move || keep_what_stands(&job, &directories, &subject, &known)).await?
     };
-    let local = Local::new(
-        Arc::clone(&runtime.backend),
-        runtime.ready.clone(),
-        // Nothing that an engine has kept is a reproduction.
-        true,
-        job.network,
-    );
-    let varies = &runtime.ready.capabilities.varies;
-    let rounds = Rounds::new(Arc::new(local), directories.clone(), job.rounds, varies);
+    let executor = Arc::clone(&runtime.executor);
+    let rounds = Rounds::new(executor, directories.clone(), job.rounds, &runtime.varies);
     let rounds = Arc::new(rounds);
     let recorder = Arc::new(Recorder::new(
         subject,
@@ -227,7 +228,9 @@ async fn of_runtime(
             );
         }
     }
-    let failed = report.failure().is_some() && !job.options.keep_going;
+    // Where others may do without it, they are asked.
+    let needs_all = !job.options.keep_going && job.agree.is_none();
+    let failed = report.failure().is_some() && needs_all;
     Ok(report.interrupted || failed)
 }
 
@@ -285,7 +288,7 @@ fn keep_what_stands(
 }
 
 fn is_by(attempt: &Attempt, subject: &Subject) -> bool {
-    attempt.machine.whose.is_none()
+    attempt.machine.whose == subject.machine.whose
         && attempt.runtime == subject.runtime
         && attempt.dependencies == subject.dependencies
         && attempt.profile == subject.profile.name

@@ -221,6 +221,10 @@ impl Executor for Rounds {
         self.inner.runtime()
     }
 
+    fn takes_memory_here(&self) -> bool {
+        self.inner.takes_memory_here()
+    }
+
     fn check_platforms(&self, platforms: &[String]) -> Result<(), Error> {
         self.inner.check_platforms(platforms)
     }

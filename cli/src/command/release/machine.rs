@@ -177,6 +177,7 @@ fn asked<'a>(
         images: Vec::new(),
         from: Vec::new(),
         rounds: 1,
+        agree: None,
         prove_bootstrap: false,
         restart: false,
         silent: true,

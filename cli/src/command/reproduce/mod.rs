@@ -5,11 +5,12 @@ mod told;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use backend_api::Ready;
 use build::Listener;
 use camino::Utf8PathBuf;
 use documents::{AttemptTree, DependencyOrigin};
 use ledger::Ledger;
-use make::Options;
+use make::{Local, Options};
 use package_tree::{DEFAULT_PLATFORM, Plan};
 use reproduce::{
     Adopted, Job, Origin, Proven, Report, Request, Runtime, Session, TO_PROVE, bootstrap_plan,
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::arguments;
 use crate::arguments::{Building, Column};
-use crate::context::Context;
+use crate::context::{Context, Selected};
 use crate::exit::{ErrorKind, Exit};
 use crate::failure::{Failure, usage};
 use crate::place;
@@ -46,6 +47,7 @@ pub(super) struct Asked<'a> {
     pub(super) images: Vec<Utf8PathBuf>,
     pub(super) from: Vec<registry::Repository>,
     pub(super) rounds: u32,
+    pub(super) agree: Option<usize>,
     pub(super) prove_bootstrap: bool,
     pub(super) restart: bool,
     /// Whether only problems are told.
@@ -64,6 +66,7 @@ impl<'a> Asked<'a> {
             images: Vec::new(),
             from: Vec::new(),
             rounds: 1,
+            agree: None,
             prove_bootstrap: make.prove_bootstrap,
             restart: false,
             silent: false,
@@ -81,6 +84,7 @@ pub(super) fn run(context: &Context, arguments: &arguments::Reproduce) -> Result
         images: arguments.images.clone(),
         from: arguments.from.clone(),
         rounds: arguments.rounds,
+        agree: arguments.agree.map(|agree| agree as usize),
         prove_bootstrap: arguments.prove_bootstrap,
         restart: arguments.restart,
         silent: false,
@@ -283,12 +287,23 @@ async fn job(
     let recorded = Arc::new(Digests::read(&context.directory)?);
     let checked_out = wait::unless(interrupted, git::checked_out(&context.directory)).await??;
     let runtimes = runtimes(context, asked, interrupted).await?;
-    for runtime in &runtimes {
-        build::check_platforms(&runtime.ready, &asked.building.platforms())?;
+    for (ready, _) in &runtimes {
+        build::check_platforms(ready, &asked.building.platforms())?;
     }
-    if asked.prove_bootstrap && runtimes.len() < TO_PROVE {
+    let here = runtimes
+        .iter()
+        .filter(|(_, runtime)| runtime.server.is_none());
+    if asked.prove_bootstrap && here.count() < TO_PROVE {
         let hint = "name two, such as --runtimes podman,native";
-        let message = "--prove-bootstrap needs at least two runtimes".to_owned();
+        let message = "--prove-bootstrap needs at least two runtimes of this machine".to_owned();
+        return Err(usage(message, Some(hint)));
+    }
+    if let Some(agree) = asked.agree
+        && agree > runtimes.len()
+    {
+        let hint = "give --remote more often, or name further runtimes with --runtimes";
+        let all = render::count(runtimes.len(), "runtime");
+        let message = format!("--agree {agree} cannot be had from {all}");
         return Err(usage(message, Some(hint)));
     }
     let (built, given) = if asked.against_record {
@@ -311,14 +326,14 @@ async fn job(
     };
     let hermetic = super::hermetic::of_tree_async(context, interrupted).await?;
     if let Some(hermetic) = &hermetic {
-        for runtime in &runtimes {
-            super::hermetic::check_for(hermetic, &built, &runtime.label, &runtime.ready)?;
+        for (ready, runtime) in &runtimes {
+            super::hermetic::check_for(hermetic, &built, &runtime.label, ready)?;
         }
     }
     let packages: Vec<_> = built.packages.iter().collect();
     let mut refused = Vec::new();
-    for runtime in &runtimes {
-        let chosen = (runtime.backend.id(), &runtime.ready.capabilities);
+    for (ready, runtime) in &runtimes {
+        let chosen = (runtime.executor.runtime(), &ready.capabilities);
         let refusals = super::refused::of(context, &packages, hermetic.as_ref(), chosen)?;
         if !refusals.is_empty() {
             let failure = Failure::refused(&runtime.label, &refusals).into_problems();
@@ -339,13 +354,13 @@ async fn job(
         },
         plan: Arc::new(built),
         recorded,
-        runtimes,
+        runtimes: runtimes.into_iter().map(|(_, runtime)| runtime).collect(),
         rounds: asked.rounds.max(1),
+        agree: asked.agree,
         given,
         clean: asked.clean,
         sources: super::supply::of(context, !asked.building.no_fetch, listener),
         hermetic: hermetic.map(Arc::new),
-        network: context.settings.network.value.into(),
         options: Options {
             jobs: context.settings.jobs(),
             keep_going: asked.building.keep_going,
@@ -363,7 +378,7 @@ fn request(asked: &Asked<'_>, job: &Job) -> Request {
     Request {
         packages: packages.map(|package| package.name.clone()).collect(),
         runtimes: runtimes
-            .map(|runtime| (runtime.label.clone(), runtime.ready.version.clone()))
+            .map(|runtime| (runtime.label.clone(), runtime.version.clone()))
             .collect(),
         rounds: job.rounds,
         dependencies: match job.given {
@@ -374,19 +389,23 @@ fn request(asked: &Asked<'_>, job: &Job) -> Request {
     }
 }
 
-/// Finds the runtimes that were asked for, all of which have to be ready.
+/// Finds the runtimes that were asked for, all of which have to be ready; each with what it said of itself. A server is
+/// asked when the work begins.
 async fn runtimes(
     context: &Context,
     asked: &Asked<'_>,
     interrupted: &mut watch::Receiver<bool>,
-) -> Result<Vec<Runtime>, Failure> {
-    if asked.runtimes.is_empty() {
+) -> Result<Vec<(Ready, Runtime)>, Failure> {
+    // Who names runtimes builds with these; with a server as well only if that is named beside them.
+    let servers = if asked.runtimes.is_empty() || context.settings.remote.is_named() {
+        super::remote::again(context).await?
+    } else {
+        Vec::new()
+    };
+    if asked.runtimes.is_empty() && servers.is_empty() {
         let selected = context.select(interrupted).await?;
-        return Ok(vec![Runtime {
-            label: selected.runtime().to_owned(),
-            backend: selected.backend,
-            ready: selected.ready,
-        }]);
+        let label = selected.runtime().to_owned();
+        return Ok(vec![of_machine(context, label, selected)]);
     }
     let known = super::conformance::engines()?;
     let mut runtimes = Vec::new();
@@ -408,13 +427,43 @@ async fn runtimes(
         let choice = runtimes::Choice::Named(label.runtime().to_owned());
         let selecting = runtimes::select(&choice, &programs, &context.probe_cache);
         let selected = wait::unless(interrupted, selecting).await??;
-        runtimes.push(Runtime {
-            label: label.to_string(),
+        let selected = Selected {
             backend: selected.backend,
             ready: selected.ready,
-        });
+        };
+        runtimes.push(of_machine(context, label.to_string(), selected));
     }
+    runtimes.extend(servers.into_iter().map(of_server));
     Ok(runtimes)
+}
+
+/// Returns a runtime of this machine.
+fn of_machine(context: &Context, label: String, selected: Selected) -> (Ready, Runtime) {
+    let Selected { backend, ready } = selected;
+    let network = context.settings.network.value.into();
+    // Nothing that an engine has kept is a reproduction.
+    let executor = Arc::new(Local::new(backend, ready.clone(), true, network));
+    let runtime = Runtime {
+        label,
+        version: ready.version.clone(),
+        varies: ready.capabilities.varies.clone(),
+        executor,
+        server: None,
+    };
+    (ready, runtime)
+}
+
+/// Returns the runtime that a server is. Nothing can be varied around what it builds.
+fn of_server(again: super::remote::Again) -> (Ready, Runtime) {
+    let ready = again.selected.ready;
+    let runtime = Runtime {
+        label: again.server.label(),
+        version: ready.version.clone(),
+        varies: BTreeSet::new(),
+        executor: again.executor,
+        server: Some(again.server.address.to_string()),
+    };
+    (ready, runtime)
 }
 
 /// Returns where recorded images are looked for.
@@ -422,10 +471,11 @@ fn origins(
     context: &Context,
     asked: &Asked<'_>,
     directories: &Directories,
-    runtimes: &[Runtime],
+    runtimes: &[(Ready, Runtime)],
 ) -> Result<Vec<Origin>, Failure> {
     let mut origins = vec![Origin::Tree(directories.clone())];
-    let of = |runtime: &Runtime| Origin::Tree(directories.of_reproduction(&runtime.label));
+    let of =
+        |(_, runtime): &(Ready, Runtime)| Origin::Tree(directories.of_reproduction(&runtime.label));
     origins.extend(runtimes.iter().map(of));
     origins.push(Origin::Pulled(directories.of_pulled()));
     for images in &asked.images {

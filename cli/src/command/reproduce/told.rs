@@ -51,7 +51,7 @@ impl End<'_> {
     ) -> documents::Reproduce {
         let runtime = |runtime: &Runtime| AttemptRuntime {
             name: runtime.label.clone(),
-            version: runtime.ready.version.clone(),
+            version: runtime.version.clone(),
         };
         documents::Reproduce {
             version: Version,
@@ -156,6 +156,12 @@ fn line(image: &Image) -> String {
 /// Prints what is wrong with an image.
 fn print_problems(image: &Image) {
     let name = &image.package;
+    // Where enough agree, it is still said who does not.
+    let level = if image.agreed().is_some() {
+        "warning"
+    } else {
+        "error"
+    };
     for of in &image.runtimes {
         let Some(attempt) = of.outcome.attempt() else {
             continue;
@@ -166,11 +172,13 @@ fn print_problems(image: &Image) {
                 .as_ref()
                 .map_or_else(|| "none".to_owned(), ToString::to_string)
         };
+        let by = attempt.machine.worker.as_ref();
+        let by = by.map_or(String::new(), |worker| format!(" (by {worker})"));
         match attempt.verdict {
             AttemptVerdict::Differs => print_problem(
-                "error",
+                level,
                 &format!(
-                    "{name}: {runtime} made {}, and {} is recorded",
+                    "{name}: {runtime}{by} made {}, and {} is recorded",
                     digest(&attempt.digest),
                     digest(&attempt.recorded)
                 ),
@@ -182,9 +190,9 @@ fn print_problems(image: &Image) {
             AttemptVerdict::Unstable => {
                 let why = attempt.broken_by.as_deref().unwrap_or("something");
                 print_problem(
-                    "error",
+                    level,
                     &format!(
-                        "{name}: {runtime} does not make the same image twice: {why} changes it"
+                        "{name}: {runtime}{by} does not make the same image twice: {why} changes it"
                     ),
                     Some(&format!(
                         "the images that differ are in out/.stagex/reproduced/{runtime}/: {name}, {name}@2 and so on\n\
@@ -201,7 +209,7 @@ fn print_problems(image: &Image) {
                         failure.message,
                         lines.collect::<String>()
                     );
-                    print_problem("error", &message, failure.hint.as_deref());
+                    print_problem(level, &message, failure.hint.as_deref());
                 }
             }
             AttemptVerdict::Reproduced | AttemptVerdict::NotRecorded => {}
@@ -209,12 +217,15 @@ fn print_problems(image: &Image) {
     }
     if image.disagree() {
         let digests = image.runtimes.iter().filter_map(|of| {
-            let digest = of.outcome.attempt()?.digest.as_ref()?;
-            Some(format!("{} made {digest}", of.runtime))
+            let attempt = of.outcome.attempt()?;
+            let by = attempt.machine.worker.as_ref();
+            let by = by.map_or(String::new(), |worker| format!(" (by {worker})"));
+            let digest = attempt.digest.as_ref()?;
+            Some(format!("{}{by} made {digest}", of.runtime))
         });
         let digests: Vec<String> = digests.collect();
         print_problem(
-            "error",
+            level,
             &format!("{name}: runtimes disagree: {}", digests.join(", ")),
             disagreeing(image).as_deref(),
         );
@@ -240,6 +251,7 @@ fn of_image(image: &Image) -> ReproducedImage {
         let attempt = of.outcome.attempt();
         ReproducedBy {
             runtime: of.runtime.clone(),
+            worker: attempt.and_then(|attempt| attempt.machine.worker.clone()),
             verdict: attempt.map(|attempt| attempt.verdict),
             now: matches!(of.outcome, Outcome::Tried { now: true, .. }),
             digest: attempt.and_then(|attempt| attempt.digest.clone()),
@@ -255,6 +267,7 @@ fn of_image(image: &Image) -> ReproducedImage {
         recorded: image.recorded.map(Into::into),
         reproduced: image.is_reproduced(),
         disagree: image.disagree(),
+        agreed: image.agreed().cloned(),
         runtimes: image.runtimes.iter().map(of).collect(),
     }
 }

@@ -133,11 +133,7 @@ impl Writer<'_> {
             return Ok(copied.stage.clone());
         }
         let number = self.lowered.copied.len();
-        let names = std::iter::successors(Some(format!("{STAGE}-{number}")), |name| {
-            Some(format!("{name}-"))
-        });
-        let mut free = names.filter(|name| self.file.stage_named(name).is_none());
-        let stage = free.next().unwrap_or_default();
+        let stage = self.free_name(&format!("{STAGE}-{number}"));
         let mut words = vec!["COPY".to_owned()];
         words.extend(from.as_ref().map(|from| Self::flag("from", from)));
         let paths = [source, PLACE].map(|path| text::source(path, text::ESCAPE));

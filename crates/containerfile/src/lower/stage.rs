@@ -12,7 +12,7 @@ use crate::build::{Build, Origin, ResolvedStage, Step};
 use crate::containerfile::Containerfile;
 use crate::error::{ErrorKind, Fault};
 use crate::instruction::{Add, Copy, Heredoc, Instruction, Sources, is_remote};
-use crate::reference::Base;
+use crate::reference::{Base, StageId};
 use crate::state::{absolute, clean};
 use crate::statement::{self, Statement};
 
@@ -57,11 +57,7 @@ impl Writer<'_> {
         let base = match &self.stage.base {
             Base::Scratch => "scratch".to_owned(),
             // A base that is a stage was found by its name.
-            Base::Stage(id) => self
-                .build
-                .stage(*id)
-                .and_then(|stage| stage.name.clone())
-                .unwrap_or_default(),
+            Base::Stage(id) => self.called(*id).unwrap_or_default(),
             Base::Image(name) => self.renamed(name),
         };
         let mut words = vec!["FROM".to_owned()];
@@ -71,10 +67,30 @@ impl Writer<'_> {
             words.push(format!("--platform={platform}"));
         }
         words.push(base);
-        if let Some(name) = &self.stage.name {
-            words.extend(["AS".to_owned(), name.clone()]);
+        if let Some(name) = self.called(self.stage.id) {
+            words.extend(["AS".to_owned(), name]);
         }
         words.join(" ")
+    }
+
+    /// Returns the name of a stage in the lowered file, where no two have the same: engines do not agree on which one a
+    /// name means.
+    fn called(&self, id: StageId) -> Option<String> {
+        let name = self.build.stage(id)?.name.as_ref()?;
+        let same = |stage: &&ResolvedStage| stage.name.as_ref() == Some(name);
+        if self.build.stages.iter().filter(same).count() < 2 {
+            return Some(name.clone());
+        }
+        Some(self.free_name(&format!("{name}-{}", id.0)))
+    }
+
+    /// Returns a name that no stage has.
+    pub(super) fn free_name(&self, name: &str) -> String {
+        let mut free = name.to_owned();
+        while self.file.stage_named(&free).is_some() {
+            free.push('0');
+        }
+        free
     }
 
     fn renamed(&self, name: &str) -> String {
@@ -194,9 +210,9 @@ impl Writer<'_> {
             let copied = copied.filter(|copied| copied.before.0 <= number).count();
             return (place.unwrap_or(number) + copied).to_string();
         }
-        if self.file.stage_named(name).is_some() {
-            // As it is called there.
-            return name.to_lowercase();
+        if let Some(id) = self.file.stage_named(name) {
+            // Where the target does not need it, it is not there at all.
+            return self.called(id).unwrap_or_else(|| name.to_lowercase());
         }
         if let Some(context) = self.file.context_named(name) {
             return self.renamed(context);

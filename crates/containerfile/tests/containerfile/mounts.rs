@@ -102,7 +102,7 @@ fn a_stage_that_has_the_name_of_a_copy_is_not_taken_for_it() {
     let stages: Vec<_> = lowered.copied.iter().map(|copied| &copied.stage).collect();
     assert_eq!(
         stages,
-        ["stagex-mount-0-", "stagex-mount-1"],
+        ["stagex-mount-00", "stagex-mount-1"],
         "{}",
         lowered.text
     );

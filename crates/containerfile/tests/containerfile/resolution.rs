@@ -102,6 +102,8 @@ fn an_unknown_target_comes_with_the_nearest_names() {
 
 #[rstest]
 #[case("FROM a AS b\nCOPY --from=b / /", ErrorKind::SelfReference("b".to_owned()), 2)]
+#[case("FROM a AS b\nFROM b AS b\nCOPY --from=b / /\nFROM scratch", ErrorKind::SelfReference("b".to_owned()), 3)]
+#[case("FROM a AS b\nCOPY --from=c / /\nFROM a AS c\nCOPY --from=b / /\nFROM scratch", ErrorKind::SelfReference("b".to_owned()), 4)]
 #[case("FROM a AS b\nRUN true\nCOPY --from=c / /\nFROM b AS c", ErrorKind::UsedBeforeBuilt { used: "c".to_owned(), user: "b".to_owned() }, 3)]
 #[case("FROM a\nWORKDIR ${x:?is needed}", ErrorKind::Expansion(containerfile::ExpansionError::Required { name: "x".to_owned(), message: "is needed".to_owned() }), 2)]
 #[case("FROM a\nEXPOSE x", ErrorKind::BadPort("x".to_owned()), 2)]

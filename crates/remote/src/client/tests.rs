@@ -68,6 +68,7 @@ async fn serve(capabilities: ServerCapabilities, tls: Option<ServerTlsConfig>) -
 fn server(scheme: &str, port: u16, credentials: Credentials) -> Server {
     Server {
         address: format!("{scheme}://localhost:{port}").parse().unwrap(),
+        time_limit: None,
         properties: Vec::new(),
         credentials,
     }

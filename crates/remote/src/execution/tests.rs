@@ -20,7 +20,9 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::{
 };
 use bazel_remote_apis::google::longrunning::{Operation, operation};
 use bazel_remote_apis::google::protobuf::Any;
+use camino::Utf8Path;
 use prost::Message as _;
+use state::Directories;
 use tokio::net::TcpListener;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -28,6 +30,7 @@ use tonic::transport::Server as Transport;
 use tonic::{Request, Response};
 
 use super::*;
+use crate::begun::Begun;
 use crate::blob::Blobs;
 use crate::client::SHA256;
 use crate::server::{Credentials, Server};
@@ -213,6 +216,7 @@ async fn forgotten(
     let server = Server {
         address: format!("grpc://127.0.0.1:{port}").parse().unwrap(),
         properties: Vec::new(),
+        time_limit: None,
         credentials: Credentials::default(),
     };
     let client = Client::connect(&server).await.unwrap();
@@ -221,7 +225,10 @@ async fn forgotten(
     let digest = blobs.add(b"and another".to_vec());
     let action = Action { digest, blobs };
     client.upload(&action.blobs).await.unwrap();
-    let (heard, name) = (Heard::default(), Name::default());
+    let temporary = tempfile::tempdir().unwrap();
+    let directories = Directories::of_tree(Utf8Path::from_path(temporary.path()).unwrap());
+    let begun = Begun::of(&directories, "package", &server.address, &action.digest);
+    let (heard, name) = (Heard::default(), Name::of(begun));
     let execution = Execution::new(&client, &action, &heard, &name);
     let done = execution.run(false).await;
     (done, heard.0.into_inner().unwrap(), state)

@@ -37,6 +37,7 @@ fn statements() -> Vec<Statement> {
         },
         machine: AttemptMachine {
             whose: None,
+            worker: None,
             kernel: "6".to_owned(),
             architecture: "x86_64".to_owned(),
             cpu_vendor: "GenuineIntel".to_owned(),
