@@ -8,6 +8,7 @@
 )]
 
 mod agreeing;
+mod cut;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod engines;
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use cut::{Cut, Way};
 use engines::{example_tree, expect, variable};
 use libtest_mimic::{Arguments, Failed, Trial};
 use program::{Ran, stagex_with};
@@ -59,6 +61,14 @@ fn main() -> ExitCode {
         of_real("a_layer_that_is_not_what_it_says_is_not_kept", lies),
         of_real("what_is_lost_is_done_again", lost),
         of_real("what_is_interrupted_ends_there_too", interrupted),
+        of_real("a_server_may_have_a_named_instance", instance),
+        of_real("a_connection_that_is_cut_goes_on_where_it_was", cut_off),
+        of_real("a_server_that_is_full_is_told", full),
+        of_real("a_worker_that_may_map_no_users_says_so", ordinary),
+        of_real(
+            "a_file_system_that_swallows_owners_is_not_built_on",
+            swallowed,
+        ),
         of_real("what_a_killed_client_began_is_found_again", found_again),
         of_real("a_server_builds_again", agreeing::reproduced),
         of_real("servers_have_to_agree", agreeing::agreed),
@@ -270,6 +280,151 @@ fn interrupted() -> Result<(), Failed> {
         &format!("it ended with {status}"),
     )?;
     within("the action ends", || !is_stuck())
+}
+
+fn instance() -> Result<(), Failed> {
+    let server = Server::start_with(&["--local-server-instance=main"]);
+    let tree = example_tree();
+    let named = format!("{}/main", server.address);
+    let ran = with(&named, tree.path(), &["make", NEEDS_IT]);
+    expect(ran.code == 0, &format!("{}\n{}", ran.stderr, server.log()))?;
+    // What is streamed has the name of the instance in that of the resource.
+    fs::remove_dir_all(tree.path().join("out"))?;
+    let again = with(&named, tree.path(), &["make", NEEDS_IT]);
+    expect(is_cached(&again, NEEDS_IT), &again.stderr)?;
+    for other in [server.address.clone(), format!("{}/other", server.address)] {
+        let ran = with(&other, tree.path(), &["make", PACKAGE, "--no-cache"]);
+        expect(
+            ran.code == 5
+                && ran
+                    .stderr
+                    .contains(&format!("{other} has no such instance")),
+            &ran.stderr,
+        )?;
+        expect(ran.stderr.contains("hint: check the instance"), &ran.stderr)?;
+    }
+    Ok(())
+}
+
+fn cut_off() -> Result<(), Failed> {
+    /// More than what is sent in one call.
+    const LARGE: u32 = 8 << 20;
+    const PART: u64 = 6 << 20;
+    let server = Server::start();
+    let tree = example_tree();
+    // Bytes that cannot be compressed.
+    let mut last = 1_u32;
+    let bytes = std::iter::repeat_with(|| {
+        last = last.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        last.to_be_bytes()[0]
+    });
+    let package = tree.path().join("packages/user/letters");
+    fs::write(
+        package.join("large"),
+        bytes.take(LARGE as usize).collect::<Vec<_>>(),
+    )?;
+    fs::write(
+        package.join("Containerfile"),
+        "FROM scratch AS package\nCOPY large /\n",
+    )?;
+    let words = ["make", "user-letters"];
+    let here = stagex_with(tree.path(), &["make", "--runtime", "native", words[1]], &[]);
+    expect(here.code == 0, &here.stderr)?;
+    for way in [Way::Up, Way::Down] {
+        fs::remove_dir_all(tree.path().join("out"))?;
+        let proxy = Cut::start(server.socket, (way, PART));
+        let ran = with(&proxy.address, tree.path(), &words);
+        expect(
+            ran.code == 0,
+            &format!("{way:?}: {}\n{}", ran.stderr, server.log()),
+        )?;
+        expect(
+            proxy.is_cut(),
+            &format!("{way:?}: {} bytes passed", proxy.passed()),
+        )?;
+        expect(
+            ran.stdout == here.stdout,
+            &format!("{way:?}: {}", ran.stdout),
+        )?;
+        // What was on its way when it was cut comes again, and not all of it.
+        let most = u64::from(LARGE) + PART - (1 << 20);
+        expect(
+            way == Way::Up || proxy.passed() < most,
+            &format!("{} bytes of {LARGE} were received", proxy.passed()),
+        )?;
+    }
+    Ok(())
+}
+
+fn full() -> Result<(), Failed> {
+    // It takes its share of a small disk for one: what it answers is the same.
+    let server = Server::start_with(&["--quota-high=1M", "--reserved=0"]);
+    let tree = example_tree();
+    let start = Instant::now();
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    let told = format!("{}\n{}", ran.stderr, server.log());
+    expect(ran.code == 5 && start.elapsed() < LIMIT, &told)?;
+    let of_server = format!("{} refused to store a blob: ", server.address);
+    let errors = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error: "));
+    let errors: Vec<&str> = errors.collect();
+    let is_told = matches!(&errors[..], [error] if error.contains(&of_server));
+    expect(
+        is_told && ran.stderr.contains("whether its disk is full"),
+        &told,
+    )?;
+    let output = tree.path().join("out").join(PACKAGE);
+    expect(!output.exists(), "something of it was kept")?;
+    let work = fs::read_dir(tree.path().join("out/.stagex/work"))?;
+    expect(work.count() == 0, "something of the work was left")
+}
+
+fn ordinary() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    server.next_is(Fault::Ordinary);
+    let ran = with(&server.address, tree.path(), &["make", PACKAGE]);
+    let told = format!("{}\n{}", ran.stderr, server.log());
+    expect(ran.code == 5, &told)?;
+    for part in [
+        &format!("on a worker of {}: ", server.address),
+        "cannot map users",
+        "hint: an ordinary user needs",
+        "/etc/subuid",
+    ] {
+        expect(ran.stderr.contains(part), &told)?;
+    }
+    Ok(())
+}
+
+fn swallowed() -> Result<(), Failed> {
+    let server = Server::start();
+    let tree = example_tree();
+    let told = |ran: &Ran| format!("{}\n{}", ran.stderr, server.log());
+    // A package with files of several owners.
+    let package = "core-filesystem";
+    let ran = with(&server.address, tree.path(), &["make", "bootstrap-tools"]);
+    expect(ran.code == 0, &told(&ran))?;
+
+    server.next_is(Fault::Nowhere);
+    let ran = with(&server.address, tree.path(), &["make", package]);
+    expect(ran.code == 5 && server.has_gone_wrong(), &told(&ran))?;
+    let problem = "no file system of this worker keeps owners, modes and links";
+    for part in [
+        problem,
+        "/var/tmp: this file system does not keep owners",
+        "hint: give the worker a directory on a local file system",
+    ] {
+        expect(ran.stderr.contains(part), &told(&ran))?;
+    }
+
+    server.next_is(Fault::Swallowing);
+    let ran = with(&server.address, tree.path(), &["make", package]);
+    expect(ran.code == 0 && server.has_gone_wrong(), &told(&ran))?;
+    let check = stagex_with(tree.path(), &["digests", "--check"], &[]);
+    expect(check.code == 0, &check.stderr)
 }
 
 fn found_again() -> Result<(), Failed> {

@@ -34,6 +34,15 @@ done
 exit 1
 "#;
 
+/// Mounts FUSE file systems that ignore owners over the directories where a worker may build, and over a further one.
+const SWALLOW: &str = r#"#!/bin/sh
+for place in /var/tmp /tmp $1; do
+    bindfs --chown-ignore --chgrp-ignore "$place" "$place" || exit 125
+done
+shift
+exec "$@"
+"#;
+
 /// Has a worker build something else than it was asked to.
 const OTHERWISE: &str = r#"#!/bin/sh
 for word in "$@"; do
@@ -49,7 +58,9 @@ done
 pub(crate) struct Server {
     child: Child,
     directory: tempfile::TempDir,
-    socket: SocketAddr,
+    pub(crate) socket: SocketAddr,
+    /// Options of its own.
+    options: &'static [&'static str],
     pub(crate) address: String,
 }
 
@@ -64,12 +75,23 @@ pub(crate) enum Fault {
     Slow,
     /// It gives the right manifest, over a layer that is another one.
     Lying,
+    /// It is a user's who may map no users.
+    Ordinary,
+    /// Only a file system in memory keeps owners: every other one is a FUSE file system that ignores them.
+    Swallowing,
+    /// No file system keeps owners.
+    Nowhere,
     /// It gives another image, of which everything is right.
     Otherwise,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with more options.
+    pub(crate) fn start_with(options: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         let programs = directory.path().join("bin");
         fs::create_dir(&programs).unwrap();
@@ -82,14 +104,20 @@ impl Server {
         let sandbox = write(programs.join("without-sandbox"), include_str!("bwrap"));
         let lie = write(programs.join("lie"), LIE);
         let otherwise = write(programs.join("otherwise"), OTHERWISE);
+        let swallow = write(programs.join("swallow"), SWALLOW);
         let faulty = format!(
             "#!/bin/sh\necho >>{started}\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
              killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\nslow) sleep {SLOW} ;;\n\
              lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\n\
-             otherwise) sh {otherwise} \"$@\" ;;\nesac\nexec {sandbox} \"$@\"\n",
+             otherwise) sh {otherwise} \"$@\" ;;\n\
+             ordinary) exec setpriv --reuid=65534 --regid=65534 --clear-groups {sandbox} \"$@\" ;;\n\
+             swallowing) exec unshare --mount {swallow} '' {sandbox} \"$@\" ;;\n\
+             nowhere) exec unshare --mount {swallow} /dev/shm {sandbox} \"$@\" ;;\n\
+             esac\nexec {sandbox} \"$@\"\n",
             sandbox = sandbox.display(),
             lie = lie.display(),
             otherwise = otherwise.display(),
+            swallow = swallow.display(),
             fault = fault.display(),
             started = directory.path().join("started").display()
         );
@@ -105,9 +133,10 @@ impl Server {
         let socket = free.local_addr().unwrap();
         drop(free);
         let server = Self {
-            child: begin(directory.path(), socket),
+            child: begin(directory.path(), socket, options),
             directory,
             socket,
+            options,
             address: format!("grpc://{socket}"),
         };
         server.wait();
@@ -127,7 +156,7 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = begin(self.directory.path(), self.socket);
+        self.child = begin(self.directory.path(), self.socket, self.options);
         self.wait();
     }
 
@@ -138,6 +167,9 @@ impl Server {
             Fault::Stuck => "stuck",
             Fault::Slow => "slow",
             Fault::Lying => "lying",
+            Fault::Ordinary => "ordinary",
+            Fault::Swallowing => "swallowing",
+            Fault::Nowhere => "nowhere",
             Fault::Otherwise => "otherwise",
         };
         fs::write(self.directory.path().join("fault"), word).unwrap();
@@ -167,7 +199,7 @@ impl Server {
 }
 
 /// Starts the server in a directory.
-fn begin(directory: &Path, socket: SocketAddr) -> Child {
+fn begin(directory: &Path, socket: SocketAddr, options: &[&str]) -> Child {
     let mut log = fs::File::options();
     let log = log.create(true).append(true).open(directory.join("log"));
     let log = log.unwrap();
@@ -178,6 +210,7 @@ fn begin(directory: &Path, socket: SocketAddr) -> Child {
             directory.join("runner").display()
         ))
         .args(["--jobs=2", "--log-level=info"])
+        .args(options)
         .arg(directory.join("store"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())

@@ -19,8 +19,8 @@ use tonic::{Code, Status, Streaming};
 
 use crate::address::Address;
 use crate::bearer::Bearer;
-use crate::error::Error;
-use crate::retry::again;
+use crate::error::{Error, NO_INSTANCE};
+use crate::retry::{again, again_at_first};
 use crate::server::{Credentials, Server, Token};
 
 /// The function of all digests.
@@ -117,21 +117,25 @@ impl Client {
 
     /// Asks the server what it can do.
     async fn learn(&mut self) -> Result<(), Error> {
-        let found = again(|| async {
+        let found = again_at_first(|| async {
             let mut client = CapabilitiesClient::new(self.channel.clone());
             let request = GetCapabilitiesRequest {
                 instance_name: self.address.instance.clone(),
             };
             client.get_capabilities(request).await
         });
-        let found = found
-            .await
-            .map_err(|status| self.failed("say what it can do", status))?;
-        let found = found.into_inner();
         let unfit = |problem: &str| Error::Unfit {
             server: self.address.to_string(),
             problem: problem.to_owned(),
         };
+        let found = found.await.map_err(|status| match status.code() {
+            // There is nothing else in the question that it could not know.
+            Code::InvalidArgument | Code::NotFound => {
+                unfit(&format!("{NO_INSTANCE}: {}", status.message()))
+            }
+            _ => self.failed("say what it can do", status),
+        })?;
+        let found = found.into_inner();
         let is_recent = |version: &bazel_remote_apis::build::bazel::semver::SemVer| {
             (version.major, version.minor) >= (2, 1)
         };

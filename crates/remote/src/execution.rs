@@ -1,7 +1,7 @@
 //! One action on its way through a server: what is lost on the way is done again, a few times, and that is said.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::execution_stage::Value as Stage;
 use tonic::{Code, Status};
@@ -9,15 +9,17 @@ use tonic::{Code, Status};
 use crate::action::Action;
 use crate::begun::Begun;
 use crate::client::{Client, Done};
-use crate::error::{Error, may_pass};
+use crate::error::{BUILD, Error, is_away, is_busy, may_pass, said};
+use crate::retry::{PATIENCE, Pauses};
 use crate::worker::is_end_of_work;
 
 /// How often what was lost is done again.
 const MOST: u32 = 5;
-/// The first pause before that; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(10);
+/// How long a server may have too much to do. It may be that it never has less: where executions that are waited for take
+/// all connections, workers have none.
+const QUEUE: Duration = Duration::from_secs(60 * 60);
+/// How long an execution goes on that was not lost at once.
+const WHILE: Duration = Duration::from_secs(30);
 /// How long a server may take to hear that nobody wants a result any more.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -68,6 +70,17 @@ impl Name {
     }
 }
 
+/// Returns how long something is waited for that is not the action's own.
+fn patience(status: &Status) -> Duration {
+    if is_busy(status) {
+        QUEUE
+    } else if is_away(status) {
+        PATIENCE
+    } else {
+        Duration::ZERO
+    }
+}
+
 impl<'a> Execution<'a> {
     pub(crate) fn new(
         client: &'a Client,
@@ -85,10 +98,17 @@ impl<'a> Execution<'a> {
 
     /// Executes the action. With `skip_cache`, not even the server looks whether it has the result.
     pub(crate) async fn run(&self, mut skip_cache: bool) -> Result<Done, Error> {
-        let mut pause = PAUSE;
-        for _ in 0..MOST {
-            let why = match self.attempt(skip_cache).await {
-                Ok(done) if done.result.exit_code == 0 => return Ok(done),
+        let mut pauses = Pauses::new();
+        let (mut lost, mut told) = (0, String::new());
+        loop {
+            let start = Instant::now();
+            let done = self.attempt(skip_cache).await;
+            if start.elapsed() > WHILE {
+                // It was there in between.
+                (pauses, told) = (Pauses::new(), String::new());
+            }
+            let why = match done {
+                Ok(done) if done.result.exit_code == 0 || lost == MOST => return Ok(done),
                 // A failure may have been that of one worker: it is not believed out of a cache.
                 Ok(done) if done.is_cached => {
                     skip_cache = true;
@@ -99,14 +119,23 @@ impl<'a> Execution<'a> {
                     skip_cache = true;
                     format!("it was ended with exit code {}", done.result.exit_code)
                 }
+                Err(status) if pauses.waited < patience(&status) => {
+                    let why = said(&status);
+                    // Said once, however long it takes.
+                    if told != why {
+                        self.hears.again(&why);
+                    }
+                    told = why;
+                    pauses.next().await;
+                    continue;
+                }
+                Err(status) if lost == MOST => return Err(self.client.failed(BUILD, status)),
                 Err(status) => self.lost(status).await?,
             };
+            lost += 1;
             self.hears.again(&why);
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST);
+            pauses.next().await;
         }
-        let last = self.attempt(skip_cache).await;
-        last.map_err(|status| self.client.failed("build it", status))
     }
 
     /// Makes good what was lost, if that can be done. Returns what it was.
@@ -120,9 +149,9 @@ impl<'a> Execution<'a> {
         // What the server says of a worker is of another kind than what it says of a call.
         let of_worker = matches!(status.code(), Code::Internal | Code::Unknown);
         if !(may_pass(&status) || of_worker) || status.code() == Code::DeadlineExceeded {
-            return Err(self.client.failed("build it", status));
+            return Err(self.client.failed(BUILD, status));
         }
-        Ok(format!("{} ({:?})", status.message(), status.code()))
+        Ok(said(&status))
     }
 
     /// Tells the server that nobody wants the result any more.
@@ -166,3 +195,6 @@ fn is_unknown(status: &Status) -> bool {
         Code::NotFound | Code::Unimplemented | Code::InvalidArgument | Code::PermissionDenied
     )
 }
+
+#[cfg(test)]
+mod tests;

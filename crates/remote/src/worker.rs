@@ -209,8 +209,9 @@ pub(crate) fn failure(code: i32, said: &str, server: &Address) -> Error {
     let kind = ErrorKind::ALL.into_iter().find(|known| kind(*known));
     let kind = match kind {
         Some(ErrorKind::Package | ErrorKind::Tree | ErrorKind::Differs) => OfBackend::BuildFailed,
-        Some(ErrorKind::NoRuntime) => OfBackend::Unsupported,
-        Some(ErrorKind::Environment | ErrorKind::Transient) => OfBackend::EngineFailed,
+        // What the worker lacks is not the package's fault.
+        Some(ErrorKind::NoRuntime) => OfBackend::ProgramUnavailable,
+        Some(ErrorKind::Environment) => OfBackend::Storage,
         _ => OfBackend::EngineKilled,
     };
     let message = message.map_or_else(
@@ -257,8 +258,8 @@ mod tests {
         );
         assert_eq!(hint.as_deref(), Some("try harder"));
         for (code, expected) in [
-            (4, OfBackend::Unsupported),
-            (5, OfBackend::EngineFailed),
+            (4, OfBackend::ProgramUnavailable),
+            (5, OfBackend::Storage),
             (137, OfBackend::EngineKilled),
         ] {
             let Error::Worker { kind, .. } = failure(code, "", &server) else {

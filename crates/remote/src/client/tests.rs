@@ -190,12 +190,28 @@ async fn only_who_is_known_is_let_in() {
             certificate: certificate.cloned(),
             token: Some(Token::File(token.clone())),
         };
-    for (number, (credentials, is_let_in)) in [
-        (credentials(Some(&good), &right), true),
-        (credentials(Some(&good), &wrong), false),
-        (credentials(Some(&bad), &right), false),
-        (credentials(None, &right), false),
-        (credentials(Some(&good), &secrets.path("absent")), false),
+    for (number, (credentials, is_let_in, told)) in [
+        (credentials(Some(&good), &right), true, ("", "")),
+        (
+            credentials(Some(&good), &wrong),
+            false,
+            ("who are you?", "`token`"),
+        ),
+        (
+            credentials(Some(&bad), &right),
+            false,
+            ("DecryptError", "`certificate` and `key`"),
+        ),
+        (
+            credentials(None, &right),
+            false,
+            ("CertificateRequired", "`certificate` and `key`"),
+        ),
+        (
+            credentials(Some(&good), &secrets.path("absent")),
+            false,
+            ("absent", ""),
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -203,10 +219,47 @@ async fn only_who_is_known_is_let_in() {
         let server = server("grpcs", port, credentials);
         let connected = Client::connect_with(&server, Some(&roots)).await;
         assert_eq!(connected.is_ok(), is_let_in, "{number}: {connected:?}");
+        let Err(error) = connected else { continue };
+        let error = build::Error::from(error);
+        let causes =
+            std::iter::successors(Some(&error as &dyn std::error::Error), |it| it.source());
+        let said = causes.map(ToString::to_string).collect::<String>();
+        let hint = error.hint().unwrap_or_default();
+        assert!(said.contains(told.0), "{number}: {said}");
+        assert!(hint.contains(told.1), "{number}: {hint}");
     }
     // Whose authority is not known here is not asked anything.
     let server = server("grpcs", port, credentials(Some(&good), &right));
-    assert!(Client::connect(&server).await.is_err());
+    let error = Client::connect(&server).await.unwrap_err();
+    let Error::Connect { ref source, .. } = error else {
+        panic!("{error:?}");
+    };
+    let causes = std::iter::successors(Some(source as &dyn std::error::Error), |it| it.source());
+    let cause = causes.last().map(ToString::to_string);
+    let unknown = "invalid peer certificate: UnknownIssuer";
+    assert_eq!(cause.as_deref(), Some(unknown));
+    let hint = build::Error::from(error).hint();
+    assert!(hint.is_some_and(|hint| hint.contains("SSL_CERT_FILE")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_is_not_waited_for_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // It takes connections, and says nothing.
+    let taken = tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            taken.push(connection);
+        }
+    });
+    let start = tokio::time::Instant::now();
+    let connected = Client::connect(&server("grpc", port, Credentials::default())).await;
+    let told = connected.unwrap_err().to_string();
+    let time = start.elapsed();
+    assert!(time < Duration::from_secs(120), "{time:?}: {told}");
+    assert!(told.contains("it did not answer in time"), "{told}");
+    taken.abort();
 }
 
 #[tokio::test]
