@@ -15,6 +15,8 @@ pub(crate) const PROGRAMS: [&str; 2] = ["buildbox-casd", "buildbox-run"];
 const BEGIN: Duration = Duration::from_secs(20);
 /// How many seconds an action takes that does not end; no other process has this in its command line.
 pub(crate) const STUCK: &str = "86411";
+/// The file that says how long each action sleeps.
+const PAUSE: &str = "pause";
 /// How often it is asked whether it has begun.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -37,6 +39,8 @@ pub(crate) struct Server {
     child: Child,
     directory: tempfile::TempDir,
     socket: SocketAddr,
+    /// How many actions it runs at once.
+    jobs: usize,
     pub(crate) address: String,
 }
 
@@ -53,6 +57,11 @@ pub(crate) enum Fault {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::with_jobs(2)
+    }
+
+    /// Starts one that runs so many actions at once.
+    pub(crate) fn with_jobs(jobs: usize) -> Self {
         let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         let programs = directory.path().join("bin");
         fs::create_dir(&programs).unwrap();
@@ -65,12 +74,13 @@ impl Server {
         let sandbox = write(programs.join("without-sandbox"), include_str!("bwrap"));
         let lie = write(programs.join("lie"), LIE);
         let faulty = format!(
-            "#!/bin/sh\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
+            "#!/bin/sh\n[ ! -e {pause} ] || sleep \"$(cat {pause})\"\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
              killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\n\
              lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\nesac\nexec {sandbox} \"$@\"\n",
             sandbox = sandbox.display(),
             lie = lie.display(),
-            fault = fault.display()
+            fault = fault.display(),
+            pause = directory.path().join(PAUSE).display()
         );
         write(programs.join("bwrap"), &faulty);
         let run = which::which(PROGRAMS[1]).unwrap();
@@ -84,9 +94,10 @@ impl Server {
         let socket = free.local_addr().unwrap();
         drop(free);
         let server = Self {
-            child: begin(directory.path(), socket),
+            child: begin(directory.path(), socket, jobs),
             directory,
             socket,
+            jobs,
             address: format!("grpc://{socket}"),
         };
         server.wait();
@@ -106,8 +117,19 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = begin(self.directory.path(), self.socket);
+        self.child = begin(self.directory.path(), self.socket, self.jobs);
         self.wait();
+    }
+
+    /// Does the same, and runs so many actions at once from then on.
+    pub(crate) fn restart_with(&mut self, jobs: usize) {
+        self.jobs = jobs;
+        self.restart();
+    }
+
+    /// Has each action sleep for so many seconds before it begins.
+    pub(crate) fn pauses(&self, seconds: &str) {
+        fs::write(self.directory.path().join(PAUSE), seconds).unwrap();
     }
 
     /// Has the next action that it starts go wrong.
@@ -138,7 +160,7 @@ impl Server {
 }
 
 /// Starts the server in a directory.
-fn begin(directory: &Path, socket: SocketAddr) -> Child {
+fn begin(directory: &Path, socket: SocketAddr, jobs: usize) -> Child {
     let mut log = fs::File::options();
     let log = log.create(true).append(true).open(directory.join("log"));
     let log = log.unwrap();
@@ -148,7 +170,8 @@ fn begin(directory: &Path, socket: SocketAddr) -> Child {
             "--buildbox-run={}",
             directory.join("runner").display()
         ))
-        .args(["--jobs=2", "--log-level=info"])
+        .arg(format!("--jobs={jobs}"))
+        .arg("--log-level=info")
         .arg(directory.join("store"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
