@@ -6,6 +6,9 @@
 
 mod action;
 mod address;
+#[cfg(test)]
+#[path = "../tests/support/at_once.rs"]
+mod at_once;
 mod bearer;
 mod blob;
 mod client;
@@ -19,6 +22,7 @@ mod retry;
 mod server;
 mod transfer;
 mod tree;
+mod turns;
 mod worker;
 
 pub use address::{Address, InvalidAddress};
