@@ -11,6 +11,7 @@
 mod engines;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod program;
+#[expect(dead_code, reason = "other tests use the rest")]
 mod serving;
 
 use std::fs;
