@@ -147,7 +147,51 @@ fn times_and_sizes_say_what_is_not_known() {
     );
     let found = document(root, "graph-simulation", &["--simulate", "2"]);
     assert_eq!(found["packages"][2]["start"], 2.0);
-    assert!(said(root, &["--simulate", "2"]).ends_with("user-tool~\n"));
+    assert_eq!(
+        (&found["longest"], &found["shared"], &found["speed_up"]),
+        (&3.0.into(), &1.5.into(), &1.0.into())
+    );
+    let moved = |images: &str, files: usize, unknown: usize| {
+        let (moved, unknown) = (&found[images], Value::from(unknown));
+        (moved["files"] == files, &moved["unknown"]) == (true, &unknown)
+    };
+    assert!(
+        moved("uploaded", 1, 1) && moved("downloaded", 3, 3),
+        "{found}"
+    );
+    let ran = graph(root, &["--simulate", "2"]);
+    assert!(ran.stdout.ends_with("user-tool~\n"), "{}", ran.stdout);
+    let bound = "the longest chain takes 3.0 s, and the work, shared out, 1.5 s";
+    assert!(ran.stderr.contains(bound), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("1 source, whose size"),
+        "{}",
+        ran.stderr
+    );
+
+    let found = document(
+        root,
+        "graph-simulation",
+        &["--simulate", "2,2", "--without-chain"],
+    );
+    assert_eq!(
+        (&found["seconds"], &found["speeds"][1]),
+        (&1.0.into(), &1.0.into())
+    );
+    let found = document(root, "graph-simulations", &["--simulate", "1..4"]);
+    let runs = found["runs"].as_array().unwrap().iter();
+    let runs: Vec<_> = runs.map(|run| (&run["workers"], &run["chain"])).collect();
+    let expected = [1, 1, 2, 2, 4, 4].map(Value::from);
+    assert!(
+        runs.iter().map(|(workers, _)| *workers).eq(&expected),
+        "{runs:?}"
+    );
+    assert!(
+        runs.chunks(2)
+            .all(|both| (both[0].1, both[1].1) == (&true.into(), &false.into()))
+    );
+    let text = said(root, &["--simulate", "1..4"]);
+    assert_eq!(text.lines().count(), 5, "{text}");
 
     fs::create_dir_all(root.join("fetch/user/tool")).unwrap();
     let found = document(root, "graph-closure", &["--closure"]);
@@ -317,6 +361,9 @@ fn graphviz_draws_where_it_is_installed() {
 #[case::two_formats(&["--format", "json", "--as", "dot"], "--format json cannot be combined with --as")]
 #[case::a_list_is_no_drawing(&["--closure", "--as", "dot"], "cannot be used with")]
 #[case::nor_is_it_filtered(&["--simulate", "2", "--only", "x"], "cannot be used with")]
+#[case::both_are_shown(&["--simulate", "1..2", "--without-chain"], "cannot be used with several")]
+#[case::more_speeds_than_workers(&["--simulate", "1,1,1"], "2 speeds for 1 workers")]
+#[case::of_nothing(&["--without-chain"], "--simulate")]
 #[case::why_has_its_own_target(&["core", "--why", "tool", "musl"], "cannot be used with")]
 #[case::several(&["--why", "core", "musl"], "`core` selects 2 packages")]
 #[case::the_same(&["--why", "musl", "core-musl"], "both names are of core-musl")]

@@ -13,6 +13,7 @@ mod cut;
 mod engines;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod program;
+#[expect(dead_code, reason = "other tests use the rest")]
 mod serving;
 
 use std::fs;

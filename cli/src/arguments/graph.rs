@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
+use super::simulated::Simulated;
 use crate::options::{Collapse, Drawing};
 
 const GRAPH: &str = "\
@@ -13,6 +14,8 @@ Examples:
   stagex graph --rdeps core-musl --depth 1        what names core-musl in its Containerfile
   stagex graph --affected-by-git main..HEAD       what a branch changes
   stagex graph --simulate 8 user-tmux             what 8 workers would do
+  stagex graph --simulate 8,2,0.5                 one twice, one half as fast as the other six
+  stagex graph --simulate 1..512                  how much more workers would help
 
 In the text, (*) means that what is below is shown further up, (+N) that N edges are not shown, and
 <<< that a package is highlighted.";
@@ -56,9 +59,15 @@ pub(crate) struct Graph {
     #[arg(long, help_heading = ASKED, group = "question", conflicts_with = "view")]
     pub(crate) critical_path: bool,
 
-    /// Show what up to N builds at the same time would do, by the last builds.
-    #[arg(long, help_heading = ASKED, value_name = "N", group = "question", conflicts_with = "view", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) simulate: Option<u32>,
+    /// Show what so many workers would do, by the last builds. Each SPEED is that of one worker, the
+    /// others have 1; 2 takes half as long. `A..B` shows different numbers of workers, with the chain
+    /// and without.
+    #[arg(long, help_heading = ASKED, value_name = "WORKERS[,SPEED...]", group = "question", conflicts_with = "view", value_parser = Simulated::parse)]
+    pub(crate) simulate: Option<Simulated>,
+
+    /// With --simulate: nothing waits for what it needs, as with `reproduce --against-record`.
+    #[arg(long, help_heading = ASKED, requires = "simulate")]
+    pub(crate) without_chain: bool,
 
     /// List the packages by how many have to be built one after another until they are there.
     #[arg(long, help_heading = ASKED, group = "question", conflicts_with_all = ["drawing", "collapse", "depth"])]

@@ -19,6 +19,7 @@ mod pull;
 mod release;
 mod reproduce;
 mod sign;
+mod simulated;
 mod trust;
 
 use camino::Utf8PathBuf;
@@ -47,6 +48,7 @@ pub(crate) use pull::{PUBLISHED, Pull, registry};
 pub(crate) use release::Release;
 pub(crate) use reproduce::{Ledger, Reproduce};
 pub(crate) use sign::Sign;
+pub(crate) use simulated::Simulated;
 pub(crate) use trust::{Keys, Verify, Whom};
 
 const EXAMPLES: &str = "\

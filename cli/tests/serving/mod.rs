@@ -17,6 +17,8 @@ const BEGIN: Duration = Duration::from_secs(20);
 pub(crate) const STUCK: &str = "86411";
 /// How many seconds longer a slow action takes.
 const SLOW: u32 = 4;
+/// The file that says how long each action sleeps.
+const PAUSE: &str = "pause";
 /// How often it is asked whether it has begun.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -59,6 +61,8 @@ pub(crate) struct Server {
     child: Child,
     directory: tempfile::TempDir,
     pub(crate) socket: SocketAddr,
+    /// How many actions it runs at once.
+    jobs: usize,
     /// Options of its own.
     options: &'static [&'static str],
     pub(crate) address: String,
@@ -87,11 +91,20 @@ pub(crate) enum Fault {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::start_with(&[])
+        Self::of(2, &[])
     }
 
     /// Starts it with more options.
     pub(crate) fn start_with(options: &'static [&'static str]) -> Self {
+        Self::of(2, options)
+    }
+
+    /// Starts one that runs so many actions at once.
+    pub(crate) fn with_jobs(jobs: usize) -> Self {
+        Self::of(jobs, &[])
+    }
+
+    fn of(jobs: usize, options: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         let programs = directory.path().join("bin");
         fs::create_dir(&programs).unwrap();
@@ -106,7 +119,7 @@ impl Server {
         let otherwise = write(programs.join("otherwise"), OTHERWISE);
         let swallow = write(programs.join("swallow"), SWALLOW);
         let faulty = format!(
-            "#!/bin/sh\necho >>{started}\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
+            "#!/bin/sh\necho >>{started}\n[ ! -e {pause} ] || sleep \"$(cat {pause})\"\ncase $(cat {fault} 2>/dev/null; rm -f {fault}) in\n\
              killed) kill -KILL $$ ;;\nstuck) exec sleep {STUCK} ;;\nslow) sleep {SLOW} ;;\n\
              lying) {sandbox} \"$@\" && exec {lie} \"$@\"; exit ;;\n\
              otherwise) sh {otherwise} \"$@\" ;;\n\
@@ -119,7 +132,8 @@ impl Server {
             otherwise = otherwise.display(),
             swallow = swallow.display(),
             fault = fault.display(),
-            started = directory.path().join("started").display()
+            started = directory.path().join("started").display(),
+            pause = directory.path().join(PAUSE).display()
         );
         write(programs.join("bwrap"), &faulty);
         let run = which::which(PROGRAMS[1]).unwrap();
@@ -133,9 +147,10 @@ impl Server {
         let socket = free.local_addr().unwrap();
         drop(free);
         let server = Self {
-            child: begin(directory.path(), socket, options),
+            child: begin(directory.path(), socket, (jobs, options)),
             directory,
             socket,
+            jobs,
             options,
             address: format!("grpc://{socket}"),
         };
@@ -156,8 +171,20 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = begin(self.directory.path(), self.socket, self.options);
+        let started = (self.jobs, self.options);
+        self.child = begin(self.directory.path(), self.socket, started);
         self.wait();
+    }
+
+    /// Does the same, and runs so many actions at once from then on.
+    pub(crate) fn restart_with(&mut self, jobs: usize) {
+        self.jobs = jobs;
+        self.restart();
+    }
+
+    /// Has each action sleep for so many seconds before it begins.
+    pub(crate) fn pauses(&self, seconds: &str) {
+        fs::write(self.directory.path().join(PAUSE), seconds).unwrap();
     }
 
     /// Has the next action that it starts go wrong.
@@ -199,7 +226,7 @@ impl Server {
 }
 
 /// Starts the server in a directory.
-fn begin(directory: &Path, socket: SocketAddr, options: &[&str]) -> Child {
+fn begin(directory: &Path, socket: SocketAddr, (jobs, options): (usize, &[&str])) -> Child {
     let mut log = fs::File::options();
     let log = log.create(true).append(true).open(directory.join("log"));
     let log = log.unwrap();
@@ -209,7 +236,8 @@ fn begin(directory: &Path, socket: SocketAddr, options: &[&str]) -> Child {
             "--buildbox-run={}",
             directory.join("runner").display()
         ))
-        .args(["--jobs=2", "--log-level=info"])
+        .arg(format!("--jobs={jobs}"))
+        .arg("--log-level=info")
         .args(options)
         .arg(directory.join("store"))
         .stdin(Stdio::null())

@@ -6,9 +6,9 @@ use crate::{
     Attestations, Build, Canon, Check, Clean, Config, ConformanceCells, ConformanceGenerated,
     ConformanceReport, Diff, Digests, Explain, Explanations, Fetch, FetchExport, FetchHashes,
     FetchImport, FetchMirrors, FetchVerify, Graph, GraphClosure, GraphCriticalPath,
-    GraphSimulation, GraphWhy, History, Import, Keys, Ledger, Lock, Make, Plan, Preseed, Publish,
-    Pull, Record, Release, Report, Reproduce, Reproduction, Rules, Runtimes, Sign, SignBatch,
-    Verify,
+    GraphSimulation, GraphSimulations, GraphWhy, History, Import, Keys, Ledger, Lock, Make, Plan,
+    Preseed, Publish, Pull, Record, Release, Report, Reproduce, Reproduction, Rules, Runtimes,
+    Sign, SignBatch, Verify,
 };
 
 /// A whole document: what is printed, or written to a file, as one JSON object.
@@ -60,6 +60,7 @@ documents! {
     GraphClosure: "graph-closure",
     GraphCriticalPath: "graph-critical-path",
     GraphSimulation: "graph-simulation",
+    GraphSimulations: "graph-simulations",
     GraphWhy: "graph-why",
     History: "history",
     Import: "import",

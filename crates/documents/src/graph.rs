@@ -143,22 +143,77 @@ pub struct TimedPackage {
     pub measured: bool,
 }
 
-/// What so many workers would do at which time.
+/// What some workers would do at which time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GraphSimulation {
     /// Raised when a field changes its meaning or goes away.
     pub version: Version<1>,
-    /// How many packages are built at the same time.
-    pub workers: usize,
-    /// When the last build ends.
-    pub seconds: f64,
+    /// How fast each worker is: 2 takes half of the recorded durations.
+    pub speeds: Vec<f64>,
+    /// How long all packages take one after another, at the speed 1.
+    pub work: f64,
+    /// Of how many packages the duration is recorded.
+    pub measured: usize,
+    /// The run.
+    #[serde(flatten)]
+    pub run: GraphRun,
+    /// The packages in the order in which they begin.
+    pub packages: Vec<GraphBuild>,
+}
+
+/// What different numbers of workers would do, all of the speed 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GraphSimulations {
+    /// Raised when a field changes its meaning or goes away.
+    pub version: Version<1>,
     /// How long all packages take one after another.
     pub work: f64,
     /// Of how many packages the duration is recorded.
     pub measured: usize,
-    /// The packages in the order in which they begin.
-    pub packages: Vec<GraphBuild>,
+    /// How many packages there are.
+    pub all: usize,
+    /// The runs by their numbers of workers: each with the chain, and then without.
+    pub runs: Vec<GraphRun>,
+}
+
+/// How a simulated run goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GraphRun {
+    /// How many packages are built at the same time.
+    pub workers: usize,
+    /// Whether packages wait for what they need; otherwise all can begin at once.
+    pub chain: bool,
+    /// When the last build ends.
+    pub seconds: f64,
+    /// How many times as fast that is as one worker of the speed 1.
+    pub speed_up: f64,
+    /// The part of all workers' time in which they build, up to 1.
+    pub utilisation: f64,
+    /// How long the longest chain takes on the fastest worker, or without a chain the longest package: no run is shorter.
+    pub longest: f64,
+    /// How long the work takes when all workers build all the time: no run is shorter.
+    pub shared: f64,
+    /// What is sent to the server: each source once, and without a chain each image that is needed.
+    pub uploaded: GraphMoved,
+    /// What is received: the image of each package.
+    pub downloaded: GraphMoved,
+    /// The sources and images that workers get, where each worker keeps what it had or built.
+    pub to_workers: GraphMoved,
+}
+
+/// Images and sources on their way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GraphMoved {
+    /// How many there are.
+    pub files: usize,
+    /// Of how many of them the size is not known here.
+    pub unknown: usize,
+    /// The bytes of the others.
+    pub bytes: u64,
 }
 
 /// When a package is built, and by whom.

@@ -80,8 +80,8 @@ pub use document::Document;
 pub use explanations::{Explanation, Explanations, MissingSource};
 pub use fetch::{FailedMirror, Fetch, FetchedSource, SourceOutcome};
 pub use graph::{
-    ChangedFile, Graph, GraphBuild, GraphClosure, GraphCriticalPath, GraphEdge, GraphNode,
-    GraphSimulation, GraphWhy, SizedPackage, TimedPackage,
+    ChangedFile, Graph, GraphBuild, GraphClosure, GraphCriticalPath, GraphEdge, GraphMoved,
+    GraphNode, GraphRun, GraphSimulation, GraphSimulations, GraphWhy, SizedPackage, TimedPackage,
 };
 pub use history::{CommitSignature, History, HistoryChange, HistoryMerge, SignatureForm};
 pub use import::{Import, ImportedImage};

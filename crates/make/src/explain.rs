@@ -25,7 +25,7 @@ pub fn explain(
     hermetic: Option<&Hermetic>,
 ) -> Result<Vec<Explanation>, Error> {
     let root = directories.root();
-    let rules = Rules::new(hermetic, plan);
+    let rules = Rules::new(hermetic, plan.has_triggers());
     let hashes = Hashes::of_tree(directories);
     let outputs = Outputs::of_tree(directories, Trust::FileSystem);
     let mut fresh: BTreeMap<&str, Digest> = BTreeMap::new();

@@ -9,7 +9,7 @@ use build::{ContextFile, Error, Foreign, leave_declared, list_context, open_pack
 use camino::Utf8Path;
 use documents::DEPENDENCY;
 use oci_image::{Digest, Profile};
-use package_tree::{Hermetic, Plan, PlannedPackage};
+use package_tree::{Hermetic, PlannedPackage};
 use state::{Inputs, Record, StoredRecord};
 
 /// What counts as an input, and what is denied to builds.
@@ -21,11 +21,8 @@ pub(crate) struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    pub(crate) fn new(hermetic: Option<&'a Hermetic>, plan: &Plan) -> Self {
-        Self {
-            hermetic,
-            triggers: plan.has_triggers(),
-        }
+    pub(crate) fn new(hermetic: Option<&'a Hermetic>, triggers: bool) -> Self {
+        Self { hermetic, triggers }
     }
 
     /// Lists the files of the package in the directory `directory` of the tree in `root`. Returns as well what to say of

@@ -31,7 +31,7 @@ impl<'a> Keys<'a> {
         plan: &'a Plan,
         hermetic: Option<&'a Hermetic>,
     ) -> Result<Self, Error> {
-        let rules = Rules::new(hermetic, plan);
+        let rules = Rules::new(hermetic, plan.has_triggers());
         let hashes = Hashes::of_tree(directories);
         // The packages that one Containerfile makes share its directory.
         let contexts: BTreeSet<&str> = plan.packages.iter().map(|of| of.context.as_str()).collect();

@@ -45,6 +45,8 @@ pub(crate) struct Maker {
     pub given: Option<Arc<Given>>,
     /// The images that packages have to have, which are never built here.
     pub proven: Arc<BTreeMap<String, Digest>>,
+    /// Whether some image of the plan has RUNs for what begins with it: all packages are looked at for that.
+    triggers: bool,
     pub hashes: Hashes,
     pub outputs: Outputs,
     pub listener: Arc<dyn Listener>,
@@ -61,6 +63,7 @@ impl Maker {
         Self {
             profile: job.profile,
             directories,
+            triggers: job.plan.has_triggers(),
             plan: job.plan,
             executor: job.executor,
             no_cache: job.options.no_cache,
@@ -188,7 +191,7 @@ impl Maker {
 
     /// Returns what counts as an input.
     pub(crate) fn rules(&self) -> Rules<'_> {
-        Rules::new(self.hermetic.as_deref(), &self.plan)
+        Rules::new(self.hermetic.as_deref(), self.triggers)
     }
 
     /// Tells whether a package may stay as it is, if that is up to date.

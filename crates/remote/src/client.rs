@@ -22,6 +22,7 @@ use crate::bearer::Bearer;
 use crate::error::{Error, NO_INSTANCE};
 use crate::retry::{again, again_at_first};
 use crate::server::{Credentials, Server, Token};
+use crate::turns::Turns;
 
 /// The function of all digests.
 pub(crate) const SHA256: i32 = digest_function::Value::Sha256 as i32;
@@ -44,6 +45,7 @@ pub(crate) struct Client {
     pub(crate) address: Address,
     /// How many bytes of blobs go into one call.
     pub(crate) batch: usize,
+    pub(crate) turns: Turns,
 }
 
 /// What became of an action.
@@ -110,6 +112,7 @@ impl Client {
             channel,
             address: address.clone(),
             batch: MOST_AT_ONCE,
+            turns: Turns::default(),
         };
         client.learn().await?;
         Ok(client)

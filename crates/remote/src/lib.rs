@@ -6,6 +6,9 @@
 
 mod action;
 mod address;
+#[cfg(test)]
+#[path = "../tests/support/at_once.rs"]
+mod at_once;
 mod bearer;
 mod begun;
 mod blob;
@@ -21,6 +24,7 @@ mod server;
 mod summary;
 mod transfer;
 mod tree;
+mod turns;
 mod worker;
 
 pub use address::{Address, InvalidAddress};

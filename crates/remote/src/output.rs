@@ -58,11 +58,12 @@ pub(crate) async fn image(
         path: inner,
         source,
     })?;
-    let mut bytes = 0;
-    for (path, digest) in files {
-        bytes += u64::try_from(digest.size_bytes).unwrap_or(0);
-        client.download(&digest, &to.join(path)).await?;
-    }
+    let size = |digest: &v2::Digest| u64::try_from(digest.size_bytes).unwrap_or(0);
+    let bytes = files.iter().map(|(_, digest)| size(digest)).sum();
+    let files = files
+        .into_iter()
+        .map(|(path, digest)| (digest, to.join(path)));
+    client.download_all(files.collect()).await?;
     let layout = to.to_owned();
     let opened = blocking(move || {
         let image = ImageSet::open(&layout)?;

@@ -1,18 +1,20 @@
 //! Blobs on their way to a server and back. None of them is in memory as a whole, unless it is small.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
-    self, BatchUpdateBlobsRequest, FindMissingBlobsRequest, batch_update_blobs_request::Request,
+    self, BatchReadBlobsRequest, BatchUpdateBlobsRequest, FindMissingBlobsRequest,
+    batch_update_blobs_request::Request,
     content_addressable_storage_client::ContentAddressableStorageClient,
 };
 use bazel_remote_apis::google::bytestream::{
     ReadRequest, ReadResponse, WriteRequest, byte_stream_client::ByteStreamClient,
 };
 use build::blocking;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -25,6 +27,9 @@ use crate::retry::{again, again_while_it_moves};
 
 /// How many digests are asked for at once.
 const ASKED_AT_ONCE: usize = 1000;
+/// The largest blob that is read together with others, and how many of them.
+const SMALL: i64 = 64 << 10;
+const READ_AT_ONCE: usize = 32;
 /// How much of a file is sent at once.
 const CHUNK: usize = 512 << 10;
 /// How long nothing may arrive.
@@ -39,7 +44,8 @@ impl Client {
 
     /// Sends those of some blobs that the server does not have. Returns how many bytes those are.
     pub(crate) async fn upload(&self, blobs: &Blobs) -> Result<u64, Error> {
-        let missing = self.missing(blobs).await?;
+        let digests: Vec<v2::Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
+        let missing = self.missing(&digests).await?;
         let mut sent = 0;
         let (mut batch, mut size) = (Vec::new(), 0);
         for digest in missing {
@@ -47,11 +53,11 @@ impl Client {
                 .get(&digest)
                 .ok_or_else(|| self.wrong("it misses a blob that it was not asked about"))?;
             let length = usize::try_from(blob.digest.size_bytes).unwrap_or(usize::MAX);
-            sent += length as u64;
             if length > self.batch {
-                self.stream(blob).await?;
+                sent += self.stream_once(blob).await?;
                 continue;
             }
+            sent += length as u64;
             if size + length > self.batch || batch.len() == ASKED_AT_ONCE {
                 self.send(std::mem::take(&mut batch)).await?;
                 size = 0;
@@ -66,8 +72,7 @@ impl Client {
     }
 
     /// Returns which of some blobs the server does not have.
-    async fn missing(&self, blobs: &Blobs) -> Result<Vec<v2::Digest>, Error> {
-        let digests: Vec<v2::Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
+    async fn missing(&self, digests: &[v2::Digest]) -> Result<Vec<v2::Digest>, Error> {
         let mut missing = Vec::new();
         for asked in digests.chunks(ASKED_AT_ONCE) {
             let found = again(|| async {
@@ -123,6 +128,21 @@ impl Client {
         });
         sent.await
             .map_err(|status| self.failed("store blobs", status))
+    }
+
+    /// Sends a large blob, unless it was sent for another action since it was missing. Returns how many bytes those are.
+    async fn stream_once(&self, blob: &Blob) -> Result<u64, Error> {
+        let turn = self.turns.of(&blob.digest.hash);
+        let _turn = turn.lock().await;
+        if self
+            .missing(std::slice::from_ref(&blob.digest))
+            .await?
+            .is_empty()
+        {
+            return Ok(0);
+        }
+        self.stream(blob).await?;
+        Ok(size(blob))
     }
 
     /// Sends a large blob.
@@ -190,6 +210,85 @@ impl Client {
             .await
     }
 
+    /// Writes blobs to new files, and compares each with its digest: the small ones come together.
+    pub(crate) async fn download_all(
+        &self,
+        files: Vec<(v2::Digest, Utf8PathBuf)>,
+    ) -> Result<(), Error> {
+        let (small, large): (Vec<_>, Vec<_>) = files
+            .into_iter()
+            .partition(|(digest, _)| (0..=SMALL).contains(&digest.size_bytes));
+        for some in small.chunks(READ_AT_ONCE) {
+            let digests: Vec<v2::Digest> = some.iter().map(|(digest, _)| digest.clone()).collect();
+            let Some(found) = self.read_together(&digests).await? else {
+                for (digest, path) in some {
+                    self.download(digest, path).await?;
+                }
+                continue;
+            };
+            for ((digest, path), bytes) in some.iter().zip(found) {
+                let failed = |source| Error::Io {
+                    action: "write",
+                    path: path.clone(),
+                    source,
+                };
+                self.compare(digest, &printable::hex(&Sha256::digest(&bytes)))?;
+                let mut file = File::create_new(path).map_err(failed)?;
+                state::check_room(bytes.len() as u64, &file).map_err(failed)?;
+                file.write_all(&bytes).map_err(failed)?;
+            }
+        }
+        for (digest, path) in &large {
+            self.download(digest, path).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads small blobs in one call, in their order. Nothing of them was compared with a digest. `None` if the server cannot
+    /// do that.
+    async fn read_together(&self, digests: &[v2::Digest]) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        let found = again(|| async {
+            let request = BatchReadBlobsRequest {
+                instance_name: self.address.instance.clone(),
+                digests: digests.to_vec(),
+                digest_function: SHA256,
+                ..BatchReadBlobsRequest::default()
+            };
+            self.storage().batch_read_blobs(request).await
+        });
+        let failed = |status| self.failed("give blobs", status);
+        let answers = match found.await {
+            Ok(answers) => answers.into_inner().responses,
+            Err(status) if status.code() == Code::Unimplemented => return Ok(None),
+            Err(status) => return Err(failed(status)),
+        };
+        let mut found = BTreeMap::new();
+        for answer in answers {
+            let status = answer.status.unwrap_or_default();
+            if status.code != 0 {
+                let status = Status::new(Code::from_i32(status.code), status.message);
+                return Err(failed(status));
+            }
+            found.insert(answer.digest.unwrap_or_default().hash, answer.data);
+        }
+        let blob = |digest: &v2::Digest| {
+            let bytes = found.get(&digest.hash).cloned();
+            bytes.ok_or_else(|| self.wrong(format!("it left out the blob {}", digest.hash)))
+        };
+        digests.iter().map(blob).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Compares what a server gave with what was asked for.
+    fn compare(&self, digest: &v2::Digest, found: &str) -> Result<(), Error> {
+        let hash = &digest.hash;
+        if found == hash {
+            return Ok(());
+        }
+        Err(self.wrong(format!(
+            "what it gave for the blob {hash} has sha256 {found}"
+        )))
+    }
+
     /// Receives a blob, piece by piece. After a connection that broke, it goes on where that broke. What does not have
     /// the digest is an error, after all of it was handed on.
     async fn receive(
@@ -232,13 +331,7 @@ impl Client {
             return Err(problem);
         }
         received.map_err(|status| self.failed("give a blob", status))?;
-        let found = printable::hex(&hasher.finalize());
-        if found != *hash {
-            return Err(self.wrong(format!(
-                "what it gave for the blob {hash} has sha256 {found}"
-            )));
-        }
-        Ok(())
+        self.compare(digest, &printable::hex(&hasher.finalize()))
     }
 }
 
@@ -317,3 +410,6 @@ fn unique() -> String {
     let (start, next, end) = (hex(0..4), hex(4..6), hex(10..16));
     format!("{start}-{next}-4{version}-a{variant}-{end}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use documents::{GraphClosure, GraphCriticalPath, GraphSimulation, GraphWhy, Version};
+use documents::{GraphClosure, GraphCriticalPath, GraphWhy, Version};
 use indicatif::HumanBytes;
 use package_tree::Graph;
 
@@ -115,12 +115,15 @@ pub(super) fn closure(context: &Context, closure: &GraphClosure) {
     }
 }
 
-fn seconds(seconds: f64) -> String {
+pub(super) fn seconds(seconds: f64) -> String {
     format!("{seconds:.1} s")
 }
 
+/// How the rest is told from what is recorded.
+pub(super) const MARKED: &str = ", marked with ~,";
+
 /// Says of how many packages the duration is a record, where it is not of all.
-fn say_measured(context: &Context, measured: usize, all: usize) {
+pub(super) fn say_measured(context: &Context, measured: usize, all: usize, marked: &str) {
     if measured < all && !context.verbosity.quiet {
         let instead = if measured == 0 {
             "1 s"
@@ -128,13 +131,13 @@ fn say_measured(context: &Context, measured: usize, all: usize) {
             "the median of the others"
         };
         render::note(&format!(
-            "the duration of {measured} of {} is recorded; the rest, marked with ~, count as {instead}",
+            "the duration of {measured} of {} is recorded; the rest{marked} count as {instead}",
             render::count(all, "package")
         ));
     }
 }
 
-fn mark(is_measured: bool) -> &'static str {
+pub(super) fn mark(is_measured: bool) -> &'static str {
     if is_measured { "" } else { "~" }
 }
 
@@ -150,38 +153,11 @@ pub(super) fn critical_path(context: &Context, path: &GraphCriticalPath) {
     }
     let _ = writeln!(text, "{:>12}  together", seconds(path.seconds));
     render::result(&text);
-    say_measured(context, path.measured, path.all);
+    say_measured(context, path.measured, path.all, MARKED);
     if !context.verbosity.quiet {
         let (work, path) = (seconds(path.work), seconds(path.seconds));
         render::note(&format!(
             "one after another: {work}; with enough workers: {path}"
-        ));
-    }
-}
-
-/// Prints what so many workers would do.
-pub(super) fn simulation(context: &Context, simulation: &GraphSimulation) {
-    if context.format == Format::Json {
-        return render::json(simulation);
-    }
-    let mut text = String::new();
-    for build in &simulation.packages {
-        let (start, end) = (seconds(build.start), seconds(build.end));
-        let mark = mark(build.measured);
-        let _ = writeln!(
-            text,
-            "{start:>12}  {end:>12}  {:>4}  {}{mark}",
-            build.worker, build.name
-        );
-    }
-    render::result(&text);
-    say_measured(context, simulation.measured, simulation.packages.len());
-    if !context.verbosity.quiet {
-        let busy = simulation.work / simulation.seconds.max(f64::MIN_POSITIVE);
-        render::note(&format!(
-            "{}: {}; on average {busy:.1} are busy",
-            render::count(simulation.workers, "worker"),
-            seconds(simulation.seconds),
         ));
     }
 }

@@ -1,6 +1,7 @@
 //! `stagex graph`: what needs what.
 
 mod answers;
+mod simulated;
 mod svg;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use camino::Utf8PathBuf;
 use documents::ChangedFile;
 use package_tree::{Graph, Kept, Plan, Tree};
 
-use crate::arguments;
+use crate::arguments::{self, Simulated};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, usage};
@@ -46,8 +47,8 @@ pub(super) fn run(context: &Context, arguments: &arguments::Graph) -> Result<Exi
         answers::closure(context, &make::sizes(&place::directories(context)?, &plan));
     } else if arguments.critical_path {
         answers::critical_path(context, &timing(context, &plan)?.critical_path());
-    } else if let Some(workers) = arguments.simulate {
-        answers::simulation(context, &timing(context, &plan)?.simulate(workers as usize));
+    } else if let Some(simulated) = &arguments.simulate {
+        simulate(context, arguments, simulated, &plan)?;
     } else if let Some(names) = &arguments.why {
         why(context, arguments, &tree, &plan, &graph, names)?;
     } else if let Some(name) = &arguments.rdeps {
@@ -69,6 +70,31 @@ fn timing(context: &Context, plan: &Plan) -> Result<make::Timing, Failure> {
         &place::directories(context)?,
         plan,
     )?)
+}
+
+/// Shows what workers would do.
+fn simulate(
+    context: &Context,
+    arguments: &arguments::Graph,
+    simulated: &Simulated,
+    plan: &Plan,
+) -> Result<(), Failure> {
+    let simulator = make::Simulator::of_records(&place::directories(context)?, plan)?;
+    match simulated {
+        Simulated::Workers(speeds) => {
+            let simulation = simulator.simulate(speeds, !arguments.without_chain);
+            simulated::one(context, &simulation);
+        }
+        Simulated::Numbers(_) if arguments.without_chain => {
+            let message = "--without-chain cannot be used with several numbers of workers";
+            let hint = "leave it out: both are shown then";
+            return Err(usage(message.to_owned(), Some(hint)));
+        }
+        Simulated::Numbers(workers) => {
+            simulated::several(context, &simulator.simulate_each(workers));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the places of what a name selects of what is planned.
