@@ -15,6 +15,7 @@ mod program;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod serving;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -69,7 +70,7 @@ fn tree() -> tempfile::TempDir {
             if let Some(below) = level.checked_sub(1) {
                 for need in [place, (place + 1) % WIDTH] {
                     let need = self::name(below, need);
-                    containerfile += &format!("COPY --from=stagex/core-{need} /{need} /\n");
+                    let _ = writeln!(containerfile, "COPY --from=stagex/core-{need} /{need} /");
                 }
             }
             let manifest = format!("[package]\nname = \"{name}\"\n");

@@ -24,6 +24,10 @@ const ASKED: &str = "What is asked";
 const SHOWN: &str = "What is shown of a graph";
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent flag"
+)]
 #[command(after_help = GRAPH)]
 #[command(group = clap::ArgGroup::new("question").multiple(false))]
 #[command(group = clap::ArgGroup::new("view").multiple(true))]

@@ -67,7 +67,7 @@ impl Simulator {
         let longest: Duration = longest.iter().map(|&place| durations[place]).sum();
         let busy: f64 = builds
             .iter()
-            .map(|build| (build.end - build.start).as_secs_f64())
+            .map(|build| build.end.saturating_sub(build.start).as_secs_f64())
             .sum();
         #[expect(clippy::cast_precision_loss, reason = "there are not so many workers")]
         let workers = speeds.len() as f64;

@@ -8,7 +8,6 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_types,
-    clippy::disallowed_methods,
     reason = "a bench prints, what it cannot do ends it, and it starts the program that is measured"
 )]
 

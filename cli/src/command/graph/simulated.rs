@@ -109,7 +109,9 @@ pub(super) fn several(context: &Context, simulations: &GraphSimulations) {
     let _ = writeln!(text, "{heads}{heads}");
     for both in simulations.runs.chunks(2) {
         let _ = write!(text, "{:>7}", both[0].workers);
-        both.iter().for_each(|run| text.push_str(&row(run)));
+        for run in both {
+            text.push_str(&row(run));
+        }
         text.push('\n');
     }
     render::result(&text);

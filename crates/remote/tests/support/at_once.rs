@@ -142,7 +142,7 @@ impl AtOnce {
         Self(Arc::new(known))
     }
 
-    fn done(&self) -> Answer<Answers<Operation>> {
+    fn done(&self) -> Response<Answers<Operation>> {
         let response = v2::ExecuteResponse {
             result: Some(self.0.result.clone()),
             ..v2::ExecuteResponse::default()
@@ -159,7 +159,7 @@ impl AtOnce {
             )),
             ..Operation::default()
         };
-        Ok(Response::new(tokio_stream::iter(vec![Ok(operation)])))
+        Response::new(tokio_stream::iter(vec![Ok(operation)]))
     }
 }
 
@@ -323,14 +323,14 @@ impl execution_server::Execution for AtOnce {
     type WaitExecutionStream = Answers<Operation>;
 
     async fn execute(&self, _: Request<v2::ExecuteRequest>) -> Answer<Self::ExecuteStream> {
-        self.done()
+        Ok(self.done())
     }
 
     async fn wait_execution(
         &self,
         _: Request<v2::WaitExecutionRequest>,
     ) -> Answer<Self::WaitExecutionStream> {
-        self.done()
+        Ok(self.done())
     }
 }
 
