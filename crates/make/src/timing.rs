@@ -83,8 +83,8 @@ mod tests {
             .iter()
             .map(|each| each.name.as_str())
             .collect();
-        assert_eq!((names, path.seconds), (vec!["a", "c", "d"], 80.0));
-        assert_eq!(path.work, 160.0);
+        let found = (names, path.seconds, path.work);
+        assert_eq!(found, (vec!["a", "c", "d"], 80.0, 160.0));
     }
 
     #[test]
