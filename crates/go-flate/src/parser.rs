@@ -3,14 +3,11 @@
 //!
 //! Knows the window, the chains and tokens; knows nothing of Huffman codes or of output.
 
-use crate::chains::Chains;
+use crate::chains::{Chains, HASHED};
 use crate::level::Effort;
-use crate::search::{Match, Place, longer_match, longest_match};
+use crate::search::{Match, Place};
 use crate::token::{BLOCK_TOKENS, Token};
-use crate::window::{HALF, LONGEST_MATCH, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
-
-/// How many bytes a position needs to be entered into the chains.
-const HASHED: u16 = 4;
+use crate::window::{Bytes, HALF, LONGEST_MATCH, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
 
 /// Why the parser returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +143,7 @@ impl Parser {
         reason = "positions that four bytes follow fit"
     )]
     pub(crate) fn advance(&mut self, input: Input) -> Pause {
+        self.chains.enter(self.window.bytes(), self.window.end());
         let Self {
             window,
             chains,
@@ -162,32 +160,40 @@ impl Parser {
         // Locals stay in registers; this is a hot loop.
         let (mut position, mut held) = (self.position, self.held);
         let mut byte_held = self.byte_held;
+        let mut quiet = Quiet::default();
         while position < stop && tokens.len() < BLOCK_TOKENS {
-            let most = (end - position).min(LONGEST_MATCH) as u16;
+            if quiet.is_long() && position + Quiet::AHEAD + HASHED <= end {
+                let room = (BLOCK_TOKENS - tokens.len()).min(stop - position);
+                let count = quiet.count(chains, bytes, position).min(room);
+                if count > 0 {
+                    let literals = &bytes[position - 1..position - 1 + count];
+                    tokens.extend(literals.iter().map(|&byte| Token::literal(byte)));
+                    position += count;
+                    continue;
+                }
+            }
+            let most = (end - position).min(LONGEST_MATCH);
             let mut found = None;
             if most >= HASHED {
-                let candidate = chains.enter(bytes, position as u16);
+                let most = most as u16;
                 let place = Place {
+                    chains,
+                    bytes,
+                    effort,
                     position: position as u16,
-                    candidate,
                     most,
                 };
                 found = match held {
-                    None => longest_match(chains, bytes, place, effort),
+                    None => place.longest_match(),
                     Some(Match { length, .. }) if length < effort.good_enough.min(most) => {
-                        longer_match(chains, bytes, place, effort, length)
+                        place.longer_match(length)
                     }
                     Some(_) => None,
                 };
             }
             if let (Some(Match { length, distance }), None) = (held, found) {
                 tokens.push(Token::repeat(length, distance));
-                let next = position + usize::from(length) - 1;
-                // Near the end of the input some of the bytes are followed by too few to enter.
-                for position in position + 1..next.min(end + 1 - usize::from(HASHED)) {
-                    chains.enter(bytes, position as u16);
-                }
-                position = next;
+                position += usize::from(length) - 1;
                 byte_held = false;
             } else {
                 if byte_held {
@@ -196,6 +202,7 @@ impl Parser {
                 position += 1;
                 byte_held = true;
             }
+            quiet.note(found.is_some());
             held = found;
         }
         (self.position, self.held, self.byte_held) = (position, held, byte_held);
@@ -208,6 +215,56 @@ impl Parser {
                 .push(Token::literal(self.window.bytes()[self.position - 1]));
         }
         Pause::InputUsed
+    }
+}
+
+/// Looks ahead where no match was found for a while: input that is compressed already.
+///
+/// There, searches are few, and short, but when there will be one cannot be foreseen by the
+/// processor. So whether there will be is found out for many positions without a branch.
+#[derive(Default)]
+struct Quiet {
+    /// At how many positions in a row there was no match.
+    length: u32,
+    /// A bit for each position before `until`, which is zero if it has no match.
+    candidates: u64,
+    until: usize,
+}
+
+impl Quiet {
+    /// After how many positions it is worth a look ahead.
+    const LONG: u32 = 16;
+    /// How far it looks.
+    const AHEAD: usize = u64::BITS as usize;
+
+    #[inline]
+    fn note(&mut self, is_match: bool) {
+        self.length = if is_match { 0 } else { self.length + 1 };
+    }
+
+    #[inline]
+    fn is_long(&self) -> bool {
+        self.length >= Self::LONG
+    }
+
+    /// Returns how many positions have no match, of this one and those that follow.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "positions that four bytes follow fit"
+    )]
+    #[inline]
+    fn count(&mut self, chains: &Chains, bytes: &Bytes, position: usize) -> usize {
+        if position >= self.until {
+            self.until = position + Self::AHEAD;
+            self.candidates = 0;
+            for ahead in 0..Self::AHEAD {
+                let may_match = chains.may_match(bytes, (position + ahead) as u16);
+                self.candidates |= u64::from(may_match) << ahead;
+            }
+        }
+        let left = self.until - position;
+        let count = (self.candidates >> (Self::AHEAD - left)).trailing_zeros() as usize;
+        count.min(left)
     }
 }
 
