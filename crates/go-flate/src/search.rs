@@ -18,9 +18,6 @@ const FARTHEST_FOR_FOUR: u16 = 4096;
 /// How many bytes a chain knows to be the same.
 const CHAINED: u16 = 4;
 
-/// A chain of an end that is longer than this is left again.
-const MOST_JUMPS: u32 = 64;
-
 /// A match of `length` bytes, `distance` bytes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Match {
@@ -99,67 +96,50 @@ impl Place<'_> {
             chains,
             bytes,
             position,
+            effort,
             ..
         } = self;
-        let oldest = oldest(self.position);
+        let oldest = oldest(position);
         let start = four(bytes, position);
         let mut best = None;
         'better: loop {
+            let steps = u32::from(chains.steps(position, last));
+            let Some(mut left) = effort.candidates.checked_sub(steps) else {
+                return best;
+            };
+            if let Some(found) = best
+                && found.length >= self.nice()
+            {
+                return best;
+            }
             let skip = length + 1 - CHAINED;
+            let wanted = four(bytes, position + skip);
+            let mut one = chains.before(last);
             let mut end = chains.before(position + skip);
-            for _ in 0..MOST_JUMPS {
-                if end < oldest + skip {
+            loop {
+                if (one < oldest) | (end < oldest + skip) | (left == 0) {
                     return best;
                 }
-                let candidate = end - skip;
+                let other = end - skip;
+                let one_hits = four(bytes, one + skip) == wanted;
+                let other_hits = (four(bytes, other) == start) & (other < last);
+                if one_hits | other_hits {
+                    for (hits, candidate) in [(one_hits, one), (other_hits, other)] {
+                        let found = self.measure(candidate);
+                        if hits && found.length > length {
+                            if u32::from(chains.steps(position, candidate)) > effort.candidates {
+                                return best;
+                            }
+                            best = Some(found);
+                            (length, last) = (found.length, candidate);
+                            continue 'better;
+                        }
+                    }
+                }
+                left -= 1;
+                one = chains.before(one);
                 end = chains.before(end);
-                if (candidate >= last) | (four(bytes, candidate) != start) {
-                    continue;
-                }
-                let found = self.measure(candidate);
-                if found.length > length {
-                    // It is on the position's chain too; is it among the first of that?
-                    if u32::from(chains.steps(position, candidate)) > self.effort.candidates {
-                        return best;
-                    }
-                    best = Some(found);
-                    if found.length >= self.nice() {
-                        return best;
-                    }
-                    (length, last) = (found.length, candidate);
-                    continue 'better;
-                }
-            }
-            return self.walk(length, last).or(best);
-        }
-    }
-
-    /// Returns the same as [`Self::improve`], by a walk along the position's own chain.
-    #[inline(never)]
-    fn walk(self, mut length: u16, last: u16) -> Option<Match> {
-        let oldest = oldest(self.position);
-        let mut best = None;
-        let mut wanted = four(self.bytes, self.position + (length + 1 - CHAINED));
-        let steps = u32::from(self.chains.steps(self.position, last));
-        let mut candidate = last;
-        for _ in steps..self.effort.candidates {
-            candidate = self.chains.before(candidate);
-            if candidate < oldest {
-                break;
-            }
-            if four(self.bytes, candidate + (length + 1 - CHAINED)) != wanted {
-                continue;
-            }
-            let found = self.measure(candidate);
-            if found.length > length {
-                best = Some(found);
-                if found.length >= self.nice() {
-                    break;
-                }
-                length = found.length;
-                wanted = four(self.bytes, self.position + (length + 1 - CHAINED));
             }
         }
-        best
     }
 }
