@@ -8,7 +8,7 @@ const HASH_BITS: u32 = 17;
 const HASH_FACTOR: u32 = 0x1e35_a7bd;
 
 /// How many bytes a position needs to be entered.
-pub(crate) const HASHED: usize = 4;
+const HASHED: usize = 4;
 
 /// All positions that are followed by enough bytes have fewer than this.
 const POSITIONS: usize = 2 * HALF;
@@ -55,6 +55,11 @@ impl Chains {
             self.number[usize::from(position)] = self.number[usize::from(before)].wrapping_add(1);
         }
         self.next = self.next.max((end + 1).saturating_sub(HASHED));
+    }
+
+    /// Returns the first position that is not entered yet.
+    pub(crate) fn entered(&self) -> usize {
+        self.next
     }
 
     /// Returns the position before this one in its chain.

@@ -3,9 +3,9 @@
 //!
 //! Knows the window, the chains and tokens; knows nothing of Huffman codes or of output.
 
-use crate::chains::{Chains, HASHED};
+use crate::chains::{Chains, oldest};
 use crate::level::Effort;
-use crate::search::{Match, Place};
+use crate::search::{Match, Search};
 use crate::token::{BLOCK_TOKENS, Token};
 use crate::window::{Bytes, HALF, LONGEST_MATCH, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
 
@@ -157,12 +157,18 @@ impl Parser {
             Input::Open => (end + 1).saturating_sub(LOOKAHEAD),
             Input::Ended => end,
         };
+        let search = Search {
+            chains,
+            bytes,
+            effort,
+        };
+        let entered = chains.entered();
         // Locals stay in registers; this is a hot loop.
         let (mut position, mut held) = (self.position, self.held);
         let mut byte_held = self.byte_held;
         let mut quiet = Quiet::default();
         while position < stop && tokens.len() < BLOCK_TOKENS {
-            if quiet.is_long() && position + Quiet::AHEAD + HASHED <= end {
+            if quiet.is_long() && position + Quiet::AHEAD <= entered {
                 let room = (BLOCK_TOKENS - tokens.len()).min(stop - position);
                 let count = quiet.count(chains, bytes, position).min(room);
                 if count > 0 {
@@ -172,27 +178,25 @@ impl Parser {
                     continue;
                 }
             }
-            let most = (end - position).min(LONGEST_MATCH);
             let mut found = None;
-            if most >= HASHED {
-                let most = most as u16;
-                let place = Place {
-                    chains,
-                    bytes,
-                    effort,
-                    position: position as u16,
-                    most,
-                };
-                found = match held {
-                    None => place.longest_match(),
-                    Some(Match { length, .. }) if length < effort.good_enough.min(most) => {
-                        place.longer_match(length)
+            if position < entered {
+                let most = (end - position).min(LONGEST_MATCH) as u16;
+                let position = position as u16;
+                match held {
+                    None => {
+                        let first = chains.before(position);
+                        if first >= oldest(position) {
+                            found = search.longest_match(position, most, first);
+                        }
                     }
-                    Some(_) => None,
-                };
+                    Some(Match { length, .. }) if length < effort.good_enough.min(most) => {
+                        found = search.longer_match(position, most, length);
+                    }
+                    Some(_) => {}
+                }
             }
             if let (Some(Match { length, distance }), None) = (held, found) {
-                tokens.push(Token::repeat(length, distance));
+                tokens.push(Token::repeat(length, distance.get()));
                 position += usize::from(length) - 1;
                 byte_held = false;
             } else {
@@ -271,7 +275,11 @@ impl Quiet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU16;
+
     use crate::level::Level;
+
+    const NINE: NonZeroU16 = NonZeroU16::new(9).unwrap();
 
     #[test]
     fn parses_that_differ_in_anything_are_not_at_the_same_place() {
@@ -290,7 +298,7 @@ mod tests {
         };
         let held = Match {
             length: 9,
-            distance: 9,
+            distance: NINE,
         };
         assert_ne!(parser().held, Some(held));
         for other in [
@@ -299,7 +307,7 @@ mod tests {
             changed(|parser| {
                 parser.held = Some(Match {
                     length: 9,
-                    distance: 9,
+                    distance: NINE,
                 });
             }),
             changed(|parser| {

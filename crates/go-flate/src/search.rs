@@ -9,6 +9,8 @@
 //!
 //! Knows the chains and the window; knows nothing of when a match is worth taking.
 
+use std::num::NonZeroU16;
+
 use crate::chains::{Chains, oldest};
 use crate::level::Effort;
 use crate::window::{Bytes, common_length, four, reach};
@@ -22,96 +24,84 @@ const CHAINED: u16 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Match {
     pub(crate) length: u16,
-    pub(crate) distance: u16,
+    /// Never zero, so that a match and none fit one register.
+    pub(crate) distance: NonZeroU16,
 }
 
-/// What a match is wanted for.
+/// Looks for matches.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Search<'a> {
     pub(crate) chains: &'a Chains,
     pub(crate) bytes: &'a Bytes,
     pub(crate) effort: Effort,
-    pub(crate) position: u16,
-    /// How long a match may be, from 4 bytes to 258: as far as bytes are known.
-    pub(crate) most: u16,
 }
 
-impl Place<'_> {
-    /// Returns the longest match that is worth its distance, the nearest of those.
-    #[inline]
-    pub(crate) fn longest_match(self) -> Option<Match> {
-        let oldest = oldest(self.position);
-        let mut candidate = self.chains.before(self.position);
-        // Most searches end here.
-        if candidate < oldest {
-            return None;
-        }
-        let wanted = four(self.bytes, self.position);
+impl Search<'_> {
+    /// Returns the longest match for a position that is worth its distance, the nearest of those.
+    ///
+    /// `most` is how long it may be, from 4 bytes to 258: as far as bytes are known. `first` is
+    /// the position before this one in its chain, and one that a match may start at.
+    #[inline(never)]
+    pub(crate) fn longest_match(&self, position: u16, most: u16, first: u16) -> Option<Match> {
+        let oldest = oldest(position);
+        let wanted = four(self.bytes, position);
+        let mut candidate = first;
         let mut left = self.effort.candidates;
         while four(self.bytes, candidate) != wanted {
             left -= 1;
             candidate = self.chains.before(candidate);
-            if candidate < oldest || left == 0 {
+            if (candidate < oldest) | (left == 0) {
                 return None;
             }
         }
-        let found = self.measure(candidate);
-        if found.length == CHAINED && found.distance > FARTHEST_FOR_FOUR {
+        let length = self.measure(position, candidate, most);
+        if length == CHAINED && position - candidate > FARTHEST_FOR_FOUR {
             // Only a longer one is worth as much.
-            return self.improve(CHAINED, candidate);
+            return self.improve(position, most, length, candidate);
         }
-        if found.length >= self.nice() {
-            return Some(found);
+        let found = found(position, candidate, length);
+        if length >= self.effort.nice.min(most) {
+            return found;
         }
-        self.improve(found.length, candidate).or(Some(found))
+        self.improve(position, most, length, candidate).or(found)
     }
 
-    /// Returns the longest match, the nearest of those, that is longer than `length` bytes.
+    /// Returns the longest match for a position, the nearest of those, that is longer than `length`
+    /// bytes.
     #[inline]
-    pub(crate) fn longer_match(self, length: u16) -> Option<Match> {
-        self.improve(length, self.position)
+    pub(crate) fn longer_match(&self, position: u16, most: u16, length: u16) -> Option<Match> {
+        self.improve(position, most, length, position)
     }
 
-    /// Returns the length of a match that ends the search.
+    /// Returns the length of the match that starts at a candidate.
     #[inline]
-    fn nice(self) -> u16 {
-        self.effort.nice.min(self.most)
-    }
-
-    /// Returns the match that starts at a candidate.
-    #[inline]
-    fn measure(self, candidate: u16) -> Match {
-        let target = reach(self.bytes, self.position);
-        Match {
-            length: common_length(reach(self.bytes, candidate), target, self.most),
-            distance: self.position - candidate,
-        }
+    fn measure(&self, position: u16, candidate: u16, most: u16) -> u16 {
+        let target = reach(self.bytes, position);
+        common_length(reach(self.bytes, candidate), target, most)
     }
 
     /// Returns the longest match that is longer than `length` and starts at a candidate that comes
     /// after `last`, which is one itself or is the position.
+    ///
+    /// A better match starts at a candidate of the position's own chain, and it ends with a position
+    /// of the chain of its end. Both are followed, a step of either at a time: the processor waits for
+    /// both at once, and the search is over as soon as the shorter one is.
     #[inline(never)]
-    fn improve(self, mut length: u16, mut last: u16) -> Option<Match> {
+    fn improve(&self, position: u16, most: u16, length: u16, last: u16) -> Option<Match> {
         let Self {
             chains,
             bytes,
-            position,
             effort,
-            ..
-        } = self;
+        } = *self;
+        let (mut length, mut last) = (length, last);
         let oldest = oldest(position);
+        let nice = effort.nice.min(most);
         let start = four(bytes, position);
         let mut best = None;
+        let mut left = effort
+            .candidates
+            .saturating_sub(chains.steps(position, last).into());
         'better: loop {
-            let steps = u32::from(chains.steps(position, last));
-            let Some(mut left) = effort.candidates.checked_sub(steps) else {
-                return best;
-            };
-            if let Some(found) = best
-                && found.length >= self.nice()
-            {
-                return best;
-            }
             let skip = length + 1 - CHAINED;
             let wanted = four(bytes, position + skip);
             let mut one = chains.before(last);
@@ -125,13 +115,22 @@ impl Place<'_> {
                 let other_hits = (four(bytes, other) == start) & (other < last);
                 if one_hits | other_hits {
                     for (hits, candidate) in [(one_hits, one), (other_hits, other)] {
-                        let found = self.measure(candidate);
-                        if hits && found.length > length {
-                            if u32::from(chains.steps(position, candidate)) > effort.candidates {
+                        if !hits {
+                            continue;
+                        }
+                        let better = self.measure(position, candidate, most);
+                        if better > length {
+                            // Is it among the first of the position's own chain?
+                            let steps = u32::from(chains.steps(position, candidate));
+                            if steps > effort.candidates {
                                 return best;
                             }
-                            best = Some(found);
-                            (length, last) = (found.length, candidate);
+                            best = found(position, candidate, better);
+                            if better >= nice {
+                                return best;
+                            }
+                            left = effort.candidates - steps;
+                            (length, last) = (better, candidate);
                             continue 'better;
                         }
                     }
@@ -142,4 +141,11 @@ impl Place<'_> {
             }
         }
     }
+}
+
+/// Returns the match of a position with an earlier one.
+#[inline]
+fn found(position: u16, candidate: u16, length: u16) -> Option<Match> {
+    let distance = NonZeroU16::new(position - candidate)?;
+    Some(Match { length, distance })
 }
