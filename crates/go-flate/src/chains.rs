@@ -68,16 +68,18 @@ impl Chains {
         self.before[usize::from(position)]
     }
 
-    /// Tells whether there may be a match for a position. It may be wrong about that there is
-    /// one, but not about that there is none.
+    /// Tells which of the 64 positions from this one on may have a match, a bit for each from the
+    /// lowest up. It can be wrong about that there is one, but not about that there is none.
     #[inline]
-    pub(crate) fn may_match(&self, bytes: &Bytes, position: u16) -> bool {
+    pub(crate) fn may_match(&self, bytes: &Bytes, position: u16) -> u64 {
         let oldest = oldest(position);
-        let first = self.before(position);
-        let second = self.before(first);
-        // Without a branch, of which the outcome could not be foreseen.
-        let is_same = four(bytes, first) == four(bytes, position);
-        (is_same & (first >= oldest)) | (second >= oldest)
+        (0..64).fold(0, |found, ahead| {
+            let first = self.before(position + ahead);
+            let second = self.before(first);
+            let is_same = four(bytes, first) == four(bytes, position + ahead);
+            // Without a branch, of which the outcome could not be foreseen.
+            found | u64::from(is_same | (second >= oldest)) << ahead
+        })
     }
 
     /// Returns how many steps back in its chain lead from a position to an earlier one.

@@ -260,11 +260,7 @@ impl Quiet {
     fn count(&mut self, chains: &Chains, bytes: &Bytes, position: usize) -> usize {
         if position >= self.until {
             self.until = position + Self::AHEAD;
-            self.candidates = 0;
-            for ahead in 0..Self::AHEAD {
-                let may_match = chains.may_match(bytes, (position + ahead) as u16);
-                self.candidates |= u64::from(may_match) << ahead;
-            }
+            self.candidates = chains.may_match(bytes, position as u16);
         }
         let left = self.until - position;
         let count = (self.candidates >> (Self::AHEAD - left)).trailing_zeros() as usize;
