@@ -71,13 +71,16 @@ impl Chains {
     /// Tells which of the 64 positions from this one on may have a match, a bit for each from the
     /// lowest up. It can be wrong about that there is one, but not about that there is none.
     #[inline]
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "a branch whose outcome the processor cannot foresee takes longer"
+    )]
     pub(crate) fn may_match(&self, bytes: &Bytes, position: u16) -> u64 {
         let oldest = oldest(position);
         (0..64).fold(0, |found, ahead| {
             let first = self.before(position + ahead);
             let second = self.before(first);
             let is_same = four(bytes, first) == four(bytes, position + ahead);
-            // Without a branch, of which the outcome could not be foreseen.
             found | u64::from(is_same | (second >= oldest)) << ahead
         })
     }

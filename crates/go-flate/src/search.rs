@@ -50,7 +50,7 @@ impl Search<'_> {
         while four(self.bytes, candidate) != wanted {
             left -= 1;
             candidate = self.chains.before(candidate);
-            if (candidate < oldest) | (left == 0) {
+            if candidate < oldest || left == 0 {
                 return None;
             }
         }
@@ -87,6 +87,10 @@ impl Search<'_> {
     /// of the chain of its end. Both are followed, a step of either at a time: the processor waits for
     /// both at once, and the search is over as soon as the shorter one is.
     #[inline(never)]
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "branches whose outcome the processor cannot foresee take longer"
+    )]
     fn improve(&self, position: u16, most: u16, length: u16, last: u16) -> Option<Match> {
         let Self {
             chains,
