@@ -341,15 +341,20 @@ impl Batch {
         }
     }
 
-    /// Waits for the parsers, hands on their tokens, and returns memory that is not needed any more.
+    /// Hands on the tokens of each parser as soon as it has come to its end, in order, and returns
+    /// memory that is not needed any more.
     fn join(self, joiner: &mut Joiner, output: &mut impl Write) -> io::Result<Vec<u8>> {
-        let mut runners: Vec<Option<Runner>> = Vec::new();
-        runners.resize_with(self.count, || None);
-        for _ in 0..self.count {
-            let (place, runner) = self.next_parsed();
-            runners[place] = Some(runner.unwrap_or_else(|panic| panic::resume_unwind(panic)));
-        }
-        let runners = runners.into_iter().flatten();
+        let mut early: Vec<Option<Runner>> = Vec::new();
+        early.resize_with(self.count, || None);
+        let runners = (0..self.count).map(|wanted| {
+            loop {
+                if let Some(runner) = early[wanted].take() {
+                    return runner;
+                }
+                let (place, runner) = self.next_parsed();
+                early[place] = Some(runner.unwrap_or_else(|panic| panic::resume_unwind(panic)));
+            }
+        });
         joiner.join(runners, &self.part.view(), self.part.until, output)?;
         Ok(Arc::into_inner(self.part).map_or_else(Vec::new, |part| part.bytes))
     }
