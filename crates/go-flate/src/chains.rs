@@ -47,12 +47,24 @@ impl Chains {
     )]
     #[inline(never)]
     pub(crate) fn enter(&mut self, bytes: &Bytes, end: usize) {
+        // In a run of one byte all have the same hash. There, what was just stored is not waited for.
+        let mut last_hash = usize::MAX;
+        let mut number = 0_u16;
         for position in self.next..(end + 1).saturating_sub(HASHED) {
             let position = position as u16;
-            let newest = &mut self.newest[hash(four(bytes, position))];
-            let before = std::mem::replace(newest, position);
+            let hash = hash(four(bytes, position));
+            let before = if hash == last_hash {
+                self.newest[hash] = position;
+                number = number.wrapping_add(1);
+                position - 1
+            } else {
+                last_hash = hash;
+                let before = std::mem::replace(&mut self.newest[hash], position);
+                number = self.number[usize::from(before)].wrapping_add(1);
+                before
+            };
             self.before[usize::from(position)] = before;
-            self.number[usize::from(position)] = self.number[usize::from(before)].wrapping_add(1);
+            self.number[usize::from(position)] = number;
         }
         self.next = self.next.max((end + 1).saturating_sub(HASHED));
     }
