@@ -60,10 +60,11 @@ impl Cut {
 /// Compresses what is written to it into the same gzip file as [`GzipEncoder`](crate::GzipEncoder),
 /// on all cores of the `rayon` pool that it is used in.
 ///
-/// Input of less than 2 MiB is compressed on one core, as is everything in a pool of one thread. It keeps what it is given in memory in
-/// batches, up to about 10 MiB for each core that takes part, and never more than 16 cores'
-/// worth. [`ParallelGzipEncoder::finish`] must be called; a file that is dropped is cut off. After
-/// an error of the writer below, every later call is an error too.
+/// Input of less than 2 MiB is compressed on one core, as is everything in a pool of one thread. It
+/// keeps what it is given in memory in three batches, together up to about 6 MiB for each core that
+/// takes part, and never more than 48 MiB; and what was found in them, which is about as much again.
+/// [`ParallelGzipEncoder::finish`] must be called; a file that is dropped is cut off. After an error
+/// of the writer below, every later call is an error too.
 pub struct ParallelGzipEncoder<W: Write + Send> {
     output: W,
     compressor: ParallelCompressor,
