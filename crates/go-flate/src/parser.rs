@@ -172,6 +172,7 @@ impl Parser {
                 let room = (BLOCK_TOKENS - tokens.len()).min(stop - position);
                 let count = quiet.count(chains, bytes, position).min(room);
                 if count > 0 {
+                    debug_assert!(byte_held && held.is_none(), "it was quiet for a while");
                     let literals = &bytes[position - 1..position - 1 + count];
                     tokens.extend(literals.iter().map(|&byte| Token::literal(byte)));
                     position += count;
