@@ -39,15 +39,15 @@ impl Joiner {
         }
     }
 
-    /// Returns the parsers that are not needed any more.
-    pub(crate) fn take_spare(&mut self) -> Vec<Runner> {
-        std::mem::take(&mut self.spare)
+    /// Returns a parser that is not needed any more.
+    pub(crate) fn take_spare(&mut self) -> Option<Runner> {
+        self.spare.pop()
     }
 
     /// Takes the tokens that `runners` have found, and those up to `until` behind them.
     pub(crate) fn join(
         &mut self,
-        runners: Vec<Runner>,
+        runners: impl Iterator<Item = Runner>,
         view: &View<'_>,
         until: u64,
         output: &mut impl Write,

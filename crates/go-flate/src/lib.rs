@@ -7,7 +7,7 @@
 //!
 //! So are Go's levels 4 to 9, which differ only in how hard they try; see [`Level`].
 //!
-//! It streams in constant memory (about 600 KiB for each encoder) and knows nothing of tar,
+//! It streams in constant memory (about 750 KiB for each encoder) and knows nothing of tar,
 //! images or files. The levels below 4, preset dictionaries, gzip header fields and flushing in
 //! the middle of a stream are not offered, because nothing that is made again needs them.
 //!

@@ -1,11 +1,17 @@
 //! One file on several cores: stretches of the input are parsed side by side.
 //!
-//! While one batch of stretches is encoded, the next one is parsed. What a parser and a block are is
-//! known elsewhere.
+//! While one batch of stretches is filled, the ones before are parsed and encoded. What a parser and a
+//! block are is known elsewhere.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::thread;
+use std::time::Duration;
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use rayon::Yield;
 
 use crate::company::{Company, Member};
 use crate::gzip::Frame;
@@ -16,10 +22,12 @@ use crate::window::HALF;
 
 /// How long a stretch is, in bytes: a multiple of [`HALF`], since windows start at those.
 const STRETCH: usize = 1 << 20;
-/// How many stretches for each core are parsed at once.
-const STRETCHES: usize = 4;
+/// How many stretches for each core are a batch; two batches are at work, and one is filled.
+const STRETCHES: usize = 2;
 /// How many there are at most, whatever the number of cores: they are kept in memory.
 const MOST_STRETCHES: usize = 16;
+/// How long a thread waits before it looks again for something else to do.
+const SOON: Duration = Duration::from_millis(1);
 /// How much of the input behind a stretch its parser is given, so that it moves its window to where
 /// it can be compared with the parser of the next one.
 const BEHIND: usize = 2 * HALF + 1;
@@ -52,10 +60,11 @@ impl Cut {
 /// Compresses what is written to it into the same gzip file as [`GzipEncoder`](crate::GzipEncoder),
 /// on all cores of the `rayon` pool that it is used in.
 ///
-/// Input of less than 2 MiB is compressed on one core, as is everything in a pool of one thread. It keeps what it is given in memory in
-/// batches, up to about 10 MiB for each core that takes part, and never more than 16 cores'
-/// worth. [`ParallelGzipEncoder::finish`] must be called; a file that is dropped is cut off. After
-/// an error of the writer below, every later call is an error too.
+/// Input of less than 2 MiB is compressed on one core, as is everything in a pool of one thread. It
+/// keeps what it is given in memory in three batches, together up to about 6 MiB for each core that
+/// takes part, and never more than 48 MiB; and what was found in them, which is about as much again.
+/// [`ParallelGzipEncoder::finish`] must be called; a file that is dropped is cut off. After an error
+/// of the writer below, every later call is an error too.
 pub struct ParallelGzipEncoder<W: Write + Send> {
     output: W,
     compressor: ParallelCompressor,
@@ -155,20 +164,11 @@ struct ParallelCompressor {
     bytes: Vec<u8>,
     /// Where Go's writes ended in `bytes`.
     ends: Vec<u64>,
-    /// What was parsed and is to be encoded.
-    parsed: Option<Batch>,
+    /// What is parsed and is to be encoded, in order.
+    parsed: VecDeque<Batch>,
     joiner: Joiner,
-}
-
-/// Some stretches that were parsed.
-struct Batch {
-    start: u64,
-    bytes: Vec<u8>,
-    ends: Vec<u64>,
-    is_last: bool,
-    /// Where the window of the last parser is to be at the end.
-    until: u64,
-    runners: Vec<Runner>,
+    /// Memory of a batch that was encoded.
+    spare: Vec<u8>,
 }
 
 impl ParallelCompressor {
@@ -180,8 +180,9 @@ impl ParallelCompressor {
             start: 0,
             bytes: Vec::new(),
             ends: Vec::new(),
-            parsed: None,
+            parsed: VecDeque::new(),
             joiner: Joiner::new(effort),
+            spare: Vec::new(),
         }
     }
 
@@ -219,14 +220,28 @@ impl ParallelCompressor {
     /// Compresses what is left, and hands on the end of the stream.
     fn finish(&mut self, output: &mut (impl Write + Send)) -> io::Result<()> {
         self.turn(true, output)?;
-        if let Some(last) = self.parsed.take() {
-            last.join(&mut self.joiner, output)?;
-        }
         self.joiner.finish(output)
     }
 
-    /// Parses what is there, while what was parsed before is encoded.
+    /// Lets others parse what is there, and encodes what was parsed before.
+    ///
+    /// The last batch but one is left to be parsed too, while more input comes: so there is always
+    /// something to do for every core.
     fn turn(&mut self, is_last: bool, output: &mut (impl Write + Send)) -> io::Result<()> {
+        let batch = self.next_batch(is_last);
+        self.parsed.push_back(batch);
+        let waiting = usize::from(!is_last);
+        while self.parsed.len() > waiting {
+            let Some(first) = self.parsed.pop_front() else {
+                break;
+            };
+            self.spare = first.join(&mut self.joiner, output)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is there as a batch, of which the parse begins.
+    fn next_batch(&mut self, is_last: bool) -> Batch {
         let stretch = self.cut.stretch;
         let bytes = std::mem::take(&mut self.bytes);
         let ends = std::mem::take(&mut self.ends);
@@ -234,6 +249,8 @@ impl ParallelCompressor {
             (bytes.len() / stretch).clamp(1, self.cut.batch)
         } else {
             let count = (bytes.len() - BEHIND) / stretch;
+            self.bytes = std::mem::take(&mut self.spare);
+            self.bytes.clear();
             self.bytes.reserve_exact(bytes.len());
             self.bytes.extend_from_slice(&bytes[stretch * count..]);
             count
@@ -243,37 +260,35 @@ impl ParallelCompressor {
         self.start += stretches;
         let behind = ends.partition_point(|&end| end < self.start);
         self.ends.extend_from_slice(&ends[behind..]);
-
-        let spare = self.joiner.take_spare();
-        let (effort, before, joiner) = (self.effort, self.parsed.take(), &mut self.joiner);
-        let (encoded, parsed) = rayon::join(
-            || before.map_or(Ok(()), |before| before.join(joiner, output)),
-            || {
-                let mut batch = Batch {
-                    start,
-                    bytes,
-                    ends,
-                    is_last,
-                    until: if is_last {
-                        u64::MAX
-                    } else {
-                        start + stretches + MEETING
-                    },
-                    runners: Vec::new(),
-                };
-                // One stretch is better parsed by the parser that comes from the one before.
-                if count > 1 {
-                    batch.runners = batch.parse(effort, stretch as u64, count, spare);
-                }
-                batch
-            },
-        );
-        self.parsed = Some(parsed);
-        encoded
+        let until = if is_last {
+            u64::MAX
+        } else {
+            start + stretches + MEETING
+        };
+        let part = Part {
+            start,
+            bytes,
+            ends,
+            is_last,
+            until,
+        };
+        // One stretch is better parsed by the parser that comes from the one before.
+        let count = if count == 1 { 0 } else { count };
+        Batch::parse(part, self.effort, stretch as u64, count, &mut self.joiner)
     }
 }
 
-impl Batch {
+/// Some input.
+struct Part {
+    start: u64,
+    bytes: Vec<u8>,
+    ends: Vec<u64>,
+    is_last: bool,
+    /// Where the window of the last parser is to be at the end.
+    until: u64,
+}
+
+impl Part {
     fn view(&self) -> View<'_> {
         View {
             start: self.start,
@@ -282,39 +297,89 @@ impl Batch {
             is_last: self.is_last,
         }
     }
+}
 
-    /// Hands its tokens on.
-    fn join(mut self, joiner: &mut Joiner, output: &mut impl Write) -> io::Result<()> {
-        let runners = std::mem::take(&mut self.runners);
-        joiner.join(runners, &self.view(), self.until, output)
-    }
+/// A parser that has come to its end, or how it panicked; and which of its batch it is.
+type Parsed = (usize, thread::Result<Runner>);
 
-    /// Parses all stretches, each by a parser of its own.
-    fn parse(
-        &self,
-        effort: Effort,
-        stretch: u64,
-        count: usize,
-        mut spare: Vec<Runner>,
-    ) -> Vec<Runner> {
-        let view = self.view();
-        let mut runners: Vec<_> = (0..count).map(|_| spare.pop()).collect();
-        drop(spare);
-        let run = |(place, runner): (usize, &mut Option<Runner>)| {
-            let start = self.start + stretch * place as u64;
-            let runner = runner.get_or_insert_with(|| Runner::new(effort, start));
-            runner.restart(start);
-            let is_last = place + 1 == count;
-            let until = if is_last {
-                self.until
+/// Some stretches of which each is parsed by a parser of its own.
+struct Batch {
+    part: Arc<Part>,
+    count: usize,
+    parsed: Receiver<Parsed>,
+}
+
+impl Batch {
+    /// Begins to parse so many stretches.
+    fn parse(part: Part, effort: Effort, stretch: u64, count: usize, joiner: &mut Joiner) -> Self {
+        let part = Arc::new(part);
+        let (sender, parsed) = mpsc::channel();
+        for place in 0..count {
+            let start = part.start + stretch * place as u64;
+            let until = if place + 1 == count {
+                part.until
             } else {
                 start + stretch + MEETING
             };
-            runner.run(&view, until);
-        };
-        let places: Vec<_> = runners.iter_mut().enumerate().collect();
-        places.into_par_iter().for_each(run);
-        runners.into_iter().flatten().collect()
+            let (part, sender, spare) = (Arc::clone(&part), sender.clone(), joiner.take_spare());
+            rayon::spawn_fifo(move || {
+                let runner = panic::catch_unwind(AssertUnwindSafe(|| {
+                    let mut runner = spare.unwrap_or_else(|| Runner::new(effort, start));
+                    runner.restart(start);
+                    runner.run(&part.view(), until);
+                    runner
+                }));
+                // Before the answer, so that whoever waits for it has the part alone.
+                drop(part);
+                // Nobody waits for it any more where a write of the output failed.
+                let _ = sender.send((place, runner));
+            });
+        }
+        Self {
+            part,
+            count,
+            parsed,
+        }
+    }
+
+    /// Hands on the tokens of each parser as soon as it has come to its end, in order, and returns
+    /// memory that is not needed any more.
+    fn join(self, joiner: &mut Joiner, output: &mut impl Write) -> io::Result<Vec<u8>> {
+        let mut early: Vec<Option<Runner>> = Vec::new();
+        early.resize_with(self.count, || None);
+        let runners = (0..self.count).map(|wanted| {
+            loop {
+                if let Some(runner) = early[wanted].take() {
+                    return runner;
+                }
+                let (place, runner) = self.next_parsed();
+                early[place] = Some(runner.unwrap_or_else(|panic| panic::resume_unwind(panic)));
+            }
+        });
+        joiner.join(runners, &self.part.view(), self.part.until, output)?;
+        Ok(Arc::into_inner(self.part).map_or_else(Vec::new, |part| part.bytes))
+    }
+
+    /// Waits for a parser. Meanwhile the thread does what others wait for.
+    fn next_parsed(&self) -> Parsed {
+        let never = "a parser answers, even if it panics";
+        loop {
+            match self.parsed.try_recv() {
+                Ok(parsed) => return parsed,
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => panic!("{never}"),
+            }
+            match rayon::yield_now() {
+                Some(Yield::Executed) => {}
+                // There is nothing to do here, so that all parsers are at work.
+                Some(Yield::Idle) => match self.parsed.recv_timeout(SOON) {
+                    Ok(parsed) => return parsed,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => panic!("{never}"),
+                },
+                None => return self.parsed.recv().expect(never),
+            }
+        }
     }
 }
 

@@ -3,14 +3,11 @@
 //!
 //! Knows the window, the chains and tokens; knows nothing of Huffman codes or of output.
 
-use crate::chains::Chains;
+use crate::chains::{Chains, oldest};
 use crate::level::Effort;
-use crate::search::{Match, Place, longer_match, longest_match};
+use crate::search::{Match, Search};
 use crate::token::{BLOCK_TOKENS, Token};
-use crate::window::{HALF, LONGEST_MATCH, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
-
-/// How many bytes a position needs to be entered into the chains.
-const HASHED: u16 = 4;
+use crate::window::{Bytes, HALF, LONGEST_MATCH, LOOKAHEAD, ORIGIN, SHIFT_FROM, Window};
 
 /// Why the parser returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +143,7 @@ impl Parser {
         reason = "positions that four bytes follow fit"
     )]
     pub(crate) fn advance(&mut self, input: Input) -> Pause {
+        self.chains.enter(self.window.bytes(), self.window.end());
         let Self {
             window,
             chains,
@@ -159,35 +157,48 @@ impl Parser {
             Input::Open => (end + 1).saturating_sub(LOOKAHEAD),
             Input::Ended => end,
         };
+        let search = Search {
+            chains,
+            bytes,
+            effort,
+        };
+        let entered = chains.entered();
         // Locals stay in registers; this is a hot loop.
         let (mut position, mut held) = (self.position, self.held);
         let mut byte_held = self.byte_held;
+        let mut quiet = Quiet::default();
         while position < stop && tokens.len() < BLOCK_TOKENS {
-            let most = (end - position).min(LONGEST_MATCH) as u16;
+            if quiet.is_long() && position + Quiet::AHEAD <= entered {
+                let room = (BLOCK_TOKENS - tokens.len()).min(stop - position);
+                let count = quiet.count(chains, bytes, position).min(room);
+                if count > 0 {
+                    debug_assert!(byte_held && held.is_none(), "it was quiet for a while");
+                    let literals = &bytes[position - 1..position - 1 + count];
+                    tokens.extend(literals.iter().map(|&byte| Token::literal(byte)));
+                    position += count;
+                    continue;
+                }
+            }
             let mut found = None;
-            if most >= HASHED {
-                let candidate = chains.enter(bytes, position as u16);
-                let place = Place {
-                    position: position as u16,
-                    candidate,
-                    most,
-                };
-                found = match held {
-                    None => longest_match(chains, bytes, place, effort),
-                    Some(Match { length, .. }) if length < effort.good_enough.min(most) => {
-                        longer_match(chains, bytes, place, effort, length)
+            if position < entered {
+                let most = (end - position).min(LONGEST_MATCH) as u16;
+                let position = position as u16;
+                match held {
+                    None => {
+                        let first = chains.before(position);
+                        if first >= oldest(position) {
+                            found = search.longest_match(position, most, first);
+                        }
                     }
-                    Some(_) => None,
-                };
+                    Some(Match { length, .. }) if length < effort.good_enough.min(most) => {
+                        found = search.longer_match(position, most, length);
+                    }
+                    Some(_) => {}
+                }
             }
             if let (Some(Match { length, distance }), None) = (held, found) {
-                tokens.push(Token::repeat(length, distance));
-                let next = position + usize::from(length) - 1;
-                // Near the end of the input some of the bytes are followed by too few to enter.
-                for position in position + 1..next.min(end + 1 - usize::from(HASHED)) {
-                    chains.enter(bytes, position as u16);
-                }
-                position = next;
+                tokens.push(Token::repeat(length, distance.get()));
+                position += usize::from(length) - 1;
                 byte_held = false;
             } else {
                 if byte_held {
@@ -196,6 +207,7 @@ impl Parser {
                 position += 1;
                 byte_held = true;
             }
+            quiet.note(found.is_some());
             held = found;
         }
         (self.position, self.held, self.byte_held) = (position, held, byte_held);
@@ -211,10 +223,60 @@ impl Parser {
     }
 }
 
+/// Looks ahead where no match was found for a while: input that is compressed already.
+///
+/// There, searches are few, and short, but when there will be one cannot be foreseen by the
+/// processor. So whether there will be is found out for many positions without a branch.
+#[derive(Default)]
+struct Quiet {
+    /// At how many positions in a row there was no match.
+    length: u32,
+    /// A bit for each position before `until`, which is zero if it has no match.
+    candidates: u64,
+    until: usize,
+}
+
+impl Quiet {
+    /// After how many positions it is worth a look ahead.
+    const LONG: u32 = 16;
+    /// How far it looks.
+    const AHEAD: usize = u64::BITS as usize;
+
+    #[inline]
+    fn note(&mut self, is_match: bool) {
+        self.length = if is_match { 0 } else { self.length + 1 };
+    }
+
+    #[inline]
+    fn is_long(&self) -> bool {
+        self.length >= Self::LONG
+    }
+
+    /// Returns how many positions have no match, of this one and those that follow.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "positions that four bytes follow fit"
+    )]
+    #[inline]
+    fn count(&mut self, chains: &Chains, bytes: &Bytes, position: usize) -> usize {
+        if position >= self.until {
+            self.until = position + Self::AHEAD;
+            self.candidates = chains.may_match(bytes, position as u16);
+        }
+        let left = self.until - position;
+        let count = (self.candidates >> (Self::AHEAD - left)).trailing_zeros() as usize;
+        count.min(left)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU16;
+
     use crate::level::Level;
+
+    const NINE: NonZeroU16 = NonZeroU16::new(9).unwrap();
 
     #[test]
     fn parses_that_differ_in_anything_are_not_at_the_same_place() {
@@ -233,7 +295,7 @@ mod tests {
         };
         let held = Match {
             length: 9,
-            distance: 9,
+            distance: NINE,
         };
         assert_ne!(parser().held, Some(held));
         for other in [
@@ -242,7 +304,7 @@ mod tests {
             changed(|parser| {
                 parser.held = Some(Match {
                     length: 9,
-                    distance: 9,
+                    distance: NINE,
                 });
             }),
             changed(|parser| {

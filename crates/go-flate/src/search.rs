@@ -4,255 +4,152 @@
 //! one with the longest match. How it is found is free, and a walk along the whole chain is the slow way
 //! (measured: it halves the speed on programs). Once there is a match to beat, a better one must
 //! also have the four bytes at the end of it, and the chain of those four bytes is mostly much
-//! shorter. So that one is walked, and the first only to count which of its candidates it is.
+//! shorter. So that one is walked, and the numbers of positions tell how many candidates are
+//! between.
 //!
 //! Knows the chains and the window; knows nothing of when a match is worth taking.
 
-use crate::chains::Chains;
+use std::num::NonZeroU16;
+
+use crate::chains::{Chains, oldest};
 use crate::level::Effort;
-use crate::window::{Bytes, HALF, ORIGIN, Reach, common_length, four, reach};
+use crate::window::{Bytes, common_length, four, reach};
 
 /// A match of only four bytes is not worth a greater distance than this.
 const FARTHEST_FOR_FOUR: u16 = 4096;
 /// How many bytes a chain knows to be the same.
 const CHAINED: u16 = 4;
 
-/// A match to beat is at least this long, if the chain of its end is to be walked.
-const JUMP_FROM: u16 = 5;
-/// A chain of an end that is longer than this is left again.
-const MOST_JUMPS: u32 = 64;
-
 /// A match of `length` bytes, `distance` bytes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Match {
     pub(crate) length: u16,
-    pub(crate) distance: u16,
+    /// Never zero, so that a match and none fit one register.
+    pub(crate) distance: NonZeroU16,
 }
 
-/// What a match is wanted for.
+/// Looks for matches.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
-    pub(crate) position: u16,
-    /// What [`Chains::enter`] returned for the position.
-    pub(crate) candidate: u16,
-    /// How long a match may be, from 4 bytes to 258: as far as bytes are known.
-    pub(crate) most: u16,
+pub(crate) struct Search<'a> {
+    pub(crate) chains: &'a Chains,
+    pub(crate) bytes: &'a Bytes,
+    pub(crate) effort: Effort,
 }
 
-/// Returns the longest match that is worth its distance, the nearest of those.
-#[inline]
-pub(crate) fn longest_match(
-    chains: &Chains,
-    bytes: &Bytes,
-    place: Place,
-    effort: Effort,
-) -> Option<Match> {
-    let mut search = Search::new(chains, bytes, place, effort, None);
-    // Most searches end in this loop, which is why it is not one of the methods.
-    let wanted = four(bytes, place.position);
-    while let Some(candidate) = search.take_next() {
-        if four(bytes, candidate) != wanted {
-            continue;
+impl Search<'_> {
+    /// Returns the longest match for a position that is worth its distance, the nearest of those.
+    ///
+    /// `most` is how long it may be, from 4 bytes to 258: as far as bytes are known. `first` is
+    /// the position before this one in its chain, and one that a match may start at.
+    #[inline(never)]
+    pub(crate) fn longest_match(&self, position: u16, most: u16, first: u16) -> Option<Match> {
+        let oldest = oldest(position);
+        let wanted = four(self.bytes, position);
+        let mut candidate = first;
+        let mut left = self.effort.candidates;
+        while four(self.bytes, candidate) != wanted {
+            left -= 1;
+            candidate = self.chains.before(candidate);
+            if candidate < oldest || left == 0 {
+                return None;
+            }
         }
-        let found = search.measure(candidate);
-        if found.length > CHAINED || found.length == CHAINED && found.distance <= FARTHEST_FOR_FOUR
-        {
-            search.best = found;
-            return Some(if found.length < search.nice {
-                search.improve()
-            } else {
-                found
-            });
+        let length = self.measure(position, candidate, most);
+        if length == CHAINED && position - candidate > FARTHEST_FOR_FOUR {
+            // Only a longer one is worth as much.
+            return self.improve(position, most, length, candidate);
         }
+        let found = found(position, candidate, length);
+        if length >= self.effort.nice.min(most) {
+            return found;
+        }
+        self.improve(position, most, length, candidate).or(found)
     }
-    None
-}
 
-/// Returns the longest match, the nearest of those, that is longer than `length` bytes.
-pub(crate) fn longer_match(
-    chains: &Chains,
-    bytes: &Bytes,
-    place: Place,
-    effort: Effort,
-    length: u16,
-) -> Option<Match> {
-    let found = Search::new(chains, bytes, place, effort, Some(length)).improve();
-    (found.distance > 0).then_some(found)
-}
-
-/// How a part of a search ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// There is nothing better, or no need for it.
-    Over,
-    /// There is a new match to beat.
-    Improved,
-    /// Neither was found out.
-    Open,
-}
-
-struct Search<'a> {
-    chains: &'a Chains,
-    bytes: &'a Bytes,
-    /// The bytes from the position on.
-    target: &'a Reach,
-    position: u16,
-    /// The oldest position that a match may start at.
-    oldest: u16,
-    most: u16,
-    nice: u16,
-    /// The next candidate of the position's chain.
-    next: u16,
-    /// How many candidates may still be looked at.
-    left: u32,
-    /// The match to beat. Without a distance it is only a length.
-    best: Match,
-}
-
-impl<'a> Search<'a> {
+    /// Returns the longest match for a position, the nearest of those, that is longer than `length`
+    /// bytes.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "both fit 16 bits")]
-    fn new(
-        chains: &'a Chains,
-        bytes: &'a Bytes,
-        place: Place,
-        effort: Effort,
-        length: Option<u16>,
-    ) -> Self {
-        Self {
+    pub(crate) fn longer_match(&self, position: u16, most: u16, length: u16) -> Option<Match> {
+        self.improve(position, most, length, position)
+    }
+
+    /// Returns the length of the match that starts at a candidate.
+    #[inline]
+    fn measure(&self, position: u16, candidate: u16, most: u16) -> u16 {
+        let target = reach(self.bytes, position);
+        common_length(reach(self.bytes, candidate), target, most)
+    }
+
+    /// Returns the longest match that is longer than `length` and starts at a candidate that comes
+    /// after `last`, which is one itself or is the position.
+    ///
+    /// A better match starts at a candidate of the position's own chain, and it ends with a position
+    /// of the chain of its end. Both are followed, a step of either at a time: the processor waits for
+    /// both at once, and the search is over as soon as the shorter one is.
+    #[inline(never)]
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "branches whose outcome the processor cannot foresee take longer"
+    )]
+    fn improve(&self, position: u16, most: u16, length: u16, last: u16) -> Option<Match> {
+        let Self {
             chains,
             bytes,
-            target: reach(bytes, place.position),
-            position: place.position,
-            oldest: place
-                .position
-                .saturating_sub(HALF as u16)
-                .max(ORIGIN as u16),
-            most: place.most,
-            nice: place.most.min(effort.nice),
-            next: place.candidate,
-            left: effort.candidates,
-            best: Match {
-                length: length.unwrap_or(CHAINED - 1),
-                distance: 0,
-            },
-        }
-    }
-
-    /// Takes the next candidate off the chain, if there is one that may be looked at.
-    #[inline]
-    fn take_next(&mut self) -> Option<u16> {
-        let candidate = self.next;
-        if candidate < self.oldest || self.left == 0 {
-            return None;
-        }
-        self.next = self.chains.before(candidate);
-        self.left -= 1;
-        Some(candidate)
-    }
-
-    /// Returns the match that starts at a candidate.
-    #[inline]
-    fn measure(&self, candidate: u16) -> Match {
-        let length = common_length(reach(self.bytes, candidate), self.target, self.most);
-        Match {
-            length,
-            distance: self.position - candidate,
-        }
-    }
-
-    /// Returns the best match, which may be the one to beat that the search starts with.
-    #[inline(never)]
-    fn improve(mut self) -> Match {
-        loop {
-            let step = if self.best.length < JUMP_FROM {
-                self.walk(0)
-            } else {
-                self.jump()
-            };
-            match step {
-                Step::Over => break,
-                Step::Improved => {}
-                Step::Open => {
-                    while self.walk(0) == Step::Improved {}
-                    break;
+            effort,
+        } = *self;
+        let (mut length, mut last) = (length, last);
+        let oldest = oldest(position);
+        let nice = effort.nice.min(most);
+        let start = four(bytes, position);
+        let mut best = None;
+        let mut left = effort
+            .candidates
+            .saturating_sub(chains.steps(position, last).into());
+        'better: loop {
+            let skip = length + 1 - CHAINED;
+            let wanted = four(bytes, position + skip);
+            let mut one = chains.before(last);
+            let mut end = chains.before(position + skip);
+            loop {
+                if (one < oldest) | (end < oldest + skip) | (left == 0) {
+                    return best;
                 }
-            }
-        }
-        self.best
-    }
-
-    /// Makes a match the one to beat.
-    #[inline]
-    fn accept(&mut self, found: Match) -> Step {
-        self.best = found;
-        if found.length < self.nice {
-            Step::Improved
-        } else {
-            Step::Over
-        }
-    }
-
-    /// Walks the position's chain to the next better match; it is open before `until`.
-    #[inline]
-    fn walk(&mut self, until: u16) -> Step {
-        let skip = self.best.length + 1 - CHAINED;
-        let wanted = self.end_of_target(skip);
-        // The array from there on, so that only the candidate is to be added in the loop.
-        let ends = &self.bytes[usize::from(skip)..];
-        while self.next >= until {
-            let Some(candidate) = self.take_next() else {
-                return Step::Over;
-            };
-            let end = ends[usize::from(candidate)..].first_chunk();
-            if end.map(|four| u32::from_le_bytes(*four)) == Some(wanted) {
-                let found = self.measure(candidate);
-                if found.length > self.best.length {
-                    return self.accept(found);
-                }
-            }
-        }
-        Step::Open
-    }
-
-    /// Walks the chain of the four bytes that a better match has at its end.
-    #[inline]
-    fn jump(&mut self) -> Step {
-        let skip = self.best.length + 1 - CHAINED;
-        // The end of a match that starts this near is not entered into the chains yet.
-        let step = self.walk((self.position + 1).saturating_sub(skip));
-        if step != Step::Open {
-            return step;
-        }
-        let start = self.end_of_target(0);
-        let mut end = self.chains.newest(self.end_of_target(skip));
-        for _ in 0..MOST_JUMPS {
-            if end < self.oldest + skip {
-                return Step::Over;
-            }
-            let candidate = end - skip;
-            end = self.chains.before(end);
-            if four(self.bytes, candidate) != start || candidate > self.next {
-                continue;
-            }
-            let found = self.measure(candidate);
-            if found.length > self.best.length {
-                // It is on the position's chain too; is it among the first of that?
-                while let Some(counted) = self.take_next() {
-                    if counted == candidate {
-                        return self.accept(found);
+                let other = end - skip;
+                let one_hits = four(bytes, one + skip) == wanted;
+                let other_hits = (four(bytes, other) == start) & (other < last);
+                if one_hits | other_hits {
+                    for (hits, candidate) in [(one_hits, one), (other_hits, other)] {
+                        if !hits {
+                            continue;
+                        }
+                        let better = self.measure(position, candidate, most);
+                        if better > length {
+                            // Is it among the first of the position's own chain?
+                            let steps = u32::from(chains.steps(position, candidate));
+                            if steps > effort.candidates {
+                                return best;
+                            }
+                            best = found(position, candidate, better);
+                            if better >= nice {
+                                return best;
+                            }
+                            left = effort.candidates - steps;
+                            (length, last) = (better, candidate);
+                            continue 'better;
+                        }
                     }
                 }
-                return Step::Over;
+                left -= 1;
+                one = chains.before(one);
+                end = chains.before(end);
             }
         }
-        Step::Open
     }
+}
 
-    /// Returns four bytes from the position on, after as many as are skipped.
-    #[inline]
-    fn end_of_target(&self, skip: u16) -> u32 {
-        let end = self.target[usize::from(skip)..].first_chunk();
-        u32::from_le_bytes(*end.expect("a match is shorter than its reach"))
-    }
+/// Returns the match of a position with an earlier one.
+#[inline]
+fn found(position: u16, candidate: u16, length: u16) -> Option<Match> {
+    let distance = NonZeroU16::new(position - candidate)?;
+    Some(Match { length, distance })
 }

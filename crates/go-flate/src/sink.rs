@@ -37,10 +37,10 @@ impl BitSink {
 
     /// Appends bits and their count, as [`BitSink::put`] takes them, again and again.
     #[inline]
-    pub(crate) fn extend(&mut self, items: impl Iterator<Item = (u64, u32)>) {
+    pub(crate) fn extend(&mut self, mut items: impl Iterator<Item = (u64, u32)>) {
         // Locals stay in registers; this is a hot loop.
         let (mut filled, mut held, mut held_bits) = (self.filled, self.held, self.held_bits);
-        for (bits, count) in items {
+        let mut put = |bits: u64, count: u32| {
             debug_assert!(count <= MOST_BITS && bits >> count == 0);
             held |= bits << held_bits;
             held_bits += count;
@@ -49,6 +49,19 @@ impl BitSink {
             // Fewer than 64 bits are held, so that at most 56 are whole bytes.
             held >>= held_bits & !7;
             held_bits &= 7;
+        };
+        while let Some((bits, count)) = items.next() {
+            let Some((next_bits, next_count)) = items.next() else {
+                put(bits, count);
+                break;
+            };
+            // Two at a time are faster, and nearly always fit.
+            if count + next_count <= MOST_BITS {
+                put(bits | next_bits << count, count + next_count);
+            } else {
+                put(bits, count);
+                put(next_bits, next_count);
+            }
         }
         self.filled = filled;
         self.held = held;
