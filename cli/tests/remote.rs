@@ -102,7 +102,7 @@ fn example() -> Result<(), Failed> {
     expect(ran.code == 0, &told(&ran))?;
     expect(!is_cached(&ran, PACKAGE), "nothing can be in a cache yet")?;
     let built = format!(
-        "note: {}: built 16 images and had 0 already",
+        "{}: built 16 images and had 0 already",
         server.address
     );
     expect(ran.stderr.contains(&built), &told(&ran))?;
